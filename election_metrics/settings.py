@@ -1,0 +1,140 @@
+"""Every setting, typed, with its environment variable and default.
+
+A setting is read here and nowhere else. Wrong values become one `SettingsError` that names the variable.
+"""
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PostgresDsn,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from election_metrics.errors import SettingsError
+
+PREFIX = "ELECTION_METRICS_"
+
+
+def _whole_hour(value: object) -> datetime:
+    """Reads a date or a date and hour; without a zone it is UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("it must be a date or a date and hour, such as 2024-01-01 or 2024-01-01T08:00Z") from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if not isinstance(value, datetime):
+        raise ValueError("it must be a date or a date and hour")
+    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if moment.minute or moment.second or moment.microsecond:
+        raise ValueError("it must be a whole hour")
+    return moment
+
+
+WholeHour = Annotated[datetime, BeforeValidator(_whole_hour)]
+
+
+class Settings(BaseSettings):
+    """All settings; each field is the variable `ELECTION_METRICS_<FIELD>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, validate_default=True)
+
+    home: Path = Field(Path(".election-metrics"), description="Where the embedded database, the lake and Dagster live.")
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL for our tables; unset: an embedded PostgreSQL 18 starts under HOME."
+    )
+    dagster_database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL for Dagster's own storage; unset: DATABASE_URL's database name + '_dagster'.",
+    )
+    source: Path | None = Field(None, description="Folder in which new export files appear; the sensor watches it.")
+    lake: Path | None = Field(None, description="Where raw transactions rest as Parquet; unset: HOME/lake.")
+    reference: Path | None = Field(
+        None, description="CSV that overrides names, regions, time zones, registered voters and voting times."
+    )
+    first_hour: WholeHour = Field(
+        datetime(2024, 1, 1, tzinfo=UTC),
+        description="First hour partition (UTC); earlier rows are quarantined.",
+    )
+    time_zone: str = Field("Europe/Moscow", description="Time zone of a constituency whose region is not known.")
+    batch_bytes: int = Field(2**30, gt=0, description="Export files are landed in batches of about this size.")
+    max_line_bytes: int = Field(2**25, ge=2**16, description="A longer line is quarantined.")
+    memory_limit: str = Field("1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory for DuckDB.")
+    threads: int | None = Field(None, gt=0, description="Threads for DuckDB; unset: one per core.")
+    settle_seconds: float = Field(
+        10.0, ge=0, description="A file that ends within a line is left alone until it rests this long."
+    )
+    max_hours_per_run: int = Field(168, gt=0, description="A run asked for by a sensor covers no more hours.")
+    compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
+
+    @field_validator("home", "source", "lake", "reference")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("it must be an IANA time zone such as Europe/Moscow")
+        return value
+
+    @field_validator("database_url", "dagster_database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                TypeAdapter(PostgresDsn).validate_python(value.get_secret_value())
+            except ValidationError:
+                raise ValueError("it must look like postgresql://user:password@host:5432/database") from None
+        return value
+
+    @property
+    def lake_path(self) -> Path:
+        """Folder of the lake."""
+        return self.lake or self.home / "lake"
+
+    @property
+    def default_zone(self) -> ZoneInfo:
+        """Time zone where nothing better is known."""
+        return ZoneInfo(self.time_zone)
+
+
+def _sentence(error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors():
+        field = str(problem["loc"][0]) if problem["loc"] else "?"
+        value = problem.get("input")
+        shown = "" if field.endswith("database_url") else f" is {str(value)!r}"
+        reason = problem["msg"].removeprefix("Value error, ")
+        sentences.append(f"{PREFIX}{field.upper()}{shown}: {reason}")
+    return "; ".join(sentences)
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Reads the environment; `overrides` win.
+
+    Raises:
+        SettingsError: a value is wrong; one sentence with the variable's name and what it must be.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return read_settings()
