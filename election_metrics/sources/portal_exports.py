@@ -1,0 +1,242 @@
+"""Portal exports on disk: which files there are, in which version, and how to get at their bytes.
+
+A file is identified by its absolute path (and the member's name inside an archive), its version by size and
+time of change, and its content by a hash. Nothing here knows what a line means.
+"""
+
+import os
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import xxhash
+
+from election_metrics.errors import SourceError
+from election_metrics.sources.export_path import ExportPath, parse_export_path
+
+SUFFIXES = (".csv", ".zip")
+NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, order=True)
+class FileVersion:
+    """A file as the folder shows it now. `size` in bytes, `modified_ns` since the epoch."""
+
+    path: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file or folder that cannot be read, and why."""
+
+    version: FileVersion
+    reason: str
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """One export with readable bytes at `readable`: the file itself, or a copy extracted from an archive."""
+
+    version: FileVersion
+    member: str
+    place: ExportPath
+    readable: Path
+    size: int
+    content_hash: str
+
+    @property
+    def name(self) -> str:
+        """The name that people see: the path, and the member within an archive."""
+        return f"{self.version.path}/{self.member}" if self.member else self.version.path
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder holds: export files, and what could not be looked at."""
+
+    files: list[FileVersion]
+    unreadable: list[Unreadable]
+
+
+def list_exports(root: Path) -> Listing:
+    """Lists the export files below `root` (or `root` itself), sorted by path.
+
+    Hidden files and names that do not end in .csv or .zip are not exports: downloads in progress have them.
+
+    Raises:
+        SourceError: `root` does not exist or cannot be listed at all.
+    """
+    root = root.absolute()
+    try:
+        mode = root.stat().st_mode
+        if not stat.S_ISDIR(mode):
+            return Listing([_version(root)], [])
+        os.scandir(root).close()
+    except FileNotFoundError:
+        raise SourceError(f"{root} does not exist; give a folder of portal exports or one .csv or .zip file") from None
+    except OSError as error:
+        raise SourceError(f"{root} cannot be listed: {error.strerror}") from None
+    files: list[FileVersion] = []
+    unreadable: list[Unreadable] = []
+    folders = [str(root)]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            unreadable.append(Unreadable(FileVersion(folder, 0, 0), f"the folder cannot be listed: {error.strerror}"))
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
+                _add_file(entry, files, unreadable)
+    return Listing(sorted(files), unreadable)
+
+
+def _add_file(entry: os.DirEntry[str], files: list[FileVersion], unreadable: list[Unreadable]) -> None:
+    try:
+        status = entry.stat()
+    except OSError:
+        return  # it vanished between listing and looking
+    if os.access(entry.path, os.R_OK):
+        files.append(FileVersion(entry.path, status.st_size, status.st_mtime_ns))
+    else:
+        # As version 0, so that it is a new one once it can be read.
+        unreadable.append(Unreadable(FileVersion(entry.path, 0, 0), "the file cannot be read: Permission denied"))
+
+
+def _version(path: Path) -> FileVersion:
+    status = path.stat()
+    return FileVersion(str(path), status.st_size, status.st_mtime_ns)
+
+
+def unchanged(version: FileVersion) -> bool:
+    """Whether the file on disk still is this version."""
+    try:
+        return _version(Path(version.path)) == version
+    except OSError:
+        return False
+
+
+def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> bool:
+    """Whether the file ends within a line (or an archive) and was written to a moment ago."""
+    if now_ns - version.modified_ns >= settle_seconds * 1e9:
+        return False
+    if version.path.lower().endswith(".zip"):
+        return not zipfile.is_zipfile(version.path)
+    try:
+        with Path(version.path).open("rb") as file:
+            if version.size == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False
+
+
+def read_exports(version: FileVersion, root: Path, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
+    """Opens one listed file: yields its export, or each member's, or the reason why not.
+
+    Args:
+        version: the file as listed.
+        root: the folder that was listed; folders below it may name region, election and constituency.
+        extract_to: an existing folder that takes the members of an archive, one file each.
+    """
+    path = Path(version.path)
+    below = _folders_below(path, root)
+    if path.suffix.lower() == ".zip":
+        yield from _read_archive(version, below, extract_to)
+        return
+    place = parse_export_path(path, folders_below=below)
+    if place is None:
+        yield Unreadable(version, NO_CONTRACT)
+        return
+    try:
+        yield ExportFile(version, "", place, path, version.size, content_hash(path))
+    except OSError as error:
+        yield Unreadable(version, f"the file cannot be read: {error.strerror}")
+
+
+def _folders_below(path: Path, root: Path) -> int:
+    base = root if root.is_dir() else root.parent
+    return len(path.parent.relative_to(base).parts)
+
+
+def _read_archive(version: FileVersion, below: int, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
+    path = Path(version.path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        yield Unreadable(version, f"the archive cannot be opened (cut off?): {error}")
+        return
+    with archive:
+        members = [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
+        if not members:
+            yield Unreadable(version, "the archive holds no .csv file")
+        for number, info in enumerate(members):
+            member_path = PurePath(path, *[part for part in PurePath(info.filename).parts if part != ".."])
+            place = parse_export_path(member_path, folders_below=below + len(PurePath(info.filename).parts))
+            if place is None:
+                yield Unreadable(version, NO_CONTRACT, info.filename)
+                continue
+            copy = extract_to / f"{xxhash.xxh3_64_hexdigest(version.path.encode())}-{number}.csv"
+            try:
+                with archive.open(info) as packed, copy.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked, _BLOCK)
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+                copy.unlink(missing_ok=True)
+                yield Unreadable(version, f"the member cannot be unpacked (cut off?): {error}", info.filename)
+                continue
+            yield ExportFile(version, info.filename, place, copy, info.file_size, content_hash(copy))
+
+
+def content_hash(path: Path) -> str:
+    """XXH3 (128 bits, hexadecimal) of the file's bytes."""
+    digest = xxhash.xxh3_128()
+    block = bytearray(_BLOCK)
+    view = memoryview(block)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(view):
+            digest.update(view[:count])
+    return digest.hexdigest()
+
+
+_TIMESTAMP = re.compile(rb"^[^;\n]*;[^;\n]*;[^;\n]*;[^;\n]*;(\d{12,14});", re.MULTILINE)
+
+
+def peek_span(version: FileVersion) -> tuple[int, int] | None:
+    """Epoch milliseconds of an early and a late line, from two small reads; None where that cannot be seen.
+
+    A guess, to ask for the right hours: rows in between may lie outside.
+    """
+    path = Path(version.path)
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                times = [time for info in archive.infolist() for time in _times_of_head(archive, info)]
+        else:
+            with path.open("rb") as file:
+                head = file.read(1 << 16)
+                file.seek(max(0, version.size - (1 << 16)))
+                tail = file.read(1 << 16)
+            times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        return None
+    return (min(times), max(times)) if times else None
+
+
+def _times_of_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> list[int]:
+    if not info.filename.lower().endswith(".csv"):
+        return []
+    with archive.open(info) as member:
+        return [int(time) for time in _TIMESTAMP.findall(member.read(1 << 16))]
