@@ -1,0 +1,121 @@
+"""Hours of the lake: what stands in them, counted; and their parts, merged into one.
+
+What is current, withdrawn or repeated comes from the ledger as small frames; this module only applies it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import xxhash
+
+from election_metrics.lake.engine import put_parquet_view, put_table, sql
+from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
+
+
+@dataclass(frozen=True)
+class LakeHours:
+    """Some hours as the ledger knows them at one moment.
+
+    Attributes:
+        calm_parts: parts of hours in which every landed row stands.
+        contested_parts: parts of hours in which rows repeat, or were withdrawn, superseded or voted again.
+        superseded: content_id of contents that are no file's any more.
+        rollbacks: transaction_id of withdrawn transactions.
+        repeated_ids: transaction_id, occurred_ms, content_id of ids that stand in several hours.
+        repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
+    """
+
+    calm_parts: list[Path]
+    contested_parts: list[Path]
+    superseded: pd.DataFrame
+    rollbacks: pd.DataFrame
+    repeated_ids: pd.DataFrame
+    repeated_votes: pd.DataFrame
+
+
+def open_hours(connection: duckdb.DuckDBPyConnection, hours: LakeHours) -> None:
+    """Makes the view `transactions`: one row an id, standing or withdrawn (is_withdrawn, is_revote)."""
+    put_parquet_view(connection, "calm_rows", hours.calm_parts, PART_COLUMNS)
+    put_parquet_view(connection, "contested_rows", hours.contested_parts, PART_COLUMNS)
+    put_table(connection, "superseded", hours.superseded, {"content_id": "BIGINT"})
+    put_table(connection, "rollbacks", hours.rollbacks, {"transaction_id": "VARCHAR"})
+    put_table(
+        connection, "repeated_ids", hours.repeated_ids,
+        {"transaction_id": "VARCHAR", "occurred_ms": "BIGINT", "content_id": "BIGINT"},
+    )  # fmt: skip
+    put_table(
+        connection, "repeated_votes", hours.repeated_votes,
+        {"constituency_id": "VARCHAR", "sender": "VARCHAR", "transaction_id": "VARCHAR",
+         "occurred_ms": "BIGINT", "content_id": "BIGINT"},
+    )  # fmt: skip
+    parts = []
+    if hours.calm_parts or not hours.contested_parts:
+        parts.append(sql("standing_calm"))
+    if hours.contested_parts:
+        parts.append(f"SELECT * FROM ({sql('standing_contested')})")  # noqa: S608 our own file
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW transactions AS {' UNION ALL '.join(parts)}")
+
+
+def hourly_counts(connection: duckdb.DuckDBPyConnection, voting_times: pd.DataFrame) -> pd.DataFrame:
+    """Counts of the opened hours by constituency and hour (columns: see hourly_counts.sql).
+
+    Args:
+        connection: one on which `open_hours` was called.
+        voting_times: constituency_id, starts_ms, ends_ms; NA where not known.
+    """
+    put_table(
+        connection, "voting_times", voting_times,
+        {"constituency_id": "VARCHAR", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
+    )  # fmt: skip
+    return connection.execute(sql("hourly_counts")).df()
+
+
+def count_transactions(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """Distinct ids that the opened hours hold, by hour, counted without the logic of standing.
+
+    Columns: hour_number, rows (all that rest there), transactions (distinct ids of current contents).
+    """
+    return connection.execute(
+        """
+        SELECT
+            hour_number,
+            count(*) AS rows,
+            count(DISTINCT transaction_id) FILTER (
+                WHERE content_id NOT IN (SELECT content_id FROM superseded)
+            ) AS transactions
+        FROM (SELECT * FROM calm_rows UNION ALL SELECT * FROM contested_rows)
+        GROUP BY hour_number
+        ORDER BY hour_number
+        """
+    ).df()
+
+
+def compact(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Path,
+    hour_number: int,
+    parts: list[Path],
+    superseded: list[int],
+) -> Part:
+    """Merges an hour's parts into one, sorted by constituency and time, without the superseded rows.
+
+    Repeated ids stay: which file a row came from must be known as long as that file can change.
+    """
+    put_parquet_view(connection, "merging", parts, PART_COLUMNS)
+    put_table(connection, "superseded", pd.DataFrame({"content_id": superseded}), {"content_id": "BIGINT"})
+    home = lake / hour_folder(hour_number)
+    sources = "\n".join(sorted(str(part) for part in parts)) + f"\n{sorted(superseded)}"
+    name = f"merged-{xxhash.xxh3_64_hexdigest(sources.encode())}.parquet"
+    unfinished = home / f".{name}"
+    connection.execute(
+        f"COPY (SELECT * FROM merging WHERE content_id NOT IN (SELECT content_id FROM superseded) "  # noqa: S608
+        f"ORDER BY constituency_id, occurred_ms) TO '{str(unfinished).replace(chr(39), chr(39) * 2)}' "
+        "(FORMAT parquet, COMPRESSION zstd)"
+    )
+    final = home / name
+    unfinished.replace(final)
+    rows = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(final)]).fetchone()
+    assert rows is not None
+    return Part(hour_number, str(final.relative_to(lake)), int(rows[0]), final.stat().st_size)

@@ -1,0 +1,68 @@
+"""A damaged file, line by line: a copy with line numbers of what can be split, and the rest with its reason.
+
+Only files in which the fast reader found something odd come here; a whole election of clean ones never does.
+"""
+
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+_SEPARATORS = 11
+_SHOWN = 200
+
+
+def write_numbered_copy(source: Path, copy: Path, rejects: Path, max_line_bytes: int) -> int:
+    """Copies every line that is 12 fields of UTF-8 as `<number>;<line>`; the others go to `rejects`.
+
+    Args:
+        source: the damaged file.
+        copy: takes the whole lines, each with its number (from 1) as a field before the first.
+        rejects: takes one JSON object a line: line_number, reason, content (the line's start).
+        max_line_bytes: a longer line is rejected unread; memory stays bounded by it.
+
+    Returns:
+        How many lines were copied.
+    """
+    kept = 0
+    with source.open("rb") as lines, copy.open("wb") as good, rejects.open("w", encoding="utf-8") as bad:
+        number = 0
+        # The number's own field makes a line longer, so leave room for it within the reader's limit.
+        while line := lines.readline(max_line_bytes - 32):
+            number += 1
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            size = len(line)
+            if not line.endswith(b"\n") and size >= max_line_bytes - 32:
+                size += _skip_rest(lines)
+                reason: str | None = f"the line is longer than {max_line_bytes} bytes: {size}"
+            else:
+                line = line.removesuffix(b"\n").removesuffix(b"\r")
+                reason = _why_not_whole(line)
+            if reason is None:
+                good.write(b"%d;%s\n" % (number, line))
+                kept += 1
+            else:
+                content = line[:_SHOWN].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+                bad.write(json.dumps({"line_number": number, "reason": reason, "content": content}) + "\n")
+    return kept
+
+
+def _skip_rest(lines: BinaryIO) -> int:
+    skipped = 0
+    while block := lines.readline(1 << 20):
+        skipped += len(block)
+        if block.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _why_not_whole(line: bytes) -> str | None:
+    if line.count(b";") != _SEPARATORS:
+        return f"12 fields are expected, {line.count(b';') + 1 if line else 0} found"
+    if b"\r" in line or b"\0" in line:
+        return "a carriage return or NUL stands within the line"
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return f"bad UTF-8 at byte {error.start + 1} of the line"
+    return None

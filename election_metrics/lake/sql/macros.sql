@@ -1,0 +1,49 @@
+-- What DuckDB and Spark SQL spell differently; every other file here is in their common dialect.
+
+-- The keys of a JSON array of {"key", ...}; NULL where the text is no JSON array.
+CREATE OR REPLACE TEMP MACRO json_keys(text) AS
+    CASE
+        WHEN starts_with(text, '[') OR TRY(json_type(text)) = 'ARRAY'
+            THEN TRY(json_extract_string(text, '$[*].key'))
+    END;
+
+-- Key and text of the first pair of such an array, as a list of two; NULL where the text is no JSON array.
+-- The operation stands first in practice, and reading the other values would copy every encrypted ballot.
+CREATE OR REPLACE TEMP MACRO first_pair(text) AS
+    CASE
+        WHEN starts_with(text, '[') OR TRY(json_type(text)) = 'ARRAY'
+            THEN TRY(json_extract_string(text, ['$[0].key', '$[0].stringValue']))
+    END;
+
+-- The text or number of the first pair with this key; NULL where there is none.
+CREATE OR REPLACE TEMP MACRO pair_text(text, wanted) AS
+    list_transform(
+        list_filter(
+            TRY(from_json(text, '[{"key":"VARCHAR","stringValue":"VARCHAR","intValue":"VARCHAR"}]')),
+            lambda pair: pair.key = wanted
+        ),
+        lambda pair: coalesce(pair.stringValue, pair.intValue)
+    )[1];
+
+-- The text of the first pair that reports a failure; NULL where there is none.
+CREATE OR REPLACE TEMP MACRO failure_text(text) AS
+    list_filter(
+        TRY(from_json(text, '[{"key":"VARCHAR","stringValue":"VARCHAR"}]')),
+        lambda pair: contains(pair.key, 'FAIL')
+    )[1].stringValue;
+
+-- The length of a JSON array; NULL where the text is none.
+CREATE OR REPLACE TEMP MACRO array_length(text) AS
+    CASE WHEN TRY(json_type(text)) = 'ARRAY' THEN json_array_length(text) END;
+
+-- One field of a JSON object; NULL where the text is none.
+CREATE OR REPLACE TEMP MACRO json_field(text, path) AS
+    TRY(json_extract_string(text, path));
+
+-- A whole number in plain digits; NULL where the text is none.
+CREATE OR REPLACE TEMP MACRO whole_number(text) AS
+    CASE WHEN CAST(TRY_CAST(text AS BIGINT) AS VARCHAR) = text THEN TRY_CAST(text AS BIGINT) END;
+
+-- The bytes of a text in UTF-8.
+CREATE OR REPLACE TEMP MACRO byte_length(text) AS
+    coalesce(strlen(text), 0);

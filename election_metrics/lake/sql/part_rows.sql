@@ -1,0 +1,16 @@
+-- The rows of a part as they rest in the lake, for the hour that names its folder.
+SELECT
+    transaction_id,
+    id_key,
+    constituency_id,
+    occurred_ms,
+    operation,
+    kind,
+    quantity,
+    sender,
+    voter_key,
+    fail_reason,
+    content_id,
+    hour_number
+FROM staged
+WHERE rejection IS NULL AND NOT is_rollback

@@ -1,0 +1,97 @@
+-- One row for every line in `lines`: what the transaction is, or the reason why the line cannot be read.
+-- Takes: lines (the 12 fields as text, file_number, line_number), files (file_number, content_id,
+-- constituency_id), limits (latest_ms, first_hour_ms, first_hour_setting).
+WITH
+read_fields AS (
+    SELECT
+        *,
+        whole_number(timestamp_ms) AS occurred_ms,
+        first_pair(params) AS first_param,
+        json_keys(diff) AS diff_keys,
+        byte_length(transaction_id) + byte_length(transaction_type) + byte_length(signature)
+            + byte_length(version) + byte_length(timestamp_ms) + byte_length(sender) + byte_length(fee)
+            + byte_length(fee_asset) + byte_length(params) + byte_length(diff) + byte_length(extra)
+            + byte_length(rollback_mark) + 12 AS line_bytes
+    FROM lines
+),
+read_calls AS (
+    SELECT
+        *,
+        CASE
+            WHEN transaction_type = '103' THEN 'createContract'
+            WHEN first_param[1] = 'operation' THEN first_param[2]
+            ELSE pair_text(params, 'operation')
+        END AS operation,
+        contains(array_to_string(diff_keys, ' '), 'FAIL') AS failed,
+        array_contains(diff_keys, concat('VOTE_', sender)) AS has_vote
+    FROM read_fields
+),
+judged AS (
+    SELECT
+        *,
+        CASE
+            WHEN rollback_mark <> '-1' THEN 'the last field is neither empty nor -1'
+            WHEN coalesce(transaction_id, '') = '' THEN 'the transaction id is missing'
+            WHEN contains(concat(transaction_id, sender), chr(0)) THEN 'the transaction id or sender holds a NUL'
+            WHEN rollback_mark = '-1' THEN NULL
+            WHEN occurred_ms IS NULL THEN 'the timestamp is no number of milliseconds'
+            WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
+            WHEN occurred_ms > latest_ms THEN 'the timestamp is more than a day ahead of the clock'
+            WHEN occurred_ms < first_hour_ms THEN first_hour_setting
+            WHEN first_param IS NULL THEN 'params is no JSON array'
+            WHEN diff_keys IS NULL THEN 'diff is no JSON array'
+        END AS rejection,
+        operation = 'vote' AND NOT failed AND has_vote AS is_cast
+    FROM read_calls
+    CROSS JOIN limits
+)
+SELECT
+    files.content_id,
+    files.constituency_id,
+    judged.line_number,
+    judged.transaction_id,
+    right(judged.transaction_id, 12) AS id_key,
+    judged.occurred_ms,
+    CAST(floor(judged.occurred_ms / 3600000) AS INTEGER) AS hour_number,
+    judged.operation,
+    CASE
+        WHEN operation = 'vote' AND failed THEN 'vote_rejected'
+        WHEN is_cast THEN 'vote_cast'
+        WHEN operation = 'vote' THEN 'vote_unknown'
+        WHEN operation = 'blindSigIssue' AND failed THEN 'bulletin_failed'
+        WHEN operation = 'blindSigIssue' THEN 'bulletin_issued'
+        WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') THEN 'register_change'
+        WHEN operation IN (
+            'createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots', 'addMainKey',
+            'decryption', 'commissionDecryption', 'results', 'updateServerList'
+        ) THEN 'control'
+        ELSE 'other'
+    END AS kind,
+    CAST(CASE
+        WHEN operation = 'blindSigIssue' AND NOT failed THEN coalesce(array_length(pair_text(params, 'data')), 1)
+        WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') AND NOT failed
+            THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * coalesce(
+                whole_number(pair_text(params, 'votersCount')),
+                array_length(pair_text(params, 'userIdHashes'))
+            )
+    END AS BIGINT) AS quantity,
+    CASE WHEN is_cast THEN judged.sender END AS sender,
+    CASE WHEN is_cast THEN right(judged.sender, 12) END AS voter_key,
+    CASE
+        WHEN failed THEN coalesce(json_field(failure_text(diff), '$.reason'), failure_text(diff))
+    END AS fail_reason,
+    judged.rollback_mark IS NOT NULL AS is_rollback,
+    judged.failed,
+    judged.rejection,
+    CASE
+        WHEN judged.rejection IS NOT NULL
+            THEN substring(
+                concat(
+                    transaction_id, ';', transaction_type, ';', signature, ';', version, ';', timestamp_ms, ';', sender
+                ),
+                1, 200
+            )
+    END AS line_start,
+    judged.line_bytes
+FROM judged
+INNER JOIN files ON files.file_number = judged.file_number

@@ -1,0 +1,11 @@
+-- The transactions of hours in which every landed row stands as it is.
+-- Takes: calm_rows (the lake's rows of those hours).
+SELECT
+    constituency_id,
+    hour_number,
+    occurred_ms,
+    kind,
+    quantity,
+    FALSE AS is_withdrawn,
+    FALSE AS is_revote
+FROM calm_rows
