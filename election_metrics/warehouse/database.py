@@ -1,0 +1,76 @@
+"""Connections to our database: one engine per process, with sentences instead of stack traces."""
+
+import contextlib
+from collections.abc import Iterator
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from election_metrics.errors import TransientError, WarehouseError
+from election_metrics.settings import Settings
+from election_metrics.warehouse.server import warehouse_url
+
+
+@lru_cache(maxsize=4)
+def engine(settings: Settings) -> sa.Engine:
+    """The engine of these settings; times are UTC on every connection."""
+    return sa.create_engine(
+        warehouse_url(settings),
+        pool_pre_ping=True,
+        pool_size=4,
+        connect_args={
+            "options": "-c timezone=UTC",
+            "connect_timeout": 10,
+            "application_name": "election-metrics",
+        },
+    )
+
+
+@contextlib.contextmanager
+def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Connection]:
+    """One database transaction; with `snapshot`, every read in it sees the same moment.
+
+    Raises:
+        TransientError: the server went away or asks to try again.
+        WarehouseError: the schema is not there yet.
+    """
+    try:
+        with engine(settings).connect() as connection:
+            if snapshot:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+    except OperationalError as error:
+        raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in ("42P01", "3F000"):
+            raise WarehouseError(
+                "the warehouse has no tables yet, or old ones; type: election-metrics migrate"
+            ) from error
+        raise
+
+
+def lock(connection: sa.Connection, name: str) -> None:
+    """Waits for, and holds until the transaction ends, the advisory lock of this name."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+@contextlib.contextmanager
+def session_lock(settings: Settings, name: str) -> Iterator[None]:
+    """Holds the advisory lock of this name over several transactions; it goes with the connection.
+
+    A snapshot must be taken after the lock, and a lock taken within a snapshot's transaction comes too late.
+    """
+    with engine(settings).connect() as connection:
+        autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
+        parameters = {"name": name}
+        try:
+            autocommit.execute(sa.text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), parameters)
+        except OperationalError as error:
+            raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OperationalError):
+                autocommit.execute(sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), parameters)

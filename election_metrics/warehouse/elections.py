@@ -1,0 +1,177 @@
+"""Which elections' derived tables are behind, and what those are computed from, as frames."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.tables import constituency_metrics, election_versions, hourly_stats
+
+
+def behind_metrics(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
+    """hourly_version by election, where constituency_metrics is behind it (or of the named ones)."""
+    query = sa.select(election_versions.c.election_id, election_versions.c.hourly_version)
+    if named:
+        query = query.where(election_versions.c.election_id.in_(named))
+    else:
+        query = query.where(election_versions.c.hourly_version > election_versions.c.metrics_version)
+    return {election: version for election, version in connection.execute(query)}
+
+
+def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
+    """metrics_version by election whose summary may have changed.
+
+    That is: its metrics did, it is not over (the clock moves what is expected), or files landed since.
+    """
+    query = sa.text(
+        """
+        SELECT election.election_id, coalesce(version.metrics_version, 0)
+        FROM metrics.elections AS election
+        LEFT JOIN ingest.election_versions AS version USING (election_id)
+        LEFT JOIN metrics.election_summaries AS summary USING (election_id)
+        WHERE CASE WHEN cardinality(:named) > 0 THEN election.election_id = ANY(:named) ELSE
+            summary.election_id IS NULL
+            OR version.metrics_version > version.summary_version
+            OR election.status IS DISTINCT FROM 'completed'
+            OR election.computed_at > summary.computed_at
+            OR EXISTS (
+                SELECT 1 FROM ingest.transaction_files AS file
+                JOIN metrics.constituencies AS constituency USING (constituency_id)
+                WHERE constituency.election_id = election.election_id AND file.seen_at > summary.computed_at
+            )
+        END
+        """
+    ).bindparams(sa.bindparam("named", list(named or []), type_=sa.ARRAY(sa.Text)))
+    return {election: version for election, version in connection.execute(query)}
+
+
+def mark_metrics(connection: sa.Connection, election: str, version: int) -> None:
+    """Stores which hourly version constituency_metrics of an election now comes from."""
+    connection.execute(
+        sa.update(election_versions).where(election_versions.c.election_id == election).values(metrics_version=version)
+    )
+
+
+def mark_summary(connection: sa.Connection, election: str, version: int) -> None:
+    """Stores which metrics version the summary of an election now comes from."""
+    connection.execute(
+        sa.update(election_versions).where(election_versions.c.election_id == election).values(summary_version=version)
+    )
+
+
+def read_hourly(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """hourly_stats of an election."""
+    return read_frame(connection, sa.select(hourly_stats).where(hourly_stats.c.election_id == election))
+
+
+def read_metrics(connection: sa.Connection, election: str, period: str) -> pd.DataFrame:
+    """constituency_metrics of an election and period."""
+    return read_frame(
+        connection,
+        sa.select(constituency_metrics).where(
+            constituency_metrics.c.election_id == election, constituency_metrics.c.period == period
+        ),
+    )
+
+
+def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """What files cover, by constituency: constituency_id, starts_at, ends_at (UTC).
+
+    A file covers the interval of its name, read in its constituency's time zone, and whatever lies between its
+    first and last transaction.
+    """
+    return read_frame(
+        connection,
+        sa.text(
+            """
+            SELECT DISTINCT file.constituency_id,
+                least(file.interval_start AT TIME ZONE constituency.time_zone, file.first_transaction_at) AS starts_at,
+                greatest(file.interval_end AT TIME ZONE constituency.time_zone, file.last_transaction_at) AS ends_at
+            FROM ingest.transaction_files AS file
+            JOIN metrics.constituencies AS constituency USING (constituency_id)
+            WHERE constituency.election_id = :election AND file.status = 'landed'
+                AND coalesce(file.interval_start, file.first_transaction_at::timestamp) IS NOT NULL
+            """
+        ),
+        election=election,
+    )
+
+
+def count_rejected(connection: sa.Connection, election: str) -> int:
+    """Lines in quarantine from the election's current files."""
+    query = sa.text(
+        """
+        SELECT coalesce(sum(file.rejected), 0) FROM ingest.transaction_files AS file
+        JOIN metrics.constituencies AS constituency USING (constituency_id)
+        WHERE constituency.election_id = :election AND file.status = 'landed'
+        """
+    )
+    return int(connection.execute(query, {"election": election}).scalar_one())
+
+
+def read_status(connection: sa.Connection) -> dict[str, int]:
+    """Counts for `status`: files by state, lines in quarantine, parts, hours behind, elections behind."""
+    query = sa.text(
+        """
+        SELECT
+            (SELECT count(*) FROM ingest.transaction_files WHERE status = 'landed') AS files_landed,
+            (SELECT count(*) FROM ingest.transaction_files WHERE status = 'superseded') AS files_superseded,
+            (SELECT count(*) FROM ingest.transaction_files WHERE status = 'unreadable') AS files_unreadable,
+            (SELECT count(*) FROM ingest.rejected_transactions) AS lines_in_quarantine,
+            (SELECT count(*) FROM ingest.lake_parts WHERE retired_at IS NULL) AS lake_parts,
+            (SELECT coalesce(sum(size), 0) FROM ingest.lake_parts WHERE retired_at IS NULL) AS lake_bytes,
+            (SELECT count(*) FROM ingest.hour_versions) AS hours_with_transactions,
+            (SELECT count(*) FROM ingest.hour_versions WHERE landed_version > computed_version) AS hours_behind,
+            (SELECT count(*) FROM ingest.election_versions WHERE hourly_version > metrics_version) AS elections_behind
+        """
+    )
+    return {key: int(value) for key, value in connection.execute(query).mappings().one().items()}
+
+
+def read_summaries(connection: sa.Connection) -> pd.DataFrame:
+    """election_summaries with the election's name and its status by now, largest first."""
+    query = sa.text(
+        """
+        SELECT election.name, summary.*,
+            CASE
+                WHEN election.ends_at <= now() THEN 'completed'
+                WHEN election.starts_at > now() THEN 'scheduled'
+                WHEN election.starts_at <= now() THEN 'active'
+            END AS status
+        FROM metrics.election_summaries AS summary
+        JOIN metrics.elections AS election USING (election_id)
+        ORDER BY summary.transaction_count DESC, election.name
+        """
+    )
+    return read_frame(connection, query)
+
+
+def read_problems(connection: sa.Connection) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Unreadable files (path, reason), and the quarantine by reason (reason, lines, files, example)."""
+    unreadable = sa.text(
+        "SELECT rtrim(path || '/' || member, '/') AS path, reason FROM ingest.transaction_files "
+        "WHERE status = 'unreadable' ORDER BY path LIMIT 100"
+    )
+    rejected = sa.text(
+        "SELECT reason, count(*) AS lines, count(DISTINCT file) AS files, "
+        "min(file || ', line ' || line_number) AS example "
+        "FROM ingest.rejected_transactions GROUP BY reason ORDER BY count(*) DESC LIMIT 50"
+    )
+    return read_frame(connection, unreadable), read_frame(connection, rejected)
+
+
+def count_problems(connection: sa.Connection, below: str) -> int:
+    """Unreadable files below a path, and lines in quarantine from there."""
+    query = sa.text(
+        "SELECT (SELECT count(*) FROM ingest.transaction_files "
+        "WHERE status = 'unreadable' AND starts_with(path, :below)) + "
+        "(SELECT count(*) FROM ingest.rejected_transactions WHERE starts_with(file, :below))"
+    )
+    return int(connection.execute(query, {"below": below}).scalar_one())
+
+
+def count_files_outside(connection: sa.Connection, below: str) -> int:
+    """Files in the ledger that are not below a path."""
+    query = sa.text("SELECT count(*) FROM ingest.transaction_files WHERE NOT starts_with(path, :below)")
+    return int(connection.execute(query, {"below": below}).scalar_one())

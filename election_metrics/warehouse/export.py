@@ -1,0 +1,118 @@
+"""Tables as files: exactly their columns, streamed, times in ISO 8601 with Z."""
+
+import json
+from typing import IO
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.tables import Instant, metadata
+
+_ROWS_AT_ONCE = 20_000
+# Whole seconds without a fraction, others without trailing zeros.
+_ISO = r"regexp_replace(to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), " \
+       r"'\.0+$|(\.[0-9]*[1-9])0+$', '\1') || 'Z' AS {0}"  # fmt: skip
+_ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
+
+
+def exportable() -> dict[str, sa.Table]:
+    """The tables that can be exported, by name."""
+    return {table.name: table for table in sorted(metadata.tables.values(), key=lambda table: table.fullname)}
+
+
+def export_table(
+    settings: Settings,
+    name: str,
+    kind: str,
+    out: IO[bytes],
+    *,
+    election: str | None = None,
+    constituency: str | None = None,
+) -> None:
+    """Writes a table to a binary stream, in the order of its key.
+
+    Args:
+        settings: the settings.
+        name: the table.
+        kind: csv, json (an array of objects) or parquet.
+        out: where to.
+        election: only rows of this election_id.
+        constituency: only rows of this constituency_id.
+
+    Raises:
+        ElectionMetricsError: there is no such table, or it has no such column.
+    """
+    table = exportable().get(name)
+    if table is None:
+        raise ElectionMetricsError(f"there is no table {name!r}; choose one of: {', '.join(exportable())}")
+    wanted = {"election_id": election, "constituency_id": constituency}
+    filters = {column: value for column, value in wanted.items() if value is not None}
+    for column in filters:
+        if column not in table.columns:
+            raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
+    write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[kind]
+    with transaction(settings, snapshot=True) as connection:
+        write(connection, table, filters, out)
+
+
+def _where(filters: dict[str, str]) -> str:
+    return " AND ".join([f"{column} = %({column})s" for column in filters]) or "TRUE"
+
+
+def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool) -> str:
+    columns = [
+        _ISO.format(column.name) if times_as_text and column.type is Instant else column.name
+        for column in table.columns
+    ]
+    key = ", ".join(f"{table.name}.{column.name}" for column in table.primary_key)
+    return f"SELECT {', '.join(columns)} FROM {table.fullname} WHERE {_where(filters)} ORDER BY {key}"  # noqa: S608
+
+
+def _write_csv(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
+    query = _select(table, filters, times_as_text=True)
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", filters or None) as rows:
+        for block in rows:
+            out.write(block)
+
+
+def _server_side(connection: sa.Connection) -> psycopg.ServerCursor[tuple[object, ...]]:
+    """A cursor that holds no more than a few rows here."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw.cursor("export")
+
+
+def _write_json(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
+    with _server_side(connection) as cursor:
+        cursor.execute(_select(table, filters, times_as_text=True), filters)
+        names = [column.name for column in table.columns]
+        out.write(b"[")
+        for number, row in enumerate(cursor):
+            record = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=str)
+            out.write((",\n" if number else "\n").encode() + record.encode())
+        out.write(b"\n]\n")
+
+
+def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
+    schema = pa.schema([(column.name, _arrow_type(column)) for column in table.columns])
+    with _server_side(connection) as cursor, pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        cursor.execute(_select(table, filters, times_as_text=False), filters)
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            columns = [
+                pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)
+            ]
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def _arrow_type(column: sa.Column[object]) -> pa.DataType:
+    if column.type is Instant:
+        return pa.timestamp("us", tz="UTC")
+    if "TIMESTAMP" in str(column.type):
+        return pa.timestamp("us")
+    return next((kind for name, kind in _ARROW.items() if str(column.type).startswith(name)), pa.string())

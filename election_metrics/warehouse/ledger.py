@@ -1,0 +1,324 @@
+"""The ledger: which file versions landed, where their rows rest, and which hours are behind.
+
+Every function takes a connection in a transaction; landing calls them all in one.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from election_metrics.warehouse.replace import copy_rows, read_frame
+from election_metrics.warehouse.tables import (
+    content_hours,
+    content_ids,
+    corrections,
+    hour_versions,
+    lake_parts,
+    registry_events,
+    rejected_transactions,
+    transaction_files,
+)
+
+_CURRENT = transaction_files.c.status != "superseded"
+_files = transaction_files.c
+_SUPERSEDED_CONTENTS = sa.except_(
+    sa.select(_files.content_id).where(_files.status == "superseded", _files.content_id.is_not(None)),
+    sa.select(_files.content_id).where(_files.status == "landed"),
+)
+
+
+def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None) -> set[tuple[str, int, int]]:
+    """(path, size, modified_ns) of the file versions that the ledger holds as current."""
+    query = sa.select(transaction_files.c.path, transaction_files.c.size, transaction_files.c.modified_ns).where(
+        _CURRENT
+    )
+    if paths is not None:
+        query = query.where(transaction_files.c.path == sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text))))
+    return {(path, size, modified) for path, size, modified in connection.execute(query.distinct())}
+
+
+def next_content_ids(connection: sa.Connection, count: int) -> list[int]:
+    """New numbers for contents."""
+    query = sa.select(content_ids.next_value()).select_from(sa.func.generate_series(1, count).alias())
+    return list(connection.execute(query).scalars())
+
+
+def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tuple[str, str], int]:
+    """content_id by (content_hash, constituency_id), of contents that are some current file's."""
+    query = sa.select(
+        transaction_files.c.content_hash, transaction_files.c.constituency_id, transaction_files.c.content_id
+    ).where(
+        transaction_files.c.status == "landed",
+        transaction_files.c.content_hash == sa.any_(sa.literal(list(hashes), sa.ARRAY(sa.Text))),
+    )
+    return {(content, constituency): number for content, constituency, number in connection.execute(query)}
+
+
+def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
+    """Marks the current rows of these paths superseded; returns the contents they were."""
+    query = (
+        sa.update(transaction_files)
+        .where(transaction_files.c.path == sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text))), _CURRENT)
+        .values(status="superseded")
+        .returning(transaction_files.c.content_id)
+    )
+    return [number for number in connection.execute(query).scalars() if number is not None]
+
+
+def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:
+    """Removes the record of paths below `root` that could not be looked at, but can be now."""
+    connection.execute(
+        sa.delete(transaction_files).where(
+            transaction_files.c.status == "unreadable",
+            transaction_files.c.modified_ns == 0,
+            transaction_files.c.path.startswith(root, autoescape=True),
+            transaction_files.c.path.not_in(list(still)),
+        )
+    )
+
+
+def record_files(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Appends file versions."""
+    copy_rows(connection, transaction_files, rows)
+
+
+def not_current(connection: sa.Connection, contents: Sequence[int]) -> list[int]:
+    """Those of the contents that no current file has any more."""
+    still = sa.select(transaction_files.c.content_id).where(
+        transaction_files.c.status == "landed",
+        transaction_files.c.content_id == sa.any_(sa.literal(list(contents), sa.ARRAY(sa.BigInteger))),
+    )
+    return sorted(set(contents) - set(connection.execute(still).scalars()))
+
+
+def hours_of_contents(connection: sa.Connection, contents: Sequence[int]) -> set[int]:
+    """Hours that hold rows of these contents."""
+    query = sa.select(content_hours.c.hour_number).where(
+        content_hours.c.content_id == sa.any_(sa.literal(list(contents), sa.ARRAY(sa.BigInteger)))
+    )
+    return set(connection.execute(query.distinct()).scalars())
+
+
+def hours_of_constituencies(connection: sa.Connection, constituencies: Iterable[str]) -> set[int]:
+    """Hours that hold rows of these constituencies."""
+    contents = sa.select(transaction_files.c.content_id).where(
+        transaction_files.c.constituency_id == sa.any_(sa.literal(list(constituencies), sa.ARRAY(sa.Text))),
+        transaction_files.c.content_id.is_not(None),
+    )
+    query = sa.select(content_hours.c.hour_number).where(content_hours.c.content_id.in_(contents))
+    return set(connection.execute(query.distinct()).scalars())
+
+
+def parts_of_hours(connection: sa.Connection, hours: Iterable[int] | None = None) -> pd.DataFrame:
+    """Live parts: path, hour_number, rows, size; of all hours where none are named."""
+    query = sa.select(lake_parts.c.path, lake_parts.c.hour_number, lake_parts.c.rows, lake_parts.c.size).where(
+        lake_parts.c.retired_at.is_(None)
+    )
+    if hours is not None:
+        query = query.where(lake_parts.c.hour_number == sa.any_(sa.literal(list(hours), sa.ARRAY(sa.BigInteger))))
+    return read_frame(connection, query.order_by(lake_parts.c.path))
+
+
+def add_parts(connection: sa.Connection, parts: pd.DataFrame) -> None:
+    """Makes parts count: path, hour_number, rows, size, created_at."""
+    copy_rows(connection, lake_parts, parts)
+
+
+def retire_parts(connection: sa.Connection, paths: Sequence[str], now: datetime) -> int:
+    """Makes parts count no more; returns how many still did."""
+    query = sa.update(lake_parts).where(lake_parts.c.path.in_(paths), lake_parts.c.retired_at.is_(None))
+    return int(connection.execute(query.values(retired_at=now)).rowcount)
+
+
+def forget_parts(connection: sa.Connection, retired_before: datetime, hours: Sequence[int]) -> list[str]:
+    """Removes parts of these hours that were retired long enough ago; returns their files, to be deleted."""
+    query = (
+        sa.delete(lake_parts)
+        .where(lake_parts.c.retired_at < retired_before, lake_parts.c.hour_number.in_(hours))
+        .returning(lake_parts.c.path)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def add_content_hours(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Appends which hours contents went to: content_id, hour_number, rows."""
+    copy_rows(connection, content_hours, rows)
+
+
+def add_corrections(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Adds corrections (every column of the table) that are not there yet."""
+    _insert_new(connection, corrections, rows)
+
+
+def add_registry_events(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Adds calls that change the register or the state of voting."""
+    _insert_new(connection, registry_events, rows)
+
+
+def _insert_new(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
+    """COPY into a temporary twin, then insert what is not there yet."""
+    if rows.empty:
+        return
+    twin = sa.Table(f"incoming_{table.name}", sa.MetaData(), *[sa.Column(c.name, c.type) for c in table.columns])
+    connection.execute(sa.text(f"CREATE TEMP TABLE {twin.name} (LIKE {table.fullname})"))
+    copy_rows(connection, twin, rows)
+    names = [column.name for column in table.columns]
+    connection.execute(insert(table).from_select(names, sa.select(twin)).on_conflict_do_nothing())
+    connection.execute(sa.text(f"DROP TABLE {twin.name}"))
+
+
+def add_rejected(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Appends lines to the quarantine."""
+    copy_rows(connection, rejected_transactions, rows)
+
+
+def drop_rejected(connection: sa.Connection, contents: Sequence[int]) -> None:
+    """Removes the quarantined lines of contents that are no file's any more; their file's row keeps the count."""
+    connection.execute(sa.delete(rejected_transactions).where(rejected_transactions.c.content_id.in_(contents)))
+
+
+def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = None) -> list[str]:
+    """Withdrawn transaction ids, by current contents or by these."""
+    query = sa.select(corrections.c.transaction_id).where(corrections.c.kind == "rollback")
+    if contents is None:
+        query = query.where(corrections.c.content_id.not_in(_SUPERSEDED_CONTENTS))
+    else:
+        query = query.where(corrections.c.content_id.in_(contents))
+    return list(connection.execute(query.distinct()).scalars())
+
+
+def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]) -> set[int]:
+    """Hours of votes and ids whose standing may change with these contents or these withdrawn transactions.
+
+    A vote's peers are the other votes of its voter key; an id's, its rows in other hours.
+    """
+    query = sa.text(
+        """
+        WITH touched AS (
+            SELECT * FROM ingest.corrections
+            WHERE kind <> 'rollback' AND (content_id = ANY(:contents) OR transaction_id = ANY(:ids))
+        )
+        SELECT DISTINCT peer.occurred_ms / 3600000
+        FROM ingest.corrections AS peer
+        JOIN touched ON peer.kind = touched.kind AND CASE peer.kind
+            WHEN 'repeated_vote' THEN peer.constituency_id = touched.constituency_id AND peer.sender = touched.sender
+            ELSE peer.transaction_id = touched.transaction_id
+        END
+        """
+    )
+    parameters = {"contents": list(contents), "ids": list(transaction_ids)}
+    return set(connection.execute(query, parameters).scalars())
+
+
+def reopen_hours(connection: sa.Connection, hours: Iterable[int], *, contested: bool) -> None:
+    """Bumps the landed version of hours; `contested` also says that their rows need the long way."""
+    rows = [
+        {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_contested": contested}
+        for hour in sorted(hours)
+    ]
+    if not rows:
+        return
+    new = insert(hour_versions)
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[hour_versions.c.hour_number],
+            set_={
+                "landed_version": hour_versions.c.landed_version + 1,
+                "is_contested": hour_versions.c.is_contested | new.excluded.is_contested,
+            },
+        ),
+        rows,
+    )
+
+
+def reopen_after_registry_events(
+    connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]
+) -> None:
+    """Re-opens the hours of a constituency after a change of its register: their denominator changed."""
+    connection.execute(
+        sa.text(
+            """
+            WITH changed AS (
+                SELECT constituency_id, min(floor(extract(epoch FROM occurred_at) / 3600)) AS since
+                FROM ingest.registry_events
+                WHERE content_id = ANY(:contents) OR transaction_id = ANY(:ids)
+                GROUP BY constituency_id
+            )
+            UPDATE ingest.hour_versions SET landed_version = landed_version + 1
+            WHERE hour_number IN (
+                SELECT content_hours.hour_number
+                FROM changed
+                JOIN ingest.transaction_files USING (constituency_id)
+                JOIN ingest.content_hours USING (content_id)
+                WHERE content_hours.hour_number >= changed.since
+            )
+            """
+        ),
+        {"contents": list(contents), "ids": list(transaction_ids)},
+    )
+
+
+def reopen_constituencies(connection: sa.Connection, constituencies: Iterable[str]) -> None:
+    """Re-opens every hour of these constituencies."""
+    reopen_hours(connection, hours_of_constituencies(connection, constituencies), contested=False)
+
+
+def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:
+    """Hours whose figures are behind what landed, and closed hours that were computed while in progress."""
+    query = sa.text(
+        """
+        SELECT hour_number FROM ingest.hour_versions
+        WHERE landed_version > computed_version
+            OR (computed_at < to_timestamp((hour_number + 1) * 3600) AND :now >= to_timestamp((hour_number + 1) * 3600))
+        ORDER BY hour_number
+        """
+    )
+    return list(connection.execute(query, {"now": now}).scalars())
+
+
+def read_hour_versions(connection: sa.Connection, first: int, last: int) -> pd.DataFrame:
+    """hour_number, landed_version, computed_version, is_contested of the hours first..last that have transactions."""
+    query = sa.select(
+        hour_versions.c.hour_number,
+        hour_versions.c.landed_version,
+        hour_versions.c.computed_version,
+        hour_versions.c.is_contested,
+    ).where(hour_versions.c.hour_number.between(first, last))
+    return read_frame(connection, query.order_by(hour_versions.c.hour_number))
+
+
+def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
+    """What applies to contested hours: superseded, rollbacks, repeated_ids, repeated_votes (see lake.hours)."""
+    columns: dict[str, tuple[Any, ...]] = {
+        "repeated_id": (corrections.c.transaction_id, corrections.c.occurred_ms, corrections.c.content_id),
+        "repeated_vote": (
+            corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
+            corrections.c.occurred_ms, corrections.c.content_id,
+        ),
+    }  # fmt: skip
+    frames = {
+        f"{kind}s": read_frame(connection, sa.select(*chosen).where(corrections.c.kind == kind))
+        for kind, chosen in columns.items()
+    }
+    frames["superseded"] = read_frame(connection, _SUPERSEDED_CONTENTS)
+    frames["rollbacks"] = pd.DataFrame({"transaction_id": rollback_ids(connection)}, dtype=object)
+    return frames
+
+
+def mark_computed(connection: sa.Connection, versions: pd.DataFrame, now: datetime) -> None:
+    """Stores which landed version the figures of each hour now come from."""
+    rows = [
+        {"hour": int(hour), "version": int(version), "now": now}
+        for hour, version in zip(versions["hour_number"], versions["landed_version"], strict=True)
+    ]
+    if rows:
+        connection.execute(
+            sa.update(hour_versions)
+            .where(hour_versions.c.hour_number == sa.bindparam("hour"))
+            .values(computed_version=sa.bindparam("version"), computed_at=sa.bindparam("now")),
+            rows,
+        )

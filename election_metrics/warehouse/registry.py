@@ -1,0 +1,139 @@
+"""What the warehouse knows of elections and constituencies, as frames; and storing them."""
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.tables import constituencies, election_versions, elections, registry_versions
+
+_STANDING_EVENTS = """
+    SELECT DISTINCT ON (event.transaction_id)
+        event.constituency_id, event.occurred_at, event.operation, event.voters
+    FROM ingest.registry_events AS event
+    WHERE EXISTS (
+            SELECT 1 FROM ingest.transaction_files AS file
+            WHERE file.content_id = event.content_id AND file.status = 'landed'
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM ingest.corrections AS correction
+            JOIN ingest.transaction_files AS file USING (content_id)
+            WHERE correction.kind = 'rollback' AND correction.transaction_id = event.transaction_id
+                AND file.status = 'landed'
+        )
+    ORDER BY event.transaction_id, event.occurred_at, event.constituency_id
+"""
+
+
+def read_places(connection: sa.Connection) -> pd.DataFrame:
+    """What paths say of each constituency: constituency_id, election, constituency, region_code, region.
+
+    Where files disagree, the first path that names an election speaks, whatever landed first.
+    """
+    return read_frame(
+        connection,
+        sa.text(
+            """
+            SELECT DISTINCT ON (constituency_id) constituency_id, election, constituency, region_code, region
+            FROM ingest.transaction_files
+            WHERE status = 'landed'
+            ORDER BY constituency_id, election IS NULL, region IS NULL, path, member
+            """
+        ),
+    )
+
+
+def read_events(connection: sa.Connection) -> pd.DataFrame:
+    """Calls that stand: constituency_id, occurred_at (UTC), operation, voters."""
+    frame = read_frame(connection, sa.text(_STANDING_EVENTS))
+    return frame.assign(
+        occurred_at=pd.to_datetime(frame["occurred_at"], utc=True).astype("datetime64[us, UTC]"),
+        voters=frame["voters"].astype("Int64"),
+    )
+
+
+def read_constituencies(connection: sa.Connection) -> pd.DataFrame:
+    """The stored constituencies, every column."""
+    return read_frame(connection, sa.select(constituencies))
+
+
+def read_reference_voters(connection: sa.Connection) -> dict[str, int]:
+    """Registered voters that the reference gives, by constituency_id."""
+    query = sa.select(registry_versions.c.constituency_id, registry_versions.c.reference_voters).where(
+        registry_versions.c.reference_voters.is_not(None)
+    )
+    return {constituency: voters for constituency, voters in connection.execute(query)}
+
+
+def read_elections(connection: sa.Connection) -> pd.DataFrame:
+    """The stored elections, every column."""
+    return read_frame(connection, sa.select(elections).order_by(elections.c.election_id))
+
+
+def read_fingerprints(connection: sa.Connection) -> dict[str, str]:
+    """What hourly figures of each constituency were last computed with."""
+    query = sa.select(registry_versions.c.constituency_id, registry_versions.c.fingerprint)
+    return {constituency: fingerprint for constituency, fingerprint in connection.execute(query)}
+
+
+def store_fingerprints(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Stores what hourly figures are computed with from now on: constituency_id, fingerprint, reference_voters."""
+    _upsert(connection, registry_versions, _records(rows), "constituency_id")
+
+
+def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> None:
+    """Adds elections or brings them up to date."""
+    _upsert(connection, elections, _records(frame), "election_id")
+
+
+def store_constituencies(connection: sa.Connection, frame: pd.DataFrame) -> None:
+    """Adds constituencies or brings them up to date."""
+    _upsert(connection, constituencies, _records(frame), "constituency_id")
+
+
+def drop_empty_elections(connection: sa.Connection) -> None:
+    """Removes elections that no constituency votes in any more, with what was derived for them."""
+    empty = sa.select(elections.c.election_id).where(
+        elections.c.election_id.not_in(sa.select(constituencies.c.election_id))
+    )
+    ids = list(connection.execute(empty).scalars())
+    for table in ("metrics.election_summaries", "ingest.election_versions", "metrics.elections"):
+        connection.execute(
+            sa.text(
+                f"DELETE FROM {table} WHERE election_id = ANY(:ids) AND NOT EXISTS "  # noqa: S608 names are ours
+                f"(SELECT 1 FROM metrics.hourly_stats AS row WHERE row.election_id = {table}.election_id) "
+                f"AND NOT EXISTS "
+                f"(SELECT 1 FROM metrics.constituency_metrics AS row WHERE row.election_id = {table}.election_id)"
+            ),
+            {"ids": ids},
+        )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, object]], key: str) -> None:
+    if not rows:
+        return
+    new = insert(table)
+    others = {name: new.excluded[name] for name in rows[0] if name != key}
+    connection.execute(new.on_conflict_do_update(index_elements=[key], set_=others), rows)
+
+
+def touch_elections(connection: sa.Connection, ids: set[str]) -> None:
+    """Says that derived tables of these elections are behind."""
+    rows: list[dict[str, object]] = [
+        {"election_id": election, "hourly_version": 1, "metrics_version": 0, "summary_version": 0}
+        for election in sorted(ids)
+    ]
+    if rows:
+        new = insert(election_versions)
+        connection.execute(
+            new.on_conflict_do_update(
+                index_elements=["election_id"],
+                set_={"hourly_version": election_versions.c.hourly_version + 1},
+            ),
+            rows,
+        )

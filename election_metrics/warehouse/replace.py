@@ -1,0 +1,71 @@
+"""The one way to write a derived table: a scope of it is replaced by a frame, in one transaction.
+
+A reader sees the old rows or the new rows, never a mixture, never none. Whoever listens hears what changed.
+"""
+
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import sqlalchemy as sa
+
+from election_metrics.warehouse.database import lock
+
+CHANNEL = "election_metrics_changed"
+
+
+def replace_scope(connection: sa.Connection, table: sa.Table, scope: sa.ColumnElement[bool], rows: pd.DataFrame) -> int:
+    """Deletes the rows of `scope` and copies the frame's rows in; commits with the caller's transaction.
+
+    The caller holds the table's advisory lock (`lock_table`) since before it read what the frame was made from.
+
+    Args:
+        connection: in a transaction.
+        table: the table.
+        scope: which rows of the table the frame stands for.
+        rows: has every column of the table that has no default.
+
+    Returns:
+        How many rows were written.
+    """
+    connection.execute(sa.delete(table).where(scope))
+    copy_rows(connection, table, rows)
+    return len(rows)
+
+
+def lock_table(connection: sa.Connection, table: sa.Table) -> None:
+    """One writer at a time from the read to the commit, so that an older read can't replace a newer one."""
+    lock(connection, f"write {table.fullname}")
+
+
+def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
+    """Appends the frame by COPY."""
+    if rows.empty:
+        return
+    columns = [column.name for column in table.columns if column.name in rows.columns]
+    buffer = io.BytesIO()
+    # pyarrow 26 writes unset memory for an empty chunk, as pd.concat leaves them: one chunk, never empty.
+    arrow = pa.Table.from_pandas(rows[columns], preserve_index=False).combine_chunks()
+    pyarrow.csv.write_csv(arrow, buffer, pyarrow.csv.WriteOptions(include_header=False))
+    names = ", ".join(columns)
+    cursor = connection.connection.cursor()
+    # An empty field is NULL, a quoted empty one is an empty text: pyarrow quotes every text.
+    with cursor.copy(f"COPY {table.fullname} ({names}) FROM STDIN WITH (FORMAT csv)") as copy:
+        copy.write(buffer.getvalue())
+
+
+def notify(connection: sa.Connection, table: sa.Table, elections: Iterable[str]) -> None:
+    """Tells listeners, when the transaction commits, which elections of a table changed."""
+    for election in sorted(set(elections)):
+        payload = json.dumps({"table": table.name, "election_id": election}, ensure_ascii=False)
+        connection.execute(sa.text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
+
+
+def read_frame(connection: sa.Connection, query: sa.Executable, **parameters: Any) -> pd.DataFrame:
+    """The rows of a query as a frame."""
+    result = connection.execute(query, parameters)
+    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))

@@ -1,0 +1,325 @@
+"""The tables of the warehouse; docs and migrations follow from here.
+
+Schema `metrics` is what others read; schema `ingest` is the ledger of files, parts and hours, the quarantine and
+the corrections. Every column says what it holds. Times are `timestamptz`, rates are percent, unknown is NULL.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    Sequence,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+content_ids = Sequence("content_ids", schema="ingest", metadata=metadata)
+
+Instant = DateTime(timezone=True)
+LocalTime = TIMESTAMP(timezone=False)
+
+
+def _text(name: str, comment: str, *constraints: Any, **options: Any) -> Column[str]:
+    return Column(name, Text, *constraints, comment=comment, **options)
+
+
+def _count(name: str, comment: str, **options: Any) -> Column[int]:
+    return Column(name, BigInteger, comment=comment, **{"nullable": False, **options})
+
+
+def _number(name: str, comment: str) -> Column[float]:
+    return Column(name, Double, comment=comment)
+
+
+def _instant(name: str, comment: str, **options: Any) -> Column[Any]:
+    return Column(name, Instant, comment=comment, **options)
+
+
+def _lineage() -> list[Column[Any]]:
+    return [
+        _text("run_id", "Dagster run that wrote the row", nullable=False),
+        _instant("computed_at", "When the row was computed", nullable=False),
+    ]
+
+
+def _ballots() -> list[Column[int]]:
+    """What is counted everywhere, in one order with one meaning."""
+    return [
+        _count(
+            "transaction_count",
+            "Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it",
+        ),
+        _count("bulletins_issued", "Bulletins issued by calls that did not fail"),
+        _count("bulletins_failed", "Issue calls that failed"),
+        _count("votes_cast", "Accepted votes, the first of each voter key"),
+        _count("votes_rejected", "Votes that failed"),
+        _count("votes_unknown", "Votes with neither a failure nor a recorded vote"),
+        _count("revotes", "Accepted votes of a voter key after its first"),
+        _count("withdrawn", "Transactions withdrawn by a rollback, in their own hour"),
+        _count(
+            "anomaly_count",
+            "Transactions anomalous in themselves: failed issues, rejected and unknown votes, re-votes, and bulletins"
+            " and votes outside the voting times (15 minutes' grace for votes)",
+        ),
+    ]
+
+
+def _not_negative(*names: str) -> CheckConstraint:
+    return CheckConstraint(" AND ".join(f"{name} >= 0" for name in names), name="not_negative")
+
+
+_COUNTS = (
+    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
+    "revotes", "withdrawn", "anomaly_count",
+)  # fmt: skip
+_ELECTION = "metrics.elections.election_id"
+_CONSTITUENCY = "metrics.constituencies.constituency_id"
+
+elections = Table(
+    "elections", metadata,
+    _text("election_id", "Readable id made from the name", primary_key=True),
+    _text("name", "Name, one across regions", nullable=False),
+    _instant("starts_at", "First constituency's voting starts; NULL where not known"),
+    _instant("ends_at", "Last constituency's voting ends; NULL where not known"),
+    _text("time_zone", "IANA time zone of most of its constituencies", nullable=False),
+    _text("status", "scheduled, active or completed at computed_at, from the voting times; NULL where not known"),
+    *_lineage(),
+    CheckConstraint("status IN ('scheduled', 'active', 'completed')", name="status"),
+    CheckConstraint("ends_at IS NULL OR starts_at IS NULL OR ends_at > starts_at", name="times"),
+    schema="metrics", comment="Elections: names, voting times and status",
+)  # fmt: skip
+
+constituencies = Table(
+    "constituencies", metadata,
+    _text("constituency_id", "Contract id (base58)", primary_key=True),
+    _text("election_id", "Election it votes in", ForeignKey(_ELECTION), nullable=False, index=True),
+    _text("name", "Name of the constituency; NULL where no path or reference has it"),
+    _text("region_code", "Region's code as the portal writes it"),
+    _text("region", "Region's name"),
+    _text("time_zone", "IANA time zone", nullable=False),
+    _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
+    _instant("starts_at", "Voting starts; NULL where not known"),
+    _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
+    *_lineage(),
+    schema="metrics", comment="Constituencies: one voting, that is one smart contract",
+)  # fmt: skip
+
+hourly_stats = Table(
+    "hourly_stats", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False),
+    _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), primary_key=True),
+    _instant("hour", "Start of the hour (UTC)", primary_key=True),
+    *_ballots(),
+    _number("bulletin_velocity", "Bulletins per hour; for the hour in progress, per elapsed part of it"),
+    _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it"),
+    _count("registered_voters", "Registered voters at the end of the hour; NULL where not known", nullable=True),
+    _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known"),
+    _instant("first_transaction_at", "First transaction that stands"),
+    _instant("last_transaction_at", "Last transaction that stands"),
+    *_lineage(),
+    _not_negative(*_COUNTS),
+    CheckConstraint("date_trunc('hour', hour, 'UTC') = hour", name="whole_hour"),
+    Index(None, "election_id", "hour"),
+    Index(None, "hour"),
+    schema="metrics", comment="What happened in each constituency and hour; no row for an hour without transactions",
+)  # fmt: skip
+
+constituency_metrics = Table(
+    "constituency_metrics", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False, index=True),
+    _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), primary_key=True),
+    _text("period", "hour, day, week (ISO), month or election", primary_key=True),
+    _instant(
+        "period_start",
+        "Start of the period: midnight in the constituency's time zone; for an election, its first hour with transactions",
+        primary_key=True,
+    ),
+    *_ballots(),
+    _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions"),
+    _count("registered_voters", "Registered voters at the period's last hour; for an election, now; NULL where not known",
+           nullable=True),
+    _number("participation_rate", "Votes of the period / registered voters * 100; NULL where the register is 0 or not known"),
+    Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
+    _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins"),
+    _count("voting_hours", "Hours from the period's first to its last with bulletins or votes, silent ones included"),
+    _number("average_bulletins_per_hour", "Bulletins issued / voting hours; NULL without any"),
+    _number("average_votes_per_hour", "Votes cast / voting hours; NULL without any"),
+    _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes"),
+    _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
+    _count("running_bulletins", "Bulletins issued from the first hour to the end of the period"),
+    _count("running_votes", "Votes cast from the first hour to the end of the period"),
+    _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+    _instant("first_transaction_at", "First transaction that stands"),
+    _instant("last_transaction_at", "Last transaction that stands"),
+    *_lineage(),
+    _not_negative(*_COUNTS, "voting_hours", "running_bulletins", "running_votes"),
+    CheckConstraint("period IN ('hour', 'day', 'week', 'month', 'election')", name="period"),
+    schema="metrics", comment="Each constituency by hour, day, week, month (in its time zone) and whole election",
+)  # fmt: skip
+
+election_summaries = Table(
+    "election_summaries", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _count("constituencies_total", "Constituencies in the registry"),
+    _count("constituencies_reporting", "Those with at least one bulletin issued or vote cast"),
+    _count("constituencies_silent", "Those without"),
+    _count("registered_voters", "Registered voters now, of the constituencies whose register is known; NULL if none",
+           nullable=True),
+    _count("constituencies_without_register", "Constituencies whose register is not known"),
+    *_ballots(),
+    _number("participation_rate", "Votes cast / registered voters * 100; NULL while a reporting constituency has no register"),
+    Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
+    _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins"),
+    _count("hours_expected", "Constituency hours of voting that should be here by now; NULL where voting times are not known",
+           nullable=True),
+    _count("hours_delivered", "Of those, the ones that a landed file covers by its name or by its transactions", nullable=True),
+    _number("coverage", "Hours delivered / hours expected * 100; NULL where not known or none expected yet"),
+    _count("rejected_lines", "Lines in quarantine from this election's files"),
+    _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes"),
+    _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
+    _instant("first_transaction_at", "First transaction that stands"),
+    _instant("last_transaction_at", "Last transaction that stands: how fresh the figures are"),
+    *_lineage(),
+    _not_negative(*_COUNTS, "constituencies_silent", "rejected_lines"),
+    schema="metrics", comment="Each election in one row: totals, participation, gap, coverage, freshness",
+)  # fmt: skip
+
+transaction_files = Table(
+    "transaction_files", metadata,
+    Column("file_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of this version"),
+    _text("path", "Absolute path on disk", nullable=False),
+    _text("member", "Name within the archive; empty for a plain file", nullable=False),
+    _count("size", "Bytes on disk (of the archive, for a member)"),
+    _count("modified_ns", "Time of change, nanoseconds since the epoch"),
+    _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
+    _text("reason", "Why the file is unreadable"),
+    _text("content_hash", "XXH3-128 of the bytes"),
+    _count("content_id", "Number under which its rows rest in the lake; equal content of one contract shares it", nullable=True),
+    _text("constituency_id", "Contract id from the file's name", index=True),
+    _text("region_code", "From the path"),
+    _text("region", "From the path"),
+    _text("election", "Election's name from the path"),
+    _text("constituency", "Constituency's name from the path"),
+    Column("interval_start", LocalTime, comment="Start of the interval in the name, local wall clock"),
+    Column("interval_end", LocalTime, comment="End of the interval in the name, local wall clock"),
+    _count("lines", "Lines in the file: rows + rollbacks + repeated + rejected", nullable=True),
+    _count("rows", "Lines landed as transactions", nullable=True),
+    _count("rollbacks", "Lines that withdraw a transaction", nullable=True),
+    _count("repeated", "Lines that repeat an id of the same file", nullable=True),
+    _count("rejected", "Lines in quarantine", nullable=True),
+    _instant("first_transaction_at", "First transaction of the file"),
+    _instant("last_transaction_at", "Last transaction of the file"),
+    _text("run_id", "Dagster run that landed it", nullable=False),
+    _instant("seen_at", "When this version was recorded", nullable=False),
+    CheckConstraint("status IN ('landed', 'superseded', 'unreadable')", name="status"),
+    CheckConstraint("lines = rows + rollbacks + repeated + rejected", name="every_line_accounted"),
+    Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
+    Index(None, "content_id"),
+    Index(None, "content_hash"),
+    schema="ingest", comment="The ledger: every version of every export file, and what became of its lines",
+)  # fmt: skip
+
+content_hours = Table(
+    "content_hours", metadata,
+    _count("content_id", "Content of a file", primary_key=True),
+    _count("hour_number", "Hours since 1970 (UTC)", primary_key=True),
+    _count("rows", "Rows of the content in this hour"),
+    Index(None, "hour_number"),
+    schema="ingest", comment="Which hours a file's rows went to",
+)  # fmt: skip
+
+lake_parts = Table(
+    "lake_parts", metadata,
+    _text("path", "Parquet file below the lake", primary_key=True),
+    _count("hour_number", "Hours since 1970 (UTC)", index=True),
+    _count("rows", "Rows in the part"),
+    _count("size", "Bytes"),
+    _instant("created_at", "When it was written", nullable=False),
+    _instant("retired_at", "When a merged part replaced it; its file is deleted a while later"),
+    schema="ingest", comment="The lake's manifest: a Parquet file that is not here does not count",
+)  # fmt: skip
+
+hour_versions = Table(
+    "hour_versions", metadata,
+    _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),
+    _count("landed_version", "Grows with everything that may change the hour's figures"),
+    _count("computed_version", "The landed_version that hourly_stats was computed from"),
+    Column("is_contested", Boolean, nullable=False,
+           comment="Rows of this hour repeat, or were withdrawn, superseded or voted again"),
+    _instant("computed_at", "When hourly_stats of the hour was computed"),
+    Index("hour_versions_changed", "hour_number", postgresql_where="landed_version > computed_version"),
+    schema="ingest", comment="Hours with transactions: dirty where landed_version is above computed_version",
+)  # fmt: skip
+
+corrections = Table(
+    "corrections", metadata,
+    _text("kind", "rollback, repeated_vote or repeated_id", primary_key=True),
+    _text("transaction_id", "Transaction that is withdrawn or repeated", primary_key=True),
+    _count("content_id", "Content that holds the line", primary_key=True),
+    _count("occurred_ms", "Time of the repeated row, epoch milliseconds; 0 for a rollback", primary_key=True),
+    _text("constituency_id", "Constituency of the row", nullable=False),
+    _text("sender", "Voter key of a repeated vote"),
+    CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_id')", name="kind"),
+    Index(None, "content_id"),
+    Index(None, "constituency_id", "sender"),
+    schema="ingest", comment="Rollbacks, votes of voters who voted again, and ids in several hours: corrections are data",
+)  # fmt: skip
+
+registry_events = Table(
+    "registry_events", metadata,
+    _text("transaction_id", "Transaction", primary_key=True),
+    _count("content_id", "Content that holds it", primary_key=True),
+    _text("constituency_id", "Constituency", nullable=False, index=True),
+    _instant("occurred_at", "When", nullable=False),
+    _text("operation", "Call that changed the register or the state of voting", nullable=False),
+    _count("voters", "Registered voters added (removed: negative); NULL for other calls", nullable=True),
+    schema="ingest", comment="Calls that did not fail and that change the register, or start and finish voting",
+)  # fmt: skip
+
+rejected_transactions = Table(
+    "rejected_transactions", metadata,
+    _text("file", "Path of the file, and member of an archive", nullable=False, index=True),
+    _count("line_number", "Line in the file, from 1", primary_key=True),
+    _text("reason", "Why the line cannot be read", nullable=False),
+    _text("content", "The line's first 200 characters", nullable=False),
+    _instant("seen_at", "When it was found", nullable=False),
+    _count("content_id", "Content that holds the line", primary_key=True),
+    schema="ingest", comment="The quarantine: lines of current files that cannot be read",
+)  # fmt: skip
+
+registry_versions = Table(
+    "registry_versions", metadata,
+    _text("constituency_id", "Constituency", primary_key=True),
+    _text("fingerprint", "Election, voting times and reference register that hourly figures were computed with",
+          nullable=False),
+    _count("reference_voters", "Registered voters that the reference gives; NULL where it gives none", nullable=True),
+    schema="ingest", comment="What the registry said of each constituency when it last re-opened hours",
+)  # fmt: skip
+
+election_versions = Table(
+    "election_versions", metadata,
+    _text("election_id", "Election", primary_key=True),
+    _count("hourly_version", "Grows when hourly rows or the registry of the election change"),
+    _count("metrics_version", "The hourly_version that constituency_metrics was computed from"),
+    _count("summary_version", "The hourly_version that election_summaries was computed from"),
+    schema="ingest", comment="Elections whose derived tables are behind their hourly rows",
+)  # fmt: skip
