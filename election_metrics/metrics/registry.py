@@ -1,0 +1,118 @@
+"""Who votes where, when, and how many are registered: from paths, transactions and a reference.
+
+The reference wins over the transactions, they over the paths.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+from slugify import slugify
+
+UNKNOWN_ELECTION = "Unknown election"
+_STARTS = ("startVoting", "startIssueBallots")
+_ENDS = ("finishVoting",)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registry at one moment.
+
+    Attributes:
+        elections: election_id, name, starts_at, ends_at, time_zone, status.
+        constituencies: constituency_id, election_id, name, region_code, region, time_zone, registered_voters,
+            starts_at, ends_at, reference_voters.
+    """
+
+    elections: pd.DataFrame
+    constituencies: pd.DataFrame
+
+
+def election_id(name: str) -> str:
+    """A readable id that is the same wherever the election is named so: `vybory-deputatov-1f3a9c`."""
+    from hashlib import sha256
+
+    plain = " ".join(name.split())
+    return f"{slugify(plain, max_length=40, word_boundary=True)}-{sha256(plain.encode()).hexdigest()[:6]}".lstrip("-")
+
+
+def build_registry(
+    places: pd.DataFrame,
+    events: pd.DataFrame,
+    reference: pd.DataFrame,
+    zones: dict[str, str],
+    default_zone: str,
+    now: datetime,
+) -> Registry:
+    """Builds elections and constituencies.
+
+    Args:
+        places: constituency_id, election, constituency, region_code, region: what paths say.
+        events: constituency_id, occurred_at, operation, voters: calls that stand.
+        reference: constituency_id and any of name, election, region_code, region, time_zone, registered_voters,
+            starts_at, ends_at; NA where it says nothing.
+        zones: time zone by region name.
+        default_zone: time zone of any other region.
+        now: the moment for which the status is true.
+    """
+    known = places.rename(columns={"constituency": "name"}).set_index("constituency_id")
+    known = known.reindex(known.index.union(pd.Index(reference["constituency_id"]))).astype(object)
+    said = reference.set_index("constituency_id").reindex(known.index)
+    for column in ("name", "election", "region_code", "region"):
+        known[column] = said[column].combine_first(known[column])
+    by_region = known["region"].map(zones)
+    known["time_zone"] = said["time_zone"].combine_first(by_region).fillna(default_zone)
+    known["election"] = known["election"].fillna(UNKNOWN_ELECTION)
+    known["election_id"] = known["election"].map({name: election_id(name) for name in known["election"].unique()})
+    counted = events.groupby("constituency_id")["voters"].sum(min_count=1).reindex(known.index)
+    known["reference_voters"] = said["registered_voters"].astype("Int64")
+    known["registered_voters"] = known["reference_voters"].combine_first(counted.astype("Int64"))
+    starts = events[events["operation"].isin(_STARTS)].groupby("constituency_id")["occurred_at"].min()
+    ends = events[events["operation"].isin(_ENDS)].groupby("constituency_id")["occurred_at"].max()
+    known["starts_at"] = _instants(said["starts_at"]).combine_first(_instants(starts.reindex(known.index)))
+    known["ends_at"] = _instants(said["ends_at"]).combine_first(_instants(ends.reindex(known.index)))
+    constituencies = known.rename_axis("constituency_id").reset_index()
+    return Registry(_elections(constituencies, now), constituencies.drop(columns="election"))
+
+
+def _instants(values: pd.Series) -> pd.Series:
+    return pd.to_datetime(values, utc=True).astype("datetime64[us, UTC]")
+
+
+def _elections(constituencies: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    groups = constituencies.groupby("election_id")
+    frame = groups.agg(name=("election", "first"), starts_at=("starts_at", "min"), ends_at=("ends_at", "max"))
+    # An end is known only when every constituency's is.
+    frame["ends_at"] = frame["ends_at"].where(groups["ends_at"].count() == groups.size())
+    frame["time_zone"] = groups["time_zone"].agg(lambda zones: zones.mode().iloc[0])
+    moment = pd.Timestamp(now)
+    status = pd.Series(pd.NA, index=frame.index, dtype=object)
+    status = status.mask(frame["starts_at"] <= moment, "active").mask(frame["starts_at"] > moment, "scheduled")
+    frame["status"] = status.mask(frame["ends_at"] <= moment, "completed")
+    return frame.reset_index()
+
+
+def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: pd.DataFrame) -> pd.Series:
+    """Registered voters at the end of each row's hour; NA where not known.
+
+    Args:
+        constituencies: constituency_id, reference_voters (which holds at all times).
+        events: constituency_id, occurred_at, voters.
+        hours: constituency_id, hour (start, UTC); the result has its index.
+    """
+    changes = events.dropna(subset=["voters"]).sort_values("occurred_at", kind="stable")
+    changes = changes.assign(running=changes.groupby("constituency_id")["voters"].cumsum().astype("Float64"))
+    ends = hours[["constituency_id"]].assign(
+        at=(hours["hour"] + pd.Timedelta(hours=1)).astype("datetime64[us, UTC]"), row=range(len(hours))
+    )
+    counted = pd.merge_asof(
+        ends.sort_values("at", kind="stable"),
+        changes[["constituency_id", "occurred_at", "running"]].rename(columns={"occurred_at": "at"}),
+        on="at",
+        by="constituency_id",
+        allow_exact_matches=False,
+    ).sort_values("row")["running"]
+    said = hours["constituency_id"].map(constituencies.set_index("constituency_id")["reference_voters"])
+    voters = said.astype("Int64").array
+    register = pd.Series(counted.array, index=hours.index).astype("Int64")
+    return pd.Series(voters, index=hours.index).combine_first(register).astype("Int64")
