@@ -1,0 +1,300 @@
+"""Hours: `hourly_stats` of a range, computed from what landed and replaced in one go.
+
+An hour is a function of its input: computing it twice, in a range, or in any order gives the same rows.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.lake import hours as lake
+from election_metrics.lake.engine import connect
+from election_metrics.metrics.hourly import hourly_stats
+from election_metrics.metrics.registry import register_by_hour
+from election_metrics.pipeline.registry import refresh_registry
+from election_metrics.settings import Settings
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse import registry as store
+from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.replace import notify, read_frame, replace_scope
+from election_metrics.warehouse.tables import hourly_stats as table
+
+_RETIRED_FOR = timedelta(minutes=30)
+_MOST_ROWS_AT_ONCE = 10_000_000
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class HoursReport:
+    """What was computed: hours with transactions, rows of `hourly_stats`, sums, and the elections touched."""
+
+    hours: int = 0
+    rows: int = 0
+    transactions: int = 0
+    bulletins_issued: int = 0
+    votes_cast: int = 0
+    elections: set[str] = field(default_factory=set)
+    by_hour: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def hour_number(moment: datetime) -> int:
+    """Hours since 1970 (UTC) of the hour that holds this moment."""
+    return int(moment.timestamp()) // 3600
+
+
+def hour_start(number: int) -> datetime:
+    """The start (UTC) of an hour."""
+    return datetime.fromtimestamp(number * 3600, tz=UTC)
+
+
+def compute_hours(
+    settings: Settings,
+    start: datetime,
+    end: datetime,
+    run_id: str,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> HoursReport:
+    """Replaces `hourly_stats` of the hours from `start` to before `end`.
+
+    Args:
+        settings: the settings.
+        start: first hour (UTC).
+        end: the hour after the last (UTC).
+        run_id: the Dagster run.
+        now: the clock, for velocities of the hour in progress.
+        progress: called with hours done and hours in all.
+    """
+    first, last = hour_number(start), hour_number(end) - 1
+    report = HoursReport()
+    frames = []
+    with contextlib.closing(connect(settings)) as engine:
+        for chunk_first, chunk_last in _chunks(settings, first, last):
+            with session_lock(settings, "hourly_stats"):
+                frame = _compute_chunk(
+                    settings, engine, chunk_first, chunk_last, run_id, now or datetime.now(UTC), report
+                )
+            frames.append(frame)
+            if progress:
+                progress(chunk_last - first + 1, last - first + 1)
+    rows = pd.concat(frames, ignore_index=True)
+    report.rows = len(rows)
+    groups = rows.groupby("hour")
+    sums = groups[["transaction_count", "bulletins_issued", "votes_cast"]].sum()
+    report.by_hour = sums.assign(constituencies=groups.size()).reset_index()
+    report.transactions, report.bulletins_issued, report.votes_cast = (int(total) for total in sums.sum())
+    return report
+
+
+def _chunks(settings: Settings, first: int, last: int) -> list[tuple[int, int]]:
+    """Cuts the range where the lake holds more rows than memory should."""
+    with transaction(settings) as connection:
+        parts = ledger.parts_of_hours(connection, range(first, last + 1))
+    rows = parts.groupby("hour_number")["rows"].sum() if len(parts) else pd.Series(dtype="int64")
+    chunks, start, held = [], first, 0
+    for number, count in rows.sort_index().items():
+        hour = int(str(number))
+        if held and held + count > _MOST_ROWS_AT_ONCE:
+            chunks.append((start, hour - 1))
+            start, held = hour, 0
+        held += int(count)
+    return [*chunks, (start, last)]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    versions: pd.DataFrame
+    hours: lake.LakeHours
+    constituencies: pd.DataFrame
+    events: pd.DataFrame
+
+
+def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
+    """Everything that the figures of these hours depend on, as of one moment."""
+    with transaction(settings, snapshot=True) as connection:
+        versions = ledger.read_hour_versions(connection, first, last)
+        parts = ledger.parts_of_hours(connection, range(first, last + 1))
+        contested = set(versions.loc[versions["is_contested"].astype(bool), "hour_number"])
+        corrections = ledger.read_corrections(connection) if contested else _NO_CORRECTIONS
+        constituencies = store.read_constituencies(connection)
+        events = store.read_events(connection)
+        said = store.read_reference_voters(connection)
+    is_contested = parts["hour_number"].isin(contested)
+    hours = lake.LakeHours(
+        calm_parts=_paths(settings, parts[~is_contested]),
+        contested_parts=_paths(settings, parts[is_contested]),
+        **corrections,
+    )
+    constituencies["reference_voters"] = constituencies["constituency_id"].map(said).astype("Int64")
+    return _Inputs(versions, hours, constituencies, events)
+
+
+_NO_CORRECTIONS = {name: pd.DataFrame() for name in ("superseded", "rollbacks", "repeated_ids", "repeated_votes")}
+
+
+def _paths(settings: Settings, parts: pd.DataFrame) -> list[Path]:
+    return [settings.lake_path / path for path in parts["path"]]
+
+
+def compute_frame(engine: duckdb.DuckDBPyConnection, inputs: _Inputs, now: datetime) -> pd.DataFrame:
+    """The rows of `hourly_stats` (without lineage) that follow from the inputs."""
+    lake.open_hours(engine, inputs.hours)
+    counts = lake.hourly_counts(engine, _voting_times(inputs.constituencies))
+    counts["hour"] = pd.to_datetime(counts.pop("hour_number").astype("int64") * 3600, unit="s", utc=True)
+    counts["first_transaction_at"] = pd.to_datetime(counts.pop("first_ms"), unit="ms", utc=True)
+    counts["last_transaction_at"] = pd.to_datetime(counts.pop("last_ms"), unit="ms", utc=True)
+    register = register_by_hour(inputs.constituencies, inputs.events, counts)
+    elections = inputs.constituencies.set_index("constituency_id")["election_id"]
+    return hourly_stats(counts, elections, register, now)
+
+
+def _voting_times(constituencies: pd.DataFrame) -> pd.DataFrame:
+    frame = constituencies[["constituency_id"]].copy()
+    for column, name in (("starts_at", "starts_ms"), ("ends_at", "ends_ms")):
+        instants = pd.to_datetime(constituencies[column], utc=True)
+        frame[name] = ((instants - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(milliseconds=1)).astype("Int64")
+    return frame
+
+
+def _compute_chunk(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    first: int,
+    last: int,
+    run_id: str,
+    now: datetime,
+    report: HoursReport,
+) -> pd.DataFrame:
+    inputs = read_inputs(settings, first, last)
+    frame = compute_frame(engine, inputs, now)
+    if frame["election_id"].isna().any():
+        # Files landed since the registry was refreshed brought a new constituency.
+        refresh_registry(settings, run_id, now)
+        inputs = read_inputs(settings, first, last)
+        frame = compute_frame(engine, inputs, now)
+    frame = frame.assign(run_id=run_id, computed_at=now)
+    with transaction(settings) as connection:
+        newer = _newer_hours(connection, inputs.versions, first, last)
+        versions = inputs.versions[~inputs.versions["hour_number"].isin(newer)]
+        numbers = frame["hour"].map(hour_number) if newer else pd.Series(0, index=frame.index)
+        kept = frame[~numbers.isin(newer)] if newer else frame
+        scope = sa.and_(
+            table.c.hour >= hour_start(first),
+            table.c.hour <= hour_start(last),
+            table.c.hour.not_in([hour_start(number) for number in newer]),
+        )
+        before = set(connection.execute(sa.select(table.c.election_id).where(scope).distinct()).scalars())
+        replace_scope(connection, table, scope, kept)
+        ledger.mark_computed(connection, versions, now)
+        touched = before | set(kept["election_id"])
+        store.touch_elections(connection, touched)
+        notify(connection, table, touched)
+    report.hours += len(versions)
+    report.elections |= touched
+    return frame
+
+
+def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:
+    """Hours that somebody computed from a newer landing than ours while we were computing; theirs stay."""
+    stored = ledger.read_hour_versions(connection, first, last)
+    both = stored.merge(read, on="hour_number", suffixes=("", "_read"))
+    newer = both.loc[both["computed_version"] > both["landed_version_read"], "hour_number"]
+    return [int(number) for number in newer]
+
+
+def lake_parts(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
+    """The live parts of the hours from `start` to before `end`: path, hour_number, rows, size."""
+    with transaction(settings) as connection:
+        return ledger.parts_of_hours(connection, range(hour_number(start), hour_number(end)))
+
+
+def compact_hours(settings: Settings, start: datetime, end: datetime, now: datetime | None = None) -> dict[int, int]:
+    """Merges the parts of hours that have many; returns how many parts became one, by hour.
+
+    Retired parts stay on disk for a while, for whoever is reading them.
+    """
+    moment = now or datetime.now(UTC)
+    first, last = hour_number(start), hour_number(end) - 1
+    parts = lake_parts(settings, start, end)
+    many = {number: list(group["path"]) for number, group in parts.groupby("hour_number")
+            if len(group) >= settings.compact_after_parts}  # fmt: skip
+    merged = {}
+    with contextlib.closing(connect(settings)) as engine:
+        for number, paths in many.items():
+            if _compact_hour(settings, engine, int(str(number)), paths, moment):
+                merged[int(str(number))] = len(paths)
+    with transaction(settings) as connection:
+        forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1)))
+    for path in forgotten:
+        (settings.lake_path / path).unlink(missing_ok=True)
+    return merged
+
+
+def _compact_hour(
+    settings: Settings, engine: duckdb.DuckDBPyConnection, number: int, paths: list[str], now: datetime
+) -> bool:
+    with transaction(settings, snapshot=True) as connection:
+        superseded = ledger.read_corrections(connection)["superseded"]["content_id"].tolist()
+    merged = lake.compact(engine, settings.lake_path, number, [settings.lake_path / path for path in paths], superseded)
+    with transaction(settings) as connection:
+        if ledger.retire_parts(connection, paths, now) != len(paths):
+            connection.rollback()  # somebody else merged some of them
+            (settings.lake_path / merged.path).unlink(missing_ok=True)
+            return False
+        row = (merged.path, number, merged.rows, merged.size, now)
+        ledger.add_parts(connection, pd.DataFrame([row], columns=["path", "hour_number", "rows", "size", "created_at"]))
+    return True
+
+
+def changed_hours(settings: Settings, now: datetime | None = None) -> list[datetime]:
+    """Hours (UTC) whose figures are behind what landed."""
+    with transaction(settings) as connection:
+        return [hour_start(number) for number in ledger.changed_hours(connection, now or datetime.now(UTC))]
+
+
+def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, datetime]]:
+    """The hours as ranges (first, last) without a hole, none wider than `most` hours."""
+    group: list[datetime] = []
+    for hour in sorted(set(hours)):
+        if group and (hour - group[-1] > timedelta(hours=1) or len(group) >= most):
+            yield group[0], group[-1]
+            group = []
+        group.append(hour)
+    if group:
+        yield group[0], group[-1]
+
+
+def compare_with_lake(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
+    """Distinct transactions in the lake beside those in `hourly_stats`, by hour.
+
+    Columns: hour (UTC), in_lake, in_hours. Hours that changed since they were computed are left out, and so are
+    those with an id that stands in several hours: there the lake holds more on purpose.
+    """
+    first, last = hour_number(start), hour_number(end) - 1
+    with session_lock(settings, "hourly_stats"):
+        inputs = read_inputs(settings, first, last)
+        with transaction(settings) as connection:
+            query = sa.select(
+                table.c.hour, sa.func.sum(table.c.transaction_count + table.c.withdrawn).label("in_hours")
+            ).where(table.c.hour >= start, table.c.hour < end)
+            stored = read_frame(connection, query.group_by(table.c.hour))
+    current = inputs.versions.loc[
+        inputs.versions["landed_version"] == inputs.versions["computed_version"], "hour_number"
+    ]
+    with contextlib.closing(connect(settings)) as engine:
+        lake.open_hours(engine, inputs.hours)
+        counted = lake.count_transactions(engine)
+    elsewhere = set(inputs.hours.repeated_ids.get("occurred_ms", pd.Series(dtype="int64")) // 3_600_000)
+    in_hours = {hour_number(hour): int(count) for hour, count in stored.itertuples(index=False)}
+    in_lake = {int(row.hour_number): int(row.transactions) for row in counted.itertuples()}
+    numbers = sorted({int(number) for number in current} & (set(in_hours) | set(in_lake)) - elsewhere)
+    return pd.DataFrame(
+        [(hour_start(number), in_lake.get(number, 0), in_hours.get(number, 0)) for number in numbers],
+        columns=["hour", "in_lake", "in_hours"],
+    )

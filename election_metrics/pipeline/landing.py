@@ -1,0 +1,505 @@
+"""Landing: new file versions are read, their rows put into the lake, and the ledger says so in one transaction.
+
+Whatever happens in between, the question "which versions does the source have that the ledger has not?" stays
+open until that transaction commits. Rows that a killed run left in the lake are in no manifest and count nothing.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import psutil
+import sqlalchemy as sa
+import xxhash
+
+from election_metrics.errors import SettingsError
+from election_metrics.lake import landing as lake
+from election_metrics.lake.engine import connect
+from election_metrics.settings import Settings
+from election_metrics.sources.portal_exports import (
+    ExportFile,
+    FileVersion,
+    Listing,
+    Unreadable,
+    list_exports,
+    peek_span,
+    read_exports,
+    still_growing,
+    unchanged,
+)
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import lock, transaction
+
+_MOST_FILES_A_BATCH = 5_000
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class LandingReport:
+    """What a landing did; counts of lines unless said otherwise."""
+
+    files: int = 0
+    bytes: int = 0
+    rows: int = 0
+    rollbacks: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    known_contents: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
+    hours: set[int] = field(default_factory=set)
+    by_file: list[dict[str, object]] = field(default_factory=list)
+
+
+def pending_files(
+    settings: Settings, source: Path, *, settled_only: bool
+) -> tuple[list[FileVersion], list[Unreadable], Listing]:
+    """What the ledger does not know: file versions below `source`, paths that cannot be looked at; and the listing.
+
+    Args:
+        settings: the settings.
+        source: folder or file.
+        settled_only: leave out files that are being written to right now.
+    """
+    listing = list_exports(source)
+    with transaction(settings) as connection:
+        known = ledger.known_versions(connection)
+    now = time.time_ns()
+    pending = [
+        file
+        for file in listing.files
+        if (file.path, file.size, file.modified_ns) not in known
+        and not (settled_only and still_growing(file, now, settings.settle_seconds))
+    ]
+    unseen = [problem for problem in listing.unreadable if (problem.version.path, 0, 0) not in known]
+    return pending, unseen, listing
+
+
+def expected_hours(settings: Settings, files: Sequence[FileVersion], now: datetime) -> list[int]:
+    """The hours that these files seem to touch, from their first and last timestamps."""
+    earliest = int(settings.first_hour.timestamp()) // 3600
+    latest = int(now.timestamp()) // 3600 + 24
+    hours: set[int] = set()
+    for file in files:
+        span = peek_span(file)
+        if span is not None:
+            first, last = max(span[0] // 3_600_000, earliest), min(span[1] // 3_600_000, latest)
+            hours.update(range(first, last + 1))
+    return sorted(hours)
+
+
+def land(
+    settings: Settings,
+    source: Path,
+    run_id: str,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> LandingReport:
+    """Lands every pending file below `source`, batch by batch; each batch commits on its own.
+
+    Args:
+        settings: the settings.
+        source: a folder of portal exports, or one file.
+        run_id: the Dagster run.
+        now: the clock, by which a timestamp is too far ahead.
+        progress: called with bytes done and bytes in all.
+
+    Raises:
+        SourceError: the source does not exist or cannot be listed.
+        TransientError: PostgreSQL went away.
+    """
+    pending, _, listing = pending_files(settings, source, settled_only=False)
+    report = LandingReport()
+    total = sum(file.size for file in pending)
+    done = 0
+    try:
+        settings.lake_path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"ELECTION_METRICS_LAKE is {str(settings.lake_path)!r}: {error.strerror}") from None
+    _record_unlistable(settings, source, listing, run_id, report)
+    with contextlib.closing(connect(settings)) as engine:
+        for batch in _batches(pending, settings.batch_bytes):
+            _land_batch(settings, engine, source, batch, run_id, now or datetime.now(UTC), report)
+            done += sum(file.size for file in batch)
+            if progress:
+                progress(done, total)
+    return report
+
+
+def _batches(files: Sequence[FileVersion], most_bytes: int) -> Iterator[list[FileVersion]]:
+    batch: list[FileVersion] = []
+    size = 0
+    for file in files:
+        if batch and (size + file.size > most_bytes or len(batch) >= _MOST_FILES_A_BATCH):
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += file.size
+    if batch:
+        yield batch
+
+
+@contextlib.contextmanager
+def _work_folder(root: Path) -> Iterator[Path]:
+    """A folder of this process beside the lake; those of processes that were killed are removed."""
+    home = root / "work"
+    home.mkdir(parents=True, exist_ok=True)
+    for left in home.iterdir():
+        pid = left.name.partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=home) as folder:
+        yield Path(folder)
+
+
+def _land_batch(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    source: Path,
+    batch: Sequence[FileVersion],
+    run_id: str,
+    now: datetime,
+    report: LandingReport,
+) -> None:
+    with _work_folder(settings.lake_path) as work, transaction(settings) as connection:
+        # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
+        lock(connection, "land")
+        known = ledger.known_versions(connection, [file.path for file in batch])
+        files = [file for file in batch if (file.path, file.size, file.modified_ns) not in known]
+        opened = [export for file in files for export in read_exports(file, source, work)]
+        exports = [export for export in opened if isinstance(export, ExportFile)]
+        contents, new = _number_contents(connection, exports)
+        lake.stage(engine, settings, new, work, now)
+        moved = {file.path for file in files if not unchanged(file)}
+        exports, new = _leave_out_moved(engine, exports, contents, new, moved)
+        settled = [file.path for file in files if file.path not in moved]
+        lake.drop_repeats_within_files(engine)
+        unreadable = [
+            export for export in opened if isinstance(export, Unreadable) and export.version.path not in moved
+        ]
+        _commit_batch(
+            settings,
+            engine,
+            connection,
+            work,
+            exports,
+            contents,
+            new,
+            unreadable,
+            settled,
+            run_id,
+            now,
+            report,
+        )
+
+
+def _number_contents(
+    connection: sa.Connection, exports: Sequence[ExportFile]
+) -> tuple[dict[tuple[str, str], int], list[lake.Readable]]:
+    """Gives each content its number; the second value are the files whose bytes must be read, one a content."""
+    contents = ledger.landed_contents(connection, [export.content_hash for export in exports])
+    first: dict[tuple[str, str], ExportFile] = {}
+    for export in exports:
+        first.setdefault((export.content_hash, export.place.constituency_id), export)
+    unknown = [key for key in first if key not in contents]
+    new = []
+    for key, number in zip(unknown, ledger.next_content_ids(connection, len(unknown)), strict=True):
+        contents[key] = number
+        export = first[key]
+        new.append(lake.Readable(number, export.place.constituency_id, export.readable, export.size, export.name))
+    return contents, new
+
+
+def _leave_out_moved(
+    engine: duckdb.DuckDBPyConnection,
+    exports: Sequence[ExportFile],
+    contents: dict[tuple[str, str], int],
+    new: Sequence[lake.Readable],
+    moved: set[str],
+) -> tuple[list[ExportFile], list[lake.Readable]]:
+    """Leaves out files that changed while they were read: what was read is no version; they stay pending."""
+    if not moved:
+        return list(exports), list(new)
+    left = [export for export in exports if export.version.path in moved]
+    gone = {contents[export.content_hash, export.place.constituency_id] for export in left}
+    engine.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?))", [sorted(gone)])
+    kept = [
+        export
+        for export in exports
+        if export.version.path not in moved and contents[export.content_hash, export.place.constituency_id] not in gone
+    ]
+    return kept, [file for file in new if file.content_id not in gone]
+
+
+def _commit_batch(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    connection: sa.Connection,
+    work: Path,
+    exports: Sequence[ExportFile],
+    contents: dict[tuple[str, str], int],
+    new: Sequence[lake.Readable],
+    unreadable: Sequence[Unreadable],
+    settled: Sequence[str],
+    run_id: str,
+    now: datetime,
+    report: LandingReport,
+) -> None:
+    new_ids = [file.content_id for file in new]
+    dropped_candidates = ledger.supersede(connection, settled)
+    facts = _file_facts(engine)
+    numbers = [contents[export.content_hash, export.place.constituency_id] for export in exports]
+    earlier = ledger_facts(connection, [number for number in numbers if number not in set(new_ids)])
+    rows = _file_rows(exports, numbers, {**earlier, **facts}, run_id, now)
+    ledger.record_files(connection, pd.concat([rows, _unreadable_rows(unreadable, run_id, now)], ignore_index=True))
+    dropped = ledger.not_current(connection, sorted(set(dropped_candidates)))
+    before = _parts_nearby(settings, engine, connection, new)
+    hours = _record_rows(settings, engine, connection, work, new, now)
+    _record_corrections(settings, engine, connection, before, [file.content_id for file in new], dropped, hours)
+    ledger.drop_rejected(connection, dropped)
+    _add_to_report(report, rows, set(new_ids), unreadable, hours)
+
+
+def _file_facts(engine: duckdb.DuckDBPyConnection) -> dict[int, dict[str, object]]:
+    frame = engine.execute(
+        """
+        SELECT
+            content_id,
+            count(*) + coalesce(any_value(repeated), 0) AS lines,
+            count(*) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS rows,
+            count(*) FILTER (WHERE rejection IS NULL AND is_rollback) AS rollbacks,
+            coalesce(any_value(repeated), 0) AS repeated,
+            count(rejection) AS rejected,
+            min(occurred_ms) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS first_ms,
+            max(occurred_ms) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS last_ms
+        FROM staged
+        LEFT JOIN (SELECT content_id, count(*) AS repeated FROM repeats GROUP BY content_id) USING (content_id)
+        GROUP BY content_id
+        """
+    ).df()
+    frame["first_transaction_at"] = pd.to_datetime(frame.pop("first_ms"), unit="ms", utc=True)
+    frame["last_transaction_at"] = pd.to_datetime(frame.pop("last_ms"), unit="ms", utc=True)
+    return {int(row.pop("content_id")): row for row in frame.to_dict("records")}
+
+
+_FACTS = ("lines", "rows", "rollbacks", "repeated", "rejected", "first_transaction_at", "last_transaction_at")
+
+
+def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, dict[str, object]]:
+    """What the ledger knows of contents that landed before, for a file that holds the same bytes."""
+    query = sa.text(
+        f"SELECT DISTINCT ON (content_id) content_id, {', '.join(_FACTS)} FROM ingest.transaction_files "  # noqa: S608
+        "WHERE content_id = ANY(:numbers) ORDER BY content_id, file_id"
+    )
+    rows = connection.execute(query, {"numbers": list(numbers)}).mappings()
+    return {row["content_id"]: {fact: row[fact] for fact in _FACTS} for row in rows}
+
+
+def _file_rows(
+    exports: Sequence[ExportFile],
+    numbers: Sequence[int],
+    facts: dict[int, dict[str, object]],
+    run_id: str,
+    now: datetime,
+) -> pd.DataFrame:
+    empty: dict[str, object] = dict.fromkeys(_FACTS[:5], 0) | {
+        "first_transaction_at": None,
+        "last_transaction_at": None,
+    }
+    records = [
+        {
+            "path": export.version.path,
+            "member": export.member,
+            "size": export.version.size,
+            "modified_ns": export.version.modified_ns,
+            "status": "landed",
+            "content_hash": export.content_hash,
+            "content_id": number,
+            "constituency_id": export.place.constituency_id,
+            "region_code": export.place.region_code,
+            "region": export.place.region,
+            "election": export.place.election,
+            "constituency": export.place.constituency,
+            "interval_start": export.place.interval_start,
+            "interval_end": export.place.interval_end,
+            **facts.get(number, empty),
+            "run_id": run_id,
+            "seen_at": now,
+        }
+        for export, number in zip(exports, numbers, strict=True)
+    ]
+    frame = pd.DataFrame.from_records(records)
+    for fact in _FACTS[5:]:
+        if len(frame):
+            frame[fact] = pd.to_datetime(frame[fact], utc=True)
+    return frame
+
+
+def _unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime) -> pd.DataFrame:
+    return pd.DataFrame.from_records(
+        [
+            {
+                "path": export.version.path,
+                "member": export.member,
+                "size": export.version.size,
+                "modified_ns": export.version.modified_ns,
+                "status": "unreadable",
+                "reason": export.reason,
+                "run_id": run_id,
+                "seen_at": now,
+            }
+            for export in unreadable
+        ]
+    )
+
+
+def _record_rows(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    connection: sa.Connection,
+    work: Path,
+    new: Sequence[lake.Readable],
+    now: datetime,
+) -> set[int]:
+    """Writes the parts and everything that goes with the rows; returns the hours they went to."""
+    name = xxhash.xxh3_64_hexdigest("\n".join(f"{file.content_id} {file.name}" for file in new).encode())
+    parts = lake.write_parts(engine, settings.lake_path, work, name)
+    ledger.add_parts(
+        connection,
+        pd.DataFrame(
+            [(part.path, part.hour_number, part.rows, part.size, now) for part in parts],
+            columns=["path", "hour_number", "rows", "size", "created_at"],
+        ),
+    )
+    ledger.add_content_hours(
+        connection,
+        engine.execute(
+            "SELECT content_id, hour_number, count(*) AS rows FROM staged "
+            "WHERE rejection IS NULL AND NOT is_rollback GROUP BY content_id, hour_number"
+        ).df(),
+    )
+    events = engine.execute(
+        "SELECT transaction_id, content_id, constituency_id, occurred_ms, operation, quantity AS voters FROM staged "
+        "WHERE rejection IS NULL AND NOT is_rollback AND NOT failed AND (kind = 'register_change' OR operation IN "
+        "('createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots'))"
+    ).df()
+    events["occurred_at"] = pd.to_datetime(events.pop("occurred_ms"), unit="ms", utc=True)
+    events["voters"] = events["voters"].astype("Int64")
+    ledger.add_registry_events(connection, events)
+    names = pd.DataFrame({"content_id": [f.content_id for f in new], "file": [f.name for f in new]})
+    rejected = engine.execute(
+        "SELECT content_id, line_number, rejection AS reason, coalesce(line_start, '') AS content "
+        "FROM staged WHERE rejection IS NOT NULL"
+    ).df()
+    if len(rejected):
+        ledger.add_rejected(connection, rejected.merge(names, on="content_id").assign(seen_at=now))
+    return {part.hour_number for part in parts}
+
+
+def _parts_nearby(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    connection: sa.Connection,
+    new: Sequence[lake.Readable],
+) -> list[Path]:
+    """The parts that may hold what the staged rows repeat: of the same constituencies, or of the same hours."""
+    hours = engine.execute(
+        "SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback"
+    ).fetchall()
+    near = ledger.hours_of_constituencies(connection, {file.constituency_id for file in new})
+    parts = ledger.parts_of_hours(connection, near | {int(hour[0]) for hour in hours})
+    return [settings.lake_path / path for path in parts["path"]]
+
+
+def _record_corrections(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    connection: sa.Connection,
+    before: list[Path],
+    new: Sequence[int],
+    dropped: Sequence[int],
+    hours: set[int],
+) -> None:
+    """Finds what the new rows and the dropped contents change elsewhere, and re-opens those hours too."""
+    ids, votes = lake.find_repeats(engine, before)
+    rolled = engine.execute(
+        "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
+    ).df()
+    ledger.add_corrections(connection, _corrections(ids, votes, rolled))
+    withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
+    contested = set(ids["hour_number"]) | set(votes["occurred_ms"] // 3_600_000)
+    contested |= ledger.hours_of_contents(connection, dropped)
+    if withdrawn:
+        every = ledger.parts_of_hours(connection)
+        contested |= lake.find_hours_of(
+            engine, sorted(withdrawn), [settings.lake_path / path for path in every["path"]]
+        )
+    contested |= _hours_withdrawn_before(engine, ledger.rollback_ids(connection))
+    contested |= ledger.hours_of_peers(connection, dropped, sorted(withdrawn))
+    ledger.reopen_hours(connection, {int(hour) for hour in contested}, contested=True)
+    ledger.reopen_hours(connection, hours - {int(hour) for hour in contested}, contested=False)
+    ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(withdrawn))
+
+
+def _corrections(ids: pd.DataFrame, votes: pd.DataFrame, rolled: pd.DataFrame) -> pd.DataFrame:
+    across = ids[ids["across_hours"].astype(bool)]
+    columns = ["kind", "transaction_id", "content_id", "occurred_ms", "constituency_id", "sender"]
+    return pd.concat(
+        [
+            across.assign(kind="repeated_id", sender=None)[columns],
+            votes.assign(kind="repeated_vote")[columns],
+            rolled.assign(kind="rollback", occurred_ms=0, sender=None)[columns],
+        ],
+        ignore_index=True,
+    ).drop_duplicates(["kind", "transaction_id", "content_id", "occurred_ms"])
+
+
+def _hours_withdrawn_before(engine: duckdb.DuckDBPyConnection, rollbacks: Sequence[str]) -> set[int]:
+    """Hours of staged rows whose rollback came first."""
+    if not rollbacks:
+        return set()
+    engine.register("rollback_frame", pd.DataFrame({"transaction_id": list(rollbacks)}))
+    rows = engine.execute(
+        "SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback "
+        "AND transaction_id IN (SELECT transaction_id FROM rollback_frame)"
+    ).fetchall()
+    engine.unregister("rollback_frame")
+    return {int(row[0]) for row in rows}
+
+
+def _record_unlistable(settings: Settings, source: Path, listing: Listing, run_id: str, report: LandingReport) -> None:
+    """Keeps the ledger's list of folders and files without permission equal to what the source shows now."""
+    with transaction(settings) as connection:
+        lock(connection, "land")
+        paths = [problem.version.path for problem in listing.unreadable]
+        ledger.forget_unreadable(connection, str(source.absolute()), paths)
+        ledger.supersede(connection, paths)
+        ledger.record_files(connection, _unreadable_rows(listing.unreadable, run_id, datetime.now(UTC)))
+    report.unreadable.update({problem.version.path: problem.reason for problem in listing.unreadable})
+
+
+def _add_to_report(
+    report: LandingReport,
+    rows: pd.DataFrame,
+    new: set[int],
+    unreadable: Sequence[Unreadable],
+    hours: set[int],
+) -> None:
+    report.files += len(rows)
+    report.hours |= hours
+    report.unreadable.update({f"{u.version.path}/{u.member}".rstrip("/"): u.reason for u in unreadable})
+    if rows.empty:
+        return
+    first = rows[rows["content_id"].isin(new)].drop_duplicates("content_id")
+    report.known_contents += len(rows) - len(first)
+    report.bytes += int(first["size"].sum())
+    for count in ("rows", "rollbacks", "repeated", "rejected"):
+        setattr(report, count, getattr(report, count) + int(first[count].sum()))
+    report.by_file += first[["path", "member", "rows", "rejected"]].head(20).to_dict("records")
