@@ -1,0 +1,43 @@
+"""`constituency_metrics`: each constituency by hour, day, week, month and whole election."""
+
+import dagster as dg
+from pydantic import Field
+
+from election_metrics.assets.hourly_stats import hourly_stats
+from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+
+
+class ElectionsConfig(dg.Config):
+    """Which elections to compute."""
+
+    elections: list[str] = Field(default_factory=list)
+    """election_id of the elections; empty: those whose hours changed since."""
+
+
+@dg.asset(
+    deps=[hourly_stats],
+    group_name="metrics",
+    kinds={"pandas", "postgres"},
+    pool=WRITERS,
+    retry_policy=RETRY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def constituency_metrics(
+    context: dg.AssetExecutionContext, config: ElectionsConfig, settings: SettingsResource
+) -> dg.MaterializeResult[None]:
+    """Totals, rates, averages, peaks and running totals by period (`metrics.constituency_metrics`).
+
+    Days, weeks and months are in the constituency's time zone.
+    """
+    from election_metrics.pipeline.elections import compute_constituency_metrics
+
+    with failures_in_words():
+        written = compute_constituency_metrics(settings, context.run_id, config.elections)
+    rows = [f"| {election} | {count} |" for election, count in written.items()]
+    return dg.MaterializeResult(
+        metadata={
+            "rows": sum(written.values()),
+            "elections": len(written),
+            "by_election": dg.MetadataValue.md("\n".join(["| election | rows |", "|---|---:|", *rows])),
+        }
+    )

@@ -1,0 +1,31 @@
+"""`election_summaries`: each election in one row."""
+
+import dagster as dg
+
+from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
+from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+
+_SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate", "coverage", "last_transaction_at")
+
+
+@dg.asset(
+    deps=[constituency_metrics],
+    group_name="metrics",
+    kinds={"pandas", "postgres"},
+    pool=WRITERS,
+    retry_policy=RETRY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def election_summaries(
+    context: dg.AssetExecutionContext, config: ElectionsConfig, settings: SettingsResource
+) -> dg.MaterializeResult[None]:
+    """Each election in one row: totals, participation, gap, coverage, freshness (`metrics.election_summaries`)."""
+    from election_metrics.pipeline.elections import compute_election_summaries
+
+    with failures_in_words():
+        rows = compute_election_summaries(settings, context.run_id, config.elections)
+    lines = [f"| {' | '.join(str(getattr(row, name)) for name in _SHOWN)} |" for row in rows.head(20).itertuples()]
+    head = [f"| {' | '.join(_SHOWN)} |", "|---|---:|---:|---:|---:|---|"]
+    return dg.MaterializeResult(
+        metadata={"rows": len(rows), "summaries": dg.MetadataValue.md("\n".join([*head, *lines]))}
+    )

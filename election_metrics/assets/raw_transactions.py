@@ -1,0 +1,54 @@
+"""`raw_transactions`: an hour's transactions in the lake."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from election_metrics.assets.landed_files import landed_files
+from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
+from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+
+
+@dg.asset(
+    partitions_def=hours,
+    deps=[landed_files],
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="lake",
+    kinds={"duckdb", "parquet"},
+    pool=WRITERS,
+    retry_policy=RETRY,
+)
+def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult[None]:
+    """One hour's transactions at rest: Parquet parts, merged into one when there are many.
+
+    Reading them applies what belongs to other files: repeated ids count once, rollbacks withdraw, and a voter
+    key's later votes are re-votes, whichever came first.
+    """
+    from election_metrics.pipeline.hours import compact_hours, hour_number, lake_parts
+
+    run = hours_of(context)
+    with failures_in_words():
+        merged = compact_hours(settings, run[0], run[-1] + timedelta(hours=1))
+        parts = lake_parts(settings, run[0], run[-1] + timedelta(hours=1))
+    by_hour = parts.groupby("hour_number")[["rows", "size"]].sum()
+    counts = parts.groupby("hour_number").size()
+    for hour in run:
+        number = hour_number(hour)
+        if number in by_hour.index:
+            context.add_asset_metadata(
+                {
+                    "rows": int(by_hour.at[number, "rows"]),
+                    "bytes": int(by_hour.at[number, "size"]),
+                    "parts": int(counts[number]),
+                    "parts_merged": merged.get(number, 0),
+                },
+                partition_key=hour.strftime(KEY_FORMAT),
+            )
+    return dg.MaterializeResult(
+        metadata={
+            "hours": len(run),
+            "hours_with_transactions": len(by_hour),
+            "rows_in_range": int(by_hour["rows"].sum()),
+            "hours_merged": len(merged),
+        }
+    )

@@ -1,0 +1,57 @@
+"""`elections` and `constituencies`: the registry, from paths, transactions and the reference file."""
+
+import dagster as dg
+
+from election_metrics.assets.landed_files import landed_files
+from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+
+
+@dg.multi_asset(
+    name="registry",
+    specs=[
+        dg.AssetSpec(
+            "elections",
+            deps=[landed_files],
+            description="Elections: names, voting times, status (`metrics.elections`). One name across regions is one "
+            "election.",
+        ),
+        dg.AssetSpec(
+            "constituencies",
+            deps=[landed_files],
+            description="Constituencies: names, regions, time zones, registered voters, voting times "
+            "(`metrics.constituencies`), from the paths, the transactions and the reference file. What changes here "
+            "re-opens the hours that depend on it.",
+        ),
+    ],
+    group_name="registry",
+    pool=WRITERS,
+    retry_policy=RETRY,
+)
+def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> tuple[dg.MaterializeResult[None], ...]:
+    """Refreshes both tables in one transaction: a constituency never points at an election that is not there."""
+    from election_metrics.pipeline.registry import refresh_registry
+
+    with failures_in_words():
+        known = refresh_registry(settings, context.run_id)
+    elections, constituencies = known.elections, known.constituencies
+    table = elections[["name", "starts_at", "ends_at", "status"]].head(20).astype(object)
+    rows = [f"| {' | '.join(str(value) for value in row)} |" for row in table.itertuples(index=False)]
+    return (
+        dg.MaterializeResult(
+            asset_key="elections",
+            metadata={
+                "rows": len(elections),
+                "elections": dg.MetadataValue.md(
+                    "\n".join(["| name | starts | ends | status |", "|---|---|---|---|", *rows])
+                ),
+            },
+        ),
+        dg.MaterializeResult(
+            asset_key="constituencies",
+            metadata={
+                "rows": len(constituencies),
+                "without_register": int(constituencies["registered_voters"].isna().sum()),
+                "registered_voters": int(constituencies["registered_voters"].fillna(0).sum()),
+            },
+        ),
+    )

@@ -1,0 +1,113 @@
+"""What the sensors and the schedule decide, as pure functions of what they see."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+_FIRST_WAIT = timedelta(seconds=5)
+_LONGEST_WAIT = timedelta(minutes=10)
+_GRACE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Ask for a run of the hours first..last (UTC, inclusive)."""
+
+    first: datetime
+    last: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Ask for nothing, and say why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A finished run that tried the same work and failed."""
+
+    run_id: str
+    ended_at: datetime
+
+
+def fingerprint(items: Iterable[object]) -> str:
+    """A short name of a state: equal states have equal names."""
+    return hashlib.sha256("\n".join(sorted(map(str, items))).encode()).hexdigest()[:16]
+
+
+def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Wait | None:
+    """Waits longer after each failure at the same work: 5 s, 10 s, 20 s … 10 minutes; never gives up."""
+    if not failed:
+        return None
+    last = max(failed, key=lambda attempt: attempt.ended_at)
+    wait = min(_FIRST_WAIT * 2 ** min(len(failed) - 1, 20), _LONGEST_WAIT)
+    if now >= last.ended_at + wait:
+        return None
+    next_try = last.ended_at + wait
+    return Wait(
+        f"run {last.run_id[:8]} failed at this work (failures: {len(failed)}); next try {next_try:%H:%M:%S} UTC"
+    )
+
+
+def ask_for_files(files: int, hours: Sequence[datetime], now: datetime, most_hours: int) -> Ask | Wait:
+    """Asks for a run that lands new files and computes the hours they seem to touch.
+
+    Args:
+        files: how many file versions the source has that the ledger has not.
+        hours: the hours that they seem to touch; what the guess misses is asked for by `changed_hours_sensor`.
+        now: the clock.
+        most_hours: a run covers no more hours.
+    """
+    if not files:
+        return Wait("the ledger has every file version of the source")
+    if not hours:
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        return Ask(hour, hour, f"{files} new file(s) without a readable timestamp")
+    last = hours[-1]
+    first = max(hours[0], last - timedelta(hours=most_hours - 1))
+    return Ask(first, last, f"{files} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
+
+
+def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[Ask] | Wait:
+    """Asks for the newest changed hours, as few contiguous ranges."""
+    if not changed:
+        return Wait("every hour is computed from all that landed")
+    ranges: list[list[datetime]] = []
+    for hour in sorted(set(changed), reverse=True):
+        if ranges and ranges[-1][-1] - hour == timedelta(hours=1) and len(ranges[-1]) < most_hours:
+            ranges[-1].append(hour)
+        else:
+            ranges.append([hour])
+    return [
+        Ask(group[-1], group[0], f"{len(group)} changed hour(s) from {group[-1]:%Y-%m-%d %H:%M} UTC")
+        for group in ranges[:most_ranges]
+    ]
+
+
+def ask_for_active(elections: pd.DataFrame, now: datetime) -> Ask | Wait:
+    """Asks for the hour in progress and the one before, while an election is within its voting times.
+
+    Args:
+        elections: name, starts_at, ends_at (UTC; NA where not known).
+        now: the clock. Votes are taken 15 minutes after the end, so that long it counts as voting.
+    """
+    if elections.empty:
+        return Wait("no election is known yet")
+    reasons = []
+    for row in elections.itertuples():
+        if pd.isna(row.starts_at):
+            reasons.append(f"{row.name}: voting times are not known")
+        elif now < row.starts_at:
+            reasons.append(f"{row.name}: voting starts at {row.starts_at:%Y-%m-%d %H:%M} UTC")
+        elif not pd.isna(row.ends_at) and now > row.ends_at + _GRACE:
+            reasons.append(f"{row.name}: voting ended at {row.ends_at:%Y-%m-%d %H:%M} UTC")
+        else:
+            hour = now.replace(minute=0, second=0, microsecond=0)
+            return Ask(hour - timedelta(hours=1), hour, f"{row.name} is voting")
+    return Wait("; ".join(reasons[:10]))

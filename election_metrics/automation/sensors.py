@@ -1,0 +1,106 @@
+"""The two sensors. Neither owns a cursor: each asks a question of the ledger that stays open until it is answered."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from election_metrics.assets.partitions import range_tags
+from election_metrics.assets.running import SettingsResource
+from election_metrics.automation.decisions import (
+    Ask,
+    Attempt,
+    Wait,
+    ask_for_files,
+    ask_for_hours,
+    fingerprint,
+    wait_after_failures,
+)
+from election_metrics.automation.jobs import JOB, STATE, TRIGGER, update_metrics_job
+from election_metrics.errors import ElectionMetricsError
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(job=update_metrics_job, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
+def new_transactions_sensor(
+    context: dg.SensorEvaluationContext, settings: SettingsResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Which file versions does the source have that the ledger has not? One run lands them and computes their hours."""
+    from election_metrics.pipeline.hours import hour_start
+    from election_metrics.pipeline.landing import expected_hours, pending_files
+
+    if settings.source is None:
+        yield dg.SkipReason("ELECTION_METRICS_SOURCE is not set: there is no folder to watch")
+        return
+    if busy := _busy(context.instance, ["new_transactions"]):
+        yield dg.SkipReason(busy)
+        return
+    now = datetime.now(UTC)
+    try:
+        pending, unseen, _ = pending_files(settings, settings.source, settled_only=True)
+    except ElectionMetricsError as error:
+        yield dg.SkipReason(str(error))
+        return
+    hours = [hour_start(number) for number in expected_hours(settings, pending, now)]
+    asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
+    yield from _requests(context.instance, [asked], "new_transactions", fingerprint([*pending, *unseen]), now)
+
+
+@dg.sensor(job=update_metrics_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+def changed_hours_sensor(
+    context: dg.SensorEvaluationContext, settings: SettingsResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """For which hours has something landed since they were computed? Late rows and corrections re-open them."""
+    from election_metrics.pipeline.hours import changed_hours
+
+    if busy := _busy(context.instance, ["new_transactions", "changed_hours"]):
+        yield dg.SkipReason(busy)
+        return
+    now = datetime.now(UTC)
+    try:
+        changed = changed_hours(settings, now)
+    except ElectionMetricsError as error:
+        yield dg.SkipReason(str(error))
+        return
+    asked = ask_for_hours(changed, settings.max_hours_per_run)
+    asks: list[Ask | Wait] = [asked] if isinstance(asked, Wait) else [*asked]
+    yield from _requests(context.instance, asks, "changed_hours", fingerprint(changed), now)
+
+
+def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
+    """A run that is already at it."""
+    for trigger in triggers:
+        filters = dg.RunsFilter(job_name=JOB, statuses=_UNFINISHED, tags={TRIGGER: trigger})
+        for run in instance.get_runs(filters, limit=1):
+            return f"run {run.run_id[:8]} ({trigger}) is {run.status.value.lower()}"
+    return None
+
+
+def _requests(
+    instance: dg.DagsterInstance, asks: list[Ask | Wait], trigger: str, state: str, now: datetime
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    for asked in asks:
+        decision = asked if isinstance(asked, Wait) else wait_after_failures(_failed(instance, state), now) or asked
+        if isinstance(decision, Wait):
+            yield dg.SkipReason(decision.reason)
+            return
+        # No run key: it would be for ever, and a failed run must be asked for again.
+        yield dg.RunRequest(
+            tags={**range_tags(decision.first, decision.last), TRIGGER: trigger, STATE: state,
+                  "election_metrics/why": decision.reason},
+        )  # fmt: skip
+
+
+def _failed(instance: dg.DagsterInstance, state: str) -> list[Attempt]:
+    filters = dg.RunsFilter(job_name=JOB, tags={STATE: state}, statuses=[dg.DagsterRunStatus.FAILURE])
+    return [
+        Attempt(record.dagster_run.run_id, datetime.fromtimestamp(record.end_time or 0, tz=UTC))
+        for record in instance.get_run_records(filters, limit=20)
+    ]

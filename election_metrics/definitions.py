@@ -1,0 +1,39 @@
+"""The whole graph on one page.
+
+    landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> election_summaries
+         `-> raw_transactions --------------------^
+
+Each asset is found under its own name in `election_metrics/assets`.
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from election_metrics.assets.checks import checks
+from election_metrics.assets.constituency_metrics import constituency_metrics
+from election_metrics.assets.election_summaries import election_summaries
+from election_metrics.assets.hourly_stats import hourly_stats
+from election_metrics.assets.landed_files import landed_files
+from election_metrics.assets.raw_transactions import raw_transactions
+from election_metrics.assets.registry import registry
+from election_metrics.assets.running import Progress
+from election_metrics.automation.jobs import update_metrics_job
+from election_metrics.automation.schedules import active_elections_schedule
+from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
+from election_metrics.settings import settings
+
+
+def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """The definitions; tests and the command line swap a resource instead of patching."""
+    return dg.Definitions(
+        assets=[landed_files, registry, raw_transactions, hourly_stats, constituency_metrics, election_summaries],
+        asset_checks=checks,
+        jobs=[update_metrics_job],
+        sensors=[new_transactions_sensor, changed_hours_sensor],
+        schedules=[active_elections_schedule],
+        resources={"settings": settings(), "progress": Progress(), **(resource_overrides or {})},
+    )
+
+
+defs = build_defs()
