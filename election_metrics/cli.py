@@ -1,0 +1,212 @@
+"""The commands. Each reads like a sentence; each error says what to type."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import click
+from rich.console import Console
+
+from election_metrics import __version__
+from election_metrics.errors import ElectionMetricsError
+
+PARTLY_READ = 3
+"""Exit code: done, but some of the input could not be read (see `status`)."""
+
+console = Console(stderr=True, highlight=False)
+
+
+class _Commands(click.Group):
+    """Turns our errors into one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ElectionMetricsError as error:
+            raise click.ClickException(str(error)) from None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's signature
+        """In the order of use, not of the alphabet."""
+        return list(self.commands)
+
+
+class _Hour(click.ParamType[datetime]):
+    """An hour in UTC: 2026-09-18T08:00, or with an offset."""
+
+    name = "hour"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Reads the hour; refuses what is no whole hour."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no hour; type it as 2026-09-18T08:00 (UTC) or 2026-09-18T11:00+03:00", param, ctx)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if moment.minute or moment.second or moment.microsecond:
+            self.fail(f"{value!r} is not a whole hour; type {moment:%Y-%m-%dT%H}:00", param, ctx)
+        return moment
+
+
+HOUR = _Hour()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def main() -> None:
+    """Turnout of an on-line vote, by hour, constituency and election, from blockchain exports to BI tables.
+
+    Start with `election-metrics demo`. For your own files: `election-metrics ingest FOLDER`, then
+    `election-metrics summary`. Settings are environment variables named ELECTION_METRICS_…; with none set,
+    everything lives in .election-metrics in this folder, with a PostgreSQL of its own.
+
+    Exit codes: 0 done; 1 an error, said in a sentence; 2 wrong usage; 3 done, but some of the input could not be
+    read (`status` says which and why).
+    """
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Stop after the summary; do not serve the UI.")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; another if it is taken.")
+@click.option("--pace", default=8.0, show_default=True, help="Seconds between two hours of the live day.")
+@click.option("--transactions", default=100_000, show_default=True, help="About how many transactions in all.")
+def demo(once: bool, port: int, pace: float, transactions: int) -> None:
+    """Replay the vote of September 2026, its third day being today.
+
+    Lands and computes the first two days in one run, prints the summary, then serves the Dagster UI with sensors and
+    schedule on while the third day arrives hour by hour. Ctrl-C ends everything it started.
+    """
+    from election_metrics.commands.demo import run_demo
+
+    run_demo(console, once=once, port=port, pace=pace, transactions=transactions)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def ingest(path: Path) -> None:
+    r"""Land the portal exports below PATH and compute what follows from them.
+
+    PATH is a folder, a .csv or a .zip. What landed before is not landed again, so typing it twice is harmless. It is
+    one run of update_metrics_job, recorded in Dagster.
+
+    \b
+    election-metrics ingest ~/Downloads/exports
+    election-metrics ingest "AsrxMqf…_2024-09-06_0800-0900.csv"
+    """
+    from election_metrics.commands.runs import run_ingest
+
+    sys.exit(run_ingest(console, path))
+
+
+@main.command()
+@click.option("--from", "first", type=HOUR, required=True, help="First hour, UTC: 2026-09-18T05:00.")
+@click.option("--to", "last", type=HOUR, required=True, help="Last hour, inclusive.")
+def backfill(first: datetime, last: datetime) -> None:
+    r"""Compute a range of hours again, in one run.
+
+    An hour is a function of what landed: computing it again gives the same rows, and is safe while others run.
+
+    \b
+    election-metrics backfill --from 2026-09-18T05:00 --to 2026-09-18T09:00
+    """
+    from election_metrics.commands.runs import run_backfill
+
+    run_backfill(console, first, last)
+
+
+@main.command()
+def summary() -> None:
+    """Print each election in a few lines: turnout, gap, coverage, freshness."""
+    from election_metrics.commands.reports import print_summary
+    from election_metrics.settings import settings
+
+    print_summary(Console(highlight=False), settings())
+
+
+@main.command()
+@click.argument("table")
+@click.option("--format", "kind", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
+@click.option("--election", help="Only rows of this election_id.")
+@click.option("--constituency", help="Only rows of this constituency_id.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")
+def export(table: str, kind: str, election: str | None, constituency: str | None, out: Path | None) -> None:
+    r"""Write a TABLE as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, null as empty.
+
+    \b
+    election-metrics export hourly_stats > hourly_stats.csv
+    election-metrics export constituency_metrics --format parquet --out metrics.parquet
+    """
+    from election_metrics.settings import settings
+    from election_metrics.warehouse.export import export_table
+
+    if out is not None:
+        with out.open("wb") as file:
+            export_table(settings(), table, kind, file, election=election, constituency=constituency)
+        return
+    stream: IO[bytes] = sys.stdout.buffer
+    export_table(settings(), table, kind, stream, election=election, constituency=constituency)
+
+
+@main.command()
+def status() -> None:
+    """Say what landed, what is behind, and what could not be read."""
+    from election_metrics.commands.reports import print_status
+    from election_metrics.settings import settings
+
+    print_status(Console(highlight=False), settings())
+
+
+@main.command()
+@click.option("--to", "revision", default="head", show_default=True, help="Revision, or `base` to drop every table.")
+@click.option("--yes", is_flag=True, help="Do not ask before dropping tables.")
+def migrate(revision: str, yes: bool) -> None:
+    """Create or update the tables of the warehouse."""
+    from election_metrics.settings import settings
+    from election_metrics.warehouse.migrate import migrate as move
+
+    if revision != "head" and not yes:
+        click.confirm(f"Moving to {revision!r} may drop tables and their rows. Go on?", abort=True)
+    before, after = move(settings(), revision)
+    console.print(f"The warehouse was at {before or 'nothing'}, and is at {after or 'nothing'}.")
+
+
+@main.command()
+@click.argument("series", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the tree.")
+@click.option("--scale", default=1.0, show_default=True, help="Factor for all counts.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--region", default="77 - город Москва", show_default=True, help="Region of rows that name none.")
+@click.option("--zip", "zipped", is_flag=True, help="Every file as a zip.")
+@click.option("--faults", is_flag=True, help="Mix in what real data does wrong.")
+def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped: bool, faults: bool) -> None:
+    """Turn a turnout SERIES into a tree of portal exports, and say what must come out of it.
+
+    SERIES is a CSV with bucket_start, bulletins_issued and votes_cast, and optionally constituency, name, election,
+    registered_voters, region and time_zone. Beside the tree, expected.json holds the rows of hourly_stats that a
+    correct pipeline gives. --faults mixes in failed, rejected and unknown calls, re-votes, rollbacks before and
+    after, repeated lines, overlapping files, late rows and garbage; none changes what was issued and cast.
+    """
+    from election_metrics.commands.replay import run_replay
+
+    run_replay(console, series, out, scale=scale, seed=seed, region=region, zipped=zipped, faults=faults)
+
+
+@main.command("db-url")
+@click.option("--dagster", "of_dagster", is_flag=True, help="The URL of Dagster's own database, for dagster.yaml.")
+def db_url(of_dagster: bool) -> None:
+    """Print the URL of the warehouse, as psql takes it: psql "$(election-metrics db-url)".
+
+    The embedded server runs only as long as one of our commands; this one leaves it running for you. It stops with
+    the next command that ends.
+    """
+    from election_metrics.settings import settings
+    from election_metrics.warehouse.server import dagster_url, keep_running, plain_url, warehouse_url
+
+    chosen = settings()
+    if of_dagster:
+        click.echo(dagster_url(chosen).render_as_string(hide_password=False))
+    else:
+        click.echo(plain_url(warehouse_url(chosen)))
+    keep_running()

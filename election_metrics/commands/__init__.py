@@ -1,0 +1,1 @@
+"""What the commands do, behind `cli.py`: run, report, print."""

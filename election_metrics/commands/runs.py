@@ -1,0 +1,136 @@
+"""`ingest` and `backfill`: the sensors' job, asked for by a person."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+
+from election_metrics.automation.launch import open_instance, run_update
+from election_metrics.commands.progress import bars
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.hours import changed_hours, contiguous, hour_start
+from election_metrics.pipeline.landing import expected_hours, pending_files
+from election_metrics.settings import Settings, settings
+from election_metrics.warehouse.migrate import migrate
+
+_WIDEST = 744
+"""Hours that one run of `ingest` covers at most; a month."""
+
+
+def run_ingest(console: Console, path: Path, chosen: Settings | None = None) -> int:
+    """Lands what is below `path` and computes what changed; returns the exit code."""
+    chosen = chosen or settings()
+    migrate(chosen)
+    pending, unseen, listing = pending_files(chosen, path, settled_only=False)
+    now = datetime.now(UTC)
+    changed = changed_hours(chosen, now)
+    if not pending and not unseen and not changed:
+        console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
+        return _exit_code(chosen, path, listing_problems=len(listing.unreadable))
+    hours = sorted({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed})
+    first, last = _widest_range(hours) if hours else (now.replace(minute=0, second=0, microsecond=0),) * 2
+    console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
+    with open_instance(chosen) as instance, bars(console) as progress:
+        _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
+        # What the first and last lines of the files did not show: rows in other hours, corrections of old ones.
+        for first, last in contiguous(changed_hours(chosen), _WIDEST):
+            console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
+            only = [key for key in _ASSETS if key != "landed_files"]
+            _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
+    return _exit_code(chosen, path, listing_problems=len(listing.unreadable))
+
+
+def run_backfill(console: Console, first: datetime, last: datetime, chosen: Settings | None = None) -> None:
+    """Computes the hours first..last again, in one run.
+
+    Raises:
+        ElectionMetricsError: the range is none, or lies outside of the hours there are.
+    """
+    chosen = chosen or settings()
+    latest = datetime.now(UTC) + timedelta(hours=24)
+    if first > last:
+        raise ElectionMetricsError(f"--from {first:%Y-%m-%dT%H:%M} is after --to {last:%Y-%m-%dT%H:%M}; swap them")
+    if first < chosen.first_hour:
+        raise ElectionMetricsError(
+            f"--from {first:%Y-%m-%dT%H:%M} is before the first hour, {chosen.first_hour:%Y-%m-%dT%H:%M}Z "
+            "(setting ELECTION_METRICS_FIRST_HOUR)"
+        )
+    if last > latest:
+        raise ElectionMetricsError(
+            f"--to {last:%Y-%m-%dT%H:%M} is in the future; the last hour is {latest:%Y-%m-%dT%H}:00"
+        )
+    migrate(chosen)
+    only = [key for key in _ASSETS if key != "landed_files"]
+    with open_instance(chosen) as instance, bars(console) as progress:
+        _finish(run_update(chosen, instance, first, last, "backfill", progress=progress, only=only), console)
+
+
+_ASSETS = (
+    "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
+    "election_summaries",
+)  # fmt: skip
+
+
+def _widest_range(hours: list[datetime]) -> tuple[datetime, datetime]:
+    """The whole span where one run may cover it; else the range in which most of the hours lie."""
+    if hours[-1] - hours[0] < timedelta(hours=_WIDEST):
+        return hours[0], hours[-1]
+    ranges = list(contiguous(hours, _WIDEST))
+    return max(ranges, key=lambda pair: (pair[1] - pair[0], pair[1]))
+
+
+def _finish(result: dg.ExecuteInProcessResult, console: Console) -> None:
+    """Says what the run did.
+
+    Raises:
+        ElectionMetricsError: it failed; with the reason that Dagster recorded.
+    """
+    if not result.success:
+        raise ElectionMetricsError(f"run {result.run_id} failed: {_reason(result)}")
+    figures: Counter[str] = Counter()
+    for event in result.get_asset_materialization_events():
+        for name, value in event.step_materialization_data.materialization.metadata.items():
+            if name in (
+                "files",
+                "rejected",
+                "unreadable_files",
+                "rows_in_range",
+                "votes_in_range",
+                "bulletins_in_range",
+            ):
+                figures[f"{event.asset_key.to_user_string() if event.asset_key else ''}.{name}"] = int(str(value.value))
+    failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
+    console.print(
+        f"Run {result.run_id} done: {figures['landed_files.files']} file(s) landed, "
+        f"{figures['landed_files.rejected']} line(s) in quarantine, "
+        f"{figures['landed_files.unreadable_files']} unreadable file(s); "
+        f"{figures['hourly_stats.rows_in_range']} hourly rows hold "
+        f"{figures['hourly_stats.bulletins_in_range']} bulletins and {figures['hourly_stats.votes_in_range']} votes."
+    )
+    for evaluation in failed:
+        console.print(
+            f"Check {evaluation.asset_key.to_user_string()}.{evaluation.check_name}: {evaluation.severity.value}"
+        )
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return data.user_failure_data.description
+            cause = data.error.cause if data.error and data.error.cause else data.error
+            return cause.message.strip() if cause else "no reason is recorded"
+    return "no step failed; see the run in the Dagster UI"
+
+
+def _exit_code(chosen: Settings, path: Path, listing_problems: int) -> int:
+    from election_metrics.cli import PARTLY_READ
+    from election_metrics.warehouse.database import transaction
+    from election_metrics.warehouse.elections import count_problems
+
+    with transaction(chosen) as connection:
+        problems = count_problems(connection, str(path.absolute()))
+    return PARTLY_READ if problems or listing_problems else 0

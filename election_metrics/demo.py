@@ -1,0 +1,215 @@
+"""The demo: the national curve of 2026 over a few dozen constituencies, its third day being today.
+
+The hourly figures in `data/national_2026_hourly.csv` are from the MIT-licensed open data behind a public map of
+the on-line vote of 18-20 September 2026, which took them from the chain.
+"""
+
+import csv
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.replay import Bucket, Voting
+from election_metrics.sources.export_path import parse_export_path
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+_LAST_DAY = date(2026, 9, 20)
+_REGIONS = {
+    "41 - Камчатский край": ("Asia/Kamchatka", 0.15),
+    "66 - Свердловская область": ("Asia/Yekaterinburg", 0.6),
+    "39 - Калининградская область": ("Europe/Kaliningrad", 0.25),
+}
+_DUMA = "Выборы депутатов Государственной Думы девятого созыва"
+_ASSEMBLY = "Выборы депутатов Законодательного Собрания Свердловской области"
+_ALL_TRANSACTIONS = 24_290_409
+
+
+@dataclass
+class _Running:
+    """What a constituency should have had by now, and what it has had, in bulletins and votes."""
+
+    wanted: list[float]
+    given: list[int]
+
+
+def national_hours() -> list[tuple[datetime, int, int]]:
+    """(start, bulletins, votes) of the 70 hours of the vote."""
+    text = resources.files("election_metrics").joinpath("data", "national_2026_hourly.csv").read_text("utf-8")
+    return [
+        (datetime.fromisoformat(row["bucket_start"]), int(row["bulletins_issued"]), int(row["votes_cast"]))
+        for row in csv.DictReader(text.splitlines())
+    ]
+
+
+def demo_buckets(today: date, transactions: int = 100_000, constituencies: int = 36) -> Iterator[Bucket]:
+    """Spreads the national curve over constituencies that vote from 08:00 to 20:00 in their own time zone.
+
+    Args:
+        today: the day (in Moscow) that becomes the third.
+        transactions: about how many transactions in all.
+        constituencies: how many there are; a third of them votes in a regional election too small for the others.
+    """
+    rng = np.random.default_rng(2026)
+    weights = _weights(rng, constituencies)
+    shift = timedelta(days=(today - _LAST_DAY).days)
+    running = [_Running([0.0, 0.0], [0, 0]) for _ in weights]
+    rows: list[list[tuple[datetime, int, int]]] = [[] for _ in weights]
+    scale = transactions / _ALL_TRANSACTIONS
+    for start, *counts in national_hours():
+        for kind in (0, 1):
+            open_now = [w if _is_open(start, zone, votes=kind == 1) else 0.0 for _, zone, w in weights]
+            whole = sum(open_now)
+            for row, weight in zip(running, open_now, strict=True):
+                row.wanted[kind] += counts[kind] * scale * weight / whole if whole else 0.0
+        for row, hours in zip(running, rows, strict=True):
+            hours.append((start + shift, *_give(row)))
+    for number, ((region, zone, _), hours) in enumerate(zip(weights, rows, strict=True), 1):
+        election = _ASSEMBLY if region.startswith("66") and number % 2 else _DUMA
+        registered = int(sum(hour[1] for hour in hours) * rng.uniform(1.05, 1.25)) + 5
+        voting = Voting(f"demo{number}", f"Округ №{number}", election, registered, region, zone)
+        first = next(i for i, hour in enumerate(hours) if _is_open(hour[0] - shift, zone, votes=True))
+        for start, bulletins, votes in hours[first:]:
+            if _is_open(start - shift, zone, votes=True):
+                yield Bucket(
+                    voting, start, 900 if start.astimezone(ZoneInfo(zone)).hour == 20 else 3600, bulletins, votes
+                )
+
+
+def _weights(rng: np.random.Generator, constituencies: int) -> list[tuple[str, str, float]]:
+    per_region = constituencies // len(_REGIONS)
+    weights = []
+    for region, (zone, share) in _REGIONS.items():
+        sizes = rng.lognormal(0, 0.8, per_region)
+        weights += [(region, zone, float(size / sizes.sum() * share)) for size in sizes]
+    return weights
+
+
+def _is_open(start: datetime, zone: str, *, votes: bool) -> bool:
+    """Bulletins are issued until 20:00 local on the third day, votes taken until 20:15."""
+    local = start.astimezone(ZoneInfo(zone))
+    opens = datetime(2026, 9, 18, 8, tzinfo=ZoneInfo(zone))
+    closes = datetime(2026, 9, 20, 21 if votes else 20, tzinfo=ZoneInfo(zone))
+    return opens <= local < closes
+
+
+def _give(row: _Running) -> tuple[int, int]:
+    """Whole bulletins and votes of the hour; never more votes than bulletins so far."""
+    bulletins = int(row.wanted[0]) - row.given[0]
+    row.given[0] += bulletins
+    votes = min(int(row.wanted[1]), row.given[0]) - row.given[1]
+    row.given[1] += votes
+    return bulletins, votes
+
+
+def split_at(
+    tree: Path, zones: dict[str, str], moment: datetime
+) -> tuple[list[Path], list[tuple[datetime, list[Path]]]]:
+    """The files of intervals that begin before `moment`, and the others hour by hour (UTC)."""
+    before: list[Path] = []
+    later: dict[datetime, list[Path]] = {}
+    for file in sorted(tree.rglob("*.csv")):
+        place = parse_export_path(file)
+        if place is None or place.interval_start is None:
+            continue
+        start = place.interval_start.replace(tzinfo=ZoneInfo(zones[place.constituency_id])).astimezone(UTC)
+        if start < moment:
+            before.append(file)
+        else:
+            later.setdefault(start, []).append(file)
+    return before, sorted(later.items())
+
+
+def deliver(files: list[Path], tree: Path, exports: Path) -> None:
+    """Moves files from the replay's tree to the same place below `exports`, as a download would appear there."""
+    for file in files:
+        target = exports / file.relative_to(tree)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+
+
+def free_port(wanted: int) -> int:
+    """The port, or another one if somebody has it."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_dagster(environment: dict[str, str], port: int, log: Path) -> subprocess.Popen[bytes]:
+    """Starts UI, daemon and code location as one process group; everything they print goes to `log`."""
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "election_metrics.definitions", "-h", "127.0.0.1",
+               "-p", str(port)]  # fmt: skip
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 our own interpreter
+            command, env={**os.environ, **environment}, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
+            start_new_session=True, cwd=environment["DAGSTER_HOME"],
+        )  # fmt: skip
+
+
+def wait_until_served(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
+    """Waits until the UI answers.
+
+    Raises:
+        ElectionMetricsError: it ended, or took too long; names the log.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.3)
+    raise ElectionMetricsError(f"the Dagster UI did not start; see {log}")
+
+
+def stop_dagster(process: subprocess.Popen[bytes], seconds: float = 25) -> None:
+    """Ends the whole group: asks first, then insists."""
+    for number, patience in ((signal.SIGINT, seconds), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            process.poll()
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+
+
+def deliver_live(
+    later: list[tuple[datetime, list[Path]]],
+    tree: Path,
+    exports: Path,
+    pace: float,
+    process: subprocess.Popen[bytes],
+    tell: Callable[[datetime, int, int], None],
+) -> None:
+    """Delivers the last day hour by hour, then waits for Ctrl-C or the end of the UI."""
+    for number, (hour, files) in enumerate(later, 1):
+        if process.poll() is not None:
+            return
+        deliver(files, tree, exports)
+        tell(hour, number, len(later))
+        time.sleep(pace)
+    shutil.rmtree(tree, ignore_errors=True)
+    process.wait()

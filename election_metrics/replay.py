@@ -1,0 +1,466 @@
+"""Turns a turnout series into portal exports in their exact format; demo, tests and benchmarks stand on it.
+
+A replay streams: it holds one bucket of one constituency in memory, whatever the size of the tree. All that it
+writes is counted on the way, so it also knows what must come out (`expected.json`).
+"""
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from election_metrics.errors import DataError, SourceError
+
+_BASE58 = np.frombuffer(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", dtype=np.uint8)
+_BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", dtype=np.uint8)
+_HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+_GARBAGE = ("not a transaction at all", "1;2;3;4;5;6;7;8;9;10;11", "id;104;sig;3;abc;key;0;;[];[];{};",
+            "id;104;sig;3;1789000000000;key;0;;[{broken;[];{};", "")  # fmt: skip
+COUNTS = (
+    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
+    "revotes", "withdrawn",
+)  # fmt: skip
+
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Voting:
+    """One constituency of a replay. `key` is its name in the series; the contract id follows from it."""
+
+    key: str
+    name: str
+    election: str
+    registered_voters: int | None
+    region: str
+    time_zone: str
+
+    @property
+    def contract_id(self) -> str:
+        """A base58 id of 44 characters that depends on the key and the election only."""
+        digest = hashlib.sha512(f"{self.election}/{self.key}".encode()).digest()[:44]
+        return bytes(_BASE58[np.frombuffer(digest, dtype=np.uint8) % 58]).decode()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What happened in one constituency from `start` on, for `seconds`."""
+
+    voting: Voting
+    start: datetime
+    seconds: int
+    bulletins: int
+    votes: int
+
+
+@dataclass
+class Replay:
+    """What a replay wrote, and what must come out of it."""
+
+    files: int = 0
+    bytes: int = 0
+    lines: int = 0
+    rejected: int = 0
+    hours: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    votings: dict[str, Voting] = field(default_factory=dict)
+    starts: dict[str, datetime] = field(default_factory=dict)
+    ends: dict[str, datetime] = field(default_factory=dict)
+
+    def expected(self) -> dict[str, object]:
+        """The content of `expected.json`: rows of `hourly_stats` by constituency and hour (UTC), and totals."""
+        return {
+            "lines": self.lines,
+            "rejected": self.rejected,
+            "constituencies": {
+                contract: {
+                    "key": voting.key,
+                    "election": voting.election,
+                    "registered_voters": voting.registered_voters,
+                    "hours": self.hours.get(contract, {}),
+                }
+                for contract, voting in sorted(self.votings.items())
+            },
+        }
+
+
+def read_series(path: Path, scale: float = 1.0, region: str = "77 - город Москва") -> Iterator[Bucket]:
+    """Reads a turnout series, row by row.
+
+    Columns: bucket_start, bulletins_issued, votes_cast, and (optional) constituency, name, election,
+    registered_voters, region, time_zone. Rows of a constituency must stand together, in order of time.
+
+    Args:
+        path: the CSV file.
+        scale: factor for all counts; rounding never loses more than one of a running total.
+        region: region of rows that name none, as the portal writes it.
+
+    Raises:
+        SourceError: the file cannot be read.
+        DataError: a column is missing or a value is wrong; the line is named.
+    """
+    try:
+        text = path.open(newline="", encoding="utf-8-sig")
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+    with text:
+        reader = csv.DictReader(text)
+        missing = {"bucket_start", "bulletins_issued", "votes_cast"} - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(f"{path}: line 1: missing columns: {', '.join(sorted(missing))}")
+        running: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        held: tuple[Voting, datetime, int, int] | None = None
+        seconds = 300
+        for row in reader:
+            try:
+                voting, start = _voting(row, scale, region), datetime.fromisoformat(row["bucket_start"])
+                totals = running[voting.key]
+                before = [int(total * scale + 1e-9) for total in totals]
+                totals[0] += int(row["bulletins_issued"])
+                totals[1] += int(row["votes_cast"])
+            except (ValueError, TypeError) as error:
+                raise DataError(f"{path}: line {reader.line_num}: {error}") from None
+            after = [int(total * scale + 1e-9) for total in totals]
+            if held is not None:
+                if held[0] == voting and start > held[1]:
+                    seconds = int((start - held[1]).total_seconds())
+                yield Bucket(held[0], held[1], min(seconds, 3600), held[2], held[3])
+                seconds = min(seconds, 300) if held[0] != voting else seconds
+            held = (voting, start, after[0] - before[0], after[1] - before[1])
+        if held is not None:
+            yield Bucket(held[0], held[1], min(seconds, 3600), held[2], held[3])
+
+
+def _voting(row: dict[str, str], scale: float, region: str) -> Voting:
+    registered = row.get("registered_voters") or None
+    return Voting(
+        key=row.get("constituency") or "all",
+        name=row.get("name") or row.get("constituency") or "Вся страна",
+        election=row.get("election") or "Replay",
+        registered_voters=None if registered is None else round(int(registered) * scale),
+        region=row.get("region") or region,
+        time_zone=row.get("time_zone") or "Europe/Moscow",
+    )
+
+
+class _Random:
+    """Random texts, cheaply: long ones are cut from a pool, ids are drawn anew."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        pool = 1 << 21
+        self._base64 = bytes(_BASE64[self.rng.integers(0, 64, pool)]).decode()
+        self._hex = bytes(_HEX[self.rng.integers(0, 16, pool)]).decode()
+
+    def ids(self, count: int, length: int = 44) -> list[str]:
+        drawn = bytes(_BASE58[self.rng.integers(0, 58, count * length, dtype=np.uint8)]).decode()
+        return [drawn[at : at + length] for at in range(0, count * length, length)]
+
+    def base64(self, length: int) -> str:
+        at = int(self.rng.integers(0, len(self._base64) - length))
+        return self._base64[at : at + length]
+
+    def hex(self, length: int) -> str:
+        at = int(self.rng.integers(0, len(self._hex) - length))
+        return self._hex[at : at + length]
+
+    def chance(self, rate: float) -> bool:
+        return bool(self.rng.random() < rate)
+
+
+@dataclass
+class _Line:
+    """A transaction: its id, its line, its time in epoch milliseconds."""
+
+    transaction_id: str
+    text: str
+    ms: int
+
+
+class _Writer:
+    """Writes the lines of one constituency into its hourly files, in order of time."""
+
+    def __init__(
+        self, replay: Replay, voting: Voting, out: Path, random: _Random, *, zipped: bool, faults: bool
+    ) -> None:
+        self.replay, self.voting, self.out, self.random = replay, voting, out, random
+        self.zipped, self.faults = zipped, faults
+        self.zone = ZoneInfo(voting.time_zone)
+        self.contract = voting.contract_id
+        self.registrar = random.ids(1)[0]
+        self.hour: datetime | None = None
+        self.began = False
+        self.file: TextIO | None = None
+        self.tail: list[str] = []
+        self.later: list[str] = []
+        self.cast: list[str] = []
+        self.hours: dict[str, dict[str, int]] = replay.hours.setdefault(self.contract, {})
+        replay.votings[self.contract] = voting
+
+    def count(self, ms: int, counter: str | None) -> None:
+        label = datetime.fromtimestamp(ms // 3_600_000 * 3600, tz=UTC).strftime("%Y-%m-%dT%H:00:00Z")
+        row = self.hours.setdefault(label, dict.fromkeys(COUNTS, 0))
+        if counter is not None:
+            row[counter] += 1
+        if counter != "withdrawn":
+            row["transaction_count"] += 1
+
+    def open_hour(self, ms: int) -> None:
+        local = datetime.fromtimestamp(ms // 1000, tz=self.zone).replace(minute=0, second=0, microsecond=0)
+        if self.hour == local:
+            return
+        self.close_file()
+        if self.hour is not None and self.began:
+            self.write_empty_files(self.hour, local)
+        self.hour = local
+        self.create_file(local)
+        if self.faults:
+            if self.tail and self.random.chance(0.5):
+                self.put(self.tail[-3:])  # the file overlaps the one before
+            self.put(self.later)
+            self.later = []
+        self.tail = []
+
+    def write_empty_files(self, after: datetime, before: datetime) -> None:
+        """The portal has a file for an hour in which nothing happened, too: an empty one."""
+        hour = (after.astimezone(UTC) + _HOUR).astimezone(self.zone)
+        while hour < before:
+            self.create_file(hour)
+            self.close_file(silent=True)
+            hour = (hour.astimezone(UTC) + _HOUR).astimezone(self.zone)
+
+    def create_file(self, local: datetime) -> None:
+        end = local + timedelta(hours=1)
+        self.stem = f"{self.contract}_{local:%Y-%m-%d}_{local:%H%M}-{end:%H%M}"
+        place = (self.voting.region, self.voting.election, self.voting.name, self.contract, self.stem)
+        self.folder = self.out.joinpath(*(_file_name(part) for part in place))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.file = (self.folder / f"{self.stem}.csv.part").open("w", encoding="utf-8", newline="\n", buffering=1 << 20)
+
+    def put(self, lines: Iterable[str]) -> None:
+        assert self.file is not None
+        for line in lines:
+            self.file.write(line)
+            self.replay.lines += 1
+
+    def close_file(self, *, silent: bool = False) -> None:
+        if self.file is None:
+            return
+        if self.faults and not silent and self.random.chance(0.2):
+            self.put([_GARBAGE[int(self.random.rng.integers(0, len(_GARBAGE)))] + "\n"])
+            self.replay.rejected += 1
+        self.file.close()
+        self.file = None
+        unfinished, final = self.folder / f"{self.stem}.csv.part", self.folder / f"{self.stem}.csv"
+        if self.zipped:
+            with zipfile.ZipFile(
+                self.folder / f"{self.stem}.zip.part", "w", zipfile.ZIP_DEFLATED, compresslevel=1
+            ) as archive:
+                archive.write(unfinished, final.name)
+            unfinished.unlink()
+            unfinished, final = self.folder / f"{self.stem}.zip.part", self.folder / f"{self.stem}.zip"
+        unfinished.rename(final)
+        self.replay.files += 1
+        self.replay.bytes += final.stat().st_size
+
+    def finish(self, ms: int) -> None:
+        if self.later:
+            self.open_hour(ms + 3_600_000)
+        self.close_file()
+
+    # What a line looks like ---------------------------------------------------------------------------------
+
+    def line(self, ms: int, sender: str, params: str, diff: str, kind: int = 104, identity: str | None = None) -> _Line:
+        name = identity or self.random.ids(1)[0]
+        signature = self.random.ids(1, 88)[0]
+        return _Line(name, f"{name};{kind};{signature};3;{ms};{sender};0;;{params};{diff};{{}};\n", ms)
+
+    def call(self, ms: int, operation: str, more: str = "") -> _Line:
+        params = f'[{{"key":"operation","stringValue":"{operation}"}}{more}]'
+        return self.line(ms, self.registrar, params, f'[{{"key":"STATE_{operation}","boolValue":true}}]')
+
+    def issue(self, ms: int, *, fails: bool = False) -> _Line:
+        random = self.random
+        data = f'[{{\\"userId\\":\\"{random.hex(64)}\\",\\"maskedSig\\":\\"{random.hex(512)}\\"}}]'
+        params = f'[{{"key":"operation","stringValue":"blindSigIssue"}},{{"key":"data","stringValue":"{data}"}}]'
+        name = random.ids(1)[0]
+        diff = f'[{{"key":"FAIL_{name}_blindSig","stringValue":"{{\\"reason\\":\\"voter not found\\"}}"}}]'
+        if not fails:
+            diff = f'[{{"key":"BLINDSIG_{name}","stringValue":"{random.hex(512)}"}}]'
+        return self.line(ms, self.registrar, params, diff, identity=name)
+
+    def vote(self, ms: int, sender: str, outcome: str = "cast") -> _Line:
+        random = self.random
+        size = 1100 + int(random.rng.integers(0, 3000) + random.rng.integers(0, 3000))
+        params = (
+            f'[{{"key":"operation","stringValue":"vote"}},{{"key":"vote","binaryValue":"base64:{random.base64(size)}"}},'
+            f'{{"key":"blindSig","binaryValue":"base64:{random.base64(684)}"}}]'
+        )
+        name = random.ids(1)[0]
+        diff = {
+            "cast": f'[{{"key":"VOTE_{sender}","stringValue":"{name}"}}]',
+            "rejected": f'[{{"key":"FAIL_{sender}_{name}_vote","stringValue":"signature is not valid"}}]',
+            "unknown": "[]",
+        }[outcome]
+        return self.line(ms, sender, params, diff, identity=name)
+
+    # What happens -------------------------------------------------------------------------------------------
+
+    def control(self, ms: int, operation: str, more: str = "") -> None:
+        self.emit(self.call(ms, operation, more), None)
+
+    def emit(self, line: _Line, counter: str | None) -> None:
+        """Writes a transaction that counts under `counter` (or only as a transaction), and counts it."""
+        self.open_hour(line.ms)
+        self.count(line.ms, counter)
+        # A late row stands in a later file than its own hour's.
+        if self.faults and self.random.chance(0.01):
+            self.later.append(line.text)
+            return
+        self.put([line.text])
+        self.tail = [*self.tail[-5:], line.text]
+
+    def register(self, ms: int) -> None:
+        self.open_hour(ms)
+        quoted = json.dumps(self.voting.name).replace(";", "\\u003b")
+        name = f'[{{"key":"votingName","stringValue":{quoted}}}]'
+        creation = self.line(ms, self.registrar, name, "[]", kind=103, identity=self.contract)
+        self.emit(creation, None)
+        voters = self.voting.registered_voters
+        if voters is None:
+            return
+        listed, removed = min(voters, 20), min(3, voters)
+        hashes = ",".join(f'\\"{self.random.hex(64)}\\"' for _ in range(listed))
+        self.control(ms + 60_000, "addVotersList", f',{{"key":"votersCount","intValue":{voters - listed + removed}}}')
+        self.control(ms + 120_000, "addToVotersList", f',{{"key":"userIdHashes","stringValue":"[{hashes}]"}}')
+        self.control(ms + 180_000, "removeFromVotersList", f',{{"key":"votersCount","intValue":{removed}}}')
+
+    def bucket(self, bucket: Bucket) -> None:
+        start = int(bucket.start.timestamp() * 1000)
+        count = bucket.bulletins + bucket.votes
+        times = np.sort(self.random.rng.integers(0, bucket.seconds * 1000, count)) + start
+        is_vote = np.zeros(count, dtype=bool)
+        is_vote[self.random.rng.permutation(count)[: bucket.votes]] = True
+        senders = iter(self.random.ids(bucket.votes))
+        self.open_hour(start)
+        for ms, vote in zip(times.tolist(), is_vote.tolist(), strict=True):
+            if vote:
+                sender = next(senders)
+                self.emit(self.vote(ms, sender), "votes_cast")
+                self.cast = [*self.cast[-50:], sender] if self.faults else []
+            else:
+                self.emit(self.issue(ms), "bulletins_issued")
+            if self.faults and self.random.chance(0.03):
+                self.fault(ms)
+
+    def fault(self, ms: int) -> None:
+        """One of the things that real data does; none changes what was issued and cast."""
+        random = self.random
+        which = int(random.rng.integers(0, 7))
+        if which == 0:
+            self.emit(self.issue(ms, fails=True), "bulletins_failed")
+        elif which == 1:
+            self.emit(self.vote(ms, random.ids(1)[0], "rejected"), "votes_rejected")
+        elif which == 2:
+            self.emit(self.vote(ms, random.ids(1)[0], "unknown"), "votes_unknown")
+        elif which == 3 and self.cast:
+            self.emit(self.vote(ms, self.cast[int(random.rng.integers(0, len(self.cast)))]), "revotes")
+        elif which == 4:
+            withdrawn = self.vote(ms, random.ids(1)[0])
+            self.emit(withdrawn, "withdrawn")
+            self.later.append(_rollback(withdrawn.transaction_id))
+        elif which == 5:
+            # The rollback comes first; the line itself holds nothing else that is valid.
+            withdrawn = self.issue(ms)
+            self.put([_rollback(withdrawn.transaction_id)])
+            self.emit(withdrawn, "withdrawn")
+        elif self.tail:
+            self.put([self.tail[-1]])
+
+
+def _rollback(transaction_id: str) -> str:
+    return f"{transaction_id};104;;3;;;0;;{{not json;;;-1\n"
+
+
+def _file_name(text: str) -> str:
+    """The text as a folder's name: no slash, and no longer than file systems take."""
+    return text.replace("/", "_").encode()[:240].decode(errors="ignore").strip() or "_"
+
+
+def write_replay(
+    buckets: Iterable[Bucket], out: Path, *, seed: int = 0, zipped: bool = False, faults: bool = False
+) -> Iterator[Replay]:
+    """Writes the export tree; yields what it has written so far after every bucket, and once more at the end.
+
+    Args:
+        buckets: of each constituency in order of time, constituencies one after the other.
+        out: the folder that the tree goes into.
+        seed: the same seed gives the same bytes.
+        zipped: every file as a zip.
+        faults: mix in what real data does: failed and rejected calls, unknown outcomes, re-votes, rollbacks
+            before and after, repeated lines, overlapping files, late rows, garbage.
+    """
+    replay = Replay()
+    random = _Random(seed)
+    writer: _Writer | None = None
+    last_ms = 0
+    for bucket in buckets:
+        start_ms = int(bucket.start.timestamp() * 1000)
+        if writer is None or writer.voting != bucket.voting:
+            if writer is not None:
+                _end_voting(writer, last_ms)
+            writer = _Writer(replay, bucket.voting, out, random, zipped=zipped, faults=faults)
+            _begin_voting(writer, start_ms)
+            replay.starts[writer.contract] = bucket.start
+        writer.bucket(bucket)
+        last_ms = start_ms + bucket.seconds * 1000
+        replay.ends[writer.contract] = bucket.start + timedelta(seconds=bucket.seconds)
+        yield replay
+    if writer is not None:
+        _end_voting(writer, last_ms)
+    yield replay
+
+
+def _begin_voting(writer: _Writer, start_ms: int) -> None:
+    writer.register(start_ms - 12 * 3_600_000)
+    writer.open_hour(start_ms)
+    writer.began = True
+    writer.control(start_ms, "startVoting")
+    writer.control(start_ms, "startIssueBallots")
+
+
+def _end_voting(writer: _Writer, last_ms: int) -> None:
+    writer.control(last_ms, "stopIssueBallots")
+    writer.control(last_ms, "finishVoting")
+    writer.finish(last_ms)
+
+
+def write_expected(replay: Replay, out: Path) -> Path:
+    """Writes `expected.json` beside the tree."""
+    path = out / "expected.json"
+    path.write_text(json.dumps(replay.expected(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def write_reference(votings: Iterable[tuple[Voting, datetime, datetime]], path: Path) -> Path:
+    """Writes a reference CSV: names, regions, time zones and voting times."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["constituency_id", "name", "election", "region_code", "region", "time_zone", "starts_at", "ends_at"])
+    for voting, starts, ends in votings:
+        code, _, region = voting.region.partition(" - ")
+        rows.writerow([voting.contract_id, voting.name, voting.election, code, region, voting.time_zone,
+                       starts.isoformat(), ends.isoformat()])  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    return path
