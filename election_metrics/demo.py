@@ -152,8 +152,8 @@ def free_port(wanted: int) -> int:
 
 def start_dagster(environment: dict[str, str], port: int, log: Path) -> subprocess.Popen[bytes]:
     """Starts UI, daemon and code location as one process group; everything they print goes to `log`."""
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "election_metrics.definitions", "-h", "127.0.0.1",
-               "-p", str(port)]  # fmt: skip
+    workspace = resources.files("election_metrics.automation").joinpath("workspace.yaml")
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 our own interpreter

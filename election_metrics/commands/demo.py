@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -69,6 +70,11 @@ def _start_afresh(settings: Settings, home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
+def _interrupt(number: int, _frame: object) -> None:
+    """Ends the demo for a signal of either kind, also where the shell that started it ignores Ctrl-C."""
+    raise KeyboardInterrupt(number)
+
+
 def _serve(
     console: Console,
     settings: Settings,
@@ -83,6 +89,8 @@ def _serve(
         "ELECTION_METRICS_HOME": str(settings.home),
         "ELECTION_METRICS_SOURCE": str(exports),
     }
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     process = start_dagster(environment, port, log)
     try:
         with console.status("Starting the Dagster UI …"):

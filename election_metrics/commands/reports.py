@@ -41,7 +41,7 @@ def print_summary(console: Console, settings: Settings) -> None:
         )
         console.print(
             f"  coverage  {_percent(row.coverage)} of the hours so far; {_number(row.constituencies_reporting)} of "
-            f"{_number(row.constituencies_total)} constituencies reporting; {_number(row.rejected_lines)} lines rejected"
+            f"{_number(row.constituencies_total)} reporting; {_number(row.rejected_lines)} lines rejected"
         )
         console.print(f"  newest    {_moment(row.last_transaction_at)} UTC; computed {_moment(row.computed_at)} UTC")
         console.print(f"  id        {row.election_id}\n")

@@ -102,10 +102,12 @@ def _finish(result: dg.ExecuteInProcessResult, console: Console) -> None:
             ):
                 figures[f"{event.asset_key.to_user_string() if event.asset_key else ''}.{name}"] = int(str(value.value))
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
-    console.print(
-        f"Run {result.run_id} done: {figures['landed_files.files']} file(s) landed, "
-        f"{figures['landed_files.rejected']} line(s) in quarantine, "
+    landed = (
+        f"{figures['landed_files.files']} file(s) landed, {figures['landed_files.rejected']} line(s) in quarantine, "
         f"{figures['landed_files.unreadable_files']} unreadable file(s); "
+    )
+    console.print(
+        f"Run {result.run_id} done: {landed if 'landed_files.files' in figures else ''}"
         f"{figures['hourly_stats.rows_in_range']} hourly rows hold "
         f"{figures['hourly_stats.bulletins_in_range']} bulletins and {figures['hourly_stats.votes_in_range']} votes."
     )

@@ -124,14 +124,13 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
         corrections = ledger.read_corrections(connection) if contested else _NO_CORRECTIONS
         constituencies = store.read_constituencies(connection)
         events = store.read_events(connection)
-        said = store.read_reference_voters(connection)
     is_contested = parts["hour_number"].isin(contested)
     hours = lake.LakeHours(
         calm_parts=_paths(settings, parts[~is_contested]),
         contested_parts=_paths(settings, parts[is_contested]),
         **corrections,
     )
-    constituencies["reference_voters"] = constituencies["constituency_id"].map(said).astype("Int64")
+    constituencies["reference_voters"] = constituencies["reference_voters"].astype("Int64")
     return _Inputs(versions, hours, constituencies, events)
 
 

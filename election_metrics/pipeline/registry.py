@@ -6,7 +6,6 @@ from functools import cache
 from importlib import resources
 
 import pandas as pd
-import sqlalchemy as sa
 
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.settings import Settings
@@ -46,10 +45,9 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         )
         before = store.read_constituencies(connection)
         store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
-        stored = registry.constituencies.drop(columns="reference_voters")
-        changed = _changed(before, stored)
+        changed = _changed(before, registry.constituencies)
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
-        _reopen_changed(connection, registry)
+        ledger.reopen_constituencies(connection, _reopened(before, changed))
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
         store.touch_elections(connection, set(changed["election_id"]) | set(moved["election_id"]))
         store.drop_empty_elections(connection)
@@ -67,13 +65,36 @@ def _changed(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     return now[~same.to_numpy()]
 
 
-def _reopen_changed(connection: sa.Connection, registry: Registry) -> None:
-    frame = registry.constituencies
-    said = frame[["election_id", "starts_at", "ends_at", "reference_voters"]].astype(object)
-    rows = frame[["constituency_id", "reference_voters"]].assign(
-        fingerprint=[" | ".join(map(str, values)) for values in said.itertuples(index=False)]
-    )
-    before = rows["constituency_id"].map(store.read_fingerprints(connection))
-    differing = rows[rows["fingerprint"] != before]
-    ledger.reopen_constituencies(connection, differing.loc[before.notna(), "constituency_id"])
-    store.store_fingerprints(connection, differing)
+def _reopened(before: pd.DataFrame, now: pd.DataFrame) -> list[tuple[str, int, int]]:
+    """Which hours the registry's change reaches: (constituency_id, first hour, last hour), as hours since 1970.
+
+    A new end of voting reaches only the hours from the earlier end on: while a country closes region by region,
+    the hours before must not be computed again with every region.
+    """
+    both = before.merge(now, on="constituency_id", suffixes=("_before", ""))
+    reopened = []
+    for row in both.itertuples():
+        everything = row.election_id != row.election_id_before or not _same(
+            row.reference_voters, row.reference_voters_before
+        )
+        starts = [] if _same(row.starts_at, row.starts_at_before) else [row.starts_at, row.starts_at_before]
+        ends = [] if _same(row.ends_at, row.ends_at_before) else [row.ends_at, row.ends_at_before]
+        if everything or (starts and ends):
+            reopened.append((str(row.constituency_id), 0, _LAST_HOUR))
+        elif starts:
+            last = max((_hour(moment, _LAST_HOUR) for moment in starts), default=_LAST_HOUR)
+            reopened.append((str(row.constituency_id), 0, last))
+        elif ends:
+            reopened.append((str(row.constituency_id), min(_hour(moment, _LAST_HOUR) for moment in ends), _LAST_HOUR))
+    return reopened
+
+
+_LAST_HOUR = 10_000_000
+
+
+def _same(one: object, other: object) -> bool:
+    return bool(pd.isna(one) and pd.isna(other)) or one == other
+
+
+def _hour(moment: object, unknown: int) -> int:
+    return unknown if pd.isna(moment) else int(pd.Timestamp(str(moment)).timestamp()) // 3600

@@ -15,8 +15,10 @@ from election_metrics.warehouse.tables import Instant, metadata
 
 _ROWS_AT_ONCE = 20_000
 # Whole seconds without a fraction, others without trailing zeros.
-_ISO = r"regexp_replace(to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), " \
-       r"'\.0+$|(\.[0-9]*[1-9])0+$', '\1') || 'Z' AS {0}"  # fmt: skip
+_ISO = (
+    """regexp_replace(to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), """
+    r"""'\.0+$|(\.[0-9]*[1-9])0+$', '\1') || 'Z' AS {0}"""
+)
 _ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
 
 

@@ -262,9 +262,27 @@ def reopen_after_registry_events(
     )
 
 
-def reopen_constituencies(connection: sa.Connection, constituencies: Iterable[str]) -> None:
-    """Re-opens every hour of these constituencies."""
-    reopen_hours(connection, hours_of_constituencies(connection, constituencies), contested=False)
+def reopen_constituencies(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
+    """Re-opens the hours first..last that hold rows of a constituency: (constituency_id, first, last)."""
+    if not reached:
+        return
+    constituencies, first, last = zip(*reached, strict=True)
+    connection.execute(
+        sa.text(
+            """
+            UPDATE ingest.hour_versions SET landed_version = landed_version + 1
+            WHERE hour_number IN (
+                SELECT content_hours.hour_number
+                FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
+                    AS reached (constituency_id, first_hour, last_hour)
+                JOIN ingest.transaction_files USING (constituency_id)
+                JOIN ingest.content_hours USING (content_id)
+                WHERE content_hours.hour_number BETWEEN reached.first_hour AND reached.last_hour
+            )
+            """
+        ),
+        {"constituencies": list(constituencies), "first": list(first), "last": list(last)},
+    )
 
 
 def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.replace import read_frame
-from election_metrics.warehouse.tables import constituencies, election_versions, elections, registry_versions
+from election_metrics.warehouse.tables import constituencies, election_versions, elections
 
 _STANDING_EVENTS = """
     SELECT DISTINCT ON (event.transaction_id)
@@ -57,28 +57,9 @@ def read_constituencies(connection: sa.Connection) -> pd.DataFrame:
     return read_frame(connection, sa.select(constituencies))
 
 
-def read_reference_voters(connection: sa.Connection) -> dict[str, int]:
-    """Registered voters that the reference gives, by constituency_id."""
-    query = sa.select(registry_versions.c.constituency_id, registry_versions.c.reference_voters).where(
-        registry_versions.c.reference_voters.is_not(None)
-    )
-    return {constituency: voters for constituency, voters in connection.execute(query)}
-
-
 def read_elections(connection: sa.Connection) -> pd.DataFrame:
     """The stored elections, every column."""
     return read_frame(connection, sa.select(elections).order_by(elections.c.election_id))
-
-
-def read_fingerprints(connection: sa.Connection) -> dict[str, str]:
-    """What hourly figures of each constituency were last computed with."""
-    query = sa.select(registry_versions.c.constituency_id, registry_versions.c.fingerprint)
-    return {constituency: fingerprint for constituency, fingerprint in connection.execute(query)}
-
-
-def store_fingerprints(connection: sa.Connection, rows: pd.DataFrame) -> None:
-    """Stores what hourly figures are computed with from now on: constituency_id, fingerprint, reference_voters."""
-    _upsert(connection, registry_versions, _records(rows), "constituency_id")
 
 
 def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> None:

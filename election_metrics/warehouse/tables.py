@@ -117,6 +117,7 @@ constituencies = Table(
     _text("region", "Region's name"),
     _text("time_zone", "IANA time zone", nullable=False),
     _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
+    _count("reference_voters", "Registered voters that the reference file gives; NULL where it gives none", nullable=True),
     _instant("starts_at", "Voting starts; NULL where not known"),
     _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
     *_lineage(),
@@ -304,15 +305,6 @@ rejected_transactions = Table(
     _instant("seen_at", "When it was found", nullable=False),
     _count("content_id", "Content that holds the line", primary_key=True),
     schema="ingest", comment="The quarantine: lines of current files that cannot be read",
-)  # fmt: skip
-
-registry_versions = Table(
-    "registry_versions", metadata,
-    _text("constituency_id", "Constituency", primary_key=True),
-    _text("fingerprint", "Election, voting times and reference register that hourly figures were computed with",
-          nullable=False),
-    _count("reference_voters", "Registered voters that the reference gives; NULL where it gives none", nullable=True),
-    schema="ingest", comment="What the registry said of each constituency when it last re-opened hours",
 )  # fmt: skip
 
 election_versions = Table(

@@ -78,11 +78,7 @@ def upgrade() -> None:
     op.create_table(
         "hour_versions",
         sa.Column(
-            "hour_number",
-            sa.BigInteger(),
-            autoincrement=False,
-            nullable=False,
-            comment="Hours since 1970 (UTC)",
+            "hour_number", sa.BigInteger(), autoincrement=False, nullable=False, comment="Hours since 1970 (UTC)"
         ),
         sa.Column(
             "landed_version",
@@ -145,10 +141,7 @@ def upgrade() -> None:
         sa.Column("constituency_id", sa.Text(), nullable=False, comment="Constituency"),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False, comment="When"),
         sa.Column(
-            "operation",
-            sa.Text(),
-            nullable=False,
-            comment="Call that changed the register or the state of voting",
+            "operation", sa.Text(), nullable=False, comment="Call that changed the register or the state of voting"
         ),
         sa.Column(
             "voters",
@@ -168,25 +161,6 @@ def upgrade() -> None:
         schema="ingest",
     )
     op.create_table(
-        "registry_versions",
-        sa.Column("constituency_id", sa.Text(), nullable=False, comment="Constituency"),
-        sa.Column(
-            "fingerprint",
-            sa.Text(),
-            nullable=False,
-            comment="Election, voting times and reference register that hourly figures were computed with",
-        ),
-        sa.Column(
-            "reference_voters",
-            sa.BigInteger(),
-            nullable=True,
-            comment="Registered voters that the reference gives; NULL where it gives none",
-        ),
-        sa.PrimaryKeyConstraint("constituency_id", name=op.f("registry_versions_pkey")),
-        schema="ingest",
-        comment="What the registry said of each constituency when it last re-opened hours",
-    )
-    op.create_table(
         "rejected_transactions",
         sa.Column("file", sa.Text(), nullable=False, comment="Path of the file, and member of an archive"),
         sa.Column("line_number", sa.BigInteger(), nullable=False, comment="Line in the file, from 1"),
@@ -199,36 +173,20 @@ def upgrade() -> None:
         comment="The quarantine: lines of current files that cannot be read",
     )
     op.create_index(
-        op.f("rejected_transactions_file_idx"),
-        "rejected_transactions",
-        ["file"],
-        unique=False,
-        schema="ingest",
+        op.f("rejected_transactions_file_idx"), "rejected_transactions", ["file"], unique=False, schema="ingest"
     )
     op.create_table(
         "transaction_files",
         sa.Column(
-            "file_id",
-            sa.BigInteger(),
-            sa.Identity(always=True),
-            nullable=False,
-            comment="Number of this version",
+            "file_id", sa.BigInteger(), sa.Identity(always=True), nullable=False, comment="Number of this version"
         ),
         sa.Column("path", sa.Text(), nullable=False, comment="Absolute path on disk"),
         sa.Column("member", sa.Text(), nullable=False, comment="Name within the archive; empty for a plain file"),
         sa.Column("size", sa.BigInteger(), nullable=False, comment="Bytes on disk (of the archive, for a member)"),
         sa.Column(
-            "modified_ns",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Time of change, nanoseconds since the epoch",
+            "modified_ns", sa.BigInteger(), nullable=False, comment="Time of change, nanoseconds since the epoch"
         ),
-        sa.Column(
-            "status",
-            sa.Text(),
-            nullable=False,
-            comment="landed, superseded (by a later version) or unreadable",
-        ),
+        sa.Column("status", sa.Text(), nullable=False, comment="landed, superseded (by a later version) or unreadable"),
         sa.Column("reason", sa.Text(), nullable=True, comment="Why the file is unreadable"),
         sa.Column("content_hash", sa.Text(), nullable=True, comment="XXH3-128 of the bytes"),
         sa.Column(
@@ -255,26 +213,17 @@ def upgrade() -> None:
             comment="End of the interval in the name, local wall clock",
         ),
         sa.Column(
-            "lines",
-            sa.BigInteger(),
-            nullable=True,
-            comment="Lines in the file: rows + rollbacks + repeated + rejected",
+            "lines", sa.BigInteger(), nullable=True, comment="Lines in the file: rows + rollbacks + repeated + rejected"
         ),
         sa.Column("rows", sa.BigInteger(), nullable=True, comment="Lines landed as transactions"),
         sa.Column("rollbacks", sa.BigInteger(), nullable=True, comment="Lines that withdraw a transaction"),
         sa.Column("repeated", sa.BigInteger(), nullable=True, comment="Lines that repeat an id of the same file"),
         sa.Column("rejected", sa.BigInteger(), nullable=True, comment="Lines in quarantine"),
         sa.Column(
-            "first_transaction_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="First transaction of the file",
+            "first_transaction_at", sa.DateTime(timezone=True), nullable=True, comment="First transaction of the file"
         ),
         sa.Column(
-            "last_transaction_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="Last transaction of the file",
+            "last_transaction_at", sa.DateTime(timezone=True), nullable=True, comment="Last transaction of the file"
         ),
         sa.Column("run_id", sa.Text(), nullable=False, comment="Dagster run that landed it"),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False, comment="When this version was recorded"),
@@ -282,8 +231,7 @@ def upgrade() -> None:
             "status IN ('landed', 'superseded', 'unreadable')", name=op.f("transaction_files_status_check")
         ),
         sa.CheckConstraint(
-            "lines = rows + rollbacks + repeated + rejected",
-            name=op.f("transaction_files_every_line_accounted_check"),
+            "lines = rows + rollbacks + repeated + rejected", name=op.f("transaction_files_every_line_accounted_check")
         ),
         sa.PrimaryKeyConstraint("file_id", name=op.f("transaction_files_pkey")),
         schema="ingest",
@@ -297,18 +245,10 @@ def upgrade() -> None:
         schema="ingest",
     )
     op.create_index(
-        op.f("transaction_files_content_hash_idx"),
-        "transaction_files",
-        ["content_hash"],
-        unique=False,
-        schema="ingest",
+        op.f("transaction_files_content_hash_idx"), "transaction_files", ["content_hash"], unique=False, schema="ingest"
     )
     op.create_index(
-        op.f("transaction_files_content_id_idx"),
-        "transaction_files",
-        ["content_id"],
-        unique=False,
-        schema="ingest",
+        op.f("transaction_files_content_id_idx"), "transaction_files", ["content_id"], unique=False, schema="ingest"
     )
     op.create_index(
         "transaction_files_current_key",
@@ -356,25 +296,22 @@ def upgrade() -> None:
         sa.Column("constituency_id", sa.Text(), nullable=False, comment="Contract id (base58)"),
         sa.Column("election_id", sa.Text(), nullable=False, comment="Election it votes in"),
         sa.Column(
-            "name",
-            sa.Text(),
-            nullable=True,
-            comment="Name of the constituency; NULL where no path or reference has it",
+            "name", sa.Text(), nullable=True, comment="Name of the constituency; NULL where no path or reference has it"
         ),
         sa.Column("region_code", sa.Text(), nullable=True, comment="Region's code as the portal writes it"),
         sa.Column("region", sa.Text(), nullable=True, comment="Region's name"),
         sa.Column("time_zone", sa.Text(), nullable=False, comment="IANA time zone"),
         sa.Column(
-            "registered_voters",
-            sa.BigInteger(),
-            nullable=True,
-            comment="Registered voters now; NULL where not known",
+            "registered_voters", sa.BigInteger(), nullable=True, comment="Registered voters now; NULL where not known"
         ),
         sa.Column(
-            "starts_at",
-            sa.DateTime(timezone=True),
+            "reference_voters",
+            sa.BigInteger(),
             nullable=True,
-            comment="Voting starts; NULL where not known",
+            comment="Registered voters that the reference file gives; NULL where it gives none",
+        ),
+        sa.Column(
+            "starts_at", sa.DateTime(timezone=True), nullable=True, comment="Voting starts; NULL where not known"
         ),
         sa.Column(
             "ends_at",
@@ -392,11 +329,7 @@ def upgrade() -> None:
         comment="Constituencies: one voting, that is one smart contract",
     )
     op.create_index(
-        op.f("constituencies_election_id_idx"),
-        "constituencies",
-        ["election_id"],
-        unique=False,
-        schema="metrics",
+        op.f("constituencies_election_id_idx"), "constituencies", ["election_id"], unique=False, schema="metrics"
     )
     op.create_table(
         "election_summaries",
@@ -428,31 +361,15 @@ def upgrade() -> None:
             comment="Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it",
         ),
         sa.Column(
-            "bulletins_issued",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Bulletins issued by calls that did not fail",
+            "bulletins_issued", sa.BigInteger(), nullable=False, comment="Bulletins issued by calls that did not fail"
         ),
         sa.Column("bulletins_failed", sa.BigInteger(), nullable=False, comment="Issue calls that failed"),
-        sa.Column(
-            "votes_cast",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Accepted votes, the first of each voter key",
-        ),
+        sa.Column("votes_cast", sa.BigInteger(), nullable=False, comment="Accepted votes, the first of each voter key"),
         sa.Column("votes_rejected", sa.BigInteger(), nullable=False, comment="Votes that failed"),
         sa.Column(
-            "votes_unknown",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Votes with neither a failure nor a recorded vote",
+            "votes_unknown", sa.BigInteger(), nullable=False, comment="Votes with neither a failure nor a recorded vote"
         ),
-        sa.Column(
-            "revotes",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Accepted votes of a voter key after its first",
-        ),
+        sa.Column("revotes", sa.BigInteger(), nullable=False, comment="Accepted votes of a voter key after its first"),
         sa.Column(
             "withdrawn",
             sa.BigInteger(),
@@ -473,10 +390,7 @@ def upgrade() -> None:
         ),
         sa.Column("gap", sa.BigInteger(), nullable=False, comment="Bulletins issued less votes cast"),
         sa.Column(
-            "gap_rate",
-            sa.Double(),
-            nullable=True,
-            comment="Gap / bulletins issued * 100; NULL without bulletins",
+            "gap_rate", sa.Double(), nullable=True, comment="Gap / bulletins issued * 100; NULL without bulletins"
         ),
         sa.Column(
             "hours_expected",
@@ -497,10 +411,7 @@ def upgrade() -> None:
             comment="Hours delivered / hours expected * 100; NULL where not known or none expected yet",
         ),
         sa.Column(
-            "rejected_lines",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Lines in quarantine from this election's files",
+            "rejected_lines", sa.BigInteger(), nullable=False, comment="Lines in quarantine from this election's files"
         ),
         sa.Column(
             "peak_hour",
@@ -510,10 +421,7 @@ def upgrade() -> None:
         ),
         sa.Column("peak_votes", sa.BigInteger(), nullable=True, comment="Votes of the peak hour; NULL without votes"),
         sa.Column(
-            "first_transaction_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="First transaction that stands",
+            "first_transaction_at", sa.DateTime(timezone=True), nullable=True, comment="First transaction that stands"
         ),
         sa.Column(
             "last_transaction_at",
@@ -528,9 +436,7 @@ def upgrade() -> None:
             name=op.f("election_summaries_not_negative_check"),
         ),
         sa.ForeignKeyConstraint(
-            ["election_id"],
-            ["metrics.elections.election_id"],
-            name=op.f("election_summaries_election_id_fkey"),
+            ["election_id"], ["metrics.elections.election_id"], name=op.f("election_summaries_election_id_fkey")
         ),
         sa.PrimaryKeyConstraint("election_id", name=op.f("election_summaries_pkey")),
         schema="metrics",
@@ -554,31 +460,15 @@ def upgrade() -> None:
             comment="Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it",
         ),
         sa.Column(
-            "bulletins_issued",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Bulletins issued by calls that did not fail",
+            "bulletins_issued", sa.BigInteger(), nullable=False, comment="Bulletins issued by calls that did not fail"
         ),
         sa.Column("bulletins_failed", sa.BigInteger(), nullable=False, comment="Issue calls that failed"),
-        sa.Column(
-            "votes_cast",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Accepted votes, the first of each voter key",
-        ),
+        sa.Column("votes_cast", sa.BigInteger(), nullable=False, comment="Accepted votes, the first of each voter key"),
         sa.Column("votes_rejected", sa.BigInteger(), nullable=False, comment="Votes that failed"),
         sa.Column(
-            "votes_unknown",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Votes with neither a failure nor a recorded vote",
+            "votes_unknown", sa.BigInteger(), nullable=False, comment="Votes with neither a failure nor a recorded vote"
         ),
-        sa.Column(
-            "revotes",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Accepted votes of a voter key after its first",
-        ),
+        sa.Column("revotes", sa.BigInteger(), nullable=False, comment="Accepted votes of a voter key after its first"),
         sa.Column(
             "withdrawn",
             sa.BigInteger(),
@@ -611,10 +501,7 @@ def upgrade() -> None:
         ),
         sa.Column("gap", sa.BigInteger(), nullable=False, comment="Bulletins issued less votes cast"),
         sa.Column(
-            "gap_rate",
-            sa.Double(),
-            nullable=True,
-            comment="Gap / bulletins issued * 100; NULL without bulletins",
+            "gap_rate", sa.Double(), nullable=True, comment="Gap / bulletins issued * 100; NULL without bulletins"
         ),
         sa.Column(
             "voting_hours",
@@ -629,10 +516,7 @@ def upgrade() -> None:
             comment="Bulletins issued / voting hours; NULL without any",
         ),
         sa.Column(
-            "average_votes_per_hour",
-            sa.Double(),
-            nullable=True,
-            comment="Votes cast / voting hours; NULL without any",
+            "average_votes_per_hour", sa.Double(), nullable=True, comment="Votes cast / voting hours; NULL without any"
         ),
         sa.Column(
             "peak_hour",
@@ -660,22 +544,15 @@ def upgrade() -> None:
             comment="Running votes / registered voters * 100; NULL as participation_rate",
         ),
         sa.Column(
-            "first_transaction_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="First transaction that stands",
+            "first_transaction_at", sa.DateTime(timezone=True), nullable=True, comment="First transaction that stands"
         ),
         sa.Column(
-            "last_transaction_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="Last transaction that stands",
+            "last_transaction_at", sa.DateTime(timezone=True), nullable=True, comment="Last transaction that stands"
         ),
         sa.Column("run_id", sa.Text(), nullable=False, comment="Dagster run that wrote the row"),
         sa.Column("computed_at", sa.DateTime(timezone=True), nullable=False, comment="When the row was computed"),
         sa.CheckConstraint(
-            "period IN ('hour', 'day', 'week', 'month', 'election')",
-            name=op.f("constituency_metrics_period_check"),
+            "period IN ('hour', 'day', 'week', 'month', 'election')", name=op.f("constituency_metrics_period_check")
         ),
         sa.CheckConstraint(
             "transaction_count >= 0 AND bulletins_issued >= 0 AND bulletins_failed >= 0 AND votes_cast >= 0 AND votes_rejected >= 0 AND votes_unknown >= 0 AND revotes >= 0 AND withdrawn >= 0 AND anomaly_count >= 0 AND voting_hours >= 0 AND running_bulletins >= 0 AND running_votes >= 0",
@@ -687,9 +564,7 @@ def upgrade() -> None:
             name=op.f("constituency_metrics_constituency_id_fkey"),
         ),
         sa.ForeignKeyConstraint(
-            ["election_id"],
-            ["metrics.elections.election_id"],
-            name=op.f("constituency_metrics_election_id_fkey"),
+            ["election_id"], ["metrics.elections.election_id"], name=op.f("constituency_metrics_election_id_fkey")
         ),
         sa.PrimaryKeyConstraint("constituency_id", "period", "period_start", name=op.f("constituency_metrics_pkey")),
         schema="metrics",
@@ -714,31 +589,15 @@ def upgrade() -> None:
             comment="Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it",
         ),
         sa.Column(
-            "bulletins_issued",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Bulletins issued by calls that did not fail",
+            "bulletins_issued", sa.BigInteger(), nullable=False, comment="Bulletins issued by calls that did not fail"
         ),
         sa.Column("bulletins_failed", sa.BigInteger(), nullable=False, comment="Issue calls that failed"),
-        sa.Column(
-            "votes_cast",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Accepted votes, the first of each voter key",
-        ),
+        sa.Column("votes_cast", sa.BigInteger(), nullable=False, comment="Accepted votes, the first of each voter key"),
         sa.Column("votes_rejected", sa.BigInteger(), nullable=False, comment="Votes that failed"),
         sa.Column(
-            "votes_unknown",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Votes with neither a failure nor a recorded vote",
+            "votes_unknown", sa.BigInteger(), nullable=False, comment="Votes with neither a failure nor a recorded vote"
         ),
-        sa.Column(
-            "revotes",
-            sa.BigInteger(),
-            nullable=False,
-            comment="Accepted votes of a voter key after its first",
-        ),
+        sa.Column("revotes", sa.BigInteger(), nullable=False, comment="Accepted votes of a voter key after its first"),
         sa.Column(
             "withdrawn",
             sa.BigInteger(),
@@ -776,16 +635,10 @@ def upgrade() -> None:
             comment="Votes of the hour / registered voters * 100; NULL where the register is 0 or not known",
         ),
         sa.Column(
-            "first_transaction_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="First transaction that stands",
+            "first_transaction_at", sa.DateTime(timezone=True), nullable=True, comment="First transaction that stands"
         ),
         sa.Column(
-            "last_transaction_at",
-            sa.DateTime(timezone=True),
-            nullable=True,
-            comment="Last transaction that stands",
+            "last_transaction_at", sa.DateTime(timezone=True), nullable=True, comment="Last transaction that stands"
         ),
         sa.Column("run_id", sa.Text(), nullable=False, comment="Dagster run that wrote the row"),
         sa.Column("computed_at", sa.DateTime(timezone=True), nullable=False, comment="When the row was computed"),
@@ -838,7 +691,6 @@ def downgrade() -> None:
     op.drop_table("transaction_files", schema="ingest")
     op.drop_index(op.f("rejected_transactions_file_idx"), table_name="rejected_transactions", schema="ingest")
     op.drop_table("rejected_transactions", schema="ingest")
-    op.drop_table("registry_versions", schema="ingest")
     op.drop_index(op.f("registry_events_constituency_id_idx"), table_name="registry_events", schema="ingest")
     op.drop_table("registry_events", schema="ingest")
     op.drop_index(op.f("lake_parts_hour_number_idx"), table_name="lake_parts", schema="ingest")
