@@ -63,87 +63,69 @@ def stage(
     Raises:
         DataError: bytes of a file are accounted for by no row, even line by line.
     """
-    _put_limits(connection, settings, now)
     connection.execute("DROP TABLE IF EXISTS staged")
     for start in range(0, len(files), _MOST_FILES_A_SCAN):
-        _stage_files(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work)
-
-
-def _put_limits(connection: duckdb.DuckDBPyConnection, settings: Settings, now: datetime) -> None:
-    latest = now + timedelta(days=1)
-    reason = (
-        f"the transaction is before the first hour, {settings.first_hour:%Y-%m-%d %H:%M} UTC "
-        "(setting ELECTION_METRICS_FIRST_HOUR)"
-    )
-    limits = pd.DataFrame(
-        {
-            "latest_ms": [int(latest.timestamp() * 1000)],
-            "first_hour_ms": [int(settings.first_hour.timestamp() * 1000)],
-            "first_hour_setting": [reason],
-        }
-    )
-    put_table(
-        connection, "limits", limits,
-        {"latest_ms": "BIGINT", "first_hour_ms": "BIGINT", "first_hour_setting": "VARCHAR"},
-    )  # fmt: skip
+        _stage_files(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work, now)
 
 
 def _stage_files(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path
+    connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
 ) -> None:
     """Stages these files in one scan; halves them where the scan itself fails, to find the file that does it."""
     filled = [file for file in files if file.size > 0]
     if not filled:
-        _append(connection, [], settings, numbered=False)
+        _append(connection, [], settings, now, numbered=False)
         return
     try:
-        _append(connection, filled, settings, numbered=False)
+        _append(connection, filled, settings, now, numbered=False)
     except duckdb.InvalidInputException:
         if len(filled) == 1:
-            _stage_numbered(connection, settings, filled[0], work)
+            _stage_numbered(connection, settings, filled[0], work, now)
             return
         half = len(filled) // 2
-        _stage_files(connection, settings, filled[:half], work)
-        _stage_files(connection, settings, filled[half:], work)
+        _stage_files(connection, settings, filled[:half], work, now)
+        _stage_files(connection, settings, filled[half:], work, now)
         return
     for file in _not_clean(connection, filled):
         connection.execute("DELETE FROM staged WHERE content_id = ?", [file.content_id])
-        _stage_numbered(connection, settings, file, work)
+        _stage_numbered(connection, settings, file, work, now)
 
 
 def _append(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[Readable], settings: Settings, *, numbered: bool
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[Readable],
+    settings: Settings,
+    now: datetime,
+    *,
+    numbered: bool,
 ) -> None:
-    frame = pd.DataFrame(
-        {
-            "file_number": range(len(files)),
-            "content_id": [file.content_id for file in files],
-            "constituency_id": [file.constituency_id for file in files],
-        }
-    )
-    put_table(
-        connection,
-        "files",
-        frame,
-        {"file_number": "BIGINT", "content_id": "BIGINT", "constituency_id": "VARCHAR"},
-    )
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW lines AS {_lines(files, settings, numbered=numbered)}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW lines AS {_lines(files, settings, now, numbered=numbered)}")
     exists = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'staged'").fetchone()
     verb = "INSERT INTO staged" if exists and exists[0] else "CREATE TEMP TABLE staged AS"
     connection.execute(f"{verb} {sql('stage')}")
 
 
-def _lines(files: Sequence[Readable], settings: Settings, *, numbered: bool) -> str:
+def _lines(files: Sequence[Readable], settings: Settings, now: datetime, *, numbered: bool) -> str:
     """The reader of the exports: 12 fields split literally, without quoting; the one DuckDB-only query."""
+    first = settings.first_hour
+    reason = f"the transaction is before the first hour, {first:%Y-%m-%d %H:%M} UTC (ELECTION_METRICS_FIRST_HOUR)"
+    constants = (
+        f"CAST({int((now + timedelta(days=1)).timestamp() * 1000)} AS BIGINT) AS latest_ms, "
+        f"CAST({int(first.timestamp() * 1000)} AS BIGINT) AS first_hour_ms, {_quoted(reason)} AS first_hour_setting"
+    )
     if not files:
         nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {field}" for field in FIELDS)
-        return f"SELECT {nothing}, 0 AS file_number, 0 AS line_number WHERE FALSE"
-    names = ("line_number", *FIELDS) if numbered else FIELDS
-    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
-    paths = ", ".join("'" + str(file.path).replace("'", "''") + "'" for file in files)
-    line_number = "CAST(line_number AS BIGINT)" if numbered else "CAST(NULL AS BIGINT)"
+        keys = "CAST(0 AS BIGINT) AS content_id, '' AS constituency_id, CAST(0 AS BIGINT) AS line_number"
+        return f"SELECT {nothing}, {keys}, {constants} WHERE FALSE"
+    contents = ", ".join(str(file.content_id) for file in files)
+    constituencies = ", ".join(_quoted(file.constituency_id) for file in files)
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in (("line_number", *FIELDS) if numbered else FIELDS))
+    paths = ", ".join(_quoted(str(file.path)) for file in files)
     return (
-        f"SELECT {', '.join(FIELDS)}, file_index AS file_number, {line_number} AS line_number "  # noqa: S608
+        f"SELECT {', '.join(FIELDS)}, "  # noqa: S608 names and numbers are ours, paths are quoted
+        f"CAST([{contents}][CAST(file_index AS BIGINT) + 1] AS BIGINT) AS content_id, "
+        f"[{constituencies}][CAST(file_index AS BIGINT) + 1] AS constituency_id, "
+        f"{'CAST(line_number AS BIGINT)' if numbered else 'CAST(NULL AS BIGINT)'} AS line_number, {constants} "
         f"FROM read_csv([{paths}], delim = ';', quote = '', escape = '', header = false, auto_detect = false, "
         f"columns = {{{columns}}}, ignore_errors = true, "
         f"max_line_size = {settings.max_line_bytes}, buffer_size = {settings.max_line_bytes})"
@@ -164,12 +146,14 @@ def _not_clean(connection: duckdb.DuckDBPyConnection, files: Sequence[Readable])
     ]
 
 
-def _stage_numbered(connection: duckdb.DuckDBPyConnection, settings: Settings, file: Readable, work: Path) -> None:
+def _stage_numbered(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, file: Readable, work: Path, now: datetime
+) -> None:
     copy = work / f"numbered-{file.content_id}.csv"
     rejects = work / f"rejects-{file.content_id}.json"
     kept = write_numbered_copy(file.path, copy, rejects, settings.max_line_bytes)
     numbered = Readable(file.content_id, file.constituency_id, copy, copy.stat().st_size, file.name)
-    _append(connection, [numbered] if kept else [], settings, numbered=True)
+    _append(connection, [numbered] if kept else [], settings, now, numbered=True)
     staged = connection.execute("SELECT count(*) FROM staged WHERE content_id = ?", [file.content_id]).fetchone()
     if staged is None or staged[0] != kept:
         raise DataError(f"{file.name}: {kept} lines are whole, but {staged[0] if staged else 0} could be read")
@@ -211,22 +195,25 @@ def write_parts(connection: duckdb.DuckDBPyConnection, lake: Path, work: Path, n
     target = work / "parts"
     shutil.rmtree(target, ignore_errors=True)
     connection.execute(
-        f"COPY ({sql('part_rows')}) TO '{_quoted(target)}' "
+        f"COPY ({sql('part_rows')}) TO {_quoted(str(target))} "
         "(FORMAT parquet, COMPRESSION snappy, PARTITION_BY (hour_number), WRITE_PARTITION_COLUMNS true)"
     )
-    parts = []
-    for folder in sorted(target.glob("hour_number=*")) if target.exists() else []:
-        hour_number = int(folder.name.partition("=")[2])
+    finals: dict[str, int] = {}
+    for file in sorted(target.glob("hour_number=*/*.parquet")):
+        hour_number = int(file.parent.name.partition("=")[2])
         home = lake / hour_folder(hour_number)
         home.mkdir(parents=True, exist_ok=True)
-        for number, file in enumerate(sorted(folder.iterdir())):
-            final = home / f"part-{name}-{number}.parquet"
-            file.replace(final)
-            rows = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(final)]).fetchone()
-            assert rows is not None
-            parts.append(Part(hour_number, str(final.relative_to(lake)), int(rows[0]), final.stat().st_size))
+        final = home / f"part-{name}-{file.stem}.parquet"
+        file.replace(final)
+        finals[str(final)] = hour_number
     shutil.rmtree(target, ignore_errors=True)
-    return parts
+    rows = connection.execute(
+        "SELECT file_name, num_rows FROM parquet_file_metadata(?)", [list(finals)]
+    ).fetchall() if finals else []  # fmt: skip
+    return [
+        Part(finals[path], str(Path(path).relative_to(lake)), int(count), Path(path).stat().st_size)
+        for path, count in rows
+    ]
 
 
 def hour_folder(hour_number: int) -> Path:
@@ -235,8 +222,9 @@ def hour_folder(hour_number: int) -> Path:
     return Path("transactions") / f"hour={hour:%Y-%m-%dT%H}"
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+def _quoted(text: str) -> str:
+    """The text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def find_repeats(connection: duckdb.DuckDBPyConnection, known_parts: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:

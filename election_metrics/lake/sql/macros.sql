@@ -7,12 +7,12 @@ CREATE OR REPLACE TEMP MACRO json_keys(text) AS
             THEN TRY(json_extract_string(text, '$[*].key'))
     END;
 
--- Key and text of the first pair of such an array, as a list of two; NULL where the text is no JSON array.
--- The operation stands first in practice, and reading the other values would copy every encrypted ballot.
-CREATE OR REPLACE TEMP MACRO first_pair(text) AS
+-- Key and text of the first two pairs of such an array, as a list of four; NULL where the text is no JSON array.
+-- The operation stands first in practice and an issue's data second; reading all values would copy every ballot.
+CREATE OR REPLACE TEMP MACRO first_pairs(text) AS
     CASE
         WHEN starts_with(text, '[') OR TRY(json_type(text)) = 'ARRAY'
-            THEN TRY(json_extract_string(text, ['$[0].key', '$[0].stringValue']))
+            THEN TRY(json_extract_string(text, ['$[0].key', '$[0].stringValue', '$[1].key', '$[1].stringValue']))
     END;
 
 -- The text or number of the first pair with this key; NULL where there is none.
@@ -34,7 +34,7 @@ CREATE OR REPLACE TEMP MACRO failure_text(text) AS
 
 -- The length of a JSON array; NULL where the text is none.
 CREATE OR REPLACE TEMP MACRO array_length(text) AS
-    CASE WHEN TRY(json_type(text)) = 'ARRAY' THEN json_array_length(text) END;
+    CASE WHEN starts_with(text, '[') OR TRY(json_type(text)) = 'ARRAY' THEN TRY(json_array_length(text)) END;
 
 -- One field of a JSON object; NULL where the text is none.
 CREATE OR REPLACE TEMP MACRO json_field(text, path) AS

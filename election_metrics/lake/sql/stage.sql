@@ -1,12 +1,12 @@
 -- One row for every line in `lines`: what the transaction is, or the reason why the line cannot be read.
--- Takes: lines (the 12 fields as text, file_number, line_number), files (file_number, content_id,
--- constituency_id), limits (latest_ms, first_hour_ms, first_hour_setting).
+-- Takes: lines (the 12 fields as text, line_number, content_id, constituency_id, and as constants latest_ms,
+-- first_hour_ms, first_hour_setting). No joins here: one would carry every ballot through a hash table.
 WITH
 read_fields AS (
     SELECT
         *,
         whole_number(timestamp_ms) AS occurred_ms,
-        first_pair(params) AS first_param,
+        first_pairs(params) AS first_params,
         json_keys(diff) AS diff_keys,
         byte_length(transaction_id) + byte_length(transaction_type) + byte_length(signature)
             + byte_length(version) + byte_length(timestamp_ms) + byte_length(sender) + byte_length(fee)
@@ -19,7 +19,7 @@ read_calls AS (
         *,
         CASE
             WHEN transaction_type = '103' THEN 'createContract'
-            WHEN first_param[1] = 'operation' THEN first_param[2]
+            WHEN first_params[1] = 'operation' THEN first_params[2]
             ELSE pair_text(params, 'operation')
         END AS operation,
         contains(array_to_string(diff_keys, ' '), 'FAIL') AS failed,
@@ -32,28 +32,27 @@ judged AS (
         CASE
             WHEN rollback_mark <> '-1' THEN 'the last field is neither empty nor -1'
             WHEN coalesce(transaction_id, '') = '' THEN 'the transaction id is missing'
-            WHEN contains(concat(transaction_id, sender), chr(0)) THEN 'the transaction id or sender holds a NUL'
+            WHEN contains(transaction_id, chr(0)) OR contains(sender, chr(0)) THEN 'the transaction id or sender holds a NUL'
             WHEN rollback_mark = '-1' THEN NULL
             WHEN occurred_ms IS NULL THEN 'the timestamp is no number of milliseconds'
             WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
             WHEN occurred_ms > latest_ms THEN 'the timestamp is more than a day ahead of the clock'
             WHEN occurred_ms < first_hour_ms THEN first_hour_setting
-            WHEN first_param IS NULL THEN 'params is no JSON array'
+            WHEN first_params IS NULL THEN 'params is no JSON array'
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
         END AS rejection,
         operation = 'vote' AND NOT failed AND has_vote AS is_cast
     FROM read_calls
-    CROSS JOIN limits
 )
 SELECT
-    files.content_id,
-    files.constituency_id,
-    judged.line_number,
-    judged.transaction_id,
-    right(judged.transaction_id, 12) AS id_key,
-    judged.occurred_ms,
-    CAST(floor(judged.occurred_ms / 3600000) AS INTEGER) AS hour_number,
-    judged.operation,
+    content_id,
+    constituency_id,
+    line_number,
+    transaction_id,
+    right(transaction_id, 12) AS id_key,
+    occurred_ms,
+    CAST(floor(occurred_ms / 3600000) AS INTEGER) AS hour_number,
+    operation,
     CASE
         WHEN operation = 'vote' AND failed THEN 'vote_rejected'
         WHEN is_cast THEN 'vote_cast'
@@ -68,23 +67,29 @@ SELECT
         ELSE 'other'
     END AS kind,
     CAST(CASE
-        WHEN operation = 'blindSigIssue' AND NOT failed THEN coalesce(array_length(pair_text(params, 'data')), 1)
+        WHEN operation = 'blindSigIssue' AND NOT failed
+            THEN coalesce(
+                array_length(
+                    CASE WHEN first_params[3] = 'data' THEN first_params[4] ELSE pair_text(params, 'data') END
+                ),
+                1
+            )
         WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') AND NOT failed
             THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * coalesce(
                 whole_number(pair_text(params, 'votersCount')),
                 array_length(pair_text(params, 'userIdHashes'))
             )
     END AS BIGINT) AS quantity,
-    CASE WHEN is_cast THEN judged.sender END AS sender,
-    CASE WHEN is_cast THEN right(judged.sender, 12) END AS voter_key,
+    CASE WHEN is_cast THEN sender END AS sender,
+    CASE WHEN is_cast THEN right(sender, 12) END AS voter_key,
     CASE
         WHEN failed THEN coalesce(json_field(failure_text(diff), '$.reason'), failure_text(diff))
     END AS fail_reason,
-    judged.rollback_mark IS NOT NULL AS is_rollback,
-    judged.failed,
-    judged.rejection,
+    rollback_mark IS NOT NULL AS is_rollback,
+    failed,
+    rejection,
     CASE
-        WHEN judged.rejection IS NOT NULL
+        WHEN rejection IS NOT NULL
             THEN substring(
                 concat(
                     transaction_id, ';', transaction_type, ';', signature, ';', version, ';', timestamp_ms, ';', sender
@@ -92,6 +97,5 @@ SELECT
                 1, 200
             )
     END AS line_start,
-    judged.line_bytes
+    line_bytes
 FROM judged
-INNER JOIN files ON files.file_number = judged.file_number
