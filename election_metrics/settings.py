@@ -19,6 +19,8 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from election_metrics.errors import SettingsError
 
@@ -93,11 +95,14 @@ class Settings(BaseSettings):
     @field_validator("database_url", "dagster_database_url")
     @classmethod
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        shape = "it must look like postgresql://user:password@host:5432/database"
         if value is not None:
             try:
-                TypeAdapter(PostgresDsn).validate_python(value.get_secret_value())
-            except ValidationError:
-                raise ValueError("it must look like postgresql://user:password@host:5432/database") from None
+                url = make_url(value.get_secret_value())
+            except ArgumentError:
+                raise ValueError(shape) from None
+            if url.get_backend_name() not in ("postgresql", "postgres") or not url.database:
+                raise ValueError(shape)
         return value
 
     @property

@@ -71,24 +71,34 @@ def stage(
 def _stage_files(
     connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
 ) -> None:
-    """Stages these files in one scan; halves them where the scan itself fails, to find the file that does it."""
     filled = [file for file in files if file.size > 0]
-    if not filled:
-        _append(connection, [], settings, now, numbered=False)
-        return
+    _append(connection, [], settings, now, numbered=False)  # makes the table, where every file is empty
+    damaged = _stage_whole(connection, settings, filled, now)
+    if damaged:
+        _stage_numbered(connection, settings, damaged, work, now)
+
+
+def _stage_whole(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], now: datetime
+) -> list[Readable]:
+    """Stages the clean files in one scan, halving where the scan itself fails; returns the others."""
+    if not files:
+        return []
     try:
-        _append(connection, filled, settings, now, numbered=False)
+        _append(connection, files, settings, now, numbered=False)
     except duckdb.InvalidInputException:
-        if len(filled) == 1:
-            _stage_numbered(connection, settings, filled[0], work, now)
-            return
-        half = len(filled) // 2
-        _stage_files(connection, settings, filled[:half], work, now)
-        _stage_files(connection, settings, filled[half:], work, now)
-        return
-    for file in _not_clean(connection, filled):
-        connection.execute("DELETE FROM staged WHERE content_id = ?", [file.content_id])
-        _stage_numbered(connection, settings, file, work, now)
+        if len(files) == 1:
+            return list(files)
+        half = len(files) // 2
+        return [
+            *_stage_whole(connection, settings, files[:half], now),
+            *_stage_whole(connection, settings, files[half:], now),
+        ]
+    damaged = _not_clean(connection, files)
+    if damaged:
+        numbers = [file.content_id for file in damaged]
+        connection.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?))", [numbers])
+    return damaged
 
 
 def _append(
@@ -147,26 +157,32 @@ def _not_clean(connection: duckdb.DuckDBPyConnection, files: Sequence[Readable])
 
 
 def _stage_numbered(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, file: Readable, work: Path, now: datetime
+    connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
 ) -> None:
-    copy = work / f"numbered-{file.content_id}.csv"
-    rejects = work / f"rejects-{file.content_id}.json"
-    kept = write_numbered_copy(file.path, copy, rejects, settings.max_line_bytes)
-    numbered = Readable(file.content_id, file.constituency_id, copy, copy.stat().st_size, file.name)
-    _append(connection, [numbered] if kept else [], settings, now, numbered=True)
-    staged = connection.execute("SELECT count(*) FROM staged WHERE content_id = ?", [file.content_id]).fetchone()
-    if staged is None or staged[0] != kept:
-        raise DataError(f"{file.name}: {kept} lines are whole, but {staged[0] if staged else 0} could be read")
-    if rejects.stat().st_size:
-        connection.execute(
-            "INSERT INTO staged BY NAME SELECT ? AS content_id, ? AS constituency_id, line_number, "
-            "reason AS rejection, content AS line_start, FALSE AS is_rollback "
-            "FROM read_json(?, columns = {'line_number': 'BIGINT', 'reason': 'VARCHAR', 'content': 'VARCHAR'}, "
-            "format = 'newline_delimited')",
-            [file.content_id, file.constituency_id, str(rejects)],
-        )
-    copy.unlink()
-    rejects.unlink()
+    """Stages damaged files through copies in which every line has its number."""
+    copies, kept = [], {}
+    for file in files:
+        copy, rejects = work / f"numbered-{file.content_id}.csv", work / f"rejects-{file.content_id}.json"
+        kept[file.content_id] = write_numbered_copy(file.path, copy, rejects, settings.max_line_bytes)
+        if kept[file.content_id]:
+            copies.append(Readable(file.content_id, file.constituency_id, copy, copy.stat().st_size, file.name))
+    _append(connection, copies, settings, now, numbered=True)
+    numbers = list(kept)
+    counted = "SELECT content_id, count(*) FROM staged WHERE content_id IN (SELECT unnest(?)) GROUP BY content_id"
+    staged = dict(connection.execute(counted, [numbers]).fetchall())
+    for file in files:
+        if staged.get(file.content_id, 0) != kept[file.content_id]:
+            read = staged.get(file.content_id, 0)
+            raise DataError(f"{file.name}: {kept[file.content_id]} lines are whole, but {read} could be read")
+        rejects = work / f"rejects-{file.content_id}.json"
+        if rejects.stat().st_size:
+            connection.execute(
+                "INSERT INTO staged BY NAME SELECT ? AS content_id, ? AS constituency_id, line_number, "
+                "reason AS rejection, content AS line_start, FALSE AS is_rollback "
+                "FROM read_json(?, columns = {'line_number': 'BIGINT', 'reason': 'VARCHAR', 'content': 'VARCHAR'}, "
+                "format = 'newline_delimited')",
+                [file.content_id, file.constituency_id, str(rejects)],
+            )
 
 
 def drop_repeats_within_files(connection: duckdb.DuckDBPyConnection) -> None:

@@ -58,7 +58,7 @@ def _period_starts(hours: pd.DataFrame, zones: pd.Series) -> dict[str, pd.Series
     day, week, month = (pd.Series(pd.NaT, index=hours.index, dtype="datetime64[us, UTC]") for _ in range(3))
     for zone, rows in hours.groupby(zone_of_row, sort=False).groups.items():
         local_day = hours.loc[rows, "hour"].dt.tz_convert(str(zone)).dt.tz_localize(None).dt.normalize()
-        weekday = pd.to_timedelta(local_day.dt.dayofweek, unit="D")
+        weekday = pd.to_timedelta(local_day.dt.day_of_week, unit="D")
         monthday = pd.to_timedelta(local_day.dt.day - 1, unit="D")
         day.loc[rows] = _midnight(local_day, str(zone))
         week.loc[rows] = _midnight(local_day - weekday, str(zone))

@@ -66,6 +66,18 @@ def notify(connection: sa.Connection, table: sa.Table, elections: Iterable[str])
 
 
 def read_frame(connection: sa.Connection, query: sa.Executable, **parameters: Any) -> pd.DataFrame:
-    """The rows of a query as a frame."""
+    """The rows of a query as a frame whose types follow from the query, also where it is empty."""
     result = connection.execute(query, parameters)
-    return pd.DataFrame(result.fetchall(), columns=list(result.keys()))
+    assert result.cursor is not None
+    oids = [column[1] for column in result.cursor.description or ()]
+    frame = pd.DataFrame(result.fetchall(), columns=list(result.keys()), dtype=object)
+    types = {name: _DTYPES[oid] for name, oid in zip(frame.columns, oids, strict=True) if oid in _DTYPES}
+    whole = [name for name, kind in types.items() if kind == "Int64" and not frame[name].isna().any()]
+    return frame.astype({**types, **dict.fromkeys(whole, "int64")})
+
+
+# By PostgreSQL's numbers for its types; anything else stays as psycopg gives it.
+_DTYPES = {
+    16: "boolean", 20: "Int64", 21: "Int64", 23: "Int64", 25: "str", 1043: "str", 700: "Float64", 701: "Float64",
+    1114: "datetime64[us]", 1184: "datetime64[us, UTC]",
+}  # fmt: skip

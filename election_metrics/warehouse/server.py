@@ -114,7 +114,7 @@ def _start_embedded(data: Path) -> str:
     try:
         for attempt in tenacity.Retrying(
             stop=tenacity.stop_after_delay(60),
-            wait=tenacity.wait_exponential_jitter(0.2, 3),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=3),
             retry=tenacity.retry_if_exception_type((subprocess.SubprocessError, psycopg.OperationalError, OSError)),
             reraise=True,
         ):

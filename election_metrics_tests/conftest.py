@@ -1,0 +1,46 @@
+"""A real PostgreSQL for every test: one embedded server a session, a database of its own a test."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from election_metrics.settings import Settings, read_settings, settings
+from election_metrics.warehouse.database import engine
+from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.server import plain_url, warehouse_url
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL pattern of the session's server; its database `election_metrics` is migrated and serves as a template."""
+    for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:
+        del os.environ[name]
+    home = tmp_path_factory.mktemp("home")
+    chosen = read_settings(home=home)
+    migrate(chosen)
+    engine(chosen).dispose()
+    return plain_url(warehouse_url(chosen))
+
+
+@pytest.fixture
+def chosen(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings with an empty, migrated warehouse and a lake of this test's own."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE election_metrics")
+        url = server.replace("/election_metrics?", f"/{name}?")
+        monkeypatch.setenv("ELECTION_METRICS_DATABASE_URL", url)
+        monkeypatch.setenv("ELECTION_METRICS_HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("DAGSTER_HOME", raising=False)
+        settings.cache_clear()
+        made = read_settings()
+        yield made
+        settings.cache_clear()
+        engine(made).dispose()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,128 @@
+"""What a line must be, and what happens to one that is not."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from election_metrics.settings import Settings
+from election_metrics_tests.computing import hourly, rows, update
+from election_metrics_tests.exports import CONTRACT, Folder, issue, line, ms, vote
+
+DAY = 24 * 3_600_000
+GOOD = [issue("a", ms(1)), vote("b", ms(2))]
+
+
+def with_time(text: str) -> str:
+    return vote("x", 111).replace(";111;", f";{text};")
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"1;2;3;4;5;6;7;8;9;10;11", "12 fields are expected, 11 found"),
+        (b"1;2;3;4;5;6;7;8;9;10;11;12;13", "12 fields are expected, 13 found"),
+        (b"", "12 fields are expected, 0 found"),
+        (b"   ", "12 fields are expected, 1 found"),
+        (with_time("abc").encode(), "the timestamp is no number of milliseconds"),
+        (with_time("1e12").encode(), "the timestamp is no number of milliseconds"),
+        (with_time("").encode(), "the timestamp is no number of milliseconds"),
+        (with_time("-5").encode(), "the timestamp is before 2000"),
+        (with_time("10413792000000").encode(), "the timestamp is more than a day ahead of the clock"),
+        (
+            with_time("1700000000000").encode(),
+            "before the first hour, 2024-01-01 00:00 UTC (ELECTION_METRICS_FIRST_HOUR)",
+        ),
+        (vote("x", ms()).replace("[{", "[{broken", 1).encode(), "params is no JSON array"),
+        (vote("x", ms()).replace('"VOTE', '"VOTE"', 1).encode(), "diff is no JSON array"),
+        (line("x", ms(), "vote").replace(";[];", ";{};").encode(), "diff is no JSON array"),
+        (vote("x", ms()).replace("signature", "sign\rature").encode(), "a carriage return or NUL"),
+        (vote("x", ms()).encode() + b"-2", "the last field is neither empty nor -1"),
+        (vote("", ms()).encode(), "the transaction id is missing"),
+        (b"\xff\xfe" + vote("x", ms()).encode(), "bad UTF-8 at byte 1"),
+        (b"x" * 40_000_000, "the line is longer than 33554432 bytes: 40000001"),
+        (vote("x", ms()).replace("signature", "s" * 40_000_000).encode(), "the line is longer than"),
+    ],
+    ids=lambda value: value[:30].decode("utf-8", "replace") if isinstance(value, bytes) else "",
+)
+def test_a_line_that_cannot_be_read_is_quarantined_with_its_number_and_reason(
+    chosen: Settings, tmp_path: Path, bad: bytes, reason: str
+) -> None:
+    folder = Folder(tmp_path / "in")
+    path = folder.put()
+    path.write_bytes(b"\n".join([GOOD[0].encode(), bad, GOOD[1].encode()]) + b"\n")
+    report = update(chosen, folder.root)
+    assert hourly(chosen) == {"08": {"transaction_count": 2, "bulletins_issued": 1, "votes_cast": 1}}
+    found = rows(chosen, "SELECT file, line_number, reason, content FROM ingest.rejected_transactions")
+    assert found[["file", "line_number"]].values.tolist() == [[str(path), 2]]
+    assert reason in found.at[0, "reason"]
+    assert len(found.at[0, "content"]) <= 200
+    assert report.rejected == 1
+
+
+def test_a_last_line_without_a_newline_counts(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(*GOOD, end="")
+    assert update(chosen, folder.root).rejected == 0
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+
+
+def test_windows_line_ends_and_a_byte_order_mark_are_no_faults(chosen: Settings, tmp_path: Path) -> None:
+    path = Folder(tmp_path).put()
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*GOOD, ""]).encode())
+    assert update(chosen, tmp_path).rejected == 0
+    assert hourly(chosen)["08"]["transaction_count"] == 2
+
+
+def test_a_line_of_many_megabytes_within_the_limit_counts(chosen: Settings, tmp_path: Path) -> None:
+    hashes = "[" + ",".join(f'"{number:064x}"' for number in range(60_000)) + "]"
+    Folder(tmp_path).put(line("big", ms(), "addVotersList", userIdHashes=hashes), *GOOD)
+    assert update(chosen, tmp_path).rejected == 0
+    assert rows(chosen, "SELECT registered_voters FROM metrics.constituencies").iloc[0, 0] == 60_000
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        (issue("t", ms()), {"bulletins_issued": 1}),
+        (issue("t", ms(), '["a","b","c"]'), {"bulletins_issued": 3}),
+        (line("t", ms(), "blindSigIssue"), {"bulletins_issued": 1}),
+        (
+            line("t", ms(), "blindSigIssue", diff=[{"key": "FAIL_t_blindSig", "stringValue": "no"}]),
+            {"bulletins_failed": 1},
+        ),
+        (vote("t", ms()), {"votes_cast": 1}),
+        (
+            line("t", ms(), "vote", "k", [{"key": "FAIL_k_t_vote", "stringValue": '{"reason":"x"}'}]),
+            {"votes_rejected": 1},
+        ),
+        (line("t", ms(), "vote", "k", [{"key": "VOTE_other", "stringValue": "x"}]), {"votes_unknown": 1}),
+        (line("t", ms(), "vote", "k"), {"votes_unknown": 1}),
+        (line("t", ms(), "startVoting"), {}),
+        (line("t", ms(), "somethingNew"), {}),
+        (line("t", ms(), "x").replace("104", "103", 1), {}),
+    ],
+)
+def test_every_kind_of_transaction_counts_in_its_column(chosen: Settings, tmp_path: Path, text: str, counts) -> None:
+    Folder(tmp_path).put(text)
+    update(chosen, tmp_path)
+    assert hourly(chosen) == {"08": {"transaction_count": 1, **counts}}
+
+
+def test_the_operation_is_found_wherever_it_stands_in_params(chosen: Settings, tmp_path: Path) -> None:
+    swapped = vote("t", ms(), "k").replace(
+        '[{"key": "operation"', '[{"key": "vote", "binaryValue": "base64:AA=="}, {"key": "operation"'
+    )
+    Folder(tmp_path).put(swapped)
+    update(chosen, tmp_path)
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+
+
+def test_a_transaction_up_to_a_day_ahead_of_the_clock_is_taken(chosen: Settings, tmp_path: Path) -> None:
+    from election_metrics.pipeline.landing import land
+
+    now = datetime(2026, 9, 18, 8, tzinfo=UTC)
+    Folder(tmp_path).put(vote("soon", ms() + DAY - 1), vote("late", ms() + DAY + 1))
+    report = land(chosen, tmp_path, "run", now)
+    assert (report.rows, report.rejected) == (1, 1)
+    assert CONTRACT in rows(chosen, "SELECT file FROM ingest.rejected_transactions").iloc[0, 0]
