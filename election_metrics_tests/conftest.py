@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from election_metrics.settings import Settings, read_settings, settings
-from election_metrics.warehouse.database import engine
+from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
 
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> str:
     home = tmp_path_factory.mktemp("home")
     chosen = read_settings(home=home)
     migrate(chosen)
-    engine(chosen).dispose()
+    close_engines()
     return plain_url(warehouse_url(chosen))
 
 
@@ -42,5 +42,5 @@ def chosen(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         made = read_settings()
         yield made
         settings.cache_clear()
-        engine(made).dispose()
+        close_engines()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

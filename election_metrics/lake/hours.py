@@ -69,7 +69,7 @@ def hourly_counts(connection: duckdb.DuckDBPyConnection, voting_times: pd.DataFr
         connection, "voting_times", voting_times,
         {"constituency_id": "VARCHAR", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
     )  # fmt: skip
-    return connection.execute(sql("hourly_counts")).df()
+    return connection.execute(sql("hourly_counts")).df().astype({"constituency_id": "str"})  # also where it is empty
 
 
 def count_transactions(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:

@@ -64,6 +64,7 @@ def stage(
         DataError: bytes of a file are accounted for by no row, even line by line.
     """
     connection.execute("DROP TABLE IF EXISTS staged")
+    _append(connection, [], settings, now, numbered=False)  # the table is there even if every file is empty
     for start in range(0, len(files), _MOST_FILES_A_SCAN):
         _stage_files(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work, now)
 
@@ -72,7 +73,6 @@ def _stage_files(
     connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
 ) -> None:
     filled = [file for file in files if file.size > 0]
-    _append(connection, [], settings, now, numbered=False)  # makes the table, where every file is empty
     damaged = _stage_whole(connection, settings, filled, now)
     if damaged:
         _stage_numbered(connection, settings, damaged, work, now)

@@ -6,7 +6,7 @@ import pandas as pd
 def percent(part: pd.Series, whole: pd.Series) -> pd.Series:
     """Part / whole * 100 as nullable floats; NA where the whole is 0 or not known. Never clamped."""
     numerator, denominator = part.astype("Float64"), whole.astype("Float64")
-    return numerator / denominator.where(denominator != 0) * 100
+    return numerator * 100 / denominator.where(denominator != 0)
 
 
 def per(amount: pd.Series, divisor: pd.Series) -> pd.Series:

@@ -54,6 +54,7 @@ def compute_election_summaries(
     frames = [pd.DataFrame()]
     with session_lock(settings, "election_summaries"):
         with transaction(settings) as connection:
+            registry.drop_empty_elections(connection)
             behind = store.behind_summaries(connection, named)
         for election in sorted(behind):
             with transaction(settings, snapshot=True) as connection:

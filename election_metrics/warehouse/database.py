@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -12,19 +11,25 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse.server import warehouse_url
 
 
-@lru_cache(maxsize=4)
+_engines: dict[Settings, sa.Engine] = {}
+
+
 def engine(settings: Settings) -> sa.Engine:
-    """The engine of these settings; times are UTC on every connection."""
-    return sa.create_engine(
-        warehouse_url(settings),
-        pool_pre_ping=True,
-        pool_size=4,
-        connect_args={
-            "options": "-c timezone=UTC",
-            "connect_timeout": 10,
-            "application_name": "election-metrics",
-        },
-    )
+    """The engine of these settings, made once a process; times are UTC on every connection."""
+    if settings not in _engines:
+        _engines[settings] = sa.create_engine(
+            warehouse_url(settings),
+            pool_pre_ping=True,
+            pool_size=4,
+            connect_args={"options": "-c timezone=UTC", "connect_timeout": 10, "application_name": "election-metrics"},
+        )
+    return _engines[settings]
+
+
+def close_engines() -> None:
+    """Closes every connection of this process that nobody is using."""
+    while _engines:
+        _engines.popitem()[1].dispose()
 
 
 @contextlib.contextmanager

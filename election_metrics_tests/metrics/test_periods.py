@@ -1,0 +1,137 @@
+"""Periods: local, and sums of their hours."""
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from election_metrics.metrics.constituency import COUNTS, constituency_metrics
+from election_metrics.metrics.election import coverage, election_summary
+from election_metrics.metrics.registry import election_id
+
+
+def hourly(votes: list[tuple[str, int]], constituency: str = "c") -> pd.DataFrame:
+    frame = pd.DataFrame({"hour": pd.to_datetime([hour for hour, _ in votes], utc=True)})
+    for count in COUNTS:
+        frame[count] = [number for _, number in votes]
+    return frame.assign(
+        election_id="e", constituency_id=constituency, registered_voters=100,
+        first_transaction_at=frame["hour"], last_transaction_at=frame["hour"],
+    )  # fmt: skip
+
+
+def metrics(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+    ids = frame["constituency_id"].unique()
+    return constituency_metrics(frame, pd.Series(zone, index=ids), pd.Series(100, index=ids))
+
+
+def starts(frame: pd.DataFrame, period: str) -> list[str]:
+    chosen = frame[frame["period"] == period].sort_values("period_start")
+    return [f"{start:%Y-%m-%dT%H}" for start in chosen["period_start"]]
+
+
+def test_a_day_begins_at_midnight_in_the_constituencys_time_zone() -> None:
+    frame = metrics(hourly([("2026-09-18T20:00Z", 1), ("2026-09-18T21:00Z", 2)]), "Europe/Moscow")
+    assert starts(frame, "day") == ["2026-09-17T21", "2026-09-18T21"]
+    assert starts(frame, "week") == ["2026-09-13T21"]
+    assert starts(frame, "month") == ["2026-08-31T21"]
+    assert starts(frame, "election") == ["2026-09-18T20"]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"),
+    [
+        ("Europe/Berlin", "2026-10-25", 25),
+        ("Europe/Berlin", "2026-03-29", 23),
+        ("America/Havana", "2026-03-08", 23),  # the clocks skip midnight itself
+        ("Asia/Beirut", "2026-03-29", 23),
+    ],
+)
+def test_a_day_is_the_sum_of_its_hours_also_when_the_clocks_change(zone: str, day: str, hours: int) -> None:
+    around = pd.date_range(f"{day}T00:00", periods=72, freq="h", tz="UTC") - pd.Timedelta(hours=24)
+    frame = metrics(hourly([(hour.isoformat(), 1) for hour in around]), zone)
+    days = frame[frame["period"] == "day"]
+    local = days["period_start"].dt.tz_convert(zone).dt.strftime("%Y-%m-%d")
+    assert days.loc[local == day, "votes_cast"].tolist() == [hours]
+    assert days["votes_cast"].sum() == 72
+
+
+def test_averages_count_silent_hours_and_the_peak_is_the_first_of_equals() -> None:
+    frame = metrics(hourly([("2026-09-18T05:00Z", 3), ("2026-09-18T08:00Z", 3), ("2026-09-18T09:00Z", 0)]), "UTC")
+    day = frame[frame["period"] == "day"].iloc[0]
+    assert (day["voting_hours"], day["average_votes_per_hour"]) == (4, 1.5)
+    assert (day["peak_hour"], day["peak_votes"]) == (pd.Timestamp("2026-09-18T05:00Z"), 3)
+
+
+def test_a_constituency_without_ballots_has_no_average_no_peak_and_no_gap_rate() -> None:
+    day = metrics(hourly([("2026-09-18T05:00Z", 0)]), "UTC").iloc[0]
+    assert day["voting_hours"] == 0
+    assert day[["average_votes_per_hour", "peak_hour", "peak_votes", "gap_rate", "anomaly_score"]].isna().all()
+
+
+def test_running_totals_end_in_the_total() -> None:
+    frame = metrics(hourly([("2026-09-18T05:00Z", 3), ("2026-09-19T08:00Z", 4)]), "UTC")
+    assert frame[frame["period"] == "day"]["running_votes"].tolist() == [3, 7]
+    assert frame[frame["period"] == "election"]["running_participation_rate"].tolist() == [7.0]
+
+
+counts = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 50)), min_size=1, max_size=30, unique_by=lambda x: x[0])
+
+
+@given(counts, counts, st.sampled_from(["UTC", "Europe/Moscow", "Asia/Kamchatka", "America/New_York", "Asia/Kolkata"]))
+@settings(max_examples=15, deadline=None)
+def test_periods_of_disjoint_constituencies_do_not_touch_each_other(one, other, zone) -> None:
+    start = pd.Timestamp("2026-10-20", tz="UTC")
+    frames = [
+        hourly([((start + pd.Timedelta(hours=h)).isoformat(), n) for h, n in rows], name)
+        for name, rows in (("a", one), ("b", other))
+    ]
+    together = metrics(pd.concat(frames, ignore_index=True), zone)
+    apart = pd.concat([metrics(frame, zone) for frame in frames], ignore_index=True)
+    key = ["constituency_id", "period", "period_start"]
+    pd.testing.assert_frame_equal(
+        together.sort_values(key).reset_index(drop=True), apart.sort_values(key).reset_index(drop=True)
+    )
+    sums = together.groupby(["constituency_id", "period"])["votes_cast"].sum().unstack()
+    assert (sums.nunique(axis=1) == 1).all()
+
+
+def spans(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["constituency_id", "starts_at", "ends_at"])
+    for column in ("starts_at", "ends_at"):
+        frame[column] = pd.to_datetime(frame[column], utc=True)
+    return frame
+
+
+def test_coverage_counts_each_hour_once_and_expects_only_what_is_over() -> None:
+    voting = spans(("a", "2026-09-18T05:00", "2026-09-18T15:00"), ("b", "2026-09-18T05:00", "2026-09-18T15:00"))
+    files = spans(
+        ("a", "2026-09-18T05:00", "2026-09-18T06:00"), ("a", "2026-09-18T05:00", "2026-09-18T08:00"),
+        ("a", "2026-09-18T07:00", "2026-09-18T08:00"), ("b", "2026-09-18T14:00", "2026-09-19T09:00"),
+    )  # fmt: skip
+    assert coverage(voting, files, pd.Timestamp("2026-09-18T10:30Z")) == (10, 3)
+    assert coverage(voting, files, pd.Timestamp("2026-09-19T10:30Z")) == (20, 4)
+    assert coverage(spans(), files, pd.Timestamp("2026-09-19T10:30Z")) == (None, None)
+
+
+def test_an_election_whose_reporting_constituency_has_no_register_has_no_rate() -> None:
+    frame = metrics(
+        pd.concat([hourly([("2026-09-18T05:00Z", 3)], "a"), hourly([("2026-09-18T05:00Z", 0)], "b")]), "UTC"
+    )
+    known = spans(("a", "2026-09-18T05:00", "2026-09-18T15:00"), ("b", "2026-09-18T05:00", "2026-09-18T15:00"))
+    by_period = [frame[frame["period"] == period] for period in ("election", "hour")]
+    rates = []
+    for registers in ([None, 10], [10, None]):
+        registered = known.assign(registered_voters=pd.array(registers, dtype="Int64"))
+        row = election_summary(*by_period, registered, spans(), 0, pd.Timestamp("2026-09-19", tz="UTC")).iloc[0]
+        rates.append(row["participation_rate"])
+        assert (row["constituencies_reporting"], row["constituencies_silent"]) == (1, 1)
+    assert pd.isna(rates[0])
+    assert rates[1] == 30
+
+
+def test_an_elections_id_is_readable_and_the_same_wherever_it_is_named_so() -> None:
+    assert election_id("Выборы депутатов  Думы") == election_id("Выборы депутатов Думы")
+    assert election_id("Выборы депутатов Думы").startswith("vybory-deputatov-dumy-")
+    assert election_id("Выборы 1") != election_id("Выборы 2")
+    assert election_id("選挙")

@@ -1,0 +1,310 @@
+"""Landing: versions, repeats, rollbacks, re-votes; in any order, split, doubled, or by two at once."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from election_metrics.pipeline.landing import land
+from election_metrics.replay import read_series, write_replay
+from election_metrics.settings import Settings
+from election_metrics_tests.computing import NOW, everything, hourly, rows, update
+from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, rollback, vote
+
+SERIES = Path(__file__).parents[1] / "data" / "series.csv"
+
+
+def test_landing_twice_changes_nothing_and_reads_nothing(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(issue("a", ms(1)), vote("b", ms(2)))
+    update(chosen, tmp_path)
+    before = everything(chosen)
+    assert update(chosen, tmp_path).files == 0
+    assert everything(chosen) == before
+
+
+def test_a_row_counts_in_the_hour_it_occurred_in_whatever_its_file_is_called(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("a", ms(59.9)), vote("b", ms(0, hour=1)), name="2020-01-01_0000-0100")
+    update(chosen, tmp_path)
+    assert {hour: row["votes_cast"] for hour, row in hourly(chosen).items()} == {"08": 1, "09": 1}
+
+
+def test_an_id_in_overlapping_files_counts_once(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(vote("a", ms(1)), vote("b", ms(2)), name="1")
+    folder.put(vote("b", ms(2)), vote("c", ms(3)), name="2")
+    folder.put(vote("c", ms(3)), vote("c", ms(3)), name="3")
+    update(chosen, tmp_path)
+    assert hourly(chosen)["08"]["votes_cast"] == 3
+
+
+def test_an_id_with_two_times_counts_once_in_the_earlier_hour_whichever_came_first(chosen, tmp_path: Path) -> None:
+    Folder(tmp_path / "1").put(vote("a", ms(1, hour=1)), name="1")
+    update(chosen, tmp_path / "1")
+    assert list(hourly(chosen)) == ["09"]
+    Folder(tmp_path / "2").put(vote("a", ms(1)), name="2")
+    update(chosen, tmp_path / "2")
+    assert hourly(chosen) == {"08": {"transaction_count": 1, "votes_cast": 1}}
+
+
+@pytest.mark.parametrize("order", [["target", "rollback"], ["rollback", "target"]])
+def test_a_rollback_withdraws_whether_it_comes_before_or_after(chosen, tmp_path: Path, order: list[str]) -> None:
+    texts = {"target": [vote("a", ms(1)), issue("b", ms(2))], "rollback": [rollback("a"), rollback("never-seen")]}
+    for number, which in enumerate(order):
+        Folder(tmp_path).put(*texts[which], name=str(number))
+        update(chosen, tmp_path)
+    assert hourly(chosen) == {"08": {"transaction_count": 1, "bulletins_issued": 1, "withdrawn": 1}}
+
+
+def test_a_rollback_reaches_a_transaction_of_another_constituency(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("a", ms(1)))
+    update(chosen, tmp_path)
+    Folder(tmp_path).put(rollback("a"), contract=OTHER)
+    update(chosen, tmp_path)
+    assert hourly(chosen) == {"08": {"withdrawn": 1}}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_vote_of_a_key_counts_and_later_ones_are_revotes_in_their_own_hour(chosen, tmp_path, seed) -> None:
+    votes = [vote("v1", ms(5), "key"), vote("v2", ms(5, hour=1), "key"), vote("v3", ms(5, hour=2), "key")]
+    for number in random.Random(seed).sample(range(3), 3):
+        Folder(tmp_path).put(votes[number], name=str(number))
+        update(chosen, tmp_path)
+    assert hourly(chosen) == {
+        "08": {"transaction_count": 1, "votes_cast": 1},
+        "09": {"transaction_count": 1, "revotes": 1},
+        "10": {"transaction_count": 1, "revotes": 1},
+    }
+
+
+def test_if_the_first_vote_is_withdrawn_the_next_one_counts(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("v1", ms(5), "key"), vote("v2", ms(5, hour=1), "key"), vote("v3", ms(5, hour=2), "key"))
+    update(chosen, tmp_path)
+    Folder(tmp_path).put(rollback("v1"), name="later")
+    update(chosen, tmp_path)
+    counted = hourly(chosen)
+    assert counted["08"] == {"withdrawn": 1}
+    assert counted["09"] == {"transaction_count": 1, "votes_cast": 1}
+    assert counted["10"] == {"transaction_count": 1, "revotes": 1}
+
+
+def test_the_same_key_votes_once_in_each_constituency(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("a", ms(1), "key"))
+    Folder(tmp_path).put(vote("b", ms(1), "key"), contract=OTHER)
+    update(chosen, tmp_path)
+    assert hourly(chosen)["08"] == {"transaction_count": 2, "votes_cast": 2}
+
+
+def test_a_rejected_vote_is_no_first_vote(chosen: Settings, tmp_path: Path) -> None:
+    failed = line("a", ms(1), "vote", "key", [{"key": "FAIL_key_a_vote", "stringValue": "no"}])
+    Folder(tmp_path).put(failed, vote("b", ms(2), "key"))
+    update(chosen, tmp_path)
+    assert hourly(chosen)["08"] == {"transaction_count": 2, "votes_cast": 1, "votes_rejected": 1}
+
+
+def test_a_changed_file_replaces_what_it_said_before(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(vote("a", ms(1)), vote("wrong", ms(1, hour=3)), rollback("c"), vote("c", ms(2)))
+    update(chosen, tmp_path)
+    assert hourly(chosen)["08"]["withdrawn"] == 1
+    folder.put(vote("a", ms(1)), vote("b", ms(2)), vote("c", ms(2)))
+    update(chosen, tmp_path)
+    assert hourly(chosen) == {"08": {"transaction_count": 3, "votes_cast": 3}}
+    assert rows(chosen, "SELECT status, count(*) FROM ingest.transaction_files GROUP BY status ORDER BY 1").values.tolist() == [
+        ["landed", 1], ["superseded", 1],
+    ]  # fmt: skip
+
+
+def test_a_file_that_grows_is_whole_in_the_end(chosen: Settings, tmp_path: Path) -> None:
+    whole = "\n".join([vote("a", ms(1)), vote("b", ms(2)), vote("c", ms(3))]) + "\n"
+    path = Folder(tmp_path).put()
+    for cut in (len(whole) // 2, len(whole) - 20, len(whole)):
+        path.write_text(whole[:cut])
+        update(chosen, tmp_path)
+    assert hourly(chosen)["08"] == {"transaction_count": 3, "votes_cast": 3}
+    assert rows(chosen, "SELECT * FROM ingest.rejected_transactions").empty
+
+
+def test_a_redelivered_file_is_not_read_again_and_outlives_the_first(chosen: Settings, tmp_path: Path) -> None:
+    first = Folder(tmp_path / "1").put(vote("a", ms(1)))
+    update(chosen, tmp_path)
+    Folder(tmp_path / "2").put(vote("a", ms(1)))
+    assert update(chosen, tmp_path).known_contents == 1
+    first.write_text(vote("b", ms(2)) + "\n")
+    update(chosen, tmp_path)
+    assert hourly(chosen)["08"]["votes_cast"] == 2
+
+
+def test_a_touched_file_changes_nothing(chosen: Settings, tmp_path: Path) -> None:
+    path = Folder(tmp_path).put(vote("a", ms(1)))
+    update(chosen, tmp_path)
+    before = everything(chosen)
+    os.utime(path, (1, 1))
+    report = update(chosen, tmp_path)
+    assert (report.files, report.rows) == (1, 0)
+    assert everything(chosen) == before
+
+
+def test_an_empty_file_is_a_legal_hour(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put()
+    report = update(chosen, tmp_path)
+    assert (report.files, report.rows, report.unreadable) == (1, 0, {})
+    assert rows(chosen, "SELECT constituency_id FROM metrics.constituencies").iloc[0, 0] == CONTRACT
+
+
+def test_zipped_files_count_like_plain_ones(chosen: Settings, tmp_path: Path) -> None:
+    plain = Folder(tmp_path / "plain").put(vote("a", ms(1)), issue("b", ms(2)))
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "all.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(plain, f"90 - Region/Election/District/{plain.name}")
+        archive.writestr("readme.csv", "no contract")
+    report = update(chosen, tmp_path / "in")
+    assert hourly(chosen)["08"]["transaction_count"] == 2
+    assert rows(chosen, "SELECT name FROM metrics.elections").iloc[0, 0] == "Election"
+    assert "does not begin with a contract id" in "".join(report.unreadable.values())
+
+
+def test_a_zip_that_is_cut_off_is_reported_and_read_when_it_is_whole(chosen: Settings, tmp_path: Path) -> None:
+    plain = Folder(tmp_path / "plain").put(vote("a", ms(1)))
+    whole, path = tmp_path / "whole.zip", tmp_path / "in" / "x.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.write(plain, plain.name)
+    path.parent.mkdir()
+    path.write_bytes(whole.read_bytes()[:-30])
+    Folder(tmp_path / "in").put(vote("b", ms(2)), contract=OTHER)
+    report = update(chosen, tmp_path / "in")
+    assert "cut off?" in report.unreadable[str(path)]
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+    shutil.copyfile(whole, path)
+    update(chosen, tmp_path / "in")
+    assert hourly(chosen)["08"]["votes_cast"] == 2
+    assert rows(chosen, "SELECT * FROM ingest.transaction_files WHERE status = 'unreadable'").empty
+
+
+def test_a_file_without_a_contract_id_does_not_stop_the_others(chosen: Settings, tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text("a;b\n")
+    Folder(tmp_path).put(vote("a", ms(1)))
+    report = update(chosen, tmp_path)
+    assert list(report.unreadable) == [str(tmp_path / "notes.csv")]
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+
+
+def _drop_privileges_and_land(settings: Settings, root: Path, out: Path) -> None:
+    if os.geteuid() == 0:
+        os.setegid(65534)
+        os.seteuid(65534)
+    from election_metrics.sources.portal_exports import list_exports
+
+    listing = list_exports(root)
+    out.write_text(
+        "\n".join([*(f.path for f in listing.files), *(f"{u.version.path}: {u.reason}" for u in listing.unreadable)])
+    )
+
+
+def test_a_folder_without_permission_is_named_and_the_rest_is_listed(chosen: Settings, tmp_path: Path) -> None:
+    shut = tmp_path / "in" / "shut"
+    shut.mkdir(parents=True)
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    shut.chmod(0)
+    for folder in [tmp_path, *tmp_path.parents][:4]:
+        folder.chmod(folder.stat().st_mode | 0o005)
+    out = tmp_path / "out"
+    out.touch()
+    out.chmod(0o666)
+    child = multiprocessing.get_context("fork").Process(
+        target=_drop_privileges_and_land, args=(chosen, tmp_path / "in", out)
+    )
+    child.start()
+    child.join(60)
+    shut.chmod(0o755)
+    assert f"{shut}: the folder cannot be listed: Permission denied" in out.read_text()
+    assert CONTRACT in out.read_text()
+
+
+def tree(tmp_path: Path) -> Path:
+    """A small replay with every fault."""
+    for _ in write_replay(read_series(SERIES), tmp_path / "tree", seed=7, faults=True):
+        pass
+    return tmp_path / "tree"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_order_and_any_batches_give_the_same_tables(chosen: Settings, tmp_path: Path, seed: int) -> None:
+    source = tree(tmp_path)
+    files = sorted(source.rglob("*.csv"))
+    dice = random.Random(seed)
+    dice.shuffle(files)
+    for start in range(0, len(files), 1 + len(files) // dice.randint(2, 6)):
+        for file in files[start : start + 1 + len(files) // 4]:
+            target = tmp_path / "in" / file.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        update(chosen, tmp_path / "in")
+    shutil.copytree(source, tmp_path / "in", dirs_exist_ok=True)
+    update(chosen, tmp_path / "in")
+    found = everything(chosen)
+    land_at_once = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", _AT_ONCE, str(source), str(tmp_path / "clean")],
+        capture_output=True, text=True, check=False, env={k: v for k, v in os.environ.items() if "ELECTION_METRICS" not in k},
+    )  # fmt: skip
+    assert land_at_once.returncode == 0, land_at_once.stderr
+    assert repr(found) == land_at_once.stdout.strip()
+
+
+_AT_ONCE = """
+import sys
+from pathlib import Path
+from election_metrics.settings import read_settings
+from election_metrics.warehouse.migrate import migrate
+from election_metrics_tests.computing import everything, update
+chosen = read_settings(home=Path(sys.argv[2]))
+migrate(chosen)
+update(chosen, Path(sys.argv[1]))
+print(repr(everything(chosen)))
+"""
+
+_LAND = """
+import sys
+from pathlib import Path
+from election_metrics.settings import read_settings
+from election_metrics_tests.computing import NOW
+from election_metrics.pipeline.landing import land
+print(land(read_settings(batch_bytes=200_000), Path(sys.argv[1]), "run", NOW).rows)
+"""
+
+
+def test_two_processes_at_once_land_every_row_once(chosen: Settings, tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    command = [sys.executable, "-c", _LAND, str(source)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]  # noqa: S603
+    landed = [int(process.communicate(timeout=120)[0]) for process in both]
+    update(chosen, source)
+    total = (
+        rows(chosen, "SELECT sum(rows)::bigint AS rows, sum(lines)::bigint AS lines FROM ingest.transaction_files")
+        .iloc[0]
+        .tolist()
+    )
+    assert sum(landed) == total[0]
+    lines = sum(file.read_bytes().count(b"\n") for file in source.rglob("*.csv"))
+    assert total[1] == lines
+
+
+def test_a_landing_that_is_killed_leaves_nothing_that_counts(chosen: Settings, tmp_path: Path) -> None:
+    source = tree(tmp_path)
+    kill = _LAND.replace("print(", "import os\nfrom election_metrics.warehouse import ledger\n"
+                         "ledger.reopen_hours = lambda *a, **k: os.kill(os.getpid(), 9)\nprint(")  # fmt: skip
+    killed = subprocess.run([sys.executable, "-c", kill, str(source)], check=False)  # noqa: S603
+    assert killed.returncode == -9
+    assert rows(chosen, "SELECT * FROM ingest.transaction_files").empty
+    assert list(chosen.lake_path.rglob("*.parquet"))
+    update(chosen, source)
+    once = everything(chosen)
+    land(chosen, source, "run", NOW)
+    assert everything(chosen) == once
+    assert [folder.name for folder in (chosen.lake_path / "work").iterdir()] == []
