@@ -127,7 +127,14 @@ def summary() -> None:
 
 @main.command()
 @click.argument("table")
-@click.option("--format", "kind", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "json", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="What to write.",
+)
 @click.option("--election", help="Only rows of this election_id.")
 @click.option("--constituency", help="Only rows of this constituency_id.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")

@@ -95,7 +95,7 @@ class Replay:
 
 
 def read_series(path: Path, scale: float = 1.0, region: str = "77 - город Москва") -> Iterator[Bucket]:
-    """Reads a turnout series, row by row.
+    """Reads a turnout series, row by row (twice: the narrowest gap between two rows is the bucket's width).
 
     Columns: bucket_start, bulletins_issued, votes_cast, and (optional) constituency, name, election,
     registered_voters, region, time_zone. Rows of a constituency must stand together, in order of time.
@@ -109,6 +109,22 @@ def read_series(path: Path, scale: float = 1.0, region: str = "77 - город �
         SourceError: the file cannot be read.
         DataError: a column is missing or a value is wrong; the line is named.
     """
+    seconds = min(_narrowest_bucket(path), 3600)
+    running: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for number, row in _rows(path):
+        try:
+            voting, start = _voting(row, scale, region), datetime.fromisoformat(row["bucket_start"])
+            totals = running[voting.key]
+            before = [int(total * scale + 1e-9) for total in totals]
+            totals[0] += int(row["bulletins_issued"])
+            totals[1] += int(row["votes_cast"])
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}: line {number}: {error}") from None
+        after = [int(total * scale + 1e-9) for total in totals]
+        yield Bucket(voting, start, seconds, after[0] - before[0], after[1] - before[1])
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         text = path.open(newline="", encoding="utf-8-sig")
     except OSError as error:
@@ -118,27 +134,22 @@ def read_series(path: Path, scale: float = 1.0, region: str = "77 - город �
         missing = {"bucket_start", "bulletins_issued", "votes_cast"} - set(reader.fieldnames or ())
         if missing:
             raise DataError(f"{path}: line 1: missing columns: {', '.join(sorted(missing))}")
-        running: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        held: tuple[Voting, datetime, int, int] | None = None
-        seconds = 300
         for row in reader:
-            try:
-                voting, start = _voting(row, scale, region), datetime.fromisoformat(row["bucket_start"])
-                totals = running[voting.key]
-                before = [int(total * scale + 1e-9) for total in totals]
-                totals[0] += int(row["bulletins_issued"])
-                totals[1] += int(row["votes_cast"])
-            except (ValueError, TypeError) as error:
-                raise DataError(f"{path}: line {reader.line_num}: {error}") from None
-            after = [int(total * scale + 1e-9) for total in totals]
-            if held is not None:
-                if held[0] == voting and start > held[1]:
-                    seconds = int((start - held[1]).total_seconds())
-                yield Bucket(held[0], held[1], min(seconds, 3600), held[2], held[3])
-                seconds = min(seconds, 300) if held[0] != voting else seconds
-            held = (voting, start, after[0] - before[0], after[1] - before[1])
-        if held is not None:
-            yield Bucket(held[0], held[1], min(seconds, 3600), held[2], held[3])
+            yield reader.line_num, row
+
+
+def _narrowest_bucket(path: Path) -> int:
+    """Seconds between the closest two rows of a constituency: silent buckets are left out, so gaps say nothing."""
+    narrowest, before = 3600, None
+    for number, row in _rows(path):
+        try:
+            start = datetime.fromisoformat(row["bucket_start"])
+        except ValueError as error:
+            raise DataError(f"{path}: line {number}: {error}") from None
+        if before is not None and before[0] == row.get("constituency") and start > before[1]:
+            narrowest = min(narrowest, int((start - before[1]).total_seconds()))
+        before = (row.get("constituency"), start)
+    return narrowest
 
 
 def _voting(row: dict[str, str], scale: float, region: str) -> Voting:

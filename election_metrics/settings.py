@@ -12,9 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import (
     BeforeValidator,
     Field,
-    PostgresDsn,
     SecretStr,
-    TypeAdapter,
     ValidationError,
     field_validator,
 )

@@ -1,13 +1,16 @@
 """`hourly_stats`: what happened in each constituency and hour."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import pandas as pd
 
 from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
 from election_metrics.assets.running import RETRY, WRITERS, ProgressResource, SettingsResource, failures_in_words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dg.asset(
@@ -26,6 +29,8 @@ def hourly_stats(
 
     An hour is a function of its input: running it again, alone, in a range or in any order gives the same rows.
     """
+    import pandas as pd
+
     from election_metrics.pipeline.hours import compute_hours
 
     run = hours_of(context)
@@ -54,7 +59,7 @@ def hourly_stats(
     )
 
 
-def _table(by_hour: pd.DataFrame) -> str:
+def _table(by_hour: "pd.DataFrame") -> str:
     head = ["| hour (UTC) | constituencies | transactions | bulletins | votes |", "|---|---:|---:|---:|---:|"]
     rows = [
         f"| {row.hour:%Y-%m-%d %H:%M} | {row.constituencies} | {row.transaction_count} | {row.bulletins_issued} "

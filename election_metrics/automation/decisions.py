@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import pandas as pd
-
 _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=10)
 _GRACE = timedelta(minutes=15)
@@ -90,24 +88,24 @@ def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int
     ]
 
 
-def ask_for_active(elections: pd.DataFrame, now: datetime) -> Ask | Wait:
+def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | None]], now: datetime) -> Ask | Wait:
     """Asks for the hour in progress and the one before, while an election is within its voting times.
 
     Args:
-        elections: name, starts_at, ends_at (UTC; NA where not known).
+        elections: (name, starts_at, ends_at) of each; None where not known.
         now: the clock. Votes are taken 15 minutes after the end, so that long it counts as voting.
     """
-    if elections.empty:
+    if not elections:
         return Wait("no election is known yet")
     reasons = []
-    for row in elections.itertuples():
-        if pd.isna(row.starts_at):
-            reasons.append(f"{row.name}: voting times are not known")
-        elif now < row.starts_at:
-            reasons.append(f"{row.name}: voting starts at {row.starts_at:%Y-%m-%d %H:%M} UTC")
-        elif not pd.isna(row.ends_at) and now > row.ends_at + _GRACE:
-            reasons.append(f"{row.name}: voting ended at {row.ends_at:%Y-%m-%d %H:%M} UTC")
+    for name, starts_at, ends_at in elections:
+        if starts_at is None:
+            reasons.append(f"{name}: voting times are not known")
+        elif now < starts_at:
+            reasons.append(f"{name}: voting starts at {starts_at:%Y-%m-%d %H:%M} UTC")
+        elif ends_at is not None and now > ends_at + _GRACE:
+            reasons.append(f"{name}: voting ended at {ends_at:%Y-%m-%d %H:%M} UTC")
         else:
             hour = now.replace(minute=0, second=0, microsecond=0)
-            return Ask(hour - timedelta(hours=1), hour, f"{row.name} is voting")
+            return Ask(hour - timedelta(hours=1), hour, f"{name} is voting")
     return Wait("; ".join(reasons[:10]))

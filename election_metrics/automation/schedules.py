@@ -22,20 +22,16 @@ def active_elections_schedule(
     context: dg.ScheduleEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """While an election is voting: velocities of the hour in progress, coverage, freshness. Else: why not."""
-    import pandas as pd
-
     from election_metrics.warehouse.database import transaction
-    from election_metrics.warehouse.registry import read_elections
+    from election_metrics.warehouse.registry import read_voting_times
 
     now = context.scheduled_execution_time.astimezone(UTC)
     try:
         with transaction(settings) as connection:
-            elections = read_elections(connection)
+            elections = read_voting_times(connection)
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
-    for column in ("starts_at", "ends_at"):
-        elections[column] = pd.to_datetime(elections[column], utc=True)
     asked = ask_for_active(elections, now)
     if isinstance(asked, Wait):
         yield dg.SkipReason(asked.reason)

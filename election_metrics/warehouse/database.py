@@ -3,13 +3,13 @@
 import contextlib
 from collections.abc import Iterator
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.server import warehouse_url
-
 
 _engines: dict[Settings, sa.Engine] = {}
 
@@ -48,6 +48,8 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
                 yield connection
     except OperationalError as error:
         raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
+    except psycopg.OperationalError as error:  # from COPY, which SQLAlchemy does not see
+        raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error).split())}") from error
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in ("42P01", "3F000"):
             raise WarehouseError(

@@ -1,5 +1,7 @@
 """What the warehouse knows of elections and constituencies, as frames; and storing them."""
 
+from datetime import datetime
+
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -57,9 +59,10 @@ def read_constituencies(connection: sa.Connection) -> pd.DataFrame:
     return read_frame(connection, sa.select(constituencies))
 
 
-def read_elections(connection: sa.Connection) -> pd.DataFrame:
-    """The stored elections, every column."""
-    return read_frame(connection, sa.select(elections).order_by(elections.c.election_id))
+def read_voting_times(connection: sa.Connection) -> list[tuple[str, datetime | None, datetime | None]]:
+    """(name, starts_at, ends_at) of each election; None where not known."""
+    query = sa.select(elections.c.name, elections.c.starts_at, elections.c.ends_at).order_by(elections.c.name)
+    return [(name, starts_at, ends_at) for name, starts_at, ends_at in connection.execute(query)]
 
 
 def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> None:

@@ -249,7 +249,7 @@ def test_any_order_and_any_batches_give_the_same_tables(chosen: Settings, tmp_pa
     shutil.copytree(source, tmp_path / "in", dirs_exist_ok=True)
     update(chosen, tmp_path / "in")
     found = everything(chosen)
-    land_at_once = subprocess.run(  # noqa: S603
+    land_at_once = subprocess.run(
         [sys.executable, "-c", _AT_ONCE, str(source), str(tmp_path / "clean")],
         capture_output=True, text=True, check=False, env={k: v for k, v in os.environ.items() if "ELECTION_METRICS" not in k},
     )  # fmt: skip
@@ -282,7 +282,7 @@ print(land(read_settings(batch_bytes=200_000), Path(sys.argv[1]), "run", NOW).ro
 def test_two_processes_at_once_land_every_row_once(chosen: Settings, tmp_path: Path) -> None:
     source = tree(tmp_path)
     command = [sys.executable, "-c", _LAND, str(source)]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]  # noqa: S603
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     landed = [int(process.communicate(timeout=120)[0]) for process in both]
     update(chosen, source)
     total = (
@@ -299,7 +299,7 @@ def test_a_landing_that_is_killed_leaves_nothing_that_counts(chosen: Settings, t
     source = tree(tmp_path)
     kill = _LAND.replace("print(", "import os\nfrom election_metrics.warehouse import ledger\n"
                          "ledger.reopen_hours = lambda *a, **k: os.kill(os.getpid(), 9)\nprint(")  # fmt: skip
-    killed = subprocess.run([sys.executable, "-c", kill, str(source)], check=False)  # noqa: S603
+    killed = subprocess.run([sys.executable, "-c", kill, str(source)], check=False)
     assert killed.returncode == -9
     assert rows(chosen, "SELECT * FROM ingest.transaction_files").empty
     assert list(chosen.lake_path.rglob("*.parquet"))

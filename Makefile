@@ -1,0 +1,63 @@
+# make demo   the product in one command          make test   the test suite
+# make help   every target
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types validate bench bench-short docs fmt constraints latency clean
+
+help: ## Say what there is to type
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+$(BIN)/election-metrics: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/election-metrics
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being today (ARGS=--once: without the UI)
+	$(BIN)/election-metrics demo $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## Look for slips
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+validate: $(VENV)/.dev ## Let Dagster check the definitions
+	$(BIN)/dagster definitions validate -w workspace.yaml
+
+fmt: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure speed and memory, as ratios of one run
+	$(BIN)/python -m benchmarks
+
+bench-short: $(VENV)/.dev ## The same, small
+	$(BIN)/python -m benchmarks --short
+
+latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committed summary, in a running system
+	$(BIN)/python -m benchmarks.latency
+
+docs: $(VENV)/.dev ## Write the generated pages of docs/
+	$(BIN)/python -m election_metrics.commands.pages docs
+
+constraints: ## Pin what is installed in a fresh environment
+	$(PYTHON) -m venv $(VENV)-pins
+	$(VENV)-pins/bin/pip install --quiet --editable '.[dev]'
+	(head -1 constraints.txt; $(VENV)-pins/bin/pip freeze --exclude-editable --exclude pip --exclude setuptools) > constraints.new
+	mv constraints.new constraints.txt
+	rm -rf $(VENV)-pins
+
+clean: ## Remove the environment and the demo's data
+	rm -rf $(VENV) .election-metrics

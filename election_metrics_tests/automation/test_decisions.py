@@ -1,0 +1,79 @@
+"""What sensors and schedule decide."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from election_metrics.automation.decisions import (
+    Ask,
+    Attempt,
+    Wait,
+    ask_for_active,
+    ask_for_files,
+    ask_for_hours,
+    fingerprint,
+    wait_after_failures,
+)
+
+NOW = datetime(2026, 9, 18, 8, 20, tzinfo=UTC)
+HOUR = datetime(2026, 9, 18, 8, tzinfo=UTC)
+ONE = timedelta(hours=1)
+
+
+def test_no_new_file_asks_for_nothing() -> None:
+    assert ask_for_files(0, [], NOW, 168) == Wait("the ledger has every file version of the source")
+
+
+def test_new_files_ask_for_the_hours_they_seem_to_touch() -> None:
+    asked = ask_for_files(3, [HOUR - 2 * ONE, HOUR], NOW, 168)
+    assert isinstance(asked, Ask)
+    assert (asked.first, asked.last) == (HOUR - 2 * ONE, HOUR)
+
+
+def test_new_files_without_a_timestamp_are_landed_all_the_same() -> None:
+    assert ask_for_files(1, [], NOW, 168) == Ask(HOUR, HOUR, "1 new file(s) without a readable timestamp")
+
+
+def test_a_run_covers_no_more_hours_than_it_may() -> None:
+    asked = ask_for_files(1, [HOUR - 1000 * ONE, HOUR], NOW, 168)
+    assert isinstance(asked, Ask)
+    assert asked.last - asked.first == 167 * ONE
+
+
+def test_changed_hours_are_asked_for_as_few_ranges_newest_first() -> None:
+    hours = [HOUR, HOUR - ONE, HOUR - 5 * ONE, HOUR - 9 * ONE]
+    asked = ask_for_hours(hours, 168, most_ranges=2)
+    assert isinstance(asked, list)
+    assert [(a.first, a.last) for a in asked] == [(HOUR - ONE, HOUR), (HOUR - 5 * ONE, HOUR - 5 * ONE)]
+    assert isinstance(ask_for_hours([], 168), Wait)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "says"),
+    [
+        (NOW + ONE, NOW + 2 * ONE, "voting starts at 2026-09-18 09:20 UTC"),
+        (NOW - 9 * ONE, NOW - ONE, "voting ended at 2026-09-18 07:20 UTC"),
+        (None, None, "voting times are not known"),
+    ],
+)
+def test_the_schedule_says_why_it_skips(starts: datetime | None, ends: datetime | None, says: str) -> None:
+    asked = ask_for_active([("E", starts, ends)], NOW)
+    assert isinstance(asked, Wait)
+    assert says in asked.reason
+
+
+@pytest.mark.parametrize("ends", [NOW + ONE, None, NOW - timedelta(minutes=14)])
+def test_the_schedule_asks_while_an_election_is_voting(ends: datetime | None) -> None:
+    assert ask_for_active([("E", NOW - 9 * ONE, ends)], NOW) == Ask(HOUR - ONE, HOUR, "E is voting")
+
+
+def test_tries_at_the_same_work_get_rarer_and_never_end() -> None:
+    assert wait_after_failures([], NOW) is None
+    for failures, seconds in ((1, 5), (2, 10), (4, 40), (30, 600)):
+        failed = [Attempt("run", NOW)] * failures
+        assert isinstance(wait_after_failures(failed, NOW + timedelta(seconds=seconds - 1)), Wait)
+        assert wait_after_failures(failed, NOW + timedelta(seconds=seconds)) is None
+
+
+def test_equal_states_have_equal_names_in_any_order() -> None:
+    assert fingerprint(["a", "b"]) == fingerprint(["b", "a"]) != fingerprint(["a"])

@@ -1,0 +1,201 @@
+"""The graph in Dagster: one run from file to summary, sensors, schedule, checks, failures in words."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from election_metrics.assets.partitions import RANGE_END, RANGE_START, hours
+from election_metrics.automation.jobs import JOB, TRIGGER
+from election_metrics.automation.launch import run_update
+from election_metrics.automation.schedules import active_elections_schedule
+from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
+from election_metrics.definitions import build_defs
+from election_metrics.pipeline.landing import land
+from election_metrics.settings import Settings
+from election_metrics_tests.computing import hourly, rows
+from election_metrics_tests.exports import CONTRACT, HOUR, Folder, issue, line, ms, vote
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs
+ASSETS = {"landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
+          "election_summaries"}  # fmt: skip
+
+
+def test_the_graph_has_these_parts_and_no_others() -> None:
+    defs = build_defs()
+    graph = defs.resolve_asset_graph()
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == ASSETS
+    parents = {
+        k.to_user_string(): {p.to_user_string() for p in graph.get(k).parent_keys} for k in graph.get_all_asset_keys()
+    }
+    assert parents == {
+        "landed_files": set(),
+        "elections": {"landed_files"},
+        "constituencies": {"landed_files"},
+        "raw_transactions": {"landed_files"},
+        "hourly_stats": {"raw_transactions", "elections", "constituencies"},
+        "constituency_metrics": {"hourly_stats"},
+        "election_summaries": {"constituency_metrics"},
+    }
+    repository = defs.get_repository_def()
+    assert {sensor.name for sensor in repository.sensor_defs} == {"new_transactions_sensor", "changed_hours_sensor"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {"active_elections_schedule"}
+    assert JOB in {job.name for job in repository.get_all_jobs()}
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
+    assert checked == ASSETS - {"raw_transactions"}
+
+
+def test_the_code_location_loads_in_a_fresh_interpreter_without_the_heavy_libraries() -> None:
+    code = "import sys, election_metrics.definitions; print([m for m in ('duckdb', 'pandas', 'pyarrow', 'alembic', 'psycopg') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_hours_up_to_a_day_ahead_have_a_partition() -> None:
+    last = datetime.strptime(hours.get_last_partition_key() or "", "%Y-%m-%d-%H:%M").replace(tzinfo=UTC)
+    assert last - datetime.now(UTC) > timedelta(hours=23)
+
+
+def test_one_run_goes_from_the_file_to_the_summary(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(
+        line("r", ms(0), "addVotersList", votersCount=10), issue("a", ms(1)), vote("b", ms(2, hour=1))
+    )
+    with dg.instance_for_test() as instance:
+        result = run_update(chosen, instance, HOUR, HOUR + timedelta(hours=2), "test", source=tmp_path / "in")
+        assert result.success
+        events = instance.fetch_materializations(dg.AssetKey("hourly_stats"), limit=100).records
+        by_hour = {record.partition_key: record.asset_materialization.metadata for record in events}
+        assert sorted(by_hour) == ["2026-09-18-08:00", "2026-09-18-09:00", "2026-09-18-10:00"]
+        assert by_hour["2026-09-18-08:00"]["bulletins_issued"].value == 1
+        assert by_hour["2026-09-18-09:00"]["votes_cast"].value == 1
+        failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
+        assert {f"{e.asset_key.to_user_string()}.{e.check_name}" for e in failed} <= {"hourly_stats.votes_within_bulletins",
+                                                                                      "election_summaries.coverage_complete"}  # fmt: skip
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert run.tags[TRIGGER] == "test"
+    found = (
+        rows(chosen, "SELECT votes_cast, participation_rate, run_id FROM metrics.election_summaries").iloc[0].tolist()
+    )
+    assert found == [1, 10.0, result.run_id]
+
+
+def test_a_failure_is_a_sentence_and_is_not_retried(chosen: Settings, tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        result = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "nowhere")
+        assert not result.success
+        failures = [event for event in result.all_events if event.is_step_failure]
+        assert f"{tmp_path}/nowhere does not exist" in failures[0].step_failure_data.user_failure_data.description
+        assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+
+
+def test_a_transient_error_is_retried_and_then_passes(chosen: Settings, tmp_path: Path, monkeypatch) -> None:
+    from election_metrics.errors import TransientError
+    from election_metrics.pipeline import landing
+
+    real, calls = landing.land, []
+
+    def first_away(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 1:
+            raise TransientError("PostgreSQL is away")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(landing, "land", first_away)
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    with dg.instance_for_test() as instance:
+        result = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+    assert result.success
+    assert len(calls) == 2
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+
+
+def _tick(sensor: dg.SensorDefinition, chosen: Settings, instance: dg.DagsterInstance) -> Any:
+    context = dg.build_sensor_context(instance=instance, resources={"settings": chosen})
+    return sensor.evaluate_tick(context)
+
+
+def test_the_file_sensor_asks_once_and_again_after_a_failed_run(chosen: Settings, tmp_path: Path) -> None:
+    watching = chosen.model_copy(update={"source": tmp_path / "in"})
+    Folder(tmp_path / "in").put(vote("a", ms(1)), vote("b", ms(1, hour=1)))
+    with dg.instance_for_test() as instance:
+        requests = _tick(new_transactions_sensor, watching, instance).run_requests or []
+        assert len(requests) == 1
+        assert (requests[0].tags[RANGE_START], requests[0].tags[RANGE_END]) == ("2026-09-18-08:00", "2026-09-18-09:00")
+        assert requests[0].run_key is None
+        job = build_defs().resolve_job_def(JOB)
+        running = instance.create_run_for_job(job, tags=dict(requests[0].tags), status=dg.DagsterRunStatus.STARTED)
+        waits = _tick(new_transactions_sensor, watching, instance)
+        assert not waits.run_requests
+        assert running.run_id[:8] in (waits.skip_message or "")
+        instance.report_run_failed(running)
+        waits = _tick(new_transactions_sensor, watching, instance)
+        assert "failed at this work (failures: 1)" in (waits.skip_message or "")
+        land(chosen, tmp_path / "in", "run")
+        assert "the ledger has every file version" in (
+            _tick(new_transactions_sensor, watching, instance).skip_message or ""
+        )
+
+
+def test_the_file_sensor_says_what_is_missing(chosen: Settings, tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        assert "ELECTION_METRICS_SOURCE is not set" in (
+            _tick(new_transactions_sensor, chosen, instance).skip_message or ""
+        )
+        gone = chosen.model_copy(update={"source": tmp_path / "gone"})
+        assert "does not exist" in (_tick(new_transactions_sensor, gone, instance).skip_message or "")
+
+
+def test_the_file_sensor_leaves_a_file_that_is_being_written(chosen: Settings, tmp_path: Path) -> None:
+    watching = chosen.model_copy(update={"source": tmp_path / "in"})
+    Folder(tmp_path / "in").put(vote("a", ms(1))[:80], end="")
+    with dg.instance_for_test() as instance:
+        assert not _tick(new_transactions_sensor, watching, instance).run_requests
+        settled = watching.model_copy(update={"settle_seconds": 0.0})
+        assert _tick(new_transactions_sensor, settled, instance).run_requests
+
+
+def test_the_hours_sensor_asks_for_what_the_file_sensors_guess_missed(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("a", ms(1)), vote("far", ms(1, hour=30)))
+    land(chosen, tmp_path, "run")
+    with dg.instance_for_test() as instance:
+        requests = _tick(changed_hours_sensor, chosen, instance).run_requests or []
+    assert [request.tags[RANGE_START] for request in requests] == ["2026-09-19-14:00", "2026-09-18-08:00"]
+
+
+def test_the_schedule_acts_only_while_an_election_is_voting(chosen: Settings, tmp_path: Path) -> None:
+    from election_metrics.pipeline.registry import refresh_registry
+
+    def tick(moment: datetime) -> Any:
+        context = dg.build_schedule_context(scheduled_execution_time=moment, resources={"settings": chosen})
+        return active_elections_schedule.evaluate_tick(context)
+
+    assert tick(HOUR).skip_message == "no election is known yet"
+    Folder(tmp_path).put(line("s", ms(0), "startVoting"), line("f", ms(0, hour=9), "finishVoting"))
+    land(chosen, tmp_path, "run")
+    refresh_registry(chosen, "run")
+    requests = tick(HOUR + timedelta(hours=1)).run_requests or []
+    assert [request.tags[RANGE_END] for request in requests] == ["2026-09-18-09:00"]
+    assert "voting ended at 2026-09-18 17:00 UTC" in (tick(HOUR + timedelta(hours=12)).skip_message or "")
+
+
+def test_checks_name_what_is_wrong(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)), "garbage")
+    with dg.instance_for_test() as instance:
+        result = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+    failed = {
+        f"{e.asset_key.to_user_string()}.{e.check_name}": e
+        for e in result.get_asset_check_evaluations()
+        if not e.passed
+    }
+    assert set(failed) == {"landed_files.quarantine_empty", "constituencies.registers_known",
+                           "hourly_stats.votes_within_bulletins"}  # fmt: skip
+    assert all(evaluation.severity == dg.AssetCheckSeverity.WARN for evaluation in failed.values())
+    shown = json.dumps(str(failed["landed_files.quarantine_empty"].metadata["first"].value))
+    assert CONTRACT in shown
+    assert "12 fields are expected" in shown

@@ -1,0 +1,107 @@
+"""A replay of a turnout series gives its figures exactly, with and without what real data does wrong."""
+
+import csv
+import json
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from election_metrics.demo import demo_buckets, national_hours
+from election_metrics.replay import read_series, write_expected, write_replay
+from election_metrics.settings import Settings
+from election_metrics_tests.computing import rows, update
+
+OWN = Path(__file__).parents[1] / "data" / "series.csv"
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "deg2026"
+COLUMNS = ("transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
+           "revotes", "withdrawn")  # fmt: skip
+
+
+def replayed(chosen: Settings, series: Path, out: Path, scale: float, faults: bool, zipped: bool = False) -> dict:
+    *_, written = write_replay(read_series(series, scale), out, seed=11, faults=faults, zipped=zipped)
+    expected = json.loads(write_expected(written, out).read_text("utf-8"))
+    report = update(chosen, out)
+    assert report.rejected == expected["rejected"]
+    assert rows(chosen, "SELECT sum(lines)::bigint AS n FROM ingest.transaction_files").iloc[0, 0] == expected["lines"]
+    found = rows(chosen, "SELECT * FROM metrics.hourly_stats")
+    hours = {
+        (row.constituency_id, f"{row.hour:%Y-%m-%dT%H:%M:%SZ}"): {name: getattr(row, name) for name in COLUMNS}
+        for row in found.itertuples()
+    }
+    wanted = {
+        (contract, hour): counts
+        for contract, constituency in expected["constituencies"].items()
+        for hour, counts in constituency["hours"].items()
+    }
+    assert hours == wanted
+    return expected
+
+
+@pytest.mark.parametrize(("faults", "zipped"), [(False, False), (True, False), (True, True)])
+def test_every_hour_of_a_replay_is_what_the_series_says(
+    chosen: Settings, tmp_path: Path, faults: bool, zipped: bool
+) -> None:
+    expected = replayed(chosen, OWN, tmp_path / "in", 1, faults, zipped)
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    with OWN.open(encoding="utf-8") as series:
+        for row in csv.DictReader(series):
+            sums[row["constituency"], row["bucket_start"][:13]][0] += int(row["bulletins_issued"])
+            sums[row["constituency"], row["bucket_start"][:13]][1] += int(row["votes_cast"])
+    keys = {contract: constituency["key"] for contract, constituency in expected["constituencies"].items()}
+    found = rows(chosen, "SELECT constituency_id, hour, bulletins_issued, votes_cast FROM metrics.hourly_stats")
+    hours = {
+        (keys[row.constituency_id], f"{row.hour.tz_convert('Europe/Moscow'):%Y-%m-%dT%H}"): [row.bulletins_issued, row.votes_cast]
+        for row in found.itertuples()
+        if row.bulletins_issued or row.votes_cast
+    }  # fmt: skip
+    assert hours == dict(sums)
+    summary = rows(chosen, "SELECT registered_voters, coverage FROM metrics.election_summaries").iloc[0].tolist()
+    assert summary == [180, 100]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the published series are not part of this repository")
+@pytest.mark.parametrize("faults", [False, True])
+@pytest.mark.parametrize(("series", "scale"), [("districts_5min.csv", 1.0), ("national_5min.csv", 0.002)])
+def test_the_published_series_give_the_published_hours(
+    chosen, tmp_path: Path, series: str, scale: float, faults: bool
+) -> None:
+    expected = replayed(chosen, SHARED / series, tmp_path / "in", scale, faults)
+    keys = {contract: constituency["key"] for contract, constituency in expected["constituencies"].items()}
+    published = defaultdict(list)
+    with (SHARED / "hourly_expected.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            hour = datetime.fromisoformat(row["hour_start"])
+            published[row["constituency"]].append((hour, int(row["bulletins_issued"]), int(row["votes_cast"])))
+    found = rows(chosen, "SELECT constituency_id, hour, bulletins_issued, votes_cast FROM metrics.hourly_stats")
+    for contract, key in keys.items():
+        mine = found[found["constituency_id"] == contract].set_index("hour")
+        running = [[0, 0], [0, 0]]
+        for hour, *counts in sorted(published[key]):
+            for kind, column in enumerate(("bulletins_issued", "votes_cast")):
+                running[0][kind] += counts[kind]
+                running[1][kind] += int(mine[column].get(hour, 0))
+                # A scaled running total is the published one times the scale, rounded down.
+                assert running[1][kind] == int(running[0][kind] * scale + 1e-9), (key, hour, column)
+
+
+def test_the_packages_national_curve_has_the_published_sums() -> None:
+    hours = national_hours()
+    assert len(hours) == 70
+    assert (sum(hour[1] for hour in hours), sum(hour[2] for hour in hours)) == (12_202_035, 12_088_374)
+    assert sum(votes > bulletins for _, bulletins, votes in hours) == 43
+
+
+def test_the_demo_never_gives_a_constituency_more_votes_than_bulletins_and_ends_today() -> None:
+    today = datetime(2026, 11, 23).date()  # noqa: DTZ001
+    buckets = list(demo_buckets(today))
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for bucket in buckets:
+        totals[bucket.voting.key][0] += bucket.bulletins
+        totals[bucket.voting.key][1] += bucket.votes
+        assert totals[bucket.voting.key][1] <= totals[bucket.voting.key][0]
+    assert len(totals) == 36
+    assert 95_000 < sum(map(sum, totals.values())) < 105_000
+    assert max(bucket.start for bucket in buckets).date() == today
+    assert len({bucket.voting.time_zone for bucket in buckets}) == 3

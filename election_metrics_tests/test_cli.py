@@ -1,0 +1,167 @@
+"""The commands, as a person types them."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+
+from election_metrics.cli import main
+from election_metrics.settings import Settings
+from election_metrics.warehouse.tables import metadata
+from election_metrics_tests.computing import hourly, rows
+from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, vote
+
+SERIES = Path(__file__).parent / "data" / "series.csv"
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Types a command."""
+    command = [sys.executable, "-W", "ignore", "-c", "from election_metrics.cli import main; main()", *words]
+    env = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+
+def test_every_command_explains_itself() -> None:
+    shown = run("--help").stdout
+    for name, command in main.commands.items():
+        assert name in shown
+        assert command.help, name
+        options = [option for option in command.params if isinstance(option, click.Option)]
+        assert all(option.help for option in options), name
+
+
+def test_ingest_lands_computes_records_and_says_so(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(issue("a", ms(1)), vote("b", ms(2)), vote("far", ms(1, hour=40)), vote("c", ms(3)))
+    first = run("ingest", str(tmp_path / "in"))
+    assert first.returncode == 0, first.stderr
+    assert "1 file(s) landed, 0 line(s) in quarantine" in first.stderr
+    assert hourly(chosen)["08"]["votes_cast"] == 2
+    assert rows(chosen, "SELECT sum(votes_cast)::bigint AS n FROM metrics.election_summaries").iloc[0, 0] == 3
+    again = run("ingest", str(tmp_path / "in"))
+    assert again.returncode == 0
+    assert "Nothing new: 1 file(s)" in again.stderr
+    runs = run("db-url", "--dagster").stdout.strip().replace("+psycopg2", "")
+    found = subprocess.run(
+        [sys.executable, "-c", f"import psycopg; print(psycopg.connect({runs!r}).execute(\"SELECT count(*), min(status), "
+         f"min(pipeline_name) FROM runs\").fetchone())"], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout.strip() == "(1, 'SUCCESS', 'update_metrics_job')"
+
+
+def test_hours_that_the_first_and_last_lines_do_not_show_are_computed_too(chosen: Settings, tmp_path: Path) -> None:
+    padding = [vote(f"p{n}", ms(n / 100)).replace("signature", "s" * 4000) for n in range(50)]
+    Folder(tmp_path).put(*padding[:25], vote("hidden", ms(1, hour=30)), *padding[25:])
+    assert run("ingest", str(tmp_path)).returncode == 0
+    assert rows(chosen, "SELECT sum(votes_cast)::bigint AS n FROM metrics.election_summaries").iloc[0, 0] == 51
+
+
+def test_bad_input_is_named_the_rest_counts_and_the_exit_code_says_so(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(vote("a", ms(1)), "1;2;3", vote("b", ms(2)))
+    (folder.root / "notes.csv").write_text("x")
+    with zipfile.ZipFile(folder.root / "cut.zip", "w") as archive:
+        archive.writestr(f"{OTHER}_1.csv", vote("z", ms(1)) * 100)
+    (folder.root / "cut.zip").write_bytes((folder.root / "cut.zip").read_bytes()[:-40])
+    done = run("ingest", str(folder.root))
+    assert done.returncode == 3, done.stderr
+    assert hourly(chosen)["08"]["votes_cast"] == 2
+    status = run("status").stdout
+    assert "12 fields are expected, 3 found" in status
+    assert f"{CONTRACT}_2026-09-18_1100-1200.csv, line 2" in status
+    assert "does not begin with a contract id" in status
+    assert "the archive cannot be opened (cut off?)" in status
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "says"),
+    [
+        (["ingest", "/nowhere"], {}, "/nowhere does not exist; give a folder"),
+        (["summary"], {"ELECTION_METRICS_FIRST_HOUR": "soon"}, "ELECTION_METRICS_FIRST_HOUR is 'soon'"),
+        (["summary"], {"ELECTION_METRICS_FIRST_HOUR": "2024-01-01T00:30"}, "it must be a whole hour"),
+        (["summary"], {"ELECTION_METRICS_TIME_ZONE": "Mars/Base"}, "ELECTION_METRICS_TIME_ZONE is 'Mars/Base'"),
+        (["summary"], {"ELECTION_METRICS_DATABASE_URL": "mysql://me:secret@x/y"}, "ELECTION_METRICS_DATABASE_URL: it must"),
+        (["migrate"], {"ELECTION_METRICS_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/y"}, "cannot be reached"),
+        (["summary"], {"ELECTION_METRICS_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/y"}, "PostgreSQL is away"),
+        (["summary"], {"ELECTION_METRICS_THREADS": "many"}, "ELECTION_METRICS_THREADS is 'many'"),
+        (["export", "nothing"], {}, "there is no table 'nothing'; choose one of: "),
+        (["export", "elections", "--constituency", "x"], {}, "elections has no constituency_id"),
+        (["backfill", "--from", "2026-09-18T09:00", "--to", "2026-09-18T08:00"], {}, "swap them"),
+        (["backfill", "--from", "2020-09-18T09:00", "--to", "2026-09-18T08:00"], {}, "ELECTION_METRICS_FIRST_HOUR"),
+        (["backfill", "--from", "2026-09-18T09:00", "--to", "2999-09-18T08:00"], {}, "is in the future"),
+        (["backfill", "--from", "noon", "--to", "2026-09-18T08:00"], {}, "'noon' is no hour; type it as"),
+        (["replay", "/nowhere.csv", "--out", "/tmp/never"], {}, "/nowhere.csv cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_or_wrong_is_one_sentence(chosen: Settings, words, environment, says: str) -> None:
+    done = run(*words, **environment)
+    assert done.returncode in (1, 2)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_a_wrong_reference_names_file_line_and_column(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    for text, says in (
+        ("id,name\n", "line 1: the columns must be constituency_id"),
+        ("constituency_id,time_zone\na,UTC\nb,Mars\n", "line 3: time_zone is no IANA time zone"),
+        ("constituency_id,starts_at\na,tomorrow\n", "line 2: starts_at is no time"),
+        ("constituency_id,registered_voters\na,-5\n", "line 2: registered_voters is no count"),
+    ):
+        reference = tmp_path / "reference.csv"
+        reference.write_text(text)
+        done = run("ingest", str(tmp_path / "in"), ELECTION_METRICS_REFERENCE=str(reference))
+        assert done.returncode == 1
+        assert f"{reference}: {says}" in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+
+
+def test_backfill_computes_a_range_again_in_one_run(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("a", ms(1)), vote("b", ms(1, hour=1)), vote("c", ms(1, hour=5)))
+    run("ingest", str(tmp_path))
+    before = rows(chosen, "SELECT hour, votes_cast FROM metrics.hourly_stats ORDER BY 1").values.tolist()
+    done = run("backfill", "--from", "2026-09-18T08:00", "--to", "2026-09-18T12:00+03:00")
+    assert done.returncode == 0, done.stderr
+    assert rows(chosen, "SELECT hour, votes_cast FROM metrics.hourly_stats ORDER BY 1").values.tolist() == before
+    assert len(set(rows(chosen, "SELECT run_id FROM metrics.hourly_stats")["run_id"])) == 2
+
+
+def test_exports_are_exactly_the_tables_columns(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1.5)), line("s", ms(0), "startVoting"))
+    run("ingest", str(tmp_path / "in"))
+    for name, table in {table.name: table for table in metadata.tables.values()}.items():
+        header = next(csv.reader(io.StringIO(run("export", name).stdout)))
+        assert header == [column.name for column in table.columns], name
+    (row,) = csv.DictReader(io.StringIO(run("export", "hourly_stats").stdout))
+    assert (row["hour"], row["first_transaction_at"]) == ("2026-09-18T08:00:00Z", "2026-09-18T08:00:00Z")
+    assert row["last_transaction_at"] == "2026-09-18T08:01:30Z"
+    assert (row["votes_cast"], row["registered_voters"], row["participation_rate"]) == ("1", "", "")
+    (record,) = json.loads(run("export", "hourly_stats", "--format", "json", "--constituency", CONTRACT).stdout)
+    assert (record["hour"], record["participation_rate"]) == ("2026-09-18T08:00:00Z", None)
+    assert json.loads(run("export", "hourly_stats", "--format", "json", "--constituency", "x").stdout) == []
+    run("export", "hourly_stats", "--format", "parquet", "--out", str(tmp_path / "x.parquet"))
+    frame = pd.read_parquet(tmp_path / "x.parquet")
+    assert frame["hour"].tolist() == [pd.Timestamp("2026-09-18T08:00Z")]
+    assert frame["votes_cast"].tolist() == [1]
+
+
+def test_summary_says_what_to_type_when_there_is_nothing(chosen: Settings) -> None:
+    assert "Type: election-metrics ingest FOLDER" in run("summary").stdout
+
+
+def test_replay_of_the_same_seed_is_the_same_tree(tmp_path: Path) -> None:
+    for out in ("a", "b"):
+        done = run("replay", str(SERIES), "--out", str(tmp_path / out), "--seed", "3", "--faults", "--zip")
+        assert done.returncode == 0, done.stderr
+    names = [sorted(str(p.relative_to(tmp_path / out)) for p in (tmp_path / out).rglob("*")) for out in ("a", "b")]
+    assert names[0] == names[1]
+    assert [name for name in names[0] if name.endswith(".zip")]
+    assert (tmp_path / "a/expected.json").read_bytes() == (tmp_path / "b/expected.json").read_bytes()

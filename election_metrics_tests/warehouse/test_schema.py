@@ -1,0 +1,166 @@
+"""Tables and migrations say the same; a scope is replaced whole; the embedded server comes back."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from election_metrics.errors import WarehouseError
+from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.migrate import is_current, migrate
+from election_metrics.warehouse.replace import CHANNEL, copy_rows, notify, read_frame, replace_scope
+from election_metrics.warehouse.tables import elections, metadata
+from election_metrics_tests.computing import rows
+
+NOW = datetime(2026, 9, 18, tzinfo=UTC)
+
+
+def some(*ids: str, run: str = "r") -> pd.DataFrame:
+    return pd.DataFrame({"election_id": ids, "name": ids, "time_zone": "UTC", "run_id": run, "computed_at": NOW})
+
+
+def test_migrations_make_exactly_the_tables_that_the_code_describes(chosen: Settings) -> None:
+    with transaction(chosen) as connection:
+        options = {"include_schemas": True, "compare_type": True, "version_table_schema": "ingest",
+                   "version_table": "schema_version",
+                   "include_name": lambda name, kind, _: kind != "schema" or name in ("metrics", "ingest")}  # fmt: skip
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrations_go_down_and_up_again(chosen: Settings) -> None:
+    assert migrate(chosen, "base") == ("0001", None)
+    with pytest.raises(WarehouseError, match="election-metrics migrate"):
+        rows(chosen, "SELECT * FROM metrics.elections")
+    assert migrate(chosen) == (None, "0001")
+    assert is_current(chosen)
+    with pytest.raises(WarehouseError, match="no revision 'nonsense'"):
+        migrate(chosen, "nonsense")
+
+
+def test_every_table_and_column_has_a_comment(chosen: Settings) -> None:
+    found = rows(
+        chosen,
+        """
+        SELECT format('%s.%s', table_schema, table_name) AS name, column_name FROM information_schema.columns
+        WHERE table_schema IN ('metrics', 'ingest') AND table_name <> 'schema_version'
+            AND col_description(format('%I.%I', table_schema, table_name)::regclass, ordinal_position) IS NULL
+    """,
+    )
+    assert found.values.tolist() == []
+    assert all(table.comment for table in metadata.tables.values())
+
+
+def test_a_reader_sees_the_old_rows_or_the_new_ones_never_none_and_never_both(chosen: Settings) -> None:
+    with transaction(chosen) as connection:
+        copy_rows(connection, elections, some("a", "b", run="0"))
+    seen: set[tuple[str, ...]] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(tuple(rows(chosen, "SELECT run_id FROM metrics.elections ORDER BY 1")["run_id"]))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 40):
+        with transaction(chosen) as connection:
+            replace_scope(connection, elections, sa.true(), some("a", "b", run=str(number)))
+    done.set()
+    reader.join(20)
+    assert all(len(runs) == 2 and len(set(runs)) == 1 for runs in seen)
+
+
+def test_a_replacement_that_fails_leaves_the_old_rows(chosen: Settings) -> None:
+    with transaction(chosen) as connection:
+        copy_rows(connection, elections, some("a"))
+    with pytest.raises(psycopg.errors.CheckViolation), transaction(chosen) as connection:
+        replace_scope(connection, elections, sa.true(), some("x").assign(status="nonsense"))
+    assert rows(chosen, "SELECT election_id FROM metrics.elections")["election_id"].tolist() == ["a"]
+
+
+def test_listeners_hear_what_changed_when_it_is_committed(chosen: Settings) -> None:
+    from election_metrics.warehouse.server import plain_url, warehouse_url
+
+    with psycopg.connect(plain_url(warehouse_url(chosen)), autocommit=True) as listener:
+        listener.execute(f"LISTEN {CHANNEL}")
+        with transaction(chosen) as connection:
+            notify(connection, elections, ["b", "a", "b"])
+        heard = [message.payload for message in listener.notifies(timeout=5, stop_after=2)]
+    assert heard == ['{"table": "elections", "election_id": "a"}', '{"table": "elections", "election_id": "b"}']
+
+
+def test_a_frame_with_empty_chunks_and_missing_values_is_copied_as_it_is(chosen: Settings) -> None:
+    nothing = some("a").iloc[:0]
+    odd = pd.concat([nothing, some('q"uote, and ;'), some("ы\n")]).assign(status=[None, "active"])
+    with transaction(chosen) as connection:
+        copy_rows(connection, elections, odd)
+        back = read_frame(connection, sa.select(elections.c.election_id, elections.c.status))
+    assert sorted(back["election_id"]) == ['q"uote, and ;', "ы\n"]
+    assert back["status"].isna().sum() == 1
+
+
+_USE = """
+import sys
+from pathlib import Path
+from election_metrics.settings import read_settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.migrate import migrate
+import sqlalchemy as sa
+chosen = read_settings(home=Path(sys.argv[1]))
+migrate(chosen)
+with transaction(chosen) as connection:
+    print(connection.execute(sa.text("SHOW server_version_num")).scalar_one(), flush=True)
+"""
+
+
+def _use(home: Path, more: str = "") -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ELECTION_METRICS_")}
+    return subprocess.run(
+        [sys.executable, "-c", _USE + more, str(home)], capture_output=True, text=True, env=clean, check=False
+    )
+
+
+def _postmaster(home: Path) -> int | None:
+    file = home / "postgres" / "postmaster.pid"
+    return int(file.read_text().split("\n")[0]) if file.exists() else None
+
+
+def test_the_embedded_server_starts_by_itself_and_ends_with_its_last_user(tmp_path: Path) -> None:
+    assert _use(tmp_path).stdout.startswith("18")
+    assert _postmaster(tmp_path) is None
+
+
+def test_the_embedded_server_comes_back_after_its_user_and_it_were_killed(tmp_path: Path) -> None:
+    killed = _use(tmp_path, "import os; os.kill(os.getpid(), 9)\n")
+    assert killed.returncode == -9
+    server = _postmaster(tmp_path)
+    assert server is not None
+    assert _use(tmp_path).stdout.startswith("18"), "the server that was left running is used again"
+    _use(tmp_path, "import os; os.kill(os.getpid(), 9)\n")
+    os.kill(_postmaster(tmp_path) or 0, signal.SIGKILL)
+    assert _use(tmp_path).stdout.startswith("18")
+    # After a reboot the number in the pid file may be any process's.
+    (tmp_path / "postgres" / "postmaster.pid").write_text(
+        f"{os.getpid()}\n{tmp_path}/postgres\n1\n5432\n/tmp\n\n1 1\nready\n"
+    )
+    again = _use(tmp_path)
+    assert again.stdout.startswith("18"), again.stderr
+
+
+def test_a_server_that_is_not_there_is_a_sentence_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = read_settings(database_url="postgresql://me:secret@127.0.0.1:1/x")
+    with pytest.raises(WarehouseError, match="cannot be reached") as caught:
+        migrate(chosen)
+    assert "secret" not in str(caught.value)
