@@ -1,0 +1,110 @@
+"""What is measured on: export trees by replay, and a lake of many transactions made in DuckDB."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+
+from election_metrics.lake import landing as lake
+from election_metrics.lake.engine import connect
+from election_metrics.pipeline.hours import hour_number
+from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.settings import Settings
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import transaction
+
+START = datetime(2026, 9, 18, 5, tzinfo=UTC)
+
+
+def hourly_buckets(constituencies: int, hours: int, transactions: int) -> Iterator[Bucket]:
+    """So many constituencies and hours with so many transactions each, half of them votes."""
+    for number in range(constituencies):
+        voting = Voting(
+            f"bench{number}", f"District {number}", "Benchmark", 10_000, "77 - город Москва", "Europe/Moscow"
+        )
+        for hour in range(hours):
+            start = START + timedelta(hours=hour)
+            yield Bucket(voting, start, 3600, transactions - transactions // 2, transactions // 2)
+
+
+def write_tree(out: Path, constituencies: int, hours: int, transactions: int) -> list[Path]:
+    """A tree of hourly files."""
+    for _ in write_replay(hourly_buckets(constituencies, hours, transactions), out):
+        pass
+    return sorted(out.rglob("*.csv"))
+
+
+def write_dump(out: Path, size: int) -> list[Path]:
+    """One file of about this many bytes: a whole dump of one contract."""
+    files = write_tree(out / "hours", 1, 20, size // 20 // 3200)
+    contract = files[0].name.partition("_")[0]
+    dump = out / "dump" / f"{contract}_dump.csv"
+    dump.parent.mkdir()
+    with dump.open("wb") as whole:
+        for file in files:
+            whole.write(file.read_bytes())
+            file.unlink()
+    return [dump]
+
+
+_SYNTHETIC = """
+CREATE OR REPLACE TEMP TABLE staged AS
+SELECT
+    1 + number % {constituencies} AS content_id,
+    format('{{:0>44}}', 'B' || (number % {constituencies})) AS constituency_id,
+    CAST(NULL AS BIGINT) AS line_number,
+    md5(CAST(number AS VARCHAR)) || '123456789012' AS transaction_id,
+    right(transaction_id, 12) AS id_key,
+    {start} + (number * 7919) % ({hours} * 3600000) AS occurred_ms,
+    CAST(floor(occurred_ms / 3600000) AS INTEGER) AS hour_number,
+    CASE WHEN number % 2 = 0 THEN 'vote' ELSE 'blindSigIssue' END AS operation,
+    CASE WHEN number % 2 = 0 THEN 'vote_cast' ELSE 'bulletin_issued' END AS kind,
+    CAST(CASE WHEN number % 2 = 1 THEN 1 END AS BIGINT) AS quantity,
+    CASE WHEN number % 2 = 0 THEN 'key' || transaction_id END AS sender,
+    right(sender, 12) AS voter_key,
+    CAST(NULL AS VARCHAR) AS fail_reason,
+    FALSE AS is_rollback,
+    FALSE AS failed,
+    CAST(NULL AS VARCHAR) AS rejection
+FROM range({transactions}) AS numbers (number)
+"""
+
+
+def fill_lake(settings: Settings, transactions: int, constituencies: int, hours: int) -> tuple[datetime, datetime]:
+    """A landed election of so many transactions; the ledger knows its parts. Returns first hour and the one after."""
+    now = datetime.now(UTC)
+    work = settings.lake_path / "work"
+    work.mkdir(parents=True)
+    ids = [f"B{number}".rjust(44, "0") for number in range(constituencies)]
+    with connect(settings) as engine, transaction(settings) as connection:
+        engine.execute(
+            _SYNTHETIC.format(
+                constituencies=constituencies,
+                hours=hours,
+                transactions=transactions,
+                start=int(START.timestamp() * 1000),
+            )
+        )
+        parts = lake.write_parts(engine, settings.lake_path, work, "bench")
+        ledger.add_parts(
+            connection,
+            pd.DataFrame(
+                [(p.path, p.hour_number, p.rows, p.size, now) for p in parts],
+                columns=["path", "hour_number", "rows", "size", "created_at"],
+            ),
+        )
+        counts = dict.fromkeys(("size", "modified_ns", "lines", "rows", "rollbacks", "repeated", "rejected"), 0)
+        ledger.record_files(
+            connection,
+            pd.DataFrame(
+                [
+                    {"path": f"/bench/{name}", "member": "", "status": "landed", "content_id": number + 1, "election": "Benchmark",
+                     "constituency_id": name, "run_id": "bench", "seen_at": now, **counts}
+                    for number, name in enumerate(ids)
+                ]
+            ),
+        )  # fmt: skip
+        ledger.reopen_hours(connection, {p.hour_number for p in parts}, contested=False)
+    first = hour_number(START)
+    return START, datetime.fromtimestamp((first + hours) * 3600, tz=UTC)
