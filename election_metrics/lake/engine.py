@@ -29,6 +29,7 @@ def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     if settings.threads:
         config["threads"] = settings.threads
     connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(sql("macros"))
     return connection
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from election_metrics.errors import DataError
 from election_metrics.lake.engine import put_parquet_view, put_table, sql
 from election_metrics.lake.numbered import write_numbered_copy
 from election_metrics.settings import Settings
@@ -57,25 +56,26 @@ def stage(
     files: Sequence[Readable],
     work: Path,
     now: datetime,
-) -> None:
+) -> dict[int, str]:
     """Fills the temporary table `staged` with one row for every line of the files (see stage.sql).
 
-    Raises:
-        DataError: bytes of a file are accounted for by no row, even line by line.
+    Returns:
+        Files that could not be read even line by line, with the reason, by content_id; nothing of them is staged.
     """
+    given_up: dict[int, str] = {}
     connection.execute("DROP TABLE IF EXISTS staged")
     _append(connection, [], settings, now, numbered=False)  # the table is there even if every file is empty
     for start in range(0, len(files), _MOST_FILES_A_SCAN):
-        _stage_files(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work, now)
+        given_up |= _stage_files(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work, now)
+    return given_up
 
 
 def _stage_files(
     connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
-) -> None:
+) -> dict[int, str]:
     filled = [file for file in files if file.size > 0]
     damaged = _stage_whole(connection, settings, filled, now)
-    if damaged:
-        _stage_numbered(connection, settings, damaged, work, now)
+    return _stage_numbered(connection, settings, damaged, work, now) if damaged else {}
 
 
 def _stage_whole(
@@ -158,9 +158,9 @@ def _not_clean(connection: duckdb.DuckDBPyConnection, files: Sequence[Readable])
 
 def _stage_numbered(
     connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
-) -> None:
-    """Stages damaged files through copies in which every line has its number."""
-    copies, kept = [], {}
+) -> dict[int, str]:
+    """Stages damaged files through copies in which every line has its number; returns those that resist."""
+    copies, kept, given_up = [], {}, {}
     for file in files:
         copy, rejects = work / f"numbered-{file.content_id}.csv", work / f"rejects-{file.content_id}.json"
         kept[file.content_id] = write_numbered_copy(file.path, copy, rejects, settings.max_line_bytes)
@@ -173,7 +173,9 @@ def _stage_numbered(
     for file in files:
         if staged.get(file.content_id, 0) != kept[file.content_id]:
             read = staged.get(file.content_id, 0)
-            raise DataError(f"{file.name}: {kept[file.content_id]} lines are whole, but {read} could be read")
+            given_up[file.content_id] = f"{kept[file.content_id]} lines are whole, but {read} could be read"
+            connection.execute("DELETE FROM staged WHERE content_id = ?", [file.content_id])
+            continue
         rejects = work / f"rejects-{file.content_id}.json"
         if rejects.stat().st_size:
             connection.execute(
@@ -183,6 +185,7 @@ def _stage_numbered(
                 "format = 'newline_delimited')",
                 [file.content_id, file.constituency_id, str(rejects)],
             )
+    return given_up
 
 
 def drop_repeats_within_files(connection: duckdb.DuckDBPyConnection) -> None:

@@ -159,11 +159,28 @@ def _work_folder(root: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """What the files of a batch turned out to be.
+
+    Attributes:
+        exports: every readable export with the number of its content.
+        new: the contents that were read now; the others landed before.
+        unreadable: what could not be read, and why.
+        settled: the paths that all this is true of.
+    """
+
+    exports: list[tuple[ExportFile, int]]
+    new: list[lake.Readable]
+    unreadable: list[Unreadable]
+    settled: list[str]
+
+
 def _land_batch(
     settings: Settings,
     engine: duckdb.DuckDBPyConnection,
     source: Path,
-    batch: Sequence[FileVersion],
+    files: Sequence[FileVersion],
     run_id: str,
     now: datetime,
     report: LandingReport,
@@ -171,100 +188,83 @@ def _land_batch(
     with _work_folder(settings.lake_path) as work, transaction(settings) as connection:
         # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
         lock(connection, "land")
-        known = ledger.known_versions(connection, [file.path for file in batch])
-        files = [file for file in batch if (file.path, file.size, file.modified_ns) not in known]
-        opened = [export for file in files for export in read_exports(file, source, work)]
-        exports = [export for export in opened if isinstance(export, ExportFile)]
-        contents, new = _number_contents(connection, exports)
-        lake.stage(engine, settings, new, work, now)
-        moved = {file.path for file in files if not unchanged(file)}
-        exports, new = _leave_out_moved(engine, exports, contents, new, moved)
-        settled = [file.path for file in files if file.path not in moved]
+        known = ledger.known_versions(connection, [file.path for file in files])
+        unknown = [file for file in files if (file.path, file.size, file.modified_ns) not in known]
+        batch = _read_batch(settings, engine, connection, source, unknown, work, now)
         lake.drop_repeats_within_files(engine)
-        unreadable = [
-            export for export in opened if isinstance(export, Unreadable) and export.version.path not in moved
-        ]
-        _commit_batch(
-            settings,
-            engine,
-            connection,
-            work,
-            exports,
-            contents,
-            new,
-            unreadable,
-            settled,
-            run_id,
-            now,
-            report,
-        )
+        _commit_batch(settings, engine, connection, batch, work, run_id, now, report)
 
 
-def _number_contents(
-    connection: sa.Connection, exports: Sequence[ExportFile]
-) -> tuple[dict[tuple[str, str], int], list[lake.Readable]]:
-    """Gives each content its number; the second value are the files whose bytes must be read, one a content."""
-    contents = ledger.landed_contents(connection, [export.content_hash for export in exports])
-    first: dict[tuple[str, str], ExportFile] = {}
-    for export in exports:
-        first.setdefault((export.content_hash, export.place.constituency_id), export)
-    unknown = [key for key in first if key not in contents]
-    new = []
-    for key, number in zip(unknown, ledger.next_content_ids(connection, len(unknown)), strict=True):
-        contents[key] = number
-        export = first[key]
-        new.append(lake.Readable(number, export.place.constituency_id, export.readable, export.size, export.name))
-    return contents, new
-
-
-def _leave_out_moved(
+def _read_batch(
+    settings: Settings,
     engine: duckdb.DuckDBPyConnection,
-    exports: Sequence[ExportFile],
-    contents: dict[tuple[str, str], int],
-    new: Sequence[lake.Readable],
-    moved: set[str],
-) -> tuple[list[ExportFile], list[lake.Readable]]:
-    """Leaves out files that changed while they were read: what was read is no version; they stay pending."""
-    if not moved:
-        return list(exports), list(new)
-    left = [export for export in exports if export.version.path in moved]
-    gone = {contents[export.content_hash, export.place.constituency_id] for export in left}
-    engine.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?))", [sorted(gone)])
-    kept = [
-        export
-        for export in exports
-        if export.version.path not in moved and contents[export.content_hash, export.place.constituency_id] not in gone
+    connection: sa.Connection,
+    source: Path,
+    files: Sequence[FileVersion],
+    work: Path,
+    now: datetime,
+) -> _Batch:
+    """Opens and stages the files. One that changed while it was read is no version: it stays pending."""
+    opened = [export for file in files for export in read_exports(file, source, work)]
+    exports = _number_contents(connection, [export for export in opened if isinstance(export, ExportFile)])
+    before = ledger.landed_contents(connection, [export.content_hash for export, _ in exports]).values()
+    new = {
+        number: lake.Readable(number, export.place.constituency_id, export.readable, export.size, export.name)
+        for export, number in reversed(exports)
+        if number not in set(before)
+    }
+    given_up = lake.stage(engine, settings, list(new.values()), work, now)
+    moved = {file.path for file in files if not unchanged(file)}
+    gone = {number for export, number in exports if export.version.path in moved} & set(new)
+    engine.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?::BIGINT[]))", [sorted(gone)])
+    unreadable = [export for export in opened if isinstance(export, Unreadable)]
+    unreadable += [
+        Unreadable(export.version, given_up[number], export.member) for export, number in exports if number in given_up
     ]
-    return kept, [file for file in new if file.content_id not in gone]
+    return _Batch(
+        exports=[
+            (export, number)
+            for export, number in exports
+            if export.version.path not in moved and number not in gone and number not in given_up
+        ],
+        new=[file for number, file in new.items() if number not in gone and number not in given_up],
+        unreadable=[problem for problem in unreadable if problem.version.path not in moved],
+        settled=[file.path for file in files if file.path not in moved],
+    )
+
+
+def _number_contents(connection: sa.Connection, exports: Sequence[ExportFile]) -> list[tuple[ExportFile, int]]:
+    """Each export with the number of its content: the one it landed with before, or a new one."""
+    contents = ledger.landed_contents(connection, [export.content_hash for export in exports])
+    keys = [(export.content_hash, export.place.constituency_id) for export in exports]
+    unknown = [key for key in dict.fromkeys(keys) if key not in contents]
+    contents |= zip(unknown, ledger.next_content_ids(connection, len(unknown)), strict=True)
+    return [(export, contents[key]) for export, key in zip(exports, keys, strict=True)]
 
 
 def _commit_batch(
     settings: Settings,
     engine: duckdb.DuckDBPyConnection,
     connection: sa.Connection,
+    batch: _Batch,
     work: Path,
-    exports: Sequence[ExportFile],
-    contents: dict[tuple[str, str], int],
-    new: Sequence[lake.Readable],
-    unreadable: Sequence[Unreadable],
-    settled: Sequence[str],
     run_id: str,
     now: datetime,
     report: LandingReport,
 ) -> None:
-    new_ids = [file.content_id for file in new]
-    dropped_candidates = ledger.supersede(connection, settled)
-    facts = _file_facts(engine)
-    numbers = [contents[export.content_hash, export.place.constituency_id] for export in exports]
-    earlier = ledger_facts(connection, [number for number in numbers if number not in set(new_ids)])
-    rows = _file_rows(exports, numbers, {**earlier, **facts}, run_id, now)
-    ledger.record_files(connection, pd.concat([rows, _unreadable_rows(unreadable, run_id, now)], ignore_index=True))
+    new_ids = {file.content_id for file in batch.new}
+    dropped_candidates = ledger.supersede(connection, batch.settled)
+    earlier = ledger_facts(connection, [number for _, number in batch.exports if number not in new_ids])
+    rows = _file_rows(batch.exports, {**earlier, **_file_facts(engine)}, run_id, now)
+    ledger.record_files(
+        connection, pd.concat([rows, _unreadable_rows(batch.unreadable, run_id, now)], ignore_index=True)
+    )
     dropped = ledger.not_current(connection, sorted(set(dropped_candidates)))
-    before = _parts_nearby(settings, engine, connection, new)
-    hours = _record_rows(settings, engine, connection, work, new, now)
-    _record_corrections(settings, engine, connection, before, [file.content_id for file in new], dropped, hours)
+    before = _parts_nearby(settings, engine, connection, batch.new)
+    hours = _record_rows(settings, engine, connection, work, batch.new, now)
+    _record_corrections(settings, engine, connection, before, sorted(new_ids), dropped, hours)
     ledger.drop_rejected(connection, dropped)
-    _add_to_report(report, rows, set(new_ids), unreadable, hours)
+    _add_to_report(report, rows, new_ids, batch.unreadable, hours)
 
 
 def _file_facts(engine: duckdb.DuckDBPyConnection) -> dict[int, dict[str, object]]:
@@ -303,8 +303,7 @@ def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int,
 
 
 def _file_rows(
-    exports: Sequence[ExportFile],
-    numbers: Sequence[int],
+    exports: Sequence[tuple[ExportFile, int]],
     facts: dict[int, dict[str, object]],
     run_id: str,
     now: datetime,
@@ -333,7 +332,7 @@ def _file_rows(
             "run_id": run_id,
             "seen_at": now,
         }
-        for export, number in zip(exports, numbers, strict=True)
+        for export, number in exports
     ]
     frame = pd.DataFrame.from_records(records)
     for fact in _FACTS[5:]:

@@ -1,0 +1,55 @@
+"""The documents are true: generated pages equal the code, links lead somewhere, commands exist and queries run."""
+
+import re
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from election_metrics.cli import main
+from election_metrics.commands.pages import PAGES
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_generated_page_is_what_the_code_says(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text("utf-8") == PAGES[name](), "type: make docs"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_shown_exists_with_its_options(document: Path) -> None:
+    shown = "\n".join(re.findall(r"```\n(.*?)```", document.read_text("utf-8"), re.DOTALL))
+    for target in re.findall(r"^make ([a-z-]+)", shown, re.MULTILINE):
+        assert target in TARGETS
+    if document.name == "commands.md":
+        return
+    for words in re.findall(r"election-metrics ([a-z][^\"\n)]*)", shown):
+        command = main.commands[words.split()[0]]
+        options = {name for parameter in command.params for name in parameter.opts}
+        assert {word for word in words.split() if word.startswith("--")} <= options, words
+
+
+def test_every_query_shown_runs(chosen: Settings) -> None:
+    queries = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "analysts.md").read_text("utf-8"), re.DOTALL)
+    assert queries
+    with transaction(chosen) as connection:
+        for query in "".join(queries).split(";"):
+            if query.strip():
+                connection.execute(sa.text(query))
+
+
+def test_no_tracked_text_names_a_registry_or_a_path_of_a_machine() -> None:
+    for path in [*ROOT.glob("*.txt"), *ROOT.glob("*.toml"), ROOT / "Makefile", ROOT / ".ci" / "run"]:
+        assert "://" not in path.read_text("utf-8").replace("http://127.0.0.1", ""), path
