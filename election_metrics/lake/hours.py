@@ -59,17 +59,38 @@ def open_hours(connection: duckdb.DuckDBPyConnection, hours: LakeHours) -> None:
 
 
 def hourly_counts(connection: duckdb.DuckDBPyConnection, voting_times: pd.DataFrame) -> pd.DataFrame:
-    """Counts of the opened hours by constituency and hour (columns: see hourly_counts.sql).
+    """Counts of the opened hours by constituency and hour (columns: see hourly_counts.sql, and anomaly_count).
 
     Args:
         connection: one on which `open_hours` was called.
         voting_times: constituency_id, starts_ms, ends_ms; NA where not known.
     """
+    counts = connection.execute(sql("hourly_counts")).df().astype({"constituency_id": "str"})  # also where it is empty
+    anomalous = ["bulletins_failed", "votes_rejected", "votes_unknown", "revotes"]
+    outside = _count_outside(connection, counts, voting_times)
+    return counts.assign(anomaly_count=counts[anomalous].sum(axis=1) + outside)
+
+
+_HOUR_MS = 3_600_000
+
+
+def _count_outside(
+    connection: duckdb.DuckDBPyConnection, counts: pd.DataFrame, voting_times: pd.DataFrame
+) -> pd.Series:
+    """Ballots outside the voting times, for each row of the counts; only hours at the edges are looked at again."""
+    timed = counts.merge(voting_times, on="constituency_id", how="left")
+    begins = timed["hour_number"].astype("int64") * _HOUR_MS
+    at_edge = (begins < timed["starts_ms"]).fillna(False) | (begins + _HOUR_MS > timed["ends_ms"]).fillna(False)
+    edges = timed[at_edge & ((timed["bulletins_issued"] > 0) | (timed["votes_cast"] > 0))]
+    if edges.empty:
+        return pd.Series(0, index=counts.index)
     put_table(
-        connection, "voting_times", voting_times,
-        {"constituency_id": "VARCHAR", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
+        connection, "edges", edges,
+        {"constituency_id": "VARCHAR", "hour_number": "INTEGER", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
     )  # fmt: skip
-    return connection.execute(sql("hourly_counts")).df().astype({"constituency_id": "str"})  # also where it is empty
+    outside = connection.execute(sql("outside_voting")).df().astype({"constituency_id": "str"})
+    found = counts[["constituency_id", "hour_number"]].merge(outside, on=["constituency_id", "hour_number"], how="left")
+    return found["outside"].fillna(0).astype("int64").set_axis(counts.index)
 
 
 def count_transactions(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
