@@ -65,6 +65,8 @@ def _tries(root: Path, url: str, tries: int) -> list[float]:
             begin = time.monotonic()
             hidden.rename(root / "in" / file.name)
             while _votes(connection) < 60 * (number + 1):
+                if time.monotonic() - begin > 120:
+                    raise TimeoutError(f"{file.name} is not in election_summaries after 120 s; see {root}/dagster.log")
                 time.sleep(0.05)
             if number:
                 seconds.append(time.monotonic() - begin)

@@ -34,21 +34,15 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
     counts = parts.groupby("hour_number").size()
     for hour in run:
         number = hour_number(hour)
-        if number in by_hour.index:
-            context.add_asset_metadata(
-                {
-                    "rows": int(by_hour.at[number, "rows"]),
-                    "bytes": int(by_hour.at[number, "size"]),
-                    "parts": int(counts[number]),
-                    "parts_merged": merged.get(number, 0),
-                },
-                partition_key=hour.strftime(KEY_FORMAT),
-            )
-    return dg.MaterializeResult(
-        metadata={
-            "hours": len(run),
-            "hours_with_transactions": len(by_hour),
-            "rows_in_range": int(by_hour["rows"].sum()),
-            "hours_merged": len(merged),
-        }
-    )
+        here = number in by_hour.index
+        context.add_asset_metadata(
+            {
+                "rows": int(by_hour.at[number, "rows"]) if here else 0,
+                "bytes": int(by_hour.at[number, "size"]) if here else 0,
+                "parts": int(counts[number]) if here else 0,
+                "parts_merged": merged.get(number, 0),
+                "run": f"{len(run)} hours, {len(by_hour)} with transactions, {int(by_hour['rows'].sum())} rows",
+            },
+            partition_key=hour.strftime(KEY_FORMAT),
+        )
+    return dg.MaterializeResult()

@@ -91,16 +91,10 @@ def _finish(result: dg.ExecuteInProcessResult, console: Console) -> None:
         raise ElectionMetricsError(f"run {result.run_id} failed: {_reason(result)}")
     figures: Counter[str] = Counter()
     for event in result.get_asset_materialization_events():
+        asset = event.asset_key.to_user_string() if event.asset_key else ""
         for name, value in event.step_materialization_data.materialization.metadata.items():
-            if name in (
-                "files",
-                "rejected",
-                "unreadable_files",
-                "rows_in_range",
-                "votes_in_range",
-                "bulletins_in_range",
-            ):
-                figures[f"{event.asset_key.to_user_string() if event.asset_key else ''}.{name}"] = int(str(value.value))
+            if isinstance(value.value, int):
+                figures[f"{asset}.{name}"] += value.value
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     landed = (
         f"{figures['landed_files.files']} file(s) landed, {figures['landed_files.rejected']} line(s) in quarantine, "
@@ -108,8 +102,8 @@ def _finish(result: dg.ExecuteInProcessResult, console: Console) -> None:
     )
     console.print(
         f"Run {result.run_id} done: {landed if 'landed_files.files' in figures else ''}"
-        f"{figures['hourly_stats.rows_in_range']} hourly rows hold "
-        f"{figures['hourly_stats.bulletins_in_range']} bulletins and {figures['hourly_stats.votes_in_range']} votes."
+        f"{figures['hourly_stats.constituencies']} hourly rows hold "
+        f"{figures['hourly_stats.bulletins_issued']} bulletins and {figures['hourly_stats.votes_cast']} votes."
     )
     for evaluation in failed:
         console.print(
