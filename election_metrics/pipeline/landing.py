@@ -18,11 +18,11 @@ import duckdb
 import pandas as pd
 import psutil
 import sqlalchemy as sa
-import xxhash
 
 from election_metrics.errors import SettingsError
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import connect
+from election_metrics.pipeline import recording
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import (
     ExportFile,
@@ -254,223 +254,17 @@ def _commit_batch(
 ) -> None:
     new_ids = {file.content_id for file in batch.new}
     dropped_candidates = ledger.supersede(connection, batch.settled)
-    earlier = ledger_facts(connection, [number for _, number in batch.exports if number not in new_ids])
-    rows = _file_rows(batch.exports, {**earlier, **_file_facts(engine)}, run_id, now)
+    earlier = recording.ledger_facts(connection, [number for _, number in batch.exports if number not in new_ids])
+    rows = recording.file_rows(batch.exports, {**earlier, **recording.file_facts(engine)}, run_id, now)
     ledger.record_files(
-        connection, pd.concat([rows, _unreadable_rows(batch.unreadable, run_id, now)], ignore_index=True)
+        connection, pd.concat([rows, recording.unreadable_rows(batch.unreadable, run_id, now)], ignore_index=True)
     )
     dropped = ledger.not_current(connection, sorted(set(dropped_candidates)))
-    before = _parts_nearby(settings, engine, connection, batch.new)
-    hours = _record_rows(settings, engine, connection, work, batch.new, now)
-    _record_corrections(settings, engine, connection, before, sorted(new_ids), dropped, hours)
+    before = recording.parts_nearby(settings, engine, connection, batch.new)
+    hours = recording.record_rows(settings, engine, connection, work, batch.new, now)
+    recording.record_corrections(settings, engine, connection, before, sorted(new_ids), dropped, hours)
     ledger.drop_rejected(connection, dropped)
     _add_to_report(report, rows, new_ids, batch.unreadable, hours)
-
-
-def _file_facts(engine: duckdb.DuckDBPyConnection) -> dict[int, dict[str, object]]:
-    frame = engine.execute(
-        """
-        SELECT
-            content_id,
-            count(*) + coalesce(any_value(repeated), 0) AS lines,
-            count(*) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS rows,
-            count(*) FILTER (WHERE rejection IS NULL AND is_rollback) AS rollbacks,
-            coalesce(any_value(repeated), 0) AS repeated,
-            count(rejection) AS rejected,
-            min(occurred_ms) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS first_ms,
-            max(occurred_ms) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS last_ms
-        FROM staged
-        LEFT JOIN (SELECT content_id, count(*) AS repeated FROM repeats GROUP BY content_id) USING (content_id)
-        GROUP BY content_id
-        """
-    ).df()
-    frame["first_transaction_at"] = pd.to_datetime(frame.pop("first_ms"), unit="ms", utc=True)
-    frame["last_transaction_at"] = pd.to_datetime(frame.pop("last_ms"), unit="ms", utc=True)
-    return {int(row.pop("content_id")): row for row in frame.to_dict("records")}
-
-
-_FACTS = ("lines", "rows", "rollbacks", "repeated", "rejected", "first_transaction_at", "last_transaction_at")
-
-
-def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, dict[str, object]]:
-    """What the ledger knows of contents that landed before, for a file that holds the same bytes."""
-    query = sa.text(
-        f"SELECT DISTINCT ON (content_id) content_id, {', '.join(_FACTS)} FROM ingest.transaction_files "  # noqa: S608
-        "WHERE content_id = ANY(:numbers) ORDER BY content_id, file_id"
-    )
-    rows = connection.execute(query, {"numbers": list(numbers)}).mappings()
-    return {row["content_id"]: {fact: row[fact] for fact in _FACTS} for row in rows}
-
-
-def _file_rows(
-    exports: Sequence[tuple[ExportFile, int]],
-    facts: dict[int, dict[str, object]],
-    run_id: str,
-    now: datetime,
-) -> pd.DataFrame:
-    empty: dict[str, object] = dict.fromkeys(_FACTS[:5], 0) | {
-        "first_transaction_at": None,
-        "last_transaction_at": None,
-    }
-    records = [
-        {
-            "path": export.version.path,
-            "member": export.member,
-            "size": export.version.size,
-            "modified_ns": export.version.modified_ns,
-            "status": "landed",
-            "content_hash": export.content_hash,
-            "content_id": number,
-            "constituency_id": export.place.constituency_id,
-            "region_code": export.place.region_code,
-            "region": export.place.region,
-            "election": export.place.election,
-            "constituency": export.place.constituency,
-            "interval_start": export.place.interval_start,
-            "interval_end": export.place.interval_end,
-            **facts.get(number, empty),
-            "run_id": run_id,
-            "seen_at": now,
-        }
-        for export, number in exports
-    ]
-    frame = pd.DataFrame.from_records(records)
-    for fact in _FACTS[5:]:
-        if len(frame):
-            frame[fact] = pd.to_datetime(frame[fact], utc=True)
-    return frame
-
-
-def _unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime) -> pd.DataFrame:
-    return pd.DataFrame.from_records(
-        [
-            {
-                "path": export.version.path,
-                "member": export.member,
-                "size": export.version.size,
-                "modified_ns": export.version.modified_ns,
-                "status": "unreadable",
-                "reason": export.reason,
-                "run_id": run_id,
-                "seen_at": now,
-            }
-            for export in unreadable
-        ]
-    )
-
-
-def _record_rows(
-    settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
-    connection: sa.Connection,
-    work: Path,
-    new: Sequence[lake.Readable],
-    now: datetime,
-) -> set[int]:
-    """Writes the parts and everything that goes with the rows; returns the hours they went to."""
-    name = xxhash.xxh3_64_hexdigest("\n".join(f"{file.content_id} {file.name}" for file in new).encode())
-    parts = lake.write_parts(engine, settings.lake_path, work, name)
-    ledger.add_parts(
-        connection,
-        pd.DataFrame(
-            [(part.path, part.hour_number, part.rows, part.size, now) for part in parts],
-            columns=["path", "hour_number", "rows", "size", "created_at"],
-        ),
-    )
-    ledger.add_content_hours(
-        connection,
-        engine.execute(
-            "SELECT content_id, hour_number, count(*) AS rows FROM staged "
-            "WHERE rejection IS NULL AND NOT is_rollback GROUP BY content_id, hour_number"
-        ).df(),
-    )
-    events = engine.execute(
-        "SELECT transaction_id, content_id, constituency_id, occurred_ms, operation, quantity AS voters FROM staged "
-        "WHERE rejection IS NULL AND NOT is_rollback AND NOT failed AND (kind = 'register_change' OR operation IN "
-        "('createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots'))"
-    ).df()
-    events["occurred_at"] = pd.to_datetime(events.pop("occurred_ms"), unit="ms", utc=True)
-    events["voters"] = events["voters"].astype("Int64")
-    ledger.add_registry_events(connection, events)
-    names = pd.DataFrame({"content_id": [f.content_id for f in new], "file": [f.name for f in new]})
-    rejected = engine.execute(
-        "SELECT content_id, line_number, rejection AS reason, coalesce(line_start, '') AS content "
-        "FROM staged WHERE rejection IS NOT NULL"
-    ).df()
-    if len(rejected):
-        ledger.add_rejected(connection, rejected.merge(names, on="content_id").assign(seen_at=now))
-    return {part.hour_number for part in parts}
-
-
-def _parts_nearby(
-    settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
-    connection: sa.Connection,
-    new: Sequence[lake.Readable],
-) -> list[Path]:
-    """The parts that may hold what the staged rows repeat: of the same constituencies, or of the same hours."""
-    hours = engine.execute(
-        "SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback"
-    ).fetchall()
-    near = ledger.hours_of_constituencies(connection, {file.constituency_id for file in new})
-    parts = ledger.parts_of_hours(connection, near | {int(hour[0]) for hour in hours})
-    return [settings.lake_path / path for path in parts["path"]]
-
-
-def _record_corrections(
-    settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
-    connection: sa.Connection,
-    before: list[Path],
-    new: Sequence[int],
-    dropped: Sequence[int],
-    hours: set[int],
-) -> None:
-    """Finds what the new rows and the dropped contents change elsewhere, and re-opens those hours too."""
-    ids, votes = lake.find_repeats(engine, before)
-    rolled = engine.execute(
-        "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
-    ).df()
-    ledger.add_corrections(connection, _corrections(ids, votes, rolled))
-    withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
-    contested = set(ids["hour_number"]) | set(votes["occurred_ms"] // 3_600_000)
-    contested |= ledger.hours_of_contents(connection, dropped)
-    if withdrawn:
-        every = ledger.parts_of_hours(connection)
-        contested |= lake.find_hours_of(
-            engine, sorted(withdrawn), [settings.lake_path / path for path in every["path"]]
-        )
-    contested |= _hours_withdrawn_before(engine, ledger.rollback_ids(connection))
-    contested |= ledger.hours_of_peers(connection, dropped, sorted(withdrawn))
-    ledger.reopen_hours(connection, {int(hour) for hour in contested}, contested=True)
-    ledger.reopen_hours(connection, hours - {int(hour) for hour in contested}, contested=False)
-    ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(withdrawn))
-
-
-def _corrections(ids: pd.DataFrame, votes: pd.DataFrame, rolled: pd.DataFrame) -> pd.DataFrame:
-    across = ids[ids["across_hours"].astype(bool)]
-    columns = ["kind", "transaction_id", "content_id", "occurred_ms", "constituency_id", "sender"]
-    return pd.concat(
-        [
-            across.assign(kind="repeated_id", sender=None)[columns],
-            votes.assign(kind="repeated_vote")[columns],
-            rolled.assign(kind="rollback", occurred_ms=0, sender=None)[columns],
-        ],
-        ignore_index=True,
-    ).drop_duplicates(["kind", "transaction_id", "content_id", "occurred_ms"])
-
-
-def _hours_withdrawn_before(engine: duckdb.DuckDBPyConnection, rollbacks: Sequence[str]) -> set[int]:
-    """Hours of staged rows whose rollback came first."""
-    if not rollbacks:
-        return set()
-    engine.register("rollback_frame", pd.DataFrame({"transaction_id": list(rollbacks)}))
-    rows = engine.execute(
-        "SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback "
-        "AND transaction_id IN (SELECT transaction_id FROM rollback_frame)"
-    ).fetchall()
-    engine.unregister("rollback_frame")
-    return {int(row[0]) for row in rows}
 
 
 def _record_unlistable(settings: Settings, source: Path, listing: Listing, run_id: str, report: LandingReport) -> None:
@@ -480,7 +274,7 @@ def _record_unlistable(settings: Settings, source: Path, listing: Listing, run_i
         paths = [problem.version.path for problem in listing.unreadable]
         ledger.forget_unreadable(connection, str(source.absolute()), paths)
         ledger.supersede(connection, paths)
-        ledger.record_files(connection, _unreadable_rows(listing.unreadable, run_id, datetime.now(UTC)))
+        ledger.record_files(connection, recording.unreadable_rows(listing.unreadable, run_id, datetime.now(UTC)))
     report.unreadable.update({problem.version.path: problem.reason for problem in listing.unreadable})
 
 
