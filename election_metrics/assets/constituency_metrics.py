@@ -4,7 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from election_metrics.assets.hourly_stats import hourly_stats
-from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
 
 class ElectionsConfig(dg.Config):
@@ -18,7 +18,6 @@ class ElectionsConfig(dg.Config):
     deps=[hourly_stats],
     group_name="metrics",
     kinds={"pandas", "postgres"},
-    pool=WRITERS,
     retry_policy=RETRY,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
-from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
 _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate", "coverage", "last_transaction_at")
 
@@ -12,7 +12,6 @@ _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate",
     deps=[constituency_metrics],
     group_name="metrics",
     kinds={"pandas", "postgres"},
-    pool=WRITERS,
     retry_policy=RETRY,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )

@@ -7,7 +7,7 @@ import dagster as dg
 
 from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
-from election_metrics.assets.running import RETRY, WRITERS, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="metrics",
     kinds={"postgres"},
-    pool=WRITERS,
     retry_policy=RETRY,
 )
 def hourly_stats(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from election_metrics.assets.running import RETRY, WRITERS, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
 
 
 class LandedFilesConfig(dg.Config):
@@ -14,7 +14,7 @@ class LandedFilesConfig(dg.Config):
     """Folder of portal exports, or one .csv or .zip; empty: the setting ELECTION_METRICS_SOURCE."""
 
 
-@dg.asset(group_name="lake", kinds={"duckdb", "parquet"}, pool=WRITERS, retry_policy=RETRY)
+@dg.asset(group_name="lake", kinds={"duckdb", "parquet"}, retry_policy=RETRY)
 def landed_files(
     context: dg.AssetExecutionContext,
     config: LandedFilesConfig,

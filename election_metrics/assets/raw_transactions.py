@@ -6,7 +6,7 @@ import dagster as dg
 
 from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
-from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
 
 @dg.asset(
@@ -15,7 +15,6 @@ from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, fa
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="lake",
     kinds={"duckdb", "parquet"},
-    pool=WRITERS,
     retry_policy=RETRY,
 )
 def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult[None]:

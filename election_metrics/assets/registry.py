@@ -3,7 +3,7 @@
 import dagster as dg
 
 from election_metrics.assets.landed_files import landed_files
-from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
 
 @dg.multi_asset(
@@ -24,7 +24,6 @@ from election_metrics.assets.running import RETRY, WRITERS, SettingsResource, fa
         ),
     ],
     group_name="registry",
-    pool=WRITERS,
     retry_policy=RETRY,
 )
 def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> tuple[dg.MaterializeResult[None], ...]:

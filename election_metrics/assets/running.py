@@ -8,9 +8,8 @@ import dagster as dg
 from election_metrics.errors import DataError, ElectionMetricsError, TransientError
 from election_metrics.settings import Settings
 
-WRITERS = "warehouse_writers"
-"""Concurrency pool of everything that writes."""
-
+# No concurrency pool: a run that was killed keeps its slot until a daemon frees it, and a command line's next run
+# would wait for it for ever. Writers are serialised by advisory locks, which end with their connection.
 # Only transient errors get here: `failures_in_words` forbids retries of all others.
 RETRY = dg.RetryPolicy(max_retries=4, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
