@@ -206,12 +206,11 @@ def _read_batch(
 ) -> _Batch:
     """Opens and stages the files. One that changed while it was read is no version: it stays pending."""
     opened = [export for file in files for export in read_exports(file, source, work)]
-    exports = _number_contents(connection, [export for export in opened if isinstance(export, ExportFile)])
-    before = ledger.landed_contents(connection, [export.content_hash for export, _ in exports]).values()
+    exports, known = _number_contents(connection, [export for export in opened if isinstance(export, ExportFile)])
     new = {
         number: lake.Readable(number, export.place.constituency_id, export.readable, export.size, export.name)
         for export, number in reversed(exports)
-        if number not in set(before)
+        if number not in known
     }
     given_up = lake.stage(engine, settings, list(new.values()), work, now)
     moved = {file.path for file in files if not unchanged(file)}
@@ -233,13 +232,16 @@ def _read_batch(
     )
 
 
-def _number_contents(connection: sa.Connection, exports: Sequence[ExportFile]) -> list[tuple[ExportFile, int]]:
-    """Each export with the number of its content: the one it landed with before, or a new one."""
+def _number_contents(
+    connection: sa.Connection, exports: Sequence[ExportFile]
+) -> tuple[list[tuple[ExportFile, int]], set[int]]:
+    """Each export with the number of its content, and the numbers of those that landed before."""
     contents = ledger.landed_contents(connection, [export.content_hash for export in exports])
+    known = set(contents.values())
     keys = [(export.content_hash, export.place.constituency_id) for export in exports]
     unknown = [key for key in dict.fromkeys(keys) if key not in contents]
     contents |= zip(unknown, ledger.next_content_ids(connection, len(unknown)), strict=True)
-    return [(export, contents[key]) for export, key in zip(exports, keys, strict=True)]
+    return [(export, contents[key]) for export, key in zip(exports, keys, strict=True)], known
 
 
 def _commit_batch(
