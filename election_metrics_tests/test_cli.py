@@ -165,3 +165,18 @@ def test_replay_of_the_same_seed_is_the_same_tree(tmp_path: Path) -> None:
     assert names[0] == names[1]
     assert [name for name in names[0] if name.endswith(".zip")]
     assert (tmp_path / "a/expected.json").read_bytes() == (tmp_path / "b/expected.json").read_bytes()
+
+
+def test_an_ingest_after_one_that_was_killed_does_not_wait_for_it(chosen: Settings, tmp_path: Path) -> None:
+    assert run("replay", str(SERIES), "--out", str(tmp_path / "in"), "--faults").returncode == 0
+    words = [sys.executable, "-W", "ignore", "-c", "from election_metrics.cli import main; main()"]
+    with subprocess.Popen([*words, "ingest", str(tmp_path / "in")], stderr=subprocess.DEVNULL) as first:
+        while rows(chosen, "SELECT 1 FROM ingest.transaction_files LIMIT 1").empty:  # until its run is under way
+            assert first.poll() is None
+        first.kill()
+    again = subprocess.run([*words, "ingest", str(tmp_path / "in")], timeout=120, check=False)
+    assert again.returncode == 3  # done; the faults are in quarantine
+    expected = json.loads((tmp_path / "in/expected.json").read_text("utf-8"))
+    stored = rows(chosen, "SELECT sum(transaction_count)::bigint AS n FROM metrics.hourly_stats").iloc[0, 0]
+    hours = [hour for one in expected["constituencies"].values() for hour in one["hours"].values()]
+    assert stored == sum(hour["transaction_count"] for hour in hours)

@@ -51,12 +51,6 @@ def migrate(settings: Settings, revision: str = "head") -> tuple[str | None, str
     return before, after
 
 
-def is_current(settings: Settings) -> bool:
-    """Whether our database has exactly the tables that this version expects."""
-    with transaction(settings) as connection:
-        return _current(connection) == ScriptDirectory.from_config(_config()).get_current_head()
-
-
 def _current(connection: sa.Connection) -> str | None:
     context = MigrationContext.configure(
         connection, opts={"version_table": "schema_version", "version_table_schema": "ingest"}
