@@ -19,6 +19,7 @@ from benchmarks.timed import (
     frame_of_hours,
     json_scan,
     landing,
+    least_landing,
     measure,
     plain_aggregate,
     prepare,
@@ -61,7 +62,11 @@ def _landing_rows(root: Path, short: bool, rounds: int) -> list[str]:
     rows = []
     for (name, files), folder in zip(inputs.items(), folders, strict=True):
         size = sum(file.stat().st_size for file in files)
-        for label, base in (("count(*) scan", bare_scan), ("json_valid scan", json_scan)):
+        for label, base in (
+            ("count(*) scan", bare_scan),
+            ("json_valid scan", json_scan),
+            ("least landing", least_landing),
+        ):
             found = interleaved(rounds, (landing, folder, home), (base, files))
             goal = "≥ 0.4" if base is bare_scan else ""
             speed = 1 / found["ratio"]

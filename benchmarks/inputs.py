@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from election_metrics.lake import landing as lake
@@ -12,7 +13,11 @@ from election_metrics.pipeline.hours import hour_number
 from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
+from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import copy_rows
+from election_metrics.warehouse.tables import constituencies as constituencies_table
+from election_metrics.warehouse.tables import hourly_stats
 
 START = datetime(2026, 9, 18, 5, tzinfo=UTC)
 
@@ -108,3 +113,47 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
         ledger.reopen_hours(connection, {p.hour_number for p in parts}, contested=False)
     first = hour_number(START)
     return START, datetime.fromtimestamp((first + hours) * 3600, tz=UTC)
+
+
+def fill_hours(settings: Settings, elections: int, constituencies: int, hours: int) -> None:
+    """Hourly rows of so many elections, as if computed: a day's curve over registers from 10 to 30,000 voters."""
+    random = np.random.default_rng(7)
+    with transaction(settings) as connection:
+        for number in range(elections):
+            election = f"bench-{number}"
+            ids = [f"B{number}x{place}".rjust(44, "0") for place in range(constituencies)]
+            register = np.exp(random.uniform(np.log(10), np.log(30_000), constituencies)).astype("int64")
+            lineage = {"run_id": "bench", "computed_at": START}
+            end = START + timedelta(hours=hours)
+            store.store_elections(
+                connection,
+                pd.DataFrame([{"election_id": election, "name": election, "starts_at": START, "ends_at": end,
+                               "time_zone": "Europe/Moscow", "status": "completed", **lineage}]),
+            )  # fmt: skip
+            regions = [f"Region {place % 85}" for place in range(constituencies)]
+            copy_rows(
+                connection, constituencies_table,
+                pd.DataFrame({"constituency_id": ids, "election_id": election, "region": regions, "time_zone": "Europe/Moscow",
+                              "registered_voters": register, "starts_at": START, "ends_at": end, **lineage}),
+            )  # fmt: skip
+            share = np.resize(np.repeat([0.03, 0.012, 0.003], 8), hours) * 0.5
+            votes = random.poisson(np.outer(register, share))
+            frame = pd.DataFrame(
+                {
+                    "election_id": election,
+                    "constituency_id": np.repeat(ids, hours),
+                    "hour": np.tile(pd.date_range(START, periods=hours, freq="h"), constituencies),
+                    "votes_cast": votes.ravel(),
+                    "bulletins_issued": votes.ravel(),
+                    "transaction_count": 2 * votes.ravel(),
+                    "registered_voters": np.repeat(register, hours),
+                    "run_id": "bench",
+                    "computed_at": START,
+                }
+            )
+            copy_rows(connection, hourly_stats, frame.assign(**dict.fromkeys(_NOTHING, 0)))
+            store.touch_elections(connection, {election})
+
+
+_NOTHING = ("bulletins_failed", "votes_rejected", "votes_unknown", "revotes", "withdrawn", "anomaly_count",
+            "outside_voting")  # fmt: skip

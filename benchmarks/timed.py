@@ -3,6 +3,7 @@
 import multiprocessing
 import resource
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,25 +33,43 @@ def measure(function: Callable[..., object], *arguments: object) -> tuple[float,
     return result
 
 
-def bare_scan(files: list[Path], condition: str = "TRUE") -> float:
+def bare_scan(files: list[Path]) -> float:
     """DuckDB's count(*) over the same files, with the same reader."""
-    from election_metrics.lake.landing import FIELDS
-
-    connection = duckdb.connect()
-    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in FIELDS)
-    names = ", ".join("'" + str(file) + "'" for file in files)
-    query = (
-        f"SELECT count(*) FROM read_csv([{names}], delim = ';', quote = '', escape = '', header = false, "
-        f"auto_detect = false, columns = {{{columns}}}) WHERE {condition}"
-    )
-    begin = time.perf_counter()
-    connection.execute(query).fetchall()
-    return time.perf_counter() - begin
+    return _seconds("SELECT count(*) FROM {lines}", files)
 
 
 def json_scan(files: list[Path]) -> float:
     """The same, and nothing but json_valid of params and diff: what any landing that reads the JSON must do."""
-    return bare_scan(files, "json_valid(params) AND json_valid(diff)")
+    return _seconds("SELECT count(*) FROM {lines} WHERE json_valid(params) AND json_valid(diff)", files)
+
+
+def least_landing(files: list[Path]) -> float:
+    """The least that is a landing: ids, senders, times, operation and changed keys of every line, in one Parquet."""
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as out:
+        query = f"""
+            COPY (
+                SELECT transaction_id, CAST(timestamp_ms AS BIGINT) AS occurred_ms, sender, rollback_mark,
+                    json_extract_string(params, ['$[0].key', '$[0].stringValue']) AS operation,
+                    json_extract_string(diff, '$[*].key') AS changed
+                FROM {{lines}}
+            ) TO '{out.name}' (FORMAT parquet, COMPRESSION snappy)
+        """
+        return _seconds(query, files)
+
+
+def _seconds(query: str, files: list[Path]) -> float:
+    from election_metrics.lake.landing import FIELDS
+
+    connection = duckdb.connect(config={"preserve_insertion_order": False})
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in FIELDS)
+    names = ", ".join("'" + str(file) + "'" for file in files)
+    lines = (
+        f"read_csv([{names}], delim = ';', quote = '', escape = '', header = false, "
+        f"auto_detect = false, columns = {{{columns}}})"
+    )
+    begin = time.perf_counter()
+    connection.execute(query.replace("{lines}", lines)).fetchall()
+    return time.perf_counter() - begin
 
 
 def landing(source: Path, home: Path) -> float:
@@ -115,20 +134,14 @@ def whole_hours(home: Path, first: Any, end: Any) -> float:
 
 def backfill(home: Path, first: Any, end: Any) -> float:
     """One Dagster run over the range, with every asset, check and event."""
+    from election_metrics.automation.jobs import ASSETS
     from election_metrics.automation.launch import open_instance, run_update
     from election_metrics.settings import read_settings
 
     settings = read_settings(home=home)
     with open_instance(settings) as instance:
         begin = time.perf_counter()
-        only = [
-            "elections",
-            "constituencies",
-            "raw_transactions",
-            "hourly_stats",
-            "constituency_metrics",
-            "election_summaries",
-        ]
+        only = [asset for asset in ASSETS if asset != "landed_files"]
         result = run_update(settings, instance, first, end - timedelta(hours=1), "bench", only=only)
         seconds = time.perf_counter() - begin
     if not result.success:
@@ -148,3 +161,33 @@ def prepare(home: Path, transactions: int, constituencies: int, hours: int) -> f
     fill_lake(settings, transactions, constituencies, hours)
     refresh_registry(settings, "bench")
     return 0.0
+
+
+def prepare_hours(home: Path, elections: int, constituencies: int, hours: int) -> float:
+    """A warehouse with the hourly rows of so many elections, and everything computed from them."""
+    from benchmarks.inputs import fill_hours
+    from election_metrics.settings import read_settings
+    from election_metrics.warehouse.migrate import migrate
+
+    settings = read_settings(home=home)
+    migrate(settings)
+    fill_hours(settings, elections, constituencies, hours)
+    return derived(home, None)
+
+
+def derived(home: Path, election: str | None) -> float:
+    """Constituency metrics, anomalies and summaries, of one election whose hours changed or of all that are behind."""
+    from election_metrics.pipeline.anomalies import compute_anomalies
+    from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
+    from election_metrics.settings import read_settings
+    from election_metrics.warehouse.database import transaction
+    from election_metrics.warehouse.registry import touch_elections
+
+    settings = read_settings(home=home)
+    with transaction(settings) as connection:
+        touch_elections(connection, {election} if election else set())
+    begin = time.perf_counter()
+    compute_constituency_metrics(settings, "bench")
+    compute_anomalies(settings, "bench")
+    compute_election_summaries(settings, "bench")
+    return time.perf_counter() - begin

@@ -1,5 +1,6 @@
 """The commands. Each reads like a sentence; each error says what to type."""
 
+import getpass
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,6 +124,106 @@ def summary() -> None:
     from election_metrics.settings import settings
 
     print_summary(Console(highlight=False), settings())
+
+
+@main.group()
+def anomalies() -> None:
+    r"""List, explain and settle what looks wrong.
+
+    \b
+    election-metrics anomalies list
+    election-metrics anomalies show spike-3f9a2c1b
+    election-metrics anomalies acknowledge spike-3f9a2c1b --note "asked the commission"
+    """
+
+
+@anomalies.command("list")
+@click.option("--election", help="Only of this election_id.")
+@click.option("--constituency", help="Only of this constituency_id.")
+@click.option("--rule", help="Only of this rule; `anomalies rules` names them.")
+@click.option("--severity", type=click.Choice(["critical", "warning", "info"]), help="Only of this severity.")
+@click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
+def list_findings(
+    election: str | None, constituency: str | None, rule: str | None, severity: str | None, everything: bool
+) -> None:
+    """List findings, worst and newest first, times in the constituency's zone."""
+    from election_metrics.commands.anomalies import print_list
+    from election_metrics.settings import settings
+
+    wanted = {"election_id": election, "constituency_id": constituency, "rule": rule, "severity": severity}
+    print_list(Console(highlight=False), settings(), wanted, everything=everything)
+
+
+@anomalies.command()
+@click.argument("anomaly_id")
+def show(anomaly_id: str) -> None:
+    """Explain one finding: figures, rule, thresholds, state."""
+    from election_metrics.commands.anomalies import print_one
+    from election_metrics.settings import settings
+
+    print_one(Console(highlight=False), settings(), anomaly_id)
+
+
+@anomalies.command()
+@click.option("--election", help="Show the thresholds that are set for this election_id, too.")
+def rules(election: str | None) -> None:
+    """Say what every rule means, and from which values on it fires."""
+    from election_metrics.commands.anomalies import print_rules
+    from election_metrics.settings import settings
+
+    print_rules(Console(highlight=False), settings(), election)
+
+
+_BY = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who does it.")
+
+
+def _settle(name: str, state: str, sentence: str) -> None:
+    @anomalies.command(name, help=sentence)
+    @click.argument("anomaly_id")
+    @click.option("--note", help="Why; kept with the finding.")
+    @_BY
+    def settle(anomaly_id: str, note: str | None, by: str) -> None:
+        from election_metrics.pipeline.anomalies import set_state
+        from election_metrics.settings import settings
+
+        set_state(settings(), anomaly_id, state, by, note)
+        console.print(f"{anomaly_id} is {state}.")
+
+
+_settle("acknowledge", "acknowledged", "Say that somebody looks into a finding; it stays until it is resolved.")
+_settle("resolve", "resolved", "Settle a finding for good: a computation does not open it again.")
+_settle("reopen", "open", "Open a finding again.")
+
+
+@anomalies.command()
+@click.argument("rule")
+@click.argument("name")
+@click.argument("value", type=float, required=False)
+@click.option("--election", required=True, help="The election_id it is for.")
+@_BY
+def threshold(rule: str, name: str, value: float | None, election: str, by: str) -> None:
+    r"""Set threshold NAME of RULE for one election; without VALUE, back to the default. The next run judges by it.
+
+    \b
+    election-metrics anomalies threshold spike ratio 4 --election vybory-3f9a2c
+    """
+    from election_metrics.pipeline.anomalies import set_threshold
+    from election_metrics.settings import settings
+
+    set_threshold(settings(), election, rule, name, value, by)
+    console.print(f"{rule}.{name} is {'its default' if value is None else f'{value:g}'} for {election}.")
+
+
+@main.command()
+@click.argument("constituencies", nargs=-1, required=True)
+@click.option("--from", "first", type=HOUR, help="First hour, UTC; else from the beginning.")
+@click.option("--to", "last", type=HOUR, help="Last hour, inclusive; else to the end.")
+def compare(constituencies: tuple[str, ...], first: datetime | None, last: datetime | None) -> None:
+    """Set CONSTITUENCIES side by side over a range of hours, most votes first."""
+    from election_metrics.commands.anomalies import print_comparison
+    from election_metrics.settings import settings
+
+    print_comparison(Console(highlight=False), settings(), constituencies, first, last)
 
 
 @main.command()

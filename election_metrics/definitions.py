@@ -1,6 +1,6 @@
 """The whole graph on one page.
 
-    landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> election_summaries
+    landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> anomalies -> election_summaries
          `-> raw_transactions --------------------^
 
 Each asset is found under its own name in `election_metrics/assets`.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from election_metrics.assets.anomalies import anomalies
 from election_metrics.assets.checks import checks
 from election_metrics.assets.constituency_metrics import constituency_metrics
 from election_metrics.assets.election_summaries import election_summaries
@@ -27,7 +28,15 @@ from election_metrics.settings import settings
 def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions; tests and the command line swap a resource instead of patching."""
     return dg.Definitions(
-        assets=[landed_files, registry, raw_transactions, hourly_stats, constituency_metrics, election_summaries],
+        assets=[
+            landed_files,
+            registry,
+            raw_transactions,
+            hourly_stats,
+            constituency_metrics,
+            anomalies,
+            election_summaries,
+        ],
         asset_checks=checks,
         jobs=[update_metrics_job],
         sensors=[new_transactions_sensor, changed_hours_sensor],

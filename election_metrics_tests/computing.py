@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.pipeline.anomalies import compute_anomalies
 from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
 from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
 from election_metrics.pipeline.landing import LandingReport, land
@@ -15,7 +16,10 @@ from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import read_frame
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-TABLES = ("elections", "constituencies", "hourly_stats", "constituency_metrics", "election_summaries")
+TABLES = (
+    "elections", "constituencies", "hourly_stats", "constituency_metrics", "election_summaries", "region_summaries",
+    "participation_extremes", "missing_input",
+)  # fmt: skip
 
 
 def update(settings: Settings, source: Path) -> LandingReport:
@@ -25,6 +29,7 @@ def update(settings: Settings, source: Path) -> LandingReport:
     for first, last in contiguous(changed_hours(settings, NOW), 744):
         compute_hours(settings, first, last + timedelta(hours=1), "run", NOW)
     compute_constituency_metrics(settings, "run", now=NOW)
+    compute_anomalies(settings, "run", now=NOW)
     compute_election_summaries(settings, "run", now=NOW)
     return report
 

@@ -49,6 +49,9 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      " sum(bulletins_issued) AS bulletins, sum(votes_cast) AS votes FROM metrics.constituency_metrics"
      " GROUP BY constituency_id, period) AS sums GROUP BY constituency_id"
      " HAVING min(votes) <> max(votes) OR min(bulletins) <> max(bulletins) OR min(transactions) <> max(transactions)"),
+    ("anomalies", "nothing_critical", WARN, "No critical finding is open.",
+     "SELECT anomaly_id, rule, constituency_id, window_start, explanation FROM metrics.anomalies"
+     " WHERE severity = 'critical' AND state = 'open' ORDER BY window_start DESC"),
     ("election_summaries", "keys_unique", ERROR, "One row an election.",
      "SELECT election_id, count(*) FROM metrics.election_summaries GROUP BY election_id HAVING count(*) > 1"),
     ("election_summaries", "counts_not_negative", ERROR, "No count is negative.",

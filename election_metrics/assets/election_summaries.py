@@ -2,14 +2,15 @@
 
 import dagster as dg
 
-from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
+from election_metrics.assets.anomalies import anomalies
+from election_metrics.assets.constituency_metrics import ElectionsConfig
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
 _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate", "coverage", "last_transaction_at")
 
 
 @dg.asset(
-    deps=[constituency_metrics],
+    deps=[anomalies],
     group_name="metrics",
     kinds={"pandas", "postgres"},
     retry_policy=RETRY,
@@ -18,7 +19,10 @@ _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate",
 def election_summaries(
     context: dg.AssetExecutionContext, config: ElectionsConfig, settings: SettingsResource
 ) -> dg.MaterializeResult[None]:
-    """Each election in one row: totals, participation, gap, coverage, freshness (`metrics.election_summaries`)."""
+    """Each election in one row: totals, participation, gap, coverage, freshness (`metrics.election_summaries`).
+
+    With it go its regions (`metrics.region_summaries`) and the ends of its ranking (`metrics.participation_extremes`).
+    """
     from election_metrics.pipeline.elections import compute_election_summaries
 
     with failures_in_words():

@@ -8,14 +8,17 @@ TRIGGER = "election_metrics/trigger"
 STATE = "election_metrics/state"
 """Run tag: a fingerprint of what a sensor saw, so that it can count the tries at the same work."""
 
+ASSETS = (
+    "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
+    "anomalies", "election_summaries",
+)  # fmt: skip
+"""What the job makes, in the order in which one follows from the other."""
+
 update_metrics_job = dg.define_asset_job(
     JOB,
-    selection=dg.AssetSelection.assets(
-        "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
-        "election_summaries",
-    ),
+    selection=dg.AssetSelection.assets(*ASSETS),
     description="Lands new files, then computes the hours of the run's partition range and all that follows from them.",
     # One process: a process per step costs 3 s each.
     executor_def=dg.in_process_executor,
     tags={"dagster/max_runtime": "7200"},
-)  # fmt: skip
+)

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
+from election_metrics.automation.jobs import ASSETS
 from election_metrics.automation.launch import open_instance, run_update
 from election_metrics.commands.progress import bars
 from election_metrics.errors import ElectionMetricsError
@@ -37,7 +38,7 @@ def run_ingest(console: Console, path: Path, chosen: Settings | None = None) -> 
         # What the first and last lines of the files did not show: rows in other hours, corrections of old ones.
         for first, last in contiguous(changed_hours(chosen), _WIDEST):
             console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
-            only = [key for key in _ASSETS if key != "landed_files"]
+            only = [key for key in ASSETS if key != "landed_files"]
             _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
     return _exit_code(chosen, path, listing_problems=len(listing.unreadable))
 
@@ -62,15 +63,9 @@ def run_backfill(console: Console, first: datetime, last: datetime, chosen: Sett
             f"--to {last:%Y-%m-%dT%H:%M} is in the future; the last hour is {latest:%Y-%m-%dT%H}:00"
         )
     migrate(chosen)
-    only = [key for key in _ASSETS if key != "landed_files"]
+    only = [key for key in ASSETS if key != "landed_files"]
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "backfill", progress=progress, only=only), console)
-
-
-_ASSETS = (
-    "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
-    "election_summaries",
-)  # fmt: skip
 
 
 def _widest_range(hours: list[datetime]) -> tuple[datetime, datetime]:

@@ -59,7 +59,7 @@ def open_hours(connection: duckdb.DuckDBPyConnection, hours: LakeHours) -> None:
 
 
 def hourly_counts(connection: duckdb.DuckDBPyConnection, voting_times: pd.DataFrame) -> pd.DataFrame:
-    """Counts of the opened hours by constituency and hour (columns: see hourly_counts.sql, and anomaly_count).
+    """Counts of the opened hours by constituency and hour (see hourly_counts.sql; anomaly_count, outside_voting).
 
     Args:
         connection: one on which `open_hours` was called.
@@ -68,7 +68,7 @@ def hourly_counts(connection: duckdb.DuckDBPyConnection, voting_times: pd.DataFr
     counts = connection.execute(sql("hourly_counts")).df().astype({"constituency_id": "str"})  # also where it is empty
     anomalous = ["bulletins_failed", "votes_rejected", "votes_unknown", "revotes"]
     outside = _count_outside(connection, counts, voting_times)
-    return counts.assign(anomaly_count=counts[anomalous].sum(axis=1) + outside)
+    return counts.assign(anomaly_count=counts[anomalous].sum(axis=1) + outside, outside_voting=outside)
 
 
 _HOUR_MS = 3_600_000

@@ -251,7 +251,7 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, known_parts: list[Path])
 
     Returns:
         ids: rows of transaction ids that occur more than once (see repeated_ids.sql);
-        votes: accepted votes of senders who have several in one constituency (see repeated_voters.sql).
+        votes: votes and issues of voters who have several in one constituency (see repeated_voters.sql).
     """
     put_parquet_view(connection, "landed", known_parts, PART_COLUMNS)
     return connection.execute(sql("repeated_ids")).df(), connection.execute(sql("repeated_voters")).df()

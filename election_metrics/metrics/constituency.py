@@ -4,6 +4,7 @@ A period is local: its start is midnight in the constituency's time zone. Every 
 hourly rows, so a day is the sum of its hours also on the day the clocks change.
 """
 
+import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.rates import per, percent
@@ -15,6 +16,7 @@ COUNTS = (
 )  # fmt: skip
 
 _BALLOTS = ("bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown", "revotes")
+_HOUR = pd.Timedelta(hours=1)
 
 
 def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:
@@ -28,43 +30,87 @@ def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Se
     Returns:
         The columns of `constituency_metrics` except run_id and computed_at.
     """
-    hours = hourly.sort_values(["constituency_id", "hour"]).reset_index(drop=True)
-    hours["hour"] = pd.to_datetime(hours["hour"], utc=True)
-    hours["registered_voters"] = hours["registered_voters"].astype("Int64")
-    running = hours.groupby("constituency_id")[["bulletins_issued", "votes_cast"]].cumsum()
-    hours = hours.assign(running_bulletins=running["bulletins_issued"], running_votes=running["votes_cast"])
-    active = hours[list(_BALLOTS)].sum(axis=1) > 0
-    hours["active_hour"] = hours["hour"].where(active)
-    hours["voted_hour"] = hours["hour"].where(hours["votes_cast"] > 0)
-    frames = [_period(hours, period, starts) for period, starts in _period_starts(hours, zones).items()]
+    hours = _prepared(hourly)
+    local = _local_hours(hours, zones)
+    frames = [_each_hour(hours)]
+    frames += [_period(hours, period, starts, local) for period, starts in _period_starts(hours, local, zones).items()]
     metrics = pd.concat(frames, ignore_index=True)
     whole = metrics["period"] == "election"
     now = metrics["constituency_id"].map(register).astype("Int64")
     metrics["registered_voters"] = metrics["registered_voters"].where(~whole, now)
-    return metrics.assign(
-        anomaly_score=percent(metrics["anomaly_count"], metrics["transaction_count"]),
-        participation_rate=percent(metrics["votes_cast"], metrics["registered_voters"]),
-        gap=metrics["bulletins_issued"] - metrics["votes_cast"],
-        gap_rate=percent(metrics["bulletins_issued"] - metrics["votes_cast"], metrics["bulletins_issued"]),
-        average_bulletins_per_hour=per(metrics["bulletins_issued"], metrics["voting_hours"]),
-        average_votes_per_hour=per(metrics["votes_cast"], metrics["voting_hours"]),
-        running_participation_rate=percent(metrics["running_votes"], metrics["registered_voters"]),
+    return with_rates(metrics).assign(
+        running_participation_rate=percent(metrics["running_votes"], metrics["registered_voters"])
     )
 
 
-def _period_starts(hours: pd.DataFrame, zones: pd.Series) -> dict[str, pd.Series]:
-    """The start (UTC) of the hour, day, ISO week, month and election that each row belongs to."""
+def compare(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:
+    """One row a constituency over whatever hours are given: the same figures as a period's, most votes first.
+
+    Args:
+        hourly: rows of `hourly_stats` of the constituencies and the time range to compare.
+        zones: IANA time zone by constituency_id.
+        register: registered voters now by constituency_id; NA where not known.
+    """
+    hours = _prepared(hourly)
+    starts = hours.groupby("constituency_id")["hour"].transform("min")
+    frame = _period(hours, "range", starts, _local_hours(hours, zones))
+    frame["registered_voters"] = frame["constituency_id"].map(register).astype("Int64")
+    return with_rates(frame).sort_values(["votes_cast", "constituency_id"], ascending=[False, True], ignore_index=True)
+
+
+def with_rates(totals: pd.DataFrame) -> pd.DataFrame:
+    """Adds every rate that follows from counts, registered_voters and voting_hours; each is defined here only."""
+    bulletins, votes = totals["bulletins_issued"], totals["votes_cast"]
+    return totals.assign(
+        anomaly_score=percent(totals["anomaly_count"], totals["transaction_count"]),
+        participation_rate=percent(votes, totals["registered_voters"]),
+        issue_rate=percent(bulletins, totals["registered_voters"]),
+        gap=bulletins - votes,
+        gap_rate=percent(bulletins - votes, bulletins),
+        average_bulletins_per_hour=per(bulletins, totals["voting_hours"]),
+        average_votes_per_hour=per(votes, totals["voting_hours"]),
+    )
+
+
+def _prepared(hourly: pd.DataFrame) -> pd.DataFrame:
+    """The hours in order, with running totals, and which of them had any ballot or any vote."""
+    hours = hourly.sort_values(["constituency_id", "hour"]).reset_index(drop=True)
+    hours["hour"] = pd.to_datetime(hours["hour"], utc=True)
+    hours["registered_voters"] = hours["registered_voters"].astype("Int64")
+    running = hours.groupby("constituency_id")[["bulletins_issued", "votes_cast"]].cumsum()
+    active = hours[list(_BALLOTS)].sum(axis=1) > 0
+    number = ((hours["hour"] - pd.Timestamp(0, tz="UTC")) // _HOUR).astype("float64")
+    return hours.assign(
+        running_bulletins=running["bulletins_issued"],
+        running_votes=running["votes_cast"],
+        hour_number=number,
+        active_number=number.where(active),
+        voted_hour=hours["hour"].where(hours["votes_cast"] > 0),
+    )
+
+
+def _local_hours(hours: pd.DataFrame, zones: pd.Series) -> pd.Series:
+    """Each row's hour on the wall clock of its constituency."""
     zone_of_row = hours["constituency_id"].map(zones)
-    day, week, month = (pd.Series(pd.NaT, index=hours.index, dtype="datetime64[us, UTC]") for _ in range(3))
+    local = pd.Series(pd.NaT, index=hours.index, dtype="datetime64[us]")
     for zone, rows in hours.groupby(zone_of_row, sort=False).groups.items():
-        local_day = hours.loc[rows, "hour"].dt.tz_convert(str(zone)).dt.tz_localize(None).dt.normalize()
-        weekday = pd.to_timedelta(local_day.dt.day_of_week, unit="D")
-        monthday = pd.to_timedelta(local_day.dt.day - 1, unit="D")
-        day.loc[rows] = _midnight(local_day, str(zone))
-        week.loc[rows] = _midnight(local_day - weekday, str(zone))
-        month.loc[rows] = _midnight(local_day - monthday, str(zone))
-    first = hours.groupby("constituency_id")["hour"].transform("min")
-    return {"hour": hours["hour"], "day": day, "week": week, "month": month, "election": first}
+        local.loc[rows] = hours.loc[rows, "hour"].dt.tz_convert(str(zone)).dt.tz_localize(None)
+    return local
+
+
+def _period_starts(hours: pd.DataFrame, local: pd.Series, zones: pd.Series) -> dict[str, pd.Series]:
+    """The start (UTC) of the day, ISO week, month and election that each row belongs to."""
+    local_day = local.dt.normalize()
+    local_starts = {
+        "day": local_day,
+        "week": local_day - pd.to_timedelta(local_day.dt.day_of_week, unit="D"),
+        "month": local_day - pd.to_timedelta(local_day.dt.day - 1, unit="D"),
+    }
+    starts = {name: pd.Series(pd.NaT, index=hours.index, dtype="datetime64[us, UTC]") for name in local_starts}
+    for zone, rows in hours.groupby(hours["constituency_id"].map(zones), sort=False).groups.items():
+        for name, values in local_starts.items():
+            starts[name].loc[rows] = _midnight(values.loc[rows], str(zone))
+    return {**starts, "election": hours.groupby("constituency_id")["hour"].transform("min")}
 
 
 def _midnight(local_day: pd.Series, zone: str) -> pd.Series:
@@ -75,26 +121,73 @@ def _midnight(local_day: pd.Series, zone: str) -> pd.Series:
     return localized.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
 
 
-def _period(hours: pd.DataFrame, period: str, starts: pd.Series) -> pd.DataFrame:
+def _each_hour(hours: pd.DataFrame) -> pd.DataFrame:
+    """The rows of period `hour`: nothing to gather, and no trend or pattern within one."""
+    return hours[
+        ["constituency_id", "election_id", *COUNTS, "registered_voters", "running_bulletins", "running_votes",
+         "first_transaction_at", "last_transaction_at"]
+    ].assign(
+        period="hour",
+        period_start=hours["hour"],
+        voting_hours=hours["active_number"].notna().astype("int64"),
+        peak_hour=hours["voted_hour"],
+        peak_votes=hours["votes_cast"].astype("Int64").where(hours["votes_cast"] > 0),
+        bulletin_trend=pd.Series(pd.NA, index=hours.index, dtype="Float64"),
+        vote_trend=pd.Series(pd.NA, index=hours.index, dtype="Float64"),
+        activity_pattern=pd.Series(None, index=hours.index, dtype="str"),
+    )  # fmt: skip
+
+
+def _period(hours: pd.DataFrame, period: str, starts: pd.Series, local: pd.Series) -> pd.DataFrame:
     keyed = hours.assign(period_start=starts)
-    groups = keyed.groupby(["constituency_id", "period_start"], sort=False)
-    frame = groups.agg(
+    number = keyed.groupby(["constituency_id", "period_start"], sort=False).ngroup().to_numpy()
+    frame = keyed.groupby(number).agg(
+        constituency_id=("constituency_id", "first"),
+        period_start=("period_start", "first"),
         election_id=("election_id", "first"),
         **{count: (count, "sum") for count in COUNTS},
         registered_voters=("registered_voters", "last"),
         running_bulletins=("running_bulletins", "last"),
         running_votes=("running_votes", "last"),
-        first_active=("active_hour", "min"),
-        last_active=("active_hour", "max"),
+        first_active=("active_number", "min"),
+        last_active=("active_number", "max"),
         peak_votes=("votes_cast", "max"),
         first_transaction_at=("first_transaction_at", "min"),
         last_transaction_at=("last_transaction_at", "max"),
     )
-    peaks = keyed.sort_values(["votes_cast", "hour"], ascending=[False, True], kind="stable")
-    frame["peak_hour"] = peaks.drop_duplicates(["constituency_id", "period_start"]).set_index(
-        ["constituency_id", "period_start"]
-    )["voted_hour"]
+    at_peak = hours["votes_cast"].to_numpy() == frame["peak_votes"].to_numpy()[number]
+    frame["peak_hour"] = hours["voted_hour"].where(at_peak).groupby(number).min()  # the first of equals
     frame["peak_votes"] = frame["peak_votes"].astype("Int64").where(frame["peak_hour"].notna())
-    span = (frame.pop("last_active") - frame.pop("first_active")).dt.total_seconds() / 3600 + 1
+    first = frame.pop("first_active")
+    span = frame.pop("last_active") - first + 1
     frame["voting_hours"] = span.fillna(0).astype("int64")
-    return frame.reset_index().assign(period=period)
+    place = hours["hour_number"] - first.to_numpy()[number]
+    frame["bulletin_trend"] = _trend(hours["bulletins_issued"], place, number, frame["voting_hours"])
+    frame["vote_trend"] = _trend(hours["votes_cast"], place, number, frame["voting_hours"])
+    frame["activity_pattern"] = _pattern(hours["votes_cast"], local, number, len(frame))
+    return frame.assign(period=period).reset_index(drop=True)
+
+
+def _trend(counts: pd.Series, place: pd.Series, number: np.ndarray, hours: pd.Series) -> pd.Series:
+    """Slope of the least-squares line through the counts of consecutive hours, those without a row being 0.
+
+    Args:
+        counts: a count by row.
+        place: the row's hour, counted from the period's first with ballots.
+        number: the row's period.
+        hours: hours in each period, from the first to the last with ballots.
+
+    Returns:
+        Counts an hour per hour; NA for fewer than two hours.
+    """
+    length = hours.astype("Float64")
+    sums = counts.groupby(number).sum()
+    moments = (counts * place).groupby(number).sum()
+    return per(moments - (length - 1) / 2 * sums, length * (length**2 - 1) / 12)
+
+
+def _pattern(votes: pd.Series, local: pd.Series, number: np.ndarray, periods: int) -> list[str]:
+    """Votes by hour of the local day, 24 values a period, as PostgreSQL writes an array."""
+    table = np.zeros((periods, 24), dtype="int64")
+    np.add.at(table, (number, local.dt.hour.to_numpy()), votes.to_numpy())
+    return ["{" + ",".join(map(str, row)) + "}" for row in table.tolist()]

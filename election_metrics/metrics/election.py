@@ -1,112 +1,104 @@
-"""`election_summaries`: one row an election."""
-
-from datetime import datetime
+"""`election_summaries`, `region_summaries` and `participation_extremes`: an election, and its regions, in rows."""
 
 import pandas as pd
 
 from election_metrics.metrics.constituency import COUNTS
 from election_metrics.metrics.rates import percent
 
-_HOUR = pd.Timedelta(hours=1)
+SMALLEST_RANKED = 100
+"""Registered voters below which a constituency is not ranked: in a small one each vote moves the rate by percents."""
+_RANKED = 10
 
 
-def election_summary(
-    totals: pd.DataFrame,
-    hours: pd.DataFrame,
-    constituencies: pd.DataFrame,
-    deliveries: pd.DataFrame,
-    rejected_lines: int,
-    now: datetime,
+def summarise(
+    group: pd.Series, totals: pd.DataFrame, hours: pd.DataFrame, constituencies: pd.DataFrame, expected: pd.DataFrame
 ) -> pd.DataFrame:
-    """The summary of one election, as a frame of one row.
+    """Gathers constituencies into groups: the whole election, or its regions.
 
     Args:
-        totals: `constituency_metrics` of the election, period `election`.
-        hours: the same, period `hour`.
-        constituencies: its constituencies: constituency_id, registered_voters, starts_at, ends_at.
-        deliveries: constituency_id, starts_at, ends_at of what its files cover.
-        rejected_lines: lines in quarantine from its files.
-        now: the clock: hours that are not over yet are not expected.
+        group: which group each constituency is in, by constituency_id.
+        totals: `constituency_metrics` of period `election`.
+        hours: rows of `hourly_stats`.
+        constituencies: constituency_id, registered_voters, starts_at.
+        expected: `coverage` of these constituencies.
 
     Returns:
-        The columns of `election_summaries` except election_id, run_id and computed_at.
+        By group: the columns that `election_summaries` and `region_summaries` share.
     """
-    counts = {count: int(totals[count].sum()) for count in COUNTS}
-    with_ballots = set(totals.loc[(totals["bulletins_issued"] > 0) | (totals["votes_cast"] > 0), "constituency_id"])
     register = constituencies.set_index("constituency_id")["registered_voters"].astype("Int64")
-    unknown = set(register[register.isna()].index)
-    voters = register.sum(min_count=1)
-    expected, delivered = coverage(constituencies, deliveries, now)
-    by_hour = hours.groupby("period_start")["votes_cast"].sum()
-    peak = by_hour.idxmax() if len(by_hour) and by_hour.max() > 0 else None
-    row = {
-        "constituencies_total": len(constituencies),
-        "constituencies_reporting": len(with_ballots),
-        "constituencies_silent": len(constituencies) - len(with_ballots),
-        "registered_voters": voters,
-        "constituencies_without_register": len(unknown),
-        **counts,
-        "gap": counts["bulletins_issued"] - counts["votes_cast"],
-        "hours_expected": expected,
-        "hours_delivered": delivered,
-        "rejected_lines": rejected_lines,
-        "peak_hour": peak,
-        "peak_votes": None if peak is None else int(by_hour.max()),
-        "first_transaction_at": totals["first_transaction_at"].min() if len(totals) else None,
-        "last_transaction_at": totals["last_transaction_at"].max() if len(totals) else None,
-    }
-    frame = pd.DataFrame([row])
-    for column in ("registered_voters", "hours_expected", "hours_delivered", "peak_votes"):
-        frame[column] = frame[column].astype("Int64")
+    reporting = totals.loc[(totals["bulletins_issued"] > 0) | (totals["votes_cast"] > 0), "constituency_id"]
+    of_total = totals["constituency_id"].map(group)
+    members = register.index.to_series().map(group)
+    frame = pd.DataFrame({"constituencies_total": members.groupby(members).size()})
+
+    def number_of(ids: pd.Series) -> pd.Series:
+        return ids.map(group).value_counts().reindex(frame.index, fill_value=0).astype("int64")
+
+    unknown = register.index[register.isna()].to_series()
+    frame["constituencies_reporting"] = number_of(reporting)
+    frame["constituencies_silent"] = frame["constituencies_total"] - frame["constituencies_reporting"]
+    frame["registered_voters"] = register.groupby(members).sum(min_count=1)
+    frame["constituencies_without_register"] = number_of(unknown)
+    sums = totals[list(COUNTS)].groupby(of_total).sum().reindex(frame.index, fill_value=0)
+    frame[list(COUNTS)] = sums.astype("int64")
+    frame["first_transaction_at"] = totals.groupby(of_total)["first_transaction_at"].min()
+    frame["last_transaction_at"] = totals.groupby(of_total)["last_transaction_at"].max()
+    frame[["peak_hour", "peak_votes"]] = _peaks(hours, group)
+    frame["peak_votes"] = frame["peak_votes"].astype("Int64")
+    timed = constituencies.loc[constituencies["starts_at"].notna(), "constituency_id"].map(group)
+    coverage = _coverage(expected, group, members, timed)
+    frame[list(coverage.columns)] = coverage
     for column in ("peak_hour", "first_transaction_at", "last_transaction_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
-    is_comparable = pd.Series([not with_ballots & unknown])
-    comparable = frame["registered_voters"].where(is_comparable)
+    comparable = frame["registered_voters"].where(number_of(reporting[reporting.isin(unknown)]) == 0)
     return frame.assign(
         participation_rate=percent(frame["votes_cast"], comparable),
-        gap_rate=percent(frame["gap"], frame["bulletins_issued"]),
+        issue_rate=percent(frame["bulletins_issued"], comparable),
+        gap=frame["bulletins_issued"] - frame["votes_cast"],
+        gap_rate=percent(frame["bulletins_issued"] - frame["votes_cast"], frame["bulletins_issued"]),
+        anomaly_score=percent(frame["anomaly_count"], frame["transaction_count"]),
         coverage=percent(frame["hours_delivered"], frame["hours_expected"]),
     )
 
 
-def coverage(
-    constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: datetime
-) -> tuple[int, int] | tuple[None, None]:
-    """How many constituency hours of voting are over by now, and how many of them some file covers.
+def _peaks(hours: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
+    """Hour with the most votes of each group, the first of equals; no row for a group without votes."""
+    sums = hours.groupby([hours["constituency_id"].map(group).rename("group"), "hour"])["votes_cast"].sum()
+    voted = sums[sums > 0].reset_index().sort_values(["votes_cast", "hour"], ascending=[False, True])
+    best = voted.drop_duplicates("group").set_index("group")
+    return best.rename(columns={"hour": "peak_hour", "votes_cast": "peak_votes"})
+
+
+def _coverage(expected: pd.DataFrame, group: pd.Series, members: pd.Series, timed: pd.Series) -> pd.DataFrame:
+    """hours_expected, hours_delivered, constituencies_complete by group; NA where nothing tells what to expect."""
+    by_constituency = expected.groupby("constituency_id")["is_delivered"].agg(["size", "sum"])
+    of_group = by_constituency.index.to_series().map(group)
+    frame = pd.DataFrame(
+        {
+            "hours_expected": by_constituency["size"].groupby(of_group).sum(),
+            "hours_delivered": by_constituency["sum"].groupby(of_group).sum(),
+            "constituencies_complete": (by_constituency["size"] == by_constituency["sum"]).groupby(of_group).sum(),
+        }
+    )
+    nothing_yet = frame.reindex(timed.unique()).isna().all(axis=1)
+    frame = frame.reindex(members.unique()).astype("Int64")
+    frame.loc[nothing_yet.index[nothing_yet], ["hours_expected", "hours_delivered", "constituencies_complete"]] = 0
+    return frame
+
+
+def participation_extremes(totals: pd.DataFrame) -> pd.DataFrame:
+    """The ten constituencies with the highest and with the lowest participation, of those large enough.
+
+    Args:
+        totals: `constituency_metrics` of period `election`.
 
     Returns:
-        (None, None) where the voting times of no constituency are known.
+        side (`leading`, `trailing`), rank, constituency_id, registered_voters, votes_cast, participation_rate.
     """
-    timed = constituencies.dropna(subset=["starts_at"])
-    if timed.empty:
-        return None, None
-    present = pd.Timestamp(now).tz_convert("UTC").floor("h")
-    ends = pd.to_datetime(timed["ends_at"], utc=True).fillna(present)
-    ends = ends.where(ends < present, present)
-    first = _hour_number(pd.to_datetime(timed["starts_at"], utc=True).dt.floor("h"))
-    last = _hour_number(ends.dt.ceil("h"))
-    window = pd.DataFrame({"constituency_id": timed["constituency_id"], "first": first, "last": last})
-    expected = int((window["last"] - window["first"]).clip(lower=0).sum())
-    files = deliveries.dropna(subset=["starts_at", "ends_at"])
-    spans = pd.DataFrame(
-        {
-            "constituency_id": files["constituency_id"],
-            "from": _hour_number(pd.to_datetime(files["starts_at"], utc=True).dt.floor("h")),
-            "to": _hour_number(pd.to_datetime(files["ends_at"], utc=True).dt.ceil("h")),
-        }
-    ).merge(window, on="constituency_id")
-    spans["from"] = spans[["from", "first"]].max(axis=1)
-    spans["to"] = spans[["to", "last"]].min(axis=1)
-    return expected, _union_length(spans[spans["to"] > spans["from"]])
-
-
-def _hour_number(instants: pd.Series) -> pd.Series:
-    return (instants - pd.Timestamp(0, tz="UTC")) // _HOUR
-
-
-def _union_length(spans: pd.DataFrame) -> int:
-    """Hours that at least one span of their constituency covers: each span counts beyond what those before reach."""
-    ordered = spans.sort_values(["constituency_id", "from", "to"])
-    reach = ordered.groupby("constituency_id")["to"].cummax().groupby(ordered["constituency_id"]).shift()
-    begin = ordered["from"].where(reach.isna() | (reach < ordered["from"]), reach)
-    return int((ordered["to"] - begin).clip(lower=0).sum())
+    columns = ["constituency_id", "registered_voters", "votes_cast", "participation_rate"]
+    ranked = totals[(totals["registered_voters"] >= SMALLEST_RANKED).fillna(False)][columns]
+    sides = []
+    for side, ascending in (("leading", False), ("trailing", True)):
+        best = ranked.sort_values(["participation_rate", "constituency_id"], ascending=[ascending, True]).head(_RANKED)
+        sides.append(best.assign(side=side, rank=range(1, len(best) + 1)))
+    return pd.concat(sides, ignore_index=True)

@@ -1,5 +1,6 @@
 """What follows from hours: metrics of constituencies by period, and the summary of each election."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -7,14 +8,17 @@ import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.metrics.constituency import constituency_metrics
-from election_metrics.metrics.election import election_summary
+from election_metrics.metrics.coverage import coverage
+from election_metrics.metrics.election import participation_extremes, summarise
 from election_metrics.settings import Settings
+from election_metrics.warehouse import anomalies, registry
 from election_metrics.warehouse import elections as store
-from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import constituency_metrics as metrics_table
 from election_metrics.warehouse.tables import election_summaries as summaries_table
+from election_metrics.warehouse.tables import participation_extremes as extremes_table
+from election_metrics.warehouse.tables import region_summaries as regions_table
 
 Progress = Callable[[int, int], None]
 
@@ -49,7 +53,9 @@ def compute_constituency_metrics(
 def compute_election_summaries(
     settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
 ) -> pd.DataFrame:
-    """Replaces `election_summaries` of the elections that may have changed (or named); returns their rows."""
+    """Replaces `election_summaries`, `region_summaries` and `participation_extremes` of the elections that may have
+    changed (or named); returns the rows of the first.
+    """  # noqa: D205
     moment = now or datetime.now(UTC)
     frames = [pd.DataFrame()]
     with session_lock(settings, "election_summaries"):
@@ -59,19 +65,38 @@ def compute_election_summaries(
         for election in sorted(behind):
             with transaction(settings, snapshot=True) as connection:
                 version = store.behind_summaries(connection, [election])[election]
-                known = registry.read_constituencies(connection)
-                summary = election_summary(
-                    store.read_metrics(connection, election, "election"),
-                    store.read_metrics(connection, election, "hour"),
-                    known[known["election_id"] == election],
-                    store.read_deliveries(connection, election),
-                    store.count_rejected(connection, election),
-                    moment,
-                )
-            row = summary.assign(election_id=election, run_id=run_id, computed_at=moment)
+                summary, regions, extremes = _summarise(connection, election, moment)
+            lineage = {"election_id": election, "run_id": run_id, "computed_at": moment}
             with transaction(settings) as connection:
-                replace_scope(connection, summaries_table, summaries_table.c.election_id == election, row)
+                for table, rows in (
+                    (summaries_table, summary), (regions_table, regions), (extremes_table, extremes)
+                ):  # fmt: skip
+                    replace_scope(connection, table, table.c.election_id == election, rows.assign(**lineage))
+                    notify(connection, table, [election])
                 store.mark_summary(connection, election, version)
-                notify(connection, summaries_table, [election])
-            frames.append(row)
+            frames.append(summary.assign(**lineage))
     return pd.concat(frames, ignore_index=True)
+
+
+def _summarise(
+    connection: sa.Connection, election: str, now: datetime
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The election in one row, its regions, and the ends of its ranking by participation."""
+    totals = store.read_metrics(connection, election, "election")
+    hours = store.read_hourly(connection, election, ["constituency_id", "hour", "votes_cast"])
+    known = registry.read_constituencies(connection)
+    known = known[known["election_id"] == election]
+    expected = coverage(known, store.read_deliveries(connection, election), now)
+    ids = known["constituency_id"]
+    region = pd.Series(known["region"].fillna("").to_numpy(), index=ids)
+    by_severity, by_rule = anomalies.count_unresolved(connection, election)
+    summary = summarise(pd.Series(election, index=ids), totals, hours, known, expected).reset_index(drop=True)
+    return (
+        summary.assign(
+            rejected_lines=store.count_rejected(connection, election),
+            anomalies_by_rule=json.dumps(by_rule),
+            **{f"anomalies_{severity}": count for severity, count in by_severity.items()},
+        ),
+        summarise(region, totals, hours, known, expected).rename_axis("region").reset_index(),
+        participation_extremes(totals),
+    )

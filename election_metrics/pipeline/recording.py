@@ -186,7 +186,8 @@ def record_corrections(
     ).df()
     ledger.add_corrections(connection, _corrections(ids, votes, rolled))
     withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
-    contested = set(ids["hour_number"]) | set(votes["occurred_ms"] // 3_600_000)
+    revoted = votes.loc[votes["kind"] == "vote_cast", "occurred_ms"]
+    contested = set(ids["hour_number"]) | set(revoted // 3_600_000)
     contested |= ledger.hours_of_contents(connection, dropped)
     if withdrawn:
         every = ledger.parts_of_hours(connection)
@@ -200,13 +201,16 @@ def record_corrections(
     ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(withdrawn))
 
 
+_REPEATED = {"vote_cast": "repeated_vote", "bulletin_issued": "repeated_issue"}
+
+
 def _corrections(ids: pd.DataFrame, votes: pd.DataFrame, rolled: pd.DataFrame) -> pd.DataFrame:
     across = ids[ids["across_hours"].astype(bool)]
     columns = ["kind", "transaction_id", "content_id", "occurred_ms", "constituency_id", "sender"]
     return pd.concat(
         [
             across.assign(kind="repeated_id", sender=None)[columns],
-            votes.assign(kind="repeated_vote")[columns],
+            votes.assign(kind=votes["kind"].map(_REPEATED))[columns],
             rolled.assign(kind="rollback", occurred_ms=0, sender=None)[columns],
         ],
         ignore_index=True,

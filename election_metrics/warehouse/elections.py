@@ -1,11 +1,12 @@
 """Which elections' derived tables are behind, and what those are computed from, as frames."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.replace import read_frame, read_table
 from election_metrics.warehouse.tables import constituency_metrics, election_versions, hourly_stats
 
 
@@ -60,9 +61,23 @@ def mark_summary(connection: sa.Connection, election: str, version: int) -> None
     )
 
 
-def read_hourly(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """hourly_stats of an election."""
-    return read_frame(connection, sa.select(hourly_stats).where(hourly_stats.c.election_id == election))
+def read_hourly(connection: sa.Connection, election: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+    """hourly_stats of an election, whole or these columns of it."""
+    lineage = ("run_id", "computed_at")
+    every = [column.name for column in hourly_stats.columns if column.name not in lineage]
+    return read_table(connection, hourly_stats, names or every, election_id=election)
+
+
+def read_hours_of(
+    connection: sa.Connection, constituencies: Sequence[str], first: datetime | None, last: datetime | None
+) -> pd.DataFrame:
+    """hourly_stats of these constituencies from the first to the last hour, inclusive; None: no limit."""
+    query = sa.select(hourly_stats).where(hourly_stats.c.constituency_id.in_(constituencies))
+    if first is not None:
+        query = query.where(hourly_stats.c.hour >= first)
+    if last is not None:
+        query = query.where(hourly_stats.c.hour <= last)
+    return read_frame(connection, query)
 
 
 def read_metrics(connection: sa.Connection, election: str, period: str) -> pd.DataFrame:
@@ -76,10 +91,10 @@ def read_metrics(connection: sa.Connection, election: str, period: str) -> pd.Da
 
 
 def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """What files cover, by constituency: constituency_id, starts_at, ends_at (UTC).
+    """What files cover, by constituency: constituency_id, starts_at, ends_at (UTC), by_interval.
 
-    A file covers the interval of its name, read in its constituency's time zone, and whatever lies between its
-    first and last transaction.
+    A file covers the interval of its name (by_interval), read in its constituency's time zone, and whatever lies
+    between its first and last transaction.
     """
     return read_frame(
         connection,
@@ -87,7 +102,8 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
             """
             SELECT DISTINCT file.constituency_id,
                 least(file.interval_start AT TIME ZONE constituency.time_zone, file.first_transaction_at) AS starts_at,
-                greatest(file.interval_end AT TIME ZONE constituency.time_zone, file.last_transaction_at) AS ends_at
+                greatest(file.interval_end AT TIME ZONE constituency.time_zone, file.last_transaction_at) AS ends_at,
+                file.interval_start IS NOT NULL AS by_interval
             FROM ingest.transaction_files AS file
             JOIN metrics.constituencies AS constituency USING (constituency_id)
             WHERE constituency.election_id = :election AND file.status = 'landed'

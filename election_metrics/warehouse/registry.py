@@ -65,6 +65,11 @@ def read_voting_times(connection: sa.Connection) -> list[tuple[str, datetime | N
     return [(name, starts_at, ends_at) for name, starts_at, ends_at in connection.execute(query)]
 
 
+def election_ids(connection: sa.Connection) -> set[str]:
+    """The ids of all elections."""
+    return set(connection.execute(sa.select(elections.c.election_id)).scalars())
+
+
 def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> None:
     """Adds elections or brings them up to date."""
     _upsert(connection, elections, _records(frame), "election_id")
@@ -81,7 +86,9 @@ def drop_empty_elections(connection: sa.Connection) -> None:
         elections.c.election_id.not_in(sa.select(constituencies.c.election_id))
     )
     ids = list(connection.execute(empty).scalars())
-    for table in ("metrics.election_summaries", "ingest.election_versions", "metrics.elections"):
+    derived = ("metrics.election_summaries", "metrics.region_summaries", "metrics.participation_extremes",
+               "metrics.missing_input", "metrics.anomaly_thresholds", "ingest.election_versions")  # fmt: skip
+    for table in (*derived, "metrics.elections"):
         connection.execute(
             sa.text(
                 f"DELETE FROM {table} WHERE election_id = ANY(:ids) AND NOT EXISTS "  # noqa: S608 names are ours

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 metadata = MetaData(
     naming_convention={
@@ -136,8 +136,9 @@ hourly_stats = Table(
     _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known"),
     _instant("first_transaction_at", "First transaction that stands"),
     _instant("last_transaction_at", "Last transaction that stands"),
+    _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)"),
     *_lineage(),
-    _not_negative(*_COUNTS),
+    _not_negative(*_COUNTS, "outside_voting"),
     CheckConstraint("date_trunc('hour', hour, 'UTC') = hour", name="whole_hour"),
     Index(None, "election_id", "hour"),
     Index(None, "hour"),
@@ -146,7 +147,7 @@ hourly_stats = Table(
 
 constituency_metrics = Table(
     "constituency_metrics", metadata,
-    _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False, index=True),
+    _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False),
     _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), primary_key=True),
     _text("period", "hour, day, week (ISO), month or election", primary_key=True),
     _instant(
@@ -169,11 +170,18 @@ constituency_metrics = Table(
     _count("running_bulletins", "Bulletins issued from the first hour to the end of the period"),
     _count("running_votes", "Votes cast from the first hour to the end of the period"),
     _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+    _number("issue_rate", "Bulletins issued / registered voters * 100; NULL where the register is 0 or not known"),
+    _number("bulletin_trend", "Slope of the least-squares line through the bulletins of the voting hours, silent ones"
+                              " being 0: bulletins an hour per hour; NULL for a single hour"),
+    _number("vote_trend", "The same of votes: votes an hour per hour"),
+    Column("activity_pattern", ARRAY(BigInteger), comment="Votes cast by hour of the local day, 24 values from 00 to 23;"
+                                                          " NULL for a single hour"),
     _instant("first_transaction_at", "First transaction that stands"),
     _instant("last_transaction_at", "Last transaction that stands"),
     *_lineage(),
     _not_negative(*_COUNTS, "voting_hours", "running_bulletins", "running_votes"),
     CheckConstraint("period IN ('hour', 'day', 'week', 'month', 'election')", name="period"),
+    Index(None, "election_id", "period", "period_start"),
     schema="metrics", comment="Each constituency by hour, day, week, month (in its time zone) and whole election",
 )  # fmt: skip
 
@@ -186,6 +194,8 @@ election_summaries = Table(
     _count("registered_voters", "Registered voters now, of the constituencies whose register is known; NULL if none",
            nullable=True),
     _count("constituencies_without_register", "Constituencies whose register is not known"),
+    _count("constituencies_complete", "Those of which every hour that should be here by now is here;"
+                                      " NULL where voting times are not known", nullable=True),
     *_ballots(),
     _number("participation_rate", "Votes cast / registered voters * 100; NULL while a reporting constituency has no register"),
     Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
@@ -199,9 +209,111 @@ election_summaries = Table(
     _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
     _instant("first_transaction_at", "First transaction that stands"),
     _instant("last_transaction_at", "Last transaction that stands: how fresh the figures are"),
+    _number("issue_rate", "Bulletins issued / registered voters * 100; NULL as participation_rate"),
+    _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions"),
+    _count("anomalies_critical", "Critical findings that are open or acknowledged"),
+    _count("anomalies_warning", "Warnings that are open or acknowledged"),
+    _count("anomalies_info", "Informative findings that are open or acknowledged"),
+    Column("anomalies_by_rule", JSONB, nullable=False, comment="Findings that are open or acknowledged, by rule"),
     *_lineage(),
     _not_negative(*_COUNTS, "constituencies_silent", "rejected_lines"),
     schema="metrics", comment="Each election in one row: totals, participation, gap, coverage, freshness",
+)  # fmt: skip
+
+region_summaries = Table(
+    "region_summaries", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _text("region", "Region's name; empty for constituencies of no known region", primary_key=True),
+    _count("constituencies_total", "Constituencies in the registry"),
+    _count("constituencies_reporting", "Those with at least one bulletin issued or vote cast"),
+    _count("constituencies_silent", "Those without"),
+    _count("constituencies_complete", "Those of which every hour that should be here by now is here;"
+                                      " NULL where voting times are not known", nullable=True),
+    _count("registered_voters", "Registered voters now, of the constituencies whose register is known; NULL if none",
+           nullable=True),
+    _count("constituencies_without_register", "Constituencies whose register is not known"),
+    *_ballots(),
+    _number("participation_rate", "Votes cast / registered voters * 100; NULL while a reporting constituency has no register"),
+    _number("issue_rate", "Bulletins issued / registered voters * 100; NULL as participation_rate"),
+    Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
+    _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins"),
+    _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions"),
+    _count("hours_expected", "Constituency hours of voting that should be here by now; NULL where voting times are not known",
+           nullable=True),
+    _count("hours_delivered", "Of those, the ones that a landed file covers by its name or by its transactions", nullable=True),
+    _number("coverage", "Hours delivered / hours expected * 100; NULL where not known or none expected yet"),
+    _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes"),
+    _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
+    _instant("first_transaction_at", "First transaction that stands"),
+    _instant("last_transaction_at", "Last transaction that stands: how fresh the figures are"),
+    *_lineage(),
+    _not_negative(*_COUNTS, "constituencies_silent"),
+    schema="metrics", comment="Each region of an election in one row",
+)  # fmt: skip
+
+participation_extremes = Table(
+    "participation_extremes", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _text("side", "leading or trailing", primary_key=True),
+    _count("rank", "1 to 10", primary_key=True, autoincrement=False),
+    _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), nullable=False),
+    _count("registered_voters", "Registered voters now"),
+    _count("votes_cast", "Votes cast"),
+    _number("participation_rate", "Votes cast / registered voters * 100"),
+    *_lineage(),
+    CheckConstraint("side IN ('leading', 'trailing')", name="side"),
+    schema="metrics", comment="The ten constituencies with the highest and the lowest participation, of 100 registered voters or more",
+)  # fmt: skip
+
+missing_input = Table(
+    "missing_input", metadata,
+    _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), primary_key=True),
+    _instant("missing_from", "First hour that should be here and is not (start, UTC)", primary_key=True),
+    _instant("missing_to", "End of the last such hour without a break", nullable=False),
+    _count("hours", "How many hours that is"),
+    _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False, index=True),
+    _text("reason", "voting times: the polls were open; region: most others of the region delivered it", nullable=False),
+    *_lineage(),
+    CheckConstraint("reason IN ('voting times', 'region')", name="reason"),
+    schema="metrics", comment="Hours of voting that no landed file covers by now",
+)  # fmt: skip
+
+anomalies = Table(
+    "anomalies", metadata,
+    _text("anomaly_id", "Readable id, the same through every recomputation", primary_key=True),
+    _text("election_id", "Election", nullable=False),  # no foreign key: a finding outlives the election's other name
+    _text("constituency_id", "Constituency; NULL for a finding on a region or the whole election", ForeignKey(_CONSTITUENCY),
+          index=True),
+    _text("region", "Region; NULL for a finding on the whole election"),
+    _text("rule", "Rule that fired (docs/metrics.md says what each one means)", nullable=False),
+    _text("severity", "critical, warning or info", nullable=False),
+    _instant("window_start", "First hour it is true of (start, UTC)", nullable=False),
+    _instant("window_end", "End of the last such hour", nullable=False),
+    _number("observed", "What was found, in the unit that the explanation names"),
+    _number("expected", "What was to be expected, in the same unit"),
+    _text("explanation", "The finding in words, with its figures", nullable=False),
+    _text("state", "open, acknowledged or resolved", nullable=False),
+    _text("state_by", "Who set the state: a person, or system", nullable=False),
+    _instant("state_at", "When", nullable=False),
+    _text("state_note", "Why: a person's note, or the reason why the system closed it"),
+    _instant("detected_at", "When it was first found", nullable=False),
+    *_lineage(),
+    CheckConstraint("severity IN ('critical', 'warning', 'info')", name="severity"),
+    CheckConstraint("state IN ('open', 'acknowledged', 'resolved')", name="state"),
+    CheckConstraint("window_end > window_start", name="window"),
+    Index(None, "election_id", "state"),
+    schema="metrics", comment="What looks wrong, each finding with its explanation and state; none is ever deleted",
+)  # fmt: skip
+
+anomaly_thresholds = Table(
+    "anomaly_thresholds", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _text("rule", "Rule", primary_key=True),
+    _text("threshold", "Name of the threshold (docs/metrics.md lists them with their defaults)", primary_key=True),
+    Column("value", Double, nullable=False, comment="What holds for this election instead of the default"),
+    _text("set_by", "Who set it", nullable=False),
+    _instant("set_at", "When", nullable=False),
+    schema="metrics", comment="Thresholds of anomaly rules that differ from their defaults",
 )  # fmt: skip
 
 transaction_files = Table(
@@ -273,13 +385,13 @@ hour_versions = Table(
 
 corrections = Table(
     "corrections", metadata,
-    _text("kind", "rollback, repeated_vote or repeated_id", primary_key=True),
+    _text("kind", "rollback, repeated_vote, repeated_issue or repeated_id", primary_key=True),
     _text("transaction_id", "Transaction that is withdrawn or repeated", primary_key=True),
     _count("content_id", "Content that holds the line", primary_key=True),
     _count("occurred_ms", "Time of the repeated row, epoch milliseconds; 0 for a rollback", primary_key=True),
     _text("constituency_id", "Constituency of the row", nullable=False),
-    _text("sender", "Voter key of a repeated vote"),
-    CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_id')", name="kind"),
+    _text("sender", "Voter key of a repeated vote; the end of the voter's id of a repeated issue"),
+    CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_issue', 'repeated_id')", name="kind"),
     Index(None, "content_id"),
     Index(None, "constituency_id", "sender"),
     schema="ingest", comment="Rollbacks, votes of voters who voted again, and ids in several hours: corrections are data",
@@ -305,6 +417,13 @@ rejected_transactions = Table(
     _instant("seen_at", "When it was found", nullable=False),
     _count("content_id", "Content that holds the line", primary_key=True),
     schema="ingest", comment="The quarantine: lines of current files that cannot be read",
+)  # fmt: skip
+
+highest_totals = Table(
+    "highest_totals", metadata,
+    _text("constituency_id", "Constituency", primary_key=True),
+    _count("transactions", "Most transactions, withdrawn ones included, that were ever computed"),
+    schema="ingest", comment="The highest totals so far: a total below them is a figure that fell",
 )  # fmt: skip
 
 election_versions = Table(

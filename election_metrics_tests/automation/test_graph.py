@@ -23,7 +23,7 @@ from election_metrics_tests.exports import CONTRACT, HOUR, Folder, issue, line, 
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs
 ASSETS = {"landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
-          "election_summaries"}  # fmt: skip
+          "anomalies", "election_summaries"}  # fmt: skip
 
 
 def test_the_graph_has_these_parts_and_no_others() -> None:
@@ -40,7 +40,8 @@ def test_the_graph_has_these_parts_and_no_others() -> None:
         "raw_transactions": {"landed_files"},
         "hourly_stats": {"raw_transactions", "elections", "constituencies"},
         "constituency_metrics": {"hourly_stats"},
-        "election_summaries": {"constituency_metrics"},
+        "anomalies": {"constituency_metrics"},
+        "election_summaries": {"anomalies"},
     }
     repository = defs.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {"new_transactions_sensor", "changed_hours_sensor"}
@@ -194,7 +195,7 @@ def test_checks_name_what_is_wrong(chosen: Settings, tmp_path: Path) -> None:
         if not e.passed
     }
     assert set(failed) == {"landed_files.quarantine_empty", "constituencies.registers_known",
-                           "hourly_stats.votes_within_bulletins"}  # fmt: skip
+                           "hourly_stats.votes_within_bulletins", "anomalies.nothing_critical"}  # fmt: skip
     assert all(evaluation.severity == dg.AssetCheckSeverity.WARN for evaluation in failed.values())
     shown = json.dumps(str(failed["landed_files.quarantine_empty"].metadata["first"].value))
     assert CONTRACT in shown

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from election_metrics.metrics.constituency import COUNTS, constituency_metrics
-from election_metrics.metrics.election import coverage, election_summary
+from election_metrics.metrics.coverage import coverage, missing_input
+from election_metrics.metrics.election import summarise
 from election_metrics.metrics.registry import election_id
 
 
@@ -109,9 +110,24 @@ def test_coverage_counts_each_hour_once_and_expects_only_what_is_over() -> None:
         ("a", "2026-09-18T05:00", "2026-09-18T06:00"), ("a", "2026-09-18T05:00", "2026-09-18T08:00"),
         ("a", "2026-09-18T07:00", "2026-09-18T08:00"), ("b", "2026-09-18T14:00", "2026-09-19T09:00"),
     )  # fmt: skip
-    assert coverage(voting, files, pd.Timestamp("2026-09-18T10:30Z")) == (10, 3)
-    assert coverage(voting, files, pd.Timestamp("2026-09-19T10:30Z")) == (20, 4)
-    assert coverage(spans(), files, pd.Timestamp("2026-09-19T10:30Z")) == (None, None)
+    for now, expected, delivered in (("2026-09-18T10:30Z", 10, 3), ("2026-09-19T10:30Z", 20, 4)):
+        found = coverage(voting.assign(region=None), files, pd.Timestamp(now))
+        assert (len(found), found["is_delivered"].sum()) == (expected, delivered)
+    missing = missing_input(coverage(voting.assign(region=None), files, pd.Timestamp("2026-09-18T10:30Z")))
+    assert missing[["constituency_id", "missing_from", "missing_to", "hours"]].values.tolist() == [
+        ["a", pd.Timestamp("2026-09-18T08:00Z"), pd.Timestamp("2026-09-18T10:00Z"), 2],
+        ["b", pd.Timestamp("2026-09-18T05:00Z"), pd.Timestamp("2026-09-18T10:00Z"), 5],
+    ]
+    assert coverage(spans().assign(region=None), files, pd.Timestamp("2026-09-19T10:30Z")).empty
+
+
+def test_without_voting_times_expected_is_what_most_others_of_the_region_delivered() -> None:
+    voting = pd.DataFrame({"constituency_id": list("abcd"), "region": ["r", "r", "r", "s"]})
+    voting = voting.assign(starts_at=pd.Series(pd.NaT, dtype="datetime64[us, UTC]"), ends_at=pd.NaT)
+    files = spans(("a", "2026-09-18T05:00", "2026-09-18T08:00"), ("b", "2026-09-18T05:00", "2026-09-18T07:00"))
+    found = coverage(voting, files, pd.Timestamp("2026-09-18T10:30Z"))
+    assert missing_input(found)[["constituency_id", "hours", "reason"]].values.tolist() == [["c", 2, "region"]]
+    assert not len(found[found["constituency_id"] == "d"])
 
 
 def test_an_election_whose_reporting_constituency_has_no_register_has_no_rate() -> None:
@@ -119,11 +135,13 @@ def test_an_election_whose_reporting_constituency_has_no_register_has_no_rate() 
         pd.concat([hourly([("2026-09-18T05:00Z", 3)], "a"), hourly([("2026-09-18T05:00Z", 0)], "b")]), "UTC"
     )
     known = spans(("a", "2026-09-18T05:00", "2026-09-18T15:00"), ("b", "2026-09-18T05:00", "2026-09-18T15:00"))
-    by_period = [frame[frame["period"] == period] for period in ("election", "hour")]
+    totals = frame[frame["period"] == "election"]
+    hours = frame[frame["period"] == "hour"].rename(columns={"period_start": "hour"})
     rates = []
     for registers in ([None, 10], [10, None]):
         registered = known.assign(registered_voters=pd.array(registers, dtype="Int64"))
-        row = election_summary(*by_period, registered, spans(), 0, pd.Timestamp("2026-09-19", tz="UTC")).iloc[0]
+        expected = coverage(registered.assign(region=None), spans(), pd.Timestamp("2026-09-19", tz="UTC"))
+        row = summarise(pd.Series("e", index=["a", "b"]), totals, hours, registered, expected).loc["e"]
         rates.append(row["participation_rate"])
         assert (row["constituencies_reporting"], row["constituencies_silent"]) == (1, 1)
     assert pd.isna(rates[0])

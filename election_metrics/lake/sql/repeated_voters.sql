@@ -1,15 +1,16 @@
--- Every accepted vote, landed now or before, of a sender who has several in one constituency.
+-- Every accepted vote, landed now or before, of a sender who has several in one constituency; and every issue to a
+-- voter who has several there.
 -- Takes: staged, landed (the lake's rows of hours that may hold votes of the same constituencies).
 WITH
 staged_votes AS (
-    SELECT transaction_id, id_key, voter_key, constituency_id, sender, occurred_ms, content_id
+    SELECT transaction_id, id_key, voter_key, kind, constituency_id, sender, occurred_ms, content_id
     FROM staged
-    WHERE kind = 'vote_cast' AND rejection IS NULL AND NOT is_rollback
+    WHERE kind IN ('vote_cast', 'bulletin_issued') AND voter_key IS NOT NULL AND rejection IS NULL AND NOT is_rollback
 ),
 landed_votes AS (
-    SELECT transaction_id, id_key, voter_key, constituency_id, sender, occurred_ms, content_id
+    SELECT transaction_id, id_key, voter_key, kind, constituency_id, sender, occurred_ms, content_id
     FROM landed
-    WHERE kind = 'vote_cast'
+    WHERE kind IN ('vote_cast', 'bulletin_issued') AND voter_key IS NOT NULL
 ),
 repeated_keys AS (
     SELECT voter_key FROM staged_votes GROUP BY voter_key HAVING min(id_key) <> max(id_key)
@@ -25,18 +26,20 @@ candidates AS (
     SELECT * FROM landed_votes WHERE voter_key IN (SELECT voter_key FROM repeated_keys)
 ),
 repeated_voters AS (
-    SELECT constituency_id, sender
+    SELECT kind, constituency_id, sender
     FROM candidates
-    GROUP BY constituency_id, sender
+    GROUP BY kind, constituency_id, sender
     HAVING min(transaction_id) <> max(transaction_id)
 )
 SELECT DISTINCT
     candidates.transaction_id,
+    candidates.kind,
     candidates.constituency_id,
     candidates.sender,
     candidates.occurred_ms,
     candidates.content_id
 FROM candidates
 INNER JOIN repeated_voters
-    ON repeated_voters.constituency_id = candidates.constituency_id
+    ON repeated_voters.kind = candidates.kind
+    AND repeated_voters.constituency_id = candidates.constituency_id
     AND repeated_voters.sender = candidates.sender

@@ -41,8 +41,19 @@ judged AS (
             WHEN first_params IS NULL THEN 'params is no JSON array'
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
         END AS rejection,
-        operation = 'vote' AND NOT failed AND has_vote AS is_cast
+        operation = 'vote' AND NOT failed AND has_vote AS is_cast,
+        CASE
+            WHEN operation = 'blindSigIssue' AND NOT failed
+                THEN CASE WHEN first_params[3] = 'data' THEN first_params[4] ELSE pair_text(params, 'data') END
+        END AS issue_data
     FROM read_calls
+),
+named AS (
+    SELECT
+        *,
+        -- The end of the first voter's id is enough to tell voters of one constituency apart.
+        right(nullif(replace(json_field(issue_data, '$[0].userId'), chr(0), ''), ''), 16) AS issued_to
+    FROM judged
 )
 SELECT
     content_id,
@@ -68,20 +79,15 @@ SELECT
     END AS kind,
     CAST(CASE
         WHEN operation = 'blindSigIssue' AND NOT failed
-            THEN coalesce(
-                array_length(
-                    CASE WHEN first_params[3] = 'data' THEN first_params[4] ELSE pair_text(params, 'data') END
-                ),
-                1
-            )
+            THEN coalesce(array_length(issue_data), 1)
         WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') AND NOT failed
             THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * coalesce(
                 whole_number(pair_text(params, 'votersCount')),
                 array_length(pair_text(params, 'userIdHashes'))
             )
     END AS BIGINT) AS quantity,
-    CASE WHEN is_cast THEN sender END AS sender,
-    CASE WHEN is_cast THEN right(sender, 12) END AS voter_key,
+    CASE WHEN is_cast THEN sender ELSE issued_to END AS sender,
+    CASE WHEN is_cast THEN right(sender, 12) ELSE right(issued_to, 12) END AS voter_key,
     CASE
         WHEN failed THEN coalesce(json_field(failure_text(diff), '$.reason'), failure_text(diff))
     END AS fail_reason,
@@ -98,4 +104,4 @@ SELECT
             )
     END AS line_start,
     line_bytes
-FROM judged
+FROM named

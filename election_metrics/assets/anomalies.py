@@ -1,0 +1,41 @@
+"""`anomalies`: what looks wrong in an election, by rule."""
+
+import dagster as dg
+
+from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
+from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+
+
+@dg.asset(
+    deps=[constituency_metrics],
+    group_name="metrics",
+    kinds={"pandas", "postgres"},
+    retry_policy=RETRY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def anomalies(
+    context: dg.AssetExecutionContext, config: ElectionsConfig, settings: SettingsResource
+) -> dg.MaterializeResult[None]:
+    """Every rule that fired, with observed, expected and an explanation (`metrics.anomalies`), and missing input.
+
+    A finding keeps its id and state through every recomputation; one that no longer holds is closed, not deleted.
+    """
+    from election_metrics.pipeline.anomalies import compute_anomalies
+
+    with failures_in_words():
+        rows = compute_anomalies(settings, context.run_id, config.elections)
+    unresolved = rows[rows["state"] != "resolved"] if len(rows) else rows
+    counts = unresolved["severity"].value_counts().to_dict() if len(unresolved) else {}
+    lines = [
+        f"| {row.severity} | {row.rule} | {row.constituency_id or row.region or 'election'} "
+        f"| {row.window_start:%Y-%m-%d %H:%M} | {row.explanation} |"
+        for row in unresolved.head(20).itertuples()
+    ]
+    head = ["| severity | rule | where | from (UTC) | |", "|---|---|---|---|---|"]
+    return dg.MaterializeResult(
+        metadata={
+            **{severity: int(counts.get(severity, 0)) for severity in ("critical", "warning", "info")},
+            "findings": len(rows),
+            "unresolved": dg.MetadataValue.md("\n".join([*head, *lines])),
+        }
+    )

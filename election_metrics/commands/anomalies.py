@@ -1,0 +1,128 @@
+"""`anomalies` and `compare`: findings and constituencies in a terminal."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.metrics.anomalies.rules import RULES
+from election_metrics.metrics.constituency import compare
+from election_metrics.settings import Settings
+from election_metrics.warehouse import anomalies as store
+from election_metrics.warehouse import elections, registry
+from election_metrics.warehouse.database import transaction
+
+_COLORS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
+
+
+def print_list(console: Console, settings: Settings, wanted: Mapping[str, str | None], *, everything: bool) -> None:
+    """Prints findings, a few lines each, worst and newest first."""
+    with transaction(settings) as connection:
+        rows = store.list_anomalies(connection, wanted, unresolved=not everything)
+    if rows.empty:
+        console.print("No finding." if everything else "No finding is open. (--all shows resolved ones too.)")
+        return
+    for row in rows.itertuples():
+        state = "" if row.state == "open" else f" ({row.state})"
+        console.print(
+            f"[{_COLORS[row.severity]}]{row.severity:<9}[/] {_window(row)}  {escape(row.rule)}{state}\n"
+            f"          {escape(_where(row))}: {escape(row.explanation)}\n          {row.anomaly_id}"
+        )
+
+
+def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
+    """Explains a finding: what, where, when, why the rule is, its thresholds, and what became of it.
+
+    Raises:
+        ElectionMetricsError: there is no such finding.
+    """
+    with transaction(settings) as connection:
+        rows = store.list_anomalies(connection, {"anomaly_id": anomaly_id}, unresolved=False)
+        if rows.empty:
+            raise ElectionMetricsError(
+                f"there is no finding {anomaly_id!r}; type: election-metrics anomalies list --all"
+            )
+        row = next(rows.itertuples())
+        chosen = store.read_thresholds(connection, row.election_id).get(row.rule, {})
+    rule = RULES[row.rule]
+    console.print(f"[{_COLORS[row.severity]}]{row.severity}[/] {row.rule}: {escape(rule.meaning)}")
+    console.print(f"  found     {escape(row.explanation)}")
+    console.print(f"  where     {escape(_where(row))}; {escape(str(row.election))}")
+    console.print(f"  when      {_window(row)} ({row.time_zone})")
+    console.print(f"  observed  {row.observed:g}; expected {row.expected:g}")
+    console.print(f"  why       {escape(rule.why)}")
+    for name, threshold in rule.thresholds.items():
+        value = f"{chosen[name]:g} (default {threshold.default:g})" if name in chosen else f"{threshold.default:g}"
+        console.print(
+            f"  {'threshold' if name == next(iter(rule.thresholds)) else '':<10}{name} {value}: {threshold.meaning}"
+        )
+    note = f": {row.state_note}" if pd.notna(row.state_note) else ""
+    console.print(
+        f"  state     {row.state} since {row.state_at:%Y-%m-%d %H:%M} UTC by {escape(row.state_by)}{escape(note)}"
+    )
+    console.print(f"  detected  {row.detected_at:%Y-%m-%d %H:%M} UTC; last computed by run {row.run_id}")
+
+
+def _window(row: Any) -> str:
+    start, end = row.window_start.tz_convert(row.time_zone), row.window_end.tz_convert(row.time_zone)
+    return f"{start:%Y-%m-%d %H:%M} to {end:%H:%M}" + ("" if start.date() == end.date() else f" on {end:%m-%d}")
+
+
+def _where(row: Any) -> str:
+    named = [getattr(row, name) for name in ("region", "constituency", "constituency_id")]
+    known = [str(name) for name in named if pd.notna(name)]
+    return ", ".join(known) or "the whole election"
+
+
+def print_rules(console: Console, settings: Settings, election: str | None) -> None:
+    """Prints every rule with its thresholds, and those that are set for an election."""
+    with transaction(settings) as connection:
+        chosen = store.read_thresholds(connection, election) if election else {}
+    for rule in RULES.values():
+        console.print(f"[bold]{rule.name}[/] ({rule.severity})\n  {escape(rule.meaning)}")
+        for name, threshold in rule.thresholds.items():
+            value = chosen.get(rule.name, {}).get(name)
+            shown = f"{threshold.default:g}" if value is None else f"{value:g} here (default {threshold.default:g})"
+            console.print(f"    {name} = {shown}: {escape(threshold.meaning)}")
+
+
+def print_comparison(
+    console: Console, settings: Settings, ids: tuple[str, ...], first: datetime | None, last: datetime | None
+) -> None:
+    """Prints constituencies side by side over a range of hours.
+
+    Raises:
+        ElectionMetricsError: a constituency is not known, or has nothing in the range.
+    """
+    with transaction(settings) as connection:
+        known = registry.read_constituencies(connection).set_index("constituency_id")
+        unknown = [name for name in ids if name not in known.index]
+        if unknown:
+            raise ElectionMetricsError(
+                f"there is no constituency {unknown[0]!r}; election-metrics export constituencies lists them"
+            )
+        hours = elections.read_hours_of(connection, ids, first, last)
+    if hours.empty:
+        raise ElectionMetricsError("nothing happened there in these hours")
+    rows = compare(hours, known["time_zone"], known["registered_voters"].astype("Int64"))
+    table = Table(
+        "constituency", "votes", "turnout %", "bulletins", "gap %", "votes/hour", "trend", "peak (UTC)", "anomalous %"
+    )
+    for row in rows.itertuples():
+        name = known.loc[row.constituency_id, "name"]
+        table.add_row(
+            f"{'' if pd.isna(name) else escape(name) + ' '}{row.constituency_id}", f"{row.votes_cast:,}",
+            _rate(row.participation_rate), f"{row.bulletins_issued:,}", _rate(row.gap_rate),
+            _rate(row.average_votes_per_hour), _rate(row.vote_trend),
+            "" if pd.isna(row.peak_hour) else f"{row.peak_hour:%m-%d %H:%M}", _rate(row.anomaly_score),
+        )  # fmt: skip
+    console.print(table)
+
+
+def _rate(value: object) -> str:
+    return "–" if pd.isna(value) else f"{float(str(value)):.2f}"

@@ -1,0 +1,182 @@
+"""Rules on ballots: what can't be, or hardly is, in a constituency's own counts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.expected import chance_of_at_most, chance_of_share
+from election_metrics.metrics.anomalies.findings import episodes, findings
+
+Thresholds = Mapping[str, float]
+_OUTCOMES = ["votes_cast", "votes_rejected", "votes_unknown", "revotes"]
+
+
+def votes_exceed_bulletins(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Counted from the beginning, more votes than bulletins."""
+    rows = evidence.running
+    excess = rows["running_votes"] - rows["running_bulletins"]
+    found = episodes(
+        rows.assign(observed=rows["running_votes"], expected=rows["running_bulletins"]),
+        excess >= thresholds["least_excess"],
+        lasting=True, observed="last", expected="last",
+    )  # fmt: skip
+    incomplete = found["constituency_id"].isin(evidence.missing["constituency_id"])
+    severity = incomplete.map({True: "warning", False: "critical"})
+
+    def words(row: Any) -> str:
+        hint = "; hours of it are missing, the bulletins may be in them" if row.severity == "warning" else ""
+        return f"{row.observed:.0f} votes against {row.expected:.0f} bulletins, counted from the beginning{hint}"
+
+    return findings(found, severity, words)
+
+
+def gap_outside_band(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Bulletins of an hour that no votes followed, beyond the share that is usual so long after the opening."""
+    rows = evidence.running[evidence.running["bulletins_issued"] >= thresholds["least_bulletins"]]
+    is_first = rows["since_opening"] < 1
+    band = is_first.map({True: thresholds["first_hour_gap"], False: thresholds["gap"]}).astype("float64")
+    least = rows["bulletins_issued"] * (1 - band / 100)
+    chance = chance_of_at_most(rows["votes_cast"].to_numpy(), least.to_numpy(), thresholds["scatter"])
+    is_low = (rows["votes_cast"] < least) & (chance < thresholds["chance"])
+    found = episodes(
+        rows.assign(least=least), is_low, lasting=True, votes_cast="sum", bulletins_issued="sum", least="sum"
+    )
+    found["observed"] = (1 - found["votes_cast"] / found["bulletins_issued"]) * 100
+    found["expected"] = (1 - found["least"] / found["bulletins_issued"]) * 100
+    severity = (found["observed"] >= thresholds["critical_gap"]).map({True: "critical", False: "warning"})
+    return findings(
+        found, severity,
+        lambda row: f"{row.votes_cast} votes against {row.bulletins_issued} bulletins: a gap of {row.observed:.1f} %, "
+        f"where at most {row.expected:.0f} % are usual",
+    )  # fmt: skip
+
+
+def turnout_above_register(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """More votes than registered voters."""
+    rows = evidence.running.dropna(subset=["registered_voters"])
+    found = episodes(
+        rows.assign(observed=rows["running_votes"], expected=rows["registered_voters"]),
+        rows["running_votes"] >= rows["registered_voters"] + thresholds["least_excess"],
+        lasting=True, observed="last", expected="last",
+    )  # fmt: skip
+    return findings(
+        found, "critical",
+        lambda row: f"{row.observed:.0f} votes of {row.expected:.0f} registered voters: is the register complete?",
+    )  # fmt: skip
+
+
+def outside_voting(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Bulletins or votes before the opening or after the close."""
+    rows = evidence.hours
+    found = episodes(
+        rows.assign(observed=rows["outside_voting"], expected=0),
+        rows["outside_voting"] >= thresholds["least_ballots"],
+        lasting=False, observed="sum", expected="sum",
+    )  # fmt: skip
+    return findings(
+        found, "warning",
+        lambda row: f"{row.observed:.0f} bulletins or votes outside the voting times (votes: 15 minutes longer)",
+    )  # fmt: skip
+
+
+def rejected_share(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Too many votes of an hour were rejected."""
+    return _share_of_votes(evidence, thresholds, "votes_rejected", "votes were rejected")
+
+
+def unknown_outcomes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Too many votes of an hour have neither a failure nor a recorded vote."""
+    return _share_of_votes(evidence, thresholds, "votes_unknown", "votes have an unknown outcome")
+
+
+def revotes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Too many votes of an hour came from voter keys that had voted."""
+    return _share_of_votes(evidence, thresholds, "revotes", "votes came from keys that had voted")
+
+
+def _share_of_votes(evidence: Evidence, thresholds: Thresholds, column: str, what: str) -> pd.DataFrame:
+    rows = evidence.hours
+    total = rows[_OUTCOMES].sum(axis=1)
+    return _unusual_share(rows, rows[column], total, thresholds, f"of {{total:.0f}} votes, {{part:.0f}} {what}")
+
+
+def rollback_cluster(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Too many transactions of an hour were withdrawn."""
+    rows = evidence.hours
+    total = rows["transaction_count"] + rows["withdrawn"]
+    words = "of {total:.0f} transactions, {part:.0f} were withdrawn"
+    return _unusual_share(rows, rows["withdrawn"], total, thresholds, words)
+
+
+def _unusual_share(
+    rows: pd.DataFrame, part: pd.Series, total: pd.Series, thresholds: Thresholds, words: str
+) -> pd.DataFrame:
+    chance = chance_of_share(part.to_numpy(), total.to_numpy(), thresholds["usual_share"] / 100)
+    is_unusual = (
+        (part >= thresholds["least_count"])
+        & (part >= total * thresholds["least_share"] / 100)
+        & (chance < thresholds["chance"])
+    )
+    found = episodes(rows.assign(part=part, total=total), is_unusual, lasting=False, part="sum", total="sum")
+    found["observed"] = found["part"] / found["total"] * 100
+    found["expected"] = thresholds["usual_share"]
+    severity = (found["observed"] >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
+    return findings(
+        found, severity,
+        lambda row: f"{words.format(part=row.part, total=row.total)}: {row.observed:.1f} %, "
+        f"where {row.expected:g} % are usual",
+    )  # fmt: skip
+
+
+def voter_issued_twice(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Bulletins were issued again to voters who had one."""
+    rows = evidence.repeated_issues.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
+    found = episodes(
+        rows.assign(observed=rows["voters"], expected=0), rows["voters"] >= thresholds["least_voters"],
+        lasting=False, observed="sum", expected="sum",
+    )  # fmt: skip
+    return findings(
+        found, "warning", lambda row: f"{row.observed:.0f} bulletins were issued to voters who already had one"
+    )
+
+
+def register_change(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """The register of a constituency changed much while it was voting."""
+    rows = evidence.register_changes.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
+    ids = rows["constituency_id"]
+    known = evidence.constituencies.set_index("constituency_id")["registered_voters"]
+    register = known.reindex(ids).to_numpy(dtype="float64", na_value=np.nan)
+    opening = evidence.opening.reindex(ids).to_numpy(dtype="float64", na_value=np.nan)
+    closing = evidence.closing.reindex(ids).to_numpy(dtype="float64", na_value=np.inf)
+    is_voting = (rows["hour_number"] > opening) & (rows["hour_number"] <= closing)
+    is_large = (rows["voters"] >= thresholds["least_voters"]) & (
+        rows["voters"] >= register * thresholds["least_share"] / 100
+    )
+    found = episodes(
+        rows.assign(observed=rows["voters"], expected=0, register=register), is_voting & is_large,
+        lasting=False, observed="sum", expected="sum", register="last",
+    )  # fmt: skip
+    return findings(
+        found, "warning",
+        lambda row: f"{row.observed:.0f} voters were added to or removed from a register of {row.register:.0f}",
+    )  # fmt: skip
+
+
+def figures_fall(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Fewer transactions than there once were, those included that rollbacks withdrew."""
+    hours = evidence.hours
+    totals = hours.assign(observed=hours["transaction_count"] + hours["withdrawn"]).groupby("constituency_id").agg(
+        observed=("observed", "sum"), window_start=("hour_number", "min"), window_end=("hour_number", "max")
+    )  # fmt: skip
+    found = evidence.highest.rename(columns={"transactions": "expected"}).merge(
+        totals.reset_index(), on="constituency_id"
+    )
+    found = found[found["expected"] - found["observed"] >= thresholds["least_fall"]]
+    return findings(
+        found.assign(window_end=found["window_end"] + 1, is_ongoing=True), "warning",
+        lambda row: f"transactions fell from {row.expected:.0f} to {row.observed:.0f}: "
+        "a file was replaced by one with less in it",
+    )  # fmt: skip

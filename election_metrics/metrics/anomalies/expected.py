@@ -1,0 +1,115 @@
+"""How many votes were to be expected: a count model, not a z-score on tens.
+
+Real hours scatter more than a Poisson count: the model is a negative binomial with the given mean and a relative
+scatter of its own. A reference is what the same constituency did the day before at that hour and its neighbours and
+in the hour before, and what the others of its region did that opened when it did. A spike must exceed all of them, a
+drop must fall below all of them: opening waves and nights then need no rule of their own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import betainc
+
+from election_metrics.metrics.anomalies.evidence import Grid
+
+_DAY = 24
+_FEWEST_PEERS = 5
+_FEWEST_PEER_VOTES = 30
+_PRIOR_VOTES = 20.0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Votes to be expected, a row a constituency, a column an hour; NaN where there is nothing to judge by.
+
+    Attributes:
+        most: the highest of the references.
+        least: the lowest of them.
+    """
+
+    most: np.ndarray
+    least: np.ndarray
+
+
+def expected_votes(grid: Grid, *, with_peers: bool = True) -> Expected:
+    """What each constituency should have had in each hour, by its own history and by its region's others."""
+    references = _own_history(grid)
+    if with_peers:
+        references = [*references, _peers(grid)]
+    stacked = np.stack(references)
+    nothing = np.isnan(stacked).all(axis=0)
+    most = np.where(nothing, np.nan, np.nanmax(np.where(nothing, 0.0, stacked), axis=0))
+    least = np.where(nothing, np.nan, np.nanmin(np.where(nothing, 0.0, stacked), axis=0))
+    return Expected(most, least)
+
+
+def _own_history(grid: Grid) -> list[np.ndarray]:
+    """The day before at this hour, the hour before it and the one after; the hour before. From the second day on."""
+    is_second_day = grid.since_opening >= _DAY
+    votes = np.where(grid.is_known, grid.votes, np.nan)
+    before = [_shifted(votes, _DAY - 1), _shifted(votes, _DAY), _shifted(votes, _DAY + 1), _shifted(votes, 1)]
+    complete = is_second_day & ~np.isnan(np.stack(before)).any(axis=0)
+    return [np.where(complete, values, np.nan) for values in before]
+
+
+def _shifted(values: np.ndarray, hours: int) -> np.ndarray:
+    moved = np.full(values.shape, np.nan)
+    if hours < values.shape[1]:
+        moved[:, hours:] = values[:, :-hours]
+    return moved
+
+
+def _peers(grid: Grid) -> np.ndarray:
+    """The others of the region that opened in the same hour, per registered voter, at the constituency's own level."""
+    number, _ = pd.factorize(pd.MultiIndex.from_arrays([pd.Series(grid.region, dtype="str"), grid.opening]))
+    groups = int(number.max()) + 1 if len(number) else 0
+    is_member = ~np.isnan(grid.size) & ~np.isnan(grid.opening) & pd.notna(grid.region)
+    votes = np.where(is_member[:, None] & grid.is_known, grid.votes, 0).astype("float64")
+    sizes = np.where(is_member[:, None] & grid.is_known, grid.size[:, None], 0.0)
+    members = (is_member[:, None] & grid.is_known).astype("float64")
+
+    def of_others(values: np.ndarray) -> np.ndarray:
+        sums = np.zeros((groups, values.shape[1]))
+        np.add.at(sums, number, values)
+        rest: np.ndarray = sums[number] - values
+        return rest
+
+    other_votes, other_sizes, others = of_others(votes), of_others(sizes), of_others(members)
+    is_enough = is_member[:, None] & (others >= _FEWEST_PEERS) & (other_votes >= _FEWEST_PEER_VOTES)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        like_others = np.where(is_enough, other_votes / other_sizes * grid.size[:, None], np.nan)
+    so_far = np.nancumsum(np.where(is_enough, like_others, 0.0), axis=1)
+    own_so_far = np.cumsum(np.where(is_enough, votes, 0.0), axis=1)
+    level = (_before(own_so_far) + _PRIOR_VOTES) / (_before(so_far) + _PRIOR_VOTES)
+    expected: np.ndarray = like_others * level
+    return expected
+
+
+def _before(running: np.ndarray) -> np.ndarray:
+    moved = np.zeros_like(running)
+    moved[:, 1:] = running[:, :-1]
+    return moved
+
+
+def chance_of_at_least(count: np.ndarray, mean: np.ndarray, scatter: float) -> np.ndarray:
+    """P(X >= count) of a negative binomial with this mean and relative scatter."""
+    shape = 1 / scatter**2
+    chance: np.ndarray = np.where(count <= 0, 1.0, betainc(np.maximum(count, 1), shape, mean / (mean + shape)))
+    return chance
+
+
+def chance_of_at_most(count: np.ndarray, mean: np.ndarray, scatter: float) -> np.ndarray:
+    """P(X <= count) of the same."""
+    shape = 1 / scatter**2
+    chance: np.ndarray = betainc(shape, count + 1.0, shape / (mean + shape))
+    return chance
+
+
+def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float) -> np.ndarray:
+    """P(X >= count) of a binomial: so many of a total, where the usual share is this."""
+    chance: np.ndarray = np.where(
+        count <= 0, 1.0, betainc(np.maximum(count, 1), np.maximum(total - count, 0) + 1.0, usual)
+    )
+    return chance

@@ -1,0 +1,72 @@
+"""Findings as a frame, and how hours that a rule marks become findings: consecutive ones are one episode."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = (
+    "constituency_id", "region", "window_start", "window_end", "severity", "observed", "expected", "explanation",
+    "is_ongoing",
+)  # fmt: skip
+"""window_start and window_end are hours since 1970, the end being the hour after the last."""
+
+Words = Callable[[Any], str]
+
+
+def no_findings() -> pd.DataFrame:
+    """An empty frame of findings."""
+    return pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
+
+
+def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) -> pd.DataFrame:
+    """Findings of these episodes.
+
+    Args:
+        episodes: subject (constituency_id, or region), window_start, window_end, is_ongoing, observed, expected.
+        severity: one for all, or by row.
+        words: the explanation of one row.
+    """
+    if episodes.empty:
+        return no_findings()
+    frame = episodes.assign(severity=severity)
+    for column in ("constituency_id", "region"):
+        if column not in frame:
+            frame[column] = None
+    frame["explanation"] = [words(row) for row in frame.itertuples()]
+    return frame[list(COLUMNS)].astype({"observed": "float64", "expected": "float64"})
+
+
+def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summed: str) -> pd.DataFrame:
+    """Gathers marked hours of the same constituency.
+
+    Args:
+        rows: hours that the rule can judge, sorted by constituency_id and hour_number.
+        is_marked: which of them it marks.
+        lasting: a state, that goes on until a judged hour is not marked; else each hour is an event of its own
+            account, and only neighbouring hours are one.
+        summed: how other columns are gathered: the name of an aggregation by column.
+
+    Returns:
+        constituency_id, window_start, window_end, is_ongoing (no judged hour after it) and the summed columns.
+    """
+    marked = is_marked.fillna(False).to_numpy(dtype=bool)
+    constituency, hour = rows["constituency_id"].to_numpy(), rows["hour_number"].to_numpy()
+    follows = np.zeros(len(rows), dtype=bool)
+    follows[1:] = (constituency[1:] == constituency[:-1]) & marked[:-1]
+    if not lasting:
+        follows[1:] &= hour[1:] == hour[:-1] + 1
+    number = np.cumsum(marked & ~follows)
+    is_last = np.ones(len(rows), dtype=bool)
+    is_last[:-1] = constituency[1:] != constituency[:-1]
+    chosen = rows[marked].assign(is_last=is_last[marked])
+    frame = chosen.groupby(number[marked], sort=False).agg(
+        constituency_id=("constituency_id", "first"),
+        window_start=("hour_number", "first"),
+        window_end=("hour_number", "last"),
+        is_ongoing=("is_last", "last"),
+        **{column: (column, how) for column, how in summed.items()},
+    )
+    frame["window_end"] = frame["window_end"] + 1
+    return frame.reset_index(drop=True)

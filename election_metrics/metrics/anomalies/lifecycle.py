@@ -1,0 +1,107 @@
+"""Findings through time: the same one keeps its id and state, however often it is computed again."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+
+import pandas as pd
+
+SYSTEM = "system"
+_KEPT = ("anomaly_id", "state", "state_by", "state_at", "state_note", "detected_at")
+COLUMNS = (
+    "anomaly_id", "election_id", "constituency_id", "region", "rule", "severity", "window_start", "window_end",
+    "observed", "expected", "explanation", "state", "state_by", "state_at", "state_note", "detected_at", "run_id",
+    "computed_at",
+)  # fmt: skip
+
+
+def reconcile(stored: pd.DataFrame, found: pd.DataFrame, election_id: str, run_id: str, now: datetime) -> pd.DataFrame:
+    """Brings the findings of a computation together with those that are stored.
+
+    A finding is the same as a stored one of the same rule and subject (constituency, region or election) whose window
+    overlaps its own. What a person resolved stays so. What is no longer found is closed with the reason; a lasting
+    one that is over closes itself, and opens again if it goes on.
+
+    Args:
+        stored: rows of `anomalies` of the election.
+        found: findings with rule and lasts; windows as instants.
+        election_id: the election.
+        run_id: the Dagster run.
+        now: the moment of the computation.
+
+    Returns:
+        Every row of `anomalies` of the election, as it is to be stored.
+    """
+    rest = {str(row["anomaly_id"]): row for row in stored.astype(object).to_dict("records")}
+    taken = set(rest)
+    rows = []
+    for new in found.sort_values(["rule", "window_start"]).astype(object).to_dict("records"):
+        row = {**new, "election_id": election_id, "run_id": run_id, "computed_at": now}
+        same = next((old for old in rest.values() if _is_same(old, row)), None)
+        if same is not None:
+            del rest[str(same["anomaly_id"])]
+            rows.append({**row, **_next_state(same, row, now)})
+        else:
+            row["anomaly_id"] = _identity(row, taken)
+            taken.add(str(row["anomaly_id"]))
+            rows.append({**row, **_first_state(row, now)})
+    rows += [_no_longer(old, run_id, now) for old in rest.values()]
+    frame = pd.DataFrame(rows, columns=[*COLUMNS]) if rows else stored[[*COLUMNS]]
+    for column in ("window_start", "window_end", "state_at", "detected_at", "computed_at"):
+        frame[column] = pd.to_datetime(frame[column], utc=True)
+    for column in ("observed", "expected"):
+        frame[column] = frame[column].astype("Float64")
+    return frame
+
+
+def _subject(row: dict[str, object]) -> tuple[object, ...]:
+    constituency, region = (None if pd.isna(row[name]) else row[name] for name in ("constituency_id", "region"))
+    return row["rule"], constituency, None if constituency else region
+
+
+def _is_same(old: dict[str, object], new: dict[str, object]) -> bool:
+    begins_before_end: bool = old["window_start"] < new["window_end"]  # type: ignore[operator]
+    ends_after_begin: bool = new["window_start"] < old["window_end"]  # type: ignore[operator]
+    return _subject(old) == _subject(new) and begins_before_end and ends_after_begin
+
+
+def _identity(row: dict[str, object], taken: Iterable[str]) -> str:
+    """`spike-3f9a2c1b`: rule, and a hash of election, subject and the window's begin."""
+    text = "|".join(map(str, (row["election_id"], *_subject(row), row["window_start"])))
+    name = f"{row['rule']}-{sha256(text.encode()).hexdigest()[:8]}"
+    number = 2
+    unique = name
+    while unique in taken:
+        unique, number = f"{name}-{number}", number + 1
+    return unique
+
+
+def _is_over(row: dict[str, object]) -> bool:
+    return bool(row["lasts"]) and not row["is_ongoing"]
+
+
+def _over(row: dict[str, object]) -> str:
+    return f"over since {pd.Timestamp(str(row['window_end'])):%Y-%m-%d %H:%M} UTC"
+
+
+def _first_state(row: dict[str, object], now: datetime) -> dict[str, object]:
+    state: dict[str, object] = {"state_by": SYSTEM, "state_at": now, "detected_at": now}
+    if _is_over(row):
+        return {**state, "state": "resolved", "state_note": _over(row)}
+    return {**state, "state": "open", "state_note": None}
+
+
+def _next_state(old: dict[str, object], new: dict[str, object], now: datetime) -> dict[str, object]:
+    kept = {name: old[name] for name in _KEPT}
+    if old["state"] != "resolved" and _is_over(new):
+        return {**kept, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": _over(new)}
+    if old["state"] == "resolved" and old["state_by"] == SYSTEM and not _is_over(new):
+        return {**kept, "state": "open", "state_at": now, "state_note": "found again"}
+    return kept
+
+
+def _no_longer(old: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:
+    if old["state"] == "resolved":
+        return old
+    note = f"no longer found by run {run_id[:8]}: with what has landed since, the figures are not unusual any more"
+    return {**old, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": note}

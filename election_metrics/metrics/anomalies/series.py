@@ -1,0 +1,178 @@
+"""Rules on series: hours that differ from what was to be expected."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from election_metrics.metrics.anomalies.evidence import Evidence, Grid
+from election_metrics.metrics.anomalies.expected import (
+    chance_of_at_least,
+    chance_of_at_most,
+    expected_votes,
+)
+from election_metrics.metrics.anomalies.findings import episodes, findings, no_findings
+
+Thresholds = Mapping[str, float]
+
+
+def spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Far more votes in an hour than its own history and its region's others make likely."""
+    grid = evidence.grid
+    expected = expected_votes(grid)
+    mean = np.nan_to_num(expected.most)
+    is_spike = (
+        ~np.isnan(expected.most)
+        & (grid.votes >= mean + thresholds["least_excess"])
+        & (grid.votes >= mean * thresholds["ratio"])
+        & (chance_of_at_least(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
+    )
+    found = _episodes(grid, is_spike, lasting=False, observed=grid.votes, expected=mean)
+    return findings(
+        found, "warning",
+        lambda row: f"{row.observed:.0f} votes, where no more than {row.expected:.0f} were to be expected",
+    )  # fmt: skip
+
+
+def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Far fewer votes in an hour than its own history and its region's others make likely."""
+    grid = evidence.grid
+    expected = expected_votes(grid)
+    mean = np.nan_to_num(expected.least)
+    is_drop = (
+        _is_open(grid)
+        & grid.is_known
+        & (grid.votes > 0)
+        & (mean >= thresholds["least_expected"])
+        & (grid.votes * thresholds["ratio"] <= mean)
+        & (chance_of_at_most(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
+    )
+    found = _episodes(grid, is_drop, lasting=False, observed=grid.votes, expected=mean)
+    return findings(
+        found, "warning",
+        lambda row: f"{row.observed:.0f} votes, where at least {row.expected:.0f} were to be expected",
+    )  # fmt: skip
+
+
+def silence(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """No bulletin and no vote, for so long that it is no chance; the small ones are judged by region."""
+    grid = evidence.grid
+    regions = grid.by_region()
+    return pd.concat(
+        [
+            _silence(grid, expected_votes(grid).least, thresholds, "warning"),
+            _silence(regions, expected_votes(regions, with_peers=False).least, thresholds, "critical").rename(
+                columns={"constituency_id": "region", "region": "constituency_id"}
+            ),
+        ],
+        ignore_index=True,
+    )
+
+
+def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: str) -> pd.DataFrame:
+    is_silent = (grid.votes == 0) & (grid.bulletins == 0) & grid.is_known & _is_open(grid)
+    # Within a silence the hour before says nothing any more: what was to be expected does not fall for it.
+    level = _since_last_ballots(grid)
+    expected = np.where(is_silent, np.nan_to_num(np.maximum(least, np.minimum(level, _day_before(grid)))), 0.0)
+    found = _episodes(
+        grid, is_silent, lasting=True, observed=grid.votes, expected=expected, judged=grid.is_known & _is_open(grid)
+    )
+    if found.empty:
+        return no_findings()
+    chance = chance_of_at_most(np.zeros(len(found)), found["expected"].to_numpy(), thresholds["scatter"])
+    found = found[(chance < thresholds["chance"]) & (found["expected"] >= thresholds["least_expected"])]
+    return findings(
+        found, severity,
+        lambda row: f"no bulletin and no vote in {row.window_end - row.window_start} hours, where about "
+        f"{row.expected:.0f} votes were to be expected",
+    )  # fmt: skip
+
+
+def _since_last_ballots(grid: Grid) -> np.ndarray:
+    """Votes of the last hour that had any, for each hour."""
+    votes = np.where(grid.votes > 0, grid.votes.astype("float64"), np.nan)
+    frame = pd.DataFrame(votes).ffill(axis=1).fillna(0.0)
+    level: np.ndarray = frame.to_numpy()
+    return level
+
+
+def _day_before(grid: Grid) -> np.ndarray:
+    """The least votes of the day before, at the same hour and its neighbours; 0 on the first day."""
+    votes = grid.votes.astype("float64")
+    least = np.zeros_like(votes)
+    if votes.shape[1] > 25:
+        least[:, 25:] = np.minimum(np.minimum(votes[:, :-25], votes[:, 1:-24]), votes[:, 2:-23])
+    return np.where(grid.since_opening >= 25, least, 0.0)
+
+
+def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Many constituencies at once far above their own history: their regions rise with them, so no one stands out."""
+    grid = evidence.grid
+    mean = expected_votes(grid, with_peers=False).most
+    is_judged = ~np.isnan(mean) & (grid.votes + np.nan_to_num(mean) >= thresholds["least_votes"])
+    usual = np.maximum(np.nan_to_num(mean), 1.0)
+    is_high = (
+        is_judged
+        & (grid.votes >= usual * thresholds["ratio"])
+        & (chance_of_at_least(grid.votes, usual, thresholds["scatter"]) < thresholds["chance"])
+    )
+    high, judged = is_high.sum(axis=0), is_judged.sum(axis=0)
+    rows = pd.DataFrame({"constituency_id": "", "hour_number": grid.hour_numbers, "observed": high, "judged": judged})
+    is_many = (high >= thresholds["least_constituencies"]) & (high >= judged * thresholds["least_share"] / 100)
+    found = episodes(rows, pd.Series(is_many), lasting=False, observed="max", judged="max")
+    return findings(
+        found.assign(constituency_id=None, expected=found["judged"] * thresholds["least_share"] / 100), "warning",
+        lambda row: f"{row.observed:.0f} of {row.judged:.0f} constituencies rose at once to more than "
+        f"{thresholds['ratio']:g} times what they had before",
+    )  # fmt: skip
+
+
+def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Hours that should be here by now and that no file covers."""
+    spans = evidence.missing[evidence.missing["by_interval"].astype(bool)]
+    spans = spans[spans["hours"] >= thresholds["least_hours"]]
+    silent, total = spans["constituency_id"].nunique(), len(evidence.constituencies)
+    if silent >= max(thresholds["least_constituencies"], total * thresholds["least_share"] / 100):
+        whole = pd.DataFrame(
+            {
+                "window_start": [spans["window_start"].min()], "window_end": [spans["window_end"].max()],
+                "observed": [silent], "expected": [0], "is_ongoing": [True],
+            }
+        )  # fmt: skip
+        return findings(
+            whole, "critical",
+            lambda row: f"{row.observed} of {total} constituencies lack hours that should be here: "
+            "what looks like low turnout may be missing input",
+        )  # fmt: skip
+    return findings(
+        spans.assign(observed=spans["hours"], expected=0, is_ongoing=True), "warning",
+        lambda row: f"no file covers {row.hours} hours that should be here ({row.reason})",
+    )  # fmt: skip
+
+
+def _is_open(grid: Grid) -> np.ndarray:
+    """Hours after the opening one and well before the close: at both ends fewer votes are no sign of anything."""
+    is_open: np.ndarray = (
+        (grid.since_opening >= 1) & (grid.hour_numbers[None, :] < grid.closing[:, None]) & ~grid.may_be_closed
+    )
+    return is_open
+
+
+def _episodes(
+    grid: Grid, is_marked: np.ndarray, *, lasting: bool, judged: np.ndarray | None = None, **counts: np.ndarray
+) -> pd.DataFrame:
+    """Episodes of a grid's marked hours, with these counts added up, and the row's region."""
+    # Only rows that have a mark matter, and they are few.
+    rows = np.flatnonzero(is_marked.any(axis=1))
+    chosen = (judged if judged is not None else np.ones_like(is_marked))[rows]
+    row, column = np.nonzero(chosen | is_marked[rows])
+    at = (rows[row], column)
+    frame = pd.DataFrame(
+        {
+            "constituency_id": grid.ids.to_numpy(dtype=object)[rows[row]],
+            "region": grid.region[rows[row]],
+            "hour_number": grid.hour_numbers[column],
+            **{name: values[at] for name, values in counts.items()},
+        }
+    )
+    return episodes(frame, pd.Series(is_marked[at]), lasting=lasting, region="first", **dict.fromkeys(counts, "sum"))

@@ -1,0 +1,145 @@
+"""Findings in the warehouse, and what the rules look at beside the hours, as frames."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.warehouse.replace import copy_rows, read_frame
+from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, highest_totals
+
+_SEVERITIES = ("critical", "warning", "info")
+_LANDED = """
+    correction.content_id IN (SELECT content_id FROM ingest.transaction_files WHERE status = 'landed')
+    AND NOT EXISTS (
+        SELECT 1 FROM ingest.corrections AS rollback
+        JOIN ingest.transaction_files AS file ON file.content_id = rollback.content_id AND file.status = 'landed'
+        WHERE rollback.kind = 'rollback' AND rollback.transaction_id = correction.transaction_id
+    )
+"""
+
+
+def read_anomalies(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Stored findings of an election, and of its constituencies where they voted in another one before."""
+    return read_frame(
+        connection,
+        sa.text(
+            """
+            SELECT * FROM metrics.anomalies
+            WHERE election_id = :election
+                OR constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = :election)
+            ORDER BY detected_at, anomaly_id
+            """
+        ),
+        election=election,
+    )
+
+
+def replace_anomalies(connection: sa.Connection, before: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Stores the findings of an election in place of those that were read."""
+    connection.execute(sa.delete(anomalies).where(anomalies.c.anomaly_id.in_(list(before["anomaly_id"]))))
+    copy_rows(connection, anomalies, rows)
+
+
+def read_thresholds(connection: sa.Connection, election: str) -> dict[str, dict[str, float]]:
+    """Thresholds of an election that differ from the defaults, by rule and name."""
+    query = sa.select(anomaly_thresholds).where(anomaly_thresholds.c.election_id == election)
+    chosen: dict[str, dict[str, float]] = {}
+    for row in connection.execute(query):
+        chosen.setdefault(row.rule, {})[row.threshold] = row.value
+    return chosen
+
+
+def read_repeated_issues(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """constituency_id, hour_number, voters: bulletins that went to voters who already had one."""
+    return read_frame(
+        connection,
+        sa.text(
+            f"""
+            SELECT constituency_id, occurred_ms / 3600000 AS hour_number, count(*) AS voters
+            FROM (
+                SELECT issue.*, row_number() OVER (
+                    PARTITION BY constituency_id, sender ORDER BY occurred_ms, transaction_id
+                ) AS place
+                FROM (
+                    SELECT DISTINCT ON (correction.transaction_id) correction.*
+                    FROM ingest.corrections AS correction
+                    JOIN metrics.constituencies USING (constituency_id)
+                    WHERE correction.kind = 'repeated_issue' AND election_id = :election AND {_LANDED}
+                    ORDER BY correction.transaction_id, correction.occurred_ms
+                ) AS issue
+            ) AS placed
+            WHERE place > 1
+            GROUP BY constituency_id, hour_number
+            """  # noqa: S608 our own text
+        ),
+        election=election,
+    )
+
+
+def read_highest(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """The highest totals so far of an election's constituencies."""
+    return read_frame(
+        connection,
+        sa.text(
+            "SELECT highest.* FROM ingest.highest_totals AS highest "
+            "JOIN metrics.constituencies USING (constituency_id) WHERE election_id = :election"
+        ),
+        election=election,
+    )
+
+
+def raise_highest(connection: sa.Connection, election: str, before: datetime) -> None:
+    """Raises the highest totals to those of the hours before this one, where these are higher."""
+    connection.execute(
+        sa.text(
+            f"""
+            INSERT INTO {highest_totals.fullname} AS highest
+            SELECT constituency_id, sum(transaction_count + withdrawn)
+            FROM metrics.hourly_stats WHERE election_id = :election AND hour < :before GROUP BY constituency_id
+            ON CONFLICT (constituency_id) DO UPDATE SET transactions = excluded.transactions
+            WHERE excluded.transactions > highest.transactions
+            """  # noqa: S608 our own name
+        ),
+        {"election": election, "before": before},
+    )
+
+
+def count_unresolved(connection: sa.Connection, election: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Findings of an election that are open or acknowledged: by severity, and by rule."""
+    query = (
+        sa.select(anomalies.c.severity, anomalies.c.rule, sa.func.count())
+        .where(anomalies.c.election_id == election, anomalies.c.state != "resolved")
+        .group_by(anomalies.c.severity, anomalies.c.rule)
+        .order_by(anomalies.c.rule)
+    )
+    by_severity, by_rule = dict.fromkeys(_SEVERITIES, 0), dict[str, int]()
+    for severity, rule, count in connection.execute(query):
+        by_severity[severity] += count
+        by_rule[rule] = by_rule.get(rule, 0) + count
+    return by_severity, by_rule
+
+
+def list_anomalies(connection: sa.Connection, wanted: Mapping[str, str | None], *, unresolved: bool) -> pd.DataFrame:
+    """Findings with the names of election and constituency, worst and newest first.
+
+    Args:
+        connection: in a transaction.
+        wanted: value by column (election_id, constituency_id, rule, severity, anomaly_id); None: any.
+        unresolved: leave resolved ones out.
+    """
+    chosen = {column: value for column, value in wanted.items() if value is not None}
+    conditions = [f"anomaly.{column} = :{column}" for column in chosen]
+    if unresolved:
+        conditions.append("anomaly.state <> 'resolved'")
+    query = f"""
+        SELECT anomaly.*, election.name AS election, constituency.name AS constituency,
+            coalesce(constituency.time_zone, election.time_zone, 'UTC') AS time_zone
+        FROM metrics.anomalies AS anomaly
+        LEFT JOIN metrics.elections AS election ON election.election_id = anomaly.election_id
+        LEFT JOIN metrics.constituencies AS constituency ON constituency.constituency_id = anomaly.constituency_id
+        WHERE {" AND ".join(conditions) or "TRUE"}
+        ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity), window_start DESC, anomaly_id
+    """  # noqa: S608 columns are ours, values are bound
+    return read_frame(connection, sa.text(query), **chosen)
