@@ -185,6 +185,10 @@ class _Random:
         at = int(self.rng.integers(0, len(self._hex) - length))
         return self._hex[at : at + length]
 
+    def user(self) -> str:
+        """A voter's id; its end is drawn anew, so that no two are the same."""
+        return f"{self.hex(48)}{int(self.rng.integers(0, 2**63)):016x}"
+
     def chance(self, rate: float) -> bool:
         return bool(self.rng.random() < rate)
 
@@ -302,7 +306,7 @@ class _Writer:
 
     def issue(self, ms: int, *, fails: bool = False) -> _Line:
         random = self.random
-        data = f'[{{\\"userId\\":\\"{random.hex(64)}\\",\\"maskedSig\\":\\"{random.hex(512)}\\"}}]'
+        data = f'[{{\\"userId\\":\\"{random.user()}\\",\\"maskedSig\\":\\"{random.hex(512)}\\"}}]'
         params = f'[{{"key":"operation","stringValue":"blindSigIssue"}},{{"key":"data","stringValue":"{data}"}}]'
         name = random.ids(1)[0]
         diff = f'[{{"key":"FAIL_{name}_blindSig","stringValue":"{{\\"reason\\":\\"voter not found\\"}}"}}]'
