@@ -81,9 +81,14 @@ def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]
     )
 
 
+_FILE_COUNTS = ("size", "modified_ns", "content_id", "lines", "rows", "rollbacks", "repeated", "rejected")
+
+
 def record_files(connection: sa.Connection, rows: pd.DataFrame) -> None:
     """Appends file versions."""
-    copy_rows(connection, transaction_files, rows)
+    # Unreadable files have no counts: side by side with the others' they are no whole numbers any more.
+    counts = [name for name in _FILE_COUNTS if name in rows.columns]
+    copy_rows(connection, transaction_files, rows.astype(dict.fromkeys(counts, "Int64")))
 
 
 def not_current(connection: sa.Connection, contents: Sequence[int]) -> list[int]:

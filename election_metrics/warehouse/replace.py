@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import sqlalchemy as sa
 
+from election_metrics.warehouse.checked import check_frame
 from election_metrics.warehouse.database import lock
 
 CHANNEL = "election_metrics_changed"
@@ -43,9 +44,14 @@ def lock_table(connection: sa.Connection, table: sa.Table) -> None:
 
 
 def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
-    """Appends the frame by COPY."""
+    """Appends the frame by COPY.
+
+    Raises:
+        DataError: the frame is not what the table's rows must be.
+    """
     if rows.empty:
         return
+    check_frame(table, rows)
     columns = [column.name for column in table.columns if column.name in rows.columns]
     buffer = io.BytesIO()
     # pyarrow 26 writes unset memory for an empty chunk, as pd.concat leaves them: one chunk, never empty.

@@ -38,7 +38,7 @@ def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Far fewer votes in an hour than its own history and its region's others make likely."""
     grid = evidence.grid
     expected = expected_votes(grid)
-    mean = np.nan_to_num(expected.least)
+    mean = np.minimum(np.nan_to_num(expected.least), _left_to_vote(grid))
     is_drop = (
         _is_open(grid)
         & grid.is_known
@@ -74,11 +74,16 @@ def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: st
     # Within a silence the hour before says nothing any more: what was to be expected does not fall for it.
     level = _since_last_ballots(grid)
     expected = np.where(is_silent, np.nan_to_num(np.maximum(least, np.minimum(level, _day_before(grid)))), 0.0)
+    left = np.where(is_silent, _left_to_vote(grid), 0.0)
     found = _episodes(
-        grid, is_silent, lasting=True, observed=grid.votes, expected=expected, judged=grid.is_known & _is_open(grid)
-    )
+        grid, is_silent, judged=grid.is_known & _is_open(grid), lasting=True,
+        observed=grid.votes, expected=expected, left=left,
+    )  # fmt: skip
     if found.empty:
         return no_findings()
+    # Nobody votes any more is silent, too: no more can be expected than are left in any of the hours.
+    length = found["window_end"] - found["window_start"]
+    found["expected"] = found[["expected"]].assign(left=found["left"] / length).min(axis=1)
     chance = chance_of_at_most(np.zeros(len(found)), found["expected"].to_numpy(), thresholds["scatter"])
     found = found[(chance < thresholds["chance"]) & (found["expected"] >= thresholds["least_expected"])]
     return findings(
@@ -94,6 +99,13 @@ def _since_last_ballots(grid: Grid) -> np.ndarray:
     frame = pd.DataFrame(votes).ffill(axis=1).fillna(0.0)
     level: np.ndarray = frame.to_numpy()
     return level
+
+
+def _left_to_vote(grid: Grid) -> np.ndarray:
+    """Registered voters who had not voted before the hour; infinite where the register is not known."""
+    running = np.cumsum(grid.votes, axis=1) - grid.votes
+    left: np.ndarray = np.nan_to_num(grid.size[:, None] - running, nan=np.inf).clip(min=0)
+    return left
 
 
 def _day_before(grid: Grid) -> np.ndarray:

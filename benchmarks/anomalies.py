@@ -1,0 +1,78 @@
+"""`make anomalies`: what the rules find of faults put into a made-up election, and what they find without any."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+
+from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
+from election_metrics_tests.simulated import FAULTS, SMALLEST, Election, simulate, synchronised
+
+
+def recall(rule: str, elections: list[Election], times: int) -> tuple[int, int]:
+    """How many of the faults of a rule were found, and how many were put in."""
+    found, made = 0, 0
+    random = np.random.default_rng(1)
+    for election in elections:
+        large = np.flatnonzero(election.size >= SMALLEST)
+        for place in random.choice(large, min(times, large.size), replace=False).tolist():
+            faulty = election.copy()
+            first, last = FAULTS[rule][1](faulty, place, random)
+            findings = find_anomalies(faulty.evidence(), {})
+            begin = faulty.opening(place) + first
+            hits = findings[
+                (findings["rule"] == rule)
+                & (findings["constituency_id"] == faulty.name(place))
+                & (findings["window_start"] <= begin + last - first)
+                & (findings["window_end"] > begin)
+            ]
+            found, made = found + bool(len(hits)), made + 1
+    return found, made
+
+
+def synchronised_recall(elections: list[Election]) -> tuple[int, int]:
+    """The same of a rise of half of all constituencies at once."""
+    found = 0
+    for number, election in enumerate(elections):
+        faulty = election.copy()
+        hour, _ = synchronised(faulty, np.random.default_rng(number))
+        findings = find_anomalies(faulty.evidence(), {})
+        found += bool(((findings["rule"] == "synchronised_spike") & (findings["window_start"] == hour)).any())
+    return found, len(elections)
+
+
+def table(constituencies: int, seeds: int, times: int) -> list[str]:
+    """The table of the docs, in Markdown."""
+    elections = [simulate(constituencies, seed) for seed in range(seeds)]
+    quiet = pd.concat([find_anomalies(election.evidence(), {}) for election in elections], ignore_index=True)
+    hours = sum(election.delivered.size for election in elections)
+    rows = [
+        "| rule | fault put in | found | false alarms per 1,000 constituency-hours |", "|---|---|---:|---:|"
+    ]  # fmt: skip
+    for rule in RULES:
+        if rule == "synchronised_spike":
+            words, (found, made) = "half of all constituencies rise fourfold", synchronised_recall(elections)
+        else:
+            words, (found, made) = FAULTS[rule][0], recall(rule, elections, times)
+        false = int((quiet["rule"] == rule).sum()) if len(quiet) else 0
+        rows.append(f"| `{rule}` | {words} | {found} of {made} | {false / hours * 1000:.3f} |")
+    critical = int((quiet["severity"] == "critical").sum()) if len(quiet) else 0
+    rows += [
+        "",
+        f"Without a fault: {len(quiet)} findings, {critical} of them critical, in {hours:,} constituency-hours.",
+    ]
+    return rows
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.anomalies", description=__doc__)
+    parser.add_argument("--constituencies", type=int, default=500, help="of each election")
+    parser.add_argument("--seeds", type=int, default=5, help="how many elections")
+    parser.add_argument("--times", type=int, default=20, help="faults of each rule put into each election")
+    chosen = parser.parse_args()
+    print("\n".join(table(chosen.constituencies, chosen.seeds, chosen.times)))
+
+
+if __name__ == "__main__":
+    main()
