@@ -129,13 +129,13 @@ def _spans(undelivered: np.ndarray) -> list[tuple[int, int, int]]:
     return found
 
 
-def simulate(constituencies: int, seed: int, regions: int = 20) -> Election:
+def simulate(constituencies: int, seed: int, regions: int = 20, largest: int = 40_000) -> Election:
     """An election in which nothing is wrong."""
     random = np.random.default_rng(seed)
     curve = [(bulletins, at) for at, bulletins, _ in national_hours()]
     first = next(place for place, (_, at) in enumerate(curve) if _utc(at) == _MOSCOW_OPENING)
     shape = np.array([bulletins for bulletins, _ in curve[first : first + _LENGTH]], dtype="float64")
-    size = np.exp(random.normal(np.log(300), 1.8, constituencies)).clip(1, 40_000).astype("int64")
+    size = np.exp(random.normal(np.log(300), 1.8, constituencies)).clip(1, largest).astype("int64")
     turnout = random.normal(0.85, 0.05, constituencies).clip(0.5, 0.98)
     mean = (size * turnout)[:, None] * shape / shape.sum()
     scatter = random.gamma(1 / _SCATTER**2, _SCATTER**2, mean.shape)

@@ -1,0 +1,53 @@
+"""The published series as evidence for the rules: the whole country by hour, and whatever is given like it."""
+
+import pandas as pd
+
+from election_metrics.demo import national_hours
+from election_metrics.metrics.anomalies.evidence import Evidence
+
+REGISTERED = 13_419_741
+INCIDENT = pd.Timestamp("2026-09-18T00:00+03:00")
+"""When the one true incident of the series began; it was over at 03:05."""
+_NOTHING = ("bulletins_failed", "votes_rejected", "votes_unknown", "revotes", "withdrawn", "outside_voting")
+
+
+def national() -> pd.DataFrame:
+    """constituency_id, hour, bulletins_issued, votes_cast, registered_voters of the whole country."""
+    frame = pd.DataFrame(national_hours(), columns=["hour", "bulletins_issued", "votes_cast"])
+    return frame.assign(
+        constituency_id="all", hour=pd.to_datetime(frame["hour"], utc=True), registered_voters=REGISTERED
+    )
+
+
+def evidence_until(series: pd.DataFrame, now: pd.Timestamp) -> Evidence:
+    """What the rules see at this moment of constituencies whose every hour is delivered as soon as it is over."""
+    hours = series.assign(
+        hour_number=(series["hour"] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1),
+        transaction_count=series["bulletins_issued"] + series["votes_cast"],
+        registered_voters=series["registered_voters"].astype("Int64"),
+        **dict.fromkeys(_NOTHING, 0),
+    )
+    hours = hours[hours["hour"] + pd.Timedelta(hours=1) <= now]
+    hours = hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
+    present = int((now - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1))
+    constituencies = hours.groupby("constituency_id").agg(
+        registered_voters=("registered_voters", "last"), starts_at=("hour", "min")
+    )
+    first = hours.groupby("constituency_id")["hour_number"].min()
+    delivered = [(name, number) for name, begin in first.items() for number in range(int(begin), present)]
+    events = {"constituency_id": pd.Series(dtype="str"), "hour_number": pd.Series(dtype="int64")}
+    counted = {**events, "voters": pd.Series(dtype="int64")}
+    spans = {name: pd.Series(dtype="int64") for name in ("window_start", "window_end", "hours")}
+    return Evidence(
+        hours=hours,
+        constituencies=constituencies.reset_index().assign(
+            region=None, time_zone="Europe/Moscow", ends_at=pd.Series(pd.NaT, dtype="datetime64[us, UTC]")
+        ),
+        delivered=pd.DataFrame(delivered, columns=["constituency_id", "hour_number"]),
+        missing=pd.DataFrame({"constituency_id": events["constituency_id"], **spans}).assign(
+            reason="", region=None, by_interval=True
+        ),
+        register_changes=pd.DataFrame(counted),
+        repeated_issues=pd.DataFrame(counted),
+        highest=pd.DataFrame({"constituency_id": events["constituency_id"], "transactions": counted["voters"]}),
+    )
