@@ -58,15 +58,9 @@ def silence(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """No bulletin and no vote, for so long that it is no chance; the small ones are judged by region."""
     grid = evidence.grid
     regions = grid.by_region()
-    return pd.concat(
-        [
-            _silence(grid, expected_votes(grid).least, thresholds, "warning"),
-            _silence(regions, expected_votes(regions, with_peers=False).least, thresholds, "critical").rename(
-                columns={"constituency_id": "region", "region": "constituency_id"}
-            ),
-        ],
-        ignore_index=True,
-    )
+    by_constituency = _silence(grid, expected_votes(grid).least, thresholds, "warning")
+    by_region = _silence(regions, expected_votes(regions, with_peers=False).least, thresholds, "critical")
+    return pd.concat([by_constituency, by_region.assign(constituency_id=None)], ignore_index=True)
 
 
 def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: str) -> pd.DataFrame:
