@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types validate bench bench-short docs fmt constraints latency clean
+.PHONY: help demo test lint types validate bench bench-short anomalies queries plots docs fmt constraints latency clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -48,6 +48,15 @@ bench-short: $(VENV)/.dev ## The same, small
 
 latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committed summary, in a running system
 	$(BIN)/python -m benchmarks.latency
+
+anomalies: $(VENV)/.dev ## Measure what the anomaly rules find, and what they raise for nothing
+	$(BIN)/python -m benchmarks.anomalies $(ARGS)
+
+queries: $(VENV)/.dev ## Time the queries of docs/analysts.md over a large election
+	$(BIN)/python -m benchmarks.queries
+
+plots: $(VENV)/.dev ## Draw the pictures of the docs that are made from figures
+	$(BIN)/python -m benchmarks.plots docs/images
 
 docs: $(VENV)/.dev ## Write the generated pages of docs/
 	$(BIN)/python -m election_metrics.commands.pages docs

@@ -16,6 +16,7 @@ import duckdb
 from benchmarks.timed import (
     backfill,
     bare_scan,
+    derived,
     frame_of_hours,
     json_scan,
     landing,
@@ -23,6 +24,7 @@ from benchmarks.timed import (
     measure,
     plain_aggregate,
     prepare,
+    prepare_hours,
     whole_hours,
 )
 
@@ -111,6 +113,32 @@ def _backfill_rows(root: Path, short: bool) -> list[str]:
     return [_row(name, "< 30", f"{seconds:.1f}", "", f"peak {peak:.0f} MB")]
 
 
+def _derived_rows(root: Path, short: bool, rounds: int) -> list[str]:
+    constituencies = 500 if short else 5_103
+    big = root / "derived"
+    measure(prepare_hours, big, 1, constituencies, 72)
+    runs = [measure(derived, big, "bench-0") for _ in range(rounds)]
+    rows = [
+        _row(
+            f"metrics, anomalies and summaries, {constituencies:,} constituencies × 72 hours: seconds", "≤ 20",
+            f"{statistics.median(run[0] for run in runs):.1f}",
+            f"{min(run[0] for run in runs):.1f}–{max(run[0] for run in runs):.1f}",
+            f"{constituencies * 72:,} hourly rows, peak {max(run[1] for run in runs):.0f} MB",
+        )
+    ]  # fmt: skip
+    elections = 10 if short else 50
+    measure(prepare_hours, root / "one", 1, 50, 72)
+    measure(prepare_hours, root / "many", elections, 50, 72)
+    found = interleaved(max(rounds, 3), (derived, root / "many", "bench-0"), (derived, root / "one", "bench-0"))
+    rows.append(
+        _row(
+            f"one changed election among {elections}: time / alone", "≤ 1.2", f"{found['ratio']:.2f}",
+            f"{found['lowest']:.2f}–{found['highest']:.2f}", f"{found['seconds']:.2f} s, 50 constituencies each",
+        )
+    )  # fmt: skip
+    return rows
+
+
 def main() -> None:
     """Measures and prints one table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -132,6 +160,7 @@ def main() -> None:
             lambda: _landing_rows(root, chosen.short, rounds),
             lambda: _hours_rows(root, chosen.short, rounds),
             lambda: _backfill_rows(root, chosen.short),
+            lambda: _derived_rows(root, chosen.short, rounds),
         ):
             found = part()
             print("\n".join(found), flush=True)

@@ -40,7 +40,7 @@ def _checks(column: sa.Column[Any]) -> "list[pa.Check]":
     import pandera.pandas as pa
 
     kind = next((name for cls, name in _KINDS.items() if isinstance(column.type, cls)), None)
-    if kind is None or (kind == "instants" and not column.type.timezone):
+    if kind is None or (kind == "instants" and not getattr(column.type, "timezone", False)):
         return []
     is_kind = _IS_KIND[kind]
     # A column without a single value has no kind yet.

@@ -208,7 +208,7 @@ def upgrade() -> None:
             "threshold",
             sa.Text(),
             nullable=False,
-            comment="Name of the threshold (docs/metrics.md lists them with their defaults)",
+            comment="Name of the threshold (docs/anomaly-rules.md lists them with their defaults)",
         ),
         sa.Column("value", sa.Double(), nullable=False, comment="What holds for this election instead of the default"),
         sa.Column("set_by", sa.Text(), nullable=False, comment="Who set it"),
@@ -361,7 +361,10 @@ def upgrade() -> None:
         ),
         sa.Column("region", sa.Text(), nullable=True, comment="Region; NULL for a finding on the whole election"),
         sa.Column(
-            "rule", sa.Text(), nullable=False, comment="Rule that fired (docs/metrics.md says what each one means)"
+            "rule",
+            sa.Text(),
+            nullable=False,
+            comment="Rule that fired (docs/anomaly-rules.md says what each one means)",
         ),
         sa.Column("severity", sa.Text(), nullable=False, comment="critical, warning or info"),
         sa.Column(

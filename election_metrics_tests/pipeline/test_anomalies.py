@@ -1,0 +1,174 @@
+"""Findings in the warehouse: found in what landed, settled by people, kept through every computation."""
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.anomalies import compute_anomalies, set_state, set_threshold
+from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
+from election_metrics.settings import Settings
+from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics_tests.computing import NOW, rows, update
+from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, rollback, vote
+from election_metrics_tests.test_cli import run
+
+
+def findings(chosen: Settings) -> list[tuple[str, str, str]]:
+    """(rule, severity, state) of every finding."""
+    frame = rows(chosen, "SELECT rule, severity, state FROM metrics.anomalies ORDER BY rule, window_start")
+    return list(frame.itertuples(index=False, name=None))
+
+
+def issued(name: str, at: int, voter: str) -> str:
+    return issue(name, at, data=f'[{{"userId":"{voter}","maskedSig":"00"}}]')
+
+
+def test_a_voter_who_is_issued_two_bulletins_is_found_across_hours_files_and_landings(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    voters = [f"{number:064x}" for number in range(3)]
+    folder.put(*[issued(f"first{n}", ms(n), voter) for n, voter in enumerate(voters)])
+    update(chosen, folder.root)
+    assert findings(chosen) == []
+    folder.put(issued("second", ms(1, hour=3), voters[0]), issued("first1", ms(1), voters[1]), name="b")
+    folder.put(issued("elsewhere", ms(1), voters[2]), name="c", contract=OTHER)
+    update(chosen, folder.root)
+    assert findings(chosen) == [("voter_issued_twice", "warning", "open")]
+    (found,) = rows(chosen, "SELECT * FROM metrics.anomalies").itertuples()
+    assert (found.constituency_id, f"{found.window_start:%H}", found.observed) == (CONTRACT, "11", 1)
+    assert rows(chosen, "SELECT sum(bulletins_issued)::bigint AS n FROM metrics.hourly_stats").iloc[0, 0] == 5
+    folder.put(rollback("second"), name="d")
+    update(chosen, folder.root)
+    assert findings(chosen) == [("voter_issued_twice", "warning", "resolved")]
+
+
+def test_more_votes_than_bulletins_is_critical_counted_in_the_summary_and_over_when_the_bulletins_land(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(*[vote(f"v{n}", ms(n)) for n in range(4)])
+    update(chosen, folder.root)
+    assert findings(chosen) == [("votes_exceed_bulletins", "critical", "open")]
+    summary = "SELECT anomalies_critical, anomalies_by_rule FROM metrics.election_summaries"
+    assert rows(chosen, summary).values.tolist() == [[1, {"votes_exceed_bulletins": 1}]]
+    (before,) = rows(chosen, "SELECT anomaly_id FROM metrics.anomalies")["anomaly_id"]
+    folder.put(*[issue(f"i{n}", ms(n)) for n in range(5)], name="late")
+    update(chosen, folder.root)
+    assert findings(chosen) == [("votes_exceed_bulletins", "critical", "resolved")]
+    (after,) = rows(chosen, "SELECT anomaly_id, state_by, state_note FROM metrics.anomalies").itertuples(index=False)
+    assert (after.anomaly_id, after.state_by) == (before, "system")
+    assert "no longer found" in after.state_note
+    assert rows(chosen, summary).values.tolist() == [[0, {}]]
+
+
+def test_a_total_that_falls_because_a_file_shrank_is_found_and_rollbacks_are_not(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    path = folder.put(*[issue(f"i{n}", ms(n)) for n in range(10)])
+    update(chosen, folder.root)
+    folder.put(rollback("i3"), name="taken-back")
+    update(chosen, folder.root)
+    assert findings(chosen) == []
+    path.write_text("\n".join(issue(f"i{n}", ms(n)) for n in range(6)) + "\n")
+    update(chosen, folder.root)
+    assert findings(chosen) == [("figures_fall", "warning", "open")]
+    assert "fell from 10 to 6" in rows(chosen, "SELECT explanation FROM metrics.anomalies").iloc[0, 0]
+
+
+def recompute(chosen: Settings) -> None:
+    compute_constituency_metrics(chosen, "again", now=NOW)
+    compute_anomalies(chosen, "again", now=NOW)
+    compute_election_summaries(chosen, "again", now=NOW)
+
+
+def test_what_a_person_says_of_a_finding_survives_and_thresholds_hold_for_their_election(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(*[vote(f"v{n}", ms(n)) for n in range(4)])
+    update(chosen, folder.root)
+    (name,) = rows(chosen, "SELECT anomaly_id FROM metrics.anomalies")["anomaly_id"]
+    set_state(chosen, name, "resolved", "anna", "the bulletins are in another contract")
+    recompute(chosen)
+    (stored,) = rows(chosen, "SELECT state, state_by, state_note, run_id FROM metrics.anomalies").values.tolist()
+    assert stored == ["resolved", "anna", "the bulletins are in another contract", "again"]
+    assert rows(chosen, "SELECT anomalies_critical FROM metrics.election_summaries").iloc[0, 0] == 0
+    set_state(chosen, name, "open", "anna", None)
+    (election,) = rows(chosen, "SELECT election_id FROM metrics.elections")["election_id"]
+    set_threshold(chosen, election, "votes_exceed_bulletins", "least_excess", 5, "anna")
+    recompute(chosen)
+    assert findings(chosen) == [("votes_exceed_bulletins", "critical", "resolved")]
+    set_threshold(chosen, election, "votes_exceed_bulletins", "least_excess", None, "anna")
+    recompute(chosen)
+    assert findings(chosen) == [("votes_exceed_bulletins", "critical", "open")]
+    for words, says in (
+        ((election, "nonsense", "x"), "there is no rule 'nonsense'"),
+        ((election, "spike", "x"), "spike has no threshold 'x'"),
+        (("nowhere", "spike", "ratio"), "there is no election 'nowhere'"),
+    ):
+        with pytest.raises(ElectionMetricsError, match=says):
+            set_threshold(chosen, *words, 1, "anna")
+    with pytest.raises(ElectionMetricsError, match="there is no finding 'spike-0'"):
+        set_state(chosen, "spike-0", "open", "anna", None)
+
+
+def test_the_hour_in_progress_is_not_judged(chosen: Settings, tmp_path: Path) -> None:
+    now = datetime(2026, 9, 18, 8, 30, tzinfo=UTC)
+    Folder(tmp_path).put(*[vote(f"v{n}", ms(n)) for n in range(4)])
+    update(chosen, tmp_path)
+    compute_anomalies(chosen, "r", [rows(chosen, "SELECT election_id FROM metrics.elections").iloc[0, 0]], now=now)
+    assert findings(chosen) == [("votes_exceed_bulletins", "critical", "resolved")]
+
+
+def test_the_commands_list_explain_and_settle_findings_and_compare_constituencies(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(*[vote(f"v{n}", ms(n)) for n in range(4)])
+    folder.put(issue("i", ms(1)), line("r", ms(0), "addVotersList", votersCount=10), vote("w", ms(2)), contract=OTHER)
+    assert "No finding is open" in run("anomalies", "list").stdout
+    update(chosen, folder.root)
+    (name,) = rows(chosen, "SELECT anomaly_id FROM metrics.anomalies")["anomaly_id"]
+    listed = run("anomalies", "list", "--severity", "critical").stdout
+    assert name in listed
+    assert "4 votes against 0 bulletins" in listed
+    shown = run("anomalies", "show", name).stdout
+    for words in (
+        "a constituency has more votes than bulletins",
+        CONTRACT,
+        "least_excess 1",
+        "state     open",
+        "43 of 70",
+    ):
+        assert words in shown
+    assert run("anomalies", "acknowledge", name, "--note", "asked").returncode == 0
+    assert f"acknowledged since {datetime.now(UTC):%Y-%m-%d}" in run("anomalies", "show", name).stdout
+    assert f"by {getpass.getuser()}: asked" in run("anomalies", "show", name).stdout
+    assert run("anomalies", "resolve", name, "--by", "anna").returncode == 0
+    assert "No finding is open" in run("anomalies", "list").stdout
+    assert name in run("anomalies", "list", "--all").stdout
+    assert "spike" in run("anomalies", "rules").stdout
+    compared = run("compare", CONTRACT, OTHER, "--from", "2026-09-18T08:00", "--to", "2026-09-18T08:00").stdout
+    assert compared.index(CONTRACT) < compared.index(OTHER)
+    assert "10.00" in compared
+    assert "there is no constituency 'x'" in run("compare", "x").stderr
+    assert "nothing happened there" in run("compare", OTHER, "--to", "2026-09-17T08:00").stderr
+
+
+def test_the_reader_may_read_schema_metrics_and_nothing_else(chosen: Settings) -> None:
+    with psycopg.connect(plain_url(warehouse_url(chosen)), autocommit=True) as connection:
+        connection.execute("SET ROLE election_metrics_reader")
+        for table in ("hourly_stats", "anomalies", "turnout_by_hour", "constituency_current", "election_current"):
+            connection.execute(f"SELECT * FROM metrics.{table}")
+        for forbidden in (
+            "SELECT * FROM ingest.transaction_files", "DELETE FROM metrics.anomalies", "CREATE TABLE metrics.x ()",
+            "CREATE TABLE public.x ()", "CREATE SCHEMA x", "UPDATE metrics.elections SET name = 'x'",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(forbidden)
