@@ -1,13 +1,14 @@
 """Periods: local, and sums of their hours."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from election_metrics.metrics.constituency import COUNTS, constituency_metrics
+from election_metrics.metrics.constituency import COUNTS, compare, constituency_metrics
 from election_metrics.metrics.coverage import coverage, missing_input
-from election_metrics.metrics.election import summarise
+from election_metrics.metrics.election import participation_extremes, summarise
 from election_metrics.metrics.registry import election_id
 
 
@@ -153,3 +154,73 @@ def test_an_elections_id_is_readable_and_the_same_wherever_it_is_named_so() -> N
     assert election_id("Выборы депутатов Думы").startswith("vybory-deputatov-dumy-")
     assert election_id("Выборы 1") != election_id("Выборы 2")
     assert election_id("選挙")
+
+
+@given(counts)
+@settings(max_examples=25, deadline=None)
+def test_the_trend_is_the_slope_of_the_least_squares_line_with_silent_hours_as_zeros(rows) -> None:
+    start = pd.Timestamp("2026-10-20", tz="UTC")
+    frame = metrics(hourly([((start + pd.Timedelta(hours=h)).isoformat(), n) for h, n in rows]), "UTC")
+    trend = frame.loc[frame["period"] == "election", "vote_trend"].iloc[0]
+    voted = {h: n for h, n in rows if n}
+    if len(voted) < 2:
+        assert pd.isna(trend)
+        return
+    place = np.arange(min(voted), max(voted) + 1)
+    slope = np.polyfit(place, [voted.get(int(h), 0) for h in place], 1)[0]
+    assert trend == pytest.approx(slope, abs=1e-9)
+
+
+def test_the_pattern_has_24_local_hours_and_an_hour_that_comes_twice_counts_twice() -> None:
+    hours = pd.date_range("2026-10-24T22:00Z", "2026-10-25T22:00Z", freq="h", inclusive="left")
+    frame = metrics(hourly([(hour.isoformat(), 1) for hour in hours]), "Europe/Berlin")
+    pattern = frame.loc[frame["period"] == "day", "activity_pattern"].iloc[0].strip("{}").split(",")
+    assert [int(votes) for votes in pattern] == [1, 1, 2, *[1] * 20, 0]
+    assert frame.loc[frame["period"] == "hour", "activity_pattern"].isna().all()
+
+
+def test_constituencies_are_compared_over_the_hours_given_by_the_same_arithmetic_as_a_period() -> None:
+    both = pd.concat(
+        [hourly([("2026-09-18T05:00Z", 3), ("2026-09-18T06:00Z", 5)], "a"), hourly([("2026-09-18T05:00Z", 9)], "b")]
+    )
+    zones, register = pd.Series({"a": "UTC", "b": "UTC"}), pd.Series({"a": 100, "b": None}, dtype="Int64")
+    compared = compare(both, zones, register)
+    assert compared["constituency_id"].tolist() == ["b", "a"]
+    assert compared["participation_rate"].isna().tolist() == [True, False]
+    whole = metrics(both[both["constituency_id"] == "a"], "UTC")
+    whole = whole[whole["period"] == "election"].iloc[0]
+    for column in ("votes_cast", "gap_rate", "average_votes_per_hour", "vote_trend", "peak_hour", "activity_pattern"):
+        assert compared.iloc[1][column] == whole[column], column
+
+
+@given(counts, counts)
+@settings(max_examples=10, deadline=None)
+def test_a_summary_of_disjoint_constituencies_adds_up(one, other) -> None:
+    start = pd.Timestamp("2026-10-20", tz="UTC")
+    hours = pd.concat(
+        [
+            hourly([((start + pd.Timedelta(hours=h)).isoformat(), n) for h, n in rows], name)
+            for name, rows in (("a", one), ("b", other))
+        ],
+        ignore_index=True,
+    )
+    frame = metrics(hours, "UTC")
+    totals = frame[frame["period"] == "election"]
+    known = spans(("a", "2026-10-20T00:00", "2026-10-21T00:00"), ("b", "2026-10-20T00:00", "2026-10-21T00:00"))
+    known = known.assign(registered_voters=pd.array([100, 100], dtype="Int64"), region=["r", "s"])
+    expected = coverage(known, spans(), pd.Timestamp("2026-10-22", tz="UTC"))
+    parts = summarise(pd.Series({"a": "r", "b": "s"}), totals, hours, known, expected)
+    whole = summarise(pd.Series("e", index=["a", "b"]), totals, hours, known, expected).loc["e"]
+    for column in ("votes_cast", "gap", "registered_voters", "constituencies_total", "constituencies_silent",
+                   "hours_expected", "hours_delivered", "transaction_count"):  # fmt: skip
+        assert parts[column].sum() == whole[column], column
+    assert whole["peak_votes"] is pd.NA or whole["peak_votes"] >= parts["peak_votes"].max()
+
+
+def test_only_constituencies_with_100_voters_or_more_are_ranked() -> None:
+    totals = pd.DataFrame({"constituency_id": list("abc"), "registered_voters": pd.array([99, 100, 200], dtype="Int64"),
+                           "votes_cast": [99, 50, 150], "participation_rate": [100.0, 50.0, 75.0]})  # fmt: skip
+    ranked = participation_extremes(totals)
+    assert ranked[["side", "rank", "constituency_id"]].values.tolist() == [
+        ["leading", 1, "c"], ["leading", 2, "b"], ["trailing", 1, "b"], ["trailing", 2, "c"],
+    ]  # fmt: skip

@@ -1,19 +1,24 @@
 """Landing: versions, repeats, rollbacks, re-votes; in any order, split, doubled, or by two at once."""
 
+import itertools
 import multiprocessing
 import os
 import random
 import shutil
 import subprocess
 import sys
+import uuid
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from election_metrics.pipeline.landing import land
 from election_metrics.replay import read_series, write_replay
 from election_metrics.settings import Settings
+from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, rollback, vote
 
@@ -255,6 +260,37 @@ def test_any_order_and_any_batches_give_the_same_tables(chosen: Settings, tmp_pa
     )  # fmt: skip
     assert land_at_once.returncode == 0, land_at_once.stderr
     assert repr(found) == land_at_once.stdout.strip()
+
+
+_HOUR_OF_EVERYTHING = [
+    *[issue(f"i{n}", ms(n, hour=n % 2)) for n in range(6)],
+    *[vote(f"v{n}", ms(n, hour=n % 2)) for n in range(4)],
+    vote("again", ms(30), sender="key-v1"), vote("earlier", ms(0.5), sender="key-v2"), rollback("v3"), rollback("i5"),
+    rollback("never"), issue("i1", ms(1, hour=1)), line("r", ms(0), "addVotersList", votersCount=40),
+    line("w", ms(50), "removeFromVotersList", votersCount=3), line("s", ms(0), "startVoting"), "rubbish",
+]  # fmt: skip
+
+
+@given(st.data())
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_splitting_hours_into_any_files_order_and_batches_never_changes_a_table(
+    chosen: Settings, tmp_path: Path, data: st.DataObject
+) -> None:
+    tables = []
+    for attempt in range(2):
+        migrate(chosen, "base")
+        migrate(chosen)
+        shutil.rmtree(chosen.lake_path, ignore_errors=True)
+        folder = Folder(tmp_path / str(uuid.uuid4()))
+        lines = data.draw(st.permutations(_HOUR_OF_EVERYTHING)) if attempt else _HOUR_OF_EVERYTHING
+        cuts = sorted(data.draw(st.sets(st.integers(1, len(lines) - 1), max_size=4))) if attempt else []
+        for number, (begin, end) in enumerate(itertools.pairwise([0, *cuts, len(lines)])):
+            folder.put(*lines[begin:end], name=f"{number}_x")
+            if attempt and data.draw(st.booleans()):
+                update(chosen, folder.root)
+        update(chosen, folder.root)
+        tables.append(everything(chosen))
+    assert tables[0] == tables[1]
 
 
 _AT_ONCE = """
