@@ -11,6 +11,7 @@ from election_metrics.cli import main
 from election_metrics.commands.pages import PAGES
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.tables import metadata
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -51,6 +52,21 @@ def test_every_query_shown_runs(chosen: Settings) -> None:
         for query in "".join(queries).split(";"):
             if query.strip():
                 connection.execute(sa.text(query))
+
+
+def test_every_figure_of_schema_metrics_is_defined() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    defined = set(re.findall(r"`(\w+)`", page))
+    stems = {name for name in defined if name.startswith("_")}
+    figures = {
+        column.name
+        for table in metadata.tables.values()
+        if table.schema == "metrics" and table.name not in ("anomalies", "anomaly_thresholds")
+        for column in table.columns
+        if isinstance(column.type, sa.BigInteger | sa.Double) or column.name == "activity_pattern"
+    }
+    plain = {"rank", "hours"}  # a place in a ranking, a length
+    assert not {name for name in figures - defined - plain if not any(name.endswith(stem) for stem in stems)}
 
 
 def test_no_tracked_text_names_a_registry_or_a_path_of_a_machine() -> None:

@@ -6,12 +6,16 @@ from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from election_metrics.demo import demo_buckets, national_hours
+from election_metrics.metrics.constituency import COUNTS as ALL_COUNTS
+from election_metrics.metrics.constituency import constituency_metrics
 from election_metrics.replay import read_series, write_expected, write_replay
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import rows, update
+from election_metrics_tests.published import REGISTERED, national
 
 OWN = Path(__file__).parents[1] / "data" / "series.csv"
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "deg2026"
@@ -105,3 +109,22 @@ def test_the_demo_never_gives_a_constituency_more_votes_than_bulletins_and_ends_
     assert 95_000 < sum(map(sum, totals.values())) < 105_000
     assert max(bucket.start for bucket in buckets).date() == today
     assert len({bucket.voting.time_zone for bucket in buckets}) == 3
+
+
+def test_the_national_series_has_its_published_days_totals_and_gaps() -> None:
+    series = national()
+    zeros = dict.fromkeys(set(ALL_COUNTS) - {*series.columns, "transaction_count"}, 0)
+    series = series.assign(**zeros, election_id="e", transaction_count=series["bulletins_issued"] + series["votes_cast"],
+                           first_transaction_at=series["hour"], last_transaction_at=series["hour"])  # fmt: skip
+    frame = constituency_metrics(series, pd.Series({"all": "Europe/Moscow"}), pd.Series({"all": REGISTERED}))
+    days = frame[frame["period"] == "day"]
+    assert days["votes_cast"].tolist() == [9_445_910, 1_547_818, 1_094_646]
+    whole = frame[frame["period"] == "election"].iloc[0]
+    assert (whole["bulletins_issued"], whole["votes_cast"]) == (12_202_035, 12_088_374)
+    assert round(whole["participation_rate"], 2) == 90.08
+    assert round(whole["gap_rate"], 2) == 0.93
+    hours = frame[frame["period"] == "hour"].set_index("period_start")
+    gap = (1 - hours["running_votes"] / hours["running_bulletins"]) * 100
+    assert round(gap[pd.Timestamp("2026-09-18T11:00+03:00")], 2) == 1.65  # at noon
+    assert (hours["votes_cast"] > hours["bulletins_issued"]).sum() == 43
+    assert not (hours["running_votes"] > hours["running_bulletins"]).any()

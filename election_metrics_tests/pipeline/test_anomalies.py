@@ -164,7 +164,8 @@ def test_the_commands_list_explain_and_settle_findings_and_compare_constituencie
 def test_the_reader_may_read_schema_metrics_and_nothing_else(chosen: Settings) -> None:
     with psycopg.connect(plain_url(warehouse_url(chosen)), autocommit=True) as connection:
         connection.execute("SET ROLE election_metrics_reader")
-        for table in ("hourly_stats", "anomalies", "turnout_by_hour", "constituency_current", "election_current"):
+        views = ("turnout_by_hour", "constituency_current", "election_current", "register_changes")
+        for table in ("hourly_stats", "anomalies", *views):
             connection.execute(f"SELECT * FROM metrics.{table}")
         for forbidden in (
             "SELECT * FROM ingest.transaction_files", "DELETE FROM metrics.anomalies", "CREATE TABLE metrics.x ()",

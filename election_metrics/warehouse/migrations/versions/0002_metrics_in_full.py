@@ -132,6 +132,40 @@ COMMENT ON VIEW metrics.election_current IS 'Each election as it stands now: the
 COMMENT ON COLUMN metrics.election_current.status IS 'scheduled, active or completed at this moment; NULL where not known';
 COMMENT ON COLUMN metrics.election_current.age IS 'Time since the last transaction that stands';
 
+CREATE VIEW metrics.register_changes AS
+SELECT
+    standing.constituency_id,
+    standing.occurred_at AS changed_at,
+    standing.operation,
+    standing.voters AS change,
+    sum(standing.voters) OVER (
+        PARTITION BY standing.constituency_id ORDER BY standing.occurred_at, standing.transaction_id
+    )::bigint AS registered_voters,
+    standing.transaction_id
+FROM (
+    SELECT DISTINCT ON (event.transaction_id) event.*
+    FROM ingest.registry_events AS event
+    WHERE event.voters IS NOT NULL
+        AND EXISTS (
+            SELECT 1 FROM ingest.transaction_files AS file
+            WHERE file.content_id = event.content_id AND file.status = 'landed'
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM ingest.corrections AS correction
+            JOIN ingest.transaction_files AS file USING (content_id)
+            WHERE correction.kind = 'rollback' AND correction.transaction_id = event.transaction_id
+                AND file.status = 'landed'
+        )
+    ORDER BY event.transaction_id, event.occurred_at, event.constituency_id
+) AS standing;
+COMMENT ON VIEW metrics.register_changes IS 'How the register of each constituency changed, by its transactions';
+COMMENT ON COLUMN metrics.register_changes.changed_at IS 'When';
+COMMENT ON COLUMN metrics.register_changes.operation IS 'addVotersList, addToVotersList or removeFromVotersList';
+COMMENT ON COLUMN metrics.register_changes.change IS 'Voters added; removed: negative';
+COMMENT ON COLUMN metrics.register_changes.registered_voters IS
+    'Registered voters after it, by the transactions; a reference file, where it has a figure, overrides it everywhere else';
+COMMENT ON COLUMN metrics.register_changes.transaction_id IS 'The transaction';
+
 -- Columns that have their table's name have its meaning too.
 DO $$
 DECLARE
@@ -174,7 +208,7 @@ END $$;
 """
 
 NO_VIEWS = """
-DROP VIEW metrics.turnout_by_hour, metrics.constituency_current, metrics.election_current;
+DROP VIEW metrics.turnout_by_hour, metrics.constituency_current, metrics.election_current, metrics.register_changes;
 DO $$
 BEGIN
     IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'election_metrics_reader') THEN
