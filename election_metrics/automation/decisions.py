@@ -20,6 +20,13 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class AskForElections:
+    """Ask for a run of what follows from hours, and of no hour."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Wait:
     """Ask for nothing, and say why."""
 
@@ -72,10 +79,10 @@ def ask_for_files(files: int, hours: Sequence[datetime], now: datetime, most_hou
     return Ask(first, last, f"{files} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
 
 
-def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[Ask] | Wait:
+def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[Ask]:
     """Asks for the newest changed hours, as few contiguous ranges."""
     if not changed:
-        return Wait("every hour is computed from all that landed")
+        return []
     ranges: list[list[datetime]] = []
     for hour in sorted(set(changed), reverse=True):
         if ranges and ranges[-1][-1] - hour == timedelta(hours=1) and len(ranges[-1]) < most_hours:
@@ -86,6 +93,13 @@ def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int
         Ask(group[-1], group[0], f"{len(group)} changed hour(s) from {group[-1]:%Y-%m-%d %H:%M} UTC")
         for group in ranges[:most_ranges]
     ]
+
+
+def ask_for_elections(behind: Sequence[str]) -> AskForElections | Wait:
+    """Asks for the tables of elections whose hours somebody computed alone, as a backfill in the UI does."""
+    if not behind:
+        return Wait("every hour is computed from all that landed, and every election from its hours")
+    return AskForElections(f"{len(behind)} election(s) behind their hours, such as {behind[0]}")
 
 
 def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | None]], now: datetime) -> Ask | Wait:

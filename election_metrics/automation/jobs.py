@@ -13,6 +13,8 @@ ASSETS = (
     "anomalies", "election_summaries",
 )  # fmt: skip
 """What the job makes, in the order in which one follows from the other."""
+OF_ELECTIONS = ASSETS[ASSETS.index("constituency_metrics") :]
+"""What follows from hours."""
 
 update_metrics_job = dg.define_asset_job(
     JOB,

@@ -1,6 +1,6 @@
 """The two sensors. Neither owns a cursor: each asks a question of the ledger that stays open until it is answered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -9,14 +9,16 @@ from election_metrics.assets.partitions import range_tags
 from election_metrics.assets.running import SettingsResource
 from election_metrics.automation.decisions import (
     Ask,
+    AskForElections,
     Attempt,
     Wait,
+    ask_for_elections,
     ask_for_files,
     ask_for_hours,
     fingerprint,
     wait_after_failures,
 )
-from election_metrics.automation.jobs import JOB, STATE, TRIGGER, update_metrics_job
+from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
 
 _UNFINISHED = [
@@ -57,7 +59,11 @@ def new_transactions_sensor(
 def changed_hours_sensor(
     context: dg.SensorEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """For which hours has something landed since they were computed? Late rows and corrections re-open them."""
+    """For which hours has something landed since they were computed? Late rows and corrections re-open them.
+
+    And which elections are behind their hours? A backfill of `hourly_stats` alone leaves them so.
+    """
+    from election_metrics.pipeline.elections import elections_behind
     from election_metrics.pipeline.hours import changed_hours
 
     if busy := _busy(context.instance, ["new_transactions", "changed_hours"]):
@@ -66,12 +72,13 @@ def changed_hours_sensor(
     now = datetime.now(UTC)
     try:
         changed = changed_hours(settings, now)
+        behind = elections_behind(settings)
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
-    asked = ask_for_hours(changed, settings.max_hours_per_run)
-    asks: list[Ask | Wait] = [asked] if isinstance(asked, Wait) else [*asked]
-    yield from _requests(context.instance, asks, "changed_hours", fingerprint(changed), now)
+    asks: list[Ask | AskForElections | Wait] = [*ask_for_hours(changed, settings.max_hours_per_run)]
+    asks = asks or [ask_for_elections(behind)]
+    yield from _requests(context.instance, asks, "changed_hours", fingerprint(changed or behind), now)
 
 
 def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
@@ -84,18 +91,24 @@ def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
 
 
 def _requests(
-    instance: dg.DagsterInstance, asks: list[Ask | Wait], trigger: str, state: str, now: datetime
+    instance: dg.DagsterInstance,
+    asks: Sequence[Ask | AskForElections | Wait],
+    trigger: str,
+    state: str,
+    now: datetime,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    failed = wait_after_failures(_failed(instance, state), now)
     for asked in asks:
-        decision = asked if isinstance(asked, Wait) else wait_after_failures(_failed(instance, state), now) or asked
+        decision = asked if isinstance(asked, Wait) else failed or asked
         if isinstance(decision, Wait):
             yield dg.SkipReason(decision.reason)
             return
+        hours = range_tags(decision.first, decision.last) if isinstance(decision, Ask) else {}
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
-            tags={**range_tags(decision.first, decision.last), TRIGGER: trigger, STATE: state,
-                  "election_metrics/why": decision.reason},
-        )  # fmt: skip
+            tags={**hours, TRIGGER: trigger, STATE: state, "election_metrics/why": decision.reason},
+            asset_selection=None if hours else [dg.AssetKey(name) for name in OF_ELECTIONS],
+        )
 
 
 def _failed(instance: dg.DagsterInstance, state: str) -> list[Attempt]:

@@ -23,6 +23,12 @@ from election_metrics.warehouse.tables import region_summaries as regions_table
 Progress = Callable[[int, int], None]
 
 
+def elections_behind(settings: Settings) -> list[str]:
+    """Elections (election_id) whose hours changed since their metrics were computed."""
+    with transaction(settings) as connection:
+        return sorted(store.behind_metrics(connection))
+
+
 def compute_constituency_metrics(
     settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
 ) -> dict[str, int]:

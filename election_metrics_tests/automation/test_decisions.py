@@ -9,6 +9,7 @@ from election_metrics.automation.decisions import (
     Attempt,
     Wait,
     ask_for_active,
+    ask_for_elections,
     ask_for_files,
     ask_for_hours,
     fingerprint,
@@ -45,7 +46,9 @@ def test_changed_hours_are_asked_for_as_few_ranges_newest_first() -> None:
     asked = ask_for_hours(hours, 168, most_ranges=2)
     assert isinstance(asked, list)
     assert [(a.first, a.last) for a in asked] == [(HOUR - ONE, HOUR), (HOUR - 5 * ONE, HOUR - 5 * ONE)]
-    assert isinstance(ask_for_hours([], 168), Wait)
+    assert ask_for_hours([], 168) == []
+    assert isinstance(ask_for_elections([]), Wait)
+    assert ask_for_elections(["e", "f"]).reason == "2 election(s) behind their hours, such as e"
 
 
 @pytest.mark.parametrize(
