@@ -43,6 +43,9 @@ def print_summary(console: Console, settings: Settings) -> None:
             f"  coverage  {_percent(row.coverage)} of the hours so far; {_number(row.constituencies_reporting)} of "
             f"{_number(row.constituencies_total)} reporting; {_number(row.rejected_lines)} lines rejected"
         )
+        found = [f"{row.anomalies_critical} critical", f"{row.anomalies_warning} warning(s)"]
+        hint = " (election-metrics anomalies list)" if row.anomalies_critical or row.anomalies_warning else ""
+        console.print(f"  findings  {', '.join(found)}{hint}")
         console.print(f"  newest    {_moment(row.last_transaction_at)} UTC; computed {_moment(row.computed_at)} UTC")
         console.print(f"  id        {row.election_id}\n")
 
