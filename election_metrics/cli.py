@@ -202,8 +202,9 @@ _settle("reopen", "open", "Open a finding again.")
 @click.option("--election", required=True, help="The election_id it is for.")
 @_BY
 def threshold(rule: str, name: str, value: float | None, election: str, by: str) -> None:
-    r"""Set threshold NAME of RULE for one election; without VALUE, back to the default. The next run judges by it;
-    where the daemon is on, that is in seconds.
+    r"""Set threshold NAME of RULE for one election; without VALUE, back to the default.
+
+    The next run judges by it; where the daemon is on, that is in seconds.
 
     \b
     election-metrics anomalies threshold spike ratio 4 --election vybory-3f9a2c
