@@ -49,5 +49,7 @@ def evidence_until(series: pd.DataFrame, now: pd.Timestamp) -> Evidence:
         ),
         register_changes=pd.DataFrame(counted),
         repeated_issues=pd.DataFrame(counted),
-        highest=pd.DataFrame({"constituency_id": events["constituency_id"], "transactions": counted["voters"]}),
+        highest=pd.DataFrame({"constituency_id": events["constituency_id"], "transactions": counted["voters"]}).assign(
+            first_hour=0, last_hour=0
+        ),
     )

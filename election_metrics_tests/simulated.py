@@ -110,7 +110,9 @@ class Election:
             missing=missing,
             register_changes=self._events(self.register_changes),
             repeated_issues=self._events(self.repeated_issues),
-            highest=totals.rename("transactions").reset_index(),
+            highest=totals.rename("transactions")
+            .reset_index()
+            .assign(first_hour=openings, last_hour=openings + _LENGTH - 1),
         )
 
     def _events(self, rows: list[tuple[int, int, int]]) -> pd.DataFrame:

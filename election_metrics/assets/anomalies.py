@@ -25,10 +25,12 @@ def anomalies(
     with failures_in_words():
         rows = compute_anomalies(settings, context.run_id, config.elections)
     unresolved = rows[rows["state"] != "resolved"] if len(rows) else rows
+    if len(unresolved):
+        subject = unresolved["constituency_id"].combine_first(unresolved["region"]).fillna("election")
+        unresolved = unresolved.assign(subject=subject)
     counts = unresolved["severity"].value_counts().to_dict() if len(unresolved) else {}
     lines = [
-        f"| {row.severity} | {row.rule} | {row.constituency_id or row.region or 'election'} "
-        f"| {row.window_start:%Y-%m-%d %H:%M} | {row.explanation} |"
+        f"| {row.severity} | {row.rule} | {row.subject} | {row.window_start:%Y-%m-%d %H:%M} | {row.explanation} |"
         for row in unresolved.head(20).itertuples()
     ]
     head = ["| severity | rule | where | from (UTC) | |", "|---|---|---|---|---|"]

@@ -33,7 +33,9 @@ def print_summary(console: Console, settings: Settings) -> None:
         console.print("There are no elections yet. Type: election-metrics ingest FOLDER (or: election-metrics demo)")
         return
     for row in rows.itertuples():
-        console.print(f"[bold]{escape(row.name)}[/bold] ({row.status or 'voting times not known'})")
+        console.print(
+            f"[bold]{escape(row.name)}[/bold] ({'voting times not known' if pd.isna(row.status) else row.status})"
+        )
         console.print(
             f"  turnout   {_percent(row.participation_rate)}: {_number(row.votes_cast)} votes of "
             f"{_number(row.registered_voters)} registered; {_number(row.bulletins_issued)} bulletins, "

@@ -15,7 +15,6 @@ COUNTS = (
     "revotes", "withdrawn", "anomaly_count",
 )  # fmt: skip
 
-_BALLOTS = ("bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown", "revotes")
 _HOUR = pd.Timedelta(hours=1)
 
 
@@ -78,7 +77,7 @@ def _prepared(hourly: pd.DataFrame) -> pd.DataFrame:
     hours["hour"] = pd.to_datetime(hours["hour"], utc=True)
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
     running = hours.groupby("constituency_id")[["bulletins_issued", "votes_cast"]].cumsum()
-    active = hours[list(_BALLOTS)].sum(axis=1) > 0
+    active = (hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0)
     number = ((hours["hour"] - pd.Timestamp(0, tz="UTC")) // _HOUR).astype("float64")
     return hours.assign(
         running_bulletins=running["bulletins_issued"],

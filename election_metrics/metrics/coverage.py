@@ -6,35 +6,40 @@ import numpy as np
 import pandas as pd
 
 _HOUR = pd.Timedelta(hours=1)
+_MINUTE = pd.Timedelta(minutes=1)
 _FEWEST_PEERS = 2
-_LONGEST = 24 * 60
+_LONGEST_FILE = 24 * 60
+"""Hours of a dump that are looked at, back from its end."""
+_USUAL_VOTE = 96
+"""Hours after the opening in which files are expected though nobody has said when voting ends."""
 
 
 def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """One row for every constituency hour that should be here by now.
 
-    Expected are the hours of voting that are over. Where the voting times of a constituency are not known, expected
+    Expected are the hours of voting that are over. Where nobody has said when voting ends, these are four days from
+    the opening, and then no more than what any constituency delivered. Where the opening is not known either, expected
     is what more than half of its region's other constituencies delivered, if there are at least two.
 
     Args:
-        constituencies: constituency_id, region, starts_at, ends_at.
-        deliveries: constituency_id, starts_at, ends_at (UTC) of what its files cover.
+        constituencies: constituency_id, region, starts_at, ends_at; of one election.
+        deliveries: constituency_id, starts_at, ends_at (UTC), by_interval: what its files cover.
         now: the clock: hours that are not over yet are not expected.
 
     Returns:
         constituency_id, hour_number (hours since 1970), reason (`voting times` or `region`), is_delivered.
     """
-    present = _hour_numbers(pd.Series([pd.Timestamp(now).tz_convert("UTC")]))[0]
+    present = int(_numbers(pd.Series([pd.Timestamp(now).tz_convert("UTC")]))[0])
+    delivered = delivered_hours(deliveries, present, whole_hours_only=False)
     timed = constituencies.dropna(subset=["starts_at"])
-    last = _hour_numbers(_instants(timed["ends_at"]).dt.ceil("h")).to_numpy(dtype="float64", na_value=np.inf)
+    first = _numbers(_instants(timed["starts_at"])).astype("int64")
+    newest = int(delivered["hour_number"].max()) + 1 if len(delivered) else 0
+    unsaid = first + _USUAL_VOTE
+    said = _numbers(_instants(timed["ends_at"]).dt.ceil("h")).astype("Int64")
+    end = said.fillna(unsaid.where(unsaid >= newest, newest).astype("Int64")).astype("int64")
     windows = pd.DataFrame(
-        {
-            "constituency_id": timed["constituency_id"],
-            "first": _hour_numbers(_instants(timed["starts_at"])).astype("int64"),
-            "end": np.minimum(last, present).astype("int64"),
-        }
+        {"constituency_id": timed["constituency_id"], "first": first, "end": np.minimum(end, present)}
     )
-    delivered = _delivered(deliveries, windows, present)
     expected = [
         _each_hour(windows).assign(reason="voting times"),
         _expected_by_region(constituencies[constituencies["starts_at"].isna()], constituencies, delivered),
@@ -44,6 +49,47 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
     return hours.merge(delivered.assign(is_delivered=True), on=["constituency_id", "hour_number"], how="left").assign(
         is_delivered=lambda frame: frame["is_delivered"].notna()
     )
+
+
+def delivered_hours(deliveries: pd.DataFrame, present: int, *, whole_hours_only: bool) -> pd.DataFrame:
+    """Every hour before `present` (hours since 1970) that files cover: constituency_id, hour_number.
+
+    An interval covers an hour if all its minutes are in this or another interval (in zones of half hours it takes
+    two). A dump covers the hours from its first to its last transaction; the last one it may hold in part.
+
+    Args:
+        deliveries: constituency_id, starts_at, ends_at (UTC), by_interval.
+        present: the hour in progress.
+        whole_hours_only: leave out the hour of a dump's last transaction.
+    """
+    files = deliveries.dropna(subset=["starts_at", "ends_at"])
+    starts, ends = _instants(files["starts_at"]), _instants(files["ends_at"])
+    by_interval = files["by_interval"].astype(bool)
+    is_whole = by_interval & (starts == starts.dt.floor("h")) & (ends == ends.dt.floor("h"))
+    dump_end = _numbers(ends) if whole_hours_only else _numbers(ends.dt.floor("h")) + 1
+    spans = pd.DataFrame(
+        {
+            "constituency_id": files["constituency_id"].astype("str"),
+            "first": _numbers(starts).astype("int64"),
+            "end": _numbers(ends).where(by_interval, dump_end).clip(upper=present).astype("int64"),
+        }
+    )
+    spans["first"] = spans["first"].clip(lower=spans["end"] - _LONGEST_FILE)
+    in_parts = by_interval & ~is_whole
+    minutes = pd.DataFrame(
+        {
+            "constituency_id": files["constituency_id"].astype("str"),
+            "first": (starts - pd.Timestamp(0, tz="UTC")) // _MINUTE,
+            "end": ((ends - pd.Timestamp(0, tz="UTC")) // _MINUTE).clip(upper=present * 60),
+        }
+    )[in_parts].astype({"first": "int64", "end": "int64"})
+    covered = _each_hour(minutes).drop_duplicates()
+    covered["hour_number"] //= 60
+    counted = covered.groupby(["constituency_id", "hour_number"]).size()
+    whole = counted[counted == 60].reset_index()[["constituency_id", "hour_number"]]
+    types = {"constituency_id": "str", "hour_number": "int64"}
+    hours = pd.concat([_each_hour(spans[~in_parts]).astype(types), whole.astype(types)], ignore_index=True)
+    return hours.drop_duplicates(ignore_index=True)
 
 
 def missing_input(hours: pd.DataFrame) -> pd.DataFrame:
@@ -81,31 +127,11 @@ def missing_input(hours: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def delivered_hours(deliveries: pd.DataFrame, present: int) -> pd.DataFrame:
-    """Every hour before `present` (hours since 1970) that some file covers: constituency_id, hour_number.
-
-    Args:
-        deliveries: constituency_id, starts_at, ends_at (UTC) of what files cover.
-        present: the hour in progress.
-    """
-    files = deliveries.dropna(subset=["starts_at", "ends_at"])
-    first = _hour_numbers(_instants(files["starts_at"])).astype("int64")
-    spans = pd.DataFrame(
-        {
-            "constituency_id": files["constituency_id"],
-            "end": _hour_numbers(_instants(files["ends_at"]).dt.ceil("h")).clip(upper=present).astype("int64"),
-        }
-    )
-    # A file of years would have as many rows as hours; the rules look back over weeks.
-    spans["first"] = first.clip(lower=spans["end"] - _LONGEST)
-    return _each_hour(spans).drop_duplicates(ignore_index=True)
-
-
 def _instants(values: pd.Series) -> pd.Series:
     return pd.to_datetime(values, utc=True)
 
 
-def _hour_numbers(instants: pd.Series) -> pd.Series:
+def _numbers(instants: pd.Series) -> pd.Series:
     return (instants - pd.Timestamp(0, tz="UTC")) // _HOUR
 
 
@@ -117,21 +143,6 @@ def _each_hour(spans: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"constituency_id": np.repeat(spans["constituency_id"].array, length), "hour_number": number.astype("int64")}
     )
-
-
-def _delivered(deliveries: pd.DataFrame, windows: pd.DataFrame, present: int) -> pd.DataFrame:
-    """The constituency hours that are over and that some file covers; within the voting times, if they are known."""
-    files = deliveries.dropna(subset=["starts_at", "ends_at"])
-    spans = pd.DataFrame(
-        {
-            "constituency_id": files["constituency_id"],
-            "from": _hour_numbers(_instants(files["starts_at"])),
-            "to": _hour_numbers(_instants(files["ends_at"]).dt.ceil("h")),
-        }
-    ).merge(windows, on="constituency_id", how="left")
-    spans["first"] = spans[["from", "first"]].max(axis=1).astype("int64")
-    spans["end"] = spans[["to", "end"]].min(axis=1).clip(upper=present).astype("int64")
-    return _each_hour(spans).astype({"constituency_id": "str"}).drop_duplicates(ignore_index=True)
 
 
 def _expected_by_region(untimed: pd.DataFrame, everyone: pd.DataFrame, delivered: pd.DataFrame) -> pd.DataFrame:

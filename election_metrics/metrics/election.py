@@ -86,17 +86,22 @@ def _coverage(expected: pd.DataFrame, group: pd.Series, members: pd.Series, time
     return frame
 
 
-def participation_extremes(totals: pd.DataFrame) -> pd.DataFrame:
+def participation_extremes(totals: pd.DataFrame, constituencies: pd.DataFrame) -> pd.DataFrame:
     """The ten constituencies with the highest and with the lowest participation, of those large enough.
 
     Args:
         totals: `constituency_metrics` of period `election`.
+        constituencies: constituency_id, registered_voters; those without a transaction have not voted.
 
     Returns:
         side (`leading`, `trailing`), rank, constituency_id, registered_voters, votes_cast, participation_rate.
     """
-    columns = ["constituency_id", "registered_voters", "votes_cast", "participation_rate"]
-    ranked = totals[(totals["registered_voters"] >= SMALLEST_RANKED).fillna(False)][columns]
+    large = constituencies[(constituencies["registered_voters"] >= SMALLEST_RANKED).fillna(False)]
+    ranked = large[["constituency_id", "registered_voters"]].merge(
+        totals[["constituency_id", "votes_cast"]], on="constituency_id", how="left"
+    )
+    ranked["votes_cast"] = ranked["votes_cast"].fillna(0).astype("int64")
+    ranked["participation_rate"] = percent(ranked["votes_cast"], ranked["registered_voters"])
     sides = []
     for side, ascending in (("leading", False), ("trailing", True)):
         best = ranked.sort_values(["participation_rate", "constituency_id"], ascending=[ascending, True]).head(_RANKED)

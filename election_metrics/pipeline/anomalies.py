@@ -1,5 +1,6 @@
 """Anomalies: the rules run over an election's hours, and findings brought together with those of before."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -14,7 +15,7 @@ from election_metrics.metrics.coverage import coverage, delivered_hours, missing
 from election_metrics.pipeline.hours import hour_number, hour_start
 from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies as store
-from election_metrics.warehouse import elections, registry
+from election_metrics.warehouse import elections, ledger, registry
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
@@ -38,12 +39,15 @@ def compute_anomalies(
         for election in sorted(behind):
             with transaction(settings, snapshot=True) as connection:
                 evidence, missing = _read_evidence(connection, election, moment)
+                # While hours are behind, a total is not what it will be: it may count an id twice, or not yet.
+                is_settled = not ledger.changed_hours(connection, moment)
                 thresholds = store.read_thresholds(connection, election)
                 before = store.read_anomalies(connection, election)
-            found = find_anomalies(evidence, thresholds)
+            unjudged = () if is_settled else ("figures_fall",)
+            found = find_anomalies(evidence, thresholds, unjudged)
             for column in ("window_start", "window_end"):
                 found[column] = pd.to_datetime(found[column].astype("int64") * 3600, unit="s", utc=True)
-            rows = reconcile(before, found, election, run_id, moment)
+            rows = reconcile(before, found, election, run_id, moment, unjudged)
             with transaction(settings) as connection:
                 lineage = missing.assign(election_id=election, run_id=run_id, computed_at=moment)
                 scope = sa.or_(
@@ -52,7 +56,8 @@ def compute_anomalies(
                 )
                 replace_scope(connection, missing_table, scope, lineage)
                 store.replace_anomalies(connection, before, rows)
-                store.raise_highest(connection, election, hour_start(hour_number(moment)))
+                if is_settled:
+                    store.raise_highest(connection, election, hour_start(hour_number(moment)))
                 notify(connection, table, [election])
             frames.append(rows)
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
@@ -64,29 +69,35 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
     known = known[known["election_id"] == election].reset_index(drop=True)
     deliveries = elections.read_deliveries(connection, election)
     missing = missing_input(coverage(known, deliveries, now))
-    hours = elections.read_hourly(connection, election)
+    hours = elections.read_hours_of_members(connection, election)
     hours["hour_number"] = _numbers(hours["hour"])
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
     known["registered_voters"] = known["registered_voters"].astype("Int64")
-    hours = hours[hours["hour_number"] < hour_number(now)]
+    present = hour_number(now)
+    hours = hours[hours["hour_number"] < present]
     by_interval = deliveries.groupby("constituency_id")["by_interval"].any()
     spans = missing.merge(known[["constituency_id", "region"]], on="constituency_id").assign(
-        window_start=_numbers(missing["missing_from"]),
-        window_end=_numbers(missing["missing_to"]),
+        window_start=lambda frame: _numbers(frame["missing_from"]),
+        window_end=lambda frame: _numbers(frame["missing_to"]),
         # A constituency of which nothing came at all says nothing against its own files.
-        by_interval=missing["constituency_id"].map(by_interval).astype("boolean").fillna(True),
+        by_interval=lambda frame: frame["constituency_id"].map(by_interval).astype("boolean").fillna(True),
     )
     events = registry.read_events(connection).dropna(subset=["voters"])
     events = events[events["constituency_id"].isin(known["constituency_id"])]
     changes = events.assign(hour_number=_numbers(events["occurred_at"]), voters=events["voters"].abs())
+    repeated = store.read_repeated_issues(connection, election)
+    highest = store.read_highest(connection, election)
     evidence = Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
         constituencies=known,
-        delivered=delivered_hours(deliveries, hour_number(now)),
+        delivered=delivered_hours(deliveries, present, whole_hours_only=True),
         missing=spans,
-        register_changes=changes.groupby(["constituency_id", "hour_number"])["voters"].sum().reset_index(),
-        repeated_issues=store.read_repeated_issues(connection, election),
-        highest=store.read_highest(connection, election),
+        register_changes=changes[changes["hour_number"] < present]
+        .groupby(["constituency_id", "hour_number"])["voters"]
+        .sum()
+        .reset_index(),
+        repeated_issues=repeated[repeated["hour_number"] < present],
+        highest=highest[highest["last_hour"] < present],
     )
     return evidence, missing
 
@@ -124,6 +135,8 @@ def set_threshold(settings: Settings, election: str, rule: str, threshold: str, 
     """
     if rule not in RULES:
         raise ElectionMetricsError(f"there is no rule {rule!r}; choose one of: {', '.join(RULES)}")
+    if value is not None and not 0 < value < math.inf:
+        raise ElectionMetricsError(f"{threshold} is {value:g}; it must be a number above 0")
     if threshold not in RULES[rule].thresholds:
         known = ", ".join(RULES[rule].thresholds)
         raise ElectionMetricsError(f"{rule} has no threshold {threshold!r}; choose one of: {known}")

@@ -104,5 +104,5 @@ def _summarise(
             **{f"anomalies_{severity}": count for severity, count in by_severity.items()},
         ),
         summarise(region, totals, hours, known, expected).rename_axis("region").reset_index(),
-        participation_extremes(totals),
+        participation_extremes(totals, known.astype({"registered_voters": "Int64"})),
     )

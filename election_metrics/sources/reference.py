@@ -57,7 +57,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _times(path: Path, frame: pd.DataFrame, column: str, default_zone: str) -> pd.Series:
-    zones = frame["time_zone"].fillna(default_zone)
+    zones = frame["time_zone"].astype(object).fillna(default_zone)
     try:
         return pd.Series(
             [

@@ -21,13 +21,13 @@ _LANDED = """
 
 
 def read_anomalies(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Stored findings of an election, and of its constituencies where they voted in another one before."""
+    """Stored findings on an election, its regions and those that are its constituencies now."""
     return read_frame(
         connection,
         sa.text(
             """
             SELECT * FROM metrics.anomalies
-            WHERE election_id = :election
+            WHERE (election_id = :election AND constituency_id IS NULL)
                 OR constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = :election)
             ORDER BY detected_at, anomaly_id
             """
@@ -96,9 +96,12 @@ def raise_highest(connection: sa.Connection, election: str, before: datetime) ->
         sa.text(
             f"""
             INSERT INTO {highest_totals.fullname} AS highest
-            SELECT constituency_id, sum(transaction_count + withdrawn)
+            SELECT
+                constituency_id, sum(transaction_count + withdrawn),
+                extract(epoch FROM min(hour))::bigint / 3600, extract(epoch FROM max(hour))::bigint / 3600
             FROM metrics.hourly_stats WHERE election_id = :election AND hour < :before GROUP BY constituency_id
-            ON CONFLICT (constituency_id) DO UPDATE SET transactions = excluded.transactions
+            ON CONFLICT (constituency_id) DO UPDATE SET transactions = excluded.transactions,
+                first_hour = excluded.first_hour, last_hour = excluded.last_hour
             WHERE excluded.transactions > highest.transactions
             """  # noqa: S608 our own name
         ),

@@ -1,4 +1,4 @@
-"""Frames are checked before they are written: one schema a table, made from the table itself."""
+"""Frames for schema `metrics` are checked before they are written: one schema a table, made from the table itself."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any

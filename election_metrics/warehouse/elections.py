@@ -62,10 +62,18 @@ def mark_summary(connection: sa.Connection, election: str, version: int) -> None
 
 
 def read_hourly(connection: sa.Connection, election: str, names: Sequence[str] | None = None) -> pd.DataFrame:
-    """hourly_stats of an election, whole or these columns of it."""
+    """hourly_stats of an election's hours, whole or these columns of it."""
     lineage = ("run_id", "computed_at")
     every = [column.name for column in hourly_stats.columns if column.name not in lineage]
-    return read_table(connection, hourly_stats, names or every, election_id=election)
+    return read_table(connection, hourly_stats, names or every, "election_id = %(election)s", election=election)
+
+
+def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """hourly_stats of the constituencies that vote in an election now, whichever election their rows still name."""
+    lineage = ("run_id", "computed_at")
+    every = [column.name for column in hourly_stats.columns if column.name not in lineage]
+    where = "constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)"
+    return read_table(connection, hourly_stats, every, where, election=election)
 
 
 def read_hours_of(
@@ -93,21 +101,25 @@ def read_metrics(connection: sa.Connection, election: str, period: str) -> pd.Da
 def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
     """What files cover, by constituency: constituency_id, starts_at, ends_at (UTC), by_interval.
 
-    A file covers the interval of its name (by_interval), read in its constituency's time zone, and whatever lies
-    between its first and last transaction.
+    A file whose name has an interval covers that, read in its constituency's time zone: a row of the neighbouring hour
+    in it does not make that hour delivered. Any other file covers what lies between its first and last transaction.
     """
     return read_frame(
         connection,
         sa.text(
             """
             SELECT DISTINCT file.constituency_id,
-                least(file.interval_start AT TIME ZONE constituency.time_zone, file.first_transaction_at) AS starts_at,
-                greatest(file.interval_end AT TIME ZONE constituency.time_zone, file.last_transaction_at) AS ends_at,
+                CASE WHEN file.interval_start IS NOT NULL
+                    THEN file.interval_start AT TIME ZONE constituency.time_zone ELSE file.first_transaction_at
+                END AS starts_at,
+                CASE WHEN file.interval_start IS NOT NULL
+                    THEN file.interval_end AT TIME ZONE constituency.time_zone ELSE file.last_transaction_at
+                END AS ends_at,
                 file.interval_start IS NOT NULL AS by_interval
             FROM ingest.transaction_files AS file
             JOIN metrics.constituencies AS constituency USING (constituency_id)
             WHERE constituency.election_id = :election AND file.status = 'landed'
-                AND coalesce(file.interval_start, file.first_transaction_at::timestamp) IS NOT NULL
+                AND (file.interval_start IS NOT NULL OR file.first_transaction_at IS NOT NULL)
             """
         ),
         election=election,

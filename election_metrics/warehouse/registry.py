@@ -110,7 +110,10 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, obj
         return
     new = insert(table)
     others = {name: new.excluded[name] for name in rows[0] if name != key}
-    connection.execute(new.on_conflict_do_update(index_elements=[key], set_=others), rows)
+    # A row that says what it said before keeps its computed_at: whoever follows it has nothing to do.
+    said = [name for name in others if name not in ("run_id", "computed_at")]
+    changed = sa.or_(*[table.c[name].is_distinct_from(new.excluded[name]) for name in said])
+    connection.execute(new.on_conflict_do_update(index_elements=[key], set_=others, where=changed), rows)
 
 
 def touch_elections(connection: sa.Connection, ids: set[str]) -> None:

@@ -51,7 +51,8 @@ def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) ->
     """
     if rows.empty:
         return
-    check_frame(table, rows)
+    if table.schema == "metrics":  # what others read; the ledger's rows are held by the constraints of its tables
+        check_frame(table, rows)
     columns = [column.name for column in table.columns if column.name in rows.columns]
     buffer = io.BytesIO()
     # pyarrow 26 writes unset memory for an empty chunk, as pd.concat leaves them: one chunk, never empty.
@@ -84,20 +85,22 @@ def read_frame(connection: sa.Connection, query: sa.Executable, **parameters: An
     return frame.astype({**types, **dict.fromkeys(whole, "int64")})
 
 
-def read_table(connection: sa.Connection, table: sa.Table, names: Sequence[str], **wanted: str) -> pd.DataFrame:
+def read_table(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], where: str, **parameters: str
+) -> pd.DataFrame:
     """Many rows of a table by COPY, ten times as fast as `read_frame`, with the same types.
 
     Args:
         connection: in a transaction.
         table: the table.
         names: the columns to read.
-        wanted: value by column.
+        where: the condition, in SQL; `%(name)s` stands for a parameter.
+        parameters: their values.
     """
-    where = " AND ".join(f"{column} = %({column})s" for column in wanted) or "TRUE"
     query = f"SELECT {', '.join(names)} FROM {table.fullname} WHERE {where}"  # noqa: S608 names are ours
     cursor = connection.connection.cursor()
     buffer = io.BytesIO()
-    with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", wanted or None) as rows:
+    with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", parameters or None) as rows:
         for block in rows:
             buffer.write(block)
     buffer.seek(0)

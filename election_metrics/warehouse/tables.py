@@ -423,6 +423,8 @@ highest_totals = Table(
     "highest_totals", metadata,
     _text("constituency_id", "Constituency", primary_key=True),
     _count("transactions", "Most transactions, withdrawn ones included, that were ever computed"),
+    _count("first_hour", "Their first hour (hours since 1970, UTC)"),
+    _count("last_hour", "Their last hour"),
     schema="ingest", comment="The highest totals so far: a total below them is a figure that fell",
 )  # fmt: skip
 

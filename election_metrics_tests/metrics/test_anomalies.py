@@ -1,5 +1,6 @@
 """The rules find what truly happened, and are silent where real voting only looks odd."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -183,3 +184,51 @@ def test_chances_of_counts_are_those_of_the_textbook() -> None:
     assert chance_of_share(np.array([1]), np.array([2]), 0.5)[0] == pytest.approx(0.75)
     assert chance_of_share(np.array([2]), np.array([2]), 0.5)[0] == pytest.approx(0.25)
     assert chance_of_share(np.array([0]), np.array([0]), 0.5)[0] == 1
+
+
+def test_a_stray_ballot_weeks_later_ends_no_finding() -> None:
+    election = simulate(150, 4, regions=6)
+    place = int(np.flatnonzero(election.size >= SMALLEST)[0])
+    FAULTS["spike"][1](election, place, np.random.default_rng(2))
+    evidence = election.evidence()
+    stray = evidence.hours.iloc[[0]].assign(hour_number=evidence.hours["hour_number"].max() + 24 * 21, votes_cast=1)
+    hours = pd.concat([evidence.hours, stray]).sort_values(["constituency_id", "hour_number"], ignore_index=True)
+    for shown in (evidence, replace(evidence, hours=hours)):
+        found = find_anomalies(shown, {})
+        assert found.loc[found["rule"] == "spike", "constituency_id"].tolist() == [election.name(place)]
+
+
+def test_an_hour_of_which_only_boundary_rows_are_here_is_no_drop() -> None:
+    election = simulate(150, 4, regions=6)
+    for values in election.counts.values():
+        values[:, 34:] = 0
+        values[:, 33] //= 50
+    evidence = election.evidence()
+    opening = evidence.delivered.groupby("constituency_id")["hour_number"].transform("min")
+    delivered = evidence.delivered[evidence.delivered["hour_number"] - opening < 33]
+    assert not find_anomalies(evidence, {}).empty
+    assert find_anomalies(replace(evidence, delivered=delivered), {}).empty
+
+
+def test_one_constituency_without_files_does_not_hide_the_silence_of_its_region() -> None:
+    election = simulate(400, 3, regions=4, largest=90)
+    places = np.flatnonzero(election.region == 2)
+    for values in election.counts.values():
+        values[places, 30:38] = 0
+    election.delivered[places[0], :] = False
+    found = find_anomalies(election.evidence(), {})
+    assert found.loc[found["rule"] == "silence", "region"].tolist() == ["region 2"]
+
+
+def test_what_a_person_resolved_opens_again_when_it_is_clearly_worse() -> None:
+    settled = reconcile(START, finding(), "e", "r1", NOW).assign(state="resolved", state_by="anna")
+    worse = reconcile(settled, finding(observed=30.0), "e", "r2", NOW)
+    assert (worse.at[0, "state"], worse.at[0, "state_note"]) == ("open", "worse than when anna resolved it")
+    graver = reconcile(settled, finding(severity="critical"), "e", "r2", NOW)
+    assert graver.at[0, "state"] == "open"
+
+
+def test_findings_of_a_rule_that_was_left_out_stay_as_they_are() -> None:
+    first = reconcile(START, finding("figures_fall", is_ongoing=True), "e", "r1", NOW)
+    assert reconcile(first, NONE, "e", "r2", NOW, unjudged=("figures_fall",)).at[0, "state"] == "open"
+    assert find_anomalies(evidence_until(national(), INCIDENT + 2 * HOUR), {}, ("gap_outside_band",)).empty

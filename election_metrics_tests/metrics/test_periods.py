@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from election_metrics.metrics.constituency import COUNTS, compare, constituency_metrics
-from election_metrics.metrics.coverage import coverage, missing_input
+from election_metrics.metrics.coverage import coverage, delivered_hours, missing_input
 from election_metrics.metrics.election import participation_extremes, summarise
 from election_metrics.metrics.registry import election_id
 
@@ -102,7 +102,7 @@ def spans(*rows: tuple[str, str, str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["constituency_id", "starts_at", "ends_at"])
     for column in ("starts_at", "ends_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
-    return frame
+    return frame.assign(by_interval=True)
 
 
 def test_coverage_counts_each_hour_once_and_expects_only_what_is_over() -> None:
@@ -217,10 +217,37 @@ def test_a_summary_of_disjoint_constituencies_adds_up(one, other) -> None:
     assert whole["peak_votes"] is pd.NA or whole["peak_votes"] >= parts["peak_votes"].max()
 
 
-def test_only_constituencies_with_100_voters_or_more_are_ranked() -> None:
+def test_only_constituencies_with_100_voters_or_more_are_ranked_the_silent_ones_too() -> None:
     totals = pd.DataFrame({"constituency_id": list("abc"), "registered_voters": pd.array([99, 100, 200], dtype="Int64"),
                            "votes_cast": [99, 50, 150], "participation_rate": [100.0, 50.0, 75.0]})  # fmt: skip
-    ranked = participation_extremes(totals)
+    ranked = participation_extremes(totals.iloc[:2], totals)
     assert ranked[["side", "rank", "constituency_id"]].values.tolist() == [
-        ["leading", 1, "c"], ["leading", 2, "b"], ["trailing", 1, "b"], ["trailing", 2, "c"],
+        ["leading", 1, "b"], ["leading", 2, "c"], ["trailing", 1, "c"], ["trailing", 2, "b"],
     ]  # fmt: skip
+
+
+def test_a_row_of_the_neighbouring_hour_makes_no_hour_delivered_and_half_hours_take_two_files() -> None:
+    files = spans(
+        ("a", "2026-09-18T05:00", "2026-09-18T06:00"), ("a", "2026-09-18T07:00", "2026-09-18T08:00"),
+        ("k", "2026-09-18T04:30", "2026-09-18T05:30"), ("k", "2026-09-18T05:30", "2026-09-18T06:30"),
+    )  # fmt: skip
+    dump = spans(("d", "2026-09-18T05:10", "2026-09-18T07:20")).assign(by_interval=False)
+    present = int(pd.Timestamp("2026-09-19T00:00Z").timestamp()) // 3600
+
+    def hours(constituency: str, *, whole: bool) -> list[int]:
+        found = delivered_hours(pd.concat([files, dump]), present, whole_hours_only=whole)
+        return sorted(found.loc[found["constituency_id"] == constituency, "hour_number"] % 24)
+
+    assert hours("a", whole=True) == [5, 7]
+    assert hours("k", whole=True) == [5]
+    assert hours("d", whole=True) == [5, 6]
+    assert hours("d", whole=False) == [5, 6, 7]
+
+
+def test_while_nobody_says_when_voting_ends_four_days_are_expected_and_then_what_is_delivered() -> None:
+    voting = spans(("a", "2026-09-18T05:00", None), ("b", "2026-09-18T05:00", None)).assign(region=None)
+    files = spans(("b", "2026-09-18T05:00", "2026-09-18T06:00"))
+    assert len(coverage(voting, files, pd.Timestamp("2026-09-18T10:30Z"))) == 2 * 5
+    assert len(coverage(voting, files, pd.Timestamp("2026-11-18T10:30Z"))) == 2 * 96
+    later = spans(("b", "2026-09-18T05:00", "2026-09-24T05:00"))
+    assert len(coverage(voting, later, pd.Timestamp("2026-11-18T10:30Z"))) == 2 * 144

@@ -1,7 +1,7 @@
 """Findings in the warehouse: found in what landed, settled by people, kept through every computation."""
 
 import getpass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -10,10 +10,13 @@ import pytest
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.anomalies import compute_anomalies, set_state, set_threshold
 from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
+from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.elections import behind_summaries
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics_tests.computing import NOW, rows, update
-from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, rollback, vote
+from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, rollback, vote
 from election_metrics_tests.test_cli import run
 
 
@@ -173,3 +176,73 @@ def test_the_reader_may_read_schema_metrics_and_nothing_else(chosen: Settings) -
         ):  # fmt: skip
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(forbidden)
+
+
+def test_a_constituency_that_moves_to_another_election_takes_its_findings_and_their_state_along(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    for contract in (CONTRACT, OTHER):
+        folder.put(
+            *[vote(f"{contract[0]}{n}", ms(n)) for n in range(3)], issue(f"{contract}i", ms(0)), contract=contract
+        )
+    reference = tmp_path / "reference.csv"
+    reference.write_text(f"constituency_id,election\n{CONTRACT},A election\n{OTHER},A election\n")
+    known = chosen.model_copy(update={"reference": reference})
+    update(known, folder.root)
+    (name,) = rows(known, "SELECT anomaly_id FROM metrics.anomalies").loc[
+        rows(known, "SELECT constituency_id FROM metrics.anomalies")["constituency_id"] == CONTRACT, "anomaly_id"
+    ]
+    set_state(known, name, "acknowledged", "anna", "asked the commission")
+    reference.write_text(f"constituency_id,election\n{CONTRACT},B election\n{OTHER},A election\n")
+    refresh_registry(known, "moved", NOW)
+    compute_anomalies(known, "moved", now=NOW)  # while the hours still say the old election
+    update(known, folder.root)
+    query = f"SELECT state, state_by, election_id FROM metrics.anomalies WHERE anomaly_id = '{name}'"
+    (state, who, election) = rows(known, query).iloc[0].tolist()
+    assert (state, who, election[:10]) == ("acknowledged", "anna", "b-election")
+    reference.write_text(f"constituency_id,election\n{CONTRACT},C election\n{OTHER},C election\n")
+    update(known, folder.root)
+    assert set(rows(known, "SELECT state FROM metrics.anomalies")["state"]) == {"acknowledged", "open"}
+
+
+def test_a_file_that_becomes_empty_is_a_figure_that_falls(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    path = folder.put(*[issue(f"i{n}", ms(n)) for n in range(10)])
+    update(chosen, folder.root)
+    path.write_text("")
+    update(chosen, folder.root)
+    assert findings(chosen) == [("figures_fall", "warning", "open")]
+    assert "fell from 10 to 0" in rows(chosen, "SELECT explanation FROM metrics.anomalies").iloc[0, 0]
+
+
+def test_a_missing_hourly_file_is_missing_though_its_neighbours_hold_rows_of_it(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(
+        line("s", ms(0), "startVoting"), issue("i", ms(1)), issue("late", ms(0.05, hour=1)), name="2026-09-18_1100-1200"
+    )
+    folder.put(issue("early", ms(59.9, hour=1)), issue("j", ms(1, hour=2)), name="2026-09-18_1300-1400")
+    folder.put(line("f", ms(0, hour=3), "finishVoting"), name="2026-09-18_1400-1500")
+    update(chosen, folder.root)
+    missing = rows(chosen, "SELECT missing_from, hours FROM metrics.missing_input").iloc[0].tolist()
+    assert missing == [HOUR + timedelta(hours=1), 1]
+    assert rows(chosen, "SELECT hours_expected, hours_delivered FROM metrics.election_summaries").values.tolist() == [
+        [3, 2]
+    ]
+
+
+def test_a_run_that_changes_nothing_leaves_completed_elections_alone(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(line("s", ms(0), "startVoting"), issue("i", ms(1)), line("f", ms(0, hour=3), "finishVoting"))
+    update(chosen, folder.root)
+    refresh_registry(chosen, "again", NOW + timedelta(hours=1))
+    with transaction(chosen) as connection:
+        assert behind_summaries(connection) == {}
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_threshold_that_is_no_positive_number_is_refused(chosen: Settings, value: float) -> None:
+    with pytest.raises(ElectionMetricsError, match="must be a number above 0"):
+        set_threshold(chosen, "e", "spike", "scatter", value, "anna")

@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from election_metrics.errors import WarehouseError
+from election_metrics.errors import DataError, WarehouseError
 from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.checked import check_frame
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.replace import CHANNEL, copy_rows, notify, read_frame, replace_scope
-from election_metrics.warehouse.tables import elections, metadata
+from election_metrics.warehouse.tables import elections, hourly_stats, metadata
 from election_metrics_tests.computing import rows
 
 NOW = datetime(2026, 9, 18, tzinfo=UTC)
@@ -164,3 +165,35 @@ def test_a_server_that_is_not_there_is_a_sentence_without_the_password(monkeypat
     with pytest.raises(WarehouseError, match="cannot be reached") as caught:
         migrate(chosen)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        ({"name": [None, "b"]}, "metrics.elections: column name: non-nullable series 'name' contains null values"),
+        ({"election_id": ["a", "a"]}, "metrics.elections: columns .*election_id.* not unique"),
+        ({"computed_at": ["x", "y"]}, "metrics.elections: column computed_at: .*no instants"),
+    ],
+)
+def test_a_frame_that_is_no_row_of_its_table_is_refused_before_it_is_written(
+    chosen: Settings, spoil: dict[str, list[object]], says: str
+) -> None:
+    with transaction(chosen) as connection, pytest.raises(DataError, match=says):
+        copy_rows(connection, elections, some("a", "b").assign(**spoil))
+    assert rows(chosen, "SELECT * FROM metrics.elections").empty
+
+
+def test_no_column_that_is_missing_infinite_or_negative_gets_through() -> None:
+    hour = pd.Timestamp("2026-09-18T05:00Z")
+    counts = {column.name: 0 for column in hourly_stats.columns if isinstance(column.type, sa.BigInteger)}
+    good = pd.DataFrame([{"election_id": "e", "constituency_id": "c", "hour": hour, "run_id": "r", "computed_at": hour,
+                          "vote_velocity": 1.0, **counts}])  # fmt: skip
+    check_frame(hourly_stats, good)
+    for bad, says in (
+        (good.assign(votes_cast=-1), "votes_cast: .*negative"),
+        (good.assign(vote_velocity=float("inf")), "vote_velocity: .*infinite"),
+        (good.assign(votes_cast=1.5), "votes_cast: .*no whole numbers"),
+        (good.drop(columns="votes_cast"), "'votes_cast' not in dataframe"),
+    ):
+        with pytest.raises(DataError, match=says):
+            check_frame(hourly_stats, bad)

@@ -168,15 +168,13 @@ def register_change(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 def figures_fall(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Fewer transactions than there once were, those included that rollbacks withdrew."""
     hours = evidence.hours
-    totals = hours.assign(observed=hours["transaction_count"] + hours["withdrawn"]).groupby("constituency_id").agg(
-        observed=("observed", "sum"), window_start=("hour_number", "min"), window_end=("hour_number", "max")
-    )  # fmt: skip
-    found = evidence.highest.rename(columns={"transactions": "expected"}).merge(
-        totals.reset_index(), on="constituency_id"
-    )
-    found = found[found["expected"] - found["observed"] >= thresholds["least_fall"]]
+    totals = (hours["transaction_count"] + hours["withdrawn"]).groupby(hours["constituency_id"]).sum()
+    highest = evidence.highest.rename(columns={"transactions": "expected", "first_hour": "window_start"})
+    # One whose every file became empty has no hours at all.
+    observed = totals.reindex(highest["constituency_id"]).fillna(0).to_numpy(dtype="int64")
+    found = highest.assign(observed=observed, window_end=highest["last_hour"] + 1, is_ongoing=True)
     return findings(
-        found.assign(window_end=found["window_end"] + 1, is_ongoing=True), "warning",
+        found[found["expected"] - found["observed"] >= thresholds["least_fall"]], "warning",
         lambda row: f"transactions fell from {row.expected:.0f} to {row.observed:.0f}: "
         "a file was replaced by one with less in it",
     )  # fmt: skip

@@ -6,9 +6,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-_LONGEST = 336
-"""Hours of the grid, counted back from the last with ballots: two weeks."""
+_MOST_CELLS = 10_000_000
+"""Of a grid: a longer stretch is cut to its end."""
+_PAUSE = 72
+"""Hours without any ballot that part two stretches: a stray one weeks later is not the same vote."""
 _USUAL_OPENING, _USUAL_CLOSE = 8, 20
+_MOST_OF_A_REGION = 0.8
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Evidence:
         missing: rows of `missing_input`, and by_interval: whether the constituency's files say which hour they are.
         register_changes: constituency_id, hour_number, voters: how many were added or removed, added up.
         repeated_issues: constituency_id, hour_number, voters: to whom a bulletin was issued again.
-        highest: constituency_id, transactions: the most, withdrawn ones included, that were ever computed.
+        highest: constituency_id, transactions (the most, withdrawn ones included, that were ever computed),
+            first_hour, last_hour of them.
     """
 
     hours: pd.DataFrame
@@ -55,14 +59,14 @@ class Evidence:
         return _hour_number(self.constituencies.set_index("constituency_id")["ends_at"]) - 1
 
     @cached_property
-    def grid(self) -> "Grid":
-        """Votes and bulletins hour by hour without holes, of the last two weeks."""
-        return _grid(self)
+    def grids(self) -> list["Grid"]:
+        """Votes and bulletins hour by hour without holes: one for each stretch of time in which there were ballots."""
+        return [_grid(self, first, end) for first, end in _stretches(self)]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Counts without holes: a row a constituency (or region), a column an hour.
+    """Counts without holes: a row a constituency (or region), a column an hour, of one stretch of voting.
 
     Attributes:
         ids: what the rows are.
@@ -100,7 +104,7 @@ class Grid:
         return since
 
     def by_region(self) -> "Grid":
-        """The same with a row a region; known are the hours that all of its constituencies delivered."""
+        """The same with a row a region: of what its constituencies delivered, known where that is most of them."""
         number, names = pd.factorize(self.region, use_na_sentinel=True)
         placed, rows = number >= 0, len(names)
 
@@ -109,14 +113,15 @@ class Grid:
             np.add.at(sums, number[placed], values[placed])
             return sums
 
-        unknown = added((~self.is_known).astype("int64"))
+        members = added(np.ones_like(self.votes))
+        delivering = added(self.is_known.astype("int64"))
         opening, closing = np.full(rows, -np.inf), np.full(rows, np.inf)
         np.maximum.at(opening, number[placed], np.nan_to_num(self.opening[placed], nan=-np.inf))
         np.minimum.at(closing, number[placed], self.closing[placed])
         size = added(self.size[:, None])[:, 0]
         return Grid(
             pd.Index(names), np.asarray(names), size, self.first, opening, closing,
-            added(self.votes), added(self.bulletins), unknown == 0,
+            added(self.votes), added(self.bulletins), delivering >= members * _MOST_OF_A_REGION,
             added(self.may_be_closed.astype("int64")) > 0,
         )  # fmt: skip
 
@@ -126,19 +131,30 @@ def _hour_number(instants: pd.Series) -> pd.Series:
     return numbers.astype("Float64")
 
 
-def _grid(evidence: Evidence) -> Grid:
+def _stretches(evidence: Evidence) -> list[tuple[int, int]]:
+    """First and last hour of each stretch with ballots, and of the deliveries that go on after the last."""
     hours = evidence.hours
-    with_ballots = hours.loc[(hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0), "hour_number"]
-    last = int(with_ballots.max()) if len(with_ballots) else 0
-    first = max(int(with_ballots.min()), last - _LONGEST + 1) if len(with_ballots) else 1
-    end = max(last, int(evidence.delivered["hour_number"].max()) if len(evidence.delivered) else last)
-    end = min(end, first + _LONGEST - 1)
+    voted = np.unique(hours.loc[(hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0), "hour_number"])
+    if not voted.size:
+        return []
+    delivered = evidence.delivered["hour_number"].to_numpy()
+    parts = np.split(voted, np.flatnonzero(np.diff(voted) > _PAUSE) + 1)
+    most = max(_MOST_CELLS // max(len(evidence.constituencies), 1), _PAUSE)
+    stretches = []
+    for part in parts:
+        within = delivered[(delivered >= part[-1]) & (delivered <= part[-1] + _PAUSE)]
+        end = int(within.max()) if within.size else int(part[-1])
+        stretches.append((max(int(part[0]), end - most + 1), end))
+    return stretches
+
+
+def _grid(evidence: Evidence, first: int, end: int) -> Grid:
     ids = pd.Index(evidence.constituencies["constituency_id"])
     known = evidence.constituencies.set_index("constituency_id")
 
     def spread(frame: pd.DataFrame, column: str | None) -> np.ndarray:
         within = frame[frame["hour_number"].between(first, end)]
-        values = np.zeros((len(ids), max(end - first + 1, 0)), dtype="int64")
+        values = np.zeros((len(ids), end - first + 1), dtype="int64")
         amounts = 1 if column is None else within[column].to_numpy()
         values[ids.get_indexer(within["constituency_id"]), within["hour_number"].to_numpy() - first] = amounts
         return values
@@ -151,9 +167,9 @@ def _grid(evidence: Evidence) -> Grid:
         first=first,
         opening=evidence.opening.reindex(ids).to_numpy(dtype="float64", na_value=np.nan),
         closing=closing,
-        votes=spread(hours, "votes_cast"),
-        bulletins=spread(hours, "bulletins_issued"),
-        is_known=(spread(evidence.delivered, None) + spread(hours, None)) > 0,
+        votes=spread(evidence.hours, "votes_cast"),
+        bulletins=spread(evidence.hours, "bulletins_issued"),
+        is_known=spread(evidence.delivered, None) > 0,
         may_be_closed=np.isinf(closing)[:, None] & _is_night(known["time_zone"], first, end),
     )
 

@@ -1,12 +1,13 @@
 """Findings through time: the same one keeps its id and state, however often it is computed again."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from hashlib import sha256
 
 import pandas as pd
 
 SYSTEM = "system"
+_SEVERITIES = ("info", "warning", "critical")
 _KEPT = ("anomaly_id", "state", "state_by", "state_at", "state_note", "detected_at")
 COLUMNS = (
     "anomaly_id", "election_id", "constituency_id", "region", "rule", "severity", "window_start", "window_end",
@@ -15,12 +16,19 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def reconcile(stored: pd.DataFrame, found: pd.DataFrame, election_id: str, run_id: str, now: datetime) -> pd.DataFrame:
+def reconcile(
+    stored: pd.DataFrame,
+    found: pd.DataFrame,
+    election_id: str,
+    run_id: str,
+    now: datetime,
+    unjudged: Collection[str] = (),
+) -> pd.DataFrame:
     """Brings the findings of a computation together with those that are stored.
 
     A finding is the same as a stored one of the same rule and subject (constituency, region or election) whose window
-    overlaps its own. What a person resolved stays so. What is no longer found is closed with the reason; a lasting
-    one that is over closes itself, and opens again if it goes on.
+    overlaps its own. What a person resolved stays so, unless it has become clearly worse. What is no longer found is
+    closed with the reason; a lasting one that is over closes itself, and opens again if it goes on.
 
     Args:
         stored: rows of `anomalies` of the election.
@@ -28,6 +36,7 @@ def reconcile(stored: pd.DataFrame, found: pd.DataFrame, election_id: str, run_i
         election_id: the election.
         run_id: the Dagster run.
         now: the moment of the computation.
+        unjudged: rules that were left out: their findings stay as they are.
 
     Returns:
         Every row of `anomalies` of the election, as it is to be stored.
@@ -45,7 +54,7 @@ def reconcile(stored: pd.DataFrame, found: pd.DataFrame, election_id: str, run_i
             row["anomaly_id"] = _identity(row, taken)
             taken.add(str(row["anomaly_id"]))
             rows.append({**row, **_first_state(row, now)})
-    rows += [_no_longer(old, run_id, now) for old in rest.values()]
+    rows += [old if old["rule"] in unjudged else _no_longer(old, run_id, now) for old in rest.values()]
     frame = pd.DataFrame(rows, columns=[*COLUMNS]) if rows else stored[[*COLUMNS]]
     for column in ("window_start", "window_end", "state_at", "detected_at", "computed_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
@@ -97,7 +106,18 @@ def _next_state(old: dict[str, object], new: dict[str, object], now: datetime) -
         return {**kept, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": _over(new)}
     if old["state"] == "resolved" and old["state_by"] == SYSTEM and not _is_over(new):
         return {**kept, "state": "open", "state_at": now, "state_note": "found again"}
+    if old["state"] == "resolved" and not _is_over(new) and _is_worse(old, new):
+        note = f"worse than when {old['state_by']} resolved it"
+        return {**kept, "state": "open", "state_by": SYSTEM, "state_at": now, "state_note": note}
     return kept
+
+
+def _is_worse(old: dict[str, object], new: dict[str, object]) -> bool:
+    """Of a higher severity, or half as far again from what was expected."""
+    if _SEVERITIES.index(str(new["severity"])) > _SEVERITIES.index(str(old["severity"])):
+        return True
+    before, after = (abs(float(str(row["observed"])) - float(str(row["expected"]))) for row in (old, new))
+    return after > before * 1.5
 
 
 def _no_longer(old: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:

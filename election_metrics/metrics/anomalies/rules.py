@@ -1,6 +1,6 @@
 """The registry of rules: what each one is called, means, and from which values on it fires."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -114,7 +114,7 @@ RULES = {
         Rule(
             "silence", series.silence, True, "warning; critical for a whole region",
             "No bulletin and no vote, so long that it cannot be chance against the expected count; a region's small"
-            " constituencies are judged together.",
+            " constituencies are judged together, in hours that four fifths of them delivered.",
             "Small constituencies are silent for 10 to 30 hours at a stretch, and most have fewer than 100 voters.",
             {
                 "least_expected": Threshold(20, "votes that should have come, or nothing is said"),
@@ -202,15 +202,18 @@ RULES = {
 }  # fmt: skip
 
 
-def find_anomalies(evidence: Evidence, overrides: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+def find_anomalies(
+    evidence: Evidence, overrides: Mapping[str, Mapping[str, float]], unjudged: Collection[str] = ()
+) -> pd.DataFrame:
     """Everything that the rules find, as `findings.COLUMNS` and rule, lasts.
 
     Args:
         evidence: the figures of one election.
         overrides: thresholds of this election that differ from the defaults, by rule and name.
+        unjudged: rules to leave out.
     """
     found = []
-    for rule in RULES.values():
+    for rule in (rule for rule in RULES.values() if rule.name not in unjudged):
         thresholds = {name: threshold.default for name, threshold in rule.thresholds.items()}
         frame = rule.find(evidence, {**thresholds, **overrides.get(rule.name, {})})
         found.append(frame.assign(rule=rule.name, lasts=rule.lasts))

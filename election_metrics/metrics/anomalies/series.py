@@ -1,6 +1,6 @@
 """Rules on series: hours that differ from what was to be expected."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,20 @@ from election_metrics.metrics.anomalies.findings import episodes, findings, no_f
 Thresholds = Mapping[str, float]
 
 
+def _of_each(
+    evidence: Evidence, thresholds: Thresholds, find: Callable[[Grid, Thresholds], pd.DataFrame]
+) -> pd.DataFrame:
+    """What is found in each stretch of voting."""
+    found = [find(grid, thresholds) for grid in evidence.grids]
+    return pd.concat([frame for frame in found if len(frame)] or [no_findings()], ignore_index=True)
+
+
 def spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Far more votes in an hour than its own history and its region's others make likely."""
-    grid = evidence.grid
+    return _of_each(evidence, thresholds, _spikes)
+
+
+def _spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     expected = expected_votes(grid)
     mean = np.nan_to_num(expected.most)
     is_spike = (
@@ -36,7 +47,10 @@ def spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 
 def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Far fewer votes in an hour than its own history and its region's others make likely."""
-    grid = evidence.grid
+    return _of_each(evidence, thresholds, _drops)
+
+
+def _drops(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     expected = expected_votes(grid)
     mean = np.minimum(np.nan_to_num(expected.least), _left_to_vote(grid))
     is_drop = (
@@ -56,7 +70,10 @@ def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 
 def silence(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """No bulletin and no vote, for so long that it is no chance; the small ones are judged by region."""
-    grid = evidence.grid
+    return _of_each(evidence, thresholds, _silences)
+
+
+def _silences(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     regions = grid.by_region()
     by_constituency = _silence(grid, expected_votes(grid).least, thresholds, "warning")
     by_region = _silence(regions, expected_votes(regions, with_peers=False).least, thresholds, "critical")
@@ -113,7 +130,10 @@ def _day_before(grid: Grid) -> np.ndarray:
 
 def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Many constituencies at once far above their own history: their regions rise with them, so no one stands out."""
-    grid = evidence.grid
+    return _of_each(evidence, thresholds, _synchronised_spikes)
+
+
+def _synchronised_spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     mean = expected_votes(grid, with_peers=False).most
     is_judged = ~np.isnan(mean) & (grid.votes + np.nan_to_num(mean) >= thresholds["least_votes"])
     usual = np.maximum(np.nan_to_num(mean), 1.0)

@@ -230,6 +230,8 @@ def upgrade() -> None:
             nullable=False,
             comment="Most transactions, withdrawn ones included, that were ever computed",
         ),
+        sa.Column("first_hour", sa.BigInteger(), nullable=False, comment="Their first hour (hours since 1970, UTC)"),
+        sa.Column("last_hour", sa.BigInteger(), nullable=False, comment="Their last hour"),
         sa.PrimaryKeyConstraint("constituency_id", name=op.f("highest_totals_pkey")),
         schema="ingest",
         comment="The highest totals so far: a total below them is a figure that fell",
