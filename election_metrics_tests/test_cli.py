@@ -15,6 +15,7 @@ import pytest
 
 from election_metrics.cli import main
 from election_metrics.settings import Settings
+from election_metrics.warehouse.export import export_table
 from election_metrics.warehouse.tables import metadata
 from election_metrics_tests.computing import hourly, rows
 from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, vote
@@ -147,6 +148,10 @@ def test_exports_are_exactly_the_tables_columns(chosen: Settings, tmp_path: Path
     (record,) = json.loads(run("export", "hourly_stats", "--format", "json", "--constituency", CONTRACT).stdout)
     assert (record["hour"], record["participation_rate"]) == ("2026-09-18T08:00:00Z", None)
     assert json.loads(run("export", "hourly_stats", "--format", "json", "--constituency", "x").stdout) == []
+    for name in ("constituency_metrics", "election_summaries"):  # an array, and JSON
+        whole = io.BytesIO()
+        export_table(chosen, name, "parquet", whole)
+        assert len(pd.read_parquet(whole)) == int(rows(chosen, f"SELECT count(*) AS n FROM metrics.{name}").iloc[0, 0])
     run("export", "hourly_stats", "--format", "parquet", "--out", str(tmp_path / "x.parquet"))
     frame = pd.read_parquet(tmp_path / "x.parquet")
     assert frame["hour"].tolist() == [pd.Timestamp("2026-09-18T08:00Z")]

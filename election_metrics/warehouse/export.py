@@ -7,10 +7,12 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import arrow_type
 from election_metrics.warehouse.tables import Instant, metadata
 
 _ROWS_AT_ONCE = 20_000
@@ -19,7 +21,6 @@ _ISO = (
     """regexp_replace(to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), """
     r"""'\.0+$|(\.[0-9]*[1-9])0+$', '\1') || 'Z' AS {0}"""
 )
-_ARROW = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
 
 
 def exportable() -> dict[str, sa.Table]:
@@ -68,9 +69,11 @@ def _where(filters: dict[str, str]) -> str:
 
 def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool) -> str:
     columns = [
-        _ISO.format(column.name) if times_as_text and column.type is Instant else column.name
+        _ISO.format(column.name) if times_as_text and column.type is Instant
+        else f"{column.name}::text" if isinstance(column.type, JSONB) and not times_as_text
+        else column.name
         for column in table.columns
-    ]
+    ]  # fmt: skip
     key = ", ".join(f"{table.name}.{column.name}" for column in table.primary_key)
     return f"SELECT {', '.join(columns)} FROM {table.fullname} WHERE {_where(filters)} ORDER BY {key}"  # noqa: S608
 
@@ -102,7 +105,7 @@ def _write_json(connection: sa.Connection, table: sa.Table, filters: dict[str, s
 
 
 def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
-    schema = pa.schema([(column.name, _arrow_type(column)) for column in table.columns])
+    schema = pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
     with _server_side(connection) as cursor, pq.ParquetWriter(out, schema, compression="zstd") as writer:
         cursor.execute(_select(table, filters, times_as_text=False), filters)
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
@@ -110,11 +113,3 @@ def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str
                 pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)
             ]
             writer.write_table(pa.table(columns, schema=schema))
-
-
-def _arrow_type(column: sa.Column[object]) -> pa.DataType:
-    if column.type is Instant:
-        return pa.timestamp("us", tz="UTC")
-    if "TIMESTAMP" in str(column.type):
-        return pa.timestamp("us")
-    return next((kind for name, kind in _ARROW.items() if str(column.type).startswith(name)), pa.string())

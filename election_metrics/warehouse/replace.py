@@ -104,7 +104,7 @@ def read_table(
         for block in rows:
             buffer.write(block)
     buffer.seek(0)
-    types = {name: _arrow_type(table.columns[name]) for name in names}
+    types = {name: arrow_type(table.columns[name].type) for name in names}
     options = pyarrow.csv.ConvertOptions(
         column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
     )
@@ -116,9 +116,14 @@ def read_table(
     return frame.astype(dict.fromkeys(whole, "int64"))
 
 
-def _arrow_type(column: sa.Column[Any]) -> pa.DataType:
-    kinds = {sa.BigInteger: pa.int64(), sa.Double: pa.float64(), sa.DateTime: pa.timestamp("us", tz="UTC")}
-    return next((kind for cls, kind in kinds.items() if isinstance(column.type, cls)), pa.string())
+def arrow_type(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
+    """What a column of this type is in Arrow; text where Arrow has nothing nearer (JSON)."""
+    if isinstance(kind, sa.ARRAY):
+        return pa.list_(arrow_type(kind.item_type))
+    if isinstance(kind, sa.DateTime):
+        return pa.timestamp("us", tz="UTC" if kind.timezone else None)
+    kinds = {sa.BigInteger: pa.int64(), sa.Double: pa.float64(), sa.Boolean: pa.bool_()}
+    return next((arrow for cls, arrow in kinds.items() if isinstance(kind, cls)), pa.string())
 
 
 # By PostgreSQL's numbers for its types; anything else stays as psycopg gives it.
