@@ -7,6 +7,7 @@ hourly rows, so a day is the sum of its hours also on the day the clocks change.
 import numpy as np
 import pandas as pd
 
+from election_metrics.metrics.hours import hour_numbers
 from election_metrics.metrics.rates import per, percent
 
 PERIODS = ("hour", "day", "week", "month", "election")
@@ -14,8 +15,6 @@ COUNTS = (
     "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
     "revotes", "withdrawn", "anomaly_count",
 )  # fmt: skip
-
-_HOUR = pd.Timedelta(hours=1)
 
 
 def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:
@@ -78,7 +77,7 @@ def _prepared(hourly: pd.DataFrame) -> pd.DataFrame:
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
     running = hours.groupby("constituency_id")[["bulletins_issued", "votes_cast"]].cumsum()
     active = (hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0)
-    number = ((hours["hour"] - pd.Timestamp(0, tz="UTC")) // _HOUR).astype("float64")
+    number = hour_numbers(hours["hour"]).astype("float64")
     return hours.assign(
         running_bulletins=running["bulletins_issued"],
         running_votes=running["votes_cast"],

@@ -5,7 +5,8 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-_HOUR = pd.Timedelta(hours=1)
+from election_metrics.metrics.hours import hour_numbers
+
 _MINUTE = pd.Timedelta(minutes=1)
 _FEWEST_PEERS = 2
 _LONGEST_FILE = 24 * 60
@@ -29,13 +30,13 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
     Returns:
         constituency_id, hour_number (hours since 1970), reason (`voting times` or `region`), is_delivered.
     """
-    present = int(_numbers(pd.Series([pd.Timestamp(now).tz_convert("UTC")]))[0])
+    present = int(hour_numbers(pd.Series([pd.Timestamp(now).tz_convert("UTC")]))[0])
     delivered = delivered_hours(deliveries, present, whole_hours_only=False)
     timed = constituencies.dropna(subset=["starts_at"])
-    first = _numbers(_instants(timed["starts_at"])).astype("int64")
+    first = hour_numbers(_instants(timed["starts_at"])).astype("int64")
     newest = int(delivered["hour_number"].max()) + 1 if len(delivered) else 0
     unsaid = first + _USUAL_VOTE
-    said = _numbers(_instants(timed["ends_at"]).dt.ceil("h")).astype("Int64")
+    said = hour_numbers(_instants(timed["ends_at"]).dt.ceil("h")).astype("Int64")
     end = said.fillna(unsaid.where(unsaid >= newest, newest).astype("Int64")).astype("int64")
     windows = pd.DataFrame(
         {"constituency_id": timed["constituency_id"], "first": first, "end": np.minimum(end, present)}
@@ -66,12 +67,12 @@ def delivered_hours(deliveries: pd.DataFrame, present: int, *, whole_hours_only:
     starts, ends = _instants(files["starts_at"]), _instants(files["ends_at"])
     by_interval = files["by_interval"].astype(bool)
     is_whole = by_interval & (starts == starts.dt.floor("h")) & (ends == ends.dt.floor("h"))
-    dump_end = _numbers(ends) if whole_hours_only else _numbers(ends.dt.floor("h")) + 1
+    dump_end = hour_numbers(ends) if whole_hours_only else hour_numbers(ends.dt.floor("h")) + 1
     spans = pd.DataFrame(
         {
             "constituency_id": files["constituency_id"].astype("str"),
-            "first": _numbers(starts).astype("int64"),
-            "end": _numbers(ends).where(by_interval, dump_end).clip(upper=present).astype("int64"),
+            "first": hour_numbers(starts).astype("int64"),
+            "end": hour_numbers(ends).where(by_interval, dump_end).clip(upper=present).astype("int64"),
         }
     )
     spans["first"] = spans["first"].clip(lower=spans["end"] - _LONGEST_FILE)
@@ -129,10 +130,6 @@ def missing_input(hours: pd.DataFrame) -> pd.DataFrame:
 
 def _instants(values: pd.Series) -> pd.Series:
     return pd.to_datetime(values, utc=True)
-
-
-def _numbers(instants: pd.Series) -> pd.Series:
-    return (instants - pd.Timestamp(0, tz="UTC")) // _HOUR
 
 
 def _each_hour(spans: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.lifecycle import reconcile
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics.metrics.coverage import coverage, delivered_hours, missing_input
+from election_metrics.metrics.hours import hour_numbers
 from election_metrics.pipeline.hours import hour_number, hour_start
 from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies as store
@@ -70,21 +71,23 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
     deliveries = elections.read_deliveries(connection, election)
     missing = missing_input(coverage(known, deliveries, now))
     hours = elections.read_hours_of_members(connection, election)
-    hours["hour_number"] = _numbers(hours["hour"])
+    hours["hour_number"] = hour_numbers(hours["hour"]).astype("int64")
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
     known["registered_voters"] = known["registered_voters"].astype("Int64")
     present = hour_number(now)
     hours = hours[hours["hour_number"] < present]
     by_interval = deliveries.groupby("constituency_id")["by_interval"].any()
     spans = missing.merge(known[["constituency_id", "region"]], on="constituency_id").assign(
-        window_start=lambda frame: _numbers(frame["missing_from"]),
-        window_end=lambda frame: _numbers(frame["missing_to"]),
+        window_start=lambda frame: hour_numbers(frame["missing_from"]).astype("int64"),
+        window_end=lambda frame: hour_numbers(frame["missing_to"]).astype("int64"),
         # A constituency of which nothing came at all says nothing against its own files.
         by_interval=lambda frame: frame["constituency_id"].map(by_interval).astype("boolean").fillna(True),
     )
     events = registry.read_events(connection).dropna(subset=["voters"])
     events = events[events["constituency_id"].isin(known["constituency_id"])]
-    changes = events.assign(hour_number=_numbers(events["occurred_at"]), voters=events["voters"].abs())
+    changes = events.assign(
+        hour_number=hour_numbers(events["occurred_at"]).astype("int64"), voters=events["voters"].abs()
+    )
     repeated = store.read_repeated_issues(connection, election)
     highest = store.read_highest(connection, election)
     evidence = Evidence(
@@ -100,10 +103,6 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
         highest=highest[highest["last_hour"] < present],
     )
     return evidence, missing
-
-
-def _numbers(instants: pd.Series) -> pd.Series:
-    return ((pd.to_datetime(instants, utc=True) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)).astype("int64")
 
 
 def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: str | None) -> None:

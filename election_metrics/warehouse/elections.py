@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from election_metrics.warehouse.replace import read_frame, read_table
 from election_metrics.warehouse.tables import constituency_metrics, election_versions, hourly_stats
 
+_FIGURES = [column.name for column in hourly_stats.columns if column.name not in ("run_id", "computed_at")]
+
 
 def behind_metrics(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
     """hourly_version by election, where constituency_metrics is behind it (or of the named ones)."""
@@ -63,17 +65,13 @@ def mark_summary(connection: sa.Connection, election: str, version: int) -> None
 
 def read_hourly(connection: sa.Connection, election: str, names: Sequence[str] | None = None) -> pd.DataFrame:
     """hourly_stats of an election's hours, whole or these columns of it."""
-    lineage = ("run_id", "computed_at")
-    every = [column.name for column in hourly_stats.columns if column.name not in lineage]
-    return read_table(connection, hourly_stats, names or every, "election_id = %(election)s", election=election)
+    return read_table(connection, hourly_stats, names or _FIGURES, "election_id = %(election)s", election=election)
 
 
 def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFrame:
     """hourly_stats of the constituencies that vote in an election now, whichever election their rows still name."""
-    lineage = ("run_id", "computed_at")
-    every = [column.name for column in hourly_stats.columns if column.name not in lineage]
     where = "constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)"
-    return read_table(connection, hourly_stats, every, where, election=election)
+    return read_table(connection, hourly_stats, _FIGURES, where, election=election)
 
 
 def read_hours_of(

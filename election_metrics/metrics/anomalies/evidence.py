@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from election_metrics.metrics.hours import hour_numbers
+
 _MOST_CELLS = 10_000_000
 """Of a grid: a longer stretch is cut to its end."""
 _PAUSE = 72
@@ -48,7 +50,7 @@ class Evidence:
     @cached_property
     def opening(self) -> pd.Series:
         """The hour in which each constituency opened: by its voting times, else its first with ballots."""
-        said = _hour_number(self.constituencies.set_index("constituency_id")["starts_at"])
+        said = hour_numbers(self.constituencies.set_index("constituency_id")["starts_at"]).astype("Float64")
         ballots = self.hours[(self.hours["bulletins_issued"] > 0) | (self.hours["votes_cast"] > 0)]
         seen = ballots.groupby("constituency_id")["hour_number"].min()
         return said.combine_first(seen.reindex(said.index)).astype("Float64")
@@ -56,7 +58,7 @@ class Evidence:
     @cached_property
     def closing(self) -> pd.Series:
         """The last hour that lies wholly within the voting times; NA where they are not known."""
-        return _hour_number(self.constituencies.set_index("constituency_id")["ends_at"]) - 1
+        return hour_numbers(self.constituencies.set_index("constituency_id")["ends_at"]).astype("Float64") - 1
 
     @cached_property
     def grids(self) -> list["Grid"]:
@@ -124,11 +126,6 @@ class Grid:
             added(self.votes), added(self.bulletins), delivering >= members * _MOST_OF_A_REGION,
             added(self.may_be_closed.astype("int64")) > 0,
         )  # fmt: skip
-
-
-def _hour_number(instants: pd.Series) -> pd.Series:
-    numbers = (pd.to_datetime(instants, utc=True) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)
-    return numbers.astype("Float64")
 
 
 def _stretches(evidence: Evidence) -> list[tuple[int, int]]:

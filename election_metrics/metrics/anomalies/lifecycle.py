@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from hashlib import sha256
+from itertools import chain
 
 import pandas as pd
 
@@ -41,20 +42,23 @@ def reconcile(
     Returns:
         Every row of `anomalies` of the election, as it is to be stored.
     """
-    rest = {str(row["anomaly_id"]): row for row in stored.astype(object).to_dict("records")}
-    taken = set(rest)
+    rest: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for old in stored.astype(object).to_dict("records"):
+        rest.setdefault(_subject(old), []).append(old)
+    taken = set(stored["anomaly_id"])
     rows = []
     for new in found.sort_values(["rule", "window_start"]).astype(object).to_dict("records"):
         row = {**new, "election_id": election_id, "run_id": run_id, "computed_at": now}
-        same = next((old for old in rest.values() if _is_same(old, row)), None)
+        candidates = rest.get(_subject(row), [])
+        same = next((old for old in candidates if _overlap(old, row)), None)
         if same is not None:
-            del rest[str(same["anomaly_id"])]
+            rest[_subject(row)] = [old for old in candidates if old is not same]
             rows.append({**row, **_next_state(same, row, now)})
         else:
             row["anomaly_id"] = _identity(row, taken)
             taken.add(str(row["anomaly_id"]))
             rows.append({**row, **_first_state(row, now)})
-    rows += [old if old["rule"] in unjudged else _no_longer(old, run_id, now) for old in rest.values()]
+    rows += [old if old["rule"] in unjudged else _no_longer(old, run_id, now) for old in chain(*rest.values())]
     frame = pd.DataFrame(rows, columns=[*COLUMNS]) if rows else stored[[*COLUMNS]]
     for column in ("window_start", "window_end", "state_at", "detected_at", "computed_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
@@ -68,10 +72,10 @@ def _subject(row: dict[str, object]) -> tuple[object, ...]:
     return row["rule"], constituency, None if constituency else region
 
 
-def _is_same(old: dict[str, object], new: dict[str, object]) -> bool:
+def _overlap(old: dict[str, object], new: dict[str, object]) -> bool:
     begins_before_end: bool = old["window_start"] < new["window_end"]  # type: ignore[operator]
     ends_after_begin: bool = new["window_start"] < old["window_end"]  # type: ignore[operator]
-    return _subject(old) == _subject(new) and begins_before_end and ends_after_begin
+    return begins_before_end and ends_after_begin
 
 
 def _identity(row: dict[str, object], taken: Iterable[str]) -> str:

@@ -1,0 +1,8 @@
+"""Hours as numbers: whole hours since 1970 (UTC), as the lake and the ledger count them."""
+
+import pandas as pd
+
+
+def hour_numbers(instants: pd.Series) -> pd.Series:
+    """The number of the hour that holds each instant; whole numbers, or floats with NaN where one is not known."""
+    return (pd.to_datetime(instants, utc=True) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)
