@@ -12,8 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from election_metrics.automation.launch import dagster_environment
-from election_metrics.demo import free_port, start_dagster, stop_dagster, wait_until_served
+from election_metrics.automation.supervisor import Supervisor, free_port
 from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.settings import read_settings
 from election_metrics.warehouse.migrate import migrate
@@ -30,17 +29,8 @@ def main() -> None:
         settings = read_settings(home=root / "home", source=root / "in")
         (root / "in").mkdir()
         migrate(settings)
-        environment = dagster_environment(settings) | {
-            "ELECTION_METRICS_HOME": str(settings.home),
-            "ELECTION_METRICS_SOURCE": str(root / "in"),
-        }
-        port, log = free_port(3100), root / "dagster.log"
-        process = start_dagster(environment, port, log)
-        try:
-            wait_until_served(port, process, log)
+        with Supervisor(settings, free_port(3100)):
             seconds = _tries(root, plain_url(warehouse_url(settings)), tries)
-        finally:
-            stop_dagster(process)
     print(f"rename to commit, {len(seconds)} tries: median {statistics.median(seconds):.1f} s, worst {max(seconds):.1f} s, "
           f"best {min(seconds):.1f} s")  # fmt: skip
 

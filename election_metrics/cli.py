@@ -85,6 +85,24 @@ def demo(once: bool, port: int, pace: float, transactions: int) -> None:
 
 
 @main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. The UI has no login.")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; another if it is taken.")
+@click.option("--read-only-port", type=int, help="Port of a second UI for onlookers, which can change nothing.")
+def up(host: str, port: int, read_only_port: int | None) -> None:
+    r"""Run everything: database, Dagster UI, daemon with sensors and schedules; until Ctrl-C.
+
+    Watches ELECTION_METRICS_SOURCE, lands what appears there and keeps every table up to date. What ends without
+    being asked is started again. After a kill -9 or a reboot, type it again: nothing is lost, nothing is twice.
+
+    \b
+    ELECTION_METRICS_SOURCE=~/exports election-metrics up
+    """
+    from election_metrics.commands.up import run_up
+
+    run_up(console, host=host, port=port, read_only_port=read_only_port)
+
+
+@main.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def ingest(path: Path) -> None:
     r"""Land the portal exports below PATH and compute what follows from them.

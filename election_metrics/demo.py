@@ -5,13 +5,7 @@ the on-line vote of 18-20 September 2026, which took them from the chain.
 """
 
 import csv
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from election_metrics.errors import ElectionMetricsError
 from election_metrics.replay import Bucket, Voting
 from election_metrics.sources.export_path import parse_export_path
 
@@ -140,76 +133,17 @@ def deliver(files: list[Path], tree: Path, exports: Path) -> None:
         file.replace(target)
 
 
-def free_port(wanted: int) -> int:
-    """The port, or another one if somebody has it."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start_dagster(environment: dict[str, str], port: int, log: Path) -> subprocess.Popen[bytes]:
-    """Starts UI, daemon and code location as one process group; everything they print goes to `log`."""
-    workspace = resources.files("election_metrics.automation").joinpath("workspace.yaml")
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 our own interpreter
-            command, env={**os.environ, **environment}, stdout=output, stderr=output, stdin=subprocess.DEVNULL,
-            start_new_session=True, cwd=environment["DAGSTER_HOME"],
-        )  # fmt: skip
-
-
-def wait_until_served(port: int, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
-    """Waits until the UI answers.
-
-    Raises:
-        ElectionMetricsError: it ended, or took too long; names the log.
-    """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.3)
-    raise ElectionMetricsError(f"the Dagster UI did not start; see {log}")
-
-
-def stop_dagster(process: subprocess.Popen[bytes], seconds: float = 25) -> None:
-    """Ends the whole group: asks first, then insists."""
-    for number, patience in ((signal.SIGINT, seconds), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        try:
-            os.killpg(process.pid, number)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            process.poll()
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.1)
-
-
 def deliver_live(
     later: list[tuple[datetime, list[Path]]],
     tree: Path,
     exports: Path,
     pace: float,
-    process: subprocess.Popen[bytes],
+    pause: Callable[[float], None],
     tell: Callable[[datetime, int, int], None],
 ) -> None:
-    """Delivers the last day hour by hour, then waits for Ctrl-C or the end of the UI."""
+    """Delivers the last day hour by hour; `pause` waits that many seconds between two, or raises to end it."""
     for number, (hour, files) in enumerate(later, 1):
-        if process.poll() is not None:
-            return
         deliver(files, tree, exports)
         tell(hour, number, len(later))
-        time.sleep(pace)
+        pause(pace)
     shutil.rmtree(tree, ignore_errors=True)
-    process.wait()

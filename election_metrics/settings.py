@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         10.0, ge=0, description="A file that ends within a line is left alone until it rests this long."
     )
     max_hours_per_run: int = Field(168, gt=0, description="A run asked for by a sensor covers no more hours.")
+    warm_runs: bool = Field(
+        True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
+    )
     compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
 
     @field_validator("home", "source", "lake", "reference")

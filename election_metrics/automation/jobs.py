@@ -8,6 +8,9 @@ TRIGGER = "election_metrics/trigger"
 STATE = "election_metrics/state"
 """Run tag: a fingerprint of what a sensor saw, so that it can count the tries at the same work."""
 
+WHY = "election_metrics/why"
+"""Run tag: what asked for the run saw, in words."""
+
 ASSETS = (
     "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
     "anomalies", "election_summaries",

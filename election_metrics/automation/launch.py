@@ -1,7 +1,6 @@
 """Running the job from the command line: the same job as the sensors', recorded in the same Dagster instance."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
@@ -12,6 +11,7 @@ import dagster as dg
 from election_metrics.assets.partitions import range_tags
 from election_metrics.assets.running import Progress
 from election_metrics.automation.jobs import JOB, TRIGGER
+from election_metrics.automation.launcher import own_process
 from election_metrics.settings import Settings
 from election_metrics.warehouse.server import dagster_url
 
@@ -24,9 +24,13 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     """What every process of Dagster needs in its environment; makes DAGSTER_HOME where there is none."""
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        with resources.as_file(resources.files("election_metrics.automation").joinpath("dagster.yaml")) as ours:
-            shutil.copyfile(ours, home / "dagster.yaml")
+    ours = resources.files("election_metrics.automation").joinpath("dagster.yaml").read_text("utf-8")
+    theirs = home / "dagster.yaml"
+    # A DAGSTER_HOME of the user's is theirs to edit; ours follows the version that is installed.
+    if not theirs.exists() or ("DAGSTER_HOME" not in os.environ and theirs.read_text("utf-8") != ours):
+        fresh = home / f".dagster.yaml.{os.getpid()}"
+        fresh.write_text(ours, "utf-8")
+        fresh.replace(theirs)
     url = dagster_url(settings).render_as_string(hide_password=False)
     return {"DAGSTER_HOME": str(home), DAGSTER_URL: url, **FAST_EVENTS}
 
@@ -70,7 +74,7 @@ def run_update(
     return job.execute_in_process(
         instance=instance,
         run_config=config,
-        tags={**range_tags(first, last), TRIGGER: trigger},
+        tags={**range_tags(first, last), **own_process(), TRIGGER: trigger},
         asset_selection=None if only is None else [dg.AssetKey(key) for key in only],
         raise_on_error=False,
     )

@@ -8,7 +8,7 @@ import dagster as dg
 from election_metrics.assets.partitions import range_tags
 from election_metrics.assets.running import SettingsResource
 from election_metrics.automation.decisions import Wait, ask_for_active
-from election_metrics.automation.jobs import TRIGGER, update_metrics_job
+from election_metrics.automation.jobs import TRIGGER, WHY, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
 
 
@@ -38,5 +38,5 @@ def active_elections_schedule(
         return
     yield dg.RunRequest(
         run_key=f"schedule {datetime.isoformat(now)}",
-        tags={**range_tags(asked.first, asked.last), TRIGGER: "schedule", "election_metrics/why": asked.reason},
+        tags={**range_tags(asked.first, asked.last), TRIGGER: "schedule", WHY: asked.reason},
     )

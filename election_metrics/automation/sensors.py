@@ -18,7 +18,7 @@ from election_metrics.automation.decisions import (
     fingerprint,
     wait_after_failures,
 )
-from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, update_metrics_job
+from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, WHY, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
 
 _UNFINISHED = [
@@ -106,7 +106,7 @@ def _requests(
         hours = range_tags(decision.first, decision.last) if isinstance(decision, Ask) else {}
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
-            tags={**hours, TRIGGER: trigger, STATE: state, "election_metrics/why": decision.reason},
+            tags={**hours, TRIGGER: trigger, STATE: state, WHY: decision.reason},
             asset_selection=None if hours else [dg.AssetKey(name) for name in OF_ELECTIONS],
         )
 

@@ -1,27 +1,20 @@
 """`demo`: the whole product in one command."""
 
+import contextlib
 import os
 import shutil
-import signal
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 
-from election_metrics.automation.launch import dagster_environment
+from election_metrics.automation.launch import open_instance
+from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
 from election_metrics.commands.reports import print_summary
 from election_metrics.commands.runs import run_ingest
-from election_metrics.demo import (
-    MOSCOW,
-    deliver,
-    deliver_live,
-    demo_buckets,
-    free_port,
-    split_at,
-    start_dagster,
-    stop_dagster,
-    wait_until_served,
-)
+from election_metrics.commands.up import RunNews, teller
+from election_metrics.demo import MOSCOW, deliver, deliver_live, demo_buckets, split_at
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.replay import write_replay
 from election_metrics.settings import Settings, read_settings
@@ -70,11 +63,6 @@ def _start_afresh(settings: Settings, home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-def _interrupt(number: int, _frame: object) -> None:
-    """Ends the demo for a signal of either kind, also where the shell that started it ignores Ctrl-C."""
-    raise KeyboardInterrupt(number)
-
-
 def _serve(
     console: Console,
     settings: Settings,
@@ -84,32 +72,32 @@ def _serve(
     port: int,
     pace: float,
 ) -> None:
-    port, log = free_port(port), settings.home / "logs" / "dagster.log"
-    environment = dagster_environment(settings) | {
-        "ELECTION_METRICS_HOME": str(settings.home),
-        "ELECTION_METRICS_SOURCE": str(exports),
-    }
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    process = start_dagster(environment, port, log)
-    try:
-        with console.status("Starting the Dagster UI …"):
-            wait_until_served(port, process, log)
-        console.print(f"\nThe Dagster UI is at [bold]http://127.0.0.1:{port}[/bold] (log: {log}).")
-        console.print(f'The tables: psql "{plain_url(warehouse_url(settings))}"', soft_wrap=True)
-        console.print(f"The third day arrives now, an hour every {pace:g} s. Ctrl-C ends everything.\n")
+    say = teller(console)
+    with stop_on_signals() as asked:
+        console.print("Starting the Dagster UI …")
+        with Supervisor(settings, free_port(port), tell=say) as supervisor, open_instance(settings) as instance:
+            news = RunNews(instance)
+            console.print(f"\nThe Dagster UI is at [bold]http://127.0.0.1:{supervisor.port}[/bold] (log: {supervisor.log_path}).")  # fmt: skip
+            console.print(f'The tables: psql "{plain_url(warehouse_url(settings))}"', soft_wrap=True)
+            console.print(f"The third day arrives now, an hour every {pace:g} s. Ctrl-C ends everything.\n")
 
-        def tell(hour: datetime, number: int, of: int) -> None:
-            until = hour.astimezone(MOSCOW) + timedelta(hours=1)
-            console.print(
-                f"[{number:>2}/{of}] files of {hour:%Y-%m-%d %H:%M} UTC (until {until:%H:%M} Moscow) are there"
-            )
+            def tell(hour: datetime, number: int, of: int) -> None:
+                until = hour.astimezone(MOSCOW) + timedelta(hours=1)
+                say(f"[{number:>2}/{of}] files of {hour:%Y-%m-%d %H:%M} UTC (until {until:%H:%M} Moscow) are there")
 
-        deliver_live(later, tree, exports, pace, process, tell)
-    except KeyboardInterrupt:
-        console.print("\nStopping …")
-    finally:
-        stop_dagster(process)
+            def pause(seconds: float) -> None:
+                end = time.monotonic() + seconds
+                supervisor.watch(lambda: asked.is_set() or time.monotonic() > end)
+                for line in news.lines():
+                    say(line)
+                if asked.is_set():
+                    raise KeyboardInterrupt
+
+            with contextlib.suppress(KeyboardInterrupt):
+                deliver_live(later, tree, exports, pace, pause, tell)
+                while True:
+                    pause(3)
+            console.print("\nStopping …")
     console.print(
         f"Stopped. Everything is still in {os.path.relpath(settings.home)}; election-metrics summary shows it."
     )

@@ -94,6 +94,21 @@ def _embedded_url(home: Path, database: str) -> URL:
     return url
 
 
+def is_up(settings: Settings) -> bool:
+    """Whether the embedded server that this process started or found is still there."""
+    return _lives(settings.home / "postgres" / "postmaster.pid")
+
+
+def revive(settings: Settings) -> None:
+    """Starts the embedded server again after it was killed.
+
+    Raises:
+        WarehouseError: it does not start.
+    """
+    _started.pop(settings.home / "postgres", None)
+    _start_embedded(settings.home / "postgres")
+
+
 _started: dict[Path, str] = {}
 
 
@@ -147,16 +162,17 @@ def _start_lock(data: Path) -> Iterator[None]:
 def _forget_dead_server(data: Path) -> None:
     """Removes a pid file whose process is gone, a zombie, or (after a reboot) something else."""
     pid_file = data / "postmaster.pid"
-    try:
-        pid = int(pid_file.read_text().split("\n", 1)[0])
-        process = psutil.Process(pid)
-        alive = process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name()
-    except FileNotFoundError:
-        return
-    except (ValueError, psutil.NoSuchProcess):
-        alive = False
-    if not alive:
+    if not _lives(pid_file):
         pid_file.unlink(missing_ok=True)
+
+
+def _lives(pid_file: Path) -> bool:
+    """Whether the server of this pid file runs: not gone, not a zombie, not another program with its number."""
+    try:
+        process = psutil.Process(int(pid_file.read_text().split("\n", 1)[0]))
+        return process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name()
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        return False
 
 
 def _leave(data: Path, pid: int) -> None:

@@ -1,0 +1,280 @@
+"""One process that keeps the others running: the code location, the webserver, the daemon, the embedded PostgreSQL.
+
+What ends without being asked is started again, at once and then with growing patience. Everything that they print
+goes to one log; what an operator should see goes to the terminal as well. When the supervisor itself is killed, its
+parts end by themselves (`leashed`), and the next start finds a clean table.
+"""
+
+import contextlib
+import fcntl
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from dagster._grpc.client import DagsterGrpcClient
+
+from election_metrics.automation.launch import dagster_environment
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.settings import PREFIX, Settings
+from election_metrics.warehouse.server import is_up, revive
+
+_LOOK_EVERY = 0.5
+_STEADY_AFTER = 60.0
+_LONGEST_PAUSE = 60.0
+_LOG_BYTES = 20_000_000
+_LOUD = (" - ERROR - ", " - CRITICAL - ", "Traceback (most recent call last)")
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Part:
+    """A process to keep running.
+
+    Attributes:
+        name: what it is called in the log.
+        command: what to run.
+        ready: whether it serves yet.
+        starts: how often it was started.
+    """
+
+    name: str
+    command: Sequence[str]
+    ready: Callable[[], bool] = lambda: True
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    started_at: float = 0.0
+    pause: float = 1.0
+    not_before: float = 0.0
+
+
+@dataclass
+class Supervisor:
+    """Starts the parts, watches them, ends them.
+
+    Attributes:
+        settings: the settings.
+        port: the UI's.
+        read_only_port: of a second UI without any button that changes something; None: no such UI.
+        host: the address that both listen on.
+        tell: called with what an operator should see.
+        module: where the definitions are.
+    """
+
+    settings: Settings
+    port: int
+    read_only_port: int | None = None
+    host: str = "127.0.0.1"
+    tell: Tell = lambda _: None
+    module: str = "election_metrics.definitions"
+    parts: list[Part] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Lays out folders; starts nothing."""
+        self.log_path = self.settings.home / "logs" / "up.log"
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._log = logging.Logger("election_metrics.up")
+        handler = logging.handlers.RotatingFileHandler(self.log_path, maxBytes=_LOG_BYTES, backupCount=5)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        self._log.addHandler(handler)
+        # A socket's path may have 107 characters; HOME may be longer.
+        self._sockets = tempfile.TemporaryDirectory(prefix="election-metrics-")
+
+    def start(self, seconds: float = 120) -> None:
+        """Starts everything and waits until the UI answers.
+
+        Raises:
+            ElectionMetricsError: another supervisor has this home, or a part does not come up; names the log.
+        """
+        self._claim_home()
+        self._environment = {**os.environ, **self._own_environment()}
+        self.parts = self._parts()
+        deadline = time.monotonic() + seconds
+        for part in self.parts:
+            self._start(part)
+            while not part.ready():
+                self.look()
+                if time.monotonic() > deadline or part.starts > 3:
+                    raise ElectionMetricsError(f"the {part.name} does not start; see {self.log_path}")
+                time.sleep(0.2)
+
+    def look(self) -> None:
+        """Starts again what has ended."""
+        if self.settings.database_url is None and not is_up(self.settings):
+            self._say("The embedded PostgreSQL is gone; starting it again.")
+            with contextlib.suppress(ElectionMetricsError):
+                revive(self.settings)
+        now = time.monotonic()
+        for part in self.parts:
+            if part.process is None or part.process.poll() is None:
+                continue
+            if not part.not_before:
+                if now - part.started_at > _STEADY_AFTER:
+                    part.pause = 1.0
+                part.not_before = now + part.pause
+                how = _how_it_ended(part.process.returncode)
+                self._say(f"The {part.name} {how}; it starts again in {part.pause:g} s.")
+                part.pause = min(part.pause * 2, _LONGEST_PAUSE)
+            elif now >= part.not_before:
+                self._start(part)
+
+    def watch(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Looks after the parts until told to stop, or interrupted."""
+        while not until():
+            self.look()
+            time.sleep(_LOOK_EVERY)
+
+    def stop(self, seconds: float = 30) -> None:
+        """Ends every part, the last started first; a run in progress may finish within `seconds`."""
+        for part in reversed(self.parts):
+            if part.process is not None:
+                _end(part.process, seconds)
+        self._sockets.cleanup()
+        for handler in self._log.handlers:
+            handler.close()
+
+    def __enter__(self) -> "Supervisor":
+        """Starts; ends everything again where that fails."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends everything."""
+        self.stop()
+
+    def _claim_home(self) -> None:
+        self._claim = (self.settings.home / ".up.lock").open("a+")
+        try:
+            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._claim.seek(0)
+            raise ElectionMetricsError(
+                f"{self.settings.home} is in use by process {self._claim.read() or '?'}; end that one, or set "
+                "ELECTION_METRICS_HOME to another folder"
+            ) from None
+        self._claim.truncate(0)
+        self._claim.write(str(os.getpid()))
+        self._claim.flush()
+
+    def _own_environment(self) -> dict[str, str]:
+        environment = dagster_environment(self.settings) | {f"{PREFIX}HOME": str(self.settings.home)}
+        if self.settings.source is not None:
+            environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
+        return environment | {"PYTHONUNBUFFERED": "1"}
+
+    def _parts(self) -> list[Part]:
+        code = Path(self._sockets.name) / "code"
+        workspace = Path(self._sockets.name) / "workspace.yaml"
+        workspace.write_text(
+            f"load_from:\n  - grpc_server: {{socket: {code}, location_name: election_metrics}}\n", "utf-8"
+        )
+        python = [sys.executable, "-m"]
+        server = ["dagster", "api", "grpc", "--module-name", self.module, "--socket", str(code)]
+        server += ["--location-name", "election_metrics"]
+        web = [*python, "dagster_webserver", "-w", str(workspace), "-h", self.host]
+        parts = [
+            Part("code location", [*python, *server], lambda: _serves_code(code)),
+            Part("webserver", [*web, "-p", str(self.port)], lambda: _answers(self.host, self.port)),
+            Part("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]),
+        ]
+        if self.read_only_port is not None:
+            port = self.read_only_port
+            command = [*web, "-p", str(port), "--read-only"]
+            parts.append(Part("read-only webserver", command, lambda: _answers(self.host, port)))
+        return parts
+
+    def _start(self, part: Part) -> None:
+        leash = [sys.executable, "-m", "election_metrics.automation.leashed", str(os.getpid())]
+        part.process = subprocess.Popen(  # noqa: S603 our own interpreter
+            [*leash, *part.command], env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._environment["DAGSTER_HOME"],
+        )  # fmt: skip
+        part.starts, part.started_at, part.not_before = part.starts + 1, time.monotonic(), 0.0
+        self._log.info("%s %-13s | process %d", _clock(), part.name, part.process.pid)
+        if part.process.stdout is not None:
+            threading.Thread(target=self._copy, args=(part.name, part.process.stdout), daemon=True).start()
+
+    def _copy(self, name: str, output: IO[bytes]) -> None:
+        for line in output:
+            text = line.decode("utf-8", "replace").rstrip()
+            self._log.info("%s %-13s | %s", _clock(), name, text)
+            if any(mark in text for mark in _LOUD):
+                self.tell(f"{name}: {text}")
+
+    def _say(self, text: str) -> None:
+        self._log.warning("%s %-13s | %s", _clock(), "supervisor", text)
+        self.tell(text)
+
+
+def _clock() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _how_it_ended(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _serves_code(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        return bool(DagsterGrpcClient(socket=str(path)).health_check_query() == "SERVING")  # type: ignore[no-untyped-call]
+    except Exception:  # every way of not being there yet
+        return False
+
+
+def _answers(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Asks the process, then its group, then insists."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT or SIGTERM sets, also where the shell that started us ignores Ctrl-C."""
+    asked = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def free_port(wanted: int, host: str = "127.0.0.1") -> int:
+    """The port, or another one if somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError:
+            probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,100 @@
+"""`up`: the whole system, unattended."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Event
+
+import dagster as dg
+from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
+
+from election_metrics.automation.jobs import TRIGGER, WHY
+from election_metrics.automation.launch import open_instance
+from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.settings import Settings, settings
+from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.server import plain_url, warehouse_url
+
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_LOOK_AT_RUNS_EVERY = 3.0
+
+
+def run_up(console: Console, *, host: str, port: int, read_only_port: int | None) -> None:
+    """Migrates, starts everything and looks after it until SIGINT or SIGTERM."""
+    chosen = settings()
+    migrate(chosen)
+    say = teller(console)
+    supervisor = Supervisor(chosen, free_port(port, host), read_only_port, host, tell=say)
+    with stop_on_signals() as asked:
+        say("Starting …")
+        with supervisor:
+            say(f"The Dagster UI is at http://{host}:{supervisor.port} (log: {supervisor.log_path}).")
+            if read_only_port is not None:
+                say(f"For onlookers, without any button that changes something: http://{host}:{read_only_port}")
+            say(f"Watching {chosen.source}." if chosen.source else "ELECTION_METRICS_SOURCE is not set: no folder is watched.")  # fmt: skip
+            say(f'The tables: psql "{plain_url(warehouse_url(chosen))}"')
+            say("Ctrl-C ends everything.")
+            watch(supervisor, chosen, asked)
+            say("Stopping; a run in progress may finish …")
+    say("Stopped.")
+
+
+def teller(console: Console) -> Callable[[str], None]:
+    """Prints a line with the time (UTC) in front."""
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/dim] {escape(text)}", soft_wrap=True)
+
+    return say
+
+
+def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
+    """Looks after the parts, and says how each run ended."""
+    with open_instance(chosen) as instance:
+        news = RunNews(instance)
+        looked = time.monotonic()
+
+        def until() -> bool:
+            nonlocal looked
+            if time.monotonic() - looked > _LOOK_AT_RUNS_EVERY:
+                looked = time.monotonic()
+                with contextlib.suppress(SQLAlchemyError, ElectionMetricsError):
+                    for line in news.lines():
+                        supervisor.tell(line)
+            return asked.is_set()
+
+        supervisor.watch(until)
+
+
+class RunNews:
+    """What became of runs, each told once."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+        self._since = datetime.now(UTC)
+        self._told: set[str] = set()
+
+    def lines(self) -> list[str]:
+        """One line for each run that ended since the last time."""
+        filters = dg.RunsFilter(statuses=_ENDED, updated_after=self._since)
+        records = [
+            record
+            for record in self._instance.get_run_records(filters, limit=100)
+            if record.dagster_run.run_id not in self._told
+        ]
+        if records:
+            self._since = max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
+            self._told = {record.dagster_run.run_id for record in records} | set(list(self._told)[:200])
+        return [_line(record) for record in reversed(records)]
+
+
+def _line(record: dg.RunRecord) -> str:
+    run = record.dagster_run
+    took = (record.end_time or 0) - (record.start_time or record.end_time or 0)
+    why = run.tags.get(WHY) or run.tags.get(TRIGGER) or run.job_name
+    how = {dg.DagsterRunStatus.SUCCESS: "done", dg.DagsterRunStatus.CANCELED: "CANCELLED"}.get(run.status, "FAILED")
+    return f"run {run.run_id[:8]} {how} in {took:.1f} s: {why}"
