@@ -77,7 +77,8 @@ def _serve(
         console.print("Starting the Dagster UI …")
         with Supervisor(settings, free_port(port), tell=say) as supervisor, open_instance(settings) as instance:
             news = RunNews(instance)
-            console.print(f"\nThe Dagster UI is at [bold]http://127.0.0.1:{supervisor.port}[/bold] (log: {supervisor.log_path}).")  # fmt: skip
+            address = f"http://127.0.0.1:{supervisor.port}"
+            console.print(f"\nThe Dagster UI is at [bold]{address}[/bold] (log: {supervisor.log_path}).")
             console.print(f'The tables: psql "{plain_url(warehouse_url(settings))}"', soft_wrap=True)
             console.print(f"The third day arrives now, an hour every {pace:g} s. Ctrl-C ends everything.\n")
 

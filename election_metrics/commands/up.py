@@ -35,7 +35,8 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
             say(f"The Dagster UI is at http://{host}:{supervisor.port} (log: {supervisor.log_path}).")
             if read_only_port is not None:
                 say(f"For onlookers, without any button that changes something: http://{host}:{read_only_port}")
-            say(f"Watching {chosen.source}." if chosen.source else "ELECTION_METRICS_SOURCE is not set: no folder is watched.")  # fmt: skip
+            unset = "ELECTION_METRICS_SOURCE is not set: no folder is watched."
+            say(f"Watching {chosen.source}." if chosen.source else unset)
             say(f'The tables: psql "{plain_url(warehouse_url(chosen))}"')
             say("Ctrl-C ends everything.")
             watch(supervisor, chosen, asked)

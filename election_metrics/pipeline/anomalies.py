@@ -122,7 +122,7 @@ def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: s
             raise ElectionMetricsError(
                 f"there is no finding {anomaly_id!r}; type: election-metrics anomalies list --all"
             )
-        registry.touch_elections(connection, {election})
+        registry.touch_constituencies(connection, {election: []})
         notify(connection, table, [election])
 
 
@@ -147,4 +147,4 @@ def set_threshold(settings: Settings, election: str, rule: str, threshold: str, 
         if value is not None:
             row = {**key, "value": value, "set_by": who, "set_at": datetime.now(UTC)}
             connection.execute(sa.insert(anomaly_thresholds).values(**row))
-        registry.touch_elections(connection, {election})
+        registry.touch_constituencies(connection, {election: []})

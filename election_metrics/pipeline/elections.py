@@ -32,7 +32,11 @@ def elections_behind(settings: Settings) -> list[str]:
 def compute_constituency_metrics(
     settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
 ) -> dict[str, int]:
-    """Replaces `constituency_metrics` of the elections that are behind (or named); returns rows by election."""
+    """Replaces `constituency_metrics` of the constituencies that are behind, or of the elections that are named.
+
+    Returns:
+        Rows written, by election.
+    """
     moment = now or datetime.now(UTC)
     written = {}
     with session_lock(settings, "constituency_metrics"):
@@ -41,14 +45,14 @@ def compute_constituency_metrics(
         for election in sorted(behind):
             with transaction(settings, snapshot=True) as connection:
                 version = store.behind_metrics(connection, [election])[election]
-                hourly = store.read_hourly(connection, election)
+                only = None if named else store.constituencies_behind(connection, election)
+                hourly = store.read_hourly(connection, election, constituencies=only)
                 known = registry.read_constituencies(connection).set_index("constituency_id")
             rows = constituency_metrics(hourly, known["time_zone"], known["registered_voters"].astype("Int64"))
             with transaction(settings) as connection:
-                scope = sa.or_(
-                    metrics_table.c.election_id == election,
-                    metrics_table.c.constituency_id.in_(sorted(set(hourly["constituency_id"]))),
-                )
+                ids = sorted(set(hourly["constituency_id"])) if only is None else only
+                whole = metrics_table.c.election_id == election if only is None else sa.false()
+                scope = sa.or_(whole, metrics_table.c.constituency_id.in_(ids))
                 replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=moment))
                 store.mark_metrics(connection, election, version)
                 notify(connection, metrics_table, [election])

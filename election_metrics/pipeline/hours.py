@@ -4,13 +4,14 @@ An hour is a function of its input: computing it twice, in a range, or in any or
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
 from election_metrics.lake import hours as lake
@@ -22,7 +23,8 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import session_lock, transaction
-from election_metrics.warehouse.replace import notify, read_frame, replace_scope
+from election_metrics.warehouse.elections import FIGURES
+from election_metrics.warehouse.replace import arrow_schema, notify, read_arrow, read_frame, replace_scope
 from election_metrics.warehouse.tables import hourly_stats as table
 
 _RETIRED_FOR = timedelta(minutes=30)
@@ -188,15 +190,44 @@ def _compute_chunk(
             table.c.hour <= hour_start(last),
             table.c.hour.not_in([hour_start(number) for number in newer]),
         )
-        before = set(connection.execute(sa.select(table.c.election_id).where(scope).distinct()).scalars())
+        changed = _changed_constituencies(engine, _stored(connection, first, last, newer), kept)
         replace_scope(connection, table, scope, kept)
         ledger.mark_computed(connection, versions, now)
-        touched = before | set(kept["election_id"])
-        store.touch_elections(connection, touched)
-        notify(connection, table, touched)
+        store.touch_constituencies(connection, changed)
+        notify(connection, table, changed)
     report.hours += len(versions)
-    report.elections |= touched
+    report.elections |= set(changed)
     return frame
+
+
+def _stored(connection: sa.Connection, first: int, last: int, without: Sequence[int]) -> pa.Table:
+    """The figures that the hours first..last have now."""
+    query = (
+        f"SELECT {', '.join(FIGURES)} FROM metrics.hourly_stats "  # noqa: S608 names are ours
+        "WHERE hour BETWEEN %(first)s AND %(last)s AND hour <> ALL(%(without)s::timestamptz[])"
+    )
+    hours = {"first": hour_start(first), "last": hour_start(last), "without": [hour_start(n) for n in without]}
+    return read_arrow(connection, query, arrow_schema(table, FIGURES), **hours)
+
+
+def _changed_constituencies(
+    engine: duckdb.DuckDBPyConnection, before: pa.Table, after: pd.DataFrame
+) -> dict[str, list[str]]:
+    """Constituencies of which any figure is new, gone or another, by election."""
+    now = pa.Table.from_pandas(after[FIGURES], schema=before.schema, preserve_index=False)
+    engine.register("figures_before", before)
+    engine.register("figures_now", now)
+    rows = engine.execute(
+        """
+        SELECT election_id, list(DISTINCT constituency_id) FROM (
+            (FROM figures_before EXCEPT ALL FROM figures_now) UNION ALL
+            (FROM figures_now EXCEPT ALL FROM figures_before)
+        ) GROUP BY election_id
+        """
+    ).fetchall()
+    engine.unregister("figures_before")
+    engine.unregister("figures_now")
+    return dict(rows)
 
 
 def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:

@@ -68,15 +68,14 @@ def pending_files(
         source: folder or file.
         settled_only: leave out files that are being written to right now.
     """
-    listing = list_exports(source)
     with transaction(settings) as connection:
         known = ledger.known_versions(connection)
+    listing = list_exports(source, known)
     now = time.time_ns()
     pending = [
         file
         for file in listing.files
-        if (file.path, file.size, file.modified_ns) not in known
-        and not (settled_only and still_growing(file, now, settings.settle_seconds))
+        if file not in known and not (settled_only and still_growing(file, now, settings.settle_seconds))
     ]
     unseen = [problem for problem in listing.unreadable if (problem.version.path, 0, 0) not in known]
     return pending, unseen, listing
@@ -189,7 +188,7 @@ def _land_batch(
         # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
         lock(connection, "land")
         known = ledger.known_versions(connection, [file.path for file in files])
-        unknown = [file for file in files if (file.path, file.size, file.modified_ns) not in known]
+        unknown = [file for file in files if file not in known]
         batch = _read_batch(settings, engine, connection, source, unknown, work, now)
         lake.drop_repeats_within_files(engine)
         _commit_batch(settings, engine, connection, batch, work, run_id, now, report)

@@ -10,9 +10,10 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 import xxhash
 
@@ -24,8 +25,7 @@ NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 cha
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, order=True)
-class FileVersion:
+class FileVersion(NamedTuple):
     """A file as the folder shows it now. `size` in bytes, `modified_ns` since the epoch."""
 
     path: str
@@ -67,8 +67,10 @@ class Listing:
     unreadable: list[Unreadable]
 
 
-def list_exports(root: Path) -> Listing:
+def list_exports(root: Path, known: Set[tuple[str, int, int]] = frozenset()) -> Listing:
     """Lists the export files below `root` (or `root` itself), sorted by path.
+
+    Whether a file may be read is asked for those that are not `known`.
 
     Hidden files and names that do not end in .csv or .zip are not exports: downloads in progress have them.
 
@@ -99,17 +101,23 @@ def list_exports(root: Path) -> Listing:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.path)
             elif entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
-                _add_file(entry, files, unreadable)
+                _add_file(entry, known, files, unreadable)
     return Listing(sorted(files), unreadable)
 
 
-def _add_file(entry: os.DirEntry[str], files: list[FileVersion], unreadable: list[Unreadable]) -> None:
+def _add_file(
+    entry: os.DirEntry[str],
+    known: Set[tuple[str, int, int]],
+    files: list[FileVersion],
+    unreadable: list[Unreadable],
+) -> None:
     try:
         status = entry.stat()
     except OSError:
         return  # it vanished between listing and looking
-    if os.access(entry.path, os.R_OK):
-        files.append(FileVersion(entry.path, status.st_size, status.st_mtime_ns))
+    version = FileVersion(entry.path, status.st_size, status.st_mtime_ns)
+    if version in known or os.access(entry.path, os.R_OK):
+        files.append(version)
     else:
         # As version 0, so that it is a new one once it can be read.
         unreadable.append(Unreadable(FileVersion(entry.path, 0, 0), "the file cannot be read: Permission denied"))

@@ -4,12 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
-from election_metrics.warehouse.replace import read_frame, read_table
-from election_metrics.warehouse.tables import constituency_metrics, election_versions, hourly_stats
+from election_metrics.warehouse.replace import read_arrow, read_frame, read_table, to_frame
+from election_metrics.warehouse.tables import (
+    constituency_metrics,
+    constituency_versions,
+    election_versions,
+    hourly_stats,
+)
 
-_FIGURES = [column.name for column in hourly_stats.columns if column.name not in ("run_id", "computed_at")]
+FIGURES = [column.name for column in hourly_stats.columns if column.name not in ("run_id", "computed_at")]
+"""Columns of hourly_stats that say what happened, not who computed it."""
 
 
 def behind_metrics(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
@@ -20,6 +27,18 @@ def behind_metrics(connection: sa.Connection, named: Sequence[str] | None = None
     else:
         query = query.where(election_versions.c.hourly_version > election_versions.c.metrics_version)
     return {election: version for election, version in connection.execute(query)}
+
+
+def constituencies_behind(connection: sa.Connection, election: str) -> list[str] | None:
+    """Constituencies whose hourly rows changed since constituency_metrics was computed; None: all of them."""
+    versions = connection.execute(sa.select(election_versions).filter_by(election_id=election)).one()
+    if versions.whole_version > versions.metrics_version:
+        return None
+    changed = sa.select(constituency_versions.c.constituency_id).where(
+        constituency_versions.c.election_id == election,
+        constituency_versions.c.hourly_version > versions.metrics_version,
+    )
+    return sorted(connection.execute(changed).scalars())
 
 
 def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
@@ -63,15 +82,26 @@ def mark_summary(connection: sa.Connection, election: str, version: int) -> None
     )
 
 
-def read_hourly(connection: sa.Connection, election: str, names: Sequence[str] | None = None) -> pd.DataFrame:
-    """hourly_stats of an election's hours, whole or these columns of it."""
-    return read_table(connection, hourly_stats, names or _FIGURES, "election_id = %(election)s", election=election)
+def read_hourly(
+    connection: sa.Connection,
+    election: str,
+    names: Sequence[str] | None = None,
+    constituencies: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """hourly_stats of an election's hours: all columns and constituencies, or these."""
+    where = "election_id = %(election)s"
+    if constituencies is None:
+        return read_table(connection, hourly_stats, names or FIGURES, where, election=election)
+    where += " AND constituency_id = ANY(%(constituencies)s)"
+    return read_table(
+        connection, hourly_stats, names or FIGURES, where, election=election, constituencies=list(constituencies)
+    )
 
 
 def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFrame:
     """hourly_stats of the constituencies that vote in an election now, whichever election their rows still name."""
     where = "constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)"
-    return read_table(connection, hourly_stats, _FIGURES, where, election=election)
+    return read_table(connection, hourly_stats, FIGURES, where, election=election)
 
 
 def read_hours_of(
@@ -102,26 +132,25 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
     A file whose name has an interval covers that, read in its constituency's time zone: a row of the neighbouring hour
     in it does not make that hour delivered. Any other file covers what lies between its first and last transaction.
     """
-    return read_frame(
-        connection,
-        sa.text(
-            """
-            SELECT DISTINCT file.constituency_id,
-                CASE WHEN file.interval_start IS NOT NULL
-                    THEN file.interval_start AT TIME ZONE constituency.time_zone ELSE file.first_transaction_at
-                END AS starts_at,
-                CASE WHEN file.interval_start IS NOT NULL
-                    THEN file.interval_end AT TIME ZONE constituency.time_zone ELSE file.last_transaction_at
-                END AS ends_at,
-                file.interval_start IS NOT NULL AS by_interval
-            FROM ingest.transaction_files AS file
-            JOIN metrics.constituencies AS constituency USING (constituency_id)
-            WHERE constituency.election_id = :election AND file.status = 'landed'
-                AND (file.interval_start IS NOT NULL OR file.first_transaction_at IS NOT NULL)
-            """
-        ),
-        election=election,
+    query = """
+        SELECT DISTINCT file.constituency_id,
+            CASE WHEN file.interval_start IS NOT NULL
+                THEN file.interval_start AT TIME ZONE constituency.time_zone ELSE file.first_transaction_at
+            END AS starts_at,
+            CASE WHEN file.interval_start IS NOT NULL
+                THEN file.interval_end AT TIME ZONE constituency.time_zone ELSE file.last_transaction_at
+            END AS ends_at,
+            file.interval_start IS NOT NULL AS by_interval
+        FROM ingest.transaction_files AS file
+        JOIN metrics.constituencies AS constituency USING (constituency_id)
+        WHERE constituency.election_id = %(election)s AND file.status = 'landed'
+            AND (file.interval_start IS NOT NULL OR file.first_transaction_at IS NOT NULL)
+        """
+    instant = pa.timestamp("us", tz="UTC")
+    schema = pa.schema(
+        {"constituency_id": pa.string(), "starts_at": instant, "ends_at": instant, "by_interval": pa.bool_()}
     )
+    return to_frame(read_arrow(connection, query, schema, election=election))
 
 
 def count_rejected(connection: sa.Connection, election: str) -> int:

@@ -38,7 +38,9 @@ def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None
     )
     if paths is not None:
         query = query.where(transaction_files.c.path == sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text))))
-    return {(path, size, modified) for path, size, modified in connection.execute(query.distinct())}
+    result = connection.execute(query)
+    # Straight from the driver: there are as many as files, and they are asked for every few seconds.
+    return set(result.cursor.fetchall()) if result.cursor is not None else set()
 
 
 def next_content_ids(connection: sa.Connection, count: int) -> list[int]:

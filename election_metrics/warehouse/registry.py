@@ -1,5 +1,6 @@
 """What the warehouse knows of elections and constituencies, as frames; and storing them."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -7,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.replace import read_frame
-from election_metrics.warehouse.tables import constituencies, election_versions, elections
+from election_metrics.warehouse.tables import constituencies, constituency_versions, election_versions, elections
 
 _STANDING_EVENTS = """
     SELECT DISTINCT ON (event.transaction_id)
@@ -87,7 +88,8 @@ def drop_empty_elections(connection: sa.Connection) -> None:
     )
     ids = list(connection.execute(empty).scalars())
     derived = ("metrics.election_summaries", "metrics.region_summaries", "metrics.participation_extremes",
-               "metrics.missing_input", "metrics.anomaly_thresholds", "ingest.election_versions")  # fmt: skip
+               "metrics.missing_input", "metrics.anomaly_thresholds", "metrics.reconciliations",
+               "ingest.constituency_versions", "ingest.election_versions")  # fmt: skip
     for table in (*derived, "metrics.elections"):
         connection.execute(
             sa.text(
@@ -116,18 +118,31 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, obj
     connection.execute(new.on_conflict_do_update(index_elements=[key], set_=others, where=changed), rows)
 
 
-def touch_elections(connection: sa.Connection, ids: set[str]) -> None:
-    """Says that derived tables of these elections are behind."""
-    rows: list[dict[str, object]] = [
-        {"election_id": election, "hourly_version": 1, "metrics_version": 0, "summary_version": 0}
-        for election in sorted(ids)
-    ]
-    if rows:
-        new = insert(election_versions)
+def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:
+    """Says that every derived row of these elections is behind."""
+    for election in sorted(ids):
+        version = _next_version(connection, election)
         connection.execute(
-            new.on_conflict_do_update(
-                index_elements=["election_id"],
-                set_={"hourly_version": election_versions.c.hourly_version + 1},
-            ),
-            rows,
+            sa.update(election_versions)
+            .where(election_versions.c.election_id == election)
+            .values(whole_version=version)
         )
+
+
+def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequence[str]]) -> None:
+    """Says that derived rows of these constituencies are behind, by election; none: what looks at all of them is."""
+    for election, ids in sorted(changed.items()):
+        version = _next_version(connection, election)
+        rows = [{"constituency_id": i, "election_id": election, "hourly_version": version} for i in sorted(ids)]
+        _upsert(connection, constituency_versions, rows, "constituency_id")
+
+
+def _next_version(connection: sa.Connection, election: str) -> int:
+    """Counts the election's hourly_version up; whoever does so at the same time waits for our commit."""
+    new = insert(election_versions).values(
+        election_id=election, hourly_version=1, metrics_version=0, summary_version=0, whole_version=0
+    )
+    counted = new.on_conflict_do_update(
+        index_elements=["election_id"], set_={"hourly_version": election_versions.c.hourly_version + 1}
+    )
+    return int(connection.execute(counted.returning(election_versions.c.hourly_version)).scalar_one())

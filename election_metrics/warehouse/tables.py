@@ -434,5 +434,57 @@ election_versions = Table(
     _count("hourly_version", "Grows when hourly rows or the registry of the election change"),
     _count("metrics_version", "The hourly_version that constituency_metrics was computed from"),
     _count("summary_version", "The hourly_version that election_summaries was computed from"),
+    _count("whole_version", "The hourly_version at which every constituency of it changed, as with its registry",
+           server_default="0"),
     schema="ingest", comment="Elections whose derived tables are behind their hourly rows",
+)  # fmt: skip
+
+constituency_versions = Table(
+    "constituency_versions", metadata,
+    _text("constituency_id", "Constituency", primary_key=True),
+    _text("election_id", "Election", nullable=False, index=True),
+    _count("hourly_version", "The election's hourly_version at which a figure of this constituency changed last"),
+    schema="ingest", comment="Which constituencies an election's derived tables must be computed again for",
+)  # fmt: skip
+
+landing_attempts = Table(
+    "landing_attempts", metadata,
+    _text("path", "File below the source", primary_key=True),
+    _count("size", "Bytes"),
+    _count("modified_ns", "Time of change, nanoseconds since 1970"),
+    _count("tries", "Landings that began with this version and never ended: their process died, or an error came"),
+    _count("together", "Files that the last of them read at once"),
+    _text("reason", "What the last of them said; NULL where it died without a word"),
+    _instant("tried_at", "When the last of them began", nullable=False),
+    _instant("set_aside_at", "Since when it waits, so that the others land without it; NULL: it is tried with them"),
+    _text("run_id", "Dagster run of the last of them", nullable=False),
+    schema="ingest", comment="Files that may bring a landing down; empty while all is well",
+)  # fmt: skip
+
+problems = Table(
+    "problems", metadata,
+    _text("problem_id", "What is wrong, as a key: the same while it lasts", primary_key=True),
+    _text("severity", "error or warning", nullable=False),
+    _text("title", "What is wrong, in a line", nullable=False),
+    _text("detail", "Where, why, and what to type", nullable=False),
+    _instant("since", "When it was first seen", nullable=False),
+    _instant("alerted_at", "When it was sent out; NULL: not yet"),
+    CheckConstraint("severity IN ('error', 'warning')", name="severity"),
+    schema="ingest", comment="What is wrong now; a row goes when the problem does",
+)  # fmt: skip
+
+reconciliations = Table(
+    "reconciliations", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _instant("first_hour", "First hour compared (UTC)", nullable=False),
+    _instant("last_hour", "Last hour compared (UTC)", nullable=False),
+    _count("hours", "Hours with transactions that were counted again from the lake"),
+    _count("rows_compared", "Rows of hourly_stats that were compared, every figure of each"),
+    _count("rows_differing", "Rows that differed; their hours were re-opened and computed again"),
+    _count("transactions", "Distinct transactions that stand, counted again"),
+    _count("bulletins_issued", "Bulletins issued, counted again"),
+    _count("votes_cast", "Votes cast, counted again"),
+    *_lineage(),
+    _not_negative("hours", "rows_compared", "rows_differing", "transactions", "bulletins_issued", "votes_cast"),
+    schema="metrics", comment="The last time every hour of an election was counted again from the raw transactions",
 )  # fmt: skip
