@@ -1,72 +1,132 @@
-"""`make latency`: seconds from a file's rename to the committed summary, in a running system (20 tries).
+"""`make latency`: seconds from a file's rename to the committed summary, in a running system with a large election.
 
-A real Dagster with daemon, sensors and the embedded PostgreSQL watches a folder; nobody does anything but rename.
+A real system (`election-metrics up`) watches a folder of hourly files; nobody does anything but rename one more into
+it. Beside it, on the same machine with the same daemon, database and launcher: four assets that do nothing, asked for
+by a sensor that watches a folder.
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import psycopg
+from rich.console import Console
 
+from benchmarks.empty import FOLDER, LAST
 from election_metrics.automation.supervisor import Supervisor, free_port
+from election_metrics.commands.runs import run_ingest
 from election_metrics.replay import Bucket, Voting, write_replay
-from election_metrics.settings import read_settings
+from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate
-from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics.warehouse.server import dagster_url, plain_url, warehouse_url
+
+_PATIENCE = 120
 
 
 def main() -> None:
-    """Runs the tries and prints median and worst."""
+    """Runs the tries of both and prints one line for each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
-    parser.add_argument("--tries", type=int, default=20)
-    tries = parser.parse_args().tries
-    with tempfile.TemporaryDirectory(prefix="election-metrics-latency-") as folder:
-        root = Path(folder)
-        settings = read_settings(home=root / "home", source=root / "in")
-        (root / "in").mkdir()
-        migrate(settings)
-        with Supervisor(settings, free_port(3100)):
-            seconds = _tries(root, plain_url(warehouse_url(settings)), tries)
-    print(f"rename to commit, {len(seconds)} tries: median {statistics.median(seconds):.1f} s, worst {max(seconds):.1f} s, "
-          f"best {min(seconds):.1f} s")  # fmt: skip
+    parser.add_argument("--tries", type=int, default=100)
+    parser.add_argument("--constituencies", type=int, default=2_100)
+    parser.add_argument("--hours", type=int, default=48, help="of history, a file a constituency and hour")
+    parser.add_argument("--only", choices=["ours", "empty"])
+    chosen = parser.parse_args()
+    for name, measure in {"ours": _ours, "empty": _empty}.items():
+        if chosen.only in (None, name):
+            with tempfile.TemporaryDirectory(prefix="election-metrics-latency-") as folder:
+                seconds = measure(Path(folder), chosen.tries, chosen.constituencies, chosen.hours)
+            p95 = statistics.quantiles(seconds, n=20)[-1]
+            print(f"{name}, {len(seconds)} tries: median {statistics.median(seconds):.1f} s, p95 {p95:.1f} s, "
+                  f"best {min(seconds):.1f} s, worst {max(seconds):.1f} s", flush=True)  # fmt: skip
 
 
-def _tries(root: Path, url: str, tries: int) -> list[float]:
-    """Delivers one hour file of one contract after the other, and waits until each is in election_summaries."""
-    start = (datetime.now(UTC) - timedelta(hours=tries + 2)).replace(minute=0, second=0, microsecond=0)
-    voting = Voting("latency", "District", "Latency", 5_000, "77 - город Москва", "Europe/Moscow")
-    buckets = [Bucket(voting, start + timedelta(hours=hour), 3600, 60, 60) for hour in range(tries + 1)]
-    for _ in write_replay(buckets, root / "tree"):
+def _ours(root: Path, tries: int, constituencies: int, hours: int) -> list[float]:
+    """Seconds from each rename to its votes in election_summaries."""
+    settings = read_settings(home=root / "home", source=root / "in")
+    later = _deliver_history(root, tries, constituencies, hours)
+    migrate(settings)
+    run_ingest(Console(stderr=True), root / "in", settings)
+    url = plain_url(warehouse_url(settings))
+    with psycopg.connect(url, autocommit=True) as connection, Supervisor(settings, free_port(3100)) as supervisor:
+        query = "SELECT sum(votes_cast) FROM metrics.election_summaries"
+        count = _counter(connection, query)
+        return list(_tries(supervisor, later, root / "in", count))
+
+
+def _deliver_history(root: Path, tries: int, constituencies: int, hours: int) -> list[Path]:
+    """Writes the history below `in`; returns files of the last hour that are still to come, one a constituency."""
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
+    random = np.random.default_rng(1)
+
+    def buckets() -> Iterator[Bucket]:
+        for number in range(constituencies):
+            voting = Voting(
+                f"latency{number}", f"District {number}", "Latency", 5_000, "77 - город Москва", "Europe/Moscow"
+            )
+            for hour, count in enumerate(random.poisson(4, hours) + 1):
+                yield Bucket(voting, start + timedelta(hours=hour), 3600, int(count), int(count))
+
+    for _ in write_replay(buckets(), root / "in"):
         pass
-    files = sorted(
-        (file for file in (root / "tree").rglob("*.csv") if file.stat().st_size > 10_000), key=lambda f: f.name
-    )
-    seconds: list[float] = []
-    with psycopg.connect(url, autocommit=True) as connection:
-        # The first file finds a system that has just been started; it is not counted.
-        for number, file in enumerate(files[: tries + 1]):
-            hidden = root / "in" / f".{file.name}"
-            file.rename(hidden)
-            time.sleep(1.7 + number * 0.31 % 5)  # not in step with the sensor's ticks
-            begin = time.monotonic()
-            hidden.rename(root / "in" / file.name)
-            while _votes(connection) < 60 * (number + 1):
-                if time.monotonic() - begin > 120:
-                    raise TimeoutError(f"{file.name} is not in election_summaries after 120 s; see {root}/dagster.log")
-                time.sleep(0.05)
-            if number:
-                seconds.append(time.monotonic() - begin)
-                print(f"{number:>3}  {seconds[-1]:.1f} s", flush=True)
-    return seconds
+    newest: dict[Path, Path] = {}
+    for file in sorted((root / "in").rglob("*.csv"), key=lambda path: path.name):
+        newest[file.parent] = file
+    later = []
+    for file in list(newest.values())[: tries + 1]:
+        hidden = file.with_name(f".{file.name}")
+        file.rename(hidden)
+        later.append(hidden)
+    return later
 
 
-def _votes(connection: psycopg.Connection[tuple[int]]) -> int:
-    row = connection.execute("SELECT coalesce(sum(votes_cast), 0) FROM metrics.election_summaries").fetchone()
-    return int(row[0]) if row else 0
+def _tries(supervisor: Supervisor, later: list[Path], _: Path, count: Callable[[], int]) -> Iterator[float]:
+    """Uncovers one file after the other, and waits until the count has moved. The first finds a cold system."""
+    time.sleep(20)
+    for number, hidden in enumerate(later):
+        supervisor.look()
+        time.sleep(1.7 + number * 0.31 % 5)  # not in step with the sensor's ticks
+        before, begin = count(), time.monotonic()
+        hidden.rename(hidden.with_name(hidden.name.removeprefix(".")))
+        while count() == before:
+            if time.monotonic() - begin > _PATIENCE:
+                raise TimeoutError(f"{hidden.name} changed nothing in {_PATIENCE} s; see {supervisor.log_path}")
+            time.sleep(0.05)
+        if number:
+            yield time.monotonic() - begin
+            print(f"{number:>3}  {time.monotonic() - begin:.1f} s", flush=True)
+
+
+def _empty(root: Path, tries: int, *_: int) -> list[float]:
+    """Seconds from each rename to the fourth empty asset's materialization."""
+    settings: Settings = read_settings(home=root / "home")
+    migrate(settings)
+    (root / "in").mkdir()
+    os.environ[FOLDER] = str(root / "in")
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    later = [root / "in" / f".{number}" for number in range(tries + 1)]
+    for path in later:
+        path.touch()
+    supervisor = Supervisor(settings, free_port(3100), module="benchmarks.empty")
+    with supervisor, psycopg.connect(plain_url(dagster_url(settings)), autocommit=True) as connection:
+        query = (
+            "SELECT count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION' "
+            f"AND step_key = '{LAST}'"
+        )
+        return list(_tries(supervisor, later, root / "in", _counter(connection, query)))
+
+
+def _counter(connection: psycopg.Connection[tuple[int]], query: str) -> Callable[[], int]:
+    def count() -> int:
+        row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+        return int(row[0] or 0) if row else 0
+
+    return count
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The whole graph on one page.
 
-    landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> anomalies -> election_summaries
+    landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> anomalies -> election_summaries -> reconciliations
          `-> raw_transactions --------------------^
 
 Each asset is found under its own name in `election_metrics/assets`.
@@ -17,11 +17,16 @@ from election_metrics.assets.election_summaries import election_summaries
 from election_metrics.assets.hourly_stats import hourly_stats
 from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.raw_transactions import raw_transactions
+from election_metrics.assets.reconciliations import reconciliations
 from election_metrics.assets.registry import registry
 from election_metrics.assets.running import Progress
-from election_metrics.automation.jobs import update_metrics_job
-from election_metrics.automation.schedules import active_elections_schedule
-from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
+from election_metrics.automation.jobs import maintenance_job, reconciliation_job, update_metrics_job
+from election_metrics.automation.schedules import (
+    active_elections_schedule,
+    maintenance_schedule,
+    reconciliation_schedule,
+)
+from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor, problems_sensor
 from election_metrics.settings import settings
 
 
@@ -36,11 +41,12 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
             constituency_metrics,
             anomalies,
             election_summaries,
+            reconciliations,
         ],
         asset_checks=checks,
-        jobs=[update_metrics_job],
-        sensors=[new_transactions_sensor, changed_hours_sensor],
-        schedules=[active_elections_schedule],
+        jobs=[update_metrics_job, reconciliation_job, maintenance_job],
+        sensors=[new_transactions_sensor, changed_hours_sensor, problems_sensor],
+        schedules=[active_elections_schedule, reconciliation_schedule, maintenance_schedule],
         resources={"settings": settings(), "progress": Progress(), **(resource_overrides or {})},
     )
 

@@ -79,6 +79,29 @@ class Settings(BaseSettings):
     warm_runs: bool = Field(
         True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
     )
+    set_aside_minutes: float = Field(
+        60, ge=0, description="A file that brings the landing down is tried again after this long, while others land."
+    )
+    keep_events_hours: int = Field(
+        6,
+        gt=0,
+        description="Hours that Dagster's log of runs that went well, and of idle ticks, is kept.",
+    )
+    keep_runs_days: int = Field(30, gt=0, description="Days that Dagster's record of all other runs and ticks is kept.")
+    alert_webhook: SecretStr | None = Field(
+        None, description='Alerts are posted here as {"text": …}, which Slack, Mattermost and others take.'
+    )
+    alert_email: str | None = Field(None, description="Alerts are mailed to this address; needs SMTP_URL.")
+    smtp_url: SecretStr | None = Field(
+        None, description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…:465."
+    )
+    alert_after_minutes: int = Field(
+        30, gt=0, description="While an election is voting: a newest transaction older than this is a problem."
+    )
+    ui_url: str = Field("http://127.0.0.1:3000", description="Where people reach the Dagster UI, for links in alerts.")
+    metrics_port: int | None = Field(
+        None, description="`up` serves the pipeline's own metrics for Prometheus on this port; unset: it does not."
+    )
     compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
 
     @field_validator("home", "source", "lake", "reference")
@@ -91,6 +114,13 @@ class Settings(BaseSettings):
     def _known_time_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError("it must be an IANA time zone such as Europe/Moscow")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://")):
+            raise ValueError("it must look like smtp://user:password@host:587 or smtps://user:password@host:465")
         return value
 
     @field_validator("database_url", "dagster_database_url")
@@ -122,7 +152,7 @@ def _sentence(error: ValidationError) -> str:
     for problem in error.errors():
         field = str(problem["loc"][0]) if problem["loc"] else "?"
         value = problem.get("input")
-        shown = "" if field.endswith("database_url") else f" is {str(value)!r}"
+        shown = "" if field.endswith(("database_url", "smtp_url", "webhook")) else f" is {str(value)!r}"
         reason = problem["msg"].removeprefix("Value error, ")
         sentences.append(f"{PREFIX}{field.upper()}{shown}: {reason}")
     return "; ".join(sentences)

@@ -15,6 +15,13 @@ _NEGATIVE = (
     " revotes, withdrawn, anomaly_count) < 0"
 )
 
+# A check looks at what its run wrote: looking at all of history every time would slow each run down for ever.
+_IN_RUN = "hour BETWEEN :first AND :last"
+_OF_RUN = (
+    "constituency_id IN (SELECT constituency_id FROM metrics.constituency_metrics WHERE run_id = :run_id"
+    " AND period = 'election' AND election_id IN (SELECT election_id FROM metrics.elections))"
+)
+
 QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
     ("landed_files", "lines_accounted", ERROR, "Every line of every file is a row, a rollback, a repetition or rejected.",
      "SELECT path, member, lines, rows, rollbacks, repeated, rejected FROM ingest.transaction_files"
@@ -23,32 +30,34 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      "SELECT file, line_number, reason, content FROM ingest.rejected_transactions ORDER BY seen_at DESC, line_number"),
     ("landed_files", "files_readable", WARN, "Every file and folder of the source can be read.",
      "SELECT path, member, reason FROM ingest.transaction_files WHERE status = 'unreadable'"),
+    ("landed_files", "none_set_aside", WARN, "No file brings the landing down, so that it waits while the others land.",
+     "SELECT path, tries, reason, set_aside_at, run_id FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL"),
     ("elections", "keys_unique", ERROR, "One row an election, one election a name.",
      "SELECT name, count(*) FROM metrics.elections GROUP BY name HAVING count(*) > 1"),
     ("constituencies", "keys_unique", ERROR, "One row a constituency.",
      "SELECT constituency_id, count(*) FROM metrics.constituencies GROUP BY constituency_id HAVING count(*) > 1"),
     ("constituencies", "registers_known", WARN, "The register of every constituency is known.",
      "SELECT constituency_id, name FROM metrics.constituencies WHERE registered_voters IS NULL"),
-    ("hourly_stats", "keys_unique", ERROR, "One row a constituency and hour.",
-     "SELECT constituency_id, hour, count(*) FROM metrics.hourly_stats GROUP BY constituency_id, hour HAVING count(*) > 1"),
-    ("hourly_stats", "counts_not_negative", ERROR, "No count is negative.",
-     f"SELECT constituency_id, hour FROM metrics.hourly_stats WHERE {_NEGATIVE}"),
-    ("hourly_stats", "votes_within_bulletins", WARN,
-     "Counted from the beginning, no constituency has more votes than bulletins (in single hours many do).",
-     "SELECT constituency_id, hour, votes, bulletins FROM (SELECT constituency_id, hour,"
-     " sum(votes_cast) OVER running AS votes, sum(bulletins_issued) OVER running AS bulletins"
-     " FROM metrics.hourly_stats WINDOW running AS (PARTITION BY constituency_id ORDER BY hour)) AS counted"
-     " WHERE votes > bulletins ORDER BY hour DESC"),
-    ("constituency_metrics", "keys_unique", ERROR, "One row a constituency, period and start.",
-     "SELECT constituency_id, period, period_start, count(*) FROM metrics.constituency_metrics"
+    ("hourly_stats", "keys_unique", ERROR, "One row a constituency and hour, in the hours of the run.",
+     f"SELECT constituency_id, hour, count(*) FROM metrics.hourly_stats WHERE {_IN_RUN}"
+     " GROUP BY constituency_id, hour HAVING count(*) > 1"),
+    ("hourly_stats", "counts_not_negative", ERROR, "No count is negative, in the hours of the run.",
+     f"SELECT constituency_id, hour FROM metrics.hourly_stats WHERE {_IN_RUN} AND {_NEGATIVE}"),
+    ("constituency_metrics", "keys_unique", ERROR, "One row a constituency, period and start, of those that the run wrote.",
+     f"SELECT constituency_id, period, period_start, count(*) FROM metrics.constituency_metrics WHERE {_OF_RUN}"
      " GROUP BY constituency_id, period, period_start HAVING count(*) > 1"),
-    ("constituency_metrics", "counts_not_negative", ERROR, "No count is negative.",
-     f"SELECT constituency_id, period, period_start FROM metrics.constituency_metrics WHERE {_NEGATIVE}"),
-    ("constituency_metrics", "periods_add_up", ERROR, "Hours, days, weeks, months and the election have the same sums.",
+    ("constituency_metrics", "counts_not_negative", ERROR, "No count is negative, of the constituencies that the run wrote.",
+     f"SELECT constituency_id, period, period_start FROM metrics.constituency_metrics WHERE {_OF_RUN} AND {_NEGATIVE}"),
+    ("constituency_metrics", "periods_add_up", ERROR,
+     "Hours, days, weeks, months and the election have the same sums, of the constituencies that the run wrote.",
      "SELECT constituency_id FROM (SELECT constituency_id, period, sum(transaction_count) AS transactions,"
      " sum(bulletins_issued) AS bulletins, sum(votes_cast) AS votes FROM metrics.constituency_metrics"
-     " GROUP BY constituency_id, period) AS sums GROUP BY constituency_id"
+     f" WHERE {_OF_RUN} GROUP BY constituency_id, period) AS sums GROUP BY constituency_id"
      " HAVING min(votes) <> max(votes) OR min(bulletins) <> max(bulletins) OR min(transactions) <> max(transactions)"),
+    ("constituency_metrics", "votes_within_bulletins", WARN,
+     "Counted from the beginning, no constituency that the run wrote has more votes than bulletins (in single hours many do).",
+     "SELECT constituency_id, period_start AS hour, running_votes, running_bulletins FROM metrics.constituency_metrics"
+     f" WHERE {_OF_RUN} AND period = 'hour' AND running_votes > running_bulletins ORDER BY period_start DESC"),
     ("anomalies", "nothing_critical", WARN, "No critical finding is open.",
      "SELECT anomaly_id, rule, constituency_id, window_start, explanation FROM metrics.anomalies"
      " WHERE severity = 'critical' AND state = 'open' ORDER BY window_start DESC"),
@@ -58,6 +67,14 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      f"SELECT election_id FROM metrics.election_summaries WHERE {_NEGATIVE} OR constituencies_silent < 0"),
     ("election_summaries", "coverage_complete", WARN, "Every constituency hour that should be here by now is here.",
      "SELECT election_id, hours_expected, hours_delivered, coverage FROM metrics.election_summaries WHERE coverage < 100"),
+    ("election_summaries", "transactions_fresh", WARN,
+     "While an election is voting, its newest transaction is at most an hour old.",
+     "SELECT name, last_transaction_at, now() - last_transaction_at AS age FROM metrics.elections"
+     " JOIN metrics.election_summaries USING (election_id)"
+     " WHERE now() BETWEEN starts_at + interval '1 hour' AND ends_at"
+     " AND (last_transaction_at IS NULL OR last_transaction_at < now() - interval '1 hour')"),
+    ("reconciliations", "nothing_differs", ERROR, "The final count found every row as the tables have it.",
+     "SELECT election_id, rows_compared, rows_differing FROM metrics.reconciliations WHERE rows_differing > 0"),
 ]  # fmt: skip
 
 
@@ -65,14 +82,17 @@ def _question(
     asset: str, name: str, severity: dg.AssetCheckSeverity, description: str, query: str
 ) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name=name, description=description)
-    def check(settings: SettingsResource) -> dg.AssetCheckResult:
+    def check(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> dg.AssetCheckResult:
         import sqlalchemy as sa
 
         from election_metrics.warehouse.database import transaction
         from election_metrics.warehouse.replace import read_frame
 
+        first, last = _hours_of_run(context.run.tags)
+        asked = {"first": first, "last": last, "run_id": context.run.run_id}
+        text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT 11")
         with failures_in_words(), transaction(settings) as connection:
-            found = read_frame(connection, sa.text(f"SELECT * FROM ({query}) AS found LIMIT 11"))
+            found = read_frame(connection, text, **{name: asked[name] for name in asked if f":{name}" in query})
         shown = "\n".join(f"- {row._asdict()}" for row in found.head(10).itertuples(index=False)) or "none"
         return dg.AssetCheckResult(
             passed=found.empty,

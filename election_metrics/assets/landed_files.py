@@ -35,7 +35,7 @@ def landed_files(
         )
     with failures_in_words():
         report = land(settings, source, context.run_id, progress=progress.of("Landing", "bytes"))
-    for path, reason in report.unreadable.items():
+    for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{path}: {reason}")
     return dg.MaterializeResult(
         metadata={
@@ -48,6 +48,7 @@ def landed_files(
             "repeated_lines": report.repeated,
             "contents_known_before": report.known_contents,
             "unreadable_files": len(report.unreadable),
+            "files_set_aside": len(report.set_aside),
             "hours_touched": len(report.hours),
             "first_files": dg.MetadataValue.md(_table(report.by_file)),
             "unreadable": dg.MetadataValue.md(

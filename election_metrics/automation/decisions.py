@@ -102,6 +102,15 @@ def ask_for_elections(behind: Sequence[str]) -> AskForElections | Wait:
     return AskForElections(f"{len(behind)} election(s) behind their hours, such as {behind[0]}")
 
 
+def ask_for_reconciliation(closed: Sequence[str], behind: int) -> AskForElections | Wait:
+    """Asks for the final count of elections whose voting is over, once nothing is behind any more."""
+    if not closed:
+        return Wait("every election whose voting is over was reconciled since its figures changed last")
+    if behind:
+        return Wait(f"{behind} hour(s) are behind; the final count of {closed[0]} waits for them")
+    return AskForElections(f"voting is over: {', '.join(closed[:3])}")
+
+
 def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | None]], now: datetime) -> Ask | Wait:
     """Asks for the hour in progress and the one before, while an election is within its voting times.
 

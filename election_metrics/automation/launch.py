@@ -8,9 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from election_metrics.assets.partitions import range_tags
 from election_metrics.assets.running import Progress
-from election_metrics.automation.jobs import JOB, TRIGGER
+from election_metrics.automation.jobs import JOB, run_tags
 from election_metrics.automation.launcher import own_process
 from election_metrics.settings import Settings
 from election_metrics.warehouse.server import dagster_url
@@ -74,7 +73,7 @@ def run_update(
     return job.execute_in_process(
         instance=instance,
         run_config=config,
-        tags={**range_tags(first, last), **own_process(), TRIGGER: trigger},
+        tags={**run_tags(trigger, f"election-metrics {trigger}", (first, last)), **own_process()},
         asset_selection=None if only is None else [dg.AssetKey(key) for key in only],
         raise_on_error=False,
     )

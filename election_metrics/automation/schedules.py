@@ -1,14 +1,13 @@
-"""The schedule that keeps active elections fresh."""
+"""The schedules: active elections are kept fresh, closed ones counted once more, and everything is kept small."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
 
-from election_metrics.assets.partitions import range_tags
 from election_metrics.assets.running import SettingsResource
-from election_metrics.automation.decisions import Wait, ask_for_active
-from election_metrics.automation.jobs import TRIGGER, WHY, update_metrics_job
+from election_metrics.automation.decisions import Wait, ask_for_active, ask_for_reconciliation
+from election_metrics.automation.jobs import maintenance_job, reconciliation_job, run_tags, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
 
 
@@ -38,5 +37,42 @@ def active_elections_schedule(
         return
     yield dg.RunRequest(
         run_key=f"schedule {datetime.isoformat(now)}",
-        tags={**range_tags(asked.first, asked.last), TRIGGER: "schedule", WHY: asked.reason},
+        tags=run_tags("schedule", asked.reason, (asked.first, asked.last)),
     )
+
+
+@dg.schedule(
+    job=reconciliation_job,
+    cron_schedule="*/10 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def reconciliation_schedule(
+    context: dg.ScheduleEvaluationContext, settings: SettingsResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """When voting is over and nothing is behind: every hour of the election is counted again from the lake."""
+    from election_metrics.pipeline.hours import changed_hours
+    from election_metrics.pipeline.reconciliation import closed_elections
+
+    now = context.scheduled_execution_time.astimezone(UTC)
+    try:
+        asked = ask_for_reconciliation(closed_elections(settings, now), len(changed_hours(settings, now)))
+    except ElectionMetricsError as error:
+        yield dg.SkipReason(str(error))
+        return
+    if isinstance(asked, Wait):
+        yield dg.SkipReason(asked.reason)
+        return
+    yield dg.RunRequest(run_key=f"reconciliation {now.isoformat()}", tags=run_tags("upkeep", asked.reason))
+
+
+@dg.schedule(
+    job=maintenance_job,
+    cron_schedule="7 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Every hour: what nobody needs any more goes, so that neither disk nor Dagster's database fills."""
+    now = context.scheduled_execution_time.astimezone(UTC)
+    return dg.RunRequest(run_key=f"maintenance {now.isoformat()}", tags=run_tags("upkeep", "hourly"))

@@ -1,11 +1,11 @@
-"""The two sensors. Neither owns a cursor: each asks a question of the ledger that stays open until it is answered."""
+"""The sensors. None owns a cursor: each asks a question that stays open until it is answered."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 
 import dagster as dg
 
-from election_metrics.assets.partitions import range_tags
 from election_metrics.assets.running import SettingsResource
 from election_metrics.automation.decisions import (
     Ask,
@@ -18,9 +18,10 @@ from election_metrics.automation.decisions import (
     fingerprint,
     wait_after_failures,
 )
-from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, WHY, update_metrics_job
+from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, run_tags, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
 
+_MOST_NAMED = 1_000
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -37,6 +38,7 @@ def new_transactions_sensor(
     """Which file versions does the source have that the ledger has not? One run lands them and computes their hours."""
     from election_metrics.pipeline.hours import hour_start
     from election_metrics.pipeline.landing import expected_hours, pending_files
+    from election_metrics.sources.export_path import parse_export_path
 
     if settings.source is None:
         yield dg.SkipReason("ELECTION_METRICS_SOURCE is not set: there is no folder to watch")
@@ -52,7 +54,10 @@ def new_transactions_sensor(
         return
     hours = [hour_start(number) for number in expected_hours(settings, pending, now)]
     asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
-    yield from _requests(context.instance, [asked], "new_transactions", fingerprint([*pending, *unseen]), now)
+    places = [parse_export_path(PurePath(file.path)) for file in pending[:_MOST_NAMED]]
+    elections = sorted({place.election for place in places if place is not None and place.election})
+    tags = {"files": len(pending) + len(unseen), "elections": elections}
+    yield from _requests(context.instance, [asked], "new_transactions", fingerprint([*pending, *unseen]), now, **tags)
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -96,6 +101,8 @@ def _requests(
     trigger: str,
     state: str,
     now: datetime,
+    files: int | None = None,
+    elections: Sequence[str] = (),
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     failed = wait_after_failures(_failed(instance, state), now)
     for asked in asks:
@@ -103,10 +110,10 @@ def _requests(
         if isinstance(decision, Wait):
             yield dg.SkipReason(decision.reason)
             return
-        hours = range_tags(decision.first, decision.last) if isinstance(decision, Ask) else {}
+        hours = (decision.first, decision.last) if isinstance(decision, Ask) else None
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
-            tags={**hours, TRIGGER: trigger, STATE: state, WHY: decision.reason},
+            tags={**run_tags(trigger, decision.reason, hours, files, elections), STATE: state},
             asset_selection=None if hours else [dg.AssetKey(name) for name in OF_ELECTIONS],
         )
 
@@ -117,3 +124,21 @@ def _failed(instance: dg.DagsterInstance, state: str) -> list[Attempt]:
         Attempt(record.dagster_run.run_id, datetime.fromtimestamp(record.end_time or 0, tz=UTC))
         for record in instance.get_run_records(filters, limit=20)
     ]
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def problems_sensor(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SkipReason:
+    """What is wrong now? Says so once by log, webhook and mail, and once more when it is over; asks for no run."""
+    from election_metrics.automation.alerts import raise_alerts
+
+    try:
+        sent = raise_alerts(settings, context.instance, _check_specs())
+    except ElectionMetricsError as error:
+        return dg.SkipReason(str(error))
+    return dg.SkipReason("; ".join(text.splitlines()[0] for text in sent) or "nothing new is wrong")
+
+
+def _check_specs() -> list[dg.AssetCheckSpec]:
+    from election_metrics.assets.checks import checks
+
+    return [spec for check in checks for spec in check.check_specs]

@@ -75,7 +75,7 @@ def delivered_hours(deliveries: pd.DataFrame, present: int, *, whole_hours_only:
             "end": hour_numbers(ends).where(by_interval, dump_end).clip(upper=present).astype("int64"),
         }
     )
-    spans["first"] = spans["first"].clip(lower=spans["end"] - _LONGEST_FILE)
+    spans["first"] = spans["first"].where(by_interval, spans["first"].clip(lower=spans["end"] - _LONGEST_FILE))
     in_parts = by_interval & ~is_whole
     minutes = pd.DataFrame(
         {

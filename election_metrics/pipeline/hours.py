@@ -190,7 +190,7 @@ def _compute_chunk(
             table.c.hour <= hour_start(last),
             table.c.hour.not_in([hour_start(number) for number in newer]),
         )
-        changed = _changed_constituencies(engine, _stored(connection, first, last, newer), kept)
+        changed = _changed_constituencies(engine, stored_figures(connection, first, last, newer), kept)
         replace_scope(connection, table, scope, kept)
         ledger.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
@@ -200,8 +200,8 @@ def _compute_chunk(
     return frame
 
 
-def _stored(connection: sa.Connection, first: int, last: int, without: Sequence[int]) -> pa.Table:
-    """The figures that the hours first..last have now."""
+def stored_figures(connection: sa.Connection, first: int, last: int, without: Sequence[int] = ()) -> pa.Table:
+    """The figures that the hours first..last have now, without who computed them."""
     query = (
         f"SELECT {', '.join(FIGURES)} FROM metrics.hourly_stats "  # noqa: S608 names are ours
         "WHERE hour BETWEEN %(first)s AND %(last)s AND hour <> ALL(%(without)s::timestamptz[])"

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,7 +19,7 @@ import pandas as pd
 import psutil
 import sqlalchemy as sa
 
-from election_metrics.errors import SettingsError
+from election_metrics.errors import ElectionMetricsError, SettingsError
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import connect
 from election_metrics.pipeline import recording
@@ -39,6 +39,10 @@ from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import lock, transaction
 
 _MOST_FILES_A_BATCH = 5_000
+_TRIES = 3
+_MOST_SET_ASIDE = 10
+# Not the files' fault: whatever it is, the next try may find it gone, or a person must act.
+_OF_OTHERS = (ElectionMetricsError, OSError, duckdb.IOException)
 Progress = Callable[[int, int], None]
 
 
@@ -54,6 +58,7 @@ class LandingReport:
     rejected: int = 0
     known_contents: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
+    set_aside: dict[str, str] = field(default_factory=dict)
     hours: set[int] = field(default_factory=set)
     by_file: list[dict[str, object]] = field(default_factory=list)
 
@@ -68,8 +73,9 @@ def pending_files(
         source: folder or file.
         settled_only: leave out files that are being written to right now.
     """
+    retried = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
     with transaction(settings) as connection:
-        known = ledger.known_versions(connection)
+        known = ledger.known_versions(connection) | ledger.waiting_files(connection, retried)
     listing = list_exports(source, known)
     now = time.time_ns()
     pending = [
@@ -124,19 +130,79 @@ def land(
         raise SettingsError(f"ELECTION_METRICS_LAKE is {str(settings.lake_path)!r}: {error.strerror}") from None
     _record_unlistable(settings, source, listing, run_id, report)
     with contextlib.closing(connect(settings)) as engine:
-        for batch in _batches(pending, settings.batch_bytes):
-            _land_batch(settings, engine, source, batch, run_id, now or datetime.now(UTC), report)
+        for batch in _plan(settings, pending, report):
+            _land_or_split(settings, engine, source, batch, run_id, now or datetime.now(UTC), report)
             done += sum(file.size for file in batch)
             if progress:
                 progress(done, total)
     return report
 
 
-def _batches(files: Sequence[FileVersion], most_bytes: int) -> Iterator[list[FileVersion]]:
+def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingReport) -> Iterator[list[FileVersion]]:
+    """Batches of the files: first those that never brought a landing down, then the others, in ever smaller batches.
+
+    A landing whose process died leaves its files marked. One that did so three times alone is set aside.
+    """
+    with transaction(settings) as connection:
+        lock(connection, "land")  # the marks of a landing that is going on say nothing yet
+        attempts = ledger.read_attempts(connection)
+        suspects = {file: attempts[file.path] for file in pending if file.path in attempts
+                    and attempts[file.path][1:3] == (file.size, file.modified_ns)}  # fmt: skip
+        now = datetime.now(UTC)
+        for file, attempt in list(suspects.items()):
+            rested = attempt.set_aside_at is not None and attempt.set_aside_at > attempt.tried_at
+            if attempt.together == 1 and attempt.tries >= _TRIES and not rested:
+                reason = f"the process that landed it died {attempt.tries} times (run {attempt.run_id})"
+                ledger.set_aside(connection, file.path, reason, now)
+                report.set_aside[file.path] = reason
+                suspects.pop(file)
+    others = [file for file in pending if file.path not in attempts or file not in suspects]
+    yield from _batches([file for file in others if file.path not in report.set_aside], settings.batch_bytes)
+    together = min((attempt.together for attempt in suspects.values()), default=1)
+    yield from _batches(list(suspects), settings.batch_bytes, max(1, together // 8))
+
+
+def _land_or_split(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    source: Path,
+    files: Sequence[FileVersion],
+    run_id: str,
+    now: datetime,
+    report: LandingReport,
+) -> None:
+    """Lands a batch; where it fails for what is in the files, lands its halves, down to the file that is to blame.
+
+    Raises:
+        Exception: so many files fail that it cannot be theirs.
+    """
+    try:
+        _land_batch(settings, engine, source, files, run_id, now, report)
+    except _OF_OTHERS:
+        with contextlib.suppress(ElectionMetricsError), transaction(settings) as connection:
+            ledger.forget_attempts(connection, [file.path for file in files])
+        raise
+    except Exception as error:
+        if len(files) > 1:
+            middle = len(files) // 2
+            for half in (files[:middle], files[middle:]):
+                _land_or_split(settings, engine, source, half, run_id, now, report)
+            return
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        with transaction(settings) as connection:
+            ledger.set_aside(connection, files[0].path, reason, datetime.now(UTC))
+        report.set_aside[files[0].path] = reason
+        if len(report.set_aside) > _MOST_SET_ASIDE:
+            raise
+
+
+def _batches(
+    files: Sequence[FileVersion], most_bytes: int, most_files: int = _MOST_FILES_A_BATCH
+) -> Iterator[list[FileVersion]]:
     batch: list[FileVersion] = []
     size = 0
     for file in files:
-        if batch and (size + file.size > most_bytes or len(batch) >= _MOST_FILES_A_BATCH):
+        if batch and (size + file.size > most_bytes or len(batch) >= most_files):
             yield batch
             batch, size = [], 0
         batch.append(file)
@@ -189,9 +255,12 @@ def _land_batch(
         lock(connection, "land")
         known = ledger.known_versions(connection, [file.path for file in files])
         unknown = [file for file in files if file not in known]
+        with transaction(settings) as marks:
+            ledger.begin_attempts(marks, unknown, run_id, now)
         batch = _read_batch(settings, engine, connection, source, unknown, work, now)
         lake.drop_repeats_within_files(engine)
         _commit_batch(settings, engine, connection, batch, work, run_id, now, report)
+        ledger.forget_attempts(connection, [file.path for file in files])
 
 
 def _read_batch(

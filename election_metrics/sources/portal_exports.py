@@ -115,6 +115,9 @@ def _add_file(
         status = entry.stat()
     except OSError:
         return  # it vanished between listing and looking
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+        unreadable.append(Unreadable(FileVersion(entry.path, 0, 0), "it is no regular file"))
+        return
     version = FileVersion(entry.path, status.st_size, status.st_mtime_ns)
     if version in known or os.access(entry.path, os.R_OK):
         files.append(version)

@@ -68,6 +68,53 @@ def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = No
     return {election: version for election, version in connection.execute(query)}
 
 
+def read_closed(connection: sa.Connection, now: datetime) -> list[str]:
+    """Elections whose voting is over and whose tables are newer than their reconciliation, if there is one."""
+    query = sa.text(
+        """
+        SELECT election.election_id
+        FROM metrics.elections AS election
+        JOIN metrics.election_summaries AS summary USING (election_id)
+        LEFT JOIN metrics.reconciliations AS done USING (election_id)
+        WHERE election.ends_at + interval '15 minutes' < :now
+            AND (done.computed_at IS NULL OR summary.computed_at > done.computed_at)
+        ORDER BY election.ends_at
+        """
+    )
+    return list(connection.execute(query, {"now": now}).scalars())
+
+
+def read_newest_transactions(
+    connection: sa.Connection,
+) -> list[tuple[str, datetime | None, datetime | None, datetime | None]]:
+    """(name, starts_at, ends_at, newest transaction) of each election."""
+    query = sa.text(
+        """
+        SELECT election.name, election.starts_at, election.ends_at, summary.last_transaction_at
+        FROM metrics.elections AS election
+        LEFT JOIN metrics.election_summaries AS summary USING (election_id)
+        ORDER BY election.name
+        """
+    )
+    return [(name, starts, ends, newest) for name, starts, ends, newest in connection.execute(query)]
+
+
+def read_behind_since(connection: sa.Connection) -> datetime | None:
+    """Since when, at the most, an hour has been behind what landed; None where none is."""
+    query = sa.text(
+        """
+        SELECT greatest(max(version.computed_at), min(file.seen_at))
+        FROM ingest.hour_versions AS version
+        LEFT JOIN ingest.content_hours AS content USING (hour_number)
+        LEFT JOIN ingest.transaction_files AS file USING (content_id)
+        WHERE version.landed_version > version.computed_version
+            AND (version.computed_at IS NULL OR file.seen_at > version.computed_at)
+        """
+    )
+    found: datetime | None = connection.execute(query).scalar()
+    return found
+
+
 def mark_metrics(connection: sa.Connection, election: str, version: int) -> None:
     """Stores which hourly version constituency_metrics of an election now comes from."""
     connection.execute(
@@ -130,21 +177,31 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
     """What files cover, by constituency: constituency_id, starts_at, ends_at (UTC), by_interval.
 
     A file whose name has an interval covers that, read in its constituency's time zone: a row of the neighbouring hour
-    in it does not make that hour delivered. Any other file covers what lies between its first and last transaction.
+    in it does not make that hour delivered. Whole hours that follow one another are one row. Any other file covers
+    what lies between its first and last transaction.
     """
+    # Hourly files follow one another without a break: as ranges they are a hundredth of the rows.
     query = """
-        SELECT DISTINCT file.constituency_id,
-            CASE WHEN file.interval_start IS NOT NULL
-                THEN file.interval_start AT TIME ZONE constituency.time_zone ELSE file.first_transaction_at
-            END AS starts_at,
-            CASE WHEN file.interval_start IS NOT NULL
-                THEN file.interval_end AT TIME ZONE constituency.time_zone ELSE file.last_transaction_at
-            END AS ends_at,
-            file.interval_start IS NOT NULL AS by_interval
-        FROM ingest.transaction_files AS file
-        JOIN metrics.constituencies AS constituency USING (constituency_id)
-        WHERE constituency.election_id = %(election)s AND file.status = 'landed'
-            AND (file.interval_start IS NOT NULL OR file.first_transaction_at IS NOT NULL)
+        WITH file AS (
+            SELECT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at,
+                interval_end AT TIME ZONE time_zone AS ends_at, first_transaction_at, last_transaction_at
+            FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
+            WHERE election_id = %(election)s AND status = 'landed'
+        ), whole AS (
+            SELECT constituency_id, unnest(range_agg(tstzrange(starts_at, ends_at))) AS span
+            FROM file
+            WHERE starts_at < ends_at AND extract(epoch FROM starts_at) %% 3600 = 0
+                AND extract(epoch FROM ends_at) %% 3600 = 0
+            GROUP BY constituency_id
+        )
+        SELECT constituency_id, lower(span), upper(span), true FROM whole
+        UNION ALL
+        SELECT DISTINCT constituency_id, starts_at, ends_at, true FROM file
+        WHERE starts_at IS NOT NULL AND NOT coalesce(starts_at < ends_at AND extract(epoch FROM starts_at) %% 3600 = 0
+            AND extract(epoch FROM ends_at) %% 3600 = 0, false)
+        UNION ALL
+        SELECT DISTINCT constituency_id, first_transaction_at, last_transaction_at, false FROM file
+        WHERE starts_at IS NULL AND first_transaction_at IS NOT NULL
         """
     instant = pa.timestamp("us", tz="UTC")
     schema = pa.schema(

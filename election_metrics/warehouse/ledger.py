@@ -18,6 +18,7 @@ from election_metrics.warehouse.tables import (
     corrections,
     hour_versions,
     lake_parts,
+    landing_attempts,
     registry_events,
     rejected_transactions,
     transaction_files,
@@ -69,6 +70,55 @@ def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
         .returning(transaction_files.c.content_id)
     )
     return [number for number in connection.execute(query).scalars() if number is not None]
+
+
+def read_attempts(connection: sa.Connection) -> dict[str, Any]:
+    """Landings that began and never ended, by path: size, modified_ns, tries, together, reason, set_aside_at."""
+    return {row.path: row for row in connection.execute(sa.select(landing_attempts))}
+
+
+def waiting_files(connection: sa.Connection, since: datetime) -> set[tuple[str, int, int]]:
+    """(path, size, modified_ns) of the files that were set aside after `since`: not to be tried yet."""
+    query = sa.select(landing_attempts.c.path, landing_attempts.c.size, landing_attempts.c.modified_ns)
+    rows = connection.execute(query.where(landing_attempts.c.set_aside_at > since))
+    return {(path, size, modified) for path, size, modified in rows}
+
+
+def begin_attempts(
+    connection: sa.Connection, files: Sequence[tuple[str, int, int]], run_id: str, now: datetime
+) -> None:
+    """Writes down that a landing of these file versions begins; tries of an older version count no more."""
+    rows = [
+        {"path": path, "size": size, "modified_ns": modified, "tries": 1, "together": len(files), "tried_at": now,
+         "run_id": run_id}
+        for path, size, modified in files
+    ]  # fmt: skip
+    new = insert(landing_attempts)
+    same = sa.and_(
+        landing_attempts.c.size == new.excluded.size, landing_attempts.c.modified_ns == new.excluded.modified_ns
+    )
+    # Tries among others say little of one file: they count once it is alone.
+    again = sa.and_(same, landing_attempts.c.together == 1, new.excluded.together == 1)
+    changes = {name: new.excluded[name] for name in ("size", "modified_ns", "together", "tried_at", "run_id")}
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=["path"],
+            set_=changes | {"tries": sa.case((again, landing_attempts.c.tries + 1), else_=1), "reason": None},
+        ),
+        rows,
+    )
+
+
+def set_aside(connection: sa.Connection, path: str, reason: str | None, now: datetime) -> None:
+    """Lets a file wait, so that others land without it."""
+    query = sa.update(landing_attempts).where(landing_attempts.c.path == path)
+    connection.execute(query.values(set_aside_at=now, reason=sa.func.coalesce(reason, landing_attempts.c.reason)))
+
+
+def forget_attempts(connection: sa.Connection, paths: Sequence[str]) -> None:
+    """Nothing is wrong with landing these paths."""
+    these = sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text)))
+    connection.execute(sa.delete(landing_attempts).where(landing_attempts.c.path == these))
 
 
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:
@@ -128,6 +178,11 @@ def parts_of_hours(connection: sa.Connection, hours: Iterable[int] | None = None
     if hours is not None:
         query = query.where(lake_parts.c.hour_number == sa.any_(sa.literal(list(hours), sa.ARRAY(sa.BigInteger))))
     return read_frame(connection, query.order_by(lake_parts.c.path))
+
+
+def every_part(connection: sa.Connection) -> set[str]:
+    """Paths of all parts, retired ones too."""
+    return set(connection.execute(sa.select(lake_parts.c.path)).scalars())
 
 
 def add_parts(connection: sa.Connection, parts: pd.DataFrame) -> None:

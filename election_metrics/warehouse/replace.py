@@ -104,15 +104,18 @@ def read_arrow(connection: sa.Connection, query: str, schema: pa.Schema, **param
     """
     cursor = connection.connection.cursor()
     buffer = io.BytesIO()
-    with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", parameters or None) as rows:
-        for block in rows:
+    with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv)", parameters or None) as rows:
+        while block := rows.read():
             buffer.write(block)
+    if not buffer.tell():
+        return schema.empty_table()
     buffer.seek(0)
     options = pyarrow.csv.ConvertOptions(
         column_types=schema, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""],
         true_values=["t"], false_values=["f"],
     )  # fmt: skip
-    return pyarrow.csv.read_csv(buffer, convert_options=options)
+    names = pyarrow.csv.ReadOptions(column_names=schema.names)
+    return pyarrow.csv.read_csv(buffer, names, convert_options=options)
 
 
 def to_frame(arrow: pa.Table) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def test_one_run_goes_from_the_file_to_the_summary(chosen: Settings, tmp_path: P
         assert by_hour["2026-09-18-08:00"]["bulletins_issued"].value == 1
         assert by_hour["2026-09-18-09:00"]["votes_cast"].value == 1
         failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
-        assert {f"{e.asset_key.to_user_string()}.{e.check_name}" for e in failed} <= {"hourly_stats.votes_within_bulletins",
+        assert {f"{e.asset_key.to_user_string()}.{e.check_name}" for e in failed} <= {"constituency_metrics.votes_within_bulletins",
                                                                                       "election_summaries.coverage_complete"}  # fmt: skip
         run = instance.get_run_by_id(result.run_id)
         assert run is not None
@@ -215,7 +215,7 @@ def test_checks_name_what_is_wrong(chosen: Settings, tmp_path: Path) -> None:
         if not e.passed
     }
     assert set(failed) == {"landed_files.quarantine_empty", "constituencies.registers_known",
-                           "hourly_stats.votes_within_bulletins", "anomalies.nothing_critical"}  # fmt: skip
+                           "constituency_metrics.votes_within_bulletins", "anomalies.nothing_critical"}  # fmt: skip
     assert all(evaluation.severity == dg.AssetCheckSeverity.WARN for evaluation in failed.values())
     shown = json.dumps(str(failed["landed_files.quarantine_empty"].metadata["first"].value))
     assert CONTRACT in shown

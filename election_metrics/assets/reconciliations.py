@@ -1,0 +1,38 @@
+"""`reconciliations`: the final count of each election."""
+
+import dagster as dg
+
+from election_metrics.assets.constituency_metrics import ElectionsConfig
+from election_metrics.assets.election_summaries import election_summaries
+from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
+
+
+@dg.asset(deps=[election_summaries], group_name="metrics", kinds={"duckdb", "postgres"}, retry_policy=RETRY)
+def reconciliations(
+    context: dg.AssetExecutionContext,
+    config: ElectionsConfig,
+    settings: SettingsResource,
+    progress: ProgressResource,
+) -> dg.MaterializeResult[None]:
+    """Every hour of an election whose voting is over, counted again from the lake (`metrics.reconciliations`).
+
+    Every figure of every row is compared. Hours that differ are named here, re-opened, and computed again.
+    """
+    from election_metrics.pipeline.reconciliation import reconcile_elections
+
+    with failures_in_words():
+        done, different = reconcile_elections(
+            settings, context.run_id, config.elections, progress=progress.of("Counting", "hours")
+        )
+    lines = [f"| {row.hour:%Y-%m-%d %H:%M} | {row.constituency_id} |" for row in different.head(20).itertuples()]
+    sums = {name: int(done[name].sum()) if len(done) else 0 for name in _SUMS}
+    return dg.MaterializeResult(
+        metadata={
+            "elections": len(done),
+            **sums,
+            "differing": dg.MetadataValue.md("\n".join(["| hour (UTC) | constituency |", "|---|---|", *lines])),
+        }
+    )
+
+
+_SUMS = ("hours", "rows_compared", "rows_differing", "transactions", "bulletins_issued", "votes_cast")

@@ -1,0 +1,149 @@
+"""What is wrong now, as a pure function of what was seen; and what to say of it, once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_BEHIND_TOO_LONG = timedelta(minutes=15)
+_GRACE = timedelta(minutes=15)
+_LEAST_FREE = 0.05
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a person should know of.
+
+    Attributes:
+        key: the same as long as it is the same problem.
+        severity: error or warning.
+        title: what is wrong, in a line.
+        detail: where, why, and what to type.
+    """
+
+    key: str
+    severity: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class FailedRun:
+    """The newest finished run of its kind, which failed."""
+
+    run_id: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """The newest result of a check, which failed."""
+
+    asset: str
+    check: str
+    is_error: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Voting:
+    """An election's voting times and newest transaction; None where not known."""
+
+    name: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    last_transaction_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that problems follow from.
+
+    Attributes:
+        failed_runs: kinds of runs whose newest one failed.
+        failed_checks: checks whose newest result failed.
+        elections: their voting times and newest transactions.
+        oldest_behind: since when some hour has been behind; None where none is.
+        free_share: free part of the disk that the lake is on, 0 to 1.
+    """
+
+    failed_runs: Sequence[FailedRun]
+    failed_checks: Sequence[FailedCheck]
+    elections: Sequence[Voting]
+    oldest_behind: datetime | None
+    free_share: float
+
+
+def find_problems(seen: Seen, now: datetime, stale_after: timedelta, ui_url: str) -> list[Problem]:
+    """Everything that is wrong.
+
+    Args:
+        seen: what was seen.
+        now: the clock.
+        stale_after: while an election is voting, a newest transaction older than this is a problem.
+        ui_url: the Dagster UI, for links.
+    """
+    problems = [
+        Problem(
+            f"run {run.kind}",
+            "error",
+            f"The newest run of {run.kind} failed",
+            f"{run.reason}\n{ui_url}/runs/{run.run_id}",
+        )
+        for run in seen.failed_runs
+    ]
+    problems += [
+        Problem(
+            f"check {check.asset}.{check.check}",
+            "error" if check.is_error else "warning",
+            f"Check {check.asset}.{check.check} fails: not so is “{check.description.rstrip('.')}”",
+            f"{ui_url}/assets/{check.asset}?view=checks",
+        )
+        for check in seen.failed_checks
+    ]
+    problems += [problem for voting in seen.elections if (problem := _stale(voting, now, stale_after, ui_url))]
+    if seen.oldest_behind is not None and now - seen.oldest_behind > _BEHIND_TOO_LONG:
+        minutes = int((now - seen.oldest_behind).total_seconds() / 60)
+        detail = f"election-metrics status says which. Sensors and runs: {ui_url}/automation"
+        problems.append(Problem("hours behind", "error", f"Hours have been behind for {minutes} minutes", detail))
+    if seen.free_share < _LEAST_FREE:
+        title = f"The disk of the lake is {100 - seen.free_share * 100:.0f} % full"
+        problems.append(Problem("disk", "error", title, "election-metrics maintain --dry-run says what can go."))
+    return problems
+
+
+def _stale(voting: Voting, now: datetime, stale_after: timedelta, ui_url: str) -> Problem | None:
+    if voting.starts_at is None or now < voting.starts_at + stale_after:
+        return None
+    if voting.ends_at is None or now > voting.ends_at + _GRACE:
+        return None
+    newest = voting.last_transaction_at
+    if newest is not None and now - newest <= stale_after:
+        return None
+    said = "there is none" if newest is None else f"the newest is of {newest:%Y-%m-%d %H:%M} UTC"
+    return Problem(
+        f"stale {voting.name}",
+        "error",
+        f"No transaction of {voting.name} for {int(stale_after.total_seconds() / 60)} minutes while it is voting",
+        f"{said}. Do files arrive? {ui_url}/assets/landed_files",
+    )
+
+
+def message(problem: Problem, since: datetime) -> str:
+    """The alert, as text."""
+    mark = "🔴" if problem.severity == "error" else "🟠"
+    return f"{mark} {problem.title} (since {since:%Y-%m-%d %H:%M} UTC)\n{problem.detail}"
+
+
+def recovery(title: str, since: datetime, now: datetime) -> str:
+    """The all-clear, as text."""
+    minutes = max(1, round((now - since).total_seconds() / 60))
+    return f"🟢 Over after {minutes} min: {title}"
+
+
+def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
+    """The text with every secret replaced by its name."""
+    for name, secret in secrets.items():
+        if len(secret) > 3:
+            text = text.replace(secret, f"({name})")
+    return text

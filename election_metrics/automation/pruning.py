@@ -1,0 +1,97 @@
+"""Prunes what Dagster writes down: without it, a run a minute adds some 150 MB a day to its database for ever.
+
+What an operator needs stays: the newest materialization of every asset and hour with its run, the newest result of
+every check, failed runs with all that they said for `keep_runs_days`, successful ones for `keep_events_hours`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from election_metrics.errors import TransientError
+from election_metrics.settings import Settings
+from election_metrics.warehouse.server import dagster_url, plain_url
+
+_DONE = "SELECT run_id FROM runs WHERE status = 'SUCCESS' AND update_timestamp < %(recent)s"
+_OVER = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < %(old)s"
+# What traces a number to its run is kept apart from what a run said on its way.
+_TRACE = "('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION', 'ASSET_CHECK_EVALUATION')"
+_TABLES = ("event_logs", "asset_event_tags", "asset_check_executions", "job_ticks", "run_tags", "runs")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Rows of one of Dagster's tables that nobody needs any more."""
+
+    what: str
+    table: str
+    where: str
+
+
+RULES = (
+    Rule("ticks that asked for nothing", "job_ticks", "status = 'SKIPPED' AND timestamp < %(recent)s"),
+    Rule("old ticks", "job_ticks", "timestamp < %(old)s"),
+    Rule("results of checks that a newer one replaced", "asset_check_executions",
+         "create_timestamp < %(recent)s AND id NOT IN (SELECT max(id) FROM asset_check_executions"
+         " GROUP BY asset_key, check_name, partition)"),
+    Rule("events of runs that went well", "event_logs",
+         f"run_id IN ({_DONE}) AND (dagster_event_type IS NULL OR dagster_event_type NOT IN {_TRACE})"),
+    Rule("events of old runs", "event_logs",
+         f"run_id IN ({_OVER}) AND (dagster_event_type IS NULL OR dagster_event_type NOT IN {_TRACE})"),
+    Rule("materializations that a newer one of the same hour replaced", "event_logs",
+         "dagster_event_type IN ('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION') AND timestamp < %(recent)s AND id NOT IN"
+         " (SELECT max(id) FROM event_logs WHERE dagster_event_type IN ('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION')"
+         "  GROUP BY asset_key, partition)"),
+    Rule("events of replaced check results", "event_logs",
+         "dagster_event_type = 'ASSET_CHECK_EVALUATION' AND timestamp < %(recent)s AND id NOT IN"
+         " (SELECT evaluation_event_storage_id FROM asset_check_executions"
+         "  WHERE evaluation_event_storage_id IS NOT NULL)"),
+    Rule("tags of events that are gone", "asset_event_tags", "event_id NOT IN (SELECT id FROM event_logs)"),
+    Rule("tags of old runs", "run_tags",
+         f"run_id IN ({_OVER}) AND run_id NOT IN (SELECT run_id FROM event_logs)"),
+    Rule("old runs of which nothing is left", "runs",
+         f"run_id IN ({_OVER}) AND run_id NOT IN (SELECT run_id FROM event_logs)"),
+)  # fmt: skip
+
+
+def prune_dagster(settings: Settings, *, dry_run: bool, now: datetime | None = None) -> dict[str, int]:
+    """Deletes by every rule; returns how many rows each found. With `dry_run`, deletes nothing.
+
+    Raises:
+        TransientError: the database is away.
+    """
+    moment = now or datetime.now(UTC)
+    limits = {
+        # Dagster's clocks are UTC without saying so.
+        "recent": (moment - timedelta(hours=settings.keep_events_hours)).replace(tzinfo=None),
+        "old": (moment - timedelta(days=settings.keep_runs_days)).replace(tzinfo=None),
+    }
+    try:
+        with psycopg.connect(plain_url(dagster_url(settings)), connect_timeout=10, autocommit=True) as connection:
+            connection.execute("SET timezone = 'UTC'")
+            with connection.transaction(force_rollback=dry_run):
+                found = {rule.what: _delete(connection, rule, limits) for rule in RULES if _exists(connection, rule)}
+            if not dry_run:
+                for table in _TABLES:
+                    connection.execute(f"VACUUM {table}".encode())
+            return found
+    except psycopg.OperationalError as error:
+        raise TransientError(f"Dagster's database is away or busy: {' '.join(str(error).split())}") from error
+
+
+def dagster_bytes(settings: Settings) -> int:
+    """Size of Dagster's database."""
+    with psycopg.connect(plain_url(dagster_url(settings)), connect_timeout=10) as connection:
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        return int(row[0]) if row else 0
+
+
+def _exists(connection: psycopg.Connection, rule: Rule) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [rule.table]).fetchone()
+    return bool(row and row[0])
+
+
+def _delete(connection: psycopg.Connection, rule: Rule, limits: Mapping[str, datetime]) -> int:
+    return connection.execute(f"DELETE FROM {rule.table} WHERE {rule.where}".encode(), limits).rowcount

@@ -1,0 +1,138 @@
+"""The final count: every hour of an election counted again from the raw transactions and set beside the tables."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+import sqlalchemy as sa
+
+from election_metrics.lake.engine import connect
+from election_metrics.pipeline.hours import compute_frame, hour_number, read_inputs, stored_figures
+from election_metrics.settings import Settings
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.elections import FIGURES, read_closed
+from election_metrics.warehouse.replace import notify, replace_scope
+from election_metrics.warehouse.tables import hourly_stats
+from election_metrics.warehouse.tables import reconciliations as table
+
+_HOURS_AT_ONCE = 24
+# Computed from the clock while an hour was in progress; they say nothing of what was counted.
+_COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
+Progress = Callable[[int, int], None]
+
+
+def closed_elections(settings: Settings, now: datetime | None = None) -> list[str]:
+    """Elections whose voting is over and that changed since they were reconciled, or never were."""
+    with transaction(settings) as connection:
+        return read_closed(connection, now or datetime.now(UTC))
+
+
+def reconcile_elections(
+    settings: Settings,
+    run_id: str,
+    named: Sequence[str] | None = None,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Counts every hour of closed (or named) elections again and compares; hours that differ are re-opened.
+
+    Args:
+        settings: the settings.
+        run_id: the Dagster run.
+        named: election_id of the elections; none: those whose voting is over and that were not reconciled since.
+        now: the clock.
+        progress: called with hours done and hours in all, by election.
+
+    Returns:
+        The rows of `metrics.reconciliations`, and the rows that differ: election_id, constituency_id, hour.
+    """
+    moment = now or datetime.now(UTC)
+    results, different = [], []
+    with contextlib.closing(connect(settings)) as engine:
+        for election in named or closed_elections(settings, moment):
+            with transaction(settings) as connection:
+                hours = sa.select(sa.func.min(hourly_stats.c.hour), sa.func.max(hourly_stats.c.hour))
+                first, last = connection.execute(hours.where(hourly_stats.c.election_id == election)).one()
+            if first is None:
+                continue
+            sums, rows = _reconcile(settings, engine, election, first, last, moment, progress)
+            result = sums | {"election_id": election, "first_hour": first, "last_hour": last, "run_id": run_id}
+            frame = pd.DataFrame([result | {"computed_at": moment}])
+            with transaction(settings) as connection:
+                replace_scope(connection, table, table.c.election_id == election, frame)
+                notify(connection, table, [election])
+            results.append(frame)
+            different.append(rows)
+    columns = ["election_id", "constituency_id", "hour"]
+    return (
+        pd.concat(results, ignore_index=True) if results else pd.DataFrame(),
+        pd.concat(different, ignore_index=True) if different else pd.DataFrame(columns=columns),
+    )
+
+
+def _reconcile(
+    settings: Settings,
+    engine: duckdb.DuckDBPyConnection,
+    election: str,
+    first: datetime,
+    last: datetime,
+    now: datetime,
+    progress: Progress | None,
+) -> tuple[dict[str, int], pd.DataFrame]:
+    names = ("hours", "rows_compared", "rows_differing", "transactions", "bulletins_issued", "votes_cast")
+    sums = dict.fromkeys(names, 0)
+    frames = []
+    total = hour_number(last) - hour_number(first) + 1
+    for start in range(hour_number(first), hour_number(last) + 1, _HOURS_AT_ONCE):
+        end = min(start + _HOURS_AT_ONCE - 1, hour_number(last))
+        # Nobody may replace the hours between reading them and counting them again.
+        with session_lock(settings, "hourly_stats"):
+            inputs = read_inputs(settings, start, end)
+            with transaction(settings) as connection:
+                stored = stored_figures(connection, start, end)
+                behind = set(ledger.changed_hours(connection, now))
+        counted = compute_frame(engine, inputs, now)
+        counted = counted[counted["election_id"] == election]
+        mine = stored.filter(pa.compute.equal(stored["election_id"], election)).select(_COUNTED)
+        rows = _different(engine, mine, counted)
+        # Hours that are behind are known to be so, and will be computed.
+        rows = rows[~rows["hour"].map(hour_number).isin(behind)]
+        if len(rows):
+            with transaction(settings) as connection:
+                ledger.reopen_hours(connection, set(rows["hour"].map(hour_number)), contested=True)
+        for name, count in {
+            "hours": counted["hour"].nunique(),
+            "rows_compared": max(len(counted), mine.num_rows),
+            "rows_differing": len(rows),
+            "transactions": counted["transaction_count"].sum(),
+            "bulletins_issued": counted["bulletins_issued"].sum(),
+            "votes_cast": counted["votes_cast"].sum(),
+        }.items():
+            sums[name] += int(count)
+        frames.append(rows)
+        if progress:
+            progress(end - hour_number(first) + 1, total)
+    return sums, pd.concat(frames, ignore_index=True)
+
+
+def _different(engine: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:
+    """Constituency hours of which any figure differs, or that only one side has."""
+    engine.register("stored_rows", stored)
+    engine.register("counted_rows", pa.Table.from_pandas(counted[_COUNTED], schema=stored.schema, preserve_index=False))
+    frame = engine.execute(
+        """
+        SELECT DISTINCT election_id, constituency_id, epoch_ms(hour) AS hour FROM (
+            (FROM stored_rows EXCEPT ALL FROM counted_rows) UNION ALL
+            (FROM counted_rows EXCEPT ALL FROM stored_rows)
+        ) ORDER BY hour, constituency_id
+        """
+    ).df()
+    engine.unregister("stored_rows")
+    engine.unregister("counted_rows")
+    frame["hour"] = pd.to_datetime(frame["hour"], unit="ms", utc=True)
+    return frame
