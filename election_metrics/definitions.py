@@ -1,7 +1,7 @@
 """The whole graph on one page.
 
-    landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> anomalies -> election_summaries -> reconciliations
-         `-> raw_transactions --------------------^
+    landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> anomalies
+         `-> raw_transactions --------------------^                    reconciliations <- election_summaries <-'
 
 Each asset is found under its own name in `election_metrics/assets`.
 """

@@ -56,8 +56,8 @@ def new_transactions_sensor(
     asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
     places = [parse_export_path(PurePath(file.path)) for file in pending[:_MOST_NAMED]]
     elections = sorted({place.election for place in places if place is not None and place.election})
-    tags = {"files": len(pending) + len(unseen), "elections": elections}
-    yield from _requests(context.instance, [asked], "new_transactions", fingerprint([*pending, *unseen]), now, **tags)
+    state, files = fingerprint([*pending, *unseen]), len(pending) + len(unseen)
+    yield from _requests(context.instance, [asked], "new_transactions", state, now, files, elections)
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
