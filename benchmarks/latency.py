@@ -74,9 +74,9 @@ def _deliver_history(root: Path, tries: int, constituencies: int, hours: int) ->
 
     for _ in write_replay(buckets(), root / "in"):
         pass
-    newest: dict[Path, Path] = {}
+    newest: dict[str, Path] = {}
     for file in sorted((root / "in").rglob("*.csv"), key=lambda path: path.name):
-        newest[file.parent] = file
+        newest[file.name.partition("_")[0]] = file
     later = []
     for file in list(newest.values())[: tries + 1]:
         hidden = file.with_name(f".{file.name}")

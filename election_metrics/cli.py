@@ -122,7 +122,8 @@ def ingest(path: Path) -> None:
 @main.command()
 @click.option("--from", "first", type=HOUR, required=True, help="First hour, UTC: 2026-09-18T05:00.")
 @click.option("--to", "last", type=HOUR, required=True, help="Last hour, inclusive.")
-def backfill(first: datetime, last: datetime) -> None:
+@click.option("--dry-run", is_flag=True, help="Count, compare and say which hours would change; write nothing.")
+def backfill(first: datetime, last: datetime, dry_run: bool) -> None:
     r"""Compute a range of hours again, in one run.
 
     An hour is a function of what landed: computing it again gives the same rows, and is safe while others run.
@@ -132,7 +133,42 @@ def backfill(first: datetime, last: datetime) -> None:
     """
     from election_metrics.commands.runs import run_backfill
 
-    run_backfill(console, first, last)
+    run_backfill(console, first, last, dry_run=dry_run)
+
+
+@main.command()
+@click.option("--from", "first", type=HOUR, help="Only files with rows of this hour (UTC) or later.")
+@click.option("--to", "last", type=HOUR, help="Only files with rows of this hour or earlier.")
+@click.option("--constituency", help="Only files of this constituency_id.")
+@click.option("--source", type=click.Path(path_type=Path), help="Where the files are; else ELECTION_METRICS_SOURCE.")
+@click.option("--dry-run", is_flag=True, help="Say which files would be read; read none.")
+def reland(
+    first: datetime | None, last: datetime | None, constituency: str | None, source: Path | None, dry_run: bool
+) -> None:
+    r"""Read files of the source once more that landed before: for a lake that was lost or damaged.
+
+    What a file holds takes the place of what it held, in one transaction: the figures are never without either.
+
+    \b
+    election-metrics reland --from 2026-09-18T05:00 --to 2026-09-18T09:00
+    election-metrics reland --constituency AsrxMqf… --source ~/exports
+    """
+    from election_metrics.commands.runs import run_reland
+
+    run_reland(console, source, first, last, constituency, dry_run=dry_run)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
+def maintain(dry_run: bool) -> None:
+    """Keep the system small: prune Dagster's records, merge parts of closed hours, remove stray files.
+
+    `election-metrics up` does so every hour. What traces a number to its run stays, and so do failed runs.
+    """
+    from election_metrics.commands.reports import print_maintenance
+    from election_metrics.settings import settings
+
+    print_maintenance(Console(highlight=False), settings(), dry_run=dry_run)
 
 
 @main.command()

@@ -1,17 +1,31 @@
 """`landed_files`: new export files, read and appended to the lake."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.errors import SettingsError
+
+if TYPE_CHECKING:
+    from election_metrics.sources.portal_exports import FileVersion
 
 
 class LandedFilesConfig(dg.Config):
     """What to land."""
 
-    source: str = ""
-    """Folder of portal exports, or one .csv or .zip; empty: the setting ELECTION_METRICS_SOURCE."""
+    source: str = Field("", description="Folder of portal exports, or one .csv or .zip; empty: the setting SOURCE.")
+    again: bool = Field(
+        False, description="Read files once more that landed before (which, the next three say), as for a lost lake."
+    )
+    again_from: str = Field(
+        "", description="Those with rows of this hour (UTC) or later: 2026-09-18T05:00. Empty: all."
+    )
+    again_to: str = Field("", description="Files with rows of this hour (UTC) or earlier. Empty: all.")
+    again_constituency: str = Field("", description="Files of this constituency_id. Empty: all.")
 
 
 @dg.asset(group_name="lake", kinds={"duckdb", "parquet"}, retry_policy=RETRY)
@@ -26,7 +40,7 @@ def landed_files(
     Lines that cannot be read are in `ingest.rejected_transactions`; each file's account is in
     `ingest.transaction_files`. What landed before is not landed again.
     """
-    from election_metrics.pipeline.landing import land
+    from election_metrics.pipeline.landing import files_to_reland, forget_lost_parts, land
 
     source = Path(config.source) if config.source else settings.source
     if source is None:
@@ -34,7 +48,14 @@ def landed_files(
             metadata={"files": 0, "note": "ELECTION_METRICS_SOURCE is not set: nothing to land"}
         )
     with failures_in_words():
-        report = land(settings, source, context.run_id, progress=progress.of("Landing", "bytes"))
+        first, last = (hour_in_utc(text) if text else None for text in (config.again_from, config.again_to))
+        again: list[FileVersion] = []
+        if config.again:
+            again, gone = files_to_reland(settings, source, first, last, config.again_constituency or None)
+            context.log.info(f"{len(again)} file(s) are read once more; {len(gone)} are no longer in the source")
+        report = land(settings, source, context.run_id, progress=progress.of("Landing", "bytes"), again=again)
+        if config.again and not config.again_constituency:
+            forget_lost_parts(settings, first, last)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{path}: {reason}")
     return dg.MaterializeResult(
@@ -56,6 +77,19 @@ def landed_files(
             ),
         }
     )
+
+
+def hour_in_utc(text: str) -> datetime:
+    """Reads an hour; without an offset it is UTC.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{text!r} is no hour; type it as 2026-09-18T08:00 (UTC)") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _table(files: list[dict[str, object]]) -> str:

@@ -1,7 +1,7 @@
 """Running the job from the command line: the same job as the sensors', recorded in the same Dagster instance."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -50,6 +50,7 @@ def run_update(
     source: Path | None = None,
     progress: Progress | None = None,
     only: Sequence[str] | None = None,
+    again: Mapping[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Runs `update_metrics_job` here and now, for the hours first..last (UTC, inclusive).
 
@@ -62,6 +63,7 @@ def run_update(
         source: what to land; None: the setting.
         progress: where to report.
         only: keys of the job's assets to run; None: all.
+        again: what to land once more: again_from, again_to, again_constituency (see `LandedFilesConfig`).
     """
     from election_metrics.definitions import build_defs
 
@@ -69,7 +71,10 @@ def run_update(
     job = build_defs(resource_overrides=overrides).resolve_job_def(JOB)
     config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if source is not None:
-        config["ops"] = {"landed_files": {"config": {"source": str(source.absolute())}}}
+        landing: dict[str, object] = {"source": str(source.absolute())}
+        if again is not None:
+            landing |= {"again": True, **again}
+        config["ops"] = {"landed_files": {"config": landing}}
     return job.execute_in_process(
         instance=instance,
         run_config=config,

@@ -19,16 +19,10 @@ from election_metrics.automation.decisions import (
     wait_after_failures,
 )
 from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, run_tags, update_metrics_job
+from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
 
 _MOST_NAMED = 1_000
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -89,7 +83,7 @@ def changed_hours_sensor(
 def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
     """A run that is already at it."""
     for trigger in triggers:
-        filters = dg.RunsFilter(job_name=JOB, statuses=_UNFINISHED, tags={TRIGGER: trigger})
+        filters = dg.RunsFilter(job_name=JOB, statuses=list(UNFINISHED), tags={TRIGGER: trigger})
         for run in instance.get_runs(filters, limit=1):
             return f"run {run.run_id[:8]} ({trigger}) is {run.status.value.lower()}"
     return None

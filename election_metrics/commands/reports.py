@@ -1,5 +1,6 @@
 """`summary` and `status`: the warehouse in a terminal."""
 
+import shutil
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -11,6 +12,7 @@ from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_problems, read_status, read_summaries
+from election_metrics.warehouse.replace import read_frame
 
 
 def _number(value: object) -> str:
@@ -52,8 +54,47 @@ def print_summary(console: Console, settings: Settings) -> None:
         console.print(f"  id        {row.election_id}\n")
 
 
+def print_maintenance(console: Console, settings: Settings, *, dry_run: bool) -> None:
+    """Maintains, and prints what went (or would go)."""
+    from election_metrics.automation.upkeep import maintain
+
+    for what, count in maintain(settings, dry_run=dry_run).items():
+        console.print(f"{count:>12,}  {what}".replace(",", " "))
+    console.print("Nothing was removed." if dry_run else "Done.")
+
+
+def _print_queue(console: Console, settings: Settings) -> None:
+    """Runs that wait or work, first to start first; and how the last ones ended."""
+    from election_metrics.automation.launch import open_instance
+    from election_metrics.automation.queue import counts_of_last_day, unfinished_runs
+
+    with open_instance(settings) as instance:
+        runs = unfinished_runs(instance)
+        ended = counts_of_last_day(instance)
+    console.print("\nRuns of 24 hours  " + ", ".join(f"{count} {name}" for name, count in ended.items()))
+    console.print("Queue             " + (f"{len(runs)} run(s)" if runs else "empty"))
+    for run in runs[:20]:
+        console.print(f"  {run.run_id[:8]} {run.state:<9} priority {run.priority:>3}  {run.why}", markup=False)
+
+
+def _print_disk(console: Console, settings: Settings) -> None:
+    from election_metrics.automation.pruning import dagster_bytes
+    from election_metrics.pipeline.upkeep import folder_bytes
+
+    with transaction(settings) as connection:
+        ours = connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one()
+    usage = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.parent)
+    sizes = {
+        "lake": folder_bytes(settings.lake_path),
+        "warehouse": int(ours),
+        "Dagster's database": dagster_bytes(settings),
+        "free": usage.free,
+    }
+    console.print("Disk              " + ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in sizes.items()))
+
+
 def print_status(console: Console, settings: Settings) -> None:
-    """Prints what landed, what is behind and what could not be read."""
+    """Prints what landed, what is behind, what waits, what the disk holds, what is wrong and could not be read."""
     with transaction(settings) as connection:
         database = connection.execute(sa.text("SELECT current_database() || ', ' || version()")).scalar_one()
         counts = read_status(connection)
@@ -64,6 +105,26 @@ def print_status(console: Console, settings: Settings) -> None:
     console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
     for name, count in counts.items():
         console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
+    _print_queue(console, settings)
+    _print_disk(console, settings)
+    with transaction(settings) as connection:
+        wrong = read_frame(connection, sa.text("SELECT title, detail, since FROM ingest.problems ORDER BY since"))
+        waiting = read_frame(
+            connection,
+            sa.text(
+                "SELECT path, tries, reason FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL ORDER BY 1"
+            ),
+        )
+    if len(wrong):
+        console.print("\nProblems that alerts were raised for:")
+        for title, detail, since in wrong.itertuples(index=False, name=None):
+            console.print(f"  {title} (since {since:%Y-%m-%d %H:%M} UTC)\n    {detail}", markup=False)
+    if len(waiting):
+        console.print(
+            "\nFiles set aside, so that the others land (tried again every ELECTION_METRICS_SET_ASIDE_MINUTES):"
+        )
+        for path, tries, reason in waiting.itertuples(index=False, name=None):
+            console.print(f"  {path}\n    tries: {tries}; {reason}", markup=False)
     problems = list(unreadable.itertuples(index=False, name=None))
     if settings.source is not None and settings.source.exists():
         listed = [(problem.version.path, problem.reason) for problem in list_exports(settings.source).unreadable]

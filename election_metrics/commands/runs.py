@@ -5,14 +5,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 from rich.console import Console
 
+from election_metrics.assets.running import Progress
 from election_metrics.automation.jobs import ASSETS
 from election_metrics.automation.launch import open_instance, run_update
 from election_metrics.commands.progress import bars
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.pipeline.hours import changed_hours, contiguous, hour_start
-from election_metrics.pipeline.landing import expected_hours, pending_files
+from election_metrics.pipeline.hours import changed_hours, contiguous, hour_start, preview_hours
+from election_metrics.pipeline.landing import expected_hours, files_to_reland, pending_files
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 
@@ -35,21 +37,91 @@ def run_ingest(console: Console, path: Path, chosen: Settings | None = None) -> 
     console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
-        # What the first and last lines of the files did not show: rows in other hours, corrections of old ones.
-        for first, last in contiguous(changed_hours(chosen), _WIDEST):
-            console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
-            only = [key for key in ASSETS if key != "landed_files"]
-            _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
+        _finish_changed(chosen, instance, progress, console)
     return _exit_code(chosen, path, listing_problems=len(listing.unreadable))
 
 
-def run_backfill(console: Console, first: datetime, last: datetime, chosen: Settings | None = None) -> None:
-    """Computes the hours first..last again, in one run.
+def run_backfill(
+    console: Console, first: datetime, last: datetime, chosen: Settings | None = None, *, dry_run: bool = False
+) -> None:
+    """Computes the hours first..last again, in one run; with `dry_run`, says what that would change.
 
     Raises:
         ElectionMetricsError: the range is none, or lies outside of the hours there are.
     """
     chosen = chosen or settings()
+    _check_range(chosen, first, last)
+    migrate(chosen)
+    if dry_run:
+        _say_preview(console, preview_hours(chosen, first, last + timedelta(hours=1)), first, last)
+        return
+    only = [key for key in ASSETS if key != "landed_files"]
+    with open_instance(chosen) as instance, bars(console) as progress:
+        _finish(run_update(chosen, instance, first, last, "backfill", progress=progress, only=only), console)
+
+
+def run_reland(
+    console: Console,
+    source: Path | None,
+    first: datetime | None,
+    last: datetime | None,
+    constituency: str | None,
+    chosen: Settings | None = None,
+    *,
+    dry_run: bool = False,
+) -> None:
+    """Reads files once more that landed before, and computes what follows from them.
+
+    Raises:
+        ElectionMetricsError: there is no source, or no such file.
+    """
+    chosen = chosen or settings()
+    source = source or chosen.source
+    if source is None:
+        raise ElectionMetricsError("say where the files are: --source FOLDER (or set ELECTION_METRICS_SOURCE)")
+    migrate(chosen)
+    files, gone = files_to_reland(chosen, source, first, last, constituency)
+    if gone:
+        console.print(
+            f"{len(gone)} file(s) that landed are no longer below {source}; their rows stay, such as {gone[0]}"
+        )
+    if not files:
+        raise ElectionMetricsError(
+            f"no file below {source} landed with rows of that; election-metrics status says what did"
+        )
+    size = sum(file.size for file in files) / 2**20
+    console.print(f"{len(files)} file(s), {size:,.1f} MiB, {'would be' if dry_run else 'are'} read once more.")
+    if dry_run:
+        return
+    again = {
+        "again_from": first.isoformat() if first else "",
+        "again_to": last.isoformat() if last else "",
+        "again_constituency": constituency or "",
+    }
+    hours = [hour_start(number) for number in expected_hours(chosen, files, datetime.now(UTC))]
+    begin, end = _widest_range(hours)
+    with open_instance(chosen) as instance, bars(console) as progress:
+        _finish(
+            run_update(chosen, instance, begin, end, "backfill", source=source, progress=progress, again=again), console
+        )
+        _finish_changed(chosen, instance, progress, console)
+
+
+def _say_preview(console: Console, hours: pd.DataFrame, first: datetime, last: datetime) -> None:
+    """Prints what a backfill would do, by hour where it would change something."""
+    changed = hours[hours["rows_changed"] > 0]
+    width = int((last - first).total_seconds()) // 3600 + 1
+    console.print(
+        f"{width} hour(s), {len(hours)} with transactions, {int(hours['rows'].sum())} row(s) of hourly_stats: "
+        f"{int(hours['rows_changed'].sum())} would change. Nothing was written."
+    )
+    for row in changed.itertuples():
+        console.print(
+            f"  {row.hour:%Y-%m-%d %H:%M} UTC  {row.rows} row(s) now, {row.rows_after} after, {row.rows_changed} differ"
+        )
+
+
+def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
     latest = datetime.now(UTC) + timedelta(hours=24)
     if first > last:
         raise ElectionMetricsError(f"--from {first:%Y-%m-%dT%H:%M} is after --to {last:%Y-%m-%dT%H:%M}; swap them")
@@ -62,10 +134,14 @@ def run_backfill(console: Console, first: datetime, last: datetime, chosen: Sett
         raise ElectionMetricsError(
             f"--to {last:%Y-%m-%dT%H:%M} is in the future; the last hour is {latest:%Y-%m-%dT%H}:00"
         )
-    migrate(chosen)
-    only = [key for key in ASSETS if key != "landed_files"]
-    with open_instance(chosen) as instance, bars(console) as progress:
-        _finish(run_update(chosen, instance, first, last, "backfill", progress=progress, only=only), console)
+
+
+def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
+    """Computes what first and last lines of files did not show: rows in other hours, corrections of old ones."""
+    for first, last in contiguous(changed_hours(chosen), _WIDEST):
+        console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
+        only = [key for key in ASSETS if key != "landed_files"]
+        _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
 
 
 def _widest_range(hours: list[datetime]) -> tuple[datetime, datetime]:

@@ -29,6 +29,8 @@ from election_metrics.warehouse.tables import hourly_stats as table
 
 _RETIRED_FOR = timedelta(minutes=30)
 _MOST_ROWS_AT_ONCE = 10_000_000
+# Velocities are of the moment at which an hour in progress was computed; they say nothing of what was counted.
+COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
 Progress = Callable[[int, int], None]
 
 
@@ -228,6 +230,58 @@ def _changed_constituencies(
     engine.unregister("figures_before")
     engine.unregister("figures_now")
     return dict(rows)
+
+
+def different_rows(engine: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:
+    """Constituency hours of which any figure differs, or that one side does not have.
+
+    Args:
+        engine: the engine that compares.
+        stored: rows with the columns COUNTED.
+        counted: the rows that should be there.
+
+    Returns:
+        election_id, constituency_id, hour.
+    """
+    now = pa.Table.from_pandas(counted[COUNTED], schema=stored.schema, preserve_index=False)
+    engine.register("stored_rows", stored)
+    engine.register("counted_rows", now)
+    frame = engine.execute(
+        """
+        SELECT DISTINCT election_id, constituency_id, epoch_ms(hour) AS hour FROM (
+            (FROM stored_rows EXCEPT ALL FROM counted_rows) UNION ALL
+            (FROM counted_rows EXCEPT ALL FROM stored_rows)
+        ) ORDER BY hour, constituency_id
+        """
+    ).df()
+    engine.unregister("stored_rows")
+    engine.unregister("counted_rows")
+    frame["hour"] = pd.to_datetime(frame["hour"], unit="ms", utc=True)
+    return frame
+
+
+def preview_hours(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
+    """What `compute_hours` would do to the hours from `start` to before `end`, which writes nothing.
+
+    Returns:
+        hour (UTC), rows there now, rows_after, rows_changed (new, gone or with another figure); of hours with any.
+    """
+    frames = []
+    with contextlib.closing(connect(settings)) as engine:
+        for first, last in _chunks(settings, hour_number(start), hour_number(end) - 1):
+            with session_lock(settings, "hourly_stats"):
+                inputs = read_inputs(settings, first, last)
+                with transaction(settings) as connection:
+                    stored = stored_figures(connection, first, last).select(COUNTED)
+            counted = compute_frame(engine, inputs, datetime.now(UTC))
+            counts = {
+                "rows": stored["hour"].to_pandas(),
+                "rows_after": counted["hour"],
+                "rows_changed": different_rows(engine, stored, counted)["hour"],
+            }
+            frames.append(pd.DataFrame({name: hours.value_counts() for name, hours in counts.items()}))
+    table_of_hours = pd.concat(frames).fillna(0).astype("int64").rename_axis("hour")
+    return table_of_hours.sort_index().reset_index()
 
 
 def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:

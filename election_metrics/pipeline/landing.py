@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -87,6 +87,40 @@ def pending_files(
     return pending, unseen, listing
 
 
+def files_to_reland(
+    settings: Settings, source: Path, first: datetime | None, last: datetime | None, constituency: str | None
+) -> tuple[list[FileVersion], list[str]]:
+    """Files that landed and hold rows of these hours and this constituency; None: of all.
+
+    Returns:
+        The versions that the source still has, and the paths of those that it has not: their rows stay as they are.
+    """
+    listing = list_exports(source)
+    with transaction(settings) as connection:
+        landed = ledger.landed_versions(
+            connection,
+            None if first is None else int(first.timestamp()) // 3600,
+            None if last is None else int(last.timestamp()) // 3600,
+            constituency,
+        )
+    there = {file.path for file in listing.files}
+    wanted = {path for path, _, _ in landed}
+    return [file for file in listing.files if file.path in wanted], sorted(wanted - there)
+
+
+def forget_lost_parts(settings: Settings, first: datetime | None, last: datetime | None) -> int:
+    """Takes parts whose file is gone out of the manifest, after all files of their hours landed again."""
+    with transaction(settings) as connection:
+        parts = ledger.parts_of_hours(connection)
+        number = parts["hour_number"]
+        if first is not None:
+            parts = parts[number >= int(first.timestamp()) // 3600]
+        if last is not None:
+            parts = parts[parts["hour_number"] <= int(last.timestamp()) // 3600]
+        lost = [path for path in parts["path"] if not (settings.lake_path / path).exists()]
+        return ledger.retire_parts(connection, lost, datetime.now(UTC)) if lost else 0
+
+
 def expected_hours(settings: Settings, files: Sequence[FileVersion], now: datetime) -> list[int]:
     """The hours that these files seem to touch, from their first and last timestamps."""
     earliest = int(settings.first_hour.timestamp()) // 3600
@@ -106,6 +140,7 @@ def land(
     run_id: str,
     now: datetime | None = None,
     progress: Progress | None = None,
+    again: Collection[FileVersion] = (),
 ) -> LandingReport:
     """Lands every pending file below `source`, batch by batch; each batch commits on its own.
 
@@ -115,12 +150,14 @@ def land(
         run_id: the Dagster run.
         now: the clock, by which a timestamp is too far ahead.
         progress: called with bytes done and bytes in all.
+        again: versions to read once more though they landed; what they hold takes the place of what it was.
 
     Raises:
         SourceError: the source does not exist or cannot be listed.
         TransientError: PostgreSQL went away.
     """
     pending, _, listing = pending_files(settings, source, settled_only=False)
+    pending = sorted({*pending, *again})
     report = LandingReport()
     total = sum(file.size for file in pending)
     done = 0
@@ -131,7 +168,8 @@ def land(
     _record_unlistable(settings, source, listing, run_id, report)
     with contextlib.closing(connect(settings)) as engine:
         for batch in _plan(settings, pending, report):
-            _land_or_split(settings, engine, source, batch, run_id, now or datetime.now(UTC), report)
+            job = _Landing(settings, engine, source, run_id, now or datetime.now(UTC), report, frozenset(again))
+            _land_or_split(job, batch)
             done += sum(file.size for file in batch)
             if progress:
                 progress(done, total)
@@ -162,22 +200,28 @@ def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingRep
     yield from _batches(list(suspects), settings.batch_bytes, max(1, together // 8))
 
 
-def _land_or_split(
-    settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
-    source: Path,
-    files: Sequence[FileVersion],
-    run_id: str,
-    now: datetime,
-    report: LandingReport,
-) -> None:
+@dataclass(frozen=True)
+class _Landing:
+    """What every batch of a landing has in common."""
+
+    settings: Settings
+    engine: duckdb.DuckDBPyConnection
+    source: Path
+    run_id: str
+    now: datetime
+    report: LandingReport
+    again: frozenset[FileVersion]
+
+
+def _land_or_split(landing: _Landing, files: Sequence[FileVersion]) -> None:
     """Lands a batch; where it fails for what is in the files, lands its halves, down to the file that is to blame.
 
     Raises:
         Exception: so many files fail that it cannot be theirs.
     """
+    settings, report = landing.settings, landing.report
     try:
-        _land_batch(settings, engine, source, files, run_id, now, report)
+        _land_batch(landing, files)
     except _OF_OTHERS:
         with contextlib.suppress(ElectionMetricsError), transaction(settings) as connection:
             ledger.forget_attempts(connection, [file.path for file in files])
@@ -186,7 +230,7 @@ def _land_or_split(
         if len(files) > 1:
             middle = len(files) // 2
             for half in (files[:middle], files[middle:]):
-                _land_or_split(settings, engine, source, half, run_id, now, report)
+                _land_or_split(landing, half)
             return
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         with transaction(settings) as connection:
@@ -241,46 +285,33 @@ class _Batch:
     settled: list[str]
 
 
-def _land_batch(
-    settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
-    source: Path,
-    files: Sequence[FileVersion],
-    run_id: str,
-    now: datetime,
-    report: LandingReport,
-) -> None:
+def _land_batch(landing: _Landing, files: Sequence[FileVersion]) -> None:
+    settings = landing.settings
     with _work_folder(settings.lake_path) as work, transaction(settings) as connection:
         # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
         lock(connection, "land")
         known = ledger.known_versions(connection, [file.path for file in files])
-        unknown = [file for file in files if file not in known]
+        unknown = [file for file in files if file not in known or file in landing.again]
         with transaction(settings) as marks:
-            ledger.begin_attempts(marks, unknown, run_id, now)
-        batch = _read_batch(settings, engine, connection, source, unknown, work, now)
-        lake.drop_repeats_within_files(engine)
-        _commit_batch(settings, engine, connection, batch, work, run_id, now, report)
+            ledger.begin_attempts(marks, unknown, landing.run_id, landing.now)
+        batch = _read_batch(landing, connection, unknown, work)
+        lake.drop_repeats_within_files(landing.engine)
+        _commit_batch(landing, connection, batch, work)
         ledger.forget_attempts(connection, [file.path for file in files])
 
 
-def _read_batch(
-    settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
-    connection: sa.Connection,
-    source: Path,
-    files: Sequence[FileVersion],
-    work: Path,
-    now: datetime,
-) -> _Batch:
+def _read_batch(landing: _Landing, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
     """Opens and stages the files. One that changed while it was read is no version: it stays pending."""
-    opened = [export for file in files for export in read_exports(file, source, work)]
-    exports, known = _number_contents(connection, [export for export in opened if isinstance(export, ExportFile)])
+    engine = landing.engine
+    opened = [export for file in files for export in read_exports(file, landing.source, work)]
+    readable = [export for export in opened if isinstance(export, ExportFile)]
+    exports, known = _number_contents(connection, readable, landing.again)
     new = {
         number: lake.Readable(number, export.place.constituency_id, export.readable, export.size, export.name)
         for export, number in reversed(exports)
         if number not in known
     }
-    given_up = lake.stage(engine, settings, list(new.values()), work, now)
+    given_up = lake.stage(engine, landing.settings, list(new.values()), work, landing.now)
     moved = {file.path for file in files if not unchanged(file)}
     gone = {number for export, number in exports if export.version.path in moved} & set(new)
     engine.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?::BIGINT[]))", [sorted(gone)])
@@ -301,10 +332,11 @@ def _read_batch(
 
 
 def _number_contents(
-    connection: sa.Connection, exports: Sequence[ExportFile]
+    connection: sa.Connection, exports: Sequence[ExportFile], again: Set[FileVersion]
 ) -> tuple[list[tuple[ExportFile, int]], set[int]]:
     """Each export with the number of its content, and the numbers of those that landed before."""
-    contents = ledger.landed_contents(connection, [export.content_hash for export in exports])
+    hashes = [export.content_hash for export in exports if export.version not in again]
+    contents = ledger.landed_contents(connection, hashes)
     known = set(contents.values())
     keys = [(export.content_hash, export.place.constituency_id) for export in exports]
     unknown = [key for key in dict.fromkeys(keys) if key not in contents]
@@ -312,16 +344,8 @@ def _number_contents(
     return [(export, contents[key]) for export, key in zip(exports, keys, strict=True)], known
 
 
-def _commit_batch(
-    settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
-    connection: sa.Connection,
-    batch: _Batch,
-    work: Path,
-    run_id: str,
-    now: datetime,
-    report: LandingReport,
-) -> None:
+def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, work: Path) -> None:
+    settings, engine, run_id, now = landing.settings, landing.engine, landing.run_id, landing.now
     new_ids = {file.content_id for file in batch.new}
     dropped_candidates = ledger.supersede(connection, batch.settled)
     earlier = recording.ledger_facts(connection, [number for _, number in batch.exports if number not in new_ids])
@@ -334,7 +358,7 @@ def _commit_batch(
     hours = recording.record_rows(settings, engine, connection, work, batch.new, now)
     recording.record_corrections(settings, engine, connection, before, sorted(new_ids), dropped, hours)
     ledger.drop_rejected(connection, dropped)
-    _add_to_report(report, rows, new_ids, batch.unreadable, hours)
+    _add_to_report(landing.report, rows, new_ids, batch.unreadable, hours)
 
 
 def _record_unlistable(settings: Settings, source: Path, listing: Listing, run_id: str, report: LandingReport) -> None:

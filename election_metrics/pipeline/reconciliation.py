@@ -6,23 +6,27 @@ from datetime import UTC, datetime
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute
 import sqlalchemy as sa
 
 from election_metrics.lake.engine import connect
-from election_metrics.pipeline.hours import compute_frame, hour_number, read_inputs, stored_figures
+from election_metrics.pipeline.hours import (
+    COUNTED,
+    compute_frame,
+    different_rows,
+    hour_number,
+    read_inputs,
+    stored_figures,
+)
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import session_lock, transaction
-from election_metrics.warehouse.elections import FIGURES, read_closed
+from election_metrics.warehouse.elections import read_closed
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import hourly_stats
 from election_metrics.warehouse.tables import reconciliations as table
 
 _HOURS_AT_ONCE = 24
-# Computed from the clock while an hour was in progress; they say nothing of what was counted.
-_COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
 Progress = Callable[[int, int], None]
 
 
@@ -98,8 +102,8 @@ def _reconcile(
                 behind = set(ledger.changed_hours(connection, now))
         counted = compute_frame(engine, inputs, now)
         counted = counted[counted["election_id"] == election]
-        mine = stored.filter(pa.compute.equal(stored["election_id"], election)).select(_COUNTED)
-        rows = _different(engine, mine, counted)
+        mine = stored.filter(pyarrow.compute.equal(stored["election_id"], election)).select(COUNTED)
+        rows = different_rows(engine, mine, counted)
         # Hours that are behind are known to be so, and will be computed.
         rows = rows[~rows["hour"].map(hour_number).isin(behind)]
         if len(rows):
@@ -118,21 +122,3 @@ def _reconcile(
         if progress:
             progress(end - hour_number(first) + 1, total)
     return sums, pd.concat(frames, ignore_index=True)
-
-
-def _different(engine: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:
-    """Constituency hours of which any figure differs, or that only one side has."""
-    engine.register("stored_rows", stored)
-    engine.register("counted_rows", pa.Table.from_pandas(counted[_COUNTED], schema=stored.schema, preserve_index=False))
-    frame = engine.execute(
-        """
-        SELECT DISTINCT election_id, constituency_id, epoch_ms(hour) AS hour FROM (
-            (FROM stored_rows EXCEPT ALL FROM counted_rows) UNION ALL
-            (FROM counted_rows EXCEPT ALL FROM stored_rows)
-        ) ORDER BY hour, constituency_id
-        """
-    ).df()
-    engine.unregister("stored_rows")
-    engine.unregister("counted_rows")
-    frame["hour"] = pd.to_datetime(frame["hour"], unit="ms", utc=True)
-    return frame

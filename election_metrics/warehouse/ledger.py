@@ -44,6 +44,23 @@ def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None
     return set(result.cursor.fetchall()) if result.cursor is not None else set()
 
 
+def landed_versions(
+    connection: sa.Connection, first: int | None, last: int | None, constituency: str | None
+) -> set[tuple[str, int, int]]:
+    """(path, size, modified_ns) of current files with rows in these hours and of this constituency; None: of all."""
+    query = sa.select(_files.path, _files.size, _files.modified_ns).where(_files.status == "landed")
+    if first is not None or last is not None:
+        hours = sa.select(content_hours.c.content_id)
+        if first is not None:
+            hours = hours.where(content_hours.c.hour_number >= first)
+        if last is not None:
+            hours = hours.where(content_hours.c.hour_number <= last)
+        query = query.where(_files.content_id.in_(hours))
+    if constituency is not None:
+        query = query.where(_files.constituency_id == constituency)
+    return {(path, size, modified) for path, size, modified in connection.execute(query)}
+
+
 def next_content_ids(connection: sa.Connection, count: int) -> list[int]:
     """New numbers for contents."""
     query = sa.select(content_ids.next_value()).select_from(sa.func.generate_series(1, count).alias())

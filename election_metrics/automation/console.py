@@ -1,0 +1,17 @@
+"""What runs print: warnings and errors. Everything is in the Dagster UI; the log of `up` should be readable."""
+
+import logging
+
+import dagster as dg
+
+
+@dg.logger(
+    {
+        "log_level": dg.Field(str, default_value="WARNING", is_required=False, description="Least level to print."),
+        "name": dg.Field(str, default_value="dagster", is_required=False, description="Name of the logger."),
+    }
+)
+def console(context: dg.InitLoggerContext) -> logging.Logger:
+    """Dagster's console logger, which says less than its default."""
+    logger: logging.Logger = dg.colored_console_logger.logger_fn(context)
+    return logger
