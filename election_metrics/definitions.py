@@ -34,16 +34,19 @@ from election_metrics.settings import settings
 def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions; tests and the command line swap a resource instead of patching."""
     return dg.Definitions(
-        assets=[
-            landed_files,
-            registry,
-            raw_transactions,
-            hourly_stats,
-            constituency_metrics,
-            anomalies,
-            election_summaries,
-            reconciliations,
-        ],
+        # Each asset links to its file, where the UI runs beside the code.
+        assets=dg.with_source_code_references(
+            [
+                landed_files,
+                registry,
+                raw_transactions,
+                hourly_stats,
+                constituency_metrics,
+                anomalies,
+                election_summaries,
+                reconciliations,
+            ]
+        ),
         asset_checks=checks,
         jobs=[update_metrics_job, reconciliation_job, maintenance_job],
         sensors=[new_transactions_sensor, changed_hours_sensor, problems_sensor],

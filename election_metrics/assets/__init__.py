@@ -4,5 +4,5 @@ import warnings
 
 from dagster import BetaWarning
 
-# `backfill_policy` is beta in the pinned 1.13.27; the pin is the answer, not a warning in every command.
-warnings.filterwarnings("ignore", category=BetaWarning, message=".*backfill_policy.*")
+# Beta in the pinned 1.13.27; the pin is the answer, not a warning in every command.
+warnings.filterwarnings("ignore", category=BetaWarning, message=".*(backfill_policy|CodeReference|source_code).*")

@@ -2,14 +2,14 @@
 
 import dagster as dg
 
+from election_metrics.assets.catalogue import about
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
 
 @dg.asset(
     deps=[constituency_metrics],
-    group_name="metrics",
-    kinds={"pandas", "postgres"},
+    **about("anomalies", kinds=["pandas", "postgres"]),
     retry_policy=RETRY,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
@@ -38,6 +38,7 @@ def anomalies(
         metadata={
             **{severity: int(counts.get(severity, 0)) for severity in ("critical", "warning", "info")},
             "findings": len(rows),
+            "dagster/row_count": len(rows),
             "unresolved": dg.MetadataValue.md("\n".join([*head, *lines])),
         }
     )

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from election_metrics.assets.catalogue import about
 from election_metrics.assets.hourly_stats import hourly_stats
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
@@ -16,8 +17,7 @@ class ElectionsConfig(dg.Config):
 
 @dg.asset(
     deps=[hourly_stats],
-    group_name="metrics",
-    kinds={"pandas", "postgres"},
+    **about("constituency_metrics", kinds=["pandas", "postgres"]),
     retry_policy=RETRY,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )

@@ -3,16 +3,18 @@
 import dagster as dg
 
 from election_metrics.assets.anomalies import anomalies
+from election_metrics.assets.catalogue import about
 from election_metrics.assets.constituency_metrics import ElectionsConfig
+from election_metrics.assets.pictures import turnout_curve
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
+_MOST_PICTURES = 3
 _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate", "coverage", "last_transaction_at")
 
 
 @dg.asset(
     deps=[anomalies],
-    group_name="metrics",
-    kinds={"pandas", "postgres"},
+    **about("election_summaries", kinds=["pandas", "postgres"]),
     retry_policy=RETRY,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
@@ -23,12 +25,24 @@ def election_summaries(
 
     With it go its regions (`metrics.region_summaries`) and the ends of its ranking (`metrics.participation_extremes`).
     """
-    from election_metrics.pipeline.elections import compute_election_summaries
+    from election_metrics.pipeline.elections import compute_election_summaries, picture_of
 
     with failures_in_words():
         rows = compute_election_summaries(settings, context.run_id, config.elections)
+    if rows.empty:
+        return dg.MaterializeResult(metadata={"rows": 0})
     lines = [f"| {' | '.join(str(getattr(row, name)) for name in _SHOWN)} |" for row in rows.head(20).itertuples()]
     head = [f"| {' | '.join(_SHOWN)} |", "|---|---:|---:|---:|---:|---|"]
+    pictures = {
+        f"turnout of {row.election_id}": turnout_curve(*picture_of(settings, row.election_id))
+        for row in rows.sort_values("votes_cast", ascending=False).head(_MOST_PICTURES).itertuples()
+    }
+    freshness = {"newest transaction": str(rows["last_transaction_at"].max())}
     return dg.MaterializeResult(
-        metadata={"rows": len(rows), "summaries": dg.MetadataValue.md("\n".join([*head, *lines]))}
+        metadata={
+            "rows": len(rows),
+            **freshness,
+            **pictures,
+            "summaries": dg.MetadataValue.md("\n".join([*head, *lines])),
+        }
     )

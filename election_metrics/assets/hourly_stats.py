@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from election_metrics.assets.catalogue import about
 from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     partitions_def=hours,
     deps=[raw_transactions, "elections", "constituencies"],
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="metrics",
-    kinds={"postgres"},
+    **about("hourly_stats", kinds=["duckdb", "postgres"]),
     retry_policy=RETRY,
 )
 def hourly_stats(
@@ -46,7 +46,11 @@ def hourly_stats(
         figures = by_hour.loc[pd.Timestamp(hour)].to_dict() if hour in by_hour.index else {"transaction_count": 0}
         # The hour's own figures come first; what the run did as a whole, after them.
         context.add_asset_metadata(
-            {**{str(name): int(value) for name, value in figures.items()}, **run_says},
+            {
+                **{str(name): int(value) for name, value in figures.items()},
+                "dagster/row_count": int(figures.get("constituencies", 0)),
+                **run_says,
+            },
             partition_key=hour.strftime(KEY_FORMAT),
         )
     return dg.MaterializeResult()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from election_metrics.assets.catalogue import about
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
 from election_metrics.errors import SettingsError
 
@@ -28,7 +29,7 @@ class LandedFilesConfig(dg.Config):
     again_constituency: str = Field("", description="Files of this constituency_id. Empty: all.")
 
 
-@dg.asset(group_name="lake", kinds={"duckdb", "parquet"}, retry_policy=RETRY)
+@dg.asset(**about("landed_files", kinds=["duckdb", "parquet"]), retry_policy=RETRY)
 def landed_files(
     context: dg.AssetExecutionContext,
     config: LandedFilesConfig,

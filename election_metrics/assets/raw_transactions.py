@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from election_metrics.assets.catalogue import about
 from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
@@ -13,8 +14,7 @@ from election_metrics.assets.running import RETRY, SettingsResource, failures_in
     partitions_def=hours,
     deps=[landed_files],
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="lake",
-    kinds={"duckdb", "parquet"},
+    **about("raw_transactions", kinds=["duckdb", "parquet"]),
     retry_policy=RETRY,
 )
 def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult[None]:
@@ -36,7 +36,7 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
         here = number in by_hour.index
         context.add_asset_metadata(
             {
-                "rows": int(by_hour.at[number, "rows"]) if here else 0,
+                "dagster/row_count": int(by_hour.at[number, "rows"]) if here else 0,
                 "bytes": int(by_hour.at[number, "size"]) if here else 0,
                 "parts": int(counts[number]) if here else 0,
                 "parts_merged": merged.get(number, 0),

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from election_metrics.assets.catalogue import about
 from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
@@ -11,19 +12,20 @@ from election_metrics.assets.running import RETRY, SettingsResource, failures_in
     specs=[
         dg.AssetSpec(
             "elections",
+            **about("elections", kinds=["pandas", "postgres"]),
             deps=[landed_files],
             description="Elections: names, voting times, status (`metrics.elections`). One name across regions is one "
             "election.",
         ),
         dg.AssetSpec(
             "constituencies",
+            **about("constituencies", kinds=["pandas", "postgres"]),
             deps=[landed_files],
             description="Constituencies: names, regions, time zones, registered voters, voting times "
             "(`metrics.constituencies`), from the paths, the transactions and the reference file. What changes here "
             "re-opens the hours that depend on it.",
         ),
     ],
-    group_name="registry",
     retry_policy=RETRY,
 )
 def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> tuple[dg.MaterializeResult[None], ...]:
@@ -40,6 +42,7 @@ def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> t
             asset_key="elections",
             metadata={
                 "rows": len(elections),
+                "dagster/row_count": len(elections),
                 "elections": dg.MetadataValue.md(
                     "\n".join(["| name | starts | ends | status |", "|---|---|---|---|", *rows])
                 ),
@@ -49,6 +52,7 @@ def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> t
             asset_key="constituencies",
             metadata={
                 "rows": len(constituencies),
+                "dagster/row_count": len(constituencies),
                 "without_register": int(constituencies["registered_voters"].isna().sum()),
                 "registered_voters": int(constituencies["registered_voters"].fillna(0).sum()),
             },

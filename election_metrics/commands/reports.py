@@ -59,7 +59,7 @@ def print_maintenance(console: Console, settings: Settings, *, dry_run: bool) ->
     from election_metrics.automation.upkeep import maintain
 
     for what, count in maintain(settings, dry_run=dry_run).items():
-        console.print(f"{count:>12,}  {what}".replace(",", " "))
+        console.print(f"{f'{count:,}'.replace(',', ' '):>12}  {what}")
     console.print("Nothing was removed." if dry_run else "Done.")
 
 
@@ -93,20 +93,7 @@ def _print_disk(console: Console, settings: Settings) -> None:
     console.print("Disk              " + ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in sizes.items()))
 
 
-def print_status(console: Console, settings: Settings) -> None:
-    """Prints what landed, what is behind, what waits, what the disk holds, what is wrong and could not be read."""
-    with transaction(settings) as connection:
-        database = connection.execute(sa.text("SELECT current_database() || ', ' || version()")).scalar_one()
-        counts = read_status(connection)
-        unreadable, rejected = read_problems(connection)
-    console.print(f"Warehouse   {str(database).split(' on ')[0]}")
-    console.print(f"Lake        {settings.lake_path}")
-    console.print(f"Source      {settings.source or 'ELECTION_METRICS_SOURCE is not set: no folder is watched'}")
-    console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
-    for name, count in counts.items():
-        console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
-    _print_queue(console, settings)
-    _print_disk(console, settings)
+def _print_problems(console: Console, settings: Settings) -> None:
     with transaction(settings) as connection:
         wrong = read_frame(connection, sa.text("SELECT title, detail, since FROM ingest.problems ORDER BY since"))
         waiting = read_frame(
@@ -125,6 +112,23 @@ def print_status(console: Console, settings: Settings) -> None:
         )
         for path, tries, reason in waiting.itertuples(index=False, name=None):
             console.print(f"  {path}\n    tries: {tries}; {reason}", markup=False)
+
+
+def print_status(console: Console, settings: Settings) -> None:
+    """Prints what landed, what is behind, what waits, what the disk holds, what is wrong and could not be read."""
+    with transaction(settings) as connection:
+        database = connection.execute(sa.text("SELECT current_database() || ', ' || version()")).scalar_one()
+        counts = read_status(connection)
+        unreadable, rejected = read_problems(connection)
+    console.print(f"Warehouse   {str(database).split(' on ')[0]}")
+    console.print(f"Lake        {settings.lake_path}")
+    console.print(f"Source      {settings.source or 'ELECTION_METRICS_SOURCE is not set: no folder is watched'}")
+    console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+    for name, count in counts.items():
+        console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
+    _print_queue(console, settings)
+    _print_disk(console, settings)
+    _print_problems(console, settings)
     problems = list(unreadable.itertuples(index=False, name=None))
     if settings.source is not None and settings.source.exists():
         listed = [(problem.version.path, problem.reason) for problem in list_exports(settings.source).unreadable]

@@ -60,6 +60,14 @@ def compute_constituency_metrics(
     return written
 
 
+def picture_of(
+    settings: Settings, election: str
+) -> tuple[str, list[tuple[datetime, int, int]], list[tuple[datetime, datetime, str]]]:
+    """What a picture of an election shows: its name, hours (start, bulletins, votes), and its critical findings."""
+    with transaction(settings) as connection:
+        return store.read_picture(connection, election)
+
+
 def compute_election_summaries(
     settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
 ) -> pd.DataFrame:

@@ -115,6 +115,30 @@ def read_behind_since(connection: sa.Connection) -> datetime | None:
     return found
 
 
+def read_picture(
+    connection: sa.Connection, election: str
+) -> tuple[str, list[tuple[datetime, int, int]], list[tuple[datetime, datetime, str]]]:
+    """An election's name, its hours (start, bulletins, votes), and its critical findings (start, end, rule)."""
+    asked = {"election": election}
+    name = connection.execute(sa.text("SELECT name FROM metrics.elections WHERE election_id = :election"), asked)
+    hours = connection.execute(
+        sa.text(
+            "SELECT hour, sum(bulletins_issued)::bigint, sum(votes_cast)::bigint FROM metrics.hourly_stats "
+            "WHERE election_id = :election GROUP BY hour ORDER BY hour"
+        ),
+        asked,
+    )
+    findings = connection.execute(
+        sa.text(
+            "SELECT window_start, coalesce(window_end, window_start), rule FROM metrics.anomalies "
+            "WHERE election_id = :election AND severity = 'critical' AND state <> 'resolved' "
+            "ORDER BY window_start DESC LIMIT 20"
+        ),
+        asked,
+    )
+    return name.scalar_one(), [(h, b, v) for h, b, v in hours], [(start, end, rule) for start, end, rule in findings]
+
+
 def mark_metrics(connection: sa.Connection, election: str, version: int) -> None:
     """Stores which hourly version constituency_metrics of an election now comes from."""
     connection.execute(
