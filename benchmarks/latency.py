@@ -27,6 +27,8 @@ from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import dagster_url, plain_url, warehouse_url
 
 _PATIENCE = 120
+_HAS_VOTES = 10_000
+"""Bytes: a file with fewer holds only calls that open or close the voting."""
 
 
 def main() -> None:
@@ -76,7 +78,8 @@ def _deliver_history(root: Path, tries: int, constituencies: int, hours: int) ->
         pass
     newest: dict[str, Path] = {}
     for file in sorted((root / "in").rglob("*.csv"), key=lambda path: path.name):
-        newest[file.name.partition("_")[0]] = file
+        if file.stat().st_size > _HAS_VOTES:
+            newest[file.name.partition("_")[0]] = file
     later = []
     for file in list(newest.values())[: tries + 1]:
         hidden = file.with_name(f".{file.name}")
