@@ -1,0 +1,112 @@
+"""A real system for tests: `election-metrics up` as a user starts it, and ways to hurt it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from election_metrics.automation.launcher import PROCESS
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import close_engines
+from election_metrics.warehouse.server import dagster_url, plain_url, revive
+
+COMMAND = Path(sys.executable).parent / "election-metrics"
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120) -> Any:
+    """Waits until the condition gives something true; returns it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := condition():
+                return found
+        except (psycopg.Error, OSError):
+            pass  # somebody has just been killed
+        time.sleep(0.1)
+    raise TimeoutError(f"{what}: not within {seconds:g} s")
+
+
+class Up:
+    """The supervisor's process and what it runs."""
+
+    def __init__(self, settings: Settings, port: int, **environment: str) -> None:
+        self.settings, self.port = settings, port
+        self.output = settings.home.parent / "up.out"
+        self.environment = os.environ | environment | {
+            "ELECTION_METRICS_HOME": str(settings.home), "ELECTION_METRICS_SOURCE": str(settings.source),
+        }  # fmt: skip
+        self.environment.pop("ELECTION_METRICS_DATABASE_URL", None)
+
+    def start(self) -> None:
+        """Starts it and waits until the UI answers."""
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [COMMAND, "up", "--port", str(self.port)], env=self.environment, stdout=output, stderr=output,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        wait_for(f"the UI; see {self.output}", lambda: self.graphql("{version}")["version"])
+
+    def stop(self) -> float:
+        """Ctrl-C; returns how many seconds it took."""
+        begin = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(90)
+        return time.monotonic() - begin
+
+    def kill(self) -> None:
+        """The supervisor is killed, as by a machine that runs out of memory."""
+        self.process.kill()
+        self.process.wait()
+
+    def kill_part(self, module: str) -> None:
+        """Kills the part that runs this module."""
+        (part,) = [p for p in psutil.Process(self.process.pid).children() if module in p.cmdline()]
+        part.kill()
+
+    def kill_postgres(self) -> None:
+        """Kills the embedded server."""
+        os.kill(int((self.settings.home / "postgres" / "postmaster.pid").read_text().split("\n")[0]), signal.SIGKILL)
+
+    def kill_run(self) -> str:
+        """Waits for a run that works, and kills its process; returns its id."""
+        query = (
+            "SELECT runs.run_id, tags.value FROM runs JOIN run_tags AS tags USING (run_id) "
+            "WHERE runs.status = 'STARTED' AND tags.key = %s LIMIT 1"
+        )
+        run, process = wait_for("a run to kill", lambda: self.dagster(query, PROCESS))[0]
+        psutil.Process(int(process.split()[1])).kill()
+        return str(run)
+
+    def dagster(self, query: str, *parameters: object) -> list[Any]:
+        """Rows of Dagster's own tables."""
+        with psycopg.connect(plain_url(dagster_url(self.settings)), connect_timeout=5) as connection:
+            return connection.execute(query, parameters or None).fetchall()
+
+    def graphql(self, query: str, **variables: object) -> Any:
+        """What the webserver answers."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            said = json.load(answer)
+        assert "errors" not in said, said
+        return said["data"]
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that is below the supervisor now."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def forget_connections(self) -> None:
+        """This process, too, looks anew for a server that was killed."""
+        close_engines()
+        revive(self.settings)

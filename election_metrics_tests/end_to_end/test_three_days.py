@@ -1,0 +1,157 @@
+"""Three days of voting at speed, in the real system, with everything that can happen to it on the way.
+
+In short here; in full (`make e2e`): 70 constituencies, 2,500 files, a burst of 2,000.
+"""
+
+import os
+import random
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from election_metrics.automation.jobs import JOB
+from election_metrics.automation.supervisor import free_port
+from election_metrics.cli import PARTLY_READ
+from election_metrics.commands.runs import run_ingest
+from election_metrics.demo import deliver, demo_buckets, split_at
+from election_metrics.pipeline.elections import elections_behind
+from election_metrics.pipeline.hours import changed_hours
+from election_metrics.pipeline.landing import pending_files
+from election_metrics.replay import write_replay
+from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.database import close_engines
+from election_metrics_tests.computing import everything, rows
+from election_metrics_tests.end_to_end.running import Up, wait_for
+from election_metrics_tests.exports import ms, vote
+
+FULL = os.environ.get("E2E") == "full"
+CONSTITUENCIES, TRANSACTIONS, BURST, PACE = (72, 60_000, 2_000, 4.0) if FULL else (12, 4_000, 150, 1.0)
+LAUNCH = """
+mutation Launch($run: ExecutionParams!) {
+  launchRun(executionParams: $run) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}
+"""
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600 if FULL else 600)]
+
+
+def launch(up: Up, job: str, tags: dict[str, str]) -> str:
+    said = up.graphql(
+        LAUNCH,
+        run={
+            "selector": {
+                "repositoryLocationName": "election_metrics", "repositoryName": "__repository__", "jobName": job,
+            },
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+            "runConfigData": {},
+        },
+    )["launchRun"]  # fmt: skip
+    assert said["__typename"] == "LaunchRunSuccess", said
+    return said["run"]["runId"]
+
+
+def ended(up: Up, run: str) -> str:
+    query = "SELECT status FROM runs WHERE run_id = %s AND status IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+    return wait_for(f"the end of run {run}", lambda: up.dagster(query, run))[0][0]
+
+
+def put_poison(folder: Path) -> Path:
+    """A file that cannot be landed in the memory that there is: 12 lines of 30 MB."""
+    fields = vote("heavy", ms(2)).split(";")
+    padded = fields[8][:-1] + ',{"key":"pad","stringValue":"' + "y" * 30_000_000 + '"}]'
+    path = folder / "AsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr_heavy.csv"
+    with path.with_suffix(".part").open("w", encoding="utf-8") as file:
+        for number in range(12):
+            file.write(";".join([f"heavy{number}", *fields[1:8], padded, *fields[9:]]) + "\n")
+    path.with_suffix(".part").rename(path)
+    return path
+
+
+def is_idle(up: Up, settings: Settings) -> bool:
+    pending, unseen, _ = pending_files(settings, settings.source, settled_only=False)
+    running = up.dagster(
+        "SELECT 1 FROM runs WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')"
+    )
+    return not (pending or unseen or running or changed_hours(settings) or elections_behind(settings))
+
+
+def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    exports, tree = tmp_path / "exports", tmp_path / "tree"
+    exports.mkdir()
+    third_day = date.today() - timedelta(days=1)
+    *_, written = write_replay(demo_buckets(third_day, TRANSACTIONS, CONSTITUENCIES), tree, seed=3, faults=True)
+    zones = {contract: voting.time_zone for contract, voting in written.votings.items()}
+    undated, hours = split_at(tree, zones, datetime(2000, 1, 1, tzinfo=UTC))
+    undated += [file for file in tree.rglob("*.csv") if not any(file in files for _, files in hours)]
+    chance = random.Random(1)
+    late = [file for _, files in hours for file in files if chance.random() < 0.03]
+    hours = [(hour, [file for file in files if file not in late]) for hour, files in hours]
+
+    settings = read_settings(home=tmp_path / "home", source=exports)
+    up = Up(settings, free_port(3400), ELECTION_METRICS_MEMORY_LIMIT="256MB", ELECTION_METRICS_SET_ASIDE_MINUTES="600")
+    up.start()
+    try:
+        deliver(sorted(set(undated)), tree, exports)
+        step = len(hours) // 7
+        poison = put_poison(exports)
+        run_of_backfill = ""
+        killed = ""
+        waiting: list[Path] = []
+        for number, (_, files) in enumerate(hours):
+            # A burst: what was held back comes at once.
+            if number > 5 * step and len(waiting) < BURST and number < len(hours) - 4:
+                waiting += files
+                continue
+            deliver([*waiting, *files], tree, exports)
+            waiting = []
+            if number == step:
+                killed = up.kill_run()
+            elif number == 2 * step:
+                up.kill_part("dagster._daemon")
+            elif number == 3 * step:
+                up.kill_postgres()
+                up.forget_connections()
+            elif number == 4 * step:
+                up.kill()
+                up.start()
+            elif number == 5 * step:
+                first, last = (f"{hours[index][0]:%Y-%m-%d-%H:%M}" for index in (0, step))
+                tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+                run_of_backfill = launch(up, JOB, {**tags, "election_metrics/trigger": "backfill"})
+            time.sleep(PACE)
+        deliver(late, tree, exports)
+        assert ended(up, run_of_backfill) == "SUCCESS"
+        assert ended(up, killed) == "FAILURE"
+        wait_for(f"nothing behind; see {up.output}", lambda: is_idle(up, settings), 600)
+
+        aside = rows(settings, "SELECT path, reason FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")
+        assert aside["path"].tolist() == [str(poison)]
+        assert "Out of Memory" in aside["reason"][0]
+        assert ended(up, launch(up, "reconciliation_job", {})) == "SUCCESS"
+        counted = rows(
+            settings, "SELECT sum(rows_differing)::bigint AS n, count(*) AS elections FROM metrics.reconciliations"
+        )
+        assert counted.iloc[0].tolist() == [0, 2]
+        found = everything(settings)
+        children = up.processes()
+        assert up.stop() < 60
+        assert [child for child in children if child.is_running() and "postgres" not in child.name()] == []
+    finally:
+        if up.process.poll() is None:
+            up.stop()
+
+    poison.unlink()
+    close_engines()
+    clean = read_settings(home=tmp_path / "clean", source=exports)
+    assert run_ingest(Console(stderr=True), exports, clean) == PARTLY_READ  # the faults hold lines nobody can read
+    assert found == everything(clean)
