@@ -33,7 +33,9 @@ _LOOK_EVERY = 0.5
 _STEADY_AFTER = 60.0
 _LONGEST_PAUSE = 60.0
 _LOG_BYTES = 20_000_000
-_LOUD = (" - ERROR - ", " - CRITICAL - ", "Traceback (most recent call last)")
+_LOUD = (" - ERROR - ", " - CRITICAL - ")
+_OF_A_RUN = "_job - "  # what went wrong in a run is told when it has ended, in one line
+_QUIET_FOR = 10.0
 Tell = Callable[[str], None]
 
 
@@ -209,11 +211,15 @@ class Supervisor:
             threading.Thread(target=self._copy, args=(part.name, part.process.stdout), daemon=True).start()
 
     def _copy(self, name: str, output: IO[bytes]) -> None:
+        told = 0.0
         for line in output:
             text = line.decode("utf-8", "replace").rstrip()
             self._log.info("%s %-13s | %s", _clock(), name, text)
-            if any(mark in text for mark in _LOUD):
-                self.tell(f"{name}: {text}")
+            loud = any(mark in text for mark in _LOUD) and _OF_A_RUN not in text
+            # A part that cannot reach its database says so many times a second.
+            if loud and time.monotonic() - told > _QUIET_FOR:
+                told = time.monotonic()
+                self.tell(f"{name}: {text} (more in the log)")
 
     def _say(self, text: str) -> None:
         self._log.warning("%s %-13s | %s", _clock(), "supervisor", text)

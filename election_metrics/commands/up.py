@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 
+from election_metrics.automation.alerts import reason_of
 from election_metrics.automation.jobs import TRIGGER, WHY
 from election_metrics.automation.launch import open_instance
 from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
@@ -90,7 +91,13 @@ class RunNews:
         if records:
             self._since = max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
             self._told = {record.dagster_run.run_id for record in records} | set(list(self._told)[:200])
-        return [_line(record) for record in reversed(records)]
+        return [self._line(record) for record in reversed(records)]
+
+    def _line(self, record: dg.RunRecord) -> str:
+        line = _line(record)
+        if record.dagster_run.status == dg.DagsterRunStatus.FAILURE:
+            line += f"\n         {reason_of(self._instance, record.dagster_run.run_id)}"
+        return line
 
 
 def _line(record: dg.RunRecord) -> str:

@@ -110,6 +110,8 @@ def begin_attempts(
          "run_id": run_id}
         for path, size, modified in files
     ]  # fmt: skip
+    if not rows:
+        return  # another landing was faster
     new = insert(landing_attempts)
     same = sa.and_(
         landing_attempts.c.size == new.excluded.size, landing_attempts.c.modified_ns == new.excluded.modified_ns
