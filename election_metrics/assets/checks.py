@@ -1,12 +1,16 @@
 """Asset checks: questions whose answer must be "no row", asked in SQL; and the count of the lake against the hours."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from election_metrics.assets.partitions import KEY_FORMAT, RANGE_END, RANGE_START
 from election_metrics.assets.running import SettingsResource, failures_in_words
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
@@ -78,32 +82,56 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
 ]  # fmt: skip
 
 
-def _question(
-    asset: str, name: str, severity: dg.AssetCheckSeverity, description: str, query: str
-) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=asset, name=name, description=description)
-    def check(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> dg.AssetCheckResult:
-        import sqlalchemy as sa
+def _questions_of(asset: str) -> dg.AssetChecksDefinition:
+    """The checks of an asset, as one step of a run: a step each would take longer than its question."""
+    questions = {name: (severity, query) for of, name, severity, _, query in QUESTIONS if of == asset}
+    specs = [
+        dg.AssetCheckSpec(name, asset=asset, description=said) for of, name, _, said, _ in QUESTIONS if of == asset
+    ]
 
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True)
+    def check(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> Iterator[dg.AssetCheckResult]:
         from election_metrics.warehouse.database import transaction
-        from election_metrics.warehouse.replace import read_frame
 
         first, last = _hours_of_run(context.run.tags)
         asked = {"first": first, "last": last, "run_id": context.run.run_id}
-        text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT 11")
         with failures_in_words(), transaction(settings) as connection:
-            found = read_frame(connection, text, **{name: asked[name] for name in asked if f":{name}" in query})
-        shown = "\n".join(f"- {row._asdict()}" for row in found.head(10).itertuples(index=False)) or "none"
-        return dg.AssetCheckResult(
-            passed=found.empty,
-            severity=severity,
-            metadata={
-                "violations": f"{min(len(found), 10)}{' or more' if len(found) > 10 else ''}",
-                "first": dg.MetadataValue.md(shown),
-            },
-        )
+            results = [
+                _answer(connection, key, *questions[key.name], asked)
+                for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name)
+            ]
+        yield from results
 
     return check
+
+
+def _answer(
+    connection: "sa.Connection",
+    key: dg.AssetCheckKey,
+    severity: dg.AssetCheckSeverity,
+    query: str,
+    asked: Mapping[str, object],
+) -> dg.AssetCheckResult:
+    import sqlalchemy as sa
+
+    from election_metrics.warehouse.replace import read_frame
+
+    text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT 11")
+    found = read_frame(connection, text, **{name: asked[name] for name in asked if f":{name}" in query})
+    shown = "\n".join(f"- {row._asdict()}" for row in found.head(10).itertuples(index=False)) or "none"
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=found.empty,
+        severity=severity,
+        metadata={
+            "violations": f"{min(len(found), 10)}{' or more' if len(found) > 10 else ''}",
+            "first": dg.MetadataValue.md(shown),
+        },
+    )
+
+
+_HEAD = ("| hour (UTC) | in the lake | in the hours |", "|---|---:|---:|")
 
 
 @dg.asset_check(asset="hourly_stats", description="The hours of the run hold as many transactions as the lake.")
@@ -116,6 +144,9 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
         compared = compare_with_lake(settings, first, last + timedelta(hours=1))
     wrong = compared[compared["in_lake"] != compared["in_hours"]]
     shown = "\n".join(f"- {row._asdict()}" for row in wrong.head(10).itertuples(index=False)) or "none"
+    by_hour = [
+        f"| {row.hour:%Y-%m-%d %H:%M} | {row.in_lake} | {row.in_hours} |" for row in compared.tail(48).itertuples()
+    ]
     return dg.AssetCheckResult(
         passed=wrong.empty,
         severity=ERROR,
@@ -124,6 +155,7 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
             "in_lake": int(compared["in_lake"].sum()),
             "in_hours": int(compared["in_hours"].sum()),
             "differing": dg.MetadataValue.md(shown),
+            "by_hour": dg.MetadataValue.md("\n".join([*_HEAD, *by_hour])),
         },
     )
 
@@ -139,4 +171,4 @@ def _hours_of_run(tags: Mapping[str, str]) -> tuple[datetime, datetime]:
     return first_hour, last_hour
 
 
-checks = [*(_question(*question) for question in QUESTIONS), hours_equal_lake]
+checks = [*map(_questions_of, dict.fromkeys(question[0] for question in QUESTIONS)), hours_equal_lake]

@@ -8,17 +8,22 @@ import dagster as dg
 from pydantic import Field
 
 from election_metrics.assets.catalogue import about
-from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, Progress, ProgressResource, SettingsResource, failures_in_words
 from election_metrics.errors import SettingsError
+from election_metrics.settings import Settings
 
 if TYPE_CHECKING:
-    from election_metrics.sources.portal_exports import FileVersion
+    from election_metrics.pipeline.landing import LandingReport
 
 
 class LandedFilesConfig(dg.Config):
     """What to land."""
 
     source: str = Field("", description="Folder of portal exports, or one .csv or .zip; empty: the setting SOURCE.")
+    files: list[str] = Field(
+        default_factory=list,
+        description="Only these paths, as the few that the sensor saw. Empty: all that is new.",
+    )
     again: bool = Field(
         False, description="Read files once more that landed before (which, the next three say), as for a lost lake."
     )
@@ -41,7 +46,7 @@ def landed_files(
     Lines that cannot be read are in `ingest.rejected_transactions`; each file's account is in
     `ingest.transaction_files`. What landed before is not landed again.
     """
-    from election_metrics.pipeline.landing import files_to_reland, forget_lost_parts, land
+    from election_metrics.pipeline.landing import land
 
     source = Path(config.source) if config.source else settings.source
     if source is None:
@@ -49,14 +54,11 @@ def landed_files(
             metadata={"files": 0, "note": "ELECTION_METRICS_SOURCE is not set: nothing to land"}
         )
     with failures_in_words():
-        first, last = (hour_in_utc(text) if text else None for text in (config.again_from, config.again_to))
-        again: list[FileVersion] = []
         if config.again:
-            again, gone = files_to_reland(settings, source, first, last, config.again_constituency or None)
-            context.log.info(f"{len(again)} file(s) are read once more; {len(gone)} are no longer in the source")
-        report = land(settings, source, context.run_id, progress=progress.of("Landing", "bytes"), again=again)
-        if config.again and not config.again_constituency:
-            forget_lost_parts(settings, first, last)
+            report = _land_again(context, config, settings, source, progress)
+        else:
+            watched = progress.of("Landing", "bytes")
+            report = land(settings, source, context.run_id, progress=watched, only=config.files)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{path}: {reason}")
     return dg.MaterializeResult(
@@ -78,6 +80,24 @@ def landed_files(
             ),
         }
     )
+
+
+def _land_again(
+    context: dg.AssetExecutionContext, config: LandedFilesConfig, settings: Settings, source: Path, progress: Progress
+) -> "LandingReport":
+    """Reads files once more; what is lost of the lake in their hours comes back with them."""
+    from election_metrics.pipeline.landing import files_to_reland, forget_lost_parts, land
+    from election_metrics.warehouse.database import session_lock
+
+    first, last = (hour_in_utc(text) if text else None for text in (config.again_from, config.again_to))
+    again, gone = files_to_reland(settings, source, first, last, config.again_constituency or None)
+    context.log.info(f"{len(again)} file(s) are read once more; {len(gone)} are no longer in the source")
+    with session_lock(settings, "hourly_stats"):
+        if not config.again_constituency:
+            lost = forget_lost_parts(settings, first, last, again)
+            context.log.info(f"{lost} part(s) of the lake were lost")
+        watched = progress.of("Landing", "bytes")
+        return land(settings, source, context.run_id, progress=watched, again=again)
 
 
 def hour_in_utc(text: str) -> datetime:

@@ -23,9 +23,10 @@ from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
 
 _MOST_NAMED = 1_000
+_MOST_GIVEN = 100
 
 
-@dg.sensor(job=update_metrics_job, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(job=update_metrics_job, minimum_interval_seconds=2, default_status=dg.DefaultSensorStatus.RUNNING)
 def new_transactions_sensor(
     context: dg.SensorEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -50,11 +51,12 @@ def new_transactions_sensor(
     asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
     places = [parse_export_path(PurePath(file.path)) for file in pending[:_MOST_NAMED]]
     elections = sorted({place.election for place in places if place is not None and place.election})
-    state, files = fingerprint([*pending, *unseen]), len(pending) + len(unseen)
+    state = fingerprint([*pending, *unseen])
+    files = [] if unseen else [file.path for file in pending]  # what cannot be looked at is found by looking
     yield from _requests(context.instance, [asked], "new_transactions", state, now, files, elections)
 
 
-@dg.sensor(job=update_metrics_job, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(job=update_metrics_job, minimum_interval_seconds=7, default_status=dg.DefaultSensorStatus.RUNNING)
 def changed_hours_sensor(
     context: dg.SensorEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -95,10 +97,13 @@ def _requests(
     trigger: str,
     state: str,
     now: datetime,
-    files: int | None = None,
+    files: Sequence[str] = (),
     elections: Sequence[str] = (),
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     failed = wait_after_failures(_failed(instance, state), now)
+    # A few files are named, so that the run need not look through the whole source again.
+    named = list(files) if len(files) <= _MOST_GIVEN else []
+    given = {"ops": {"landed_files": {"config": {"files": named}}}} if named else {}
     for asked in asks:
         decision = asked if isinstance(asked, Wait) else failed or asked
         if isinstance(decision, Wait):
@@ -107,7 +112,8 @@ def _requests(
         hours = (decision.first, decision.last) if isinstance(decision, Ask) else None
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
-            tags={**run_tags(trigger, decision.reason, hours, files, elections), STATE: state},
+            tags={**run_tags(trigger, decision.reason, hours, len(files) or None, elections), STATE: state},
+            run_config=given,
             asset_selection=None if hours else [dg.AssetKey(name) for name in OF_ELECTIONS],
         )
 

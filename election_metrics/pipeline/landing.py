@@ -34,6 +34,7 @@ from election_metrics.sources.portal_exports import (
     read_exports,
     still_growing,
     unchanged,
+    versions_of,
 )
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import lock, transaction
@@ -108,17 +109,28 @@ def files_to_reland(
     return [file for file in listing.files if file.path in wanted], sorted(wanted - there)
 
 
-def forget_lost_parts(settings: Settings, first: datetime | None, last: datetime | None) -> int:
-    """Takes parts whose file is gone out of the manifest, after all files of their hours landed again."""
+def forget_lost_parts(
+    settings: Settings, first: datetime | None, last: datetime | None, again: Sequence[FileVersion]
+) -> int:
+    """Takes parts of these hours whose file is gone out of the manifest; the files to land again are pending with it.
+
+    The caller holds the lock of `hourly_stats` until they have landed, so that nobody computes an hour without them.
+    Should it be killed on the way, the sensors land the rest.
+
+    Returns:
+        How many parts were lost.
+    """
     with transaction(settings) as connection:
         parts = ledger.parts_of_hours(connection)
-        number = parts["hour_number"]
         if first is not None:
-            parts = parts[number >= int(first.timestamp()) // 3600]
+            parts = parts[parts["hour_number"] >= int(first.timestamp()) // 3600]
         if last is not None:
             parts = parts[parts["hour_number"] <= int(last.timestamp()) // 3600]
         lost = [path for path in parts["path"] if not (settings.lake_path / path).exists()]
-        return ledger.retire_parts(connection, lost, datetime.now(UTC)) if lost else 0
+        if lost:
+            ledger.retire_parts(connection, lost, datetime.now(UTC))
+            ledger.supersede(connection, [file.path for file in again])
+        return len(lost)
 
 
 def expected_hours(settings: Settings, files: Sequence[FileVersion], now: datetime) -> list[int]:
@@ -141,6 +153,7 @@ def land(
     now: datetime | None = None,
     progress: Progress | None = None,
     again: Collection[FileVersion] = (),
+    only: Sequence[str] = (),
 ) -> LandingReport:
     """Lands every pending file below `source`, batch by batch; each batch commits on its own.
 
@@ -150,22 +163,26 @@ def land(
         run_id: the Dagster run.
         now: the clock, by which a timestamp is too far ahead.
         progress: called with bytes done and bytes in all.
+        only: paths that are new, where the caller knows; empty: the whole source is looked through.
         again: versions to read once more though they landed; what they hold takes the place of what it was.
 
     Raises:
         SourceError: the source does not exist or cannot be listed.
         TransientError: PostgreSQL went away.
     """
-    pending, _, listing = pending_files(settings, source, settled_only=False)
-    pending = sorted({*pending, *again})
     report = LandingReport()
+    if only:
+        pending = versions_of(only)
+    else:
+        pending, _, listing = pending_files(settings, source, settled_only=False)
+        _record_unlistable(settings, source, listing, run_id, report)
+    pending = sorted({*pending, *again})
     total = sum(file.size for file in pending)
     done = 0
     try:
         settings.lake_path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"ELECTION_METRICS_LAKE is {str(settings.lake_path)!r}: {error.strerror}") from None
-    _record_unlistable(settings, source, listing, run_id, report)
     with contextlib.closing(connect(settings)) as engine:
         for batch in _plan(settings, pending, report):
             job = _Landing(settings, engine, source, run_id, now or datetime.now(UTC), report, frozenset(again))

@@ -10,7 +10,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -129,6 +129,17 @@ def _add_file(
 def _version(path: Path) -> FileVersion:
     status = path.stat()
     return FileVersion(str(path), status.st_size, status.st_mtime_ns)
+
+
+def versions_of(paths: Iterable[str]) -> list[FileVersion]:
+    """The files at these paths as they are now; without those that are gone."""
+    found = []
+    for path in paths:
+        try:
+            found.append(_version(Path(path)))
+        except OSError:
+            continue
+    return found
 
 
 def unchanged(version: FileVersion) -> bool:

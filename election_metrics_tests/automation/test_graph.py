@@ -23,7 +23,7 @@ from election_metrics_tests.exports import CONTRACT, HOUR, Folder, issue, line, 
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs
 ASSETS = {"landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
-          "anomalies", "election_summaries"}  # fmt: skip
+          "anomalies", "election_summaries", "reconciliations"}  # fmt: skip
 
 
 def test_the_graph_has_these_parts_and_no_others() -> None:
@@ -42,11 +42,16 @@ def test_the_graph_has_these_parts_and_no_others() -> None:
         "constituency_metrics": {"hourly_stats"},
         "anomalies": {"constituency_metrics"},
         "election_summaries": {"anomalies"},
+        "reconciliations": {"election_summaries"},
     }
     repository = defs.get_repository_def()
-    assert {sensor.name for sensor in repository.sensor_defs} == {"new_transactions_sensor", "changed_hours_sensor"}
-    assert {schedule.name for schedule in repository.schedule_defs} == {"active_elections_schedule"}
-    assert JOB in {job.name for job in repository.get_all_jobs()}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "new_transactions_sensor", "changed_hours_sensor", "problems_sensor",
+    }  # fmt: skip
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "active_elections_schedule", "reconciliation_schedule", "maintenance_schedule",
+    }  # fmt: skip
+    assert {JOB, "reconciliation_job", "maintenance_job"} <= {job.name for job in repository.get_all_jobs()}
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked == ASSETS - {"raw_transactions"}
 
@@ -220,3 +225,94 @@ def test_checks_name_what_is_wrong(chosen: Settings, tmp_path: Path) -> None:
     shown = json.dumps(str(failed["landed_files.quarantine_empty"].metadata["first"].value))
     assert CONTRACT in shown
     assert "12 fields are expected" in shown
+
+
+def test_every_asset_says_what_it_is_and_where_its_columns_come_from() -> None:
+    graph = build_defs().resolve_asset_graph()
+    columns = {}
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        name = key.to_user_string()
+        assert len(node.description or "") > 40, name
+        assert node.owners == ["team:observatory"], name
+        assert node.group_name[0].isdigit(), name
+        assert node.kinds, name
+        columns[name] = {column.name for column in node.metadata["dagster/column_schema"].columns}
+    for key in graph.get_all_asset_keys():
+        lineage = graph.get(key).metadata["dagster/column_lineage"].deps_by_column
+        for column, sources in lineage.items():
+            assert column in columns[key.to_user_string()], (key, column)
+            for source in sources:
+                assert source.column_name in columns[source.asset_key.to_user_string()], (key, column, source)
+                assert source.asset_key in graph.get(key).parent_keys or source.asset_key.to_user_string() in (
+                    "anomalies",
+                )
+    for name in ("hourly_stats", "constituency_metrics", "election_summaries"):
+        lineage = graph.get(dg.AssetKey(name)).metadata["dagster/column_lineage"].deps_by_column
+        assert {"votes_cast", "bulletins_issued", "participation_rate"} <= set(lineage), name
+
+
+def test_the_summary_holds_a_picture_of_the_turnout(chosen: Settings, tmp_path: Path) -> None:
+    import base64
+    from xml.etree import ElementTree
+
+    Folder(tmp_path / "in").put(issue("a", ms(1)), vote("b", ms(2, hour=1)))
+    with dg.instance_for_test() as instance:
+        run_update(chosen, instance, HOUR, HOUR + timedelta(hours=1), "test", source=tmp_path / "in")
+        (record,) = instance.fetch_materializations(dg.AssetKey("election_summaries"), limit=5).records
+    metadata = record.asset_materialization.metadata
+    (name,) = [name for name in metadata if name.startswith("turnout of")]
+    picture = base64.b64decode(metadata[name].value.partition("base64,")[2].rstrip(")"))
+    lines = [e for e in ElementTree.fromstring(picture).iter() if e.tag.endswith("polyline")]
+    assert len(lines) == 2
+    assert len(picture) < 8_000
+
+
+def test_the_file_sensor_names_few_files_and_says_whose_they_are(chosen: Settings, tmp_path: Path) -> None:
+    watching = chosen.model_copy(update={"source": tmp_path / "in"})
+    path = Folder(tmp_path / "in").put(vote("a", ms(1)))
+    with dg.instance_for_test() as instance:
+        (request,) = _tick(new_transactions_sensor, watching, instance).run_requests or []
+        assert request.run_config["ops"]["landed_files"]["config"]["files"] == [str(path)]
+        assert request.tags["election_metrics/files"] == "1"
+        assert request.tags["dagster/priority"] == "10"
+        assert request.tags["election_metrics/hours"] == "2026-09-18 08:00 to 2026-09-18 08:00 UTC"
+        job = build_defs(resource_overrides={"settings": watching}).resolve_job_def(JOB)
+        assert job.execute_in_process(instance=instance, tags=request.tags, run_config=request.run_config).success
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+
+
+def test_voting_that_is_over_is_counted_once_more_when_nothing_is_behind(chosen: Settings, tmp_path: Path) -> None:
+    from election_metrics.automation.schedules import reconciliation_schedule
+
+    def tick() -> Any:
+        moment = HOUR + timedelta(days=1)
+        context = dg.build_schedule_context(scheduled_execution_time=moment, resources={"settings": chosen})
+        return reconciliation_schedule.evaluate_tick(context)
+
+    assert "was reconciled" in tick().skip_message
+    Folder(tmp_path / "in").put(
+        line("s", ms(0), "startVoting"), vote("a", ms(1)), line("f", ms(0, hour=9), "finishVoting")
+    )
+    with dg.instance_for_test() as instance:
+        run_update(chosen, instance, HOUR, HOUR + timedelta(hours=9), "test", source=tmp_path / "in")
+        Folder(tmp_path / "in").put(vote("b", ms(1)), name="late")
+        land(chosen, tmp_path / "in", "run")
+        assert "1 hour(s) are behind" in tick().skip_message
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+        assert len(tick().run_requests) == 1
+        defs = build_defs(resource_overrides={"settings": chosen})
+        assert defs.resolve_job_def("reconciliation_job").execute_in_process(instance=instance).success
+    assert "was reconciled" in tick().skip_message
+    found = rows(chosen, "SELECT hours, rows_compared, rows_differing, votes_cast FROM metrics.reconciliations")
+    assert found.iloc[0].tolist() == [2, 2, 0, 2]
+
+
+def test_maintenance_runs_as_a_job_and_can_only_look(chosen: Settings, tmp_path: Path) -> None:
+    from election_metrics.warehouse.migrate import migrate
+
+    migrate(chosen)
+    with dg.instance_for_test() as instance:
+        job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def("maintenance_job")
+        config = {"ops": {"maintain": {"config": {"dry_run": True}}}}
+        assert job.execute_in_process(instance=instance, run_config=config).success

@@ -6,7 +6,7 @@ In short here; in full (`make e2e`): 70 constituencies, 2,500 files, a burst of 
 import os
 import random
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -88,7 +88,7 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     exports, tree = tmp_path / "exports", tmp_path / "tree"
     exports.mkdir()
-    third_day = date.today() - timedelta(days=1)
+    third_day = datetime.now(UTC).date() - timedelta(days=1)
     *_, written = write_replay(demo_buckets(third_day, TRANSACTIONS, CONSTITUENCIES), tree, seed=3, faults=True)
     zones = {contract: voting.time_zone for contract, voting in written.votings.items()}
     undated, hours = split_at(tree, zones, datetime(2000, 1, 1, tzinfo=UTC))

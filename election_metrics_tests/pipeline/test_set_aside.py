@@ -1,0 +1,113 @@
+"""A file that brings the landing down waits, with its reason; the others land."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+
+from election_metrics.pipeline.landing import land, pending_files
+from election_metrics.settings import Settings
+from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics_tests.computing import rows
+from election_metrics_tests.exports import CONTRACT, Folder, issue, ms, vote
+
+LAND = (
+    "import sys; from pathlib import Path; from election_metrics.settings import read_settings;"
+    "from election_metrics.pipeline.landing import land; land(read_settings(), Path(sys.argv[1]), 'killed')"
+)
+
+
+def votes(chosen: Settings) -> int:
+    return int(rows(chosen, "SELECT coalesce(sum(rows), 0)::bigint AS n FROM ingest.transaction_files")["n"][0])
+
+
+def heavy(folder: Path) -> Path:
+    """A file that needs more memory than there is: six lines of 30 MB."""
+    fields = vote("heavy", ms(2)).split(";")
+    fields[8] = fields[8][:-1] + ',{"key":"pad","stringValue":"' + "y" * 30_000_000 + '"}]'
+    path = folder / f"{CONTRACT}_heavy.csv"
+    path.write_text("".join(";".join([f"heavy{n}", *fields[1:]]) + "\n" for n in range(6)), encoding="utf-8")
+    return path
+
+
+def test_a_file_too_heavy_for_the_memory_waits_and_lands_once_there_is_enough(chosen: Settings, tmp_path: Path) -> None:
+    small = chosen.model_copy(update={"memory_limit": "100MB"})
+    for number in range(20):
+        Folder(tmp_path).put(issue(f"i{number}", ms(0)), vote(f"a{number}", ms(1)), name=f"good{number:02}")
+    path = heavy(tmp_path)
+    report = land(small, tmp_path, "run")
+    assert list(report.set_aside) == [str(path)]
+    assert "Out of Memory" in report.set_aside[str(path)]
+    assert votes(chosen) == 40
+    assert pending_files(small, tmp_path, settled_only=True)[0] == []
+    now = chosen.model_copy(update={"set_aside_minutes": 0.0})
+    assert [file.path for file in pending_files(now, tmp_path, settled_only=True)[0]] == [str(path)]
+    assert land(now, tmp_path, "run").set_aside == {}
+    assert votes(chosen) == 46
+    assert rows(chosen, "SELECT * FROM ingest.landing_attempts").empty
+
+
+def test_a_new_version_of_a_file_set_aside_is_tried_at_once(chosen: Settings, tmp_path: Path) -> None:
+    path = heavy(tmp_path)
+    land(chosen.model_copy(update={"memory_limit": "100MB"}), tmp_path, "run")
+    path.write_text(vote("mended", ms(1)) + "\n", encoding="utf-8")
+    assert land(chosen, tmp_path, "run").rows == 1
+    assert rows(chosen, "SELECT * FROM ingest.landing_attempts").empty
+
+
+def _killed_landing(chosen: Settings, folder: Path) -> None:
+    """A landing whose process is killed in the middle: after it began with its files, before it could end."""
+    url = plain_url(warehouse_url(chosen))
+    with psycopg.connect(url) as blocker, psycopg.connect(url, autocommit=True) as watcher:
+        begun = watcher.execute("SELECT max(tried_at) FROM ingest.landing_attempts").fetchone()
+        # Landing marks its files, then writes parts into the manifest: here it waits for ever.
+        blocker.execute("LOCK TABLE ingest.lake_parts IN SHARE MODE")
+        process = subprocess.Popen([sys.executable, "-c", LAND, str(folder)], env=dict(os.environ))
+        deadline = time.monotonic() + 60
+        while watcher.execute("SELECT max(tried_at) FROM ingest.landing_attempts").fetchone() == begun:
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        blocker.rollback()
+        # Its connection goes with it; its locks as soon as the server notices.
+        while watcher.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() != (0,):
+            time.sleep(0.02)
+
+
+def test_a_file_that_kills_its_landing_three_times_alone_is_set_aside(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("a", ms(1)), name="deadly")
+    for _ in range(3):
+        _killed_landing(chosen, tmp_path)
+    Folder(tmp_path).put(vote("b", ms(1)), name="good")
+    report = land(chosen, tmp_path, "run")
+    assert "died 3 times" in next(iter(report.set_aside.values()))
+    assert votes(chosen) == 1
+    assert pending_files(chosen, tmp_path, settled_only=True)[0] == []
+    patient = chosen.model_copy(update={"set_aside_minutes": 0.0})
+    land(patient, tmp_path, "run")  # it was not to blame: it lands as soon as nobody kills it
+    assert votes(chosen) == 2
+    assert rows(chosen, "SELECT * FROM ingest.landing_attempts").empty
+
+
+def test_files_that_were_read_when_a_landing_was_killed_all_land_next_time(chosen: Settings, tmp_path: Path) -> None:
+    for number in range(40):
+        Folder(tmp_path).put(vote(f"a{number}", ms(1)), name=f"file{number:02}")
+    _killed_landing(chosen, tmp_path)
+    assert len(rows(chosen, "SELECT * FROM ingest.landing_attempts WHERE together = 40")) == 40
+    assert land(chosen, tmp_path, "run").set_aside == {}
+    assert votes(chosen) == 40
+    assert rows(chosen, "SELECT * FROM ingest.landing_attempts").empty
+
+
+def test_a_pipe_is_no_export_and_is_never_opened(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("a", ms(1)))
+    os.mkfifo(tmp_path / f"{CONTRACT}_pipe.csv")
+    report = land(chosen, tmp_path, "run")
+    assert list(report.unreadable.values()) == ["it is no regular file"]
+    assert votes(chosen) == 1
