@@ -4,7 +4,7 @@ import dagster as dg
 
 from election_metrics.assets.anomalies import anomalies
 from election_metrics.assets.catalogue import about
-from election_metrics.assets.constituency_metrics import ElectionsConfig
+from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
 from election_metrics.assets.pictures import turnout_curve
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
@@ -13,7 +13,7 @@ _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate",
 
 
 @dg.asset(
-    deps=[anomalies],
+    deps=[constituency_metrics, anomalies],
     **about("election_summaries", kinds=["pandas", "postgres"]),
     retry_policy=RETRY,
     backfill_policy=dg.BackfillPolicy.single_run(),

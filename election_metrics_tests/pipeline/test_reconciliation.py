@@ -98,7 +98,7 @@ def test_landing_again_changes_no_figure(chosen: Settings, tmp_path: Path, const
     assert (len(files), gone) == (3 if constituency is None else 2, [])
     report = land(chosen, tmp_path, "again", NOW, again=files)
     assert report.files == len(files)
-    assert report.rows == (7 if constituency is None else 6)
+    assert report.rows == (9 if constituency is None else 6)
     update(chosen, tmp_path)
     assert everything(chosen) == right
 
