@@ -12,6 +12,7 @@ from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 
 from election_metrics.automation.alerts import reason_of
+from election_metrics.automation.exporter import serve
 from election_metrics.automation.jobs import TRIGGER, WHY
 from election_metrics.automation.launch import open_instance
 from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
@@ -59,6 +60,13 @@ def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
     with open_instance(chosen) as instance:
         news = RunNews(instance)
         looked = time.monotonic()
+        if chosen.metrics_port is not None:
+
+            def starts() -> dict[str, int]:
+                return {part.name: part.starts for part in supervisor.parts}
+
+            serve(chosen, instance, chosen.metrics_port, supervisor.host, starts)
+            supervisor.tell(f"Metrics for Prometheus: http://{supervisor.host}:{chosen.metrics_port}/metrics")
 
         def until() -> bool:
             nonlocal looked
