@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types validate bench bench-short anomalies queries plots docs fmt constraints latency clean
+.PHONY: help demo test lint types validate bench bench-short e2e history growth anomalies queries plots docs fmt constraints latency clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -47,7 +47,16 @@ bench-short: $(VENV)/.dev ## The same, small
 	$(BIN)/python -m benchmarks --short
 
 latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committed summary, in a running system
-	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.latency $(ARGS)
+
+history: $(VENV)/.dev ## Measure whether a year of history slows ticks, runs or the UI
+	$(BIN)/python -m benchmarks.history $(ARGS)
+
+growth: $(VENV)/.dev ## Measure how much Dagster's database grows in a day
+	$(BIN)/python -m benchmarks.growth $(ARGS)
+
+e2e: $(VENV)/.dev ## Three days at speed in the real system, everything killed once (in short it is part of the tests)
+	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py
 
 anomalies: $(VENV)/.dev ## Measure what the anomaly rules find, and what they raise for nothing
 	$(BIN)/python -m benchmarks.anomalies $(ARGS)
