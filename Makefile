@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help demo test lint types validate bench bench-short e2e history growth anomalies queries plots docs fmt constraints latency clean
 
 help: ## Say what there is to type
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
 $(BIN)/election-metrics: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

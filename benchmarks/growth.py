@@ -9,6 +9,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
@@ -63,14 +64,14 @@ def main() -> None:
           f"kept: {window / _MB:.0f} MB, which does not grow")  # fmt: skip
 
 
-def _run(settings: Settings, instance, root: Path, hour: datetime, file: Path) -> None:  # type: ignore[no-untyped-def]
+def _run(settings: Settings, instance: dg.DagsterInstance, root: Path, hour: datetime, file: Path) -> None:
     target = root / "in" / file.relative_to(root / "tree")
     target.parent.mkdir(parents=True, exist_ok=True)
     file.replace(target)
     assert run_update(settings, instance, hour, hour, "new_transactions").success
 
 
-def _write_ticks(instance) -> None:  # type: ignore[no-untyped-def]
+def _write_ticks(instance: dg.DagsterInstance) -> None:
     for name, count in _TICKS_A_DAY.items():
         for number in range(count):
             instance.create_tick(
