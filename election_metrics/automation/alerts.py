@@ -88,6 +88,8 @@ def _failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
     filters = dg.RunsFilter(statuses=_FINISHED, updated_after=datetime.now(UTC) - _STALE_RUN)
     for record in instance.get_run_records(filters, limit=200):
         run = record.dagster_run
+        if run.status == dg.DagsterRunStatus.FAILURE and run.tags.get("dagster/will_retry") == "true":
+            continue  # Dagster starts it again: what becomes of that is the news
         newest.setdefault(f"{run.job_name} ({run.tags.get(TRIGGER, 'by hand')})", run)
     return [
         FailedRun(run.run_id, kind, reason_of(instance, run.run_id))
