@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from election_metrics.assets.catalogue import about
+from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
@@ -36,6 +36,7 @@ def anomalies(
     head = ["| severity | rule | where | from (UTC) | |", "|---|---|---|---|---|"]
     return dg.MaterializeResult(
         metadata={
+            COLUMN_LINEAGE: lineage("anomalies"),
             **{severity: int(counts.get(severity, 0)) for severity in ("critical", "warning", "info")},
             "findings": len(rows),
             "dagster/row_count": len(rows),

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from election_metrics.warehouse import tables
 
 OWNER = "team:observatory"
+COLUMN_LINEAGE = "dagster/column_lineage"
+"""Metadata key: which columns a column comes from. The UI shows it from the newest materialization."""
 # The UI sorts groups by name: the numbers put them in the order of the flow.
 _GROUPS = {
     "landed_files": "1_files",
@@ -102,7 +104,7 @@ def about(key: str, *, kinds: Iterable[str]) -> About:
         "owners": [OWNER],
         "kinds": set(kinds),
         "tags": {"layer": _GROUPS[key][2:], "audience": "analysts" if _is_read(key) else "engineers"},
-        "metadata": {**_table(key), "dagster/column_lineage": lineage(key)},
+        "metadata": {**_table(key), COLUMN_LINEAGE: lineage(key)},
     }
 
 

@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from election_metrics.assets.catalogue import about
+from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.hourly_stats import hourly_stats
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
@@ -35,6 +35,7 @@ def constituency_metrics(
     rows = [f"| {election} | {count} |" for election, count in written.items()]
     return dg.MaterializeResult(
         metadata={
+            COLUMN_LINEAGE: lineage("constituency_metrics"),
             "rows": sum(written.values()),
             "elections": len(written),
             "by_election": dg.MetadataValue.md("\n".join(["| election | rows |", "|---|---:|", *rows])),

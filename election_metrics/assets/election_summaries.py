@@ -3,7 +3,7 @@
 import dagster as dg
 
 from election_metrics.assets.anomalies import anomalies
-from election_metrics.assets.catalogue import about
+from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
 from election_metrics.assets.pictures import turnout_curve
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
@@ -40,6 +40,7 @@ def election_summaries(
     freshness = {"newest transaction": str(rows["last_transaction_at"].max())}
     return dg.MaterializeResult(
         metadata={
+            COLUMN_LINEAGE: lineage("election_summaries"),
             "rows": len(rows),
             **freshness,
             **pictures,

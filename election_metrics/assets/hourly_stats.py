@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from election_metrics.assets.catalogue import about
+from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
@@ -50,6 +50,8 @@ def hourly_stats(
                 **{str(name): int(value) for name, value in figures.items()},
                 "dagster/row_count": int(figures.get("constituencies", 0)),
                 **run_says,
+                # The UI looks for it in the newest materialization: once a run is enough.
+                **({COLUMN_LINEAGE: lineage("hourly_stats")} if hour == run[-1] else {}),
             },
             partition_key=hour.strftime(KEY_FORMAT),
         )

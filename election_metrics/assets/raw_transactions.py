@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from election_metrics.assets.catalogue import about
+from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
@@ -40,6 +40,7 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
                 "bytes": int(by_hour.at[number, "size"]) if here else 0,
                 "parts": int(counts[number]) if here else 0,
                 "parts_merged": merged.get(number, 0),
+                **({COLUMN_LINEAGE: lineage("raw_transactions")} if hour == run[-1] else {}),
                 "run": f"{len(run)} hours, {len(by_hour)} with transactions, {int(by_hour['rows'].sum())} rows",
             },
             partition_key=hour.strftime(KEY_FORMAT),

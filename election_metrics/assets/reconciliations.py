@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from election_metrics.assets.catalogue import about
+from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig
 from election_metrics.assets.election_summaries import election_summaries
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
@@ -29,6 +29,7 @@ def reconciliations(
     sums = {name: int(done[name].sum()) if len(done) else 0 for name in _SUMS}
     return dg.MaterializeResult(
         metadata={
+            COLUMN_LINEAGE: lineage("reconciliations"),
             "elections": len(done),
             **sums,
             "differing": dg.MetadataValue.md("\n".join(["| hour (UTC) | constituency |", "|---|---|", *lines])),
