@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         60, ge=0, description="A file that brings the landing down is tried again after this long, while others land."
     )
     keep_events_hours: int = Field(
-        6,
+        2,
         gt=0,
         description="Hours that Dagster's log of runs that went well, and of idle ticks, is kept.",
     )
