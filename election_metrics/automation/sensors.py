@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import PurePath
 
 import dagster as dg
 
@@ -22,7 +21,6 @@ from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, 
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
 
-_MOST_NAMED = 1_000
 _MOST_GIVEN = 100
 
 
@@ -32,8 +30,7 @@ def new_transactions_sensor(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Which file versions does the source have that the ledger has not? One run lands them and computes their hours."""
     from election_metrics.pipeline.hours import hour_start
-    from election_metrics.pipeline.landing import expected_hours, pending_files
-    from election_metrics.sources.export_path import parse_export_path
+    from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files
 
     if settings.source is None:
         yield dg.SkipReason("ELECTION_METRICS_SOURCE is not set: there is no folder to watch")
@@ -49,11 +46,9 @@ def new_transactions_sensor(
         return
     hours = [hour_start(number) for number in expected_hours(settings, pending, now)]
     asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
-    places = [parse_export_path(PurePath(file.path)) for file in pending[:_MOST_NAMED]]
-    elections = sorted({place.election for place in places if place is not None and place.election})
     state = fingerprint([*pending, *unseen])
     files = [] if unseen else [file.path for file in pending]  # what cannot be looked at is found by looking
-    yield from _requests(context.instance, [asked], "new_transactions", state, now, files, elections)
+    yield from _requests(context.instance, [asked], "new_transactions", state, now, files, elections_of(pending))
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=7, default_status=dg.DefaultSensorStatus.RUNNING)

@@ -90,7 +90,7 @@ def commands_page(_settings: Settings) -> str:
     from election_metrics.cli import main
 
     lines = ["# Commands", "", "This page is the commands' own `--help`, written by `make docs`."]
-    context = click.Context(main, info_name="election-metrics", max_content_width=110, terminal_width=110)
+    context = click.Context(main, info_name="election-metrics", terminal_width=110, **main.context_settings)
     lines += ["", "```", main.get_help(context), "```"]
     for name, command in main.commands.items():
         lines += _help_of(name, command, context)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 import pandas as pd
@@ -24,6 +24,7 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import connect
 from election_metrics.pipeline import recording
 from election_metrics.settings import Settings
+from election_metrics.sources.export_path import parse_export_path
 from election_metrics.sources.portal_exports import (
     ExportFile,
     FileVersion,
@@ -144,6 +145,12 @@ def expected_hours(settings: Settings, files: Sequence[FileVersion], now: dateti
             first, last = max(span[0] // 3_600_000, earliest), min(span[1] // 3_600_000, latest)
             hours.update(range(first, last + 1))
     return sorted(hours)
+
+
+def elections_of(files: Sequence[FileVersion]) -> list[str]:
+    """The elections that the folders of the first thousand files name."""
+    places = [parse_export_path(PurePath(file.path)) for file in files[:1_000]]
+    return sorted({place.election for place in places if place is not None and place.election})
 
 
 def land(
