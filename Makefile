@@ -56,7 +56,7 @@ growth: $(VENV)/.dev ## Measure how much Dagster's database grows in a day
 	$(BIN)/python -m benchmarks.growth $(ARGS)
 
 e2e: $(VENV)/.dev ## Three days at speed in the real system, everything killed once (in short it is part of the tests)
-	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py
+	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py election_metrics_tests/end_to_end/test_database_away.py
 
 anomalies: $(VENV)/.dev ## Measure what the anomaly rules find, and what they raise for nothing
 	$(BIN)/python -m benchmarks.anomalies $(ARGS)

@@ -4,6 +4,8 @@ import logging
 
 import dagster as dg
 
+_RETRY = "Retrying failed database connection"
+
 
 @dg.logger(
     {
@@ -15,3 +17,8 @@ def console(context: dg.InitLoggerContext) -> logging.Logger:
     """Dagster's console logger, which says less than its default."""
     logger: logging.Logger = dg.colored_console_logger.logger_fn(context)
     return logger
+
+
+def quiet_retries() -> None:
+    """Dagster's storage warns of each try to reach its database, several times a second: `up` says it once."""
+    logging.getLogger().addFilter(lambda record: not str(record.msg).startswith(_RETRY))

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from election_metrics.automation.launch import DATABASE_AWAY
 from election_metrics.automation.pruning import dagster_bytes
 from election_metrics.automation.queue import counts_of_last_day, unfinished_runs
 from election_metrics.errors import ElectionMetricsError
@@ -47,7 +48,7 @@ class Pipeline(Collector):
         up = GaugeMetricFamily(f"{PREFIX}_up", "Whether the databases answered", value=1)
         try:
             found = [*self._of_warehouse(), *self._of_dagster()]
-        except (ElectionMetricsError, sa.exc.SQLAlchemyError):
+        except (ElectionMetricsError, *DATABASE_AWAY):
             up, found = GaugeMetricFamily(f"{PREFIX}_up", "Whether the databases answered", value=0), []
         yield up
         yield from found

@@ -7,6 +7,8 @@ from importlib import resources
 from pathlib import Path
 
 import dagster as dg
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
 
 from election_metrics.assets.running import Progress
 from election_metrics.automation.jobs import JOB, run_tags
@@ -14,6 +16,8 @@ from election_metrics.automation.launcher import own_process
 from election_metrics.settings import Settings
 from election_metrics.warehouse.server import dagster_url
 
+# What Dagster's storage raises while its database cannot be reached.
+DATABASE_AWAY = (DagsterPostgresException, SQLAlchemyError)
 DAGSTER_URL = "ELECTION_METRICS_DAGSTER_URL"
 # Bookkeeping of wide ranges in batches: 44 s become 1.5 s for 168 hours of four assets.
 FAST_EVENTS = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}

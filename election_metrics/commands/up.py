@@ -1,6 +1,5 @@
 """`up`: the whole system, unattended."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,14 +8,13 @@ from threading import Event
 import dagster as dg
 from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import SQLAlchemyError
 
 from election_metrics.automation.alerts import reason_of
+from election_metrics.automation.console import quiet_retries
 from election_metrics.automation.exporter import serve
 from election_metrics.automation.jobs import TRIGGER, WHY
-from election_metrics.automation.launch import open_instance
+from election_metrics.automation.launch import DATABASE_AWAY, open_instance
 from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
-from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
@@ -72,9 +70,8 @@ def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
             nonlocal looked
             if time.monotonic() - looked > _LOOK_AT_RUNS_EVERY:
                 looked = time.monotonic()
-                with contextlib.suppress(SQLAlchemyError, ElectionMetricsError):
-                    for line in news.lines():
-                        supervisor.tell(line)
+                for line in news.lines():
+                    supervisor.tell(line)
             return asked.is_set()
 
         supervisor.watch(until)
@@ -85,11 +82,23 @@ class RunNews:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
+        quiet_retries()
         self._since = datetime.now(UTC)
         self._told: set[str] = set()
+        self._away = False
 
     def lines(self) -> list[str]:
-        """One line for each run that ended since the last time."""
+        """One line for each run that ended since the last time; or that the database is away, or back."""
+        try:
+            lines = self._ended()
+        except DATABASE_AWAY:
+            said, self._away = self._away, True
+            return [] if said else ["PostgreSQL cannot be reached; everything waits for it."]
+        back = ["PostgreSQL is back."] if self._away else []
+        self._away = False
+        return back + lines
+
+    def _ended(self) -> list[str]:
         filters = dg.RunsFilter(statuses=_ENDED, updated_after=self._since)
         records = [
             record

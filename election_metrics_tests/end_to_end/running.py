@@ -41,10 +41,9 @@ class Up:
     def __init__(self, settings: Settings, port: int, **environment: str) -> None:
         self.settings, self.port = settings, port
         self.output = settings.home.parent / "up.out"
-        self.environment = os.environ | environment | {
-            "ELECTION_METRICS_HOME": str(settings.home), "ELECTION_METRICS_SOURCE": str(settings.source),
-        }  # fmt: skip
-        self.environment.pop("ELECTION_METRICS_DATABASE_URL", None)
+        own = {"ELECTION_METRICS_HOME": str(settings.home), "ELECTION_METRICS_SOURCE": str(settings.source)}
+        others = {name: text for name, text in os.environ.items() if not name.startswith("ELECTION_METRICS_")}
+        self.environment = others | own | environment
 
     def start(self) -> None:
         """Starts it and waits until the UI answers."""
