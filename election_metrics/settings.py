@@ -98,7 +98,9 @@ class Settings(BaseSettings):
     alert_after_minutes: int = Field(
         30, gt=0, description="While an election is voting: a newest transaction older than this is a problem."
     )
-    ui_url: str = Field("http://127.0.0.1:3000", description="Where people reach the Dagster UI, for links in alerts.")
+    ui_url: str = Field(
+        "http://127.0.0.1:3000", description="Where people reach the Dagster UI, for links; `up` knows its own port."
+    )
     metrics_port: int | None = Field(
         None, description="`up` serves the pipeline's own metrics for Prometheus on this port; unset: it does not."
     )

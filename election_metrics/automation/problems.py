@@ -96,7 +96,7 @@ def find_problems(seen: Seen, now: datetime, stale_after: timedelta, ui_url: str
         Problem(
             f"check {check.asset}.{check.check}",
             "error" if check.is_error else "warning",
-            f"Check {check.asset}.{check.check} fails: not so is “{check.description.rstrip('.')}”",
+            f"Check {check.asset}.{check.check} failed; expected: “{check.description.rstrip('.')}”",
             f"{ui_url}/assets/{check.asset}?view=checks",
         )
         for check in seen.failed_checks

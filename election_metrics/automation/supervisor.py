@@ -176,6 +176,8 @@ class Supervisor:
         environment = dagster_environment(self.settings) | {f"{PREFIX}HOME": str(self.settings.home)}
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
+        if "ui_url" not in self.settings.model_fields_set:
+            environment[f"{PREFIX}UI_URL"] = f"http://{self.host}:{self.port}"
         return environment | {"PYTHONUNBUFFERED": "1"}
 
     def _parts(self) -> list[Part]:

@@ -85,6 +85,19 @@ class Up:
         psutil.Process(int(process.split()[1])).kill()
         return str(run)
 
+    def cancel_run(self) -> str:
+        """Cancels a run as the UI does; its id, or nothing where it had ended before it heard of that."""
+        run = wait_for("a run to cancel", lambda: self.dagster("SELECT run_id FROM runs WHERE status = 'STARTED'"))[0][
+            0
+        ]
+        self.graphql("mutation Cancel($run: String!) { terminateRun(runId: $run) { __typename } }", run=run)
+        return str(run) if self.end_of(run) == "CANCELED" else ""
+
+    def end_of(self, run: str) -> str:
+        """Waits for the end of a run; returns its status."""
+        query = "SELECT status FROM runs WHERE run_id = %s AND status IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+        return str(wait_for(f"the end of run {run}", lambda: self.dagster(query, run))[0][0])
+
     def dagster(self, query: str, *parameters: object) -> list[Any]:
         """Rows of Dagster's own tables."""
         with psycopg.connect(plain_url(dagster_url(self.settings)), connect_timeout=5) as connection:

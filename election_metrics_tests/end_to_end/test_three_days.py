@@ -1,6 +1,6 @@
 """Three days of voting at speed, in the real system, with everything that can happen to it on the way.
 
-In short here; in full (`make e2e`): 70 constituencies, 2,500 files, a burst of 2,000.
+In short here; in full (`make e2e`): 150 constituencies, some 9,000 files, a burst of 2,000.
 """
 
 import os
@@ -28,7 +28,7 @@ from election_metrics_tests.end_to_end.running import Up, wait_for
 from election_metrics_tests.exports import ms, vote
 
 FULL = os.environ.get("E2E") == "full"
-CONSTITUENCIES, TRANSACTIONS, BURST, PACE = (72, 60_000, 2_000, 4.0) if FULL else (12, 4_000, 150, 1.0)
+CONSTITUENCIES, TRANSACTIONS, BURST, PACE = (150, 100_000, 2_000, 4.0) if FULL else (12, 4_000, 150, 1.0)
 LAUNCH = """
 mutation Launch($run: ExecutionParams!) {
   launchRun(executionParams: $run) {
@@ -55,11 +55,6 @@ def launch(up: Up, job: str, tags: dict[str, str]) -> str:
     )["launchRun"]  # fmt: skip
     assert said["__typename"] == "LaunchRunSuccess", said
     return said["run"]["runId"]
-
-
-def ended(up: Up, run: str) -> str:
-    query = "SELECT status FROM runs WHERE run_id = %s AND status IN ('SUCCESS', 'FAILURE', 'CANCELED')"
-    return wait_for(f"the end of run {run}", lambda: up.dagster(query, run))[0][0]
 
 
 def put_poison(folder: Path) -> Path:
@@ -105,7 +100,7 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
         step = len(hours) // 7
         poison = put_poison(exports)
         run_of_backfill = ""
-        killed = ""
+        killed = cancelled = ""
         waiting: list[Path] = []
         for number, (_, files) in enumerate(hours):
             # A burst: what was held back comes at once.
@@ -114,7 +109,9 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
                 continue
             deliver([*waiting, *files], tree, exports)
             waiting = []
-            if number == step:
+            if number < step and not cancelled:
+                cancelled = up.cancel_run()
+            elif number == step:
                 killed = up.kill_run()
             elif number == 2 * step:
                 up.kill_part("dagster._daemon")
@@ -130,14 +127,15 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
                 run_of_backfill = launch(up, JOB, {**tags, "election_metrics/trigger": "backfill"})
             time.sleep(PACE)
         deliver(late, tree, exports)
-        assert ended(up, run_of_backfill) == "SUCCESS"
-        assert ended(up, killed) == "FAILURE"
+        assert up.end_of(run_of_backfill) == "SUCCESS"
+        assert up.end_of(killed) == "FAILURE"
+        assert cancelled
         wait_for(f"nothing behind; see {up.output}", lambda: is_idle(up, settings), 600)
 
         aside = rows(settings, "SELECT path, reason FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")
         assert aside["path"].tolist() == [str(poison)]
         assert "Out of Memory" in aside["reason"][0]
-        assert ended(up, launch(up, "reconciliation_job", {})) == "SUCCESS"
+        assert up.end_of(launch(up, "reconciliation_job", {})) == "SUCCESS"
         counted = rows(
             settings, "SELECT sum(rows_differing)::bigint AS n, count(*) AS elections FROM metrics.reconciliations"
         )
