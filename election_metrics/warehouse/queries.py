@@ -1,0 +1,361 @@
+"""Every read that the outside world asks of the warehouse: named functions, rows as dictionaries.
+
+Each takes a connection that is in a transaction. Instants are UTC, rates are percent, unknown is None. What the
+columns mean is said once, in `tables.py`. Nothing here writes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.sql.elements import ColumnElement
+
+from election_metrics.warehouse.tables import (
+    anomalies,
+    constituencies,
+    constituency_metrics,
+    election_summaries,
+    elections,
+    hourly_stats,
+    missing_input,
+    participation_extremes,
+    reconciliations,
+    region_summaries,
+    rejected_transactions,
+    transaction_files,
+)
+
+Row = dict[str, Any]
+
+COUNTS = (
+    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
+    "revotes", "withdrawn", "anomaly_count",
+)  # fmt: skip
+_WORST_FIRST = sa.func.array_position(sa.cast(["critical", "warning", "info"], sa.ARRAY(sa.Text)), anomalies.c.severity)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """A range of hours: from the start of `first` to the end of `last` (UTC, inclusive); None: no limit."""
+
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def of(self, column: ColumnElement[datetime]) -> list[ColumnElement[bool]]:
+        """The conditions on a column with starts of hours."""
+        conditions = [] if self.first is None else [column >= self.first]
+        return conditions if self.last is None else [*conditions, column <= self.last]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which rows of a sorted list: `limit` of them, after the row that the last page ended with."""
+
+    limit: int = 100
+    after: tuple[Any, str] | None = None
+    """Value and key of that row."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of rows."""
+
+    rows: list[Row]
+    after: tuple[Any, str] | None
+    """Where the next page begins (`Page.after`); None: this was the last one."""
+
+
+def elections_now(connection: sa.Connection, election: str | None = None) -> list[Row]:
+    """Elections with status by now and summary, those that are voting first, then the newest; or one of them."""
+    status = sa.case(
+        (elections.c.ends_at <= sa.func.now(), "completed"),
+        (elections.c.starts_at > sa.func.now(), "scheduled"),
+        (elections.c.starts_at <= sa.func.now(), "active"),
+    ).label("status")
+    named = [
+        elections.c.election_id,
+        elections.c.name,
+        elections.c.starts_at,
+        elections.c.ends_at,
+        elections.c.time_zone,
+    ]
+    figures = [column for column in election_summaries.columns if column.name != "election_id"]
+    query = (
+        sa.select(*named, status, *figures)
+        .join_from(elections, election_summaries, elections.c.election_id == election_summaries.c.election_id)
+        .order_by((status == "active").desc().nulls_last(), elections.c.starts_at.desc().nulls_last(), elections.c.name)
+    )
+    if election is not None:
+        query = query.where(elections.c.election_id == election)
+    return _rows(connection, query)
+
+
+def regions_of(connection: sa.Connection, election: str) -> list[Row]:
+    """Regions of an election, by name."""
+    query = sa.select(region_summaries).filter_by(election_id=election).order_by(region_summaries.c.region)
+    return _rows(connection, query)
+
+
+def extremes_of(connection: sa.Connection, election: str) -> list[Row]:
+    """Constituencies with the highest and the lowest participation, with their names."""
+    query = (
+        sa.select(participation_extremes, constituencies.c.name, constituencies.c.region)
+        .join(constituencies, constituencies.c.constituency_id == participation_extremes.c.constituency_id)
+        .where(participation_extremes.c.election_id == election)
+        .order_by(participation_extremes.c.side, participation_extremes.c.rank)
+    )
+    return _rows(connection, query)
+
+
+def reconciliation_of(connection: sa.Connection, election: str) -> Row | None:
+    """The last time every hour of the election was counted again from the raw transactions."""
+    return next(iter(_rows(connection, sa.select(reconciliations).filter_by(election_id=election))), None)
+
+
+def missing_of(connection: sa.Connection, election: str, constituency: str | None = None) -> list[Row]:
+    """Hours of voting that no file covers, as ranges."""
+    query = sa.select(missing_input).filter_by(election_id=election)
+    if constituency is not None:
+        query = query.filter_by(constituency_id=constituency)
+    return _rows(connection, query.order_by(missing_input.c.missing_from, missing_input.c.constituency_id))
+
+
+def hourly_of_constituency(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
+    """Each hour of a constituency that has transactions, in order."""
+    query = sa.select(hourly_stats).where(
+        hourly_stats.c.constituency_id == constituency, *hours.of(hourly_stats.c.hour)
+    )
+    return _rows(connection, query.order_by(hourly_stats.c.hour))
+
+
+def hourly_of_election(connection: sa.Connection, election: str, hours: Hours) -> list[Row]:
+    """Each hour of an election with transactions, in order: counts, participation, and running totals to its end."""
+    total = election_summaries.c.registered_voters
+    by_hour = (
+        sa.select(
+            hourly_stats.c.hour,
+            sa.func.count().label("constituencies_active"),
+            *[_total(hourly_stats.c[name]).label(name) for name in (*COUNTS, "outside_voting")],
+            sa.func.max(hourly_stats.c.computed_at).label("computed_at"),
+            sa.func.array_agg(aggregate_order_by(hourly_stats.c.run_id, hourly_stats.c.computed_at.desc()))[1].label(
+                "run_id"
+            ),
+        )
+        .where(hourly_stats.c.election_id == election)
+        .group_by(hourly_stats.c.hour)
+        .subquery()
+    )
+    running = {
+        name: _total(by_hour.c[counted]).over(order_by=by_hour.c.hour)
+        for name, counted in (("running_bulletins", "bulletins_issued"), ("running_votes", "votes_cast"))
+    }
+    # The summary's rate is unknown while a constituency that reports has no register, and so is an hour's.
+    register = sa.case((election_summaries.c.participation_rate.is_not(None), sa.func.nullif(total, 0)))
+    voters = sa.select(register).where(election_summaries.c.election_id == election).scalar_subquery()
+    everything = sa.select(
+        by_hour,
+        *[column.label(name) for name, column in running.items()],
+        (by_hour.c.votes_cast * 100.0 / voters).cast(sa.Double).label("participation_rate"),
+        (running["running_votes"] * 100.0 / voters).cast(sa.Double).label("running_participation_rate"),
+    ).subquery()
+    query = sa.select(everything).where(*hours.of(everything.c.hour)).order_by(everything.c.hour)
+    return _rows(connection, query)
+
+
+def busiest_hours(connection: sa.Connection, election: str | None, limit: int) -> list[Row]:
+    """Hours of constituencies with the most anomalous transactions, most first."""
+    query = (
+        sa.select(hourly_stats, constituencies.c.name, constituencies.c.region)
+        .join(constituencies, constituencies.c.constituency_id == hourly_stats.c.constituency_id)
+        .where(hourly_stats.c.anomaly_count > 0)
+        .order_by(hourly_stats.c.anomaly_count.desc(), hourly_stats.c.hour.desc(), hourly_stats.c.constituency_id)
+        .limit(limit)
+    )
+    return _rows(connection, query if election is None else query.where(hourly_stats.c.election_id == election))
+
+
+_STANDING = constituency_metrics.alias("standing")
+# What a constituency's row shows beside its place in the registry; NULL where it is silent.
+_FIGURES = [
+    _STANDING.c[name]
+    for name in (
+        *COUNTS, "participation_rate", "issue_rate", "gap", "gap_rate", "anomaly_score", "peak_hour", "peak_votes",
+        "bulletin_trend", "vote_trend", "first_transaction_at", "last_transaction_at", "run_id", "computed_at",
+    )
+]  # fmt: skip
+_PLACE = [
+    constituencies.c[name]
+    for name in (
+        "constituency_id", "election_id", "name", "region_code", "region", "time_zone", "registered_voters",
+        "starts_at", "ends_at",
+    )
+]  # fmt: skip
+SORTABLE = ("name", "region", "registered_voters", "bulletins_issued", "votes_cast", "participation_rate", "issue_rate",
+            "gap_rate", "anomaly_score", "last_transaction_at")  # fmt: skip
+
+
+def _standing() -> sa.Select[Any]:
+    joined = sa.and_(_STANDING.c.constituency_id == constituencies.c.constituency_id, _STANDING.c.period == "election")
+    return sa.select(*_PLACE, *_FIGURES).outerjoin_from(constituencies, _STANDING, joined)
+
+
+def constituencies_named(connection: sa.Connection, ids: Sequence[str]) -> list[Row]:
+    """These constituencies with their totals, in the order asked for; unknown ids are left out."""
+    found = _rows(connection, _standing().where(constituencies.c.constituency_id.in_(ids)))
+    place = {constituency: number for number, constituency in enumerate(ids)}
+    return sorted(found, key=lambda row: place[row["constituency_id"]])
+
+
+def search_constituencies(
+    connection: sa.Connection,
+    *,
+    election: str | None = None,
+    region: str | None = None,
+    text: str | None = None,
+    reporting: bool | None = None,
+    sort: str = "name",
+    descending: bool = False,
+    page: Page = Page(),
+) -> Found:
+    """Constituencies with their totals, a page of them; silent ones have NULL figures.
+
+    Args:
+        connection: in a transaction.
+        election: only of this election_id.
+        region: only of this region.
+        text: only where name, region or id contain it, whatever the case.
+        reporting: only those with (or without) a bulletin or vote.
+        sort: one of SORTABLE; rows without a value come last, equal ones by id.
+        descending: the highest first.
+        page: which rows.
+    """
+    query = _standing()
+    if election is not None:
+        query = query.where(constituencies.c.election_id == election)
+    if region is not None:
+        query = query.where(sa.func.coalesce(constituencies.c.region, "") == region)
+    if text:
+        searched = [constituencies.c.name, constituencies.c.region, constituencies.c.constituency_id]
+        query = query.where(sa.or_(*[column.icontains(text, autoescape=True) for column in searched]))
+    if reporting is not None:
+        active = sa.func.coalesce(_STANDING.c.bulletins_issued + _STANDING.c.votes_cast, 0) > 0
+        query = query.where(active if reporting else sa.not_(active))
+    place = {column.name: column for column in (*_PLACE, *_FIGURES)}
+    return _found(connection, query, place[sort], constituencies.c.constituency_id, descending, page)
+
+
+def hours_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
+    """hour, bulletins_issued and votes_cast of each hour of these constituencies: what a sparkline shows."""
+    columns = [hourly_stats.c[name] for name in ("constituency_id", "hour", "bulletins_issued", "votes_cast")]
+    found: dict[str, list[Row]] = {constituency: [] for constituency in ids}
+    query = sa.select(*columns).where(hourly_stats.c.constituency_id.in_(ids)).order_by(hourly_stats.c.hour)
+    for row in _rows(connection, query):
+        found[row.pop("constituency_id")].append(row)
+    return found
+
+
+def periods_of_constituency(connection: sa.Connection, constituency: str, period: str, hours: Hours) -> list[Row]:
+    """A constituency by hour, day, week, month or election, in order; `hours` limits the starts of periods."""
+    query = sa.select(constituency_metrics).where(
+        constituency_metrics.c.constituency_id == constituency,
+        constituency_metrics.c.period == period,
+        *hours.of(constituency_metrics.c.period_start),
+    )
+    return _rows(connection, query.order_by(constituency_metrics.c.period_start))
+
+
+def findings(
+    connection: sa.Connection,
+    *,
+    election: str | None = None,
+    constituency: str | None = None,
+    rule: str | None = None,
+    severity: str | None = None,
+    state: str | None = None,
+    page: Page = Page(),
+) -> Found:
+    """Findings with the names of their places: worst first, then by id. `state` unresolved: open or acknowledged."""
+    query = sa.select(
+        anomalies, elections.c.name.label("election"), constituencies.c.name.label("constituency")
+    ).outerjoin_from(anomalies, elections, elections.c.election_id == anomalies.c.election_id)
+    query = query.outerjoin(constituencies, constituencies.c.constituency_id == anomalies.c.constituency_id)
+    wanted = {"election_id": election, "constituency_id": constituency, "rule": rule, "severity": severity}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(anomalies.c[column] == value)
+    if state == "unresolved":
+        query = query.where(anomalies.c.state != "resolved")
+    elif state is not None:
+        query = query.where(anomalies.c.state == state)
+    return _found(connection, query, _WORST_FIRST, anomalies.c.anomaly_id, False, page)
+
+
+def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
+    """One finding."""
+    return next(iter(_rows(connection, sa.select(anomalies).filter_by(anomaly_id=anomaly_id))), None)
+
+
+def quarantine(connection: sa.Connection, text: str | None, page: Page) -> Found:
+    """Lines that could not be read, by file and line; `text`: only of files whose path contains it."""
+    key = sa.func.format("%s:%s", rejected_transactions.c.content_id, rejected_transactions.c.line_number)
+    query = sa.select(rejected_transactions)
+    if text:
+        query = query.where(rejected_transactions.c.file.icontains(text, autoescape=True))
+    return _found(connection, query, rejected_transactions.c.file, key, False, page)
+
+
+def sources_of(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
+    """Current files of a constituency with transactions in these hours: where its figures come from."""
+    query = sa.select(transaction_files).where(
+        transaction_files.c.constituency_id == constituency, transaction_files.c.status == "landed"
+    )
+    if hours.first is not None:
+        query = query.where(transaction_files.c.last_transaction_at >= hours.first)
+    if hours.last is not None:
+        query = query.where(transaction_files.c.first_transaction_at < hours.last + timedelta(hours=1))
+    return _rows(connection, query.order_by(transaction_files.c.first_transaction_at, transaction_files.c.file_id))
+
+
+def elections_of_constituencies(connection: sa.Connection) -> dict[str, str]:
+    """election_id by constituency_id."""
+    query = sa.select(constituencies.c.constituency_id, constituencies.c.election_id)
+    return {constituency: election for constituency, election in connection.execute(query)}
+
+
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _total(column: ColumnElement[int]) -> sa.Function[int]:
+    # A sum of bigint is numeric in PostgreSQL; these are whole numbers far below 2^63.
+    return sa.func.sum(column).cast(sa.BigInteger)  # type: ignore[return-value]
+
+
+def _found(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    value: ColumnElement[Any],
+    key: ColumnElement[str],
+    descending: bool,
+    page: Page,
+) -> Found:
+    """Sorted by value, then key, rows without a value last; and only what comes after the last page's end.
+
+    By key, not by offset: rows that come or go meanwhile neither repeat nor hide others.
+    """
+    order = value.desc() if descending else value.asc()
+    query = query.add_columns(value.label("page_value"), key.label("page_key"))
+    query = query.order_by(order.nulls_last(), key).limit(page.limit + 1)
+    if page.after is not None:
+        last, last_key = page.after
+        if last is None:
+            query = query.where(value.is_(None), key > last_key)
+        else:
+            beyond = value < last if descending else value > last
+            query = query.where(sa.or_(beyond, value.is_(None), sa.and_(value == last, key > last_key)))
+    rows = _rows(connection, query)
+    ends = [(row.pop("page_value"), row.pop("page_key")) for row in rows]
+    return Found(rows[: page.limit], ends[page.limit - 1] if len(rows) > page.limit else None)
