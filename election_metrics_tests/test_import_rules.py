@@ -17,6 +17,7 @@ ALLOWED = {
     "warehouse": {"warehouse", "metrics", "settings", "errors"},
     "pipeline": {"pipeline", "sources", "lake", "metrics", "warehouse", "settings", "errors"},
     "assets": {"assets", "pipeline", "sources", "lake", "metrics", "warehouse", "settings", "errors"},
+    "api": {"api", "pipeline", "warehouse", "settings", "errors"},
     "automation": {"automation", "assets", "pipeline", "warehouse", "settings", "errors", "definitions"},
 }
 

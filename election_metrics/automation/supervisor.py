@@ -29,6 +29,7 @@ from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse.server import is_up, revive
 
+_THIS_MACHINE = "127.0.0.1"
 _LOOK_EVERY = 0.5
 _STEADY_AFTER = 60.0
 _LONGEST_PAUSE = 60.0
@@ -69,6 +70,7 @@ class Supervisor:
         port: the UI's.
         read_only_port: of a second UI without any button that changes something; None: no such UI.
         host: the address that both listen on.
+        api_port: of the API, on this machine only; None: no API.
         tell: called with what an operator should see.
         module: where the definitions are.
     """
@@ -77,6 +79,7 @@ class Supervisor:
     port: int
     read_only_port: int | None = None
     host: str = "127.0.0.1"
+    api_port: int | None = None
     tell: Tell = lambda _: None
     module: str = "election_metrics.definitions"
     parts: list[Part] = field(default_factory=list)
@@ -199,6 +202,10 @@ class Supervisor:
             port = self.read_only_port
             command = [*web, "-p", str(port), "--read-only"]
             parts.append(Part("read-only webserver", command, lambda: _answers(self.host, port)))
+        if self.api_port is not None:
+            api = self.api_port
+            command = [*python, "election_metrics.api.serve", _THIS_MACHINE, str(api)]
+            parts.append(Part("API", command, lambda: _answers(_THIS_MACHINE, api)))
         return parts
 
     def _start(self, part: Part) -> None:
@@ -277,7 +284,12 @@ def stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def free_port(wanted: int, host: str = "127.0.0.1") -> int:
+def port_for_api(settings: Settings) -> int | None:
+    """The port that the settings say, or another one if somebody has it; None: no API."""
+    return free_port(settings.api_port) if settings.api_port else None
+
+
+def free_port(wanted: int, host: str = _THIS_MACHINE) -> int:
     """The port, or another one if somebody has it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

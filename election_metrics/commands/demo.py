@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from election_metrics.automation.launch import open_instance
-from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
+from election_metrics.automation.supervisor import Supervisor, free_port, port_for_api, stop_on_signals
 from election_metrics.commands.reports import print_summary
 from election_metrics.commands.runs import run_ingest
 from election_metrics.commands.up import RunNews, teller
@@ -75,10 +75,12 @@ def _serve(
     say = teller(console)
     with stop_on_signals() as asked:
         console.print("Starting the Dagster UI …")
-        with Supervisor(settings, free_port(port), tell=say) as supervisor, open_instance(settings) as instance:
+        parts = Supervisor(settings, free_port(port), api_port=port_for_api(settings), tell=say)
+        with parts as supervisor, open_instance(settings) as instance:
             news = RunNews(instance)
             address = f"http://127.0.0.1:{supervisor.port}"
             console.print(f"\nThe Dagster UI is at [bold]{address}[/bold] (log: {supervisor.log_path}).")
+            console.print(f"The API: http://127.0.0.1:{supervisor.api_port}/api/v1/elections")
             console.print(f'The tables: psql "{plain_url(warehouse_url(settings))}"', soft_wrap=True)
             console.print(f"The third day arrives now, an hour every {pace:g} s. Ctrl-C ends everything.\n")
 

@@ -14,7 +14,7 @@ from election_metrics.automation.console import quiet_retries
 from election_metrics.automation.exporter import serve
 from election_metrics.automation.jobs import TRIGGER, WHY
 from election_metrics.automation.launch import DATABASE_AWAY, open_instance
-from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
+from election_metrics.automation.supervisor import Supervisor, free_port, port_for_api, stop_on_signals
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
@@ -28,13 +28,15 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
     chosen = settings()
     migrate(chosen)
     say = teller(console)
-    supervisor = Supervisor(chosen, free_port(port, host), read_only_port, host, tell=say)
+    supervisor = Supervisor(chosen, free_port(port, host), read_only_port, host, port_for_api(chosen), tell=say)
     with stop_on_signals() as asked:
         say("Starting …")
         with supervisor:
             say(f"The Dagster UI is at http://{host}:{supervisor.port} (log: {supervisor.log_path}).")
             if read_only_port is not None:
                 say(f"For onlookers, without any button that changes something: http://{host}:{read_only_port}")
+            if supervisor.api_port is not None:
+                say(f"The API: http://127.0.0.1:{supervisor.api_port}/api/v1/elections (docs/api.md describes it).")
             unset = "ELECTION_METRICS_SOURCE is not set: no folder is watched."
             say(f"Watching {chosen.source}." if chosen.source else unset)
             say(f'The tables: psql "{plain_url(warehouse_url(chosen))}"')

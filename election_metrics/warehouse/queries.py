@@ -149,7 +149,7 @@ def hourly_of_election(connection: sa.Connection, election: str, hours: Hours) -
         .subquery()
     )
     running = {
-        name: _total(by_hour.c[counted]).over(order_by=by_hour.c.hour)
+        name: sa.cast(sa.func.sum(by_hour.c[counted]).over(order_by=by_hour.c.hour), sa.BigInteger)
         for name, counted in (("running_bulletins", "bulletins_issued"), ("running_votes", "votes_cast"))
     }
     # The summary's rate is unknown while a constituency that reports has no register, and so is an hour's.
@@ -326,12 +326,14 @@ def elections_of_constituencies(connection: sa.Connection) -> dict[str, str]:
 
 
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+    result = connection.execute(query)
+    names = list(map(str, result.keys()))  # not SQLAlchemy's own kind of text
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
-def _total(column: ColumnElement[int]) -> sa.Function[int]:
+def _total(column: ColumnElement[int]) -> sa.Cast[int]:
     # A sum of bigint is numeric in PostgreSQL; these are whole numbers far below 2^63.
-    return sa.func.sum(column).cast(sa.BigInteger)  # type: ignore[return-value]
+    return sa.cast(sa.func.sum(column), sa.BigInteger)
 
 
 def _found(

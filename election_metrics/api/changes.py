@@ -1,0 +1,82 @@
+"""What was committed, as PostgreSQL tells it: the cache and the live stream hang on this one connection."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import psycopg
+
+from election_metrics.warehouse.replace import CHANNEL
+
+_LOG = logging.getLogger("election_metrics.api")
+_PROBE_SECONDS = 5.0
+_AGAIN_AFTER = 1.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """A commit changed a table's rows of an election; None: of any."""
+
+    table: str
+    election: str | None
+
+
+class Changes:
+    """Listens for commits, for ever; whoever waits is woken by each.
+
+    Attributes:
+        is_listening: false from the moment the connection is found broken until it stands again.
+    """
+
+    def __init__(self, url: str, heard: Callable[[Change | None], None]) -> None:
+        """Tells `heard` of each change; of None when it listens (again), as anything may have changed meanwhile."""
+        self._url, self._heard = url, heard
+        self._woken = asyncio.Event()
+        self.is_listening = False
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Listens in the background."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def wait(self, seconds: float) -> None:
+        """Waits for the next change, but no longer than this."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (psycopg.Error, OSError) as error:
+                if self.is_listening:
+                    _LOG.warning("PostgreSQL does not tell of changes any more (%s): the cache lives briefly", error)
+                self.is_listening = False
+            await asyncio.sleep(_AGAIN_AFTER)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=10)
+        async with connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self.is_listening = True
+            self._tell(None)
+            while True:
+                async for notice in connection.notifies(timeout=_PROBE_SECONDS):
+                    said = json.loads(notice.payload)
+                    self._tell(Change(said["table"], said.get("election_id")))
+                # A connection that broke without a word is found by using it.
+                await asyncio.wait_for(connection.execute("SELECT 1"), _PROBE_SECONDS)
+
+    def _tell(self, change: Change | None) -> None:
+        self._heard(change)
+        woken, self._woken = self._woken, asyncio.Event()
+        woken.set()

@@ -1,0 +1,51 @@
+"""The live stream: the summary of each election whose figures changed, as server-sent events.
+
+An event's id is the moment its figures were computed. Whoever comes back with the last id it saw gets what changed
+since; whoever comes anew gets everything that there is. Nothing is kept for anybody who is away.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import orjson
+import sqlalchemy as sa
+from fastapi import APIRouter, Header, Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from election_metrics.api.answers import EVERYTHING, Answers, Reply, dump
+from election_metrics.api.changes import Changes
+from election_metrics.warehouse.queries import elections_now
+
+router = APIRouter(prefix="/api/v1", tags=["live"])
+_LOOK_AT_LEAST_EVERY = 15.0
+
+
+@router.get("/live", response_class=EventSourceResponse)
+async def live(
+    request: Request, last_event_id: Annotated[str, Header(description="Id of the last event that arrived")] = ""
+) -> EventSourceResponse:
+    """Server-sent events `summary`: an election with its figures, when they change. Goes on after `Last-Event-ID`."""
+    return EventSourceResponse(_summaries(request, last_event_id), ping=15)
+
+
+async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEvent]:
+    changes: Changes = request.app.state.changes
+    seen: dict[str, str] = {}
+    while True:
+        for election in await _elections(request.app.state.answers):
+            computed = election["computed_at"]
+            if computed > seen.get(election["election_id"], since):
+                yield ServerSentEvent(dump(election).decode(), event="summary", id=computed)
+            seen[election["election_id"]] = computed
+        await changes.wait(_LOOK_AT_LEAST_EVERY)
+
+
+async def _elections(answers: Answers) -> list[dict[str, str]]:
+    def read(connection: sa.Connection) -> Reply:
+        found = elections_now(connection)
+        # In the order in which they were computed, so that an id stands for all that came before it.
+        return Reply(sorted(found, key=lambda row: row["computed_at"]), found)
+
+    found = await answers.get("live", "json", EVERYTHING, {}, read)
+    data: list[dict[str, str]] = orjson.loads(found.body)["data"]
+    return data

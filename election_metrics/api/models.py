@@ -1,0 +1,186 @@
+"""What answers look like: models made from the tables, so that a column is described once."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from sqlalchemy.dialects.postgresql import JSONB
+
+from election_metrics.warehouse.queries import COUNTS
+from election_metrics.warehouse.tables import (
+    anomalies,
+    constituencies,
+    constituency_metrics,
+    election_summaries,
+    elections,
+    hourly_stats,
+    missing_input,
+    participation_extremes,
+    reconciliations,
+    region_summaries,
+    rejected_transactions,
+    transaction_files,
+)
+
+T = TypeVar("T")
+_TYPES: dict[type[Any], Any] = {
+    sa.BigInteger: int, sa.Double: float, sa.Boolean: bool, sa.DateTime: datetime, sa.Text: str, JSONB: dict[str, int],
+}  # fmt: skip
+
+
+def _type_of(column: sa.Column[Any]) -> Any:
+    if isinstance(column.type, sa.ARRAY):
+        return list[int]
+    if isinstance(column.type, sa.DateTime) and not column.type.timezone:
+        return str  # a local wall clock: no date-time of JSON, which has a zone
+    return next(kind for sql, kind in _TYPES.items() if isinstance(column.type, sql))
+
+
+def _fields(table: sa.Table, names: list[str] | None = None, *, optional: bool = False) -> dict[str, Any]:
+    columns = [table.columns[name] for name in names] if names else list(table.columns)
+    return {
+        column.name: (
+            (_type_of(column) | None) if column.nullable or optional else _type_of(column),
+            Field(description=column.comment),
+        )
+        for column in columns
+    }
+
+
+def _model(name: str, about: str, *fields: dict[str, Any]) -> type[BaseModel]:
+    merged = {key: field for part in fields for key, field in part.items()}
+    return create_model(name, __doc__=about, **merged)
+
+
+def _text(description: str) -> tuple[Any, Any]:
+    return (str | None, Field(description=description))
+
+
+_NAME = {"name": _text("Name of the constituency"), "region": _text("Region's name")}
+_SPARKLINE = ("hour", "bulletins_issued", "votes_cast")
+
+Election = _model(
+    "Election",
+    "An election with its figures so far.",
+    _fields(elections, ["election_id", "name", "starts_at", "ends_at", "time_zone", "status"]),
+    _fields(election_summaries),
+)
+Region = _model("Region", "A region of an election.", _fields(region_summaries))
+Extreme = _model("Extreme", "A constituency at one end of participation.", _fields(participation_extremes), _NAME)
+Reconciliation = _model(
+    "Reconciliation", "The last count of everything from the raw transactions.", _fields(reconciliations)
+)
+Missing = _model("Missing", "Hours that no file covers.", _fields(missing_input))
+ConstituencyHour = _model("ConstituencyHour", "An hour of a constituency.", _fields(hourly_stats))
+NamedHour = _model("NamedHour", "An hour of a constituency, with its name.", _fields(hourly_stats), _NAME)
+ElectionHour = _model(
+    "ElectionHour",
+    "An hour of an election.",
+    {"hour": (datetime, Field(description="Start of the hour (UTC)")),
+     "constituencies_active": (int, Field(description="Constituencies with a transaction in it"))},
+    _fields(hourly_stats, [*COUNTS, "outside_voting", "computed_at", "run_id"]),
+    _fields(constituency_metrics, ["running_bulletins", "running_votes"]),
+    {"participation_rate": (float | None, Field(description="Votes of the hour / registered voters * 100")),
+     "running_participation_rate": (float | None, Field(description="Votes up to its end / registered voters * 100"))},
+)  # fmt: skip
+Period = _model("Period", "A constituency in a period.", _fields(constituency_metrics))
+Constituency = _model(
+    "Constituency",
+    "A constituency with its figures so far; they are null where nothing came from it.",
+    _fields(
+        constituencies,
+        ["constituency_id", "election_id", "name", "region_code", "region", "time_zone", "registered_voters",
+         "starts_at", "ends_at"],
+    ),
+    _fields(
+        constituency_metrics,
+        [*COUNTS, "participation_rate", "issue_rate", "gap", "gap_rate", "anomaly_score", "peak_hour", "peak_votes",
+         "bulletin_trend", "vote_trend", "first_transaction_at", "last_transaction_at", "run_id", "computed_at"],
+        optional=True,
+    ),
+)  # fmt: skip
+Finding = _model(
+    "Finding", "What looks wrong, with the reason.", _fields(anomalies),
+    {"election": _text("Name of the election"), "constituency": _text("Name of the constituency")},
+)  # fmt: skip
+RejectedLine = _model("RejectedLine", "A line that could not be read.", _fields(rejected_transactions))
+SourceFile = _model("SourceFile", "A file that figures come from.", _fields(transaction_files))
+Spark = _model("Spark", "An hour of a sparkline.", _fields(hourly_stats, list(_SPARKLINE)))
+
+
+class ListedConstituency(Constituency):  # type: ignore[valid-type,misc]
+    """A constituency in a list."""
+
+    hours: list[Spark] | None = Field(  # type: ignore[valid-type]
+        None, description="Its hours with transactions, where `sparkline=true` asks for them"
+    )
+
+
+class ConstituencyDetail(Constituency):  # type: ignore[valid-type,misc]
+    """A constituency, what is missing of it, and what looks wrong."""
+
+    missing: list[Missing]  # type: ignore[valid-type]
+    findings: list[Finding]  # type: ignore[valid-type]
+
+
+class ElectionDetail(Election):  # type: ignore[valid-type,misc]
+    """An election with its regions, extremes, missing hours and final count."""
+
+    regions: list[Region]  # type: ignore[valid-type]
+    extremes: list[Extreme]  # type: ignore[valid-type]
+    missing: list[Missing]  # type: ignore[valid-type]
+    reconciliation: Reconciliation | None = Field(description="Null until the final count")  # type: ignore[valid-type]
+
+
+class Compared(BaseModel):
+    """One of the constituencies that are compared."""
+
+    constituency: Constituency  # type: ignore[valid-type]
+    hours: list[ConstituencyHour]  # type: ignore[valid-type]
+
+
+class Dashboard(BaseModel):
+    """An election as the page shows it."""
+
+    election: ElectionDetail
+    hours: list[ElectionHour]  # type: ignore[valid-type]
+    findings: list[Finding] = Field(description="The worst 50 that are not resolved")  # type: ignore[valid-type]
+
+
+class Meta(BaseModel):
+    """Where an answer comes from and how much it rests on."""
+
+    as_of: datetime | None = Field(description="When the newest of its figures was computed; null where there is none")
+    run_id: str | None = Field(description="The Dagster run that computed it")
+    run_url: str | None = Field(description="That run in the Dagster UI")
+    coverage: float | None = Field(
+        description="Percent of the hours that should be here by now and are; of all elections of the answer together"
+    )
+    last_transaction_at: datetime | None = Field(description="The newest transaction that it counts")
+
+
+class Answer(BaseModel, Generic[T]):
+    """Every answer: `meta` says where the figures in `data` come from."""
+
+    meta: Meta
+    data: T
+
+
+class PageOf(Answer[T], Generic[T]):
+    """A page of a list."""
+
+    next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one")
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "there is no election 'x'"}
+    ]})  # fmt: skip
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong, and what to do instead")

@@ -1,0 +1,388 @@
+"""The endpoints that read. Each is a plain function on a connection; `cached` makes it an endpoint."""
+
+import base64
+import binascii
+import inspect
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import wraps
+from typing import Annotated, Any, Literal
+
+import sqlalchemy as sa
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+
+from election_metrics.api.answers import EVERYTHING, Answers, Reply
+from election_metrics.api.models import (
+    Answer,
+    Compared,
+    ConstituencyDetail,
+    ConstituencyHour,
+    Dashboard,
+    Election,
+    ElectionDetail,
+    ElectionHour,
+    Finding,
+    ListedConstituency,
+    NamedHour,
+    PageOf,
+    Period,
+    Problem,
+    RejectedLine,
+    SourceFile,
+)
+from election_metrics.warehouse import queries
+from election_metrics.warehouse.queries import Hours, Page, Row
+
+router = APIRouter(
+    prefix="/api/v1",
+    responses={
+        304: {"description": "Nothing has changed since the answer with this ETag"},
+        404: {"model": Problem, "description": "There is no such thing"},
+        422: {"model": Problem, "description": "A parameter cannot be read"},
+        503: {"model": Problem, "description": "PostgreSQL is away; try again"},
+    },
+)
+_MOST_COMPARED = 10
+_MOST_FINDINGS = 50
+
+ElectionId = Annotated[str, Path(description="election_id, as /elections lists them", max_length=200)]
+ConstituencyId = Annotated[str, Path(description="constituency_id: the contract's id (base58)", max_length=100)]
+ElectionFilter = Annotated[str | None, Query(description="Only of this election_id", max_length=200)]
+From = Annotated[datetime | None, Query(alias="from", description="First hour; without a zone it is UTC")]
+To = Annotated[datetime | None, Query(description="Last hour, inclusive")]
+Day = Annotated[date | None, Query(description="All 24 hours of this day (UTC); not with from and to")]
+Latest = Annotated[bool, Query(description="Only the last row")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at the most")]
+Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=1000)]
+Text = Annotated[str | None, Query(description="Text to search for, whatever its case", max_length=200)]
+
+
+def cached(function: Callable[..., Reply]) -> Callable[..., Any]:
+    """Makes an endpoint of a function: its answer is cached, has an ETag, and is JSON or CSV.
+
+    It rests on the election that a parameter names, itself or by a constituency; else on all of them.
+    """
+    signature = inspect.signature(function)
+    own = list(signature.parameters.values())[1:]
+
+    @wraps(function)
+    async def endpoint(request: Request, **parameters: Any) -> Response:
+        answers: Answers = request.app.state.answers
+        election = parameters.get("election_id") or parameters.get("election")
+        constituency = parameters.get("constituency_id") or parameters.get("constituency")
+        if constituency and not election:
+            election = await answers.election_of(constituency)
+        name = function.__name__
+
+        def read(connection: sa.Connection) -> Reply:
+            return function(connection, **parameters)
+
+        found = await answers.get(name, _format(request), election or EVERYTHING, parameters, read)
+        if found.headers["etag"] in _etags(request):
+            kept = {name: value for name, value in found.headers.items() if name != "content-type"}
+            return Response(status_code=304, headers=kept)
+        return Response(found.body, headers=found.headers)
+
+    asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
+    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    endpoint.__signature__ = inspect.Signature([asked, *keywords])  # type: ignore[attr-defined]
+    return endpoint
+
+
+def _format(request: Request) -> Literal["json", "csv"]:
+    accepted = request.headers.get("accept", "")
+    return "csv" if "text/csv" in accepted and "application/json" not in accepted else "json"
+
+
+def _etags(request: Request) -> list[str]:
+    return [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+
+
+def _get(path: str, model: Any, tag: str) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
+    """Registers a function as an endpoint; the function itself stays as it is."""
+
+    def register(function: Callable[..., Reply]) -> Callable[..., Reply]:
+        csv: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}},
+                     "description": "JSON; or CSV by `Accept: text/csv` or a path that ends in .csv"}}  # fmt: skip
+        router.get(path, response_model=model, tags=[tag], responses=csv, name=function.__name__)(cached(function))
+        return function
+
+    return register
+
+
+@_get("/elections", Answer[list[Election]], "elections")  # type: ignore[valid-type]
+def elections(connection: sa.Connection) -> Reply:
+    """Every election with its figures so far; those that are voting first."""
+    found = queries.elections_now(connection)
+    return Reply(found, found)
+
+
+@_get("/election/{election_id}", Answer[ElectionDetail], "elections")
+def election(connection: sa.Connection, election_id: ElectionId) -> Reply:
+    """One election: figures, regions, highest and lowest participation, what is missing, the final count."""
+    found = _election(connection, election_id)
+    return Reply(found, [found])
+
+
+@_get("/election/{election_id}/constituencies", PageOf[list[ListedConstituency]], "elections")
+def election_constituencies(
+    connection: sa.Connection,
+    election_id: ElectionId,
+    region: Annotated[str | None, Query(max_length=200, description="Only of this region")] = None,
+    q: Text = None,
+    reporting: Annotated[bool | None, Query(description="Only those with (without) a bulletin or vote")] = None,
+    sort: Annotated[Literal[queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
+    descending: bool = False,
+    sparkline: Annotated[bool, Query(description="With the hours of each")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Reply:
+    """The constituencies of an election: search, filter, sort, page."""
+    _election_exists(connection, election_id)
+    return _constituencies(connection, election_id, region, q, reporting, sort, descending, sparkline, limit, cursor)
+
+
+@_get("/constituencies", PageOf[list[ListedConstituency]], "constituencies")
+def constituencies(
+    connection: sa.Connection,
+    election: ElectionFilter = None,
+    region: Annotated[str | None, Query(max_length=200, description="Only of this region")] = None,
+    q: Text = None,
+    reporting: Annotated[bool | None, Query(description="Only those with (without) a bulletin or vote")] = None,
+    sort: Annotated[Literal[queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
+    descending: bool = False,
+    sparkline: Annotated[bool, Query(description="With the hours of each")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Reply:
+    """The registry with its figures: search, filter, sort, page."""
+    return _constituencies(connection, election, region, q, reporting, sort, descending, sparkline, limit, cursor)
+
+
+@_get("/constituency/{constituency_id}", Answer[ConstituencyDetail], "constituencies")
+def constituency(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
+    """One constituency: figures, missing hours, findings that are not resolved."""
+    found = _constituency(connection, constituency_id)
+    found["missing"] = queries.missing_of(connection, found["election_id"], constituency_id)
+    unresolved = queries.findings(connection, constituency=constituency_id, state="unresolved", page=Page(1000))
+    found["findings"] = unresolved.rows
+    return Reply(found, [found])
+
+
+@_get("/constituency/{constituency_id}/time-period", Answer[list[Period]], "constituencies")  # type: ignore[valid-type]
+def constituency_periods(
+    connection: sa.Connection,
+    constituency_id: ConstituencyId,
+    period: Literal["hour", "day", "week", "month", "election"] = "day",
+    first: From = None,
+    to: To = None,
+) -> Reply:
+    """One constituency by period, in its time zone."""
+    _constituency(connection, constituency_id)
+    found = queries.periods_of_constituency(connection, constituency_id, period, _hours(first, to, None))
+    return Reply(found, found)
+
+
+@_get("/compare-constituencies", Answer[list[Compared]], "constituencies")
+def compare(
+    connection: sa.Connection,
+    ids: Annotated[
+        list[str], Query(min_length=2, max_length=_MOST_COMPARED, description="Two to ten constituency_ids")
+    ],
+) -> Reply:
+    """Constituencies side by side: figures and hours."""
+    asked = list(dict.fromkeys(ids))
+    found = queries.constituencies_named(connection, asked)
+    if unknown := set(asked) - {row["constituency_id"] for row in found}:
+        raise HTTPException(404, f"there is no constituency {sorted(unknown)[0]!r}; /constituencies lists them")
+    data = [
+        {"constituency": row, "hours": queries.hourly_of_constituency(connection, row["constituency_id"], Hours())}
+        for row in found
+    ]
+    return Reply(data, found)
+
+
+@_get("/hourly-stats/constituency/{constituency_id}", Answer[list[ConstituencyHour]], "hours")  # type: ignore[valid-type]
+def constituency_hours(
+    connection: sa.Connection,
+    constituency_id: ConstituencyId,
+    first: From = None,
+    to: To = None,
+    day: Day = None,
+    latest: Latest = False,
+) -> Reply:
+    """Hours of a constituency that have transactions."""
+    _constituency(connection, constituency_id)
+    found = queries.hourly_of_constituency(connection, constituency_id, _hours(first, to, day))
+    return Reply(found[-1:], found[-1:]) if latest else Reply(found, found)
+
+
+@_get("/hourly-stats/election/{election_id}", Answer[list[ElectionHour]], "hours")  # type: ignore[valid-type]
+def election_hours(
+    connection: sa.Connection,
+    election_id: ElectionId,
+    first: From = None,
+    to: To = None,
+    day: Day = None,
+    latest: Latest = False,
+) -> Reply:
+    """Hours of an election: counts, participation, running totals."""
+    _election_exists(connection, election_id)
+    found = queries.hourly_of_election(connection, election_id, _hours(first, to, day))
+    return Reply(found[-1:], found[-1:]) if latest else Reply(found, found)
+
+
+@_get("/hourly-stats/highest-anomaly-counts", Answer[list[NamedHour]], "hours")  # type: ignore[valid-type]
+def highest_anomaly_counts(connection: sa.Connection, election: ElectionFilter = None, limit: Limit = 20) -> Reply:
+    """Hours of constituencies with the most anomalous transactions."""
+    found = queries.busiest_hours(connection, election, limit)
+    return Reply(found, found)
+
+
+@_get("/anomalies", PageOf[list[Finding]], "findings")  # type: ignore[valid-type]
+def anomalies(
+    connection: sa.Connection,
+    election: ElectionFilter = None,
+    constituency: Annotated[str | None, Query(max_length=100, description="Only on this constituency_id")] = None,
+    rule: Annotated[str | None, Query(max_length=100, description="Only of this rule")] = None,
+    severity: Literal["critical", "warning", "info"] | None = None,
+    state: Literal["open", "acknowledged", "resolved", "unresolved"] | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Reply:
+    """Findings, worst first, each with its explanation."""
+    found = queries.findings(
+        connection, election=election, constituency=constituency, rule=rule, severity=severity, state=state,
+        page=_page(limit, cursor, int),
+    )  # fmt: skip
+    return _paged(found.rows, found)
+
+
+@_get("/dashboard/summary", Answer[list[Election]], "dashboard")  # type: ignore[valid-type]
+def dashboard_summary(connection: sa.Connection) -> Reply:
+    """What the page shows first: every election in a line."""
+    return elections(connection)
+
+
+@_get("/dashboard/detailed", Answer[Dashboard], "dashboard")
+def dashboard_detailed(
+    connection: sa.Connection, election: Annotated[str, Query(description="election_id", max_length=200)]
+) -> Reply:
+    """An election as the page shows it: figures, regions, hours, worst findings."""
+    found = _election(connection, election)
+    hours = queries.hourly_of_election(connection, election, Hours())
+    worst = queries.findings(connection, election=election, state="unresolved", page=Page(_MOST_FINDINGS))
+    return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours or [found])
+
+
+@_get("/sources", Answer[list[SourceFile]], "sources")  # type: ignore[valid-type]
+def sources(
+    connection: sa.Connection,
+    constituency: Annotated[str, Query(max_length=100, description="constituency_id")],
+    first: From = None,
+    to: To = None,
+) -> Reply:
+    """Files that a constituency's figures (of these hours) come from, and the run that landed each."""
+    _constituency(connection, constituency)
+    found = queries.sources_of(connection, constituency, _hours(first, to, None))
+    return Reply(found, found)
+
+
+@_get("/quarantine", PageOf[list[RejectedLine]], "sources")  # type: ignore[valid-type]
+def quarantine(connection: sa.Connection, q: Text = None, limit: Limit = 100, cursor: Cursor = None) -> Reply:
+    """Lines that could not be read: file, line, reason."""
+    found = queries.quarantine(connection, q, _page(limit, cursor, str))
+    return _paged(found.rows, found)
+
+
+def _constituencies(
+    connection: sa.Connection,
+    election: str | None,
+    region: str | None,
+    text: str | None,
+    reporting: bool | None,
+    sort: str,
+    descending: bool,
+    sparkline: bool,
+    limit: int,
+    cursor: str | None,
+) -> Reply:
+    kinds: dict[str, Any] = {"name": str, "region": str, "last_transaction_at": datetime.fromisoformat}
+    page = _page(limit, cursor, kinds.get(sort, float))
+    found = queries.search_constituencies(
+        connection, election=election, region=region, text=text, reporting=reporting, sort=sort,
+        descending=descending, page=page,
+    )  # fmt: skip
+    if not sparkline:
+        return _paged(found.rows, found)
+    hours = queries.hours_of_constituencies(connection, [row["constituency_id"] for row in found.rows])
+    return _paged([row | {"hours": hours[row["constituency_id"]]} for row in found.rows], found)
+
+
+def _election(connection: sa.Connection, election: str) -> Row:
+    found = _election_exists(connection, election)
+    return found | {
+        "regions": queries.regions_of(connection, election),
+        "extremes": queries.extremes_of(connection, election),
+        "missing": queries.missing_of(connection, election),
+        "reconciliation": queries.reconciliation_of(connection, election),
+    }
+
+
+def _election_exists(connection: sa.Connection, election: str) -> Row:
+    found = queries.elections_now(connection, election)
+    if not found:
+        raise HTTPException(404, f"there is no election {election!r}; /elections lists them")
+    return found[0]
+
+
+def _constituency(connection: sa.Connection, constituency: str) -> Row:
+    found = queries.constituencies_named(connection, [constituency])
+    if not found:
+        raise HTTPException(404, f"there is no constituency {constituency!r}; /constituencies lists them")
+    return found[0]
+
+
+def _hours(first: datetime | None, last: datetime | None, day: date | None) -> Hours:
+    if day is not None:
+        if first is not None or last is not None:
+            raise HTTPException(422, "day and from/to exclude each other; leave one out")
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        try:
+            return Hours(start, start + timedelta(hours=23))
+        except OverflowError:
+            raise HTTPException(422, f"{day} is out of reach") from None
+    return Hours(_utc(first), _utc(last))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise HTTPException(422, f"{moment} is out of reach") from None
+
+
+def _paged(rows: list[Row], found: queries.Found) -> Reply:
+    return Reply(rows, rows, after=_cursor(found.after), is_page=True)
+
+
+def _cursor(after: tuple[Any, str] | None) -> str | None:
+    if after is None:
+        return None
+    value = after[0].isoformat() if isinstance(after[0], datetime) else after[0]
+    return base64.urlsafe_b64encode(json.dumps([value, after[1]]).encode()).decode()
+
+
+def _page(limit: int, cursor: str | None, kind: Callable[[Any], Any]) -> Page:
+    if cursor is None:
+        return Page(limit)
+    try:
+        value, key = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        if not isinstance(key, str) or "\0" in key or (isinstance(value, str) and "\0" in value):
+            raise ValueError(key)
+        return Page(limit, (None if value is None else kind(value), key))
+    except (binascii.Error, ValueError, TypeError, OverflowError):
+        raise HTTPException(422, "cursor is none of ours; pass `next` of the page before, with the same sort") from None
