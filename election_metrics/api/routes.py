@@ -54,7 +54,7 @@ To = Annotated[datetime | None, Query(description="Last hour, inclusive")]
 Day = Annotated[date | None, Query(description="All 24 hours of this day (UTC); not with from and to")]
 Latest = Annotated[bool, Query(description="Only the last row")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at the most")]
-Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=1000)]
+Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=8000)]
 Text = Annotated[str | None, Query(description="Text to search for, whatever its case", max_length=200)]
 
 
@@ -373,7 +373,7 @@ def _cursor(after: tuple[Any, str] | None) -> str | None:
     if after is None:
         return None
     value = after[0].isoformat() if isinstance(after[0], datetime) else after[0]
-    return base64.urlsafe_b64encode(json.dumps([value, after[1]]).encode()).decode()
+    return base64.urlsafe_b64encode(json.dumps([value, after[1]], ensure_ascii=False).encode()).decode()
 
 
 def _page(limit: int, cursor: str | None, kind: Callable[[Any], Any]) -> Page:
