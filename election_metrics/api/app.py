@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with changes.listening():
             yield
 
-    app = FastAPI(
+    app = _App(
         title="election-metrics", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None,
         redoc_url=None, openapi_url="/api/v1/openapi.json",
     )  # fmt: skip
@@ -59,6 +59,21 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     app.add_middleware(_AtTheDoor)
     return app
+
+
+class _App(FastAPI):
+    """FastAPI, whose OpenAPI says of errors what they are: problem details."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        if self.openapi_schema is None:
+            operations = [way for path in super().openapi()["paths"].values() for way in path.values()]
+            for answers in (operation["responses"] for operation in operations):
+                for status in answers.keys() & {"404", "422", "503"}:
+                    content = answers[status]["content"]
+                    content["application/problem+json"] = content.pop("application/json")
+        assert self.openapi_schema is not None
+        return self.openapi_schema
 
 
 class _AtTheDoor:

@@ -4,6 +4,7 @@ An event's id is the moment its figures were computed. Whoever comes back with t
 since; whoever comes anew gets everything that there is. Nothing is kept for anybody who is away.
 """
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -32,10 +33,14 @@ async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEv
     changes: Changes = request.app.state.changes
     seen: dict[str, str] = {}
     while True:
-        for election in await _elections(request.app.state.answers):
+        elections = await _elections(request.app.state.answers)
+        news = [one for one in elections if one["computed_at"] > seen.get(one["election_id"], since)]
+        for election, following in itertools.zip_longest(news, news[1:]):
             computed = election["computed_at"]
-            if computed > seen.get(election["election_id"], since):
-                yield ServerSentEvent(dump(election).decode(), event="summary", id=computed)
+            # Several may be of one moment: only the last of them says that this moment is over.
+            is_last = following is None or following["computed_at"] != computed
+            said = dump(election).decode()
+            yield ServerSentEvent(said, event="summary", id=computed if is_last else None, sep="\n")
             seen[election["election_id"]] = computed
         await changes.wait(_LOOK_AT_LEAST_EVERY)
 

@@ -38,6 +38,10 @@ router = APIRouter(
     prefix="/api/v1",
     responses={
         304: {"description": "Nothing has changed since the answer with this ETag"},
+        400: {
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "description": "The request is no HTTP, is too long, or names another host",
+        },
         404: {"model": Problem, "description": "There is no such thing"},
         422: {"model": Problem, "description": "A parameter cannot be read"},
         503: {"model": Problem, "description": "PostgreSQL is away; try again"},

@@ -60,7 +60,9 @@ def test_hours_of_an_election_sum_up_to_its_summary_and_run_up_to_it(api: Api) -
         (latest,) = api.data(f"/hourly-stats/election/{summary['election_id']}?latest=true")
         assert latest == hours[-1]
         # Running totals count from the election's first hour, whichever hours are asked for.
-        some = api.data(f"/hourly-stats/election/{summary['election_id']}?from={hours[5]['hour']}&to={hours[7]['hour']}")
+        some = api.data(
+            f"/hourly-stats/election/{summary['election_id']}?from={hours[5]['hour']}&to={hours[7]['hour']}"
+        )
         assert some == hours[5:8]
         day = hours[5]["hour"][:10]
         of_day = [hour for hour in hours if hour["hour"].startswith(day)]
@@ -72,7 +74,9 @@ def test_a_constituency_is_the_same_in_every_answer(api: Api) -> None:
     one = first["constituency_id"]
     hours = api.data(f"/hourly-stats/constituency/{one}")
     assert sum(hour["votes_cast"] for hour in hours) == first["votes_cast"]
-    assert [{name: hour[name] for name in ("hour", "bulletins_issued", "votes_cast")} for hour in hours] == first["hours"]
+    assert [{name: hour[name] for name in ("hour", "bulletins_issued", "votes_cast")} for hour in hours] == first[
+        "hours"
+    ]
     detail = api.data(f"/constituency/{one}")
     assert {name: detail[name] for name in first if name != "hours"} == {n: v for n, v in first.items() if n != "hours"}
     days = api.data(f"/constituency/{one}/time-period?period=day")
