@@ -105,9 +105,7 @@ class Settings(BaseSettings):
         None, description="`up` serves the pipeline's own metrics for Prometheus on this port; unset: it does not."
     )
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the API that `up` serves; 0: none.")
-    cache_url: SecretStr = Field(
-        SecretStr("mem://?size=20000"), description="Where the API keeps answers: mem://?size=N or redis://host:6379/0."
-    )
+    cache_answers: int = Field(20_000, gt=0, description="Answers that the API keeps in memory at the most.")
     cache_seconds: float = Field(
         60, gt=0, description="An answer is kept this long at the most; a commit ends it at once."
     )

@@ -80,9 +80,7 @@ class Answers:
     def __post_init__(self) -> None:
         """Sets up the store."""
         self._cache = Cache()
-        self._cache.setup(self.settings.cache_url.get_secret_value())
-        # Processes that share a Redis do not share marks: each keeps to keys of its own.
-        self._own = f"{datetime.now(UTC).timestamp():.6f}"
+        self._cache.setup("mem://", size=self.settings.cache_answers)
         self._compute = thunder_protection(key="{key}")(self._read_and_keep)
 
     def heard(self, change: Change | None) -> None:
@@ -105,7 +103,7 @@ class Answers:
         if rests_on not in self._marks:
             self._marks[rests_on] = next(self._next)
         asked = xxhash.xxh3_128_hexdigest(repr(sorted(parameters.items())))
-        key = f"answer:{self._own}:{rests_on}:{self._marks[rests_on]}:{name}:{kind}:{asked}"
+        key = f"answer:{rests_on}:{self._marks[rests_on]}:{name}:{kind}:{asked}"
         found = await self._cache.get(key)
         if found is not None:
             self.hits += 1

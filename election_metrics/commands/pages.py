@@ -1,8 +1,9 @@
-"""The pages of docs/ that follow from the code: tables, settings, commands."""
+"""The pages of docs/ that follow from the code: tables, settings, commands, endpoints."""
 
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 import sqlalchemy as sa
@@ -107,7 +108,58 @@ def _help_of(name: str, command: click.Command, parent: click.Context) -> list[s
     return lines
 
 
-PAGES = {"tables.md": tables_page, "settings.md": settings_page, "commands.md": commands_page,
+_API = """`up` and `demo` serve it at http://127.0.0.1:8000 (`ELECTION_METRICS_API_PORT`), on this machine only:
+it has no login.
+
+```
+curl http://127.0.0.1:8000/api/v1/elections
+curl http://127.0.0.1:8000/api/v1/elections.csv
+curl -N http://127.0.0.1:8000/api/v1/live
+```
+
+An answer is `{"meta": …, "data": …}`. `meta` has `as_of` (when the newest of its figures was computed), `run_id` and
+`run_url` (the run in the Dagster UI that did it), `coverage` and `last_transaction_at`; the headers X-As-Of, X-Run-Id
+and X-Coverage say the same of a CSV. A page has `next`: pass it as `cursor`. Errors are problem details (RFC 9457).
+What each field means is in `/api/v1/openapi.json`, in the words of [tables.md](tables.md).
+
+**No answer is older than the last commit.** Answers are kept in memory until
+PostgreSQL tells of a commit of their election. While it cannot tell, they are kept for 2 seconds, and `/api/v1/status`
+says `"is_listening": false`. Every answer has an ETag; `If-None-Match` saves sending it again.
+
+**`/api/v1/live`** is a stream of server-sent events `summary`: each election as `/elections` shows it, at once, then
+whenever its figures change. After a break a browser goes on by itself where it was (`Last-Event-ID`)."""
+
+
+def api_page(settings: Settings) -> str:
+    """docs/api.md: every endpoint with its parameters, from the OpenAPI."""
+    from election_metrics.api.app import create_app
+
+    lines = ["# The HTTP API", "", "This page is made from the endpoints by `make docs`.", "", *_API.split("\n")]
+    for path, ways in create_app(settings).openapi()["paths"].items():
+        for method, way in ways.items():
+            lines += ["", f"## {method.upper()} {path}", "", way["description"]]
+            asked = [one for one in way.get("parameters", []) if one["in"] == "query"]
+            if asked:
+                lines += ["", "| parameter | |", "|---|---|"]
+                lines += [f"| `{one['name']}` | {_described(one)} |" for one in asked]
+    return "\n".join(lines) + "\n"
+
+
+def _described(parameter: dict[str, Any]) -> str:
+    schema = parameter["schema"]
+    kinds = [schema, *schema.get("anyOf", [])]
+    values = next((", ".join(f"`{value}`" for value in kind["enum"]) for kind in kinds if "enum" in kind), "")
+    default = schema.get("default")
+    said = [
+        parameter.get("description", ""),
+        f"one of {values}" if values else "",
+        "required" if parameter.get("required") else "",
+        f"default `{str(default).lower() if isinstance(default, bool) else default}`" if default is not None else "",
+    ]
+    return "; ".join(part for part in said if part)
+
+
+PAGES = {"api.md": api_page, "tables.md": tables_page, "settings.md": settings_page, "commands.md": commands_page,
          "anomaly-rules.md": rules_page}  # fmt: skip
 
 
