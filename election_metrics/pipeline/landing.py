@@ -39,6 +39,8 @@ from election_metrics.sources.portal_exports import (
 )
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import lock, transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import transaction_files
 
 _MOST_FILES_A_BATCH = 5_000
 _TRIES = 3
@@ -382,6 +384,7 @@ def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, w
     hours = recording.record_rows(settings, engine, connection, work, batch.new, now)
     recording.record_corrections(settings, engine, connection, before, sorted(new_ids), dropped, hours)
     ledger.drop_rejected(connection, dropped)
+    notify(connection, transaction_files, [None])
     _add_to_report(landing.report, rows, new_ids, batch.unreadable, hours)
 
 

@@ -13,6 +13,8 @@ from election_metrics.sources.reference import empty_reference, read_reference
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import lock, transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import constituencies
 
 
 @cache
@@ -49,7 +51,9 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
         ledger.reopen_constituencies(connection, _reopened(before, changed))
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
-        store.touch_elections(connection, set(changed["election_id"]) | set(moved["election_id"]))
+        touched = set(changed["election_id"]) | set(moved["election_id"])
+        store.touch_elections(connection, touched)
+        notify(connection, constituencies, touched)
         store.drop_empty_elections(connection)
     return registry
 

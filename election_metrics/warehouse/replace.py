@@ -65,9 +65,9 @@ def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) ->
         copy.write(buffer.getvalue())
 
 
-def notify(connection: sa.Connection, table: sa.Table, elections: Iterable[str]) -> None:
-    """Tells listeners, when the transaction commits, which elections of a table changed."""
-    for election in sorted(set(elections)):
+def notify(connection: sa.Connection, table: sa.Table, elections: Iterable[str | None]) -> None:
+    """Tells listeners, when the transaction commits, which elections of a table changed; None: maybe any."""
+    for election in sorted(set(elections), key=str):
         payload = json.dumps({"table": table.name, "election_id": election}, ensure_ascii=False)
         connection.execute(sa.text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import requests
@@ -15,6 +16,8 @@ import sqlalchemy as sa
 from election_metrics.api.answers import Answers, Reply
 from election_metrics.api.changes import Change
 from election_metrics.pipeline.elections import compute_election_summaries
+from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import CHANNEL, notify
@@ -22,6 +25,7 @@ from election_metrics.warehouse.tables import election_summaries
 from election_metrics_tests.api.conftest import Api
 from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import wait_for
+from election_metrics_tests.exports import Folder
 
 
 def commit(settings: Settings, election: str, votes: int) -> None:
@@ -111,6 +115,19 @@ def test_a_lost_listener_is_told_and_what_it_missed_is_not_given(api: Api) -> No
     commit(api.settings, election, 4711)
     wait_for("the commit", lambda: api.data(f"/election/{election}")["votes_cast"] == 4711, 5)
     wait_for("the listener", lambda: api.get("/status").json()["is_listening"], 5)
+
+
+def test_the_registry_and_the_quarantine_are_as_fresh(api: Api, tmp_path: Path) -> None:
+    wait_for("the listener", lambda: api.get("/status").json()["is_listening"], 10)
+    one = rows(api.settings, "SELECT constituency_id FROM metrics.constituencies")["constituency_id"][0]
+    assert api.data(f"/constituency/{one}")["name"] != "Elsewhere"
+    assert api.data("/quarantine?q=rubbish") == []
+    (tmp_path / "reference.csv").write_text(f"constituency_id,name\n{one},Elsewhere\n", "utf-8")
+    refresh_registry(api.settings.model_copy(update={"reference": tmp_path / "reference.csv"}), "run")
+    wait_for("the name", lambda: api.data(f"/constituency/{one}")["name"] == "Elsewhere", 1)
+    rubbish = Folder(tmp_path / "more").put("this is no line", name="rubbish")
+    land(api.settings, rubbish, "run")
+    wait_for("the line", lambda: api.data("/quarantine?q=rubbish"), 1)
 
 
 def events(answer: requests.Response) -> Iterator[dict[str, str]]:
