@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types validate bench bench-short e2e history growth anomalies queries plots docs fmt constraints latency clean
+.PHONY: help demo test lint types validate bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -51,6 +51,9 @@ latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committ
 
 history: $(VENV)/.dev ## Measure whether a year of history slows ticks, runs or the UI
 	$(BIN)/python -m benchmarks.history $(ARGS)
+
+load: $(VENV)/.dev ## Ask the API 500 times a second while hours are replaced: late, wrong or stale answers
+	$(BIN)/python -m benchmarks.load $(ARGS)
 
 growth: $(VENV)/.dev ## Measure how much Dagster's database grows in a day
 	$(BIN)/python -m benchmarks.growth $(ARGS)
