@@ -11,7 +11,6 @@ import requests
 import uvicorn
 
 from election_metrics.api.app import create_app
-from election_metrics.automation.supervisor import free_port
 from election_metrics.demo import demo_buckets
 from election_metrics.replay import write_replay
 from election_metrics.settings import Settings
@@ -37,13 +36,13 @@ class Api:
 
 
 def serve(settings: Settings) -> Iterator[Api]:
-    port = free_port(8100)
-    config = uvicorn.Config(create_app(settings), port=port, log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(create_app(settings), port=0, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_for("the API", lambda: server.started, 20)
+        port = server.servers[0].sockets[0].getsockname()[1]
         yield Api(settings, f"http://127.0.0.1:{port}", server)
     finally:
         server.should_exit = True
