@@ -237,7 +237,7 @@ def _settle(name: str, state: str, sentence: str) -> None:
     @click.option("--note", help="Why; kept with the finding.")
     @_BY
     def settle(anomaly_id: str, note: str | None, by: str) -> None:
-        from election_metrics.pipeline.anomalies import set_state
+        from election_metrics.pipeline.people import set_state
         from election_metrics.settings import settings
 
         set_state(settings(), anomaly_id, state, by, note)
@@ -263,7 +263,7 @@ def threshold(rule: str, name: str, value: float | None, election: str, by: str)
     \b
     election-metrics anomalies threshold spike ratio 4 --election vybory-3f9a2c
     """
-    from election_metrics.pipeline.anomalies import set_threshold
+    from election_metrics.pipeline.people import set_threshold
     from election_metrics.settings import settings
 
     set_threshold(settings(), election, rule, name, value, by)

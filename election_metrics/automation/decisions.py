@@ -27,6 +27,13 @@ class AskForElections:
 
 
 @dataclass(frozen=True)
+class AskForRegistry:
+    """Ask for a run of the registry and of what follows from hours; hours that it re-opens are asked for next."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Wait:
     """Ask for nothing, and say why."""
 
@@ -93,6 +100,17 @@ def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int
         Ask(group[-1], group[0], f"{len(group)} changed hour(s) from {group[-1]:%Y-%m-%d %H:%M} UTC")
         for group in ranges[:most_ranges]
     ]
+
+
+def ask_for_what_changed(
+    changed: Sequence[datetime], behind: Sequence[str], registry_is_behind: bool, most_hours: int
+) -> "list[Ask | AskForRegistry | AskForElections | Wait]":
+    """Asks first for the registry, if people changed reference data: hours are counted by it; then for hours; then
+    for elections.
+    """  # noqa: D205
+    if registry_is_behind:
+        return [AskForRegistry("people changed reference data")]
+    return [*ask_for_hours(changed, most_hours)] or [ask_for_elections(behind)]
 
 
 def ask_for_elections(behind: Sequence[str]) -> AskForElections | Wait:

@@ -22,6 +22,7 @@ ASSETS = (
     "anomalies", "election_summaries",
 )  # fmt: skip
 """What the job makes, in the order in which one follows from the other."""
+REGISTRY = ("elections", "constituencies")
 OF_ELECTIONS = ASSETS[ASSETS.index("constituency_metrics") :]
 """What follows from hours."""
 

@@ -9,15 +9,15 @@ from election_metrics.assets.running import SettingsResource
 from election_metrics.automation.decisions import (
     Ask,
     AskForElections,
+    AskForRegistry,
     Attempt,
     Wait,
-    ask_for_elections,
     ask_for_files,
-    ask_for_hours,
+    ask_for_what_changed,
     fingerprint,
     wait_after_failures,
 )
-from election_metrics.automation.jobs import JOB, OF_ELECTIONS, STATE, TRIGGER, run_tags, update_metrics_job
+from election_metrics.automation.jobs import JOB, OF_ELECTIONS, REGISTRY, STATE, TRIGGER, run_tags, update_metrics_job
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
 
@@ -57,10 +57,12 @@ def changed_hours_sensor(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """For which hours has something landed since they were computed? Late rows and corrections re-open them.
 
-    And which elections are behind their hours? A backfill of `hourly_stats` alone leaves them so.
+    And which elections are behind their hours? A backfill of `hourly_stats` alone leaves them so. And did people
+    change reference data since the registry was made?
     """
     from election_metrics.pipeline.elections import elections_behind
     from election_metrics.pipeline.hours import changed_hours
+    from election_metrics.pipeline.registry import registry_is_behind
 
     if busy := _busy(context.instance, ["new_transactions", "changed_hours"]):
         yield dg.SkipReason(busy)
@@ -69,12 +71,13 @@ def changed_hours_sensor(
     try:
         changed = changed_hours(settings, now)
         behind = elections_behind(settings)
+        is_behind = registry_is_behind(settings)
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
-    asks: list[Ask | AskForElections | Wait] = [*ask_for_hours(changed, settings.max_hours_per_run)]
-    asks = asks or [ask_for_elections(behind)]
-    yield from _requests(context.instance, asks, "changed_hours", fingerprint(changed or behind), now)
+    asks = ask_for_what_changed(changed, behind, is_behind, settings.max_hours_per_run)
+    state = fingerprint(["registry"] if is_behind else changed or behind)
+    yield from _requests(context.instance, asks, "changed_hours", state, now)
 
 
 def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
@@ -88,7 +91,7 @@ def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
 
 def _requests(
     instance: dg.DagsterInstance,
-    asks: Sequence[Ask | AskForElections | Wait],
+    asks: Sequence[Ask | AskForRegistry | AskForElections | Wait],
     trigger: str,
     state: str,
     now: datetime,
@@ -105,11 +108,12 @@ def _requests(
             yield dg.SkipReason(decision.reason)
             return
         hours = (decision.first, decision.last) if isinstance(decision, Ask) else None
+        registry = REGISTRY if isinstance(decision, AskForRegistry) else ()
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
             tags={**run_tags(trigger, decision.reason, hours, len(files) or None, elections), STATE: state},
             run_config=given,
-            asset_selection=None if hours else [dg.AssetKey(name) for name in OF_ELECTIONS],
+            asset_selection=None if hours else [dg.AssetKey(name) for name in (*registry, *OF_ELECTIONS)],
         )
 
 

@@ -40,6 +40,7 @@ def build_registry(
     places: pd.DataFrame,
     events: pd.DataFrame,
     reference: pd.DataFrame,
+    elections: pd.DataFrame,
     zones: dict[str, str],
     default_zone: str,
     now: datetime,
@@ -51,6 +52,8 @@ def build_registry(
         events: constituency_id, occurred_at, operation, voters: calls that stand.
         reference: constituency_id and any of name, election, region_code, region, time_zone, registered_voters,
             starts_at, ends_at; NA where it says nothing.
+        elections: election_id, name, opens_at, closes_at: what is said of elections as a whole; their times are local
+            wall clocks, which hold for each constituency of which the reference gives none.
         zones: time zone by region name.
         default_zone: time zone of any other region.
         now: the moment for which the status is true.
@@ -69,21 +72,34 @@ def build_registry(
     known["registered_voters"] = known["reference_voters"].combine_first(counted.astype("Int64"))
     starts = events[events["operation"].isin(_STARTS)].groupby("constituency_id")["occurred_at"].min()
     ends = events[events["operation"].isin(_ENDS)].groupby("constituency_id")["occurred_at"].max()
-    known["starts_at"] = _instants(said["starts_at"]).combine_first(_instants(starts.reindex(known.index)))
-    known["ends_at"] = _instants(said["ends_at"]).combine_first(_instants(ends.reindex(known.index)))
+    whole = elections.set_index("election_id")
+    for column, clock, moments in (("starts_at", "opens_at", starts), ("ends_at", "closes_at", ends)):
+        clocks = _local_instants(whole[clock].reindex(known["election_id"]).set_axis(known.index), known["time_zone"])
+        counted_on = _instants(moments.reindex(known.index))
+        known[column] = _instants(said[column]).combine_first(clocks).combine_first(counted_on)
     constituencies = known.rename_axis("constituency_id").reset_index()
-    return Registry(_elections(constituencies, now), constituencies.drop(columns="election"))
+    return Registry(_elections(constituencies, whole["name"].dropna(), now), constituencies.drop(columns="election"))
 
 
 def _instants(values: pd.Series) -> pd.Series:
     return pd.to_datetime(values, utc=True).astype("datetime64[us, UTC]")
 
 
-def _elections(constituencies: pd.DataFrame, now: datetime) -> pd.DataFrame:
+def _local_instants(clocks: pd.Series, zones: pd.Series) -> pd.Series:
+    """Local wall clocks as instants, each in its own time zone; one that a clock change skips is the next that is."""
+    moments = pd.Series(pd.NaT, index=clocks.index, dtype="datetime64[us, UTC]")
+    for zone, local in pd.to_datetime(clocks.dropna()).groupby(zones):
+        instants = local.dt.tz_localize(str(zone), ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
+        moments[local.index] = instants.astype("datetime64[us, UTC]")
+    return moments
+
+
+def _elections(constituencies: pd.DataFrame, names: pd.Series, now: datetime) -> pd.DataFrame:
     groups = constituencies.groupby("election_id")
     frame = groups.agg(name=("election", "first"), starts_at=("starts_at", "min"), ends_at=("ends_at", "max"))
     # An end is known only when every constituency's is.
     frame["ends_at"] = frame["ends_at"].where(groups["ends_at"].count() == groups.size())
+    frame["name"] = names.reindex(frame.index).combine_first(frame["name"])
     frame["time_zone"] = groups["time_zone"].agg(lambda zones: zones.mode().iloc[0])
     moment = pd.Timestamp(now)
     status = pd.Series(pd.NA, index=frame.index, dtype=object)

@@ -1,16 +1,14 @@
 """Anomalies: the rules run over an election's hours, and findings brought together with those of before."""
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.errors import ElectionMetricsError
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.lifecycle import reconcile
-from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
+from election_metrics.metrics.anomalies.rules import find_anomalies
 from election_metrics.metrics.coverage import coverage, delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers
 from election_metrics.pipeline.hours import hour_number, hour_start
@@ -20,7 +18,6 @@ from election_metrics.warehouse import elections, ledger, registry
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
-from election_metrics.warehouse.tables import anomaly_thresholds
 from election_metrics.warehouse.tables import missing_input as missing_table
 
 
@@ -55,11 +52,14 @@ def compute_anomalies(
                     missing_table.c.election_id == election,
                     missing_table.c.constituency_id.in_(list(evidence.constituencies["constituency_id"])),
                 )
+                said_of = sa.select(missing_table.c.constituency_id).where(scope)
+                touched = {*connection.execute(said_of).scalars(), *missing["constituency_id"]}
                 replace_scope(connection, missing_table, scope, lineage)
                 store.replace_anomalies(connection, before, rows)
                 if is_settled:
                     store.raise_highest(connection, election, hour_start(hour_number(moment)))
-                notify(connection, table, [election])
+                found_on = pd.concat([before["constituency_id"], rows["constituency_id"]]).dropna()
+                notify(connection, table, {election: touched | set(found_on)})
             frames.append(rows)
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
 
@@ -103,48 +103,3 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
         highest=highest[highest["last_hour"] < present],
     )
     return evidence, missing
-
-
-def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: str | None) -> None:
-    """Acknowledges, resolves or opens a finding, for a person.
-
-    Raises:
-        ElectionMetricsError: there is no such finding.
-    """
-    with session_lock(settings, "anomalies"), transaction(settings) as connection:
-        election = connection.execute(
-            sa.update(table)
-            .where(table.c.anomaly_id == anomaly_id)
-            .values(state=state, state_by=who, state_at=datetime.now(UTC), state_note=note)
-            .returning(table.c.election_id)
-        ).scalar()
-        if election is None:
-            raise ElectionMetricsError(
-                f"there is no finding {anomaly_id!r}; type: election-metrics anomalies list --all"
-            )
-        registry.touch_constituencies(connection, {election: []})
-        notify(connection, table, [election])
-
-
-def set_threshold(settings: Settings, election: str, rule: str, threshold: str, value: float | None, who: str) -> None:
-    """Sets a threshold of a rule for one election; None: back to the default. The next run judges by it.
-
-    Raises:
-        ElectionMetricsError: there is no such election, rule or threshold.
-    """
-    if rule not in RULES:
-        raise ElectionMetricsError(f"there is no rule {rule!r}; choose one of: {', '.join(RULES)}")
-    if value is not None and not 0 < value < math.inf:
-        raise ElectionMetricsError(f"{threshold} is {value:g}; it must be a number above 0")
-    if threshold not in RULES[rule].thresholds:
-        known = ", ".join(RULES[rule].thresholds)
-        raise ElectionMetricsError(f"{rule} has no threshold {threshold!r}; choose one of: {known}")
-    key = {"election_id": election, "rule": rule, "threshold": threshold}
-    with transaction(settings) as connection:
-        if election not in registry.election_ids(connection):
-            raise ElectionMetricsError(f"there is no election {election!r}; election-metrics summary shows their ids")
-        connection.execute(sa.delete(anomaly_thresholds).filter_by(**key))
-        if value is not None:
-            row = {**key, "value": value, "set_by": who, "set_at": datetime.now(UTC)}
-            connection.execute(sa.insert(anomaly_thresholds).values(**row))
-        registry.touch_constituencies(connection, {election: []})

@@ -55,7 +55,7 @@ def compute_constituency_metrics(
                 scope = sa.or_(whole, metrics_table.c.constituency_id.in_(ids))
                 replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=moment))
                 store.mark_metrics(connection, election, version)
-                notify(connection, metrics_table, [election])
+                notify(connection, metrics_table, {election: ids})
             written[election] = len(rows)
     return written
 
@@ -90,7 +90,8 @@ def compute_election_summaries(
                     (summaries_table, summary), (regions_table, regions), (extremes_table, extremes)
                 ):  # fmt: skip
                     replace_scope(connection, table, table.c.election_id == election, rows.assign(**lineage))
-                    notify(connection, table, [election])
+                # What is said of a constituency is not in these tables.
+                notify(connection, summaries_table, {election: []})
                 store.mark_summary(connection, election, version)
             frames.append(summary.assign(**lineage))
     return pd.concat(frames, ignore_index=True)

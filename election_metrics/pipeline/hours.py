@@ -192,11 +192,12 @@ def _compute_chunk(
             table.c.hour <= hour_start(last),
             table.c.hour.not_in([hour_start(number) for number in newer]),
         )
-        changed = _changed_constituencies(engine, stored_figures(connection, first, last, newer), kept)
+        before = stored_figures(connection, first, last, newer)
+        changed = _changed_constituencies(engine, before, kept)
         replace_scope(connection, table, scope, kept)
         ledger.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
-        notify(connection, table, changed)
+        notify(connection, table, _written_constituencies(before, kept))
     report.hours += len(versions)
     report.elections |= set(changed)
     return frame
@@ -230,6 +231,13 @@ def _changed_constituencies(
     engine.unregister("figures_before")
     engine.unregister("figures_now")
     return dict(rows)
+
+
+def _written_constituencies(before: pa.Table, after: pd.DataFrame) -> dict[str, set[str]]:
+    """Constituencies whose rows are replaced, by election: also those of which only the run is another."""
+    keys = ["election_id", "constituency_id"]
+    rows = pd.concat([before.select(keys).to_pandas(), after[keys]]).drop_duplicates()
+    return {str(election): set(group["constituency_id"]) for election, group in rows.groupby("election_id")}
 
 
 def different_rows(engine: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:

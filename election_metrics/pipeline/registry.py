@@ -4,6 +4,7 @@ import csv
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import pandas as pd
 
@@ -32,30 +33,44 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         DataError: the reference file is wrong; its line is named.
     """
     moment = now or datetime.now(UTC)
-    reference = (
-        empty_reference() if settings.reference is None else read_reference(settings.reference, settings.time_zone)
-    )
+    file = empty_reference() if settings.reference is None else read_reference(settings.reference, settings.time_zone)
     with transaction(settings) as connection:
         lock(connection, "registry")
+        store.mark_registry(connection)  # first: what people say from here on leaves it behind
         registry = build_registry(
             store.read_places(connection),
             store.read_events(connection),
-            reference,
+            _said(file, store.read_constituency_reference(connection)),
+            store.read_election_reference(connection),
             region_time_zones(),
             settings.time_zone,
             moment,
         )
         before = store.read_constituencies(connection)
-        store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
+        renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
         changed = _changed(before, registry.constituencies)
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
         ledger.reopen_constituencies(connection, _reopened(before, changed))
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
         touched = set(changed["election_id"]) | set(moved["election_id"])
         store.touch_elections(connection, touched)
-        notify(connection, constituencies, touched)
+        notify(connection, constituencies, touched | renamed)
         store.drop_empty_elections(connection)
     return registry
+
+
+def registry_is_behind(settings: Settings) -> bool:
+    """Whether people changed reference data since the registry was made."""
+    with transaction(settings) as connection:
+        return store.registry_is_behind(connection)
+
+
+def _said(file: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    """The reference file, and what people said over it, field by field."""
+    first, second = (frame.set_index("constituency_id") for frame in (people, file))
+    ids = first.index.union(second.index)
+    first, second = first.reindex(ids), second.reindex(ids)
+    return pd.DataFrame({name: first[name].combine_first(second[name]) for name in second.columns}).reset_index()
 
 
 def _changed(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
@@ -96,8 +111,10 @@ def _reopened(before: pd.DataFrame, now: pd.DataFrame) -> list[tuple[str, int, i
 _LAST_HOUR = 10_000_000
 
 
-def _same(one: object, other: object) -> bool:
-    return bool(pd.isna(one) and pd.isna(other)) or one == other
+def _same(one: Any, other: Any) -> bool:
+    if pd.isna(one) or pd.isna(other):
+        return bool(pd.isna(one) and pd.isna(other))
+    return one == other
 
 
 def _hour(moment: object, unknown: int) -> int:

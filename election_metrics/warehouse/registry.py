@@ -8,7 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.replace import read_frame
-from election_metrics.warehouse.tables import constituencies, constituency_versions, election_versions, elections
+from election_metrics.warehouse.tables import (
+    constituencies,
+    constituency_reference,
+    constituency_versions,
+    election_reference,
+    election_versions,
+    elections,
+    registry_version,
+)
 
 _STANDING_EVENTS = """
     SELECT DISTINCT ON (event.transaction_id)
@@ -71,9 +79,38 @@ def election_ids(connection: sa.Connection) -> set[str]:
     return set(connection.execute(sa.select(elections.c.election_id)).scalars())
 
 
-def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> None:
-    """Adds elections or brings them up to date."""
-    _upsert(connection, elections, _records(frame), "election_id")
+def read_constituency_reference(connection: sa.Connection) -> pd.DataFrame:
+    """What people say of constituencies, with the columns and types of a reference file."""
+    said = [column for column in constituency_reference.columns if not column.name.startswith("set_")]
+    frame = read_frame(connection, sa.select(*said)).astype({"registered_voters": "Int64"})
+    for column in ("starts_at", "ends_at"):
+        frame[column] = pd.to_datetime(frame[column], utc=True).astype("datetime64[us, UTC]")
+    return frame
+
+
+def read_election_reference(connection: sa.Connection) -> pd.DataFrame:
+    """What people say of elections: election_id, name, opens_at, closes_at (local wall clock)."""
+    columns = [election_reference.c[name] for name in ("election_id", "name", "opens_at", "closes_at")]
+    return read_frame(connection, sa.select(*columns))
+
+
+def mark_registry(connection: sa.Connection) -> None:
+    """Says that the registry is made from everything that people have said by now."""
+    version = registry_version.c.reference_version
+    connection.execute(sa.update(registry_version).where(_IS_BEHIND).values(registry_version=version))
+
+
+def registry_is_behind(connection: sa.Connection) -> bool:
+    """Whether people changed reference data since the registry was made."""
+    return bool(connection.execute(sa.select(_IS_BEHIND)).scalar_one())
+
+
+_IS_BEHIND = registry_version.c.reference_version > registry_version.c.registry_version
+
+
+def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> set[str]:
+    """Adds elections or brings them up to date; returns those that say something else than before."""
+    return _upsert(connection, elections, _records(frame), "election_id")
 
 
 def store_constituencies(connection: sa.Connection, frame: pd.DataFrame) -> None:
@@ -107,15 +144,17 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]
 
 
-def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, object]], key: str) -> None:
+def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, object]], key: str) -> set[str]:
+    """Returns the keys of the rows that are new or changed."""
     if not rows:
-        return
+        return set()
     new = insert(table)
     others = {name: new.excluded[name] for name in rows[0] if name != key}
     # A row that says what it said before keeps its computed_at: whoever follows it has nothing to do.
     said = [name for name in others if name not in ("run_id", "computed_at")]
     changed = sa.or_(*[table.c[name].is_distinct_from(new.excluded[name]) for name in said])
-    connection.execute(new.on_conflict_do_update(index_elements=[key], set_=others, where=changed), rows)
+    upsert = new.on_conflict_do_update(index_elements=[key], set_=others, where=changed)
+    return set(connection.execute(upsert.returning(table.c[key]), rows).scalars())
 
 
 def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ A reader sees the old rows or the new rows, never a mixture, never none. Whoever
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -65,11 +65,39 @@ def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) ->
         copy.write(buffer.getvalue())
 
 
-def notify(connection: sa.Connection, table: sa.Table, elections: Iterable[str | None]) -> None:
-    """Tells listeners, when the transaction commits, which elections of a table changed; None: maybe any."""
-    for election in sorted(set(elections), key=str):
-        payload = json.dumps({"table": table.name, "election_id": election}, ensure_ascii=False)
-        connection.execute(sa.text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload})
+def notify(
+    connection: sa.Connection, table: sa.Table, changed: Iterable[str | None] | Mapping[str, Iterable[str] | None]
+) -> None:
+    """Tells listeners, when the transaction commits, what changed of a table.
+
+    Args:
+        connection: in a transaction, whose number goes along as `version`: the same for every listener.
+        table: the table.
+        changed: elections (None: maybe any), or constituencies by election (None: maybe any of it).
+    """
+    named = changed if isinstance(changed, Mapping) else dict.fromkeys(changed)
+    for election in sorted(named, key=str):
+        constituencies = named[election]
+        ids = None if constituencies is None else sorted(constituencies)
+        for payload in _payloads(table.name, election, ids):
+            connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": payload})
+
+
+_NOTIFY = sa.text(
+    "SELECT pg_notify(:channel, "
+    "(CAST(:payload AS jsonb) || jsonb_build_object('version', pg_current_xact_id()::text))::text)"
+)
+_NAMED_AT_ONCE = 120  # a payload may have 8,000 bytes, an id has 44
+_NAMED_AT_MOST = 1200
+
+
+def _payloads(table: str, election: str | None, constituencies: list[str] | None) -> Iterator[str]:
+    said: dict[str, Any] = {"table": table, "election_id": election}
+    if constituencies is None or len(constituencies) > _NAMED_AT_MOST:
+        yield json.dumps(said, ensure_ascii=False)
+        return
+    for start in range(0, max(len(constituencies), 1), _NAMED_AT_ONCE):
+        yield json.dumps(said | {"constituencies": constituencies[start : start + _NAMED_AT_ONCE]}, ensure_ascii=False)
 
 
 def read_frame(connection: sa.Connection, query: sa.Executable, **parameters: Any) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Sequence,
     Table,
     Text,
+    func,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
@@ -314,6 +315,57 @@ anomaly_thresholds = Table(
     _text("set_by", "Who set it", nullable=False),
     _instant("set_at", "When", nullable=False),
     schema="metrics", comment="Thresholds of anomaly rules that differ from their defaults",
+)  # fmt: skip
+
+constituency_reference = Table(
+    "constituency_reference", metadata,
+    _text("constituency_id", "Contract id (base58); it need not have sent anything yet", primary_key=True),
+    _text("election", "Name of the election it votes in; NULL: says nothing, as in every column"),
+    _text("name", "Name of the constituency"),
+    _text("region_code", "Region's code as the portal writes it"),
+    _text("region", "Region's name"),
+    _text("time_zone", "IANA time zone"),
+    _count("registered_voters", "Registered voters, at all times", nullable=True),
+    _instant("starts_at", "Voting starts"),
+    _instant("ends_at", "Voting ends"),
+    _text("set_by", "Who set it", nullable=False),
+    _instant("set_at", "When", nullable=False),
+    _not_negative("registered_voters"),
+    CheckConstraint("ends_at > starts_at", name="times"),
+    schema="metrics", comment="What people say of a constituency; it wins over the reference file, the transactions and the paths",
+)  # fmt: skip
+
+election_reference = Table(
+    "election_reference", metadata,
+    _text("election_id", "Election", primary_key=True),  # no foreign key: what people said outlives a computation
+    _text("name", "Name to show; NULL: says nothing, as in every column"),
+    Column("opens_at", LocalTime, comment="Voting starts, local wall clock of each constituency that says nothing itself"),
+    Column("closes_at", LocalTime, comment="Voting ends, local wall clock of each constituency that says nothing itself"),
+    _text("set_by", "Who set it", nullable=False),
+    _instant("set_at", "When", nullable=False),
+    CheckConstraint("closes_at > opens_at", name="times"),
+    schema="metrics", comment="What people say of an election: its name, and voting times that hold in every time zone",
+)  # fmt: skip
+
+audit_log = Table(
+    "audit_log", metadata,
+    Column("entry_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the entry"),
+    _instant("at", "When it was committed to", nullable=False, server_default=func.now()),
+    _text("who", "Who did it: the name of a token, a user's name, or a database role", nullable=False),
+    _text("action", "insert, update or delete; refresh, invalidate-cache; create-token, revoke-token", nullable=False),
+    _text("target", "Table and key, or what else it was done to", nullable=False),
+    Column("before", JSONB, comment="The row before; NULL where there was none"),
+    Column("after", JSONB, comment="The row after; NULL where there is none"),
+    schema="ingest", comment="Every change that people made: who, what, when; triggers write it, whoever changes a row",
+)  # fmt: skip
+
+registry_version = Table(
+    "registry_version", metadata,
+    Column("is_it", Boolean, primary_key=True, comment="Always true: there is one row"),
+    _count("reference_version", "Grows when people change reference data"),
+    _count("registry_version", "The reference_version that the registry was made from"),
+    CheckConstraint("is_it", name="one_row"),
+    schema="ingest", comment="Whether the registry is behind what people said",
 )  # fmt: skip
 
 transaction_files = Table(

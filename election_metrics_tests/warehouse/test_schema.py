@@ -1,5 +1,6 @@
 """Tables and migrations say the same; a scope is replaced whole; the embedded server comes back."""
 
+import json
 import os
 import signal
 import subprocess
@@ -41,10 +42,10 @@ def test_migrations_make_exactly_the_tables_that_the_code_describes(chosen: Sett
 
 
 def test_migrations_go_down_and_up_again(chosen: Settings) -> None:
-    assert migrate(chosen, "base") == ("0003", None)
+    assert migrate(chosen, "base") == ("0004", None)
     with pytest.raises(WarehouseError, match="election-metrics migrate"):
         rows(chosen, "SELECT * FROM metrics.elections")
-    assert migrate(chosen) == (None, "0003")
+    assert migrate(chosen) == (None, "0004")
     assert rows(chosen, "SELECT * FROM metrics.elections").empty
     with pytest.raises(WarehouseError, match="no revision 'nonsense'"):
         migrate(chosen, "nonsense")
@@ -98,8 +99,27 @@ def test_listeners_hear_what_changed_when_it_is_committed(chosen: Settings) -> N
         listener.execute(f"LISTEN {CHANNEL}")
         with transaction(chosen) as connection:
             notify(connection, elections, ["b", "a", "b"])
-        heard = [message.payload for message in listener.notifies(timeout=5, stop_after=2)]
-    assert heard == ['{"table": "elections", "election_id": "a"}', '{"table": "elections", "election_id": "b"}']
+            notify(connection, elections, {"c": ["y", "x"], "d": [], "e": [f"{n:044}" for n in range(2000)]})
+            version = str(connection.execute(sa.text("SELECT pg_current_xact_id()::text")).scalar_one())
+        heard = [json.loads(message.payload) for message in listener.notifies(timeout=5, stop_after=5)]
+    said = {"table": "elections", "version": version}
+    assert heard == [
+        said | {"election_id": "a"}, said | {"election_id": "b"},
+        said | {"election_id": "c", "constituencies": ["x", "y"]}, said | {"election_id": "d", "constituencies": []},
+        said | {"election_id": "e"},  # too many to name: any of them
+    ]  # fmt: skip
+
+
+def test_more_constituencies_than_a_payload_holds_are_named_in_several(chosen: Settings) -> None:
+    from election_metrics.warehouse.server import plain_url, warehouse_url
+
+    ids = [f"{n:044}" for n in range(500)]
+    with psycopg.connect(plain_url(warehouse_url(chosen)), autocommit=True) as listener:
+        listener.execute(f"LISTEN {CHANNEL}")
+        with transaction(chosen) as connection:
+            notify(connection, elections, {"выборы-" * 20: ids})
+        heard = [json.loads(message.payload) for message in listener.notifies(timeout=5, stop_after=5)]
+    assert [one for payload in heard for one in payload["constituencies"]] == ids
 
 
 def test_a_frame_with_empty_chunks_and_missing_values_is_copied_as_it_is(chosen: Settings) -> None:
