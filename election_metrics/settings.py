@@ -3,13 +3,15 @@
 A setting is read here and nowhere else. Wrong values become one `SettingsError` that names the variable.
 """
 
+import re
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -42,6 +44,13 @@ def _whole_hour(value: object) -> datetime:
     return moment
 
 
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*/(second|minute|hour)", value):
+        raise ValueError("it must look like 200/second, 60/minute or 1000/hour")
+    return value
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
 WholeHour = Annotated[datetime, BeforeValidator(_whole_hour)]
 
 
@@ -104,14 +113,44 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(
         None, description="`up` serves the pipeline's own metrics for Prometheus on this port; unset: it does not."
     )
-    api_port: int = Field(8000, ge=0, le=65535, description="Port of the API that `up` serves; 0: none.")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port of the page and the API that `up` serves; 0: none.")
+    api_host: str = Field(
+        "127.0.0.1",
+        description="Address that they listen on. On any but this machine's own, every request needs a token.",
+    )
+    api_hosts: str | None = Field(
+        None, description="Names, with commas between, by which others reach them, such as turnout.example.org."
+    )
+    api_reads: Literal["open", "token"] | None = Field(
+        None, description="Who may read: anybody (open), or who has a token; unset: anybody, on this machine only."
+    )
+    api_tokens: Path | None = Field(
+        None,
+        description="File of the API's tokens, hashed; `election-metrics token` writes it; unset: HOME/tokens.json.",
+    )
+    api_read_rate: Rate = Field("200/second", description="Reads that one address or token may make.")
+    api_write_rate: Rate = Field("60/minute", description="Changes, and wrong tokens, that one may make.")
+    api_database_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL with a login of the API's own, a member of election_metrics_api; unset: DATABASE_URL, "
+        "whose connections take on that role.",
+    )
+    api_webserver: str | None = Field(
+        None, description="Where the API reaches Dagster's webserver to ask for runs; unset: UI_URL."
+    )
+    database_role: str | None = Field(
+        None, pattern="^[a-z_]+$", description="Role that connections to our database take on; the API's by itself."
+    )
+    cache_url: SecretStr | None = Field(
+        None, description="Redis in which several APIs share answers: redis://host:6379/0; unset: in memory."
+    )
     cache_answers: int = Field(20_000, gt=0, description="Answers that the API keeps in memory at the most.")
     cache_seconds: float = Field(
         60, gt=0, description="An answer is kept this long at the most; a commit ends it at once."
     )
     compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
 
-    @field_validator("home", "source", "lake", "reference")
+    @field_validator("home", "source", "lake", "reference", "api_tokens")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -130,7 +169,14 @@ class Settings(BaseSettings):
             raise ValueError("it must look like smtp://user:password@host:587 or smtps://user:password@host:465")
         return value
 
-    @field_validator("database_url", "dagster_database_url")
+    @field_validator("cache_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("it must look like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("database_url", "dagster_database_url", "api_database_url")
     @classmethod
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         shape = "it must look like postgresql://user:password@host:5432/database"
@@ -149,6 +195,11 @@ class Settings(BaseSettings):
         return self.lake or self.home / "lake"
 
     @property
+    def tokens_path(self) -> Path:
+        """File of the API's tokens."""
+        return self.api_tokens or self.home / "tokens.json"
+
+    @property
     def default_zone(self) -> ZoneInfo:
         """Time zone where nothing better is known."""
         return ZoneInfo(self.time_zone)
@@ -159,7 +210,7 @@ def _sentence(error: ValidationError) -> str:
     for problem in error.errors():
         field = str(problem["loc"][0]) if problem["loc"] else "?"
         value = problem.get("input")
-        shown = "" if field.endswith(("database_url", "smtp_url", "webhook")) else f" is {str(value)!r}"
+        shown = "" if field.endswith(("_url", "webhook")) else f" is {str(value)!r}"
         reason = problem["msg"].removeprefix("Value error, ")
         sentences.append(f"{PREFIX}{field.upper()}{shown}: {reason}")
     return "; ".join(sentences)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 import psycopg
 
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import connection_options
 from election_metrics.warehouse.replace import CHANNEL
+from election_metrics.warehouse.server import plain_url, warehouse_url
 
 _LOG = logging.getLogger("election_metrics.api")
 _PROBE_SECONDS = 5.0
@@ -18,10 +21,19 @@ _AGAIN_AFTER = 1.0
 
 @dataclass(frozen=True)
 class Change:
-    """A commit changed a table's rows of an election; None: of any."""
+    """A commit changed rows of a table.
+
+    Attributes:
+        table: the table.
+        election: whose rows; None: maybe any.
+        constituencies: of these constituencies; None: maybe any of the election's.
+        version: the commit's number, the same for every listener.
+    """
 
     table: str
     election: str | None
+    constituencies: tuple[str, ...] | None
+    version: str
 
 
 class Changes:
@@ -31,9 +43,9 @@ class Changes:
         is_listening: false from the moment the connection is found broken until it stands again.
     """
 
-    def __init__(self, url: str, heard: Callable[[Change | None], None]) -> None:
+    def __init__(self, settings: Settings, heard: Callable[[Change | None], None]) -> None:
         """Tells `heard` of each change; of None when it listens (again), as anything may have changed meanwhile."""
-        self._url, self._heard = url, heard
+        self._settings, self._heard = settings, heard
         self._woken = asyncio.Event()
         self.is_listening = False
 
@@ -64,15 +76,17 @@ class Changes:
             await asyncio.sleep(_AGAIN_AFTER)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=10)
+        connection = await psycopg.AsyncConnection.connect(
+            plain_url(warehouse_url(self._settings)), autocommit=True, connect_timeout=10,
+            options=connection_options(self._settings),
+        )  # fmt: skip
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             self.is_listening = True
             self._tell(None)
             while True:
                 async for notice in connection.notifies(timeout=_PROBE_SECONDS):
-                    said = json.loads(notice.payload)
-                    self._tell(Change(said["table"], said.get("election_id")))
+                    self._tell(_read(notice.payload))
                 # A connection that broke without a word is found by using it.
                 await asyncio.wait_for(connection.execute("SELECT 1"), _PROBE_SECONDS)
 
@@ -80,3 +94,9 @@ class Changes:
         self._heard(change)
         woken, self._woken = self._woken, asyncio.Event()
         woken.set()
+
+
+def _read(payload: str) -> Change:
+    said = json.loads(payload)
+    ids = said.get("constituencies")
+    return Change(said["table"], said.get("election_id"), None if ids is None else tuple(ids), said["version"])

@@ -13,15 +13,18 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Header, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from election_metrics.api.answers import EVERYTHING, Answers, Reply, dump
+from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Changes
+from election_metrics.api.models import PROBLEMS
+from election_metrics.api.rendering import Reply, dump
+from election_metrics.api.tags import RestsOn
 from election_metrics.warehouse.queries import elections_now
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
 _LOOK_AT_LEAST_EVERY = 15.0
 
 
-@router.get("/live", response_class=EventSourceResponse)
+@router.get("/live", response_class=EventSourceResponse, responses={s: PROBLEMS[s] for s in (401, 429, 503)})
 async def live(
     request: Request, last_event_id: Annotated[str, Header(description="Id of the last event that arrived")] = ""
 ) -> EventSourceResponse:
@@ -51,6 +54,6 @@ async def _elections(answers: Answers) -> list[dict[str, str]]:
         # In the order in which they were computed, so that an id stands for all that came before it.
         return Reply(sorted(found, key=lambda row: row["computed_at"]), found)
 
-    found = await answers.get("live", "json", EVERYTHING, {}, read)
-    data: list[dict[str, str]] = orjson.loads(found.body)["data"]
+    found = await answers.get("live", "json", RestsOn(), {}, read)
+    data: list[dict[str, str]] = orjson.loads(found.data)
     return data

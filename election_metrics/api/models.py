@@ -10,8 +10,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from election_metrics.warehouse.queries import COUNTS
 from election_metrics.warehouse.tables import (
     anomalies,
+    anomaly_thresholds,
+    audit_log,
     constituencies,
     constituency_metrics,
+    constituency_reference,
+    election_reference,
     election_summaries,
     elections,
     hourly_stats,
@@ -29,6 +33,15 @@ _TYPES: dict[type[Any], Any] = {
 }  # fmt: skip
 
 
+_EXAMPLES: dict[str, list[Any]] = {
+    "election_id": ["vybory-deputatov-1f3a9c"], "name": ["Округ №1"], "region": ["Пермский край"],
+    "constituency_id": ["AsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr"], "time_zone": ["Asia/Yekaterinburg"],
+    "hour": ["2026-09-18T05:00:00Z"], "registered_voters": [3912], "bulletins_issued": [1204], "votes_cast": [1177],
+    "participation_rate": [30.09], "coverage": [98.6], "run_id": ["5c7e3a52-6f5b-4b7e-9a40-3a2f8e6f7d11"],
+    "computed_at": ["2026-09-18T06:00:09.512Z"], "anomaly_id": ["spike-3f9a2c1b"], "rule": ["spike"],
+}  # fmt: skip
+
+
 def _type_of(column: sa.Column[Any]) -> Any:
     if isinstance(column.type, sa.ARRAY):
         return list[int]
@@ -42,7 +55,7 @@ def _fields(table: sa.Table, names: list[str] | None = None, *, optional: bool =
     return {
         column.name: (
             (_type_of(column) | None) if column.nullable or optional else _type_of(column),
-            Field(description=column.comment),
+            Field(description=column.comment, examples=_EXAMPLES.get(column.name)),
         )
         for column in columns
     }
@@ -79,7 +92,7 @@ ElectionHour = _model(
     "An hour of an election.",
     {"hour": (datetime, Field(description="Start of the hour (UTC)")),
      "constituencies_active": (int, Field(description="Constituencies with a transaction in it"))},
-    _fields(hourly_stats, [*COUNTS, "outside_voting", "computed_at", "run_id"]),
+    _fields(hourly_stats, [*COUNTS, "outside_voting", "bulletin_velocity", "vote_velocity", "computed_at", "run_id"]),
     _fields(constituency_metrics, ["running_bulletins", "running_votes"]),
     {"participation_rate": (float | None, Field(description="Votes of the hour / registered voters * 100")),
      "running_participation_rate": (float | None, Field(description="Votes up to its end / registered voters * 100"))},
@@ -106,6 +119,14 @@ Finding = _model(
 )  # fmt: skip
 RejectedLine = _model("RejectedLine", "A line that could not be read.", _fields(rejected_transactions))
 SourceFile = _model("SourceFile", "A file that figures come from.", _fields(transaction_files))
+SetThreshold = _model("SetThreshold", "A threshold that people set.", _fields(anomaly_thresholds))
+SaidOfConstituency = _model("SaidOfConstituency", "What people say of a constituency.", _fields(constituency_reference))
+SaidOfElection = _model("SaidOfElection", "What people say of an election.", _fields(election_reference))
+AuditEntry = _model(
+    "AuditEntry", "A change that people made.", _fields(audit_log, ["entry_id", "at", "who", "action", "target"]),
+    {"before": (dict[str, Any] | None, Field(description="The row before; null where there was none")),
+     "after": (dict[str, Any] | None, Field(description="The row after; null where there is none"))},
+)  # fmt: skip
 Spark = _model("Spark", "An hour of a sparkline.", _fields(hourly_stats, list(_SPARKLINE)))
 
 
@@ -131,6 +152,26 @@ class ElectionDetail(Election):  # type: ignore[valid-type,misc]
     extremes: list[Extreme]  # type: ignore[valid-type]
     missing: list[Missing]  # type: ignore[valid-type]
     reconciliation: Reconciliation | None = Field(description="Null until the final count")  # type: ignore[valid-type]
+
+
+class RuleThreshold(BaseModel):
+    """A value of a rule."""
+
+    name: str
+    meaning: str
+    default: float
+    value: float = Field(description="What holds in the election asked for; else the default")
+
+
+class Rule(BaseModel):
+    """An anomaly rule."""
+
+    name: str
+    meaning: str = Field(description="What a finding of it says")
+    why: str = Field(description="Why it is so, and not simpler")
+    severity: str
+    lasts: bool = Field(description="A state, which resolves itself when over; else an event for a person")
+    thresholds: list[RuleThreshold]
 
 
 class Compared(BaseModel):
@@ -184,3 +225,17 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What is wrong, and what to do instead")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "description": "The request is no HTTP, is too long, or names another host",
+    },
+    401: {"model": Problem, "description": "A token is needed here, or the one given is not known"},
+    404: {"model": Problem, "description": "There is no such thing"},
+    422: {"model": Problem, "description": "A parameter cannot be read"},
+    429: {"model": Problem, "description": "Too many requests; Retry-After says when to go on"},
+    503: {"model": Problem, "description": "PostgreSQL, or Dagster's webserver, is away; try again"},
+}
+"""What every endpoint may answer besides."""

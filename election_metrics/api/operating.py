@@ -6,14 +6,16 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from election_metrics.api.answers import Answers, dump
-from election_metrics.api.models import Problem
+from election_metrics.api.answers import Answers
+from election_metrics.api.models import PROBLEMS
+from election_metrics.api.observed import Observed
+from election_metrics.api.rendering import dump
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_status
 
 router = APIRouter(prefix="/api/v1", tags=["operating"])
-_AWAY: dict[int | str, dict[str, Any]] = {503: {"model": Problem, "description": "PostgreSQL is away"}}
+_AWAY: dict[int | str, dict[str, Any]] = {status: PROBLEMS[status] for status in (401, 429, 503)}
 
 
 class Health(BaseModel):
@@ -29,6 +31,9 @@ class Status(BaseModel):
     is_listening: bool = Field(description="Whether commits empty the cache at once; else answers live 2 seconds")
     cache_hits: int = Field(description="Answers that were in the cache, since the start")
     cache_misses: int = Field(description="Answers that had to be read")
+    hit_rate: float | None = Field(description="Percent of the answers that were in the cache; null: none yet")
+    ui_url: str = Field(description="The Dagster UI, for people")
+    stale_after_minutes: int = Field(description="While voting, a newest transaction older than this is a problem")
 
 
 @router.get("/health")
@@ -54,5 +59,16 @@ def status(request: Request) -> Response:
     with transaction(settings) as connection:
         figures = read_status(connection)
     said = {"figures": figures, "is_listening": answers.is_listening(), "cache_hits": answers.hits,
-            "cache_misses": answers.misses}  # fmt: skip
+            "cache_misses": answers.misses, "hit_rate": answers.hit_rate, "ui_url": settings.ui_url,
+            "stale_after_minutes": settings.alert_after_minutes}  # fmt: skip
     return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
+
+
+metrics_router = APIRouter()
+
+
+@metrics_router.get("/metrics", include_in_schema=False)
+def metrics(request: Request) -> Response:
+    """How the API does, for Prometheus."""
+    observed: Observed = request.app.state.observed
+    return Response(observed.text(), media_type="text/plain; version=0.0.4")

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
-from election_metrics.api.answers import EVERYTHING, Answers, Reply
+from election_metrics.api.answers import Answers, respond
 from election_metrics.api.models import (
+    PROBLEMS,
     Answer,
+    AuditEntry,
     Compared,
     ConstituencyDetail,
     ConstituencyHour,
@@ -27,25 +29,21 @@ from election_metrics.api.models import (
     NamedHour,
     PageOf,
     Period,
-    Problem,
     RejectedLine,
+    Rule,
+    SaidOfConstituency,
+    SaidOfElection,
+    SetThreshold,
     SourceFile,
 )
+from election_metrics.api.rendering import Reply
+from election_metrics.api.tags import RestsOn
 from election_metrics.warehouse import queries
 from election_metrics.warehouse.queries import Hours, Page, Row
 
 router = APIRouter(
     prefix="/api/v1",
-    responses={
-        304: {"description": "Nothing has changed since the answer with this ETag"},
-        400: {
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-            "description": "The request is no HTTP, is too long, or names another host",
-        },
-        404: {"model": Problem, "description": "There is no such thing"},
-        422: {"model": Problem, "description": "A parameter cannot be read"},
-        503: {"model": Problem, "description": "PostgreSQL is away; try again"},
-    },
+    responses={304: {"description": "Nothing has changed since the answer with this ETag"}, **PROBLEMS},
 )
 _MOST_COMPARED = 10
 _MOST_FINDINGS = 50
@@ -62,10 +60,10 @@ Cursor = Annotated[str | None, Query(description="`next` of the page before", ma
 Text = Annotated[str | None, Query(description="Text to search for, whatever its case", max_length=200)]
 
 
-def cached(function: Callable[..., Reply]) -> Callable[..., Any]:
+def cached(function: Callable[..., Reply], *, rests_on_all: bool = False) -> Callable[..., Any]:
     """Makes an endpoint of a function: its answer is cached, has an ETag, and is JSON or CSV.
 
-    It rests on the election that a parameter names, itself or by a constituency; else on all of them.
+    It rests on the constituency or election that a parameter names; else, or with `rests_on_all`, on everything.
     """
     signature = inspect.signature(function)
     own = list(signature.parameters.values())[1:]
@@ -73,20 +71,14 @@ def cached(function: Callable[..., Reply]) -> Callable[..., Any]:
     @wraps(function)
     async def endpoint(request: Request, **parameters: Any) -> Response:
         answers: Answers = request.app.state.answers
-        election = parameters.get("election_id") or parameters.get("election")
-        constituency = parameters.get("constituency_id") or parameters.get("constituency")
-        if constituency and not election:
-            election = await answers.election_of(constituency)
-        name = function.__name__
+        what = RestsOn() if rests_on_all else await _rests_on(answers, parameters)
+        kind = _format(request)
 
         def read(connection: sa.Connection) -> Reply:
             return function(connection, **parameters)
 
-        found = await answers.get(name, _format(request), election or EVERYTHING, parameters, read)
-        if found.headers["etag"] in _etags(request):
-            kept = {name: value for name, value in found.headers.items() if name != "content-type"}
-            return Response(status_code=304, headers=kept)
-        return Response(found.body, headers=found.headers)
+        found = await answers.get(function.__name__, kind, what, parameters, read)
+        return respond(request, kind, found, await answers.meta(found, what))
 
     asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
@@ -94,22 +86,28 @@ def cached(function: Callable[..., Reply]) -> Callable[..., Any]:
     return endpoint
 
 
+async def _rests_on(answers: Answers, parameters: dict[str, Any]) -> RestsOn:
+    constituency = parameters.get("constituency_id") or parameters.get("constituency")
+    if constituency:
+        return await answers.of_constituency(constituency)
+    return RestsOn(parameters.get("election_id") or parameters.get("election"))
+
+
 def _format(request: Request) -> Literal["json", "csv"]:
     accepted = request.headers.get("accept", "")
     return "csv" if "text/csv" in accepted and "application/json" not in accepted else "json"
 
 
-def _etags(request: Request) -> list[str]:
-    return [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-
-
-def _get(path: str, model: Any, tag: str) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
+def _get(
+    path: str, model: Any, tag: str, *, rests_on_all: bool = False
+) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
     """Registers a function as an endpoint; the function itself stays as it is."""
 
     def register(function: Callable[..., Reply]) -> Callable[..., Reply]:
         csv: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}},
                      "description": "JSON; or CSV by `Accept: text/csv` or a path that ends in .csv"}}  # fmt: skip
-        router.get(path, response_model=model, tags=[tag], responses=csv, name=function.__name__)(cached(function))
+        endpoint = cached(function, rests_on_all=rests_on_all)
+        router.get(path, response_model=model, tags=[tag], responses=csv, name=function.__name__)(endpoint)
         return function
 
     return register
@@ -263,6 +261,54 @@ def anomalies(
     return _paged(found.rows, found)
 
 
+@_get("/anomalies/{anomaly_id}", Answer[Finding], "findings", rests_on_all=True)  # type: ignore[valid-type]
+def anomaly(
+    connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
+) -> Reply:
+    """One finding."""
+    found = queries.finding(connection, anomaly_id)
+    if found is None:
+        raise HTTPException(404, f"there is no finding {anomaly_id!r}; /anomalies lists them")
+    return Reply(found, [found])
+
+
+@_get("/rules", Answer[list[Rule]], "findings")
+def rules(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
+    """Every anomaly rule: what it means, why, and from which values on it fires (in this election)."""
+    from election_metrics.pipeline.anomalies import rules_in_words
+
+    found = rules_in_words(connection, election)
+    return Reply(found, found)
+
+
+@_get("/thresholds", Answer[list[SetThreshold]], "findings")  # type: ignore[valid-type]
+def thresholds(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
+    """Thresholds that people set, and who did."""
+    found = queries.thresholds(connection, election)
+    return Reply(found, found)
+
+
+@_get("/reference/constituencies", PageOf[list[SaidOfConstituency]], "reference")  # type: ignore[valid-type]
+def constituency_references(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
+    """What people say of constituencies, and who said it."""
+    found = queries.constituency_references(connection, _page(limit, cursor, str))
+    return _paged(found.rows, found)
+
+
+@_get("/reference/elections", Answer[list[SaidOfElection]], "reference")  # type: ignore[valid-type]
+def election_references(connection: sa.Connection) -> Reply:
+    """What people say of elections, and who said it."""
+    found = queries.election_references(connection)
+    return Reply(found, found)
+
+
+@_get("/audit", PageOf[list[AuditEntry]], "access", rests_on_all=True)  # type: ignore[valid-type]
+def audit(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
+    """Every change that people made, newest first: who, what, when. Needs a token that may operate."""
+    found = queries.audit(connection, _page(limit, cursor, int))
+    return _paged(found.rows, found)
+
+
 @_get("/dashboard/summary", Answer[list[Election]], "dashboard")  # type: ignore[valid-type]
 def dashboard_summary(connection: sa.Connection) -> Reply:
     """What the page shows first: every election in a line."""
@@ -280,7 +326,7 @@ def dashboard_detailed(
     return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours or [found])
 
 
-@_get("/sources", Answer[list[SourceFile]], "sources")  # type: ignore[valid-type]
+@_get("/sources", Answer[list[SourceFile]], "sources", rests_on_all=True)  # type: ignore[valid-type]
 def sources(
     connection: sa.Connection,
     constituency: Annotated[str, Query(max_length=100, description="constituency_id")],

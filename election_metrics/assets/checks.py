@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from election_metrics.assets.partitions import KEY_FORMAT, RANGE_END, RANGE_START
 from election_metrics.assets.running import SettingsResource, failures_in_words
+from election_metrics.pipeline.run_tags import KEY_FORMAT, RANGE_END, RANGE_START
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

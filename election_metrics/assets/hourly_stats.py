@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
-from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
+from election_metrics.assets.partitions import hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.pipeline.run_tags import KEY_FORMAT
 
 if TYPE_CHECKING:
     import pandas as pd

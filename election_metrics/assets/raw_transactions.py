@@ -6,8 +6,9 @@ import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.landed_files import landed_files
-from election_metrics.assets.partitions import KEY_FORMAT, hours, hours_of
+from election_metrics.assets.partitions import hours, hours_of
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.pipeline.run_tags import KEY_FORMAT
 
 
 @dg.asset(

@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 import sqlalchemy as sa
 
-from election_metrics.automation.jobs import TRIGGER
 from election_metrics.automation.problems import (
     FailedCheck,
     FailedRun,
@@ -27,6 +26,7 @@ from election_metrics.automation.problems import (
     recovery,
     without_secrets,
 )
+from election_metrics.pipeline.run_tags import TRIGGER
 from election_metrics.settings import Settings
 
 _log = logging.getLogger("election_metrics.alerts")

@@ -11,8 +11,8 @@ from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import SQLAlchemyError
 
 from election_metrics.assets.running import Progress
-from election_metrics.automation.jobs import JOB, run_tags
 from election_metrics.automation.launcher import own_process
+from election_metrics.pipeline.run_tags import JOB, run_tags
 from election_metrics.settings import Settings
 from election_metrics.warehouse.server import dagster_url
 

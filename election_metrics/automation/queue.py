@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from election_metrics.automation.jobs import TRIGGER, WHY
+from election_metrics.pipeline.run_tags import TRIGGER, WHY
 
 UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,

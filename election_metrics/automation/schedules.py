@@ -7,8 +7,9 @@ import dagster as dg
 
 from election_metrics.assets.running import SettingsResource
 from election_metrics.automation.decisions import Wait, ask_for_active, ask_for_reconciliation
-from election_metrics.automation.jobs import maintenance_job, reconciliation_job, run_tags, update_metrics_job
+from election_metrics.automation.jobs import maintenance_job, reconciliation_job, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.run_tags import run_tags
 
 
 @dg.schedule(

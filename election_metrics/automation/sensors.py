@@ -17,9 +17,10 @@ from election_metrics.automation.decisions import (
     fingerprint,
     wait_after_failures,
 )
-from election_metrics.automation.jobs import JOB, OF_ELECTIONS, REGISTRY, STATE, TRIGGER, run_tags, update_metrics_job
+from election_metrics.automation.jobs import OF_ELECTIONS, REGISTRY, update_metrics_job
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.run_tags import JOB, STATE, TRIGGER, run_tags
 
 _MOST_GIVEN = 100
 

@@ -44,8 +44,8 @@ def _warm_up() -> None:
     """Imports what runs need and resolves the job once; opens no connection, starts no thread."""
     for name in _NEEDED:
         importlib.import_module(name)
-    from election_metrics.automation.jobs import JOB
     from election_metrics.definitions import defs
+    from election_metrics.pipeline.run_tags import JOB
 
     defs.get_repository_def().get_job(JOB)
 

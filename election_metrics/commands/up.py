@@ -12,9 +12,9 @@ from rich.markup import escape
 from election_metrics.automation.alerts import reason_of
 from election_metrics.automation.console import quiet_retries
 from election_metrics.automation.exporter import serve
-from election_metrics.automation.jobs import TRIGGER, WHY
 from election_metrics.automation.launch import DATABASE_AWAY, open_instance
 from election_metrics.automation.supervisor import Supervisor, free_port, port_for_api, stop_on_signals
+from election_metrics.pipeline.run_tags import TRIGGER, WHY
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.lifecycle import reconcile
-from election_metrics.metrics.anomalies.rules import find_anomalies
+from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics.metrics.coverage import coverage, delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers
 from election_metrics.pipeline.hours import hour_number, hour_start
@@ -103,3 +104,23 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
         highest=highest[highest["last_hour"] < present],
     )
     return evidence, missing
+
+
+def rules_in_words(connection: sa.Connection, election: str | None) -> list[dict[str, Any]]:
+    """Every rule: name, meaning, why, severity, whether it lasts, and its thresholds as they hold for the election."""
+    chosen = store.read_thresholds(connection, election) if election is not None else {}
+    return [
+        {
+            "name": rule.name,
+            "meaning": rule.meaning,
+            "why": rule.why,
+            "severity": rule.severity,
+            "lasts": rule.lasts,
+            "thresholds": [
+                {"name": name, "meaning": threshold.meaning, "default": threshold.default,
+                 "value": chosen.get(rule.name, {}).get(name, threshold.default)}
+                for name, threshold in rule.thresholds.items()
+            ],
+        }
+        for rule in RULES.values()
+    ]  # fmt: skip

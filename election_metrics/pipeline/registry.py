@@ -114,7 +114,7 @@ _LAST_HOUR = 10_000_000
 def _same(one: Any, other: Any) -> bool:
     if pd.isna(one) or pd.isna(other):
         return bool(pd.isna(one) and pd.isna(other))
-    return one == other
+    return bool(one == other)
 
 
 def _hour(moment: object, unknown: int) -> int:

@@ -21,9 +21,18 @@ def engine(settings: Settings) -> sa.Engine:
             warehouse_url(settings),
             pool_pre_ping=True,
             pool_size=4,
-            connect_args={"options": "-c timezone=UTC", "connect_timeout": 10, "application_name": "election-metrics"},
+            connect_args={
+                "options": connection_options(settings),
+                "connect_timeout": 10,
+                "application_name": "election-metrics",
+            },
         )
     return _engines[settings]
+
+
+def connection_options(settings: Settings) -> str:
+    """What holds on a connection from its start: times are UTC, and the role is the one of the settings."""
+    return "-c timezone=UTC" + (f" -c role={settings.database_role}" if settings.database_role else "")
 
 
 def close_engines() -> None:

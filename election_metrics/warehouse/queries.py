@@ -15,8 +15,12 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from election_metrics.warehouse.tables import (
     anomalies,
+    anomaly_thresholds,
+    audit_log,
     constituencies,
     constituency_metrics,
+    constituency_reference,
+    election_reference,
     election_summaries,
     elections,
     hourly_stats,
@@ -139,6 +143,7 @@ def hourly_of_election(connection: sa.Connection, election: str, hours: Hours) -
             hourly_stats.c.hour,
             sa.func.count().label("constituencies_active"),
             *[_total(hourly_stats.c[name]).label(name) for name in (*COUNTS, "outside_voting")],
+            *[sa.func.sum(hourly_stats.c[name]).label(name) for name in ("bulletin_velocity", "vote_velocity")],
             sa.func.max(hourly_stats.c.computed_at).label("computed_at"),
             sa.func.array_agg(aggregate_order_by(hourly_stats.c.run_id, hourly_stats.c.computed_at.desc()))[1].label(
                 "run_id"
@@ -296,6 +301,29 @@ def findings(
 def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
     """One finding."""
     return next(iter(_rows(connection, sa.select(anomalies).filter_by(anomaly_id=anomaly_id))), None)
+
+
+def thresholds(connection: sa.Connection, election: str | None) -> list[Row]:
+    """Thresholds that people set, of all elections or one."""
+    query = sa.select(anomaly_thresholds).order_by(*anomaly_thresholds.primary_key.columns)
+    return _rows(connection, query if election is None else query.filter_by(election_id=election))
+
+
+def constituency_references(connection: sa.Connection, page: Page) -> Found:
+    """What people say of constituencies, by id."""
+    key = constituency_reference.c.constituency_id
+    return _found(connection, sa.select(constituency_reference), key, key, False, page)
+
+
+def election_references(connection: sa.Connection) -> list[Row]:
+    """What people say of elections, by id."""
+    return _rows(connection, sa.select(election_reference).order_by(election_reference.c.election_id))
+
+
+def audit(connection: sa.Connection, page: Page) -> Found:
+    """Changes that people made, newest first."""
+    entry = audit_log.c.entry_id
+    return _found(connection, sa.select(audit_log), entry, sa.cast(entry, sa.Text), True, page)
 
 
 def quarantine(connection: sa.Connection, text: str | None, page: Page) -> Found:

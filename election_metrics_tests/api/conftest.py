@@ -4,16 +4,19 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
+import psycopg
 import pytest
 import requests
 import uvicorn
+from sqlalchemy.engine import make_url
 
 from election_metrics.api.app import create_app
+from election_metrics.api.tokens import create_token
 from election_metrics.demo import demo_buckets
 from election_metrics.replay import write_replay
-from election_metrics.settings import Settings
+from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.computing import update
 from election_metrics_tests.end_to_end.running import wait_for
 
@@ -27,7 +30,10 @@ class Api:
     server: uvicorn.Server
 
     def get(self, path: str, **headers: str) -> requests.Response:
-        return requests.get(f"{self.address}/api/v1{path}", headers=headers, timeout=20)
+        return self.ask("GET", path, **headers)
+
+    def ask(self, method: str, path: str, said: object = None, **headers: str) -> requests.Response:
+        return requests.request(method, f"{self.address}/api/v1{path}", json=said, headers=headers, timeout=20)
 
     def data(self, path: str) -> object:
         answer = self.get(path)
@@ -50,12 +56,26 @@ def serve(settings: Settings) -> Iterator[Api]:
         assert not thread.is_alive()
 
 
+@pytest.fixture(scope="session")
+def template(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a database with two elections of twelve constituencies, to be copied."""
+    folder = tmp_path_factory.mktemp("voted")
+    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE voted TEMPLATE election_metrics")
+    url = server.replace("/election_metrics?", "/voted?")
+    list(write_replay(demo_buckets(date(2026, 9, 20), 3_000, 12), folder / "in", seed=5, faults=True))
+    update(read_settings(home=folder / "home", database_url=url), folder / "in")
+    close_engines()
+    return "voted"
+
+
 @pytest.fixture
-def voted(chosen: Settings, tmp_path: Path) -> Settings:
+def voted(template: str, chosen: Settings, server: str) -> Settings:
     """Settings of a warehouse with two elections of twelve constituencies."""
-    exports = tmp_path / "in"
-    list(write_replay(demo_buckets(date(2026, 9, 20), 3_000, 12), exports, seed=5, faults=True))
-    update(chosen, exports)
+    name = make_url(chosen.database_url.get_secret_value()).database
+    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return chosen
 
 
@@ -63,3 +83,13 @@ def voted(chosen: Settings, tmp_path: Path) -> Settings:
 def api(voted: Settings) -> Iterator[Api]:
     """The API over that warehouse."""
     yield from serve(voted)
+
+
+@pytest.fixture
+def operator(api: Api) -> dict[str, str]:
+    """Headers with a token that may operate."""
+    return bearer(create_token(api.settings, "anna", ["operate"], "test"))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

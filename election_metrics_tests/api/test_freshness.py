@@ -13,8 +13,10 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from election_metrics.api.answers import Answers, Reply
+from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Change
+from election_metrics.api.rendering import Reply
+from election_metrics.api.tags import RestsOn
 from election_metrics.pipeline.elections import compute_election_summaries
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.registry import refresh_registry
@@ -80,13 +82,13 @@ def test_what_was_read_before_a_commit_and_stored_after_it_is_never_given(voted:
         def fast(_: sa.Connection) -> Reply:
             return Reply([{"n": 2}], [])
 
-        begun = asyncio.create_task(answers.get("x", "json", "e", {}, slow))
+        begun = asyncio.create_task(answers.get("x", "json", RestsOn("e"), {}, slow))
         await asyncio.to_thread(read_now.wait, 10)
-        answers.heard(Change("t", "e"))
+        answers.heard(Change("t", "e", None, "100"))
         go_on.set()
         old = await begun
-        new = await answers.get("x", "json", "e", {}, fast)
-        return [json.loads(answer.body)["data"][0]["n"] for answer in (old, new)]
+        new = await answers.get("x", "json", RestsOn("e"), {}, fast)
+        return [json.loads(answer.data)[0]["n"] for answer in (old, new)]
 
     assert asyncio.run(scene()) == [1, 2]
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from election_metrics.automation.jobs import JOB
 from election_metrics.automation.supervisor import free_port
 from election_metrics.cli import PARTLY_READ
 from election_metrics.commands.runs import run_ingest
@@ -20,6 +19,7 @@ from election_metrics.demo import deliver, demo_buckets, split_at
 from election_metrics.pipeline.elections import elections_behind
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.landing import pending_files
+from election_metrics.pipeline.run_tags import JOB
 from election_metrics.replay import write_replay
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines

@@ -1,0 +1,35 @@
+"""The page at `/`: files of this package, and nothing from anywhere else."""
+
+from importlib import resources
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+FILES = resources.files("election_metrics.api").joinpath("page_files")
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def index() -> FileResponse:
+    """The page; it holds no figure, and asks the API for all of them."""
+    return FileResponse(str(FILES / "index.html"), headers={"cache-control": "no-cache"})
+
+
+@router.get("/docs")
+def documentation() -> FileResponse:
+    """The API, described by its own OpenAPI."""
+    return FileResponse(str(FILES / "docs.html"), headers={"cache-control": "no-cache"})
+
+
+def serve_files(app: FastAPI) -> None:
+    """Scripts, styles and libraries, which a browser asks for again when they changed."""
+    app.mount("/files", _Files(directory=str(FILES)), name="files")
+
+
+class _Files(StaticFiles):
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        answer = super().file_response(*args, **options)
+        answer.headers["cache-control"] = "no-cache"
+        return answer

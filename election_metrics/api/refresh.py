@@ -1,0 +1,103 @@
+"""Asking Dagster for a run, as its own UI does: by GraphQL, at the webserver that is warm already."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+
+from election_metrics.errors import ElectionMetricsError, TransientError
+from election_metrics.pipeline.run_tags import JOB, TRIGGER, range_tags, run_tags
+from election_metrics.settings import Settings
+
+_LAUNCH = """
+mutation Launch($run: ExecutionParams!) {
+    launchRun(executionParams: $run) {
+        __typename
+        ... on LaunchRunSuccess { run { runId } }
+        ... on PythonError { message }
+        ... on UnauthorizedError { message }
+    }
+}"""
+_UNDER_WAY = """
+query UnderWay($filter: RunsFilter!) {
+    runsOrError(filter: $filter, limit: 1) { ... on Runs { results { runId } } }
+}"""
+_NOT_ENDED = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]
+_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that was asked for.
+
+    Attributes:
+        run_id: its id.
+        is_new: false where the same was asked for before, and is under way.
+    """
+
+    run_id: str
+    is_new: bool
+
+
+def hours_to_refresh(
+    first: datetime | None, last: datetime | None, now: datetime, most: int
+) -> tuple[datetime, datetime]:
+    """The hours (UTC, both inclusive) to compute: those asked for, else the one in progress and the one before.
+
+    Raises:
+        ElectionMetricsError: they are no whole hours, no range, too many, or in the future.
+    """
+    present = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    last = last or (first + timedelta(hours=1) if first else present)
+    first = first or last - timedelta(hours=1)
+    for hour in (first, last):
+        if hour.minute or hour.second or hour.microsecond:
+            raise ElectionMetricsError(f"{hour.isoformat()} is not a whole hour")
+    if first > last:
+        raise ElectionMetricsError("`from` is after `to`")
+    if last > present + timedelta(hours=24):
+        raise ElectionMetricsError(f"`to` is in the future; it is {now.isoformat(timespec='seconds')} now")
+    if (last - first) // timedelta(hours=1) + 1 > most:
+        raise ElectionMetricsError(
+            f"a run covers at most {most} hours; ask for fewer, or use election-metrics backfill"
+        )
+    return first, last
+
+
+def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -> Asked:
+    """Asks for a run that lands what is there and computes these hours, or finds the one that does so already.
+
+    Raises:
+        TransientError: the webserver does not answer, or does not launch it.
+    """
+    alike = [{"key": key, "value": value} for key, value in {TRIGGER: "refresh", **range_tags(first, last)}.items()]
+    found = _graphql(settings, _UNDER_WAY, filter={"pipelineName": JOB, "statuses": _NOT_ENDED, "tags": alike})
+    for run in found["runsOrError"].get("results", []):
+        return Asked(run["runId"], is_new=False)
+    tags = run_tags("refresh", f"asked for by {who} through the API", (first, last))
+    selector = {"repositoryLocationName": "election_metrics", "repositoryName": "__repository__", "jobName": JOB}
+    said = {"key": "election_metrics/who", "value": who}
+    metadata = {"tags": [said, *[{"key": key, "value": value} for key, value in tags.items()]]}
+    run = {"selector": selector, "executionMetadata": metadata, "runConfigData": {}}
+    launched = _graphql(settings, _LAUNCH, run=run)["launchRun"]
+    if launched["__typename"] != "LaunchRunSuccess":
+        raise TransientError(f"Dagster did not launch the run: {launched.get('message', launched['__typename'])}")
+    return Asked(launched["run"]["runId"], is_new=True)
+
+
+def _graphql(settings: Settings, query: str, **variables: object) -> Any:
+    address = (settings.api_webserver or settings.ui_url).rstrip("/")
+    try:
+        answer = requests.post(
+            f"{address}/graphql", json={"query": query, "variables": variables}, timeout=_SECONDS, allow_redirects=False
+        )
+        answer.raise_for_status()
+        said = answer.json()
+    except (requests.RequestException, ValueError) as error:
+        raise TransientError(
+            f"Dagster's webserver at {address} does not answer ({type(error).__name__}); does `up` run?"
+        ) from None
+    if said.get("errors"):
+        raise TransientError(f"Dagster's webserver refused the question: {said['errors'][0].get('message')}")
+    return said["data"]

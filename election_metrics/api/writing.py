@@ -1,0 +1,271 @@
+"""The endpoints that change something: what people own, the cache, and asking for runs. Each needs a token."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Body, Path, Request, Response, Security
+from fastapi.security import HTTPBearer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from election_metrics.api.models import PROBLEMS, Problem
+from election_metrics.api.refresh import ask_for_run, hours_to_refresh
+from election_metrics.api.routes import ConstituencyId, ElectionId
+from election_metrics.pipeline import people
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import (
+    anomaly_thresholds,
+    constituency_metrics,
+    constituency_reference,
+    election_reference,
+    election_summaries,
+)
+
+_bearer = HTTPBearer(auto_error=False, description="A token that may operate: election-metrics token create")
+router = APIRouter(
+    prefix="/api/v1",
+    dependencies=[Security(_bearer)],
+    responses={
+        401: {"model": Problem, "description": "There is no token, or none of that kind"},
+        403: {"model": Problem, "description": "The token may not operate"},
+        **{status: PROBLEMS[status] for status in (400, 404, 422, 429, 503)},
+    },
+)
+
+
+def _a_time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("it must be an IANA time zone such as Europe/Moscow")
+    return value
+
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("it holds a NUL character")
+    return value
+
+
+def _with_zone(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("it must have a zone, such as 2026-09-18T08:00+03:00")
+    return _in_reach(value.astimezone(UTC))
+
+
+def _without_zone(value: datetime) -> datetime:
+    if value.tzinfo is not None:
+        raise ValueError("it is a local wall clock and has no zone: 2026-09-18T08:00")
+    return _in_reach(value)
+
+
+def _in_reach(value: datetime) -> datetime:
+    if not 2000 <= value.year < 2100:
+        raise ValueError("it must be between 2000 and 2100")
+    return value
+
+
+Said = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_no_nul)]
+Zone = Annotated[str, Field(max_length=64), AfterValidator(_a_time_zone)]
+Moment = Annotated[datetime, AfterValidator(_with_zone)]
+Clock = Annotated[datetime, AfterValidator(_without_zone)]
+Contract = Annotated[str, Path(pattern="^[1-9A-HJ-NP-Za-km-z]{32,44}$", description="constituency_id (base58)")]
+Rule = Annotated[str, Path(max_length=100, description="Rule, as /rules lists them")]
+ThresholdName = Annotated[str, Path(max_length=100, description="Threshold of the rule")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ConstituencyReference(_Body):
+    """What people say of a constituency; null says nothing. It wins over files, transactions and paths."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"name": "Округ №1", "registered_voters": 3912, "time_zone": "Asia/Yekaterinburg"}
+    ]})  # fmt: skip
+
+    election: Said | None = Field(None, description="Name of the election it votes in")
+    name: Said | None = Field(None, description="Its name")
+    region_code: Said | None = Field(None, description="Region's code")
+    region: Said | None = Field(None, description="Region's name")
+    time_zone: Zone | None = Field(None, description="IANA time zone")
+    registered_voters: Annotated[int, Field(ge=0, lt=10**12)] | None = Field(None, description="Registered voters")
+    starts_at: Moment | None = Field(None, description="Voting starts")
+    ends_at: Moment | None = Field(None, description="Voting ends")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ConstituencyReference":
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValueError("ends_at is not after starts_at")
+        return self
+
+
+class ElectionReference(_Body):
+    """What people say of an election; null says nothing."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"name": "Duma 2026", "opens_at": "2026-09-18T08:00", "closes_at": "2026-09-20T20:00"}
+    ]})  # fmt: skip
+
+    name: Said | None = Field(None, description="Name to show")
+    opens_at: Clock | None = Field(None, description="Voting starts: local wall clock, in each time zone")
+    closes_at: Clock | None = Field(None, description="Voting ends: local wall clock, in each time zone")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "ElectionReference":
+        if self.opens_at and self.closes_at and self.closes_at <= self.opens_at:
+            raise ValueError("closes_at is not after opens_at")
+        return self
+
+
+class Threshold(_Body):
+    """From which value on a rule fires in this election."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"value": 4}]})
+
+    value: float = Field(gt=0, lt=1e12, description="What holds instead of the default")
+
+
+class State(_Body):
+    """What people say of a finding."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"state": "acknowledged", "note": "asked the commission"}
+    ]})  # fmt: skip
+
+    state: Literal["open", "acknowledged", "resolved"]
+    note: Said | None = Field(None, description="Why; kept with the finding")
+
+
+class Hours(_Body):
+    """Which hours to compute again; none: the one in progress and the one before."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"from": "2026-09-18T05:00Z", "to": "2026-09-18T09:00Z"}
+    ]})  # fmt: skip
+
+    first: Moment | None = Field(None, alias="from", description="First hour")
+    last: Moment | None = Field(None, alias="to", description="Last hour, inclusive")
+
+
+class Run(BaseModel):
+    """The run that was asked for."""
+
+    run_id: str = Field(description="Its id in Dagster")
+    run_url: str = Field(description="Its page in the Dagster UI")
+    is_new: bool = Field(description="False where the same run was under way already")
+    first_hour: datetime = Field(description="First hour it computes")
+    last_hour: datetime = Field(description="Last hour, inclusive")
+
+
+class Invalidated(BaseModel):
+    """What is read anew from now on, by every API on this database."""
+
+    invalidated: str
+
+
+_NOTHING: Any = {"status_code": 204, "response_class": Response}
+
+
+@router.put("/reference/constituencies/{constituency_id}", tags=["reference"], **_NOTHING)
+def set_constituency(request: Request, constituency_id: Contract, said: ConstituencyReference) -> None:
+    """Says things of a constituency, in place of what was said before; its figures follow within seconds."""
+    people.set_constituency(_settings(request), constituency_id, said.model_dump(), _who(request))
+
+
+@router.delete("/reference/constituencies/{constituency_id}", tags=["reference"], **_NOTHING)
+def forget_constituency(request: Request, constituency_id: Contract) -> None:
+    """Takes back what was said of a constituency."""
+    people.forget(_settings(request), constituency_reference, {"constituency_id": constituency_id}, _who(request))
+
+
+@router.put("/reference/elections/{election_id}", tags=["reference"], **_NOTHING)
+def set_election(request: Request, election_id: ElectionId, said: ElectionReference) -> None:
+    """Says things of an election, in place of what was said before."""
+    people.set_election(_settings(request), election_id, said.model_dump(), _who(request))
+
+
+@router.delete("/reference/elections/{election_id}", tags=["reference"], **_NOTHING)
+def forget_election(request: Request, election_id: ElectionId) -> None:
+    """Takes back what was said of an election."""
+    people.forget(_settings(request), election_reference, {"election_id": election_id}, _who(request))
+
+
+@router.put("/thresholds/{election_id}/{rule}/{threshold}", tags=["findings"], **_NOTHING)
+def set_threshold(
+    request: Request, election_id: ElectionId, rule: Rule, threshold: ThresholdName, said: Threshold
+) -> None:
+    """Sets a threshold of a rule for one election; the next run judges by it."""
+    people.set_threshold(_settings(request), election_id, rule, threshold, said.value, _who(request))
+
+
+@router.delete("/thresholds/{election_id}/{rule}/{threshold}", tags=["findings"], **_NOTHING)
+def forget_threshold(request: Request, election_id: ElectionId, rule: Rule, threshold: ThresholdName) -> None:
+    """Puts a threshold back to its default."""
+    key = {"election_id": election_id, "rule": rule, "threshold": threshold}
+    people.forget(_settings(request), anomaly_thresholds, key, _who(request))
+
+
+@router.put("/anomalies/{anomaly_id}/state", tags=["findings"], **_NOTHING)
+def set_state(request: Request, anomaly_id: Annotated[str, Path(max_length=200)], said: State) -> None:
+    """Acknowledges, resolves or opens a finding."""
+    people.set_state(_settings(request), anomaly_id, said.state, _who(request), said.note)
+
+
+@router.post("/refresh", tags=["operating"], status_code=202)
+def refresh(request: Request, hours: Annotated[Hours, Body(default_factory=Hours)]) -> Run:
+    """Asks Dagster for a run that lands what is there, computes these hours and all that follows from them."""
+    settings = _settings(request)
+    first, last = hours_to_refresh(hours.first, hours.last, datetime.now(UTC), settings.max_hours_per_run)
+    asked = ask_for_run(settings, first, last, _who(request))
+    people.write_down(settings, _who(request), "refresh", f"run {asked.run_id}", {"is_new": asked.is_new})
+    return Run(
+        run_id=asked.run_id, run_url=f"{settings.ui_url.rstrip('/')}/runs/{asked.run_id}", is_new=asked.is_new,
+        first_hour=first, last_hour=last,
+    )  # fmt: skip
+
+
+@router.post("/invalidate-cache/constituency/{constituency_id}", tags=["operating"])
+def invalidate_constituency(request: Request, constituency_id: ConstituencyId) -> Invalidated:
+    """Reads everything on a constituency anew."""
+    with transaction(_settings(request)) as connection:
+        place = sa.select(constituency_metrics.c.election_id).filter_by(constituency_id=constituency_id).limit(1)
+        election = connection.execute(place).scalar()
+        if election is None:
+            raise people.NotThereError(
+                f"nothing came from a constituency {constituency_id!r}; /constituencies lists them"
+            )
+        notify(connection, constituency_metrics, {election: [constituency_id]})
+    return _invalidated(request, f"constituency {constituency_id}")
+
+
+@router.post("/invalidate-cache/election/{election_id}", tags=["operating"])
+def invalidate_election(request: Request, election_id: ElectionId) -> Invalidated:
+    """Reads everything on an election and its constituencies anew."""
+    with transaction(_settings(request)) as connection:
+        notify(connection, election_summaries, [election_id])
+    return _invalidated(request, f"election {election_id}")
+
+
+@router.post("/invalidate-cache/dashboard", tags=["operating"])
+def invalidate_dashboard(request: Request) -> Invalidated:
+    """Reads everything anew."""
+    with transaction(_settings(request)) as connection:
+        notify(connection, election_summaries, [None])
+    return _invalidated(request, "everything")
+
+
+def _invalidated(request: Request, what: str) -> Invalidated:
+    people.write_down(_settings(request), _who(request), "invalidate-cache", what)
+    return Invalidated(invalidated=what)
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def _who(request: Request) -> str:
+    return str(request.state.who)
