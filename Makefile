@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types validate bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
+.PHONY: help demo libraries test lint types validate bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -69,6 +69,18 @@ queries: $(VENV)/.dev ## Time the queries of docs/analysts.md over a large elect
 
 plots: $(VENV)/.dev ## Draw the pictures of the docs that are made from figures
 	$(BIN)/python -m benchmarks.plots docs/images
+
+LIBRARIES := election_metrics/api/page_files/libraries
+libraries: ## Fetch the page's libraries again from the npm registry (needs npm), and hold them to their sums
+	rm -rf $(VENV)-libraries && mkdir -p $(VENV)-libraries
+	npm install --silent --no-save --ignore-scripts --prefix $(VENV)-libraries d3@7.9.0 @observablehq/plot@0.6.17 lit-html@3.3.3
+	cp $(VENV)-libraries/node_modules/d3/LICENSE $(VENV)-libraries/node_modules/d3/dist/d3.min.js $(LIBRARIES)/d3
+	cp $(VENV)-libraries/node_modules/@observablehq/plot/LICENSE $(VENV)-libraries/node_modules/@observablehq/plot/dist/plot.umd.min.js $(LIBRARIES)/plot
+	cd $(VENV)-libraries/node_modules/lit-html && cp LICENSE lit-html.js directive.js directive-helpers.js $(CURDIR)/$(LIBRARIES)/lit-html
+	cd $(VENV)-libraries/node_modules/lit-html/directives && cp keyed.js repeat.js $(CURDIR)/$(LIBRARIES)/lit-html/directives
+	sed -i '/sourceMappingURL/d' $(LIBRARIES)/lit-html/*.js $(LIBRARIES)/lit-html/directives/*.js
+	rm -rf $(VENV)-libraries
+	cd $(LIBRARIES) && sha256sum --check --quiet SHA256SUMS
 
 docs: $(VENV)/.dev ## Write the generated pages of docs/
 	$(BIN)/python -m election_metrics.commands.pages docs

@@ -270,6 +270,61 @@ def threshold(rule: str, name: str, value: float | None, election: str, by: str)
     console.print(f"{rule}.{name} is {'its default' if value is None else f'{value:g}'} for {election}.")
 
 
+@main.group()
+def token() -> None:
+    r"""Make, list and revoke tokens for the API and the page.
+
+    On this machine reading needs none. From any other address it does, and changing anything always does.
+
+    \b
+    election-metrics token create newsroom --scope read
+    election-metrics token create anna --scope operate
+    election-metrics token revoke newsroom
+    """
+
+
+@token.command("create")
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", type=click.Choice(["read", "operate"]), multiple=True, default=["read"], show_default=True,
+    help="What it may: read; or operate: change what people own, ask for runs, see the audit; and read.",
+)  # fmt: skip
+@_BY
+def create_token(name: str, scopes: tuple[str, ...], by: str) -> None:
+    """Make a token for NAME and print it, once: only its hash is kept."""
+    from election_metrics.api.tokens import create_token as create
+    from election_metrics.settings import settings
+
+    made = create(settings(), name, scopes, by)
+    console.print(f"The token of {name} may {' and '.join(scopes)}. It is shown only now:")
+    click.echo(made)
+
+
+@token.command("list")
+def list_tokens() -> None:
+    """List the names of tokens, and what they may."""
+    from election_metrics.api.tokens import read_tokens
+    from election_metrics.settings import settings
+
+    known = read_tokens(settings().tokens_path)
+    for one in known:
+        click.echo(f"{one.name}  {' '.join(one.scopes)}  since {one.created_at}")
+    if not known:
+        console.print("There is no token yet; type: election-metrics token create NAME --scope read")
+
+
+@token.command("revoke")
+@click.argument("name")
+@_BY
+def revoke(name: str, by: str) -> None:
+    """End the token of NAME, at once."""
+    from election_metrics.api.tokens import revoke_token
+    from election_metrics.settings import settings
+
+    revoke_token(settings(), name, by)
+    console.print(f"The token of {name} is revoked.")
+
+
 @main.command()
 @click.argument("constituencies", nargs=-1, required=True)
 @click.option("--from", "first", type=HOUR, help="First hour, UTC; else from the beginning.")

@@ -4,10 +4,12 @@ from importlib import resources
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 FILES = resources.files("election_metrics.api").joinpath("page_files")
+_SWAGGER = resources.files("fastapi_offline").joinpath("static")
 router = APIRouter(include_in_schema=False)
 
 
@@ -24,8 +26,9 @@ def documentation() -> FileResponse:
 
 
 def serve_files(app: FastAPI) -> None:
-    """Scripts, styles and libraries, which a browser asks for again when they changed."""
-    app.mount("/files", _Files(directory=str(FILES)), name="files")
+    """Scripts, styles and libraries, which a browser asks for again when they changed; and Swagger UI from its wheel."""
+    app.mount("/files", GZipMiddleware(_Files(directory=str(FILES))), name="files")
+    app.mount("/documentation", GZipMiddleware(_Files(directory=str(_SWAGGER))), name="documentation")
 
 
 class _Files(StaticFiles):

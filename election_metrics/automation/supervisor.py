@@ -70,7 +70,7 @@ class Supervisor:
         port: the UI's.
         read_only_port: of a second UI without any button that changes something; None: no such UI.
         host: the address that both listen on.
-        api_port: of the API, on this machine only; None: no API.
+        api_port: of the page and the API; None: neither.
         tell: called with what an operator should see.
         module: where the definitions are.
     """
@@ -181,6 +181,8 @@ class Supervisor:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
         if "ui_url" not in self.settings.model_fields_set:
             environment[f"{PREFIX}UI_URL"] = f"http://{self.host}:{self.port}"
+        if "api_webserver" not in self.settings.model_fields_set:
+            environment[f"{PREFIX}API_WEBSERVER"] = f"http://{self.host}:{self.port}"
         return environment | {"PYTHONUNBUFFERED": "1"}
 
     def _parts(self) -> list[Part]:
@@ -203,9 +205,9 @@ class Supervisor:
             command = [*web, "-p", str(port), "--read-only"]
             parts.append(Part("read-only webserver", command, lambda: _answers(self.host, port)))
         if self.api_port is not None:
-            api = self.api_port
-            command = [*python, "election_metrics.api.serve", _THIS_MACHINE, str(api)]
-            parts.append(Part("API", command, lambda: _answers(_THIS_MACHINE, api)))
+            api, api_host = self.api_port, self.settings.api_host
+            command = [*python, "election_metrics.api.serve", api_host, str(api)]
+            parts.append(Part("API", command, lambda: _answers(api_host, api)))
         return parts
 
     def _start(self, part: Part) -> None:
@@ -286,7 +288,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 def port_for_api(settings: Settings) -> int | None:
     """The port that the settings say, or another one if somebody has it; None: no API."""
-    return free_port(settings.api_port) if settings.api_port else None
+    return free_port(settings.api_port, settings.api_host) if settings.api_port else None
 
 
 def free_port(wanted: int, host: str = _THIS_MACHINE) -> int:

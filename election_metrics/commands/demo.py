@@ -79,8 +79,10 @@ def _serve(
         with parts as supervisor, open_instance(settings) as instance:
             news = RunNews(instance)
             address = f"http://127.0.0.1:{supervisor.port}"
-            console.print(f"\nThe Dagster UI is at [bold]{address}[/bold] (log: {supervisor.log_path}).")
-            console.print(f"The API: http://127.0.0.1:{supervisor.api_port}/api/v1/elections")
+            if supervisor.api_port is not None:
+                page = f"http://{settings.api_host}:{supervisor.api_port}"
+                console.print(f"\nThe page, as it happens: [bold]{page}[/bold] (API: {page}/docs)")
+            console.print(f"The Dagster UI is at [bold]{address}[/bold] (log: {supervisor.log_path}).")
             console.print(f'The tables: psql "{plain_url(warehouse_url(settings))}"', soft_wrap=True)
             console.print(f"The third day arrives now, an hour every {pace:g} s. Ctrl-C ends everything.\n")
 

@@ -36,7 +36,7 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
             if read_only_port is not None:
                 say(f"For onlookers, without any button that changes something: http://{host}:{read_only_port}")
             if supervisor.api_port is not None:
-                say(f"The API: http://127.0.0.1:{supervisor.api_port}/api/v1/elections (docs/api.md describes it).")
+                say(f"The page: http://{chosen.api_host}:{supervisor.api_port} (API: /docs)")
             unset = "ELECTION_METRICS_SOURCE is not set: no folder is watched."
             say(f"Watching {chosen.source}." if chosen.source else unset)
             say(f'The tables: psql "{plain_url(warehouse_url(chosen))}"')

@@ -1,0 +1,46 @@
+// Asking the API. The browser asks with the ETag it has, so what did not change is not sent again.
+
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** The address of a question, as a person can open it. */
+export function address(path, asked = {}, ending = "") {
+  const said = new URLSearchParams();
+  for (const [name, value] of Object.entries(asked)) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== "" && one != null) said.append(name, one);
+  }
+  const query = said.toString();
+  return `/api/v1${path}${ending}${query ? `?${query}` : ""}`;
+}
+
+/** An answer: data, meta and, for pages, next. Throws `Refused` with what the API says. */
+export async function ask(path, asked = {}) {
+  const answer = await fetch(address(path, asked), { headers: { accept: "application/json" } });
+  const said = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(answer.status, said.detail ?? answer.statusText);
+  return said;
+}
+
+/** Keeps a token as a cookie that only the browser sees. */
+export async function signIn(token) {
+  const answer = await fetch("/api/v1/sign-in", {
+    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token }),
+  });
+  return answer.ok;
+}
+
+/** Calls `changed` with each summary that changed, `connected` with whether the stream stands. */
+export function listen(changed, connected) {
+  const stream = new EventSource("/api/v1/live");
+  stream.addEventListener("open", () => connected(true));
+  stream.addEventListener("error", () => {
+    connected(false);
+    // A browser gives up where the answer was an error; we do not.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => listen(changed, connected), 3000);
+  });
+  stream.addEventListener("summary", (event) => changed(JSON.parse(event.data)));
+}

@@ -1,0 +1,214 @@
+// The charts, drawn by Observable Plot (a global, with d3 beneath it). Each takes plain rows and gives an SVG.
+// Colours are the page's variables, so a theme or a printer changes them without drawing again.
+
+import { html, svg } from "../libraries/lit-html/lit-html.js";
+import { clock, count, dayAndClock, decimal, percent, wallClock } from "./format.js";
+import { spoken, t } from "./words.js";
+
+const HOUR = 3600e3;
+/** Colours that colour-blind people tell apart, each with a dash of its own. */
+export const SERIES = [
+  ["var(--series-1)", "0"], ["var(--series-2)", "7 3"], ["var(--series-3)", "2 3"],
+  ["var(--series-4)", "10 3 2 3"], ["var(--series-5)", "4 2"], ["var(--series-6)", "1 2"],
+];
+
+/** Hours from the first with a ballot on, with the wall clock at which each starts and ends. */
+function placed(hours, zone) {
+  const first = hours.findIndex((row) => row.bulletins_issued || row.votes_cast);
+  return hours.slice(Math.max(first, 0)).map((row) => {
+    const start = wallClock(row.hour, zone);
+    return { ...row, start, middle: new Date(+start + HOUR / 2), end: new Date(+start + HOUR) };
+  });
+}
+
+/** Points of a stepped line; a gap where hours are missing. */
+function steps(rows, value) {
+  const points = [];
+  rows.forEach((row, i) => {
+    points.push({ x: row.start, y: value(row) }, { x: row.end, y: value(row) });
+    const next = rows[i + 1];
+    if (next && +next.start !== +row.end) points.push({ x: row.end, y: NaN });
+  });
+  return points;
+}
+
+/** Points of a running total: flat where nothing happened. */
+function rising(rows, value) {
+  let before = 0;
+  return rows.flatMap((row) => {
+    const points = [{ x: row.start, y: before }, { x: row.end, y: value(row), row }];
+    before = value(row);
+    return points;
+  });
+}
+
+function timeAxis(domain, width) {
+  const hours = (domain[1] - domain[0]) / HOUR;
+  const room = Math.max(2, width / 62);
+  const step = [1, 2, 3, 6, 12, 24].find((each) => hours / each <= room) ?? 48;
+  const ticks = step >= 24 ? d3.utcDay.every(step / 24).range(...domain) : d3.utcHour.every(step).range(...domain);
+  const day = new Intl.DateTimeFormat(spoken() === "en" ? "en-GB" : "ru-RU", { timeZone: "UTC", day: "numeric", month: "short" });
+  return [
+    Plot.axisX(ticks, {
+      tickSize: 4, label: null,
+      tickFormat: (date) => (date.getUTCHours() === 0 ? day.format(date) : String(date.getUTCHours()).padStart(2, "0")),
+    }),
+    Plot.ruleX(ticks.filter((date) => date.getUTCHours() === 0), { stroke: "var(--rule)", strokeDasharray: "2 3" }),
+  ];
+}
+
+function draw(options, label) {
+  const drawn = Plot.plot({ style: { background: "none", color: "inherit", overflow: "visible" }, className: "plot", ...options });
+  drawn.querySelector("style")?.remove(); // its rules are in page.css: nothing inline, as the page's policy says
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", label);
+  return drawn;
+}
+
+/** How tall: lower on narrow screens, so that a chart and its words are seen together. */
+const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 230 : 180, width * 0.42)));
+
+/** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded. */
+export function hoursChart({ hours, zone, width, findings = [], current, onHour, label }) {
+  const rows = placed(hours, zone);
+  if (!rows.length) return null;
+  const domain = [d3.min(rows, (row) => row.start), d3.max(rows, (row) => row.end)];
+  const most = d3.max(rows, (row) => Math.max(row.bulletins_issued, row.votes_cast)) || 1;
+  const shaded = findings
+    .map((one) => ({ ...one, x1: wallClock(one.window_start, zone), x2: wallClock(one.window_end, zone) }))
+    .filter((one) => one.x2 > domain[0] && one.x1 < domain[1])
+    .map((one) => ({ ...one, x1: d3.max([one.x1, domain[0]]), x2: d3.min([one.x2, domain[1]]) }));
+  const title = (row) =>
+    `${dayAndClock(row.hour, zone)} – ${clock(+new Date(row.hour) + HOUR, zone)}${row.hour === current ? ` (${t("to_come")})` : ""}\n` +
+    `${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
+  const chart = draw({
+    width, height: tall(width, 320), marginLeft: 52, marginRight: 12, marginTop: 16,
+    x: { type: "utc", domain }, y: { domain: [0, most * 1.04], grid: true, label: null, tickFormat: (value) => count(value), ticks: 5 },
+    marks: [
+      ...timeAxis(domain, width),
+      Plot.rectX(shaded, { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.13 }),
+      Plot.rectY(rows, {
+        x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)",
+        fillOpacity: (row) => (row.hour === current ? 0.45 : 0.85),
+      }),
+      Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
+      Plot.ruleY([0], { stroke: "currentColor" }),
+      Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)" })),
+    ],
+  }, label);
+  if (onHour) {
+    chart.classList.add("clickable");
+    chart.addEventListener("click", () => chart.value && onHour(chart.value));
+  }
+  return chart;
+}
+
+/** Lines of shares or counts that only rise; another election, dashed, from the same opening on. */
+export function runningChart({ hours, registered, zone, width, before = [], label }) {
+  const rows = placed(hours, zone);
+  if (!rows.length) return null;
+  const share = registered ? (value) => (value * 100) / registered : (value) => value;
+  const shown = (value) => (registered ? percent(value, 1) : count(value));
+  const [issued, cast] = ["running_bulletins", "running_votes"].map((name) => rising(rows, (row) => share(row[name])));
+  const shape = before.map((row) => ({ x: new Date(+rows[0].start + row.since), y: row.share })).filter((_, i) => registered || !i);
+  const end = d3.max([rows.at(-1).end, ...shape.map((point) => point.x)]);
+  const most = d3.max([...issued, ...cast, ...shape], (point) => point.y) || 1;
+  const title = (point) =>
+    `${point.row ? dayAndClock(+new Date(point.row.hour) + HOUR, zone) : ""}\n${t("bulletins")}: ${shown(share(point.row?.running_bulletins ?? 0))}\n` +
+    `${t("votes")}: ${shown(point.y)}`;
+  const domain = [rows[0].start, end];
+  const labels = [issued.at(-1), cast.at(-1)];
+  return draw({
+    width, height: tall(width, 260), marginLeft: 52, marginRight: 58, marginTop: 14,
+    x: { type: "utc", domain }, y: { domain: [0, most * 1.06], grid: true, label: null, ticks: 5, tickFormat: registered ? (value) => `${decimal(value)} %` : (value) => count(value) },
+    marks: [
+      ...timeAxis(domain, width),
+      Plot.areaY(cast, { x: "x", y1: 0, y2: "y", fill: "var(--votes)", fillOpacity: 0.12 }),
+      shape.length > 1 ? Plot.line(shape, { x: "x", y: "y", stroke: "var(--quiet)", strokeDasharray: "5 4", strokeWidth: 1.5 }) : null,
+      Plot.line(issued, { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
+      Plot.line(cast, { x: "x", y: "y", stroke: "var(--votes)", strokeWidth: 2.4 }),
+      Plot.dot(cast.slice(-1), { x: "x", y: "y", r: 3.5, fill: "var(--votes)" }),
+      Plot.text(labels.slice(1), { x: "x", y: "y", text: (point) => shown(point.y), dx: 7, dy: 7, textAnchor: "start", fontWeight: 600, fill: "var(--votes-text)" }),
+      Plot.text(labels.slice(0, 1), { x: "x", y: "y", text: (point) => shown(point.y), dx: 7, dy: -8, textAnchor: "start", fill: "var(--bulletins-text)" }),
+      Plot.ruleY([0], { stroke: "currentColor" }),
+      Plot.tip(cast.filter((point) => point.row), Plot.pointerX({ x: "x", y: "y", title, fill: "var(--paper)", stroke: "var(--rule)" })),
+    ],
+  }, label);
+}
+
+/** One quantity by hour, as an area. */
+export function quantityChart({ hours, value, shown, zone, width, colour, label }) {
+  const rows = placed(hours, zone).map((row) => ({ ...row, y: value(row) })).filter((row) => row.y != null);
+  if (!rows.length) return null;
+  const domain = [d3.min(rows, (row) => row.start), d3.max(rows, (row) => row.end)];
+  const title = (row) => `${dayAndClock(row.hour, zone)}\n${shown(row.y)}`;
+  return draw({
+    width, height: tall(width, 190), marginLeft: 52, marginRight: 12, marginTop: 14,
+    x: { type: "utc", domain }, y: { domain: [Math.min(0, d3.min(rows, (row) => row.y)), (d3.max(rows, (row) => row.y) || 1) * 1.05], grid: true, label: null, ticks: 4, tickFormat: (y) => shown(y, true) },
+    marks: [
+      ...timeAxis(domain, width),
+      Plot.areaY(steps(rows, (row) => row.y), { x: "x", y1: 0, y2: "y", fill: colour, fillOpacity: 0.15 }),
+      Plot.line(steps(rows, (row) => row.y), { x: "x", y: "y", stroke: colour, strokeWidth: 1.8 }),
+      Plot.ruleY([0], { stroke: "currentColor" }),
+      Plot.tip(rows, Plot.pointerX({ x: "middle", y: "y", title, fill: "var(--paper)", stroke: "var(--rule)" })),
+    ],
+  }, label);
+}
+
+/** Labels at the ends of lines, at least this far apart. */
+function apart(ends, distance) {
+  let before = -Infinity;
+  return ends.toSorted((a, b) => a.y - b.y).map((end) => {
+    before = Math.max(end.y, before + distance);
+    return { ...end, at: before };
+  });
+}
+
+/** Turnout so far of several constituencies, hours since the first of each one's own opening. */
+export function compareChart({ compared, width, label }) {
+  const lines = compared.map(({ constituency, hours }, i) => {
+    const registered = constituency.registered_voters;
+    const rows = registered ? placed(hours, "UTC") : []; // without a register there is no share
+    let running = 0;
+    const counted = rows.map((row) => ({ ...row, running: (running += row.votes_cast) }));
+    return rising(counted, (row) => (row.running * 100) / registered)
+      .map(({ x, y }) => ({ x: (x - rows[0].start) / HOUR, y, i, name: constituency.name ?? constituency.constituency_id }));
+  });
+  const all = lines.flat();
+  if (!all.length) return null;
+  const height = tall(width, 320);
+  const ends = apart(lines.map((points) => points.at(-1)).filter(Boolean), (14 * d3.max(all, (point) => point.y)) / height);
+  return draw({
+    width, height, marginLeft: 52, marginRight: 64, marginTop: 14,
+    x: { label: null, tickFormat: (value) => `${value} ${spoken() === "en" ? "h" : "ч"}`, ticks: Math.max(3, Math.round(width / 90)) },
+    y: { grid: true, label: null, tickFormat: (value) => `${decimal(value)} %`, ticks: 5 },
+    marks: [
+      Plot.ruleY([0], { stroke: "currentColor" }),
+      lines.map((points, i) => Plot.line(points, { x: "x", y: "y", stroke: SERIES[i][0], strokeDasharray: SERIES[i][1], strokeWidth: 2.2 })),
+      Plot.text(ends, { x: "x", y: "at", text: (point) => percent(point.y, 1), dx: 6, textAnchor: "start", fill: (point) => SERIES[point.i][0], fontWeight: 600 }),
+      Plot.tip(all, Plot.pointer({ x: "x", y: "y", title: (point) => `${point.name}\n${percent(point.y)}`, fill: "var(--paper)", stroke: "var(--rule)" })),
+    ],
+  }, label);
+}
+
+/** Votes by hour in a word's height, over the election's hours. */
+export function sparkline(hours, span) {
+  if (!hours?.length || !span) return "";
+  const [first, last] = span;
+  const x = d3.scaleLinear([first, Math.max(last, first + HOUR)], [1, 119]);
+  const y = d3.scaleLinear([0, d3.max(hours, (row) => row.votes_cast) || 1], [23, 2]);
+  const bars = hours.map((row) => {
+    const at = x(+new Date(row.hour));
+    return `M${at.toFixed(1)},23V${y(row.votes_cast).toFixed(1)}`;
+  });
+  const thick = Math.max(1, (118 / ((last - first) / HOUR + 1)) * 0.8).toFixed(2);
+  return html`<svg class="spark" viewBox="0 0 120 24" aria-hidden="true" preserveAspectRatio="none">
+    ${svg`<path d=${bars.join("")} stroke-width=${thick}/>`}
+  </svg>`;
+}
+
+/** A share as a bar behind its figure. */
+export const shareBar = (value) =>
+  value == null ? "" : html`<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">
+    ${svg`<rect class="whole" width="100" height="4"/><rect class=${value > 100 ? "over" : "part"} width=${Math.min(value, 100)} height="4"/>`}
+  </svg>`;

@@ -1,0 +1,41 @@
+// Findings, each with its explanation: what, where, when, how far from what was to be expected.
+
+import { html } from "../libraries/lit-html/lit-html.js";
+import { dayAndClock, decimal } from "./format.js";
+import { ruleName, t } from "./words.js";
+
+const SIGNS = { critical: "◆", warning: "▲", info: "●" };
+
+const FEW = 8;
+
+/** Findings of one rule, window and wording on several constituencies, as one. */
+function grouped(found) {
+  const groups = new Map();
+  for (const one of found) {
+    const same = [one.rule, one.severity, one.state, one.state_note, one.window_start, one.window_end, one.explanation];
+    const key = one.constituency_id ? JSON.stringify(same) : one.anomaly_id;
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()];
+}
+
+export function findingsList(page, found, zone) {
+  if (!found.length) return html`<p class="quiet">${t("no_findings")}</p>`;
+  return html`<ul class="findings">${grouped(found).map((group) => {
+    const [one] = group;
+    return html`<li class=${one.severity}>
+      <h3><span class="sign" aria-hidden="true">${SIGNS[one.severity]}</span> <span class="severity">${t(one.severity)}</span> ${ruleName(one.rule)}</h3>
+      <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: group.length })}</strong>: ` : ""}${places(page, group)}
+        · ${dayAndClock(one.window_start, zone)} – ${dayAndClock(one.window_end, zone)} · ${t(`state_${one.state}`)}${one.state_note ? html`: ${one.state_note}` : ""}</p>
+      <p lang="en">${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
+      <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })} · `}
+        <a href="${page.status?.ui_url ?? ""}/runs/${one.run_id}" target="_blank" rel="noopener">${t("run")} ${one.run_id.slice(0, 8)}</a></p>
+    </li>`;
+  })}</ul>`;
+}
+
+const places = (page, group) => html`${group.slice(0, FEW).map((one, i) => html`${i ? ", " : ""}${place(page, one)}`)}${group.length > FEW ? ` ${t("others", { count: group.length - FEW })}` : ""}`;
+
+const place = (page, one) => one.constituency_id
+  ? html`<a href=${page.link({ constituency: one.constituency_id })} @click=${page.go({ constituency: one.constituency_id })}>${one.constituency ?? one.constituency_id}</a>`
+  : one.region ?? t("whole_election");

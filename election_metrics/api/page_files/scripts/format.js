@@ -1,0 +1,61 @@
+// Numbers and times as people read them. Unknown is a dash, never 0.
+
+import { spoken } from "./words.js";
+
+const UNKNOWN = "–";
+const made = new Map();
+
+/** A formatter is dear to make, so each is made once. */
+function formatter(kind, options) {
+  const key = `${spoken()} ${kind.name} ${JSON.stringify(options)}`;
+  if (!made.has(key)) made.set(key, new kind(spoken() === "en" ? "en-GB" : "ru-RU", options));
+  return made.get(key);
+}
+
+export const count = (value) => (value == null ? UNKNOWN : formatter(Intl.NumberFormat, {}).format(value));
+
+/** A rate in percent: two digits behind the point where it is small or a headline. */
+export function percent(value, digits = 2) {
+  if (value == null) return UNKNOWN;
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${formatter(Intl.NumberFormat, options).format(value)} %`;
+}
+
+export const decimal = (value, digits = 1) =>
+  value == null ? UNKNOWN : formatter(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
+
+const moment = (value, zone, options) =>
+  value == null ? UNKNOWN : formatter(Intl.DateTimeFormat, { timeZone: zone, hourCycle: "h23", ...options }).format(new Date(value));
+
+export const clock = (value, zone) => moment(value, zone, { hour: "2-digit", minute: "2-digit" });
+export const clockSeconds = (value, zone) => moment(value, zone, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+export const dayAndClock = (value, zone) =>
+  moment(value, zone, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+export const dayLong = (value, zone) => moment(value, zone, { weekday: "short", day: "numeric", month: "long", year: "numeric" });
+export const fullMoment = (value, zone) =>
+  moment(value, zone, { dateStyle: "long", timeStyle: "short" });
+
+/** `Europe/Moscow` as its city, with its distance from UTC. */
+export function zoneName(zone) {
+  const parts = formatter(Intl.DateTimeFormat, { timeZone: zone, timeZoneName: "shortOffset" }).formatToParts(new Date());
+  const offset = parts.find((part) => part.type === "timeZoneName")?.value ?? "";
+  return `${zone.split("/").pop().replaceAll("_", " ")} (${offset.replace("GMT", "UTC")})`;
+}
+
+/** How long ago, in the largest unit that says enough. */
+export function age(milliseconds) {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  const [value, unit] =
+    seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [Math.round(seconds / 60), "minute"] :
+    seconds < 129600 ? [Math.round(seconds / 3600), "hour"] : [Math.round(seconds / 86400), "day"];
+  return formatter(Intl.NumberFormat, { style: "unit", unit, unitDisplay: "short" }).format(value);
+}
+
+/** A moment moved so that its UTC digits are the wall clock of the zone: what a chart's axis shows. */
+export function wallClock(value, zone) {
+  const date = new Date(value);
+  const parts = {};
+  const options = { timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" };
+  for (const part of formatter(Intl.DateTimeFormat, options).formatToParts(date)) parts[part.type] = +part.value;
+  return new Date(Date.UTC(parts.year, parts.month - 1, parts.day, parts.hour, parts.minute));
+}

@@ -1,0 +1,324 @@
+// The page: it holds what was read, reads again when a commit is told of, and shows it. Each part is a function of it.
+
+import { html, render } from "../libraries/lit-html/lit-html.js";
+import { ask, listen, Refused, signIn } from "./api.js";
+import { comparison } from "./compare.js";
+import { constituencies, listQuestion } from "./constituencies.js";
+import { constituency } from "./constituency.js";
+import { fullMoment } from "./format.js";
+import { freshnessLine, loudWarnings } from "./freshness.js";
+import { charts, findings, headline, regions } from "./overview.js";
+import { sourceDialog } from "./source.js";
+import { addressOf, readView, writeView } from "./state.js";
+import { LANGUAGES, speak, spoken, t } from "./words.js";
+
+const TYPING_PAUSE = 200;
+const TELLING_PAUSE = 80;
+const root = document.querySelector("#page");
+root.replaceChildren();
+
+class Page {
+  view = readView();
+  elections = null;
+  dashboard = null;
+  list = null;
+  one = undefined;
+  compared = null;
+  before = null;
+  status = null;
+  source = null;
+  error = null;
+  needsToken = false;
+  connection = { stands: true, since: Date.now() };
+  width = 900;
+  now = Date.now();
+  #drawn = new Map();
+  #loading = false;
+  #again = false;
+
+  get election() {
+    return this.elections?.find((one) => one.election_id === this.view.election) ?? this.elections?.[0];
+  }
+
+  /** First and last hour of the election, for sparklines that can be compared. */
+  get span() {
+    const hours = this.dashboard?.data.hours;
+    return hours?.length ? [+new Date(hours[0].hour), +new Date(hours.at(-1).hour)] : null;
+  }
+
+  /** A chart that is drawn again only when what it shows is another. */
+  chart(name, shown, make) {
+    const key = [spoken(), ...shown];
+    const drawn = this.#drawn.get(name);
+    if (drawn && drawn.key.length === key.length && drawn.key.every((each, i) => each === key[i])) return drawn.node;
+    const node = make();
+    this.#drawn.set(name, { key, node });
+    return node;
+  }
+
+  link = (change) => addressOf({ ...this.view, ...change });
+
+  /** Goes to another view, as a step of the browser's history; then to the element of this id. */
+  go = (change, target) => (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    this.show(change, { isStep: true });
+    if (target) document.getElementById(target)?.scrollIntoView();
+    else if ("constituency" in change) scrollTo({ top: 0 });
+  };
+
+  show(change, { isStep = false } = {}) {
+    const before = this.view;
+    this.view = { ...this.view, ...change };
+    writeView(this.view, { isStep });
+    if (before.constituency !== this.view.constituency) this.one = undefined;
+    if (before.election !== this.view.election) this.before = null;
+    this.draw();
+    this.load();
+  }
+
+  typed = (event) => {
+    const q = event.target.value;
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => this.show({ q }), TYPING_PAUSE);
+  };
+
+  tick(id) {
+    const { compare } = this.view;
+    this.show({ compare: compare.includes(id) ? compare.filter((one) => one !== id) : [...compare, id].slice(0, 6) });
+  }
+
+  more = async () => {
+    const { rows, next, path } = this.list;
+    const page = await ask(path, { ...listQuestion(this.view), cursor: next });
+    this.list = { ...this.list, rows: [...rows, ...page.data], next: page.next };
+    this.draw();
+  };
+
+  openSource(what) {
+    this.source = what;
+    this.draw();
+    document.querySelector("dialog.source-dialog").showModal();
+  }
+
+  closeSource() {
+    document.querySelector("dialog.source-dialog").close();
+  }
+
+  /** Reads what the view shows; once more, if something changed meanwhile. */
+  async load() {
+    if (this.#loading) {
+      this.#again = true;
+      return;
+    }
+    this.#loading = true;
+    try {
+      do {
+        this.#again = false;
+        await this.#read();
+      } while (this.#again);
+      this.error = null;
+    } catch (error) {
+      this.needsToken = error instanceof Refused && error.status === 401;
+      this.error = error;
+      if (!this.needsToken) setTimeout(() => this.load(), 3000);
+    } finally {
+      this.#loading = false;
+    }
+    this.draw();
+  }
+
+  async #read() {
+    const { view } = this;
+    const [elections, status] = await Promise.all([ask("/elections"), ask("/status")]);
+    const election = elections.data.find((one) => one.election_id === view.election) ?? elections.data[0];
+    if (!election) {
+      Object.assign(this, { elections: [], status });
+      return;
+    }
+    const id = encodeURIComponent(election.election_id);
+    const path = `/election/${id}/constituencies`;
+    const limit = Math.max(50, Math.min(1000, this.list?.rows.length ?? 0));
+    const [dashboard, list, compared, one] = await Promise.all([
+      ask("/dashboard/detailed", { election: election.election_id }),
+      ask(path, { ...listQuestion(view), limit }),
+      view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare }).catch(() => null) : null,
+      view.constituency ? this.#readOne(view.constituency) : undefined,
+    ]);
+    if (view !== this.view) {
+      this.#again = true; // somebody went on meanwhile
+      return;
+    }
+    // What is shown together is of one moment: the summary that the dashboard has.
+    const now = elections.data.map((each) => (each.election_id === election.election_id ? { ...each, ...dashboard.data.election } : each));
+    Object.assign(this, { elections: now, status, dashboard, one, compared: compared?.data ?? null });
+    this.list = { rows: list.data, next: list.next, path };
+    if (!this.before) this.before = await this.#readBefore(election, elections.data);
+    this.draw();
+    // From here on a figure that changes is marked for a moment.
+    setTimeout(() => document.body.classList.add("settled"), 1000);
+  }
+
+  async #readOne(id) {
+    const place = encodeURIComponent(id);
+    try {
+      const [found, hours, days, files] = await Promise.all([
+        ask(`/constituency/${place}`), ask(`/hourly-stats/constituency/${place}`),
+        ask(`/constituency/${place}/time-period`, { period: "day" }), ask("/sources", { constituency: id }),
+      ]);
+      return { place: found.data, hours: hours.data, days: days.data, files: files.data };
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** The shape of the last election that was over before this one began, if there is one. */
+  async #readBefore(election, elections) {
+    const ended = elections.filter((one) => one.ends_at && election.starts_at && one.ends_at <= election.starts_at && one.registered_voters);
+    const last = ended.sort((a, b) => (a.ends_at < b.ends_at ? 1 : -1))[0];
+    if (!last) return null;
+    const { data } = await ask(`/hourly-stats/election/${encodeURIComponent(last.election_id)}`);
+    if (!data.length) return null;
+    const first = +new Date(data[0].hour);
+    const hours = data.map((row) => ({ since: +new Date(row.hour) - first + 3600e3, share: (row.running_votes * 100) / last.registered_voters }));
+    return { name: last.name, hours: [{ since: 0, share: 0 }, ...hours] };
+  }
+
+  draw() {
+    this.now = Date.now();
+    render(frame(this), root);
+    document.title = this.election ? `${this.election.name} – ${t("title")}` : t("title");
+  }
+}
+
+function frame(page) {
+  return html`
+    <a class="skip" href="#figures">${t("skip")}</a>
+    ${bar(page)}
+    ${page.election ? html`<div class="freshness" role="status">${freshnessLine(page)}</div>` : ""}
+    <main id="figures" tabindex="-1">
+      ${page.error && !page.needsToken ? html`<p class="alarm critical" role="alert">${t("failed", { why: page.error.message })}</p>` : ""}
+      ${page.election ? html`<p class="print-only">${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
+      ${loudWarnings(page)}
+      ${page.needsToken ? signInForm(page) : body(page)}
+    </main>
+    <footer>
+      <p>${t("footer")}</p>
+    </footer>
+    <dialog class="source-dialog" @close=${() => { page.source = null; page.draw(); }}>${sourceDialog(page)}</dialog>`;
+}
+
+function body(page) {
+  if (!page.elections) return html`<p class="loading">${t("loading")}</p>`;
+  if (!page.election) return html`<section class="headline"><h1>${t("empty_title")}</h1><p>${t("empty")}</p></section>`;
+  if (!page.dashboard) return html`<p class="loading">${t("loading")}</p>`;
+  if (page.view.constituency) return html`${constituency(page)}${comparison(page)}`;
+  return html`${headline(page)}${charts(page)}${regions(page)}${comparison(page)}${constituencies(page)}${findings(page)}`;
+}
+
+function bar(page) {
+  const isDark = (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const choose = (event) => page.show({ election: event.target.value, constituency: "", region: "", q: "", compare: [] }, { isStep: true });
+  return html`
+    <header class="top">
+      <a class="mark" href="/"><img src="/files/icon.svg" alt="" width="24" height="24"> ${t("title")}</a>
+      ${page.elections?.length ? html`<label class="choice"><span class="unseen">${t("election")}</span>
+        <select @change=${choose}>${page.elections.map((one) => html`<option value=${one.election_id} ?selected=${one === page.election}>${one.name}</option>`)}</select></label>` : ""}
+      <nav aria-label=${t("title")}>
+        <label><span class="unseen">${t("language")}</span><select class="language" @change=${(event) => chooseLanguage(page, event.target.value)}>
+          ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} ?selected=${code === spoken()}>${name}</option>`)}</select></label>
+        <button type="button" class="theme" aria-label=${t("theme", { now: t(isDark ? "theme_dark" : "theme_light") })} @click=${() => { chooseTheme(isDark ? "light" : "dark"); page.draw(); }}>${isDark ? "☾" : "☀"}</button>
+        <button type="button" class="print" @click=${() => print()}>${t("print")}</button>
+        <a href="/docs">${t("api")}</a>
+        ${page.status?.ui_url ? html`<a href=${page.status.ui_url} target="_blank" rel="noopener">${t("ui")}</a>` : ""}
+      </nav>
+    </header>`;
+}
+
+function signInForm(page) {
+  const submit = async (event) => {
+    event.preventDefault();
+    if (await signIn(new FormData(event.target).get("token"))) {
+      page.needsToken = false;
+      start(page);
+    } else {
+      page.wrongToken = true;
+      page.draw();
+    }
+  };
+  return html`<section class="headline"><h1>${t("sign_in")}</h1>
+    <form class="filters" @submit=${submit}><label>${t("token")} <input type="password" name="token" autocomplete="current-password" required></label><button type="submit">${t("enter")}</button></form>
+    ${page.wrongToken ? html`<p class="alarm critical" role="alert">${t("wrong_token")}</p>` : ""}</section>`;
+}
+
+function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // A browser that keeps nothing asks again next time.
+  }
+}
+
+function chooseTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  keep("theme", theme);
+}
+
+function chooseLanguage(page, language) {
+  speak(language);
+  keep("language", language);
+  page.show({ lang: language });
+}
+
+function languageAtFirst(page) {
+  let kept = null;
+  try {
+    kept = localStorage.getItem("language");
+  } catch {
+    // as above
+  }
+  return page.view.lang || kept || (navigator.language.startsWith("ru") ? "ru" : "en");
+}
+
+function start(page) {
+  page.load();
+  let telling;
+  listen(
+    () => {
+      clearTimeout(telling);
+      telling = setTimeout(() => page.load(), TELLING_PAUSE);
+    },
+    (stands) => {
+      if (stands && !page.connection.stands) page.load();
+      if (stands !== page.connection.stands) page.connection = { stands, since: Date.now() };
+      page.draw();
+    },
+  );
+}
+
+const page = new Page();
+speak(languageAtFirst(page));
+page.draw();
+start(page);
+new ResizeObserver(() => {
+  const main = document.querySelector("main");
+  const width = Math.max(280, Math.floor((main.clientWidth - 2) / 20) * 20);
+  if (width !== page.width) {
+    page.width = width;
+    page.draw();
+  }
+}).observe(root);
+setInterval(() => page.draw(), 5000);
+addEventListener("popstate", () => {
+  page.view = readView();
+  page.one = undefined;
+  page.draw();
+  page.load();
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "/" && !event.target.closest("input, select, textarea")) {
+    event.preventDefault();
+    document.querySelector("#search")?.focus();
+  }
+});

@@ -1,0 +1,128 @@
+// The whole election: headline, figures, charts, regions, findings.
+
+import { html } from "../libraries/lit-html/lit-html.js";
+import { keyed } from "../libraries/lit-html/directives/keyed.js";
+import { address } from "./api.js";
+import { hoursChart, quantityChart, runningChart, shareBar } from "./charts.js";
+import { findingsList } from "./findings.js";
+import { clock, count, dayAndClock, decimal, fullMoment, percent, zoneName } from "./format.js";
+import { sourceButton } from "./source.js";
+import { t } from "./words.js";
+
+const fresh = (value) => keyed(value, html`<span class="fresh">${value}</span>`);
+
+/** Turnout, and what it is made of. */
+export function headline(page) {
+  const { election } = page;
+  const rate = election.participation_rate;
+  const path = `/election/${encodeURIComponent(election.election_id)}`;
+  const from = (title, definition) => sourceButton(page, { title, definition, table: "metrics.election_summaries", path, run_id: election.run_id, computed_at: election.computed_at });
+  const words = { votes: count(election.votes_cast), voters: count(election.registered_voters) };
+  const zone = election.time_zone;
+  const figure = (name, value, note, definition) => html`
+    <div class="figure"><dt>${t(name)} ${from(t(name), t(definition))}</dt><dd>${fresh(value)}</dd>${note ? html`<dd class="note">${note}</dd>` : ""}</div>`;
+  return html`
+    <section class="headline" aria-labelledby="election-name">
+      <h1 id="election-name">${election.name}</h1>
+      <div class="turnout">
+        <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(rate == null ? t("turnout_unknown") : percent(rate))}</strong> ${from(t("turnout"), t("definition_turnout"))}</p>
+        ${shareBar(rate)}
+        <p>${t(rate == null ? "turnout_without" : "turnout_of", words)}</p>
+      </div>
+      <dl class="figures">
+        ${figure("votes", count(election.votes_cast), election.peak_hour ? t("peak_note", { time: dayAndClock(election.peak_hour, zone), votes: count(election.peak_votes) }) : "", "definition_votes")}
+        ${figure("bulletins", count(election.bulletins_issued), election.issue_rate == null ? "" : t("issue_note", { rate: percent(election.issue_rate) }), "definition_bulletins")}
+        ${figure("gap", count(election.gap), election.gap_rate == null ? "" : t("gap_note", { rate: percent(election.gap_rate) }), "definition_gap")}
+        ${figure("reporting", `${count(election.constituencies_reporting)} / ${count(election.constituencies_total)}`, t("reporting_note", { silent: count(election.constituencies_silent) }), "definition_reporting")}
+        ${figure("coverage", percent(election.coverage), election.hours_expected == null ? "" : t("coverage_note", { delivered: count(election.hours_delivered), expected: count(election.hours_expected) }), "definition_coverage")}
+        ${figure("findings", count(election.anomalies_critical + election.anomalies_warning + election.anomalies_info), t("findings_note", { critical: count(election.anomalies_critical), warning: count(election.anomalies_warning) }), "definition_findings")}
+      </dl>
+      ${election.rejected_lines ? html`<p class="quiet"><a href=${address("/quarantine", { limit: 1000 }, ".csv")}>${t("unreadable", { count: count(election.rejected_lines) })}</a></p>` : ""}
+      ${page.dashboard.data.election.reconciliation ? html`<p class="quiet">${reconciled(page.dashboard.data.election.reconciliation, zone)}</p>` : ""}
+    </section>`;
+}
+
+const reconciled = (counted, zone) =>
+  t("reconciled", { time: fullMoment(counted.computed_at, zone), differing: count(counted.rows_differing), rows: count(counted.rows_compared) });
+
+/** The four charts, each with its figures as a table. */
+export function charts(page) {
+  const { election, width, before } = page;
+  const { hours, findings } = page.dashboard.data;
+  const zone = election.time_zone;
+  const path = `/hourly-stats/election/${encodeURIComponent(election.election_id)}`;
+  const half = width > 900 ? (width - 32) / 2 : width;
+  const current = election.status === "active" ? new Date(Math.floor(page.now / 3600e3) * 3600e3).toISOString().replace(".000Z", "Z") : null;
+  const openHour = (row) => page.openSource({
+    title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}. ${t("definition_hours")}`,
+    table: "metrics.hourly_stats", path, asked: { from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at,
+  });
+  const from = (title) => sourceButton(page, { title, definition: t("definition_hours"), table: "metrics.hourly_stats", path });
+  const drawn = (name, options, make) => page.chart(name, [hours, election.registered_voters, zone, current, ...options], make);
+  const critical = findings.filter((one) => one.severity === "critical" && !one.constituency_id);
+  return html`
+    <section aria-labelledby="by-hour">
+      <header><h2 id="by-hour">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })}</p>
+        <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"))}</header>
+      <div class="chart" id="hours-chart">${drawn("hours", [width, critical], () => hoursChart({ hours, zone, width, current, findings: critical, onHour: openHour, label: t("by_hour") }))}</div>
+      ${hoursTable(page, hours, zone)}
+    </section>
+    <section aria-labelledby="so-far">
+      <header><h2 id="so-far">${t("running")}</h2><p>${t(election.registered_voters ? "running_note" : "running_counts")}</p>
+        <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span>
+          ${before ? html`<span class="before">${t("before", { name: before.name })}</span>` : ""}</p>${from(t("running"))}</header>
+      <div class="chart">${drawn("running", [width, before], () => runningChart({ hours, zone, width, registered: election.registered_voters, before: before?.hours, label: t("running") }))}</div>
+    </section>
+    <div class="pair">
+      <section aria-labelledby="velocity">
+        <header><h2 id="velocity">${t("velocity")}</h2><p>${t("velocity_note")}</p>${from(t("velocity"))}</header>
+        <div class="chart">${drawn("velocity", [half], () => quantityChart({ hours, zone, width: half, colour: "var(--votes)", label: t("velocity"), value: (row) => row.vote_velocity, shown: (value) => count(Math.round(value)) }))}</div>
+      </section>
+      <section aria-labelledby="gap">
+        <header><h2 id="gap">${t("gap_chart")}</h2><p>${t("gap_chart_note")}</p>${from(t("gap_chart"))}</header>
+        <div class="chart">${drawn("gap", [half], () => quantityChart({ hours, zone, width: half, colour: "var(--bulletins)", label: t("gap_chart"), shown: (value, isTick) => (isTick ? `${decimal(value)} %` : percent(value)),
+          value: (row) => (row.running_bulletins >= 100 ? ((row.running_bulletins - row.running_votes) * 100) / row.running_bulletins : null) }))}</div>
+      </section>
+    </div>`;
+}
+
+/** The hours as a table: for screen readers, for reading off, for copying. */
+export function hoursTable(page, hours, zone) {
+  const cell = (value) => html`<td class="number">${value}</td>`;
+  return html`<details class="as-table"><summary>${t("as_table")}</summary><div class="scroll" tabindex="0" role="region" aria-label=${t("as_table")}><table>
+    <thead><tr><th scope="col">${t("hour")}</th><th scope="col">${t("bulletins")}</th><th scope="col">${t("votes")}</th><th scope="col">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
+    <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + 3600e3, zone)}</th>
+      ${cell(count(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate ?? row.participation_rate))}
+      <td><a href="${page.status?.ui_url ?? ""}/runs/${row.run_id}" target="_blank" rel="noopener">${row.run_id.slice(0, 8)}</a></td></tr>`)}</tbody></table></div></details>`;
+}
+
+/** Regions, highest turnout first; a click shows the constituencies of one. */
+export function regions(page) {
+  const { election, view } = page;
+  const rows = page.dashboard.data.election.regions.toSorted((a, b) => (b.participation_rate ?? -1) - (a.participation_rate ?? -1));
+  if (rows.length < 2) return "";
+  return html`
+    <section aria-labelledby="regions">
+      <header><h2 id="regions">${t("regions")}</h2>${sourceButton(page, { title: t("regions"), definition: t("definition_region"), table: "metrics.region_summaries", path: `/election/${encodeURIComponent(election.election_id)}`, run_id: rows[0]?.run_id, computed_at: rows[0]?.computed_at })}</header>
+      <div class="scroll" tabindex="0" role="region" aria-labelledby="regions"><table class="regions">
+        <thead><tr><th scope="col">${t("region")}</th><th scope="col" class="number">${t("rate")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th>
+          <th scope="col" class="number">${t("registered")}</th><th scope="col" class="number">${t("reporting")}</th><th scope="col" class="number">${t("coverage")}</th></tr></thead>
+        <tbody>${rows.map((row) => html`<tr class=${row.region === view.region && view.region ? "chosen" : ""}>
+          <th scope="row"><a href=${page.link({ region: row.region })} @click=${page.go({ region: view.region === row.region ? "" : row.region }, "constituencies")}>${row.region || t("no_region")}</a></th>
+          <td class="number share">${percent(row.participation_rate)}${shareBar(row.participation_rate)}</td><td class="number">${count(row.votes_cast)}</td>
+          <td class="number">${count(row.bulletins_issued)}</td><td class="number">${count(row.registered_voters)}</td>
+          <td class="number">${count(row.constituencies_reporting)} / ${count(row.constituencies_total)}</td><td class="number">${percent(row.coverage)}</td></tr>`)}</tbody>
+      </table></div>
+    </section>`;
+}
+
+/** What looks wrong, worst first. */
+export function findings(page) {
+  const found = page.dashboard.data.findings;
+  const { election } = page;
+  return html`
+    <section aria-labelledby="findings">
+      <header><h2 id="findings">${t("findings")}</h2>${sourceButton(page, { title: t("findings"), definition: t("definition_findings"), table: "metrics.anomalies", path: "/anomalies", asked: { election: election.election_id, state: "unresolved" } })}</header>
+      ${findingsList(page, found, election.time_zone)}
+    </section>`;
+}

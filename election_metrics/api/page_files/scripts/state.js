@@ -1,0 +1,28 @@
+// What is looked at, as the address says it: every view has a link that can be sent to somebody.
+
+const NAMES = ["election", "region", "q", "reporting", "sort", "desc", "constituency", "compare", "lang"];
+
+/** The view that the address names. */
+export function readView() {
+  const given = new URLSearchParams(location.search);
+  const view = Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));
+  return { ...view, compare: view.compare ? view.compare.split(",").slice(0, 6) : [] };
+}
+
+/** The address of a view. */
+export function addressOf(view) {
+  const said = new URLSearchParams();
+  for (const name of NAMES) {
+    const value = name === "compare" ? view.compare.join(",") : view[name];
+    if (value) said.set(name, value);
+  }
+  const query = said.toString().replaceAll("%2C", ",");
+  return query ? `?${query}` : location.pathname;
+}
+
+/** Goes to a view: as a step that the browser's back button undoes, or in place of the one before. */
+export function writeView(view, { isStep }) {
+  const address = addressOf(view);
+  if (address === location.search || (!location.search && address === location.pathname)) return;
+  history[isStep ? "pushState" : "replaceState"](null, "", address);
+}

@@ -1,0 +1,169 @@
+// Every word on the page, in English and Russian. A name in braces stands for a value.
+
+const EN = {
+  title: "Election metrics", skip: "Skip to the figures", election: "Election", language: "Language",
+  theme_light: "Light", theme_dark: "Dark", theme: "Theme: {now}. Switch", print: "Print report", api: "API", ui: "Dagster UI",
+  back: "← Back to the whole election",
+  live: "Live", not_live: "Connection lost", voting: "Voting is on", completed: "Voting is over", scheduled: "Not yet voting",
+  status_unknown: "Voting times not known",
+  as_of: "Figures of {time}", newest: "newest transaction {time}", ago: "{time} ago", just_now: "just now",
+  stale_title: "These figures are old.",
+  stale_input: "Voting is on, but the newest transaction is {age} old. What you see is lower than what was cast.",
+  stale_connection: "The connection broke at {time}. What you see is of {as_of}; it goes on by itself.",
+  stale_behind: "{count} hours are being computed again: figures are about to change.",
+  incomplete: "Incomplete: {missing} of {expected} hours that should be here are missing ({coverage} are here). Totals are too low.",
+  above_100: "More votes than registered voters: the register is incomplete, or worse. The rate is shown as it is.",
+  no_register: "{count} constituencies have no known register, so there is no rate for the whole.",
+  turnout: "Turnout", turnout_of: "{votes} votes of {voters} registered voters", turnout_unknown: "not known",
+  turnout_without: "{votes} votes; registered voters: {voters}",
+  bulletins: "Bulletins issued", votes: "Votes cast", gap: "Not yet voted", gap_note: "{rate} of bulletins",
+  issue_note: "{rate} of registered voters", peak_note: "peak hour {time}: {votes}", velocity_now: "in the last hour",
+  reporting: "Constituencies reporting", reporting_note: "{silent} silent", coverage: "Input that has arrived",
+  coverage_note: "{delivered} of {expected} constituency hours", findings: "Findings",
+  findings_note: "{critical} critical, {warning} warnings", unreadable: "{count} lines could not be read",
+  by_hour: "Turnout by hour", by_hour_note: "Bulletins issued and votes cast in each hour, {zone}",
+  running: "Turnout so far", running_note: "Percent of registered voters, up to the end of each hour",
+  running_counts: "Running total, up to the end of each hour",
+  velocity: "Velocity", velocity_note: "Votes per hour; the hour in progress per elapsed part of it",
+  gap_chart: "Bulletins without a vote", gap_chart_note: "Percent of all bulletins issued so far, from the 100th on",
+  before: "{name}, hours since its opening", as_table: "Show as a table", hour: "Hour", to_come: "in progress",
+  regions: "Regions", region: "Region", constituencies: "Constituencies", constituency: "Constituency",
+  no_region: "(no region)", registered: "Registered", rate: "Turnout, %", shape: "Votes by hour", anomalies: "Anomalous, %",
+  last: "Newest data", search: "Search by name, region or contract id", all_regions: "All regions", all_reporting: "All",
+  only_reporting: "Reporting", only_silent: "Silent", found: "{count} shown", more: "Show {count} more",
+  nothing_found: "No constituency matches. Clear the search to see all.", clear: "Clear", select: "Compare {name}",
+  sorted_by: "Sort by {name}", compare: "Compare {count}", compare_title: "Side by side",
+  compare_note: "Percent of registered voters, hours since the first ballot of each", compare_hint: "Tick constituencies in the table to set them side by side (up to six).", remove: "Remove {name}",
+  by_day: "By day", day: "Day", period_votes: "Votes", period_bulletins: "Bulletins", files: "Files it comes from",
+  files_note: "Every figure here was counted from these files.", file: "File", lines: "Lines", rejected: "Not readable",
+  landed: "Landed", run: "Run", missing_hours: "Missing hours", missing_none: "No hour is missing.",
+  missing_from: "{from} to {to} ({hours} h): {reason}", missing_voting: "the polls were open",
+  missing_region: "most others of the region delivered it", share_link: "Link to this view copied",
+  no_findings: "Nothing looks wrong.", critical: "Critical", warning: "Warning", info: "Note",
+  state_open: "open", state_acknowledged: "somebody looks into it", state_resolved: "resolved",
+  expected: "Found {observed}, expected {expected}", whole_election: "The whole election", many_places: "{count} constituencies", others: "and {count} more", all_findings: "{count} findings in all",
+  source: "Source", source_of: "Where this comes from: {what}", source_run: "Computed by run", source_at: "Computed at",
+  source_rests: "It rests on {coverage} of the input that should be here, up to {time}.", source_open: "Open the run in the Dagster UI",
+  source_json: "As JSON", source_csv: "As CSV", source_table: "Table {name}", close: "Close", definition: "How it is counted",
+  csv: "CSV", reconciled: "Every hour was counted again from the raw transactions on {time}: {differing} of {rows} rows differed.",
+  empty_title: "No election yet", empty: "Nothing has landed. Put export files into the watched folder, or type: election-metrics ingest FOLDER",
+  sign_in: "A token is needed to read here", token: "Token", enter: "Enter", wrong_token: "This token is not known, or was revoked.",
+  failed: "The figures cannot be read now: {why}. Trying again …", not_there: "There is no such constituency here.",
+  footer: "Counted by election-metrics from the transactions of the vote. Unknown is shown as –, never as 0; rates are never cut at 100 %.",
+  report: "Report of {time}", page_at: "Live at {address}", local_zone: "time in {zone}", loading: "Loading …",
+  definition_turnout: "Votes cast ÷ registered voters × 100. Not known while a reporting constituency has no register.",
+  definition_bulletins: "Bulletins issued by calls that did not fail.",
+  definition_votes: "Accepted votes, the first of each voter key. Rejected, unknown and repeated votes are not in it.",
+  definition_gap: "Bulletins issued less votes cast. It is normal that it is wide at the opening and falls below 1 % at the end.",
+  definition_reporting: "Constituencies with at least one bulletin or vote.",
+  definition_coverage: "Constituency hours of voting that a landed file covers ÷ those that should be here by now.",
+  definition_findings: "What the anomaly rules found and nobody has resolved.",
+  definition_hours: "Counts of each UTC hour, over all constituencies of the election.",
+  definition_region: "Sums over the region's constituencies.", definition_constituency: "One constituency is one smart contract.",
+};
+
+const RU = {
+  title: "Метрики выборов", skip: "Перейти к данным", election: "Выборы", language: "Язык",
+  theme_light: "Светлая", theme_dark: "Тёмная", theme: "Тема: {now}. Сменить", print: "Печать отчёта", api: "API", ui: "Dagster",
+  back: "← Ко всем выборам",
+  live: "Обновляется", not_live: "Связь потеряна", voting: "Идёт голосование", completed: "Голосование завершено",
+  scheduled: "Голосование не началось", status_unknown: "Время голосования неизвестно",
+  as_of: "Данные на {time}", newest: "последняя транзакция {time}", ago: "{time} назад", just_now: "только что",
+  stale_title: "Эти данные устарели.",
+  stale_input: "Голосование идёт, но последней транзакции уже {age}. Показано меньше, чем подано голосов.",
+  stale_connection: "Связь прервалась в {time}. Показаны данные на {as_of}; обновление возобновится само.",
+  stale_behind: "Пересчитываются часы ({count}): данные вот-вот изменятся.",
+  incomplete: "Неполные данные: не хватает {missing} из {expected} часов (получено {coverage}). Итоги занижены.",
+  above_100: "Голосов больше, чем избирателей в списке: список неполон или хуже. Доля показана как есть.",
+  no_register: "Списки неизвестны у участков: {count}; общей доли нет.",
+  turnout: "Явка", turnout_of: "{votes} голосов из {voters} избирателей в списке", turnout_unknown: "неизвестна",
+  turnout_without: "Голосов: {votes}; избирателей в списке: {voters}",
+  bulletins: "Выдано бюллетеней", votes: "Принято голосов", gap: "Ещё не проголосовали", gap_note: "{rate} от выданных",
+  issue_note: "{rate} от списка", peak_note: "пик в {time}: {votes}", velocity_now: "за последний час",
+  reporting: "Участков с данными", reporting_note: "без данных: {silent}", coverage: "Получено данных",
+  coverage_note: "{delivered} из {expected} участко-часов", findings: "Замечания",
+  findings_note: "критических {critical}, предупреждений {warning}", unreadable: "нечитаемых строк: {count}",
+  by_hour: "Явка по часам", by_hour_note: "Выдано бюллетеней и принято голосов за каждый час, {zone}",
+  running: "Явка нарастающим итогом", running_note: "Доля от списка на конец каждого часа, %",
+  running_counts: "Нарастающий итог на конец каждого часа",
+  velocity: "Скорость", velocity_note: "Голосов в час; для текущего часа — на прошедшую его часть",
+  gap_chart: "Бюллетени без голоса", gap_chart_note: "Доля от всех выданных к этому часу, %, начиная с сотого",
+  before: "{name}, часы от открытия", as_table: "Показать таблицей", hour: "Час", to_come: "идёт",
+  regions: "Регионы", region: "Регион", constituencies: "Участки", constituency: "Участок",
+  no_region: "(без региона)", registered: "В списке", rate: "Явка, %", shape: "Голоса по часам", anomalies: "Аномальных, %",
+  last: "Последние данные", search: "Поиск по названию, региону или адресу контракта", all_regions: "Все регионы",
+  all_reporting: "Все", only_reporting: "С данными", only_silent: "Без данных", found: "Показано: {count}", more: "Ещё {count}",
+  nothing_found: "Ничего не найдено. Очистите поиск, чтобы увидеть все.", clear: "Очистить", select: "Сравнить: {name}",
+  sorted_by: "Сортировать: {name}", compare: "Сравнить ({count})", compare_title: "Рядом",
+  compare_note: "Доля от списка, часы от первого бюллетеня каждого", compare_hint: "Отметьте участки в таблице, чтобы сравнить их (до шести).", remove: "Убрать: {name}",
+  by_day: "По дням", day: "День", period_votes: "Голоса", period_bulletins: "Бюллетени", files: "Исходные файлы",
+  files_note: "Все данные здесь подсчитаны по этим файлам.", file: "Файл", lines: "Строк", rejected: "Нечитаемых",
+  landed: "Загружен", run: "Запуск", missing_hours: "Недостающие часы", missing_none: "Все часы на месте.",
+  missing_from: "с {from} до {to} ({hours} ч): {reason}", missing_voting: "шло голосование",
+  missing_region: "у большинства участков региона этот час есть", share_link: "Ссылка скопирована",
+  no_findings: "Замечаний нет.", critical: "Критично", warning: "Предупреждение", info: "Заметка",
+  state_open: "открыто", state_acknowledged: "изучается", state_resolved: "закрыто",
+  expected: "Обнаружено {observed}, ожидалось {expected}", whole_election: "Выборы в целом", many_places: "участков: {count}", others: "и ещё {count}", all_findings: "Всего замечаний: {count}",
+  source: "Источник", source_of: "Откуда это: {what}", source_run: "Подсчитано запуском", source_at: "Подсчитано",
+  source_rests: "Получено {coverage} ожидаемых данных, до {time}.", source_open: "Открыть запуск в Dagster",
+  source_json: "JSON", source_csv: "CSV", source_table: "Таблица {name}", close: "Закрыть", definition: "Как считается",
+  csv: "CSV", reconciled: "Все часы пересчитаны по исходным транзакциям {time}: отличались {differing} из {rows} строк.",
+  empty_title: "Выборов пока нет", empty: "Ничего не загружено. Положите файлы в наблюдаемую папку или наберите: election-metrics ingest ПАПКА",
+  sign_in: "Для чтения нужен токен", token: "Токен", enter: "Войти", wrong_token: "Такого токена нет, или он отозван.",
+  failed: "Данные сейчас недоступны: {why}. Пробуем снова …", not_there: "Такого участка здесь нет.",
+  footer: "Подсчитано election-metrics по транзакциям голосования. Неизвестное показано как –, а не 0; доли не обрезаются на 100 %.",
+  report: "Отчёт на {time}", page_at: "Обновляется по адресу {address}", local_zone: "время: {zone}", loading: "Загрузка …",
+  definition_turnout: "Принятые голоса ÷ избиратели в списке × 100. Неизвестна, пока у участка с данными нет списка.",
+  definition_bulletins: "Бюллетени, выданные успешными вызовами.",
+  definition_votes: "Принятые голоса, первый для каждого ключа избирателя. Отклонённые, неясные и повторные не входят.",
+  definition_gap: "Выданные бюллетени минус принятые голоса. При открытии разрыв велик, к концу обычно меньше 1 %.",
+  definition_reporting: "Участки хотя бы с одним бюллетенем или голосом.",
+  definition_coverage: "Участко-часы голосования, покрытые файлами ÷ те, что уже должны быть.",
+  definition_findings: "Что нашли правила и никто ещё не закрыл.",
+  definition_hours: "Подсчёт за каждый час UTC по всем участкам выборов.",
+  definition_region: "Сумма по участкам региона.", definition_constituency: "Один участок — один смарт-контракт.",
+};
+
+/** What each rule says, in words for people; what it found in figures is in the finding itself. */
+const RULES = {
+  en: {
+    votes_exceed_bulletins: "More votes than bulletins", gap_outside_band: "Bulletins without votes",
+    turnout_above_register: "More votes than registered voters", spike: "Sudden rise", drop: "Sudden fall",
+    silence: "Silence", outside_voting: "Ballots outside the voting times", rejected_share: "Many rejected votes",
+    unknown_outcomes: "Many votes of unknown outcome", revotes: "Many repeated votes",
+    voter_issued_twice: "A voter got two bulletins", rollback_cluster: "Many transactions withdrawn",
+    register_change: "The register changed during the vote", synchronised_spike: "Many rose at once",
+    input_missing: "Input is missing", figures_fall: "Figures fell",
+  },
+  ru: {
+    votes_exceed_bulletins: "Голосов больше, чем бюллетеней", gap_outside_band: "Бюллетени без голосов",
+    turnout_above_register: "Голосов больше, чем избирателей", spike: "Резкий рост", drop: "Резкое падение",
+    silence: "Тишина", outside_voting: "Бюллетени вне времени голосования", rejected_share: "Много отклонённых голосов",
+    unknown_outcomes: "Много голосов с неясным исходом", revotes: "Много повторных голосов",
+    voter_issued_twice: "Избирателю выдано два бюллетеня", rollback_cluster: "Много отозванных транзакций",
+    register_change: "Список изменён во время голосования", synchronised_spike: "Рост у многих сразу",
+    input_missing: "Не хватает данных", figures_fall: "Показатели уменьшились",
+  },
+};
+
+export const LANGUAGES = { en: "English", ru: "Русский" };
+const WORDS = { en: EN, ru: RU };
+let language = "en";
+
+export function speak(chosen) {
+  language = chosen in WORDS ? chosen : "en";
+  document.documentElement.lang = language;
+}
+
+export const spoken = () => language;
+
+/** The words of this name, with values in place of names in braces. */
+export function t(name, values = {}) {
+  const words = WORDS[language][name] ?? EN[name] ?? name;
+  return words.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
+}
+
+export const ruleName = (rule) => RULES[language][rule] ?? rule.replaceAll("_", " ");
+
+/** For tests: the names that one language has and another has not. */
+export const untranslated = () => Object.keys(EN).filter((name) => !(name in RU)).concat(Object.keys(RU).filter((name) => !(name in EN)));
