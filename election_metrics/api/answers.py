@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 import xxhash
@@ -29,6 +30,8 @@ from election_metrics.warehouse.queries import Row, elections_now, elections_of_
 from election_metrics.warehouse.server import warehouse_url
 
 _WHILE_DEAF_SECONDS = 2.0
+_SWEEP_SECONDS = 20
+_READERS = 4  # more threads would only wait for the interpreter, and keep answers that are there from going out
 _REGISTRY = "constituencies"
 Read = Callable[[sa.Connection], Reply]
 
@@ -56,11 +59,12 @@ class Answers:
         """Sets up the store: this process's memory, or the Redis of the settings."""
         self._cache = Cache()
         if self.settings.cache_url is None:
-            self._cache.setup("mem://", size=self.settings.cache_answers)
+            self._cache.setup("mem://", size=self.settings.cache_answers, check_interval=_SWEEP_SECONDS)
         else:
             self._cache.setup(self.settings.cache_url.get_secret_value(), suppress=True)  # without it we read anew
         register_type(Stored, pack, unpack)
         shown = warehouse_url(self.settings).render_as_string(hide_password=True)
+        self._readers = anyio.CapacityLimiter(_READERS)
         self._prefix = f"election-metrics:{xxhash.xxh3_64_hexdigest(shown)}"
         self._compute = thunder_protection(key="{key}")(self._read_and_keep)
         self._compute_elections = thunder_protection(key="{version}")(self._read_elections)
@@ -80,7 +84,7 @@ class Answers:
     async def of_constituency(self, constituency: str) -> RestsOn:
         """What an answer on a constituency rests on; everything, where its election is not known."""
         if constituency not in self._places:
-            self._places = await anyio.to_thread.run_sync(self._read_places)
+            self._places = await anyio.to_thread.run_sync(self._read_places, limiter=self._readers)
         election = self._places.get(constituency)
         return RestsOn(election, constituency if election else None)
 
@@ -117,7 +121,7 @@ class Answers:
 
     async def _read_and_keep(self, key: str, kind: Format, read: Read) -> Stored:
         self.misses += 1
-        answer = await anyio.to_thread.run_sync(self._read, kind, read)
+        answer = await anyio.to_thread.run_sync(self._read, kind, read, limiter=self._readers)
         seconds = self.settings.cache_seconds if self.is_listening() else _WHILE_DEAF_SECONDS
         await self._cache.set(key, answer, expire=seconds)
         return answer
@@ -128,7 +132,7 @@ class Answers:
             return render(kind, read(connection), read_at)
 
     async def _read_elections(self, version: str) -> list[Row]:  # noqa: ARG002 what is read at once is read once
-        return await anyio.to_thread.run_sync(self._elections_now)
+        return await anyio.to_thread.run_sync(self._elections_now, limiter=self._readers)
 
     def _elections_now(self) -> list[Row]:
         with transaction(self.settings) as connection:

@@ -22,14 +22,22 @@ from election_metrics.warehouse.queries import elections_now
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
 _LOOK_AT_LEAST_EVERY = 15.0
+_ALIVE_EVERY = 10
 
 
 @router.get("/live", response_class=EventSourceResponse, responses={s: PROBLEMS[s] for s in (401, 429, 503)})
 async def live(
     request: Request, last_event_id: Annotated[str, Header(description="Id of the last event that arrived")] = ""
 ) -> EventSourceResponse:
-    """Server-sent events `summary`: an election with its figures, when they change. Goes on after `Last-Event-ID`."""
-    return EventSourceResponse(_summaries(request, last_event_id), ping=15)
+    """Server-sent events `summary`: an election with its figures, when they change. Goes on after `Last-Event-ID`.
+
+    Every 10 seconds an event `alive`, so that a line that was cut without a word is found by its silence.
+    """
+    return EventSourceResponse(_summaries(request, last_event_id), ping=_ALIVE_EVERY, ping_message_factory=_alive)
+
+
+def _alive() -> ServerSentEvent:
+    return ServerSentEvent("", event="alive", sep="\n")
 
 
 async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEvent]:

@@ -26,7 +26,7 @@ def documentation() -> FileResponse:
 
 
 def serve_files(app: FastAPI) -> None:
-    """Scripts, styles and libraries, which a browser asks for again when they changed; and Swagger UI from its wheel."""
+    """Scripts, styles and libraries, which a browser keeps until they change; and Swagger UI from its wheel."""
     app.mount("/files", GZipMiddleware(_Files(directory=str(FILES))), name="files")
     app.mount("/documentation", GZipMiddleware(_Files(directory=str(_SWAGGER))), name="documentation")
 

@@ -31,7 +31,7 @@ class Reply:
     is_page: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # the cache asks for the text of all that it keeps, again and again
 class Stored:
     """An answer as it is kept: its data as bytes, and what its `meta` says of it alone.
 

@@ -166,9 +166,8 @@ def constituencies(
 def constituency(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
     """One constituency: figures, missing hours, findings that are not resolved."""
     found = _constituency(connection, constituency_id)
-    found["missing"] = queries.missing_of(connection, found["election_id"], constituency_id)
-    unresolved = queries.findings(connection, constituency=constituency_id, state="unresolved", page=Page(1000))
-    found["findings"] = unresolved.rows
+    found["missing"] = queries.missing_of_constituency(connection, constituency_id)
+    found["findings"] = queries.unresolved_of_constituency(connection, constituency_id)
     return Reply(found, [found])
 
 
@@ -215,8 +214,9 @@ def constituency_hours(
     latest: Latest = False,
 ) -> Reply:
     """Hours of a constituency that have transactions."""
-    _constituency(connection, constituency_id)
     found = queries.hourly_of_constituency(connection, constituency_id, _hours(first, to, day))
+    if not found:
+        _constituency(connection, constituency_id)  # is there one at all?
     return Reply(found[-1:], found[-1:]) if latest else Reply(found, found)
 
 
@@ -230,8 +230,9 @@ def election_hours(
     latest: Latest = False,
 ) -> Reply:
     """Hours of an election: counts, participation, running totals."""
-    _election_exists(connection, election_id)
     found = queries.hourly_of_election(connection, election_id, _hours(first, to, day))
+    if not found:
+        _election_exists(connection, election_id)
     return Reply(found[-1:], found[-1:]) if latest else Reply(found, found)
 
 
@@ -388,10 +389,10 @@ def _election_exists(connection: sa.Connection, election: str) -> Row:
 
 
 def _constituency(connection: sa.Connection, constituency: str) -> Row:
-    found = queries.constituencies_named(connection, [constituency])
-    if not found:
+    found = queries.constituency_named(connection, constituency)
+    if found is None:
         raise HTTPException(404, f"there is no constituency {constituency!r}; /constituencies lists them")
-    return found[0]
+    return found
 
 
 def _hours(first: datetime | None, last: datetime | None, day: date | None) -> Hours:

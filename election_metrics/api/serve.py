@@ -8,6 +8,7 @@ from election_metrics.api.app import create_app
 from election_metrics.settings import read_settings
 
 _STOP_WITHIN = 3
+_TURN_SECONDS = 0.0005
 
 
 def serve(host: str, port: int) -> None:
@@ -16,6 +17,8 @@ def serve(host: str, port: int) -> None:
     Raises:
         SettingsError: the host is no address.
     """
+    # Threads that read must not keep the loop, which answers all that is there already, from its turn.
+    sys.setswitchinterval(_TURN_SECONDS)
     uvicorn.run(
         create_app(read_settings(api_host=host)), host=host, port=port, log_level="warning", access_log=False,
         timeout_graceful_shutdown=_STOP_WITHIN, server_header=False,

@@ -1,4 +1,4 @@
-"""`hourly_stats`: from counts of an hour to rates."""
+"""`hourly_stats`: from counts of an hour to rates; and its sums, `election_hours`."""
 
 from datetime import datetime
 
@@ -27,3 +27,22 @@ def hourly_stats(counts: pd.DataFrame, elections: pd.Series, register: pd.Series
         registered_voters=register,
         participation_rate=percent(counts["votes_cast"], register),
     )
+
+
+_SUMS = (
+    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
+    "revotes", "withdrawn", "anomaly_count", "bulletin_velocity", "vote_velocity", "outside_voting",
+)  # fmt: skip
+
+
+def election_hours(hourly: pd.DataFrame) -> pd.DataFrame:
+    """Sums the rows of `hourly_stats` over the constituencies of each election and hour.
+
+    Returns:
+        The columns of `election_hours` except run_id and computed_at; a velocity is NA where no row has one.
+    """
+    groups = hourly.groupby(["election_id", "hour"], sort=True)
+    sums = groups[list(_SUMS)].sum(min_count=1)
+    return sums.assign(
+        constituencies_active=groups.size(), last_transaction_at=groups["last_transaction_at"].max()
+    ).reset_index()

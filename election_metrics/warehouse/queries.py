@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.elements import ColumnElement
 
 from election_metrics.warehouse.tables import (
@@ -20,6 +19,7 @@ from election_metrics.warehouse.tables import (
     constituencies,
     constituency_metrics,
     constituency_reference,
+    election_hours,
     election_reference,
     election_summaries,
     elections,
@@ -119,40 +119,42 @@ def reconciliation_of(connection: sa.Connection, election: str) -> Row | None:
     return next(iter(_rows(connection, sa.select(reconciliations).filter_by(election_id=election))), None)
 
 
-def missing_of(connection: sa.Connection, election: str, constituency: str | None = None) -> list[Row]:
+def missing_of(connection: sa.Connection, election: str) -> list[Row]:
     """Hours of voting that no file covers, as ranges."""
     query = sa.select(missing_input).filter_by(election_id=election)
-    if constituency is not None:
-        query = query.filter_by(constituency_id=constituency)
     return _rows(connection, query.order_by(missing_input.c.missing_from, missing_input.c.constituency_id))
+
+
+def missing_of_constituency(connection: sa.Connection, constituency: str) -> list[Row]:
+    """The same of one constituency."""
+    return _rows(connection, _MISSING_OF_CONSTITUENCY, constituency=constituency)
 
 
 def hourly_of_constituency(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
     """Each hour of a constituency that has transactions, in order."""
-    query = sa.select(hourly_stats).where(
-        hourly_stats.c.constituency_id == constituency, *hours.of(hourly_stats.c.hour)
-    )
-    return _rows(connection, query.order_by(hourly_stats.c.hour))
+    limits = hours.of(hourly_stats.c.hour)
+    query = _HOURS_OF_CONSTITUENCY.where(*limits) if limits else _HOURS_OF_CONSTITUENCY
+    return _rows(connection, query, constituency=constituency)
+
+
+# What is asked for most is built once: to build a query costs SQLAlchemy more than PostgreSQL takes to answer it.
+_CONSTITUENCY = sa.bindparam("constituency", type_=sa.Text)
+_MISSING_OF_CONSTITUENCY = (
+    sa.select(missing_input)
+    .where(missing_input.c.constituency_id == _CONSTITUENCY)
+    .order_by(missing_input.c.missing_from)
+)
+_HOURS_OF_CONSTITUENCY = (
+    sa.select(hourly_stats).where(hourly_stats.c.constituency_id == _CONSTITUENCY).order_by(hourly_stats.c.hour)
+)
 
 
 def hourly_of_election(connection: sa.Connection, election: str, hours: Hours) -> list[Row]:
     """Each hour of an election with transactions, in order: counts, participation, and running totals to its end."""
     total = election_summaries.c.registered_voters
-    by_hour = (
-        sa.select(
-            hourly_stats.c.hour,
-            sa.func.count().label("constituencies_active"),
-            *[_total(hourly_stats.c[name]).label(name) for name in (*COUNTS, "outside_voting")],
-            *[sa.func.sum(hourly_stats.c[name]).label(name) for name in ("bulletin_velocity", "vote_velocity")],
-            sa.func.max(hourly_stats.c.computed_at).label("computed_at"),
-            sa.func.array_agg(aggregate_order_by(hourly_stats.c.run_id, hourly_stats.c.computed_at.desc()))[1].label(
-                "run_id"
-            ),
-        )
-        .where(hourly_stats.c.election_id == election)
-        .group_by(hourly_stats.c.hour)
-        .subquery()
-    )
+    names = ("hour", "constituencies_active", *COUNTS, "outside_voting", "bulletin_velocity", "vote_velocity",
+             "computed_at", "run_id")  # fmt: skip
+    by_hour = sa.select(*[election_hours.c[name] for name in names]).filter_by(election_id=election).subquery()
     running = {
         name: sa.cast(sa.func.sum(by_hour.c[counted]).over(order_by=by_hour.c.hour), sa.BigInteger)
         for name, counted in (("running_bulletins", "bulletins_issued"), ("running_votes", "votes_cast"))
@@ -205,6 +207,14 @@ SORTABLE = ("name", "region", "registered_voters", "bulletins_issued", "votes_ca
 def _standing() -> sa.Select[Any]:
     joined = sa.and_(_STANDING.c.constituency_id == constituencies.c.constituency_id, _STANDING.c.period == "election")
     return sa.select(*_PLACE, *_FIGURES).outerjoin_from(constituencies, _STANDING, joined)
+
+
+_ONE_CONSTITUENCY = _standing().where(constituencies.c.constituency_id == _CONSTITUENCY)
+
+
+def constituency_named(connection: sa.Connection, constituency: str) -> Row | None:
+    """This constituency with its totals."""
+    return next(iter(_rows(connection, _ONE_CONSTITUENCY, constituency=constituency)), None)
 
 
 def constituencies_named(connection: sa.Connection, ids: Sequence[str]) -> list[Row]:
@@ -272,6 +282,21 @@ def periods_of_constituency(connection: sa.Connection, constituency: str, period
     return _rows(connection, query.order_by(constituency_metrics.c.period_start))
 
 
+_FINDINGS = (
+    sa.select(anomalies, elections.c.name.label("election"), constituencies.c.name.label("constituency"))
+    .outerjoin_from(anomalies, elections, elections.c.election_id == anomalies.c.election_id)
+    .outerjoin(constituencies, constituencies.c.constituency_id == anomalies.c.constituency_id)
+)
+_UNRESOLVED_OF_CONSTITUENCY = _FINDINGS.where(
+    anomalies.c.constituency_id == _CONSTITUENCY, anomalies.c.state != "resolved"
+).order_by(_WORST_FIRST, anomalies.c.anomaly_id)
+
+
+def unresolved_of_constituency(connection: sa.Connection, constituency: str) -> list[Row]:
+    """Findings on a constituency that are open or acknowledged, worst first."""
+    return _rows(connection, _UNRESOLVED_OF_CONSTITUENCY, constituency=constituency)
+
+
 def findings(
     connection: sa.Connection,
     *,
@@ -283,10 +308,7 @@ def findings(
     page: Page = Page(),
 ) -> Found:
     """Findings with the names of their places: worst first, then by id. `state` unresolved: open or acknowledged."""
-    query = sa.select(
-        anomalies, elections.c.name.label("election"), constituencies.c.name.label("constituency")
-    ).outerjoin_from(anomalies, elections, elections.c.election_id == anomalies.c.election_id)
-    query = query.outerjoin(constituencies, constituencies.c.constituency_id == anomalies.c.constituency_id)
+    query = _FINDINGS
     wanted = {"election_id": election, "constituency_id": constituency, "rule": rule, "severity": severity}
     for column, value in wanted.items():
         if value is not None:
@@ -353,8 +375,8 @@ def elections_of_constituencies(connection: sa.Connection) -> dict[str, str]:
     return {constituency: election for constituency, election in connection.execute(query)}
 
 
-def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
-    result = connection.execute(query)
+def _rows(connection: sa.Connection, query: sa.Select[Any], **parameters: Any) -> list[Row]:
+    result = connection.execute(query, parameters)
     names = list(map(str, result.keys()))  # not SQLAlchemy's own kind of text
     return [dict(zip(names, row, strict=True)) for row in result]
 

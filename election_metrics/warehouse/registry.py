@@ -124,8 +124,9 @@ def drop_empty_elections(connection: sa.Connection) -> None:
         elections.c.election_id.not_in(sa.select(constituencies.c.election_id))
     )
     ids = list(connection.execute(empty).scalars())
-    derived = ("metrics.election_summaries", "metrics.region_summaries", "metrics.participation_extremes",
-               "metrics.missing_input", "metrics.anomaly_thresholds", "metrics.reconciliations",
+    derived = ("metrics.election_hours", "metrics.election_summaries", "metrics.region_summaries",
+               "metrics.participation_extremes", "metrics.missing_input", "metrics.anomaly_thresholds",
+               "metrics.reconciliations",
                "ingest.constituency_versions", "ingest.election_versions")  # fmt: skip
     for table in (*derived, "metrics.elections"):
         connection.execute(

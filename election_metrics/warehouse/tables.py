@@ -146,6 +146,21 @@ hourly_stats = Table(
     schema="metrics", comment="What happened in each constituency and hour; no row for an hour without transactions",
 )  # fmt: skip
 
+election_hours = Table(
+    "election_hours", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _instant("hour", "Start of the hour (UTC)", primary_key=True),
+    _count("constituencies_active", "Constituencies with a transaction in the hour"),
+    *_ballots(),
+    _number("bulletin_velocity", "Bulletins per hour; for the hour in progress, per elapsed part of it"),
+    _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it"),
+    _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)"),
+    _instant("last_transaction_at", "Last transaction that stands"),
+    *_lineage(),
+    _not_negative(*_COUNTS, "constituencies_active", "outside_voting"),
+    schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, replaced with them",
+)  # fmt: skip
+
 constituency_metrics = Table(
     "constituency_metrics", metadata,
     _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False),

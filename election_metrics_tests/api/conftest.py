@@ -42,7 +42,11 @@ class Api:
 
 
 def serve(settings: Settings) -> Iterator[Api]:
-    config = uvicorn.Config(create_app(settings), port=0, log_level="warning", timeout_graceful_shutdown=1)
+    often = dict.fromkeys(("api_read_rate", "api_write_rate"), "100000/second")
+    unset = {name: rate for name, rate in often.items() if name not in settings.model_fields_set}
+    config = uvicorn.Config(
+        create_app(settings.model_copy(update=unset)), port=0, log_level="warning", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -60,6 +60,11 @@ function timeAxis(domain, width) {
 function draw(options, label) {
   const drawn = Plot.plot({ style: { background: "none", color: "inherit", overflow: "visible" }, className: "plot", ...options });
   drawn.querySelector("style")?.remove(); // its rules are in page.css: nothing inline, as the page's policy says
+  // To a screen reader a chart is one picture, and its figures are the table beneath it.
+  for (const part of drawn.querySelectorAll("[aria-label]")) {
+    part.dataset.part = part.getAttribute("aria-label");
+    part.removeAttribute("aria-label");
+  }
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", label);
   return drawn;

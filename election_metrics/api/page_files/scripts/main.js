@@ -241,7 +241,7 @@ function signInForm(page) {
     event.preventDefault();
     if (await signIn(new FormData(event.target).get("token"))) {
       page.needsToken = false;
-      start(page);
+      page.load(); // the stream tries again by itself
     } else {
       page.wrongToken = true;
       page.draw();

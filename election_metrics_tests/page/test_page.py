@@ -1,0 +1,346 @@
+"""What a reader of the page is promised, tried in a real Chromium."""
+
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+import sqlalchemy as sa
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from election_metrics.api.page import FILES
+from election_metrics.api.tokens import create_token
+from election_metrics.metrics.anomalies.rules import RULES
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import election_summaries, elections
+from election_metrics_tests.api.conftest import serve
+from election_metrics_tests.computing import rows
+from election_metrics_tests.page.conftest import Reader, reading
+
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.timeout(120)]
+
+
+def commit(settings: Settings, election: str, **values: object) -> None:
+    """Commits figures of an election's summary, as a run does."""
+    with transaction(settings) as connection:
+        values = {"computed_at": datetime.now(UTC), **values}
+        connection.execute(sa.update(election_summaries).filter_by(election_id=election).values(**values))
+        notify(connection, election_summaries, {election: []})
+
+
+def first_election(reader: Reader) -> dict[str, object]:
+    found: dict[str, object] = reader.api.data("/elections")[0]
+    return found
+
+
+def test_the_figures_are_those_of_the_tables(reader: Reader) -> None:
+    page = reader.open()
+    election = first_election(reader)
+    expect(page.locator("h1")).to_have_text(str(election["name"]))
+    expect(page.locator(".rate strong")).to_have_text(f"{election['participation_rate']:.2f} %")
+    expect(page.locator(".figures")).to_contain_text(f"{election['votes_cast']:,}")
+    page.locator("#hours-chart + details summary").click()
+    hours = reader.api.data(f"/hourly-stats/election/{election['election_id']}")
+    read = page.locator("#hours-chart + details tbody tr")
+    expect(read).to_have_count(len(hours))
+    expect(read.first.locator("td").nth(1)).to_have_text(f"{hours[-1]['votes_cast']:,}")
+    listed = page.locator(".constituencies tbody tr")
+    everybody = reader.api.data(f"/election/{election['election_id']}/constituencies?sort=votes_cast&descending=true")
+    assert [row.inner_text() for row in listed.locator("th a").all()] == [one["name"] for one in everybody]
+
+
+def test_a_commit_is_on_the_page_within_two_seconds_without_a_reload(reader: Reader) -> None:
+    page = reader.open()
+    expect(page.locator(".pill.live")).to_be_visible()
+    page.evaluate("window.notReloaded = true")
+    election = str(first_election(reader)["election_id"])
+    for votes in (4_321, 4_322, 4_323):
+        commit(reader.api.settings, election, votes_cast=votes)
+        begin = time.monotonic()
+        expect(page.locator(".figures")).to_contain_text(f"{votes:,}", timeout=2000)
+        assert time.monotonic() - begin < 2
+    assert page.evaluate("window.notReloaded")
+
+
+def test_searching_filters_and_the_address_finds_it_again(reader: Reader) -> None:
+    page = reader.open()
+    election = first_election(reader)["election_id"]
+    wanted = reader.api.data(f"/election/{election}/constituencies?sort=name")[0]["name"]
+    page.keyboard.press("/")
+    page.keyboard.type(wanted)
+    expect(page.locator(".constituencies tbody tr th").first).to_have_text(wanted)
+    page.wait_for_url(re.compile("q="))
+    page.reload()
+    expect(page.locator("#search")).to_have_value(wanted)
+    expect(page.locator(".constituencies tbody tr th").first).to_have_text(wanted)
+    page.locator("#search").fill("no such place")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#search")).to_have_value("")
+
+
+def test_sorting_says_so_and_sorts(reader: Reader) -> None:
+    page = reader.open()
+    page.get_by_role("button", name="Sort by Turnout, %").click()
+    heading = page.locator('th[aria-sort="descending"]')
+    expect(heading).to_contain_text("Turnout")
+    page.wait_for_url(re.compile("sort=participation_rate"))
+    page.wait_for_timeout(400)
+    rates = [float(cell.inner_text().split()[0]) for cell in page.locator(".constituencies td.share").all()]
+    assert rates == sorted(rates, reverse=True)
+    page.get_by_role("button", name="Sort by Turnout, %").click()
+    expect(page.locator('th[aria-sort="ascending"]')).to_contain_text("Turnout")
+
+
+def test_a_constituency_has_a_link_of_its_own_its_sources_and_the_way_back(reader: Reader) -> None:
+    page = reader.open()
+    link = page.locator(".constituencies tbody tr th a").first
+    name = link.inner_text()
+    link.click()
+    expect(page.locator("h1")).to_have_text(name)
+    page.wait_for_url(re.compile("constituency="))
+    page.locator("#place-files").scroll_into_view_if_needed()
+    page.locator("section:has(#place-files) summary").click()
+    files = reader.api.data(f"/sources?constituency={page.url.split('constituency=')[1].split('&')[0]}")
+    expect(page.locator("section:has(#place-files) tbody tr")).to_have_count(len(files))
+    page.reload()
+    expect(page.locator("h1")).to_have_text(name)
+    page.locator("a.back").click()
+    expect(page.locator("h1")).to_have_text(str(first_election(reader)["name"]))
+    page.go_back()
+    expect(page.locator("h1")).to_have_text(name)
+    page.goto(page.url.split("?")[0] + "?constituency=nobody")
+    expect(page.locator("main")).to_contain_text("There is no such constituency here.")
+    reader.excused = "404"
+
+
+def test_constituencies_side_by_side(reader: Reader) -> None:
+    elections = sorted(reader.api.data("/elections"), key=lambda one: one["constituencies_total"])
+    page = reader.open(f"?election={elections[-1]['election_id']}")
+    for place in (0, 1, 2):
+        page.locator(".constituencies .tick input").nth(place).check()
+    expect(page.locator("table.compared thead th")).to_have_count(3)
+    page.wait_for_url(re.compile("compare="))
+    names = [row.inner_text() for row in page.locator(".constituencies tbody tr th a").all()[:3]]
+    assert [link.inner_text() for link in page.locator("table.compared thead a").all()] == names
+    page.locator("table.compared .remove").first.click()
+    expect(page.locator("table.compared thead th")).to_have_count(2)
+    page.reload()
+    expect(page.locator("table.compared thead th")).to_have_count(2)
+
+
+def test_every_figure_says_where_it_comes_from(reader: Reader) -> None:
+    page = reader.open()
+    for number in range(page.locator("main .source").count()):
+        page.locator("main .source").nth(number).click()
+        dialog = page.locator("dialog[open]")
+        run = dialog.get_by_role("link", name="Open the run in the Dagster UI")
+        assert (run.get_attribute("href") or "").startswith("http://127.0.0.1:3000/runs/")
+        for kind in ("As JSON", "As CSV"):
+            address = dialog.get_by_role("link", name=kind).get_attribute("href")
+            answer = requests.get(f"{reader.api.address}{address}", timeout=10)
+            assert answer.status_code == 200, address
+            assert ("json" if kind == "As JSON" else "csv") in answer.headers["content-type"]
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+
+def test_old_and_incomplete_figures_are_loud(reader: Reader) -> None:
+    election = str(first_election(reader)["election_id"])
+    with transaction(reader.api.settings) as connection:
+        times = {"starts_at": datetime(2026, 9, 18, tzinfo=UTC), "ends_at": datetime(2099, 1, 1, tzinfo=UTC)}
+        connection.execute(sa.update(elections).filter_by(election_id=election).values(**times))
+    commit(reader.api.settings, election, participation_rate=101.5)
+    page = reader.open(f"?election={election}")
+    expect(page.locator(".alarm.critical").first).to_contain_text("These figures are old.")
+    expect(page.locator("main")).to_contain_text("More votes than registered voters")
+    expect(page.locator(".rate strong")).to_have_text("101.50 %")
+    commit(reader.api.settings, election, participation_rate=None, constituencies_without_register=2)
+    expect(page.locator(".rate strong")).to_have_text("not known")
+    commit(reader.api.settings, election, coverage=50.0, hours_expected=100, hours_delivered=50)
+    expect(page.locator(".alarm.warning").first).to_contain_text("50 of 100 hours that should be here are missing")
+
+
+def test_a_lost_connection_is_loud_and_it_goes_on_by_itself(voted: Settings, browser: Browser) -> None:
+    for api in serve(voted):
+        for reader in reading(browser, api):
+            page = reader.open()
+            expect(page.locator(".pill.live")).to_be_visible()
+            page.context.set_offline(True)
+            expect(page.locator(".alarm.critical").first).to_contain_text("The connection broke at", timeout=20_000)
+            page.context.set_offline(False)
+            expect(page.locator(".pill.live")).to_be_visible(timeout=20_000)
+            reader.excused = "ERR_INTERNET_DISCONNECTED"
+
+
+def test_english_and_russian(reader: Reader) -> None:
+    page = reader.open()
+    page.locator("select.language").select_option("ru")
+    expect(page.locator("#by-hour")).to_have_text("Явка по часам")
+    assert page.locator("html").get_attribute("lang") == "ru"
+    election = first_election(reader)
+    expect(page.locator(".rate strong")).to_have_text(f"{election['participation_rate']:.2f} %".replace(".", ","))
+    page.reload()
+    expect(page.locator("#by-hour")).to_have_text("Явка по часам")
+    assert page.evaluate("import('/files/scripts/words.js').then((words) => words.untranslated())") == []
+    named = page.evaluate(
+        "(rules) => import('/files/scripts/words.js').then((words) => rules.map(words.ruleName))", list(RULES)
+    )
+    assert all(re.search("[а-я]", name) for name in named), named
+
+
+def test_light_and_dark(reader: Reader) -> None:
+    page = reader.open()
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Theme: Light. Switch").click()
+    assert page.evaluate(background) != light
+    page.reload()
+    page.wait_for_selector(".chart svg")
+    assert page.evaluate(background) != light
+    page.get_by_role("button", name="Theme: Dark. Switch").click()
+    assert page.evaluate(background) == light
+
+
+def test_on_a_telephone_nothing_is_wider_than_the_screen(walker: Reader) -> None:
+    page = walker.open()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator(".constituencies tbody tr th a").first.tap()
+    page.wait_for_url(re.compile("constituency="))
+    page.wait_for_selector(".chart svg")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_by_keyboard_alone(reader: Reader) -> None:
+    page = reader.open()
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.keyboard.press("Tab")  # the first source
+    expect(page.locator("main .source").first).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog .close")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(page.locator("main .source").first).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('.tick input')"):
+            break
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("constituency="))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(reader: Reader, scheme: str) -> None:
+    page = reader.page
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    one, other, *_ = reader.api.data("/constituencies?sort=votes_cast&descending=true")
+    compare = f"?election={one['election_id']}&compare={one['constituency_id']},{other['constituency_id']}"
+    for view in ("", compare, f"?constituency={one['constituency_id']}&election={one['election_id']}", "?lang=ru"):
+        reader.open(view)
+        for summary in page.locator("details summary").all():
+            summary.click()
+        assert serious(page) == [], view
+    page.locator("main .source").first.click()
+    assert serious(page) == []
+
+
+def serious(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_nothing_is_asked_of_anybody_else(reader: Reader) -> None:
+    asked: list[str] = []
+    reader.page.on("request", lambda request: asked.append(request.url))
+    reader.open()
+    reader.page.goto(f"{reader.api.address}/docs")
+    reader.page.wait_for_selector(".opblock")
+    assert len(asked) > 10
+    assert all(url.startswith((reader.api.address, "data:")) for url in asked), asked
+
+
+def test_names_from_files_are_text_and_never_code(voted: Settings, browser: Browser) -> None:
+    evil = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
+    with transaction(voted) as connection:
+        connection.execute(sa.text("UPDATE metrics.elections SET name = :name"), {"name": evil})
+        connection.execute(sa.text("UPDATE metrics.constituencies SET name = :name, region = :name"), {"name": evil})
+        connection.execute(sa.text("UPDATE metrics.region_summaries SET region = :name || region"), {"name": evil})
+        connection.execute(sa.text("UPDATE metrics.anomalies SET explanation = :name"), {"name": evil})
+    for api in serve(voted):
+        for reader in reading(browser, api):
+            page = reader.open()
+            expect(page.locator("h1")).to_have_text(evil)
+            expect(page.locator(".constituencies tbody tr th").first).to_have_text(evil)
+            assert "owned" not in page.evaluate("document.title").replace(evil, "")
+            assert page.locator("main img").count() == 0
+
+
+def test_reading_with_a_token(voted: Settings, browser: Browser) -> None:
+    token = create_token(voted, "newsroom", ["read"], "test")
+    for api in serve(voted.model_copy(update={"api_reads": "token"})):
+        for reader in reading(browser, api):
+            page = reader.page
+            page.goto(api.address)
+            page.get_by_label("Token").fill("em_wrong")
+            page.get_by_role("button", name="Enter").click()
+            expect(page.get_by_role("alert")).to_contain_text("not known")
+            page.get_by_label("Token").fill(token)
+            page.get_by_role("button", name="Enter").click()
+            page.wait_for_selector(".chart svg")
+            assert page.evaluate("document.cookie") == "", "no script reads it"
+            reader.excused = "401"
+
+
+def test_the_shape_of_the_election_before_is_shown(voted: Settings, browser: Browser) -> None:
+    one, other = rows(voted, "SELECT election_id FROM metrics.elections ORDER BY election_id")["election_id"]
+    with transaction(voted) as connection:
+        for election, year in ((one, 2025), (other, 2026)):
+            times = {"starts_at": datetime(year, 9, 18, tzinfo=UTC), "ends_at": datetime(year, 9, 20, tzinfo=UTC)}
+            connection.execute(sa.update(elections).filter_by(election_id=election).values(**times))
+    for api in serve(voted):
+        for reader in reading(browser, api):
+            page = reader.open(f"?election={other}")
+            name = rows(voted, f"SELECT name FROM metrics.elections WHERE election_id = '{one}'")["name"][0]
+            expect(page.locator(".key .before")).to_have_text(f"{name}, hours since its opening")
+
+
+def test_an_empty_warehouse_says_what_to_do(chosen: Settings, browser: Browser) -> None:
+    for api in serve(chosen):
+        for reader in reading(browser, api):
+            reader.page.goto(api.address)
+            expect(reader.page.locator("main")).to_contain_text("election-metrics ingest FOLDER")
+
+
+def test_the_print_view_is_a_report(reader: Reader, tmp_path: Path) -> None:
+    page = reader.open()
+    page.emulate_media(media="print")
+    expect(page.locator(".print-only")).to_be_visible()
+    expect(page.locator(".print-only")).to_contain_text("Report of")
+    for hidden in (".top", ".filters", ".source >> nth=0"):
+        expect(page.locator(hidden)).to_be_hidden()
+    made = page.pdf(format="A4")
+    assert made.startswith(b"%PDF")
+    (tmp_path / "report.pdf").write_bytes(made)
+
+
+def test_the_libraries_are_the_ones_that_were_published() -> None:
+    import hashlib
+
+    folder = Path(str(FILES)) / "libraries"
+    sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text("utf-8").splitlines())
+    there = {f"./{file.relative_to(folder)}": file for file in folder.rglob("*.js")}
+    assert {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in there.items()} == sums
+    assert all((folder / name / "LICENSE").exists() for name in ("d3", "plot", "lit-html"))
