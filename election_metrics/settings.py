@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     @field_validator("cache_url")
     @classmethod
     def _redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://")):
             raise ValueError("it must look like redis://:password@host:6379/0")
         return value
 

@@ -70,7 +70,10 @@ class AtTheDoor:
         if "\0" in path or b"%00" in scope.get("query_string", b""):
             refused = problem(422, "a parameter holds a NUL character")
         elif path.startswith("/api/") or path == "/metrics":
-            refused = self._refusal(scope, path.removesuffix(".csv"))
+            try:
+                refused = self._refusal(scope, path.removesuffix(".csv"))
+            except SettingsError as error:
+                refused = problem(503, str(error), {"retry-after": "2"})
         await (refused or self._app)(_as_csv(scope), receive, send_safely)
 
     def _refusal(self, scope: Asgi, path: str) -> Response | None:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import xxhash
 from cashews import Cache
 from cashews.decorators import thunder_protection
+from cashews.exceptions import BackendNotAvailableError
 from cashews.serialize import register_type
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from starlette.responses import Response
 from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Format, Reply, Stored, dump, iso, newest_of, pack, render, unpack
 from election_metrics.api.tags import RestsOn, Tags
+from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.queries import Row, elections_now, elections_of_constituencies
@@ -61,13 +63,22 @@ class Answers:
         if self.settings.cache_url is None:
             self._cache.setup("mem://", size=self.settings.cache_answers, check_interval=_SWEEP_SECONDS)
         else:
-            self._cache.setup(self.settings.cache_url.get_secret_value(), suppress=True)  # without it we read anew
+            self._set_up_redis(self.settings.cache_url.get_secret_value())
         register_type(Stored, pack, unpack)
         shown = warehouse_url(self.settings).render_as_string(hide_password=True)
         self._readers = anyio.CapacityLimiter(_READERS)
         self._prefix = f"election-metrics:{xxhash.xxh3_64_hexdigest(shown)}"
         self._compute = thunder_protection(key="{key}")(self._read_and_keep)
         self._compute_elections = thunder_protection(key="{version}")(self._read_elections)
+
+    def _set_up_redis(self, url: str) -> None:
+        try:
+            self._cache.setup(url, suppress=True)  # while it is away, answers are read anew
+        except BackendNotAvailableError:
+            raise SettingsError(
+                "ELECTION_METRICS_CACHE_URL is set, and the package redis is not installed; type: "
+                "pip install 'election-metrics[redis]'"
+            ) from None
 
     @property
     def hit_rate(self) -> float | None:
@@ -80,6 +91,10 @@ class Answers:
         self._tags.heard(change)
         if change is None or change.table == _REGISTRY:
             self._places = {}
+
+    async def close(self) -> None:
+        """Lets go of the store's connections."""
+        await self._cache.close()
 
     async def of_constituency(self, constituency: str) -> RestsOn:
         """What an answer on a constituency rests on; everything, where its election is not known."""

@@ -37,12 +37,15 @@ def create_app(settings: Settings) -> FastAPI:
         answers.is_listening = lambda: changes.is_listening
         app.state.settings, app.state.answers, app.state.changes = limited, answers, changes
         app.state.observed = observed.Observed(answers)
-        async with changes.listening():
-            yield
+        try:
+            async with changes.listening():
+                yield
+        finally:
+            await answers.close()
 
     app = _App(
         title="election-metrics", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None,
-        redoc_url=None, openapi_url="/api/v1/openapi.json",
+        redoc_url=None, openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     for part in (routes, writing, live, operating, sessions, page):
         app.include_router(part.router)
@@ -70,7 +73,7 @@ class _App(FastAPI):
         if self.openapi_schema is None:
             operations = [way for path in super().openapi()["paths"].values() for way in path.values()]
             for answers in (operation["responses"] for operation in operations):
-                for status in answers.keys() & {"401", "403", "404", "422", "429", "503"}:
+                for status in answers.keys() & {"400", "401", "403", "404", "422", "429", "503"}:
                     content = answers[status]["content"]
                     content["application/problem+json"] = content.pop("application/json")
         assert self.openapi_schema is not None

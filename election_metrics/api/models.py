@@ -229,8 +229,9 @@ class Problem(BaseModel):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {
+        "model": Problem,
         "content": {"text/plain": {"schema": {"type": "string"}}},
-        "description": "The request is no HTTP, is too long, or names another host",
+        "description": "The request or its body is none, is too long, or names another host",
     },
     401: {"model": Problem, "description": "A token is needed here, or the one given is not known"},
     404: {"model": Problem, "description": "There is no such thing"},

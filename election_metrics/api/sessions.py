@@ -13,7 +13,8 @@ from election_metrics.settings import Settings
 
 router = APIRouter(tags=["access"])
 _REFUSED: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "There is no such token"}, 422: PROBLEMS[422], 429: PROBLEMS[429]
+    **{status: PROBLEMS[status] for status in (400, 422, 429)},
+    401: {"model": Problem, "description": "There is no such token"},
 }  # fmt: skip
 
 

@@ -321,8 +321,8 @@ def findings(
 
 
 def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
-    """One finding."""
-    return next(iter(_rows(connection, sa.select(anomalies).filter_by(anomaly_id=anomaly_id))), None)
+    """One finding, with the names of its place."""
+    return next(iter(_rows(connection, _FINDINGS.where(anomalies.c.anomaly_id == anomaly_id))), None)
 
 
 def thresholds(connection: sa.Connection, election: str | None) -> list[Row]:

@@ -1,9 +1,11 @@
 """A warehouse with a small election, and the API served over it by a real server."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,6 +21,7 @@ from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.computing import update
 from election_metrics_tests.end_to_end.running import wait_for
+from election_metrics_tests.exports import CONTRACT, Folder, line, ms, vote
 
 
 @dataclass
@@ -61,25 +64,31 @@ def serve(settings: Settings) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="session")
-def template(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Name of a database with two elections of twelve constituencies, to be copied."""
+def template(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lake of the database `voted`, which holds two elections of twelve constituencies; both are to be copied."""
     folder = tmp_path_factory.mktemp("voted")
     with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
         connection.execute("CREATE DATABASE voted TEMPLATE election_metrics")
     url = server.replace("/election_metrics?", "/voted?")
     list(write_replay(demo_buckets(date(2026, 9, 20), 3_000, 12), folder / "in", seed=5, faults=True))
+    # A constituency of one of them with votes and no bulletin: something to find.
+    (place,) = (folder / "in").glob("39 - */*Думы*")
+    Folder(place / "Округ №99" / CONTRACT).put(
+        line("register", ms(0), "addVotersList", votersCount=10), *[vote(f"v{n}", ms(n)) for n in range(4)]
+    )
     update(read_settings(home=folder / "home", database_url=url), folder / "in")
     close_engines()
-    return "voted"
+    return folder / "home" / "lake"
 
 
 @pytest.fixture
-def voted(template: str, chosen: Settings, server: str) -> Settings:
+def voted(template: Path, chosen: Settings, server: str) -> Settings:
     """Settings of a warehouse with two elections of twelve constituencies."""
     name = make_url(chosen.database_url.get_secret_value()).database
     with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name}")
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE voted")
+    shutil.copytree(template, chosen.lake_path)
     return chosen
 
 

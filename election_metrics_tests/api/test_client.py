@@ -10,12 +10,13 @@ USE = """
 import sys
 from election_metrics_client import Client
 from election_metrics_client.api.elections import elections
-from election_metrics_client.api.constituencies import election_constituencies
+from election_metrics_client.api.elections import election_constituencies
+from election_metrics_client.models import ElectionConstituenciesSort as Sort
 client = Client(base_url=sys.argv[1])
 found = elections.sync(client=client)
 first = found.data[0]
 print(first.election_id, first.votes_cast, found.meta.as_of.isoformat(), found.meta.coverage)
-page = election_constituencies.sync(first.election_id, client=client, limit=2, sort="votes_cast", descending=True)
+page = election_constituencies.sync(first.election_id, client=client, limit=2, sort=Sort.VOTES_CAST, descending=True)
 print([one.votes_cast for one in page.data])
 wrong = elections.sync_detailed(client=client)
 assert wrong.status_code == 200

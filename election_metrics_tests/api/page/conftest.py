@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from election_metrics_tests.api.conftest import Api, api, operator, template, voted  # noqa: F401 fixtures
+from election_metrics_tests.api.conftest import Api
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -72,13 +72,13 @@ def reading(browser: Browser, served: Api, **context: object) -> Iterator[Reader
 
 
 @pytest.fixture
-def reader(browser: Browser, api: Api) -> Iterator[Reader]:  # noqa: F811
+def reader(browser: Browser, api: Api) -> Iterator[Reader]:
     """Somebody at a desk."""
     yield from reading(browser, api)
 
 
 @pytest.fixture
-def walker(browser: Browser, api: Api) -> Iterator[Reader]:  # noqa: F811
+def walker(browser: Browser, api: Api) -> Iterator[Reader]:
     """Somebody with a telephone in the dark."""
     yield from reading(
         browser, api, viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True, is_mobile=True

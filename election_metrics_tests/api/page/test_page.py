@@ -19,8 +19,8 @@ from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import election_summaries, elections
 from election_metrics_tests.api.conftest import serve
+from election_metrics_tests.api.page.conftest import Reader, reading
 from election_metrics_tests.computing import rows
-from election_metrics_tests.page.conftest import Reader, reading
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.timeout(120)]
 
@@ -68,9 +68,9 @@ def test_a_commit_is_on_the_page_within_two_seconds_without_a_reload(reader: Rea
 
 
 def test_searching_filters_and_the_address_finds_it_again(reader: Reader) -> None:
-    page = reader.open()
-    election = first_election(reader)["election_id"]
-    wanted = reader.api.data(f"/election/{election}/constituencies?sort=name")[0]["name"]
+    (place,) = reader.api.data("/constituencies?q=99")
+    wanted = place["name"]
+    page = reader.open(f"?election={place['election_id']}")
     page.keyboard.press("/")
     page.keyboard.type(wanted)
     expect(page.locator(".constituencies tbody tr th").first).to_have_text(wanted)
