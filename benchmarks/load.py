@@ -1,7 +1,8 @@
 """`make load`: 500 requests a second to the API while hours are replaced; is any answer late, an error, or stale?
 
 The requests come at their times whether or not others are answered (a late answer counts from the time it was due). A
-second process computes an hour, the metrics and the summary of the election again and again, as runs do. A checker
+second process replaces an hour, the metrics and the summaries every 8 seconds, the hours with most constituencies first:
+a live system's runs follow one another more slowly (`make latency`), and here every answer is old after each. A checker
 reads the summary's moment from the database, waits a blink, and asks the API: an older answer is a stale one.
 """
 
@@ -37,6 +38,7 @@ from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.server import plain_url, warehouse_url
 
 _BLINK = 0.05
+_REPLACED_EVERY = 8.0
 _CONNECTIONS = 32
 
 
@@ -205,14 +207,16 @@ def _replace(home: Path) -> None:
     os.nice(GIVES_WAY)
     settings = read_settings(home=home)
     with psycopg.connect(plain_url(warehouse_url(settings))) as connection:
-        found = connection.execute("SELECT DISTINCT hour FROM metrics.hourly_stats ORDER BY hour").fetchall()
+        busiest = "SELECT hour FROM metrics.hourly_stats GROUP BY hour ORDER BY count(*) DESC, hour"
+        found = connection.execute(busiest).fetchall()
         elections = [one for (one,) in connection.execute("SELECT election_id FROM metrics.elections").fetchall()]
     while True:
         for (hour,) in found:
+            begin = time.monotonic()
             compute_hours(settings, hour, hour + timedelta(hours=1), "load", datetime.now(UTC))
             compute_constituency_metrics(settings, "load")
             compute_election_summaries(settings, "load", elections)
-            time.sleep(2)
+            time.sleep(max(0.0, begin + _REPLACED_EVERY - time.monotonic()))
 
 
 if __name__ == "__main__":

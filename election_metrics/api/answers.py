@@ -1,8 +1,8 @@
 """Answers and their cache, which a commit empties.
 
-The key of a kept answer holds the version of what it rests on (`tags.py`). An answer that was read before a commit,
-and is stored after it, is stored under a version that nobody asks for any more; so what is read is never older than
-the last commit that PostgreSQL told of.
+A kept answer says which version of what it rests on it was read at (`tags.py`), and is given only while that is the
+version. An answer that was read before a commit, and is stored after it, has an old version and is read again; so what
+is read is never older than the last commit that PostgreSQL told of.
 """
 
 import time
@@ -22,6 +22,7 @@ from cashews.serialize import register_type
 from starlette.requests import Request
 from starlette.responses import Response
 
+from election_metrics.api.batches import Batches, OneOfMany
 from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Format, Reply, Stored, dump, iso, newest_of, pack, render, unpack
 from election_metrics.api.tags import RestsOn, Tags
@@ -61,14 +62,18 @@ class Answers:
         """Sets up the store: this process's memory, or the Redis of the settings."""
         self._cache = Cache()
         if self.settings.cache_url is None:
-            self._cache.setup("mem://", size=self.settings.cache_answers, check_interval=_SWEEP_SECONDS)
+            self._cache.setup(
+                "mem://", size=self.settings.cache_answers, check_interval=_SWEEP_SECONDS, check_repr=False
+            )
         else:
             self._set_up_redis(self.settings.cache_url.get_secret_value())
         register_type(Stored, pack, unpack)
         shown = warehouse_url(self.settings).render_as_string(hide_password=True)
+        self._batches = Batches(self.settings)
         self._readers = anyio.CapacityLimiter(_READERS)
+        self._reader_of_meta = anyio.CapacityLimiter(1)  # every answer waits for it, so it waits for none
         self._prefix = f"election-metrics:{xxhash.xxh3_64_hexdigest(shown)}"
-        self._compute = thunder_protection(key="{key}")(self._read_and_keep)
+        self._compute = thunder_protection(key="{key}:{version}")(self._read_and_keep)
         self._compute_elections = thunder_protection(key="{version}")(self._read_elections)
 
     def _set_up_redis(self, url: str) -> None:
@@ -103,19 +108,22 @@ class Answers:
         election = self._places.get(constituency)
         return RestsOn(election, constituency if election else None)
 
-    async def get(self, name: str, kind: Format, what: RestsOn, parameters: dict[str, Any], read: Read) -> Stored:
+    async def get(
+        self, name: str, kind: Format, what: RestsOn, parameters: dict[str, Any], read: Read | OneOfMany
+    ) -> Stored:
         """The answer of an endpoint to these parameters."""
         asked = xxhash.xxh3_128_hexdigest(repr(sorted(parameters.items())))
-        key = f"{self._prefix}:{name}:{kind}:{asked}:{self._tags.version(what)}"
-        found = await self._cache.get(key)
-        if found is not None:
+        version, own = self._tags.version(what)
+        key = f"{self._prefix}:{name}:{kind}:{asked}:{own}"
+        found: Stored | None = await self._cache.get(key)
+        if found is not None and found.version == version:
             self.hits += 1
-            return found  # type: ignore[no-any-return]
-        return await self._compute(key=key, kind=kind, read=read)
+            return found
+        return await self._compute(key=key, version=version, kind=kind, read=read)
 
     async def meta(self, stored: Stored, what: RestsOn) -> dict[str, Any]:
         """What an answer says of itself: its age and run, and how complete and fresh is what it rests on."""
-        version = self._tags.version(RestsOn())
+        version, _ = self._tags.version(RestsOn(summaries=True))
         if not self.is_listening():
             version += f".{time.monotonic() // _WHILE_DEAF_SECONDS}"
         if self._elections[0] != version:
@@ -134,20 +142,23 @@ class Answers:
             ),
         }
 
-    async def _read_and_keep(self, key: str, kind: Format, read: Read) -> Stored:
+    async def _read_and_keep(self, key: str, version: str, kind: Format, read: Read | OneOfMany) -> Stored:
         self.misses += 1
-        answer = await anyio.to_thread.run_sync(self._read, kind, read, limiter=self._readers)
+        if isinstance(read, OneOfMany):
+            answer = await self._batches.get(read, kind, version)
+        else:
+            answer = await anyio.to_thread.run_sync(self._read, version, kind, read, limiter=self._readers)
         seconds = self.settings.cache_seconds if self.is_listening() else _WHILE_DEAF_SECONDS
         await self._cache.set(key, answer, expire=seconds)
         return answer
 
-    def _read(self, kind: Format, read: Read) -> Stored:
+    def _read(self, version: str, kind: Format, read: Read) -> Stored:
         read_at = time.time()
         with transaction(self.settings, snapshot=True) as connection:
-            return render(kind, read(connection), read_at)
+            return render(kind, read(connection), read_at, version)
 
     async def _read_elections(self, version: str) -> list[Row]:  # noqa: ARG002 what is read at once is read once
-        return await anyio.to_thread.run_sync(self._elections_now, limiter=self._readers)
+        return await anyio.to_thread.run_sync(self._elections_now, limiter=self._reader_of_meta)
 
     def _elections_now(self) -> list[Row]:
         with transaction(self.settings) as connection:

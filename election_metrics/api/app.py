@@ -1,6 +1,7 @@
 """The application: endpoints, page, cache, and the connection that empties it."""
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,8 +14,11 @@ from election_metrics.api.access import AtTheDoor, is_own_address
 from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Changes
 from election_metrics.api.problems import answer_with_problems
+from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
 
+_LOG = logging.getLogger("election_metrics.api")
 ROLE = "election_metrics_api"
 """The role in PostgreSQL that may read `metrics` and write what people own, and no more."""
 
@@ -27,8 +31,7 @@ list is CSV with `Accept: text/csv`, or a path that ends in `.csv`. Answers have
 
 def create_app(settings: Settings) -> FastAPI:
     """The API for these settings, with the rights of its own role in the database."""
-    own_url = settings.api_database_url or settings.database_url
-    limited = settings.model_copy(update={"database_url": own_url, "database_role": settings.database_role or ROLE})
+    limited = with_own_role(settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -56,6 +59,24 @@ def create_app(settings: Settings) -> FastAPI:
     # A page of somebody else that gives its name this address must not read here.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_names(settings))
     return app
+
+
+def with_own_role(settings: Settings) -> Settings:
+    """Settings whose connections have the API's role; where it cannot be, all rights of their login, with a warning."""
+    own = settings.model_copy(update={"database_url": settings.api_database_url or settings.database_url})
+    limited = own.model_copy(update={"database_role": settings.database_role or ROLE})
+    try:
+        with transaction(limited):
+            return limited
+    except ElectionMetricsError:
+        try:
+            with transaction(own):
+                _LOG.warning("connections of the API have all rights of their login: it cannot take on role %s; as a "
+                             "superuser, type: CREATE ROLE %s; GRANT %s TO that login; then: election-metrics migrate",
+                             limited.database_role, limited.database_role, limited.database_role)  # fmt: skip
+            return own
+        except ElectionMetricsError:
+            return limited  # PostgreSQL is away
 
 
 def _names(settings: Settings) -> list[str]:

@@ -62,6 +62,6 @@ async def _elections(answers: Answers) -> list[dict[str, str]]:
         # In the order in which they were computed, so that an id stands for all that came before it.
         return Reply(sorted(found, key=lambda row: row["computed_at"]), found)
 
-    found = await answers.get("live", "json", RestsOn(), {}, read)
+    found = await answers.get("live", "json", RestsOn(summaries=True), {}, read)
     data: list[dict[str, str]] = orjson.loads(found.data)
     return data

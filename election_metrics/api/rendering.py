@@ -31,7 +31,7 @@ class Reply:
     is_page: bool = False
 
 
-@dataclass(frozen=True, repr=False)  # the cache asks for the text of all that it keeps, again and again
+@dataclass(frozen=True)
 class Stored:
     """An answer as it is kept: its data as bytes, and what its `meta` says of it alone.
 
@@ -42,6 +42,7 @@ class Stored:
         as_of: when the newest of its rows was computed (ISO 8601); None: it has none.
         run_id: the run that did it.
         read_at: when it was read, in seconds since 1970.
+        version: of what it rests on, when it was read (`tags.py`).
     """
 
     data: bytes
@@ -50,15 +51,16 @@ class Stored:
     as_of: str | None
     run_id: str | None
     read_at: float
+    version: str
 
 
-def render(kind: Format, reply: Reply, read_at: float) -> Stored:
+def render(kind: Format, reply: Reply, read_at: float, version: str) -> Stored:
     """An answer to keep."""
     newest = newest_of(reply.rows)
     data = _csv(reply.rows) if kind == "csv" else dump(reply.data)
     tail = b',"next":' + dump(reply.after) if reply.is_page and kind == "json" else b""
     as_of = iso(newest["computed_at"]) if newest else None
-    return Stored(data, tail, reply.after, as_of, newest.get("run_id"), read_at)
+    return Stored(data, tail, reply.after, as_of, newest.get("run_id"), read_at, version)
 
 
 def newest_of(rows: Sequence[Row]) -> Row:
@@ -69,15 +71,15 @@ def newest_of(rows: Sequence[Row]) -> Row:
 
 async def pack(stored: Stored, *_: Any) -> bytes:
     """A kept answer as bytes, for a cache outside of this process: plain JSON and data, nothing that could be run."""
-    head = dump([stored.tail.decode(), stored.after, stored.as_of, stored.run_id, stored.read_at])
+    head = dump([stored.tail.decode(), stored.after, stored.as_of, stored.run_id, stored.read_at, stored.version])
     return head + b"\n" + stored.data
 
 
 async def unpack(packed: bytes, *_: Any) -> Stored:
     """The kept answer again."""
     head, _newline, data = packed.partition(b"\n")
-    tail, after, as_of, run_id, read_at = orjson.loads(head)
-    return Stored(data, tail.encode(), after, as_of, run_id, read_at)
+    tail, after, as_of, run_id, read_at, version = orjson.loads(head)
+    return Stored(data, tail.encode(), after, as_of, run_id, read_at, version)
 
 
 def dump(value: Any) -> bytes:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
 from election_metrics.api.answers import Answers, respond
+from election_metrics.api.batches import OneOfMany, ReadMany
 from election_metrics.api.models import (
     PROBLEMS,
     Answer,
@@ -60,10 +61,13 @@ Cursor = Annotated[str | None, Query(description="`next` of the page before", ma
 Text = Annotated[str | None, Query(description="Text to search for, whatever its case", max_length=200)]
 
 
-def cached(function: Callable[..., Reply], *, rests_on_all: bool = False) -> Callable[..., Any]:
+def cached(
+    function: Callable[..., Reply], rests_on: RestsOn | None = None, many: ReadMany | None = None
+) -> Callable[..., Any]:
     """Makes an endpoint of a function: its answer is cached, has an ETag, and is JSON or CSV.
 
-    It rests on the constituency or election that a parameter names; else, or with `rests_on_all`, on everything.
+    It rests on what is said, else on the constituency or election that a parameter names, else on everything. Where
+    only a constituency is asked for, `many` reads it, together with what others ask for.
     """
     signature = inspect.signature(function)
     own = list(signature.parameters.values())[1:]
@@ -71,13 +75,16 @@ def cached(function: Callable[..., Reply], *, rests_on_all: bool = False) -> Cal
     @wraps(function)
     async def endpoint(request: Request, **parameters: Any) -> Response:
         answers: Answers = request.app.state.answers
-        what = RestsOn() if rests_on_all else await _rests_on(answers, parameters)
+        what = rests_on or await _named(answers, parameters)
         kind = _format(request)
 
         def read(connection: sa.Connection) -> Reply:
             return function(connection, **parameters)
 
-        found = await answers.get(function.__name__, kind, what, parameters, read)
+        asked = [value for value in parameters.values() if value]
+        one_of_many = many is not None and asked == [parameters["constituency_id"]]
+        reading = OneOfMany(many, parameters["constituency_id"]) if many and one_of_many else read
+        found = await answers.get(function.__name__, kind, what, parameters, reading)
         return respond(request, kind, found, await answers.meta(found, what))
 
     asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
@@ -86,7 +93,7 @@ def cached(function: Callable[..., Reply], *, rests_on_all: bool = False) -> Cal
     return endpoint
 
 
-async def _rests_on(answers: Answers, parameters: dict[str, Any]) -> RestsOn:
+async def _named(answers: Answers, parameters: dict[str, Any]) -> RestsOn:
     constituency = parameters.get("constituency_id") or parameters.get("constituency")
     if constituency:
         return await answers.of_constituency(constituency)
@@ -99,21 +106,21 @@ def _format(request: Request) -> Literal["json", "csv"]:
 
 
 def _get(
-    path: str, model: Any, tag: str, *, rests_on_all: bool = False
+    path: str, model: Any, tag: str, rests_on: RestsOn | None = None, many: ReadMany | None = None
 ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
     """Registers a function as an endpoint; the function itself stays as it is."""
 
     def register(function: Callable[..., Reply]) -> Callable[..., Reply]:
         csv: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}},
                      "description": "JSON; or CSV by `Accept: text/csv` or a path that ends in .csv"}}  # fmt: skip
-        endpoint = cached(function, rests_on_all=rests_on_all)
+        endpoint = cached(function, rests_on, many)
         router.get(path, response_model=model, tags=[tag], responses=csv, name=function.__name__)(endpoint)
         return function
 
     return register
 
 
-@_get("/elections", Answer[list[Election]], "elections")  # type: ignore[valid-type]
+@_get("/elections", Answer[list[Election]], "elections", RestsOn(summaries=True))  # type: ignore[valid-type]
 def elections(connection: sa.Connection) -> Reply:
     """Every election with its figures so far; those that are voting first."""
     found = queries.elections_now(connection)
@@ -162,13 +169,20 @@ def constituencies(
     return _constituencies(connection, election, region, q, reporting, sort, descending, sparkline, limit, cursor)
 
 
-@_get("/constituency/{constituency_id}", Answer[ConstituencyDetail], "constituencies")
+def _constituencies_in_detail(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Reply | Exception]:
+    found = {row["constituency_id"]: row for row in queries.constituencies_named(connection, ids)}
+    missing = queries.missing_of_constituencies(connection, list(found))
+    unresolved = queries.unresolved_of_constituencies(connection, list(found))
+    replies = {
+        one: Reply(row | {"missing": missing[one], "findings": unresolved[one]}, [row]) for one, row in found.items()
+    }
+    return {one: replies.get(one) or _no_constituency(one) for one in ids}
+
+
+@_get("/constituency/{constituency_id}", Answer[ConstituencyDetail], "constituencies", many=_constituencies_in_detail)
 def constituency(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
     """One constituency: figures, missing hours, findings that are not resolved."""
-    found = _constituency(connection, constituency_id)
-    found["missing"] = queries.missing_of_constituency(connection, constituency_id)
-    found["findings"] = queries.unresolved_of_constituency(connection, constituency_id)
-    return Reply(found, [found])
+    return _or_raise(_constituencies_in_detail(connection, [constituency_id])[constituency_id])
 
 
 @_get("/constituency/{constituency_id}/time-period", Answer[list[Period]], "constituencies")  # type: ignore[valid-type]
@@ -204,7 +218,17 @@ def compare(
     return Reply(data, found)
 
 
-@_get("/hourly-stats/constituency/{constituency_id}", Answer[list[ConstituencyHour]], "hours")  # type: ignore[valid-type]
+def _hours_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Reply | Exception]:
+    found = queries.hourly_of_constituencies(connection, ids)
+    silent = [one for one, rows in found.items() if not rows]
+    known = {row["constituency_id"] for row in queries.constituencies_named(connection, silent)} if silent else set()
+    return {one: Reply(rows, rows) if rows or one in known else _no_constituency(one) for one, rows in found.items()}
+
+
+@_get(
+    "/hourly-stats/constituency/{constituency_id}", Answer[list[ConstituencyHour]], "hours",  # type: ignore[valid-type]
+    many=_hours_of_constituencies,
+)  # fmt: skip
 def constituency_hours(
     connection: sa.Connection,
     constituency_id: ConstituencyId,
@@ -262,7 +286,7 @@ def anomalies(
     return _paged(found.rows, found)
 
 
-@_get("/anomalies/{anomaly_id}", Answer[Finding], "findings", rests_on_all=True)  # type: ignore[valid-type]
+@_get("/anomalies/{anomaly_id}", Answer[Finding], "findings", RestsOn())  # type: ignore[valid-type]
 def anomaly(
     connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
 ) -> Reply:
@@ -303,14 +327,14 @@ def election_references(connection: sa.Connection) -> Reply:
     return Reply(found, found)
 
 
-@_get("/audit", PageOf[list[AuditEntry]], "access", rests_on_all=True)  # type: ignore[valid-type]
+@_get("/audit", PageOf[list[AuditEntry]], "access", RestsOn())  # type: ignore[valid-type]
 def audit(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
     """Every change that people made, newest first: who, what, when. Needs a token that may operate."""
     found = queries.audit(connection, _page(limit, cursor, int))
     return _paged(found.rows, found)
 
 
-@_get("/dashboard/summary", Answer[list[Election]], "dashboard")  # type: ignore[valid-type]
+@_get("/dashboard/summary", Answer[list[Election]], "dashboard", RestsOn(summaries=True))  # type: ignore[valid-type]
 def dashboard_summary(connection: sa.Connection) -> Reply:
     """What the page shows first: every election in a line."""
     return elections(connection)
@@ -327,7 +351,7 @@ def dashboard_detailed(
     return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours or [found])
 
 
-@_get("/sources", Answer[list[SourceFile]], "sources", rests_on_all=True)  # type: ignore[valid-type]
+@_get("/sources", Answer[list[SourceFile]], "sources", RestsOn())  # type: ignore[valid-type]
 def sources(
     connection: sa.Connection,
     constituency: Annotated[str, Query(max_length=100, description="constituency_id")],
@@ -389,10 +413,20 @@ def _election_exists(connection: sa.Connection, election: str) -> Row:
 
 
 def _constituency(connection: sa.Connection, constituency: str) -> Row:
-    found = queries.constituency_named(connection, constituency)
-    if found is None:
-        raise HTTPException(404, f"there is no constituency {constituency!r}; /constituencies lists them")
-    return found
+    found = queries.constituencies_named(connection, [constituency])
+    if not found:
+        raise _no_constituency(constituency)
+    return found[0]
+
+
+def _no_constituency(constituency: str) -> HTTPException:
+    return HTTPException(404, f"there is no constituency {constituency!r}; /constituencies lists them")
+
+
+def _or_raise(reply: Reply | Exception) -> Reply:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 def _hours(first: datetime | None, last: datetime | None, day: date | None) -> Hours:

@@ -10,15 +10,23 @@ from dataclasses import dataclass, field
 from election_metrics.api.changes import Change
 
 _LANDED = "transaction_files"  # tells of files, of which no election's figures are made yet
-EVERYTHING = "everything"
+_SUMMARIES = {"election_summaries", "constituencies"}  # what each election's one row is made of
+EVERYTHING, SUMMARIES = "everything", "summaries"
 
 
 @dataclass(frozen=True)
 class RestsOn:
-    """What an answer rests on: a constituency, else an election, else everything there is."""
+    """What an answer rests on: a constituency, else an election, else everything there is.
+
+    Attributes:
+        election: on this election; with a constituency, on nothing else of it.
+        constituency: on this constituency.
+        summaries: on each election's one row.
+    """
 
     election: str | None = None
     constituency: str | None = None
+    summaries: bool = False
 
 
 @dataclass
@@ -34,6 +42,8 @@ class Tags:
             self._unheard, self._versions = uuid.uuid4().hex, {}
             return
         self._versions[EVERYTHING] = change.version
+        if change.table in _SUMMARIES:
+            self._versions[SUMMARIES] = change.version
         if change.election is None:
             return
         self._versions[f"election:{change.election}"] = change.version
@@ -42,12 +52,20 @@ class Tags:
         for constituency in change.constituencies or ():
             self._versions[f"constituency:{constituency}"] = change.version
 
-    def version(self, what: RestsOn) -> str:
-        """The version of what an answer rests on; another one after each commit that may have changed the answer."""
+    def version(self, what: RestsOn) -> tuple[str, str]:
+        """The version of what an answer rests on; another one after each commit that may have changed the answer.
+
+        Returns:
+            The version; and a name of this process where no other can have the same version, else nothing.
+        """
         if what.constituency is not None and what.election is not None:
-            whole, own = f"any-of:{what.election}", f"constituency:{what.constituency}"
-            return f"{self._of(whole)}.{self._of(own)}"
-        return self._of(EVERYTHING if what.election is None else f"election:{what.election}")
+            tags = [f"any-of:{what.election}", f"constituency:{what.constituency}"]
+        elif what.election is not None:
+            tags = [f"election:{what.election}"]
+        else:
+            tags = [SUMMARIES if what.summaries else EVERYTHING]
+        own = "" if all(tag in self._versions for tag in tags) else self._unheard
+        return ".".join(self._of(tag) for tag in tags), own
 
     def _of(self, tag: str) -> str:
         return self._versions.get(tag, self._unheard)

@@ -108,8 +108,8 @@ def _help_of(name: str, command: click.Command, parent: click.Context) -> list[s
     return lines
 
 
-_API = """`up` and `demo` serve it at http://127.0.0.1:8000 (`ELECTION_METRICS_API_PORT`), on this machine only:
-it has no login.
+_API = """`up` and `demo` serve it at http://127.0.0.1:8000 (`ELECTION_METRICS_API_PORT`); http://127.0.0.1:8000/docs
+has it to try out, and http://127.0.0.1:8000 is the [page](page.md).
 
 ```
 curl http://127.0.0.1:8000/api/v1/elections
@@ -120,14 +120,36 @@ curl -N http://127.0.0.1:8000/api/v1/live
 An answer is `{"meta": …, "data": …}`. `meta` has `as_of` (when the newest of its figures was computed), `run_id` and
 `run_url` (the run in the Dagster UI that did it), `coverage` and `last_transaction_at`; the headers X-As-Of, X-Run-Id
 and X-Coverage say the same of a CSV. A page has `next`: pass it as `cursor`. Errors are problem details (RFC 9457).
-What each field means is in `/api/v1/openapi.json`, in the words of [tables.md](tables.md).
+What each field means is in `/api/v1/openapi.json`, in the words of [tables.md](tables.md); a typed client can be made
+of it.
 
-**No answer is older than the last commit.** Answers are kept in memory until
-PostgreSQL tells of a commit of their election. While it cannot tell, they are kept for 2 seconds, and `/api/v1/status`
-says `"is_listening": false`. Every answer has an ETag; `If-None-Match` saves sending it again.
+**No answer is older than the last commit.** Answers are kept in memory (or in a Redis that several APIs share,
+`ELECTION_METRICS_CACHE_URL`) until PostgreSQL tells of a commit of what they rest on: a constituency, an election,
+everything. While it cannot tell, they are kept for 2 seconds, and `/api/v1/status` says `"is_listening": false`.
+`/api/v1/status` and `/metrics` (Prometheus) have the hit rate. Every answer has an ETag and, a second later,
+Last-Modified: `If-None-Match` or `If-Modified-Since` saves sending it again.
 
 **`/api/v1/live`** is a stream of server-sent events `summary`: each election as `/elections` shows it, at once, then
-whenever its figures change. After a break a browser goes on by itself where it was (`Last-Event-ID`)."""
+whenever its figures change. After a break a browser goes on by itself where it was (`Last-Event-ID`). An event
+`alive` comes every 10 seconds.
+
+## Who may what
+
+On this machine anybody may read. On any other address (`ELECTION_METRICS_API_HOST`) reading needs a token, unless
+`ELECTION_METRICS_API_READS=open`; changing anything needs one with scope `operate` everywhere.
+
+```
+election-metrics token create newsroom --scope read
+election-metrics token create anna --scope operate
+curl -H "Authorization: Bearer em_…" -X POST http://127.0.0.1:8000/api/v1/refresh
+election-metrics token revoke newsroom
+```
+
+A token is shown once and kept as a hash (`HOME/tokens.json`). Put TLS in front of any address but this machine's own
+([deploy.md](deploy.md)). Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`).
+Every change is in `ingest.audit_log` and `/api/v1/audit`: who, what, when, before and after; triggers in the database
+write it, so a change by psql is there too. The API's connections have role `election_metrics_api`, which reads schema
+`metrics` and the ledger, and writes reference data, thresholds, states of findings and the audit."""
 
 
 def api_page(settings: Settings) -> str:

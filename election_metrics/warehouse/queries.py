@@ -125,27 +125,38 @@ def missing_of(connection: sa.Connection, election: str) -> list[Row]:
     return _rows(connection, query.order_by(missing_input.c.missing_from, missing_input.c.constituency_id))
 
 
-def missing_of_constituency(connection: sa.Connection, constituency: str) -> list[Row]:
-    """The same of one constituency."""
-    return _rows(connection, _MISSING_OF_CONSTITUENCY, constituency=constituency)
+def missing_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The same by constituency."""
+    return _grouped(ids, _rows(connection, _MISSING_OF_CONSTITUENCIES, ids=list(ids)))
 
 
 def hourly_of_constituency(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
     """Each hour of a constituency that has transactions, in order."""
-    limits = hours.of(hourly_stats.c.hour)
-    query = _HOURS_OF_CONSTITUENCY.where(*limits) if limits else _HOURS_OF_CONSTITUENCY
-    return _rows(connection, query, constituency=constituency)
+    query = _HOURS_OF_CONSTITUENCIES.where(*hours.of(hourly_stats.c.hour))
+    return _rows(connection, query, ids=[constituency])
+
+
+def hourly_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
+    """Every hour of these constituencies that has transactions, in order, by constituency."""
+    return _grouped(ids, _rows(connection, _HOURS_OF_CONSTITUENCIES, ids=list(ids)))
+
+
+def _grouped(ids: Sequence[str], rows: list[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {constituency: [] for constituency in ids}
+    for row in rows:
+        found[row["constituency_id"]].append(row)
+    return found
 
 
 # What is asked for most is built once: to build a query costs SQLAlchemy more than PostgreSQL takes to answer it.
-_CONSTITUENCY = sa.bindparam("constituency", type_=sa.Text)
-_MISSING_OF_CONSTITUENCY = (
+_IDS = sa.bindparam("ids", type_=sa.ARRAY(sa.Text))
+_MISSING_OF_CONSTITUENCIES = (
     sa.select(missing_input)
-    .where(missing_input.c.constituency_id == _CONSTITUENCY)
+    .where(missing_input.c.constituency_id == sa.any_(_IDS))
     .order_by(missing_input.c.missing_from)
 )
-_HOURS_OF_CONSTITUENCY = (
-    sa.select(hourly_stats).where(hourly_stats.c.constituency_id == _CONSTITUENCY).order_by(hourly_stats.c.hour)
+_HOURS_OF_CONSTITUENCIES = (
+    sa.select(hourly_stats).where(hourly_stats.c.constituency_id == sa.any_(_IDS)).order_by(hourly_stats.c.hour)
 )
 
 
@@ -209,17 +220,12 @@ def _standing() -> sa.Select[Any]:
     return sa.select(*_PLACE, *_FIGURES).outerjoin_from(constituencies, _STANDING, joined)
 
 
-_ONE_CONSTITUENCY = _standing().where(constituencies.c.constituency_id == _CONSTITUENCY)
-
-
-def constituency_named(connection: sa.Connection, constituency: str) -> Row | None:
-    """This constituency with its totals."""
-    return next(iter(_rows(connection, _ONE_CONSTITUENCY, constituency=constituency)), None)
+_THESE_CONSTITUENCIES = _standing().where(constituencies.c.constituency_id == sa.any_(_IDS))
 
 
 def constituencies_named(connection: sa.Connection, ids: Sequence[str]) -> list[Row]:
     """These constituencies with their totals, in the order asked for; unknown ids are left out."""
-    found = _rows(connection, _standing().where(constituencies.c.constituency_id.in_(ids)))
+    found = _rows(connection, _THESE_CONSTITUENCIES, ids=list(ids))
     place = {constituency: number for number, constituency in enumerate(ids)}
     return sorted(found, key=lambda row: place[row["constituency_id"]])
 
@@ -287,14 +293,14 @@ _FINDINGS = (
     .outerjoin_from(anomalies, elections, elections.c.election_id == anomalies.c.election_id)
     .outerjoin(constituencies, constituencies.c.constituency_id == anomalies.c.constituency_id)
 )
-_UNRESOLVED_OF_CONSTITUENCY = _FINDINGS.where(
-    anomalies.c.constituency_id == _CONSTITUENCY, anomalies.c.state != "resolved"
+_UNRESOLVED_OF_CONSTITUENCIES = _FINDINGS.where(
+    anomalies.c.constituency_id == sa.any_(_IDS), anomalies.c.state != "resolved"
 ).order_by(_WORST_FIRST, anomalies.c.anomaly_id)
 
 
-def unresolved_of_constituency(connection: sa.Connection, constituency: str) -> list[Row]:
-    """Findings on a constituency that are open or acknowledged, worst first."""
-    return _rows(connection, _UNRESOLVED_OF_CONSTITUENCY, constituency=constituency)
+def unresolved_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
+    """Findings that are open or acknowledged, worst first, by constituency."""
+    return _grouped(ids, _rows(connection, _UNRESOLVED_OF_CONSTITUENCIES, ids=list(ids)))
 
 
 def findings(

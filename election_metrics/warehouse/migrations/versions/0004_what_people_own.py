@@ -69,6 +69,13 @@ EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
     WHEN insufficient_privilege THEN RAISE NOTICE 'role election_metrics_api was not made: no right to';
 END $$;
+-- Whoever made the role must still say that connections of its own may take it on.
+DO $$
+BEGIN
+    GRANT election_metrics_api TO CURRENT_USER;
+EXCEPTION
+    WHEN insufficient_privilege OR undefined_object THEN NULL;
+END $$;
 DO $$
 BEGIN
     IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'election_metrics_reader') THEN

@@ -1,0 +1,56 @@
+"""The API's connections have a role that can do little, and where that cannot be, it says so and works."""
+
+import logging
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from election_metrics.api.app import with_own_role
+from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.database import close_engines, transaction
+from election_metrics.warehouse.migrate import migrate
+from election_metrics_tests.api.conftest import serve
+
+
+@pytest.fixture
+def owned(server: str) -> Iterator[tuple[Settings, psycopg.Connection[tuple[object, ...]]]]:
+    """A database whose owner is no superuser."""
+    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as root:
+        root.execute("CREATE ROLE plain_owner LOGIN CREATEDB")
+        for name in ("owned", "owned_dagster"):
+            root.execute(f"CREATE DATABASE {name} OWNER plain_owner")
+        url = server.replace("/election_metrics?", "/owned?").replace("postgres:@", "plain_owner:@")
+        settings = read_settings(database_url=url)
+        migrate(settings)
+        yield settings, root
+        close_engines()
+        for name in ("owned", "owned_dagster"):
+            root.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        root.execute("DROP ROLE plain_owner")
+
+
+def user(settings: Settings) -> str:
+    with transaction(settings) as connection:
+        return str(connection.execute(sa.text("SELECT current_user")).scalar_one())
+
+
+def test_an_owner_who_may_take_on_the_role_does(
+    owned: tuple[Settings, psycopg.Connection[tuple[object, ...]]],
+) -> None:
+    settings, root = owned
+    root.execute("GRANT election_metrics_api TO plain_owner")
+    assert user(with_own_role(settings)) == "election_metrics_api"
+    root.execute("REVOKE election_metrics_api FROM plain_owner")
+
+
+def test_an_owner_who_may_not_is_told_and_the_api_works(
+    owned: tuple[Settings, psycopg.Connection[tuple[object, ...]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, _ = owned
+    with caplog.at_level(logging.WARNING, "election_metrics.api"):
+        assert user(with_own_role(settings)) == "plain_owner"
+    assert "GRANT election_metrics_api TO" in caplog.text
+    for api in serve(settings):
+        assert api.get("/elections").status_code == 200
