@@ -4,7 +4,7 @@ import { html } from "../libraries/lit-html/lit-html.js";
 import { address } from "./api.js";
 import { hoursChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
-import { count, dayAndClock, dayLong, fullMoment, percent, zoneName } from "./format.js";
+import { count, dayAndClock, dayLong, percent, zoneName } from "./format.js";
 import { hoursTable } from "./overview.js";
 import { sourceButton } from "./source.js";
 import { t } from "./words.js";
@@ -36,7 +36,7 @@ export function constituency(page) {
       <dl class="figures">${figure("votes", count(place.votes_cast), place.peak_hour ? t("peak_note", { time: dayAndClock(place.peak_hour, zone), votes: count(place.peak_votes) }) : "")}
         ${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
         ${figure("gap", count(place.gap), place.gap_rate == null ? "" : t("gap_note", { rate: percent(place.gap_rate) }))}
-        ${figure("anomalies", percent(place.anomaly_score, 1))}${figure("last", fullMoment(place.last_transaction_at, zone))}</dl>
+        ${figure("anomalies", percent(place.anomaly_score, 1))}${figure("last", dayAndClock(place.last_transaction_at, zone))}</dl>
       <p><button type="button" class="button" aria-pressed=${isIn} @click=${() => page.tick(place.constituency_id)}>${isIn ? t("remove", { name: place.name ?? "" }) : t("select", { name: place.name ?? "" })}</button></p>
     </section>
     <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })}</p>

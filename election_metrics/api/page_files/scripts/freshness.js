@@ -42,7 +42,7 @@ export function freshnessLine(page) {
   return html`
     <span class="pill ${connection.stands ? "live" : "broken"}">${t(connection.stands ? "live" : "not_live")}</span>
     <span class="pill ${election.status ?? ""}">${t(words)}</span>
-    <span>${t("as_of", { time: clockSeconds(election.computed_at, zone) })}</span>
+    <span>${t("as_of", { time: now - new Date(election.computed_at) < 86400e3 ? clockSeconds(election.computed_at, zone) : fullMoment(election.computed_at, zone) })}</span>
     ${since == null ? "" : html`<span>${t("newest", { time: since < 86400e3 ? clock(election.last_transaction_at, zone) : fullMoment(election.last_transaction_at, zone) })}
       (${since < 60e3 ? t("just_now") : t("ago", { time: age(since) })})</span>`}
     ${election.coverage == null ? "" : html`<span>${t("coverage")}: ${percent(election.coverage)}</span>`}`;
