@@ -44,6 +44,11 @@ def _whole_hour(value: object) -> datetime:
     return moment
 
 
+def time_zones() -> set[str]:
+    """Names of time zones; those that are only this machine's, PostgreSQL would not know."""
+    return available_timezones() - {"localtime", "Factory", "posixrules"}
+
+
 def _rate(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d*/(second|minute|hour)", value):
         raise ValueError("it must look like 200/second, 60/minute or 1000/hour")
@@ -158,7 +163,7 @@ class Settings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _known_time_zone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in time_zones():
             raise ValueError("it must be an IANA time zone such as Europe/Moscow")
         return value
 

@@ -67,8 +67,9 @@ class AtTheDoor:
 
         path: str = scope["path"]
         refused = None
-        if "\0" in path or b"%00" in scope.get("query_string", b""):
-            refused = problem(422, "a parameter holds a NUL character")
+        if any(character < " " for character in path) or b"%00" in scope.get("query_string", b""):
+            # Routes match a path that ends in a line feed as if it had none; what is allowed is decided by the path.
+            refused = problem(422, "the path holds a control character, or a parameter a NUL character")
         elif path.startswith("/api/") or path == "/metrics":
             try:
                 refused = self._refusal(scope, path.removesuffix(".csv"))

@@ -5,18 +5,18 @@ version. An answer that was read before a commit, and is stored after it, has an
 is read is never older than the last commit that PostgreSQL told of.
 """
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 import xxhash
 from cashews import Cache
-from cashews.decorators import thunder_protection
 from cashews.exceptions import BackendNotAvailableError
 from cashews.serialize import register_type
 from starlette.requests import Request
@@ -37,6 +37,7 @@ _SWEEP_SECONDS = 20
 _READERS = 4  # more threads would only wait for the interpreter, and keep answers that are there from going out
 _REGISTRY = "constituencies"
 Read = Callable[[sa.Connection], Reply]
+T = TypeVar("T")
 
 
 @dataclass
@@ -48,15 +49,18 @@ class Answers:
         hits: answers that were there.
         misses: answers that had to be read.
         is_listening: whether commits are heard of.
+        meta_read_at: when what `meta` says was read, in seconds since 1970.
     """
 
     settings: Settings
     hits: int = 0
     misses: int = 0
     is_listening: Callable[[], bool] = lambda: True
+    meta_read_at: float = 0.0
     _tags: Tags = field(default_factory=Tags)
     _places: dict[str, str] = field(default_factory=dict)
     _elections: tuple[str, list[Row]] = ("", [])
+    _under_way: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Sets up the store: this process's memory, or the Redis of the settings."""
@@ -73,8 +77,6 @@ class Answers:
         self._readers = anyio.CapacityLimiter(_READERS)
         self._reader_of_meta = anyio.CapacityLimiter(1)  # every answer waits for it, so it waits for none
         self._prefix = f"election-metrics:{xxhash.xxh3_64_hexdigest(shown)}"
-        self._compute = thunder_protection(key="{key}:{version}")(self._read_and_keep)
-        self._compute_elections = thunder_protection(key="{version}")(self._read_elections)
 
     def _set_up_redis(self, url: str) -> None:
         try:
@@ -119,7 +121,7 @@ class Answers:
         if found is not None and found.version == version:
             self.hits += 1
             return found
-        return await self._compute(key=key, version=version, kind=kind, read=read)
+        return await self._once(f"{key}:{version}", lambda: self._read_and_keep(key, version, kind, read))
 
     async def meta(self, stored: Stored, what: RestsOn) -> dict[str, Any]:
         """What an answer says of itself: its age and run, and how complete and fresh is what it rests on."""
@@ -127,7 +129,8 @@ class Answers:
         if not self.is_listening():
             version += f".{time.monotonic() // _WHILE_DEAF_SECONDS}"
         if self._elections[0] != version:
-            self._elections = (version, await self._compute_elections(version=version))
+            self._elections = (version, await self._once(f"elections:{version}", self._read_elections))
+            self.meta_read_at = time.time()
         elections = [row for row in self._elections[1] if what.election in (None, row["election_id"])]
         newest = {} if stored.as_of else newest_of(elections)
         run = stored.run_id or newest.get("run_id")
@@ -157,7 +160,15 @@ class Answers:
         with transaction(self.settings, snapshot=True) as connection:
             return render(kind, read(connection), read_at, version)
 
-    async def _read_elections(self, version: str) -> list[Row]:  # noqa: ARG002 what is read at once is read once
+    async def _once(self, key: str, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What many ask for at once is read once; whoever goes away meanwhile does not end it for the others."""
+        task: asyncio.Task[T] | None = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(read())
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _read_elections(self) -> list[Row]:
         return await anyio.to_thread.run_sync(self._elections_now, limiter=self._reader_of_meta)
 
     def _elections_now(self) -> list[Row]:
@@ -169,7 +180,7 @@ class Answers:
             return elections_of_constituencies(connection)
 
 
-def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]) -> Response:
+def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any], meta_read_at: float) -> Response:
     """The response; or, where the client has it already, that nothing changed."""
     said = dump(meta)
     if kind == "csv":
@@ -185,9 +196,10 @@ def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]
     if stored.after:
         headers["x-next"] = stored.after
     # A second may see several commits: only when it is over does its name stand for one answer.
-    if time.time() >= int(stored.read_at) + 1:
-        headers["last-modified"] = formatdate(int(stored.read_at), usegmt=True)
-    if _has_it(request, tag, stored.read_at):
+    read_at = max(stored.read_at, meta_read_at)
+    if time.time() >= int(read_at) + 1:
+        headers["last-modified"] = formatdate(int(read_at), usegmt=True)
+    if _has_it(request, tag, read_at):
         return Response(status_code=304, headers=headers)
     return Response(body, headers={"content-type": media, **headers})
 

@@ -85,7 +85,8 @@ def cached(
         one_of_many = many is not None and asked == [parameters["constituency_id"]]
         reading = OneOfMany(many, parameters["constituency_id"]) if many and one_of_many else read
         found = await answers.get(function.__name__, kind, what, parameters, reading)
-        return respond(request, kind, found, await answers.meta(found, what))
+        meta = await answers.meta(found, what)
+        return respond(request, kind, found, meta, answers.meta_read_at)
 
     asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
@@ -445,9 +446,11 @@ def _utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
     try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        found = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        _ = found + timedelta(days=1)
     except OverflowError:
         raise HTTPException(422, f"{moment} is out of reach") from None
+    return found
 
 
 def _paged(rows: list[Row], found: queries.Found) -> Reply:
@@ -466,8 +469,10 @@ def _page(limit: int, cursor: str | None, kind: Callable[[Any], Any]) -> Page:
         return Page(limit)
     try:
         value, key = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        if not isinstance(key, str) or "\0" in key or (isinstance(value, str) and "\0" in value):
+        for text in (key, value) if isinstance(value, str) else (key,):
+            text.encode()  # half a character is none
+        if "\0" in f"{key}{value}" or (kind is int and not abs(int(value)) < 2**63):
             raise ValueError(key)
         return Page(limit, (None if value is None else kind(value), key))
-    except (binascii.Error, ValueError, TypeError, OverflowError):
+    except (binascii.Error, ValueError, TypeError, OverflowError, AttributeError, RecursionError):
         raise HTTPException(422, "cursor is none of ours; pass `next` of the page before, with the same sort") from None

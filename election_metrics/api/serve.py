@@ -19,9 +19,11 @@ def serve(host: str, port: int) -> None:
     """
     # Threads that read must not keep the loop, which answers all that is there already, from its turn.
     sys.setswitchinterval(_TURN_SECONDS)
+    settings = read_settings(api_host=host)
+    # Only a proxy, which gives us its names, may say who asks.
     uvicorn.run(
-        create_app(read_settings(api_host=host)), host=host, port=port, log_level="warning", access_log=False,
-        timeout_graceful_shutdown=_STOP_WITHIN, server_header=False,
+        create_app(settings), host=host, port=port, proxy_headers=settings.api_hosts is not None, log_level="warning",
+        access_log=False, timeout_graceful_shutdown=_STOP_WITHIN, server_header=False,
     )  # fmt: skip
 
 

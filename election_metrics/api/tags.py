@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from election_metrics.api.changes import Change
 
-_LANDED = "transaction_files"  # tells of files, of which no election's figures are made yet
+_OF_NO_ELECTION = {"transaction_files", "audit_log"}  # files of which no figure is made yet, and what people did
 _SUMMARIES = {"election_summaries", "constituencies"}  # what each election's one row is made of
 EVERYTHING, SUMMARIES = "everything", "summaries"
 
@@ -38,7 +38,7 @@ class Tags:
 
     def heard(self, change: Change | None) -> None:
         """A commit changed something; None: anything may have changed."""
-        if change is None or (change.election is None and change.table != _LANDED):
+        if change is None or (change.election is None and change.table not in _OF_NO_ELECTION):
             self._unheard, self._versions = uuid.uuid4().hex, {}
             return
         self._versions[EVERYTHING] = change.version

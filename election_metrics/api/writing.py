@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Body, Path, Request, Response, Security
@@ -13,7 +12,7 @@ from election_metrics.api.models import PROBLEMS, Problem
 from election_metrics.api.refresh import ask_for_run, hours_to_refresh
 from election_metrics.api.routes import ConstituencyId, ElectionId
 from election_metrics.pipeline import people
-from election_metrics.settings import Settings
+from election_metrics.settings import Settings, time_zones
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import (
@@ -37,7 +36,7 @@ router = APIRouter(
 
 
 def _a_time_zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in time_zones():
         raise ValueError("it must be an IANA time zone such as Europe/Moscow")
     return value
 
@@ -51,7 +50,7 @@ def _no_nul(value: str) -> str:
 def _with_zone(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("it must have a zone, such as 2026-09-18T08:00+03:00")
-    return _in_reach(value.astimezone(UTC))
+    return _in_reach(value).astimezone(UTC)
 
 
 def _without_zone(value: datetime) -> datetime:

@@ -77,6 +77,8 @@ def build_registry(
         clocks = _local_instants(whole[clock].reindex(known["election_id"]).set_axis(known.index), known["time_zone"])
         counted_on = _instants(moments.reindex(known.index))
         known[column] = _instants(said[column]).combine_first(clocks).combine_first(counted_on)
+    # An end that is not after the start, each maybe said by somebody else, is not known.
+    known["ends_at"] = known["ends_at"].mask(known["ends_at"] <= known["starts_at"])
     constituencies = known.rename_axis("constituency_id").reset_index()
     return Registry(_elections(constituencies, whole["name"].dropna(), now), constituencies.drop(columns="election"))
 
@@ -99,6 +101,7 @@ def _elections(constituencies: pd.DataFrame, names: pd.Series, now: datetime) ->
     frame = groups.agg(name=("election", "first"), starts_at=("starts_at", "min"), ends_at=("ends_at", "max"))
     # An end is known only when every constituency's is.
     frame["ends_at"] = frame["ends_at"].where(groups["ends_at"].count() == groups.size())
+    frame["ends_at"] = frame["ends_at"].mask(frame["ends_at"] <= frame["starts_at"])
     frame["name"] = names.reindex(frame.index).combine_first(frame["name"])
     frame["time_zone"] = groups["time_zone"].agg(lambda zones: zones.mode().iloc[0])
     moment = pd.Timestamp(now)

@@ -55,7 +55,7 @@ def compute_constituency_metrics(
                 scope = sa.or_(whole, metrics_table.c.constituency_id.in_(ids))
                 replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=moment))
                 store.mark_metrics(connection, election, version)
-                notify(connection, metrics_table, {election: ids})
+                notify(connection, metrics_table, {election: only})
             written[election] = len(rows)
     return written
 

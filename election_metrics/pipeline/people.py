@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse import registry
-from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.database import lock, transaction
+from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import (
     anomalies,
     anomaly_thresholds,
@@ -70,8 +71,11 @@ def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: s
     Raises:
         NotThereError: there is no such finding.
     """
-    # A computation that read the finding before must not write its old state after.
-    with session_lock(settings, "anomalies"), changing(settings, who) as connection:
+    with changing(settings, who) as connection:
+        # A computation that read the finding before must not write its old state after. Who waits holds a connection,
+        # so nobody waits long.
+        connection.execute(sa.text("SET LOCAL lock_timeout = '15s'"))
+        lock(connection, "anomalies")
         set_now = {"state": state, "state_by": who, "state_at": datetime.now(UTC), "state_note": note}
         if not connection.execute(sa.update(anomalies).filter_by(anomaly_id=anomaly_id).values(**set_now)).rowcount:
             raise NotThereError(f"there is no finding {anomaly_id!r}; type: election-metrics anomalies list --all")
@@ -107,6 +111,7 @@ def write_down(settings: Settings, who: str, action: str, target: str, after: Ma
     with transaction(settings) as connection:
         entry = {"who": who, "action": action, "target": target, "after": after and dict(after)}
         connection.execute(sa.insert(audit_log).values(entry))
+        notify(connection, audit_log, [None])
 
 
 def _election_exists(settings: Settings, election: str) -> None:

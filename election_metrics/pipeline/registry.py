@@ -52,7 +52,9 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
         ledger.reopen_constituencies(connection, _reopened(before, changed))
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
-        touched = set(changed["election_id"]) | set(moved["election_id"])
+        gone = before[~before["constituency_id"].isin(registry.constituencies["constituency_id"])]
+        store.drop_constituencies(connection, list(gone["constituency_id"]))
+        touched = set(changed["election_id"]) | set(moved["election_id"]) | set(gone["election_id"])
         store.touch_elections(connection, touched)
         notify(connection, constituencies, touched | renamed)
         store.drop_empty_elections(connection)

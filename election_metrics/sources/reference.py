@@ -1,11 +1,11 @@
 """The optional reference file: a CSV by which people correct or complete the registry."""
 
 from pathlib import Path
-from zoneinfo import available_timezones
 
 import pandas as pd
 
 from election_metrics.errors import DataError, SettingsError
+from election_metrics.settings import time_zones
 
 COLUMNS = (
     "constituency_id", "name", "election", "region_code", "region", "time_zone",
@@ -39,7 +39,7 @@ def read_reference(path: Path, default_zone: str) -> pd.DataFrame:
     frame = frame.reindex(columns=list(COLUMNS))
     _refuse(path, frame["constituency_id"].isna(), "constituency_id is empty")
     _refuse(path, frame["constituency_id"].duplicated(), "constituency_id stands twice")
-    zones = available_timezones()
+    zones = time_zones()
     _refuse(path, frame["time_zone"].notna() & ~frame["time_zone"].isin(zones), "time_zone is no IANA time zone")
     voters = frame["registered_voters"]
     _refuse(path, voters.notna() & ~voters.astype(str).str.fullmatch(r"\d{1,12}"), "registered_voters is no count")

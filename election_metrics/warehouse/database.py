@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.settings import Settings
@@ -57,6 +58,8 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
                 yield connection
     except OperationalError as error:
         raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
+    except PoolTimeoutError as error:
+        raise TransientError("too many wait for PostgreSQL at once") from error
     except psycopg.OperationalError as error:  # from COPY, which SQLAlchemy does not see
         raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error).split())}") from error
     except DBAPIError as error:

@@ -7,7 +7,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.replace import notify, read_frame
 from election_metrics.warehouse.tables import (
     constituencies,
     constituency_reference,
@@ -118,8 +118,23 @@ def store_constituencies(connection: sa.Connection, frame: pd.DataFrame) -> None
     _upsert(connection, constituencies, _records(frame), "constituency_id")
 
 
+def drop_constituencies(connection: sa.Connection, ids: Sequence[str]) -> None:
+    """Removes constituencies that nothing is said of any more and that never sent anything, and findings on them."""
+    silent = """
+        constituency_id = ANY(:ids)
+        AND NOT EXISTS (SELECT 1 FROM metrics.hourly_stats AS row WHERE row.constituency_id = {0}.constituency_id)
+        AND NOT EXISTS (
+            SELECT 1 FROM metrics.constituency_metrics AS row WHERE row.constituency_id = {0}.constituency_id
+        )
+    """
+    for table in ("metrics.missing_input", "metrics.participation_extremes", "metrics.anomalies",
+                  "ingest.constituency_versions", "metrics.constituencies"):  # fmt: skip
+        query = f"DELETE FROM {table} WHERE {silent.format(table)}"  # noqa: S608 names are ours
+        connection.execute(sa.text(query), {"ids": list(ids)})
+
+
 def drop_empty_elections(connection: sa.Connection) -> None:
-    """Removes elections that no constituency votes in any more, with what was derived for them."""
+    """Removes elections that no constituency votes in any more, with what was derived for them; tells of it."""
     empty = sa.select(elections.c.election_id).where(
         elections.c.election_id.not_in(sa.select(constituencies.c.election_id))
     )
@@ -129,7 +144,7 @@ def drop_empty_elections(connection: sa.Connection) -> None:
                "metrics.reconciliations",
                "ingest.constituency_versions", "ingest.election_versions")  # fmt: skip
     for table in (*derived, "metrics.elections"):
-        connection.execute(
+        dropped = connection.execute(
             sa.text(
                 f"DELETE FROM {table} WHERE election_id = ANY(:ids) AND NOT EXISTS "  # noqa: S608 names are ours
                 f"(SELECT 1 FROM metrics.hourly_stats AS row WHERE row.election_id = {table}.election_id) "
@@ -138,6 +153,8 @@ def drop_empty_elections(connection: sa.Connection) -> None:
             ),
             {"ids": ids},
         )
+    if dropped.rowcount:
+        notify(connection, elections, [None])
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:

@@ -156,6 +156,13 @@ def test_an_unchanged_answer_is_not_sent_again(api: Api) -> None:
         ("/anomalies?cursor=%C3%A9", 422, "cursor is none of ours"),
         ("/constituencies?sort=votes_cast&cursor=WyJ4IiwgInkiXQ%3D%3D", 422, "cursor is none of ours"),
         ("/constituencies?q=%00", 422, "NUL"),
+        ("/audit%0A", 422, "control character"),
+        ("/audit%0a.csv", 422, "control character"),
+        ("/sources?constituency=AsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr&to=9999-12-31T23:30:00Z", 422, "out of reach"),
+        ("/anomalies?cursor=WzFlMzAwLCJhIl0%3D", 422, "cursor is none of ours"),
+        ("/anomalies?cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5LCJhIl0%3D", 422, "cursor is none of ours"),
+        ("/constituencies?cursor=WyJcdWQ4MDAiLCJhIl0%3D", 422, "cursor is none of ours"),
+        (f"/constituencies?cursor={'W1tb' * 1900}", 422, "cursor is none of ours"),
     ],
 )
 def test_an_error_is_a_problem_that_says_what_to_do(api: Api, path: str, status: int, said: str) -> None:

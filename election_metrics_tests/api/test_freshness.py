@@ -165,3 +165,24 @@ def test_the_stream_tells_of_each_commit_and_goes_on_where_it_broke(api: Api) ->
     commit(api.settings, election, 200)
     again = next(listen(api, **{"Last-Event-ID": event["id"]}))
     assert json.loads(again["data"])["votes_cast"] == 200
+
+
+def test_a_watcher_who_goes_away_ends_the_reading_of_no_other(voted: Settings) -> None:
+    async def scene() -> list[int]:
+        answers = Answers(voted)
+        reading, go_on = threading.Event(), threading.Event()
+
+        def slow(_: sa.Connection) -> Reply:
+            reading.set()
+            go_on.wait(10)
+            return Reply([{"n": 1}], [])
+
+        one, other = (asyncio.create_task(answers.get("x", "json", RestsOn("e"), {}, slow)) for _ in range(2))
+        await asyncio.to_thread(reading.wait, 10)
+        one.cancel()
+        await asyncio.sleep(0.1)
+        go_on.set()
+        found = json.loads((await other).data)[0]["n"]
+        return [found, answers.misses]
+
+    assert asyncio.run(scene()) == [1, 1]

@@ -1,10 +1,12 @@
 """What is written through the API is what the tables hold, and what cannot be right is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from election_metrics.api.refresh import hours_to_refresh
+from election_metrics.api.tokens import create_token
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.registry import refresh_registry, registry_is_behind
 from election_metrics_tests.api.conftest import Api
@@ -71,6 +73,8 @@ def test_thresholds_and_states_are_set_and_taken_back(api: Api, operator: dict[s
     [
         (f"/reference/constituencies/{NEW}", {"registered_voters": -1}, 422, "registered_voters"),
         (f"/reference/constituencies/{NEW}", {"time_zone": "Mars/Olympus"}, 422, "IANA time zone"),
+        (f"/reference/constituencies/{NEW}", {"time_zone": "localtime"}, 422, "IANA time zone"),
+        (f"/reference/constituencies/{NEW}", {"starts_at": "0001-01-01T00:00:00+23:59"}, 422, "between 2000 and 2100"),
         (f"/reference/constituencies/{NEW}", {"votes_cast": 5}, 422, "votes_cast: Extra inputs"),
         (f"/reference/constituencies/{NEW}", {"starts_at": "2026-09-18T08:00"}, 422, "must have a zone"),
         (f"/reference/constituencies/{NEW}", {"name": "a\0b"}, 422, "NUL"),
@@ -147,3 +151,23 @@ def test_the_hours_of_a_refresh_default_to_the_present_one_and_the_one_before() 
     assert hours_to_refresh(None, present - 5 * hour, now, 168) == (present - 6 * hour, present - 5 * hour)
     with pytest.raises(ElectionMetricsError, match="at most 3 hours"):
         hours_to_refresh(present - 3 * hour, present, now, 3)
+
+
+def test_many_changes_at_once_leave_the_readers_their_connections(api: Api, operator: dict[str, str]) -> None:
+    finding = api.data("/anomalies")[0]["anomaly_id"]
+
+    def settle(number: int) -> int:
+        state = ("open", "acknowledged")[number % 2]
+        return api.ask("PUT", f"/anomalies/{finding}/state", {"state": state}, **operator).status_code
+
+    with ThreadPoolExecutor(30) as pool:
+        begun = [pool.submit(settle, number) for number in range(30)]
+        assert api.get("/anomalies?limit=7").status_code == 200
+        assert {one.result() for one in begun} == {204}
+
+
+def test_the_audit_is_as_fresh_as_the_figures(api: Api, operator: dict[str, str]) -> None:
+    wait_for("the listener", lambda: api.get("/status").json()["is_listening"], 10)
+    before = len(api.get("/audit", **operator).json()["data"])
+    create_token(api.settings, "boris", ["read"], "test")
+    wait_for("the entry", lambda: len(api.get("/audit", **operator).json()["data"]) == before + 1, 2)

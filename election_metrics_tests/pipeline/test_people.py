@@ -155,3 +155,28 @@ def test_the_role_of_the_api_reads_metrics_and_writes_only_what_people_own(voted
     election = the_election(voted)
     as_api(voted, f"INSERT INTO metrics.anomaly_thresholds VALUES ('{election}', 'spike', 'ratio', 4, 'x', now())")
     assert elections_behind(voted) == [election], "the trigger may what the role may not"
+
+
+def test_an_end_before_the_start_is_not_known_and_stops_nothing(voted: Settings, tmp_path: Path) -> None:
+    election = the_election(voted)
+    set_constituency(voted, CONTRACT, {"starts_at": datetime(2026, 9, 18, tzinfo=UTC)}, "anna")
+    set_election(voted, election, {"closes_at": datetime(2025, 1, 1, 20)}, "anna")  # noqa: DTZ001
+    update(voted, tmp_path / "in")
+    (stored,) = rows(voted, "SELECT starts_at IS NOT NULL, ends_at IS NULL FROM metrics.elections").values.tolist()
+    assert stored == [True, True]
+    assert not registry_is_behind(voted)
+
+
+def test_a_mistyped_constituency_leaves_no_trace_when_it_is_taken_back(voted: Settings, tmp_path: Path) -> None:
+    name = rows(voted, "SELECT name FROM metrics.elections")["name"][0]
+    before = rows(voted, "SELECT constituencies_total, registered_voters FROM metrics.election_summaries")
+    times = {"starts_at": datetime(2026, 9, 18, tzinfo=UTC), "ends_at": datetime(2026, 9, 20, tzinfo=UTC)}
+    set_constituency(voted, OTHER, {"election": name, "registered_voters": 1_000_000, **times}, "anna")
+    update(voted, tmp_path / "in")
+    assert rows(voted, "SELECT registered_voters FROM metrics.election_summaries").iloc[0, 0] == 1_000_000
+    assert not rows(voted, f"SELECT * FROM metrics.missing_input WHERE constituency_id = '{OTHER}'").empty
+    forget(voted, constituency_reference, {"constituency_id": OTHER}, "anna")
+    update(voted, tmp_path / "in")
+    after = rows(voted, "SELECT constituencies_total, registered_voters FROM metrics.election_summaries")
+    assert after.astype(str).values.tolist() == before.astype(str).values.tolist()
+    assert rows(voted, f"SELECT * FROM metrics.constituencies WHERE constituency_id = '{OTHER}'").empty

@@ -68,7 +68,7 @@ def test_a_commit_is_on_the_page_within_two_seconds_without_a_reload(reader: Rea
 
 
 def test_searching_filters_and_the_address_finds_it_again(reader: Reader) -> None:
-    (place,) = reader.api.data("/constituencies?q=99")
+    (place,) = reader.api.data("/constituencies?q=№99")
     wanted = place["name"]
     page = reader.open(f"?election={place['election_id']}")
     page.keyboard.press("/")
@@ -171,7 +171,8 @@ def test_a_lost_connection_is_loud_and_it_goes_on_by_itself(voted: Settings, bro
             page = reader.open()
             expect(page.locator(".pill.live")).to_be_visible()
             page.context.set_offline(True)
-            expect(page.locator(".alarm.critical").first).to_contain_text("The connection broke at", timeout=20_000)
+            broke = page.locator(".alarm.critical").filter(has_text="The connection broke at")
+            expect(broke).to_be_visible(timeout=20_000)
             page.context.set_offline(False)
             expect(page.locator(".pill.live")).to_be_visible(timeout=20_000)
             reader.excused = "ERR_INTERNET_DISCONNECTED"
@@ -180,12 +181,12 @@ def test_a_lost_connection_is_loud_and_it_goes_on_by_itself(voted: Settings, bro
 def test_english_and_russian(reader: Reader) -> None:
     page = reader.open()
     page.locator("select.language").select_option("ru")
-    expect(page.locator("#by-hour")).to_have_text("Явка по часам")
+    expect(page.locator("#by-hour")).to_have_text("Голоса и бюллетени по часам")
     assert page.locator("html").get_attribute("lang") == "ru"
     election = first_election(reader)
     expect(page.locator(".rate strong")).to_have_text(f"{election['participation_rate']:.2f} %".replace(".", ","))
     page.reload()
-    expect(page.locator("#by-hour")).to_have_text("Явка по часам")
+    expect(page.locator("#by-hour")).to_have_text("Голоса и бюллетени по часам")
     assert page.evaluate("import('/files/scripts/words.js').then((words) => words.untranslated())") == []
     named = page.evaluate(
         "(rules) => import('/files/scripts/words.js').then((words) => rules.map(words.ruleName))", list(RULES)
@@ -344,3 +345,46 @@ def test_the_libraries_are_the_ones_that_were_published() -> None:
     there = {f"./{file.relative_to(folder)}": file for file in folder.rglob("*.js")}
     assert {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in there.items()} == sums
     assert all((folder / name / "LICENSE").exists() for name in ("d3", "plot", "lit-html"))
+
+
+def test_another_election_is_never_shown_with_the_figures_of_the_one_before(reader: Reader) -> None:
+    page = reader.open()
+    one, other = reader.api.data("/elections")
+    page.route("**/dashboard/detailed*", lambda route: (time.sleep(0.7), route.continue_()))
+    page.locator(".choice select").select_option(str(other["election_id"]))
+    expect(page.locator("main")).to_have_text("Loading …")
+    expect(page.locator("h1")).to_have_text(other["name"])
+    expect(page.locator(".figures")).to_contain_text(f"{other['votes_cast']:,}")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text(one["name"])
+    expect(page.locator(".choice select")).to_have_value(one["election_id"])
+    expect(page.locator(".figures")).to_contain_text(f"{one['votes_cast']:,}")
+
+
+def test_an_address_names_its_election_and_one_that_is_not_there_is_said(reader: Reader) -> None:
+    other = reader.api.data("/elections")[1]
+    place = reader.api.data(f"/constituencies?election={other['election_id']}&reporting=true")[0]
+    page = reader.open(f"?constituency={place['constituency_id']}")
+    page.wait_for_url(re.compile(f"election={other['election_id']}"))
+    expect(page.locator(".choice select")).to_have_value(other["election_id"])
+    reader.open("?election=nowhere&sort=nonsense&reporting=maybe")
+    expect(page.locator("main")).to_contain_text("There is no such election here; this is another one.")
+
+
+def test_hours_of_a_constituency_run_up_to_its_turnout(reader: Reader) -> None:
+    place = reader.api.data("/constituencies?sort=votes_cast&descending=true")[0]
+    page = reader.open(f"?constituency={place['constituency_id']}")
+    page.locator("section:has(#place-hours) summary").click()
+    newest = page.locator("section:has(#place-hours) tbody tr").first
+    expect(newest.locator("td").nth(2)).to_have_text(f"{place['participation_rate']:.2f} %")
+
+
+def test_an_hour_without_a_row_is_zero_unless_its_input_is_missing(reader: Reader) -> None:
+    page = reader.open()
+    whole = page.evaluate(
+        """() => import('/files/scripts/hours.js').then(({ wholeHours }) => wholeHours(
+            [0, 1, 5].map((n) => ({ hour: `2026-09-18T0${n}:00:00Z`, votes_cast: n + 1, running_votes: 9, run_id: 'r' })),
+            [{ missing_from: '2026-09-18T03:00:00Z', missing_to: '2026-09-18T04:00:00Z' }],
+        ).map((row) => [row.hour.slice(11, 13), row.votes_cast, row.running_votes]))"""
+    )
+    assert whole == [["00", 1, 9], ["01", 2, 9], ["02", 0, 9], ["04", 0, 9], ["05", 6, 9]]

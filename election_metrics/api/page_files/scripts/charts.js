@@ -74,10 +74,15 @@ function draw(options, label) {
 const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 230 : 180, width * 0.42)));
 
 /** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded. */
-export function hoursChart({ hours, zone, width, findings = [], current, onHour, label }) {
+export function hoursChart({ hours, zone, width, findings = [], missing = [], current, onHour, label }) {
   const rows = placed(hours, zone);
   if (!rows.length) return null;
-  const domain = [d3.min(rows, (row) => row.start), d3.max(rows, (row) => row.end)];
+  // What is shaded belongs to the picture, also where no bar is any more: so that a lack does not look like an end.
+  const ends = [...findings.map((one) => one.window_end), ...missing.map((one) => one.missing_to)].filter((end) => +new Date(end) <= Date.now() + HOUR);
+  const domain = [d3.min(rows, (row) => row.start), d3.max([...rows.map((row) => row.end), ...ends.map((end) => wallClock(end, zone))])];
+  const lacking = missing
+    .map((one) => ({ x1: d3.max([wallClock(one.missing_from, zone), domain[0]]), x2: d3.min([wallClock(one.missing_to, zone), domain[1]]) }))
+    .filter((one) => one.x1 < one.x2);
   const most = d3.max(rows, (row) => Math.max(row.bulletins_issued, row.votes_cast)) || 1;
   const shaded = findings
     .map((one) => ({ ...one, x1: wallClock(one.window_start, zone), x2: wallClock(one.window_end, zone) }))
@@ -91,6 +96,7 @@ export function hoursChart({ hours, zone, width, findings = [], current, onHour,
     x: { type: "utc", domain }, y: { domain: [0, most * 1.04], grid: true, label: null, tickFormat: (value) => count(value), ticks: 5 },
     marks: [
       ...timeAxis(domain, width),
+      Plot.rectX(lacking, { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--quiet)", fillOpacity: 0.16 }),
       Plot.rectX(shaded, { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.13 }),
       Plot.rectY(rows, {
         x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)",
@@ -103,7 +109,7 @@ export function hoursChart({ hours, zone, width, findings = [], current, onHour,
   }, label);
   if (onHour) {
     chart.classList.add("clickable");
-    chart.addEventListener("click", () => chart.value && onHour(chart.value));
+    chart.addEventListener("click", () => chart.value?.run_id && onHour(chart.value));
   }
   return chart;
 }
@@ -163,10 +169,13 @@ export function quantityChart({ hours, value, shown, zone, width, colour, label 
 /** Labels at the ends of lines, at least this far apart. */
 function apart(ends, distance) {
   let before = -Infinity;
-  return ends.toSorted((a, b) => a.y - b.y).map((end) => {
+  const placed = ends.toSorted((a, b) => a.y - b.y).map((end) => {
     before = Math.max(end.y, before + distance);
     return { ...end, at: before };
   });
+  // Pushed up only, they would stand above their lines: the stack is moved back to their mean.
+  const raised = d3.mean(placed, (end) => end.at - end.y) ?? 0;
+  return placed.map((end) => ({ ...end, at: end.at - raised }));
 }
 
 /** Turnout so far of several constituencies, hours since the first of each one's own opening. */
@@ -182,7 +191,9 @@ export function compareChart({ compared, width, label }) {
   const all = lines.flat();
   if (!all.length) return null;
   const height = tall(width, 320);
-  const ends = apart(lines.map((points) => points.at(-1)).filter(Boolean), (14 * d3.max(all, (point) => point.y)) / height);
+  const most = d3.max(all, (point) => point.y) || 1;
+  const last = d3.max(all, (point) => point.x);
+  const ends = apart(lines.map((points) => points.at(-1)).filter(Boolean), (14 * most) / (height - 44)).map((end) => ({ ...end, x: last }));
   return draw({
     width, height, marginLeft: 52, marginRight: 64, marginTop: 14,
     x: { label: null, tickFormat: (value) => `${value} ${spoken() === "en" ? "h" : "ч"}`, ticks: Math.max(3, Math.round(width / 90)) },

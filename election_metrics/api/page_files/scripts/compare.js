@@ -10,11 +10,12 @@ export function comparison(page) {
   const { compared, width, view } = page;
   if (view.compare.length < 2) return "";
   if (!compared) return html`<section id="comparison"><p>${t("loading")}</p></section>`;
+  if (!compared.length) return html`<section id="comparison"><p>${t("not_there")}</p></section>`;
   const rows = [
     ["rate", (place) => percent(place.participation_rate)], ["votes", (place) => count(place.votes_cast)],
-    ["bulletins", (place) => count(place.bulletins_issued)], ["gap", (place) => percent(place.gap_rate, 1)],
+    ["bulletins", (place) => count(place.bulletins_issued)], ["gap_share", (place) => percent(place.gap_rate, 1)],
     ["registered", (place) => count(place.registered_voters)], ["anomalies", (place) => percent(place.anomaly_score, 1)],
-    ["last", (place) => dayAndClock(place.last_transaction_at, place.time_zone)],
+    ["last", (place) => dayAndClock(place.last_transaction_at, page.election.time_zone)],
   ];
   return html`
     <section id="comparison" aria-labelledby="compare-title" tabindex="-1">

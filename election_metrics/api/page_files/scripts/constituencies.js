@@ -10,16 +10,19 @@ import { t } from "./words.js";
 
 const COLUMNS = [
   ["name", "constituency", ""], ["region", "region", ""], ["participation_rate", "rate", "number"],
-  ["votes_cast", "votes", "number"], ["bulletins_issued", "bulletins", "number"], ["gap_rate", "gap", "number"],
+  ["votes_cast", "votes", "number"], ["bulletins_issued", "bulletins", "number"], ["gap_rate", "gap_share", "number"],
   ["registered_voters", "registered", "number"], ["anomaly_score", "anomalies", "number"],
 ];
 const MOST_COMPARED = 6;
 
 /** What to ask the API for. */
-export const listQuestion = (view) => ({
-  region: view.region, q: view.q, reporting: view.reporting, sort: view.sort || "votes_cast",
-  descending: view.sort ? view.desc === "1" : true, sparkline: true, limit: 50,
-});
+export function listQuestion(view) {
+  const isSorted = COLUMNS.some(([name]) => name === view.sort);
+  return {
+    region: view.region, q: view.q, reporting: ["true", "false"].includes(view.reporting) ? view.reporting : "",
+    sort: isSorted ? view.sort : "votes_cast", descending: isSorted ? view.desc === "1" : true, sparkline: true, limit: 50,
+  };
+}
 
 export function constituencies(page) {
   const { view, list, election } = page;
@@ -34,11 +37,11 @@ export function constituencies(page) {
         <a class="csv" href=${address(path, all, ".csv")} download>${t("csv")}</a></header>
       <form class="filters" role="search" @submit=${(event) => event.preventDefault()}>
         <input type="search" id="search" .value=${view.q} placeholder=${t("search")} aria-label=${t("search")} @input=${page.typed}>
-        <select aria-label=${t("region")} @change=${(event) => page.show({ region: event.target.value })}>
+        <select aria-label=${t("region")} data-value=${view.region} @change=${(event) => page.show({ region: event.target.value })}>
           <option value="">${t("all_regions")}</option>
           ${regions.map((name) => html`<option value=${name} ?selected=${name === view.region}>${name}</option>`)}
         </select>
-        <select aria-label=${t("reporting")} @change=${(event) => page.show({ reporting: event.target.value })}>
+        <select aria-label=${t("reporting")} data-value=${view.reporting} @change=${(event) => page.show({ reporting: event.target.value })}>
           ${[["", "all_reporting"], ["true", "only_reporting"], ["false", "only_silent"]].map(([value, name]) => html`<option value=${value} ?selected=${value === view.reporting}>${t(name)}</option>`)}
         </select>
         <span class="quiet" role="status">${list ? t("found", { count: count(list.rows.length) + (list.next ? "+" : "") }) : ""}</span>
@@ -51,7 +54,7 @@ export function constituencies(page) {
 }
 
 function table(page, asked) {
-  const { view, list, span } = page;
+  const { view, list, span, election } = page;
   const heading = ([name, label, kind]) => {
     const isSorted = asked.sort === name;
     const wanted = isSorted ? !asked.descending : name !== "name" && name !== "region";
@@ -69,6 +72,6 @@ function table(page, asked) {
         <td class="number share">${percent(row.participation_rate)}${shareBar(row.participation_rate)}</td>
         <td class="number">${count(row.votes_cast)}</td><td class="number">${count(row.bulletins_issued)}</td><td class="number">${percent(row.gap_rate, 1)}</td>
         <td class="number">${count(row.registered_voters)}</td><td class="number">${percent(row.anomaly_score, 1)}</td>
-        <td>${sparkline(row.hours, span)}</td><td class="when">${dayAndClock(row.last_transaction_at, row.time_zone)}</td></tr>`;
+        <td>${sparkline(row.hours, span)}</td><td class="when">${dayAndClock(row.last_transaction_at, election.time_zone)}</td></tr>`;
     })}</tbody></table></div>`;
 }

@@ -14,15 +14,17 @@ export function constituency(page) {
   const back = html`<p><a class="back" href=${page.link({ constituency: "" })} @click=${page.go({ constituency: "" })}>${t("back")}</a></p>`;
   if (one === null) return html`${back}<p>${t("not_there")}</p>`;
   if (!one) return html`${back}<p>${t("loading")}</p>`;
-  const { place, hours, days, files } = one;
+  const { place, days, files } = one;
+  const hours = one.running;
+  const whole = page.whole(hours, place.missing);
   const zone = place.time_zone;
   const id = encodeURIComponent(place.constituency_id);
   const path = `/constituency/${id}`;
-  const from = (title, table, way, asked) => sourceButton(page, { title, definition: t("definition_constituency"), table, path: way, asked, run_id: place.run_id, computed_at: place.computed_at });
+  const from = (title, table, way, asked) => sourceButton(page, { title, definition: t("definition_constituency"), table, path: way, asked, run_id: place.run_id, computed_at: place.computed_at, zone, isPart: true });
   const isIn = page.view.compare.includes(place.constituency_id);
   const openHour = (row) => page.openSource({
     title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}.`,
-    table: "metrics.hourly_stats", path: `/sources`, asked: { constituency: place.constituency_id, from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at,
+    table: "metrics.hourly_stats", path: `/sources`, asked: { constituency: place.constituency_id, from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at, zone, isPart: true,
   });
   const figure = (name, value, note) => html`<div class="figure"><dt>${t(name)}</dt><dd>${value}</dd>${note ? html`<dd class="note">${note}</dd>` : ""}</div>`;
   return html`
@@ -41,24 +43,18 @@ export function constituency(page) {
     </section>
     <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })}</p>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"), "metrics.hourly_stats", `/hourly-stats/constituency/${id}`)}</header>
-      <div class="chart">${page.chart("place-hours", [hours, width, zone], () => hoursChart({ hours, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
-      ${hoursTable(page, hours, zone)}</section>
+      <div class="chart">${page.chart("place-hours", [whole, width, zone, page.current], () => hoursChart({ hours: whole, missing: place.missing, current: page.current, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
+      ${hoursTable(page, hours, zone, page.current)}</section>
     <section aria-labelledby="place-running"><header><h2 id="place-running">${t("running")}</h2>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("running"), "metrics.constituency_metrics", `${path}/time-period`, { period: "hour" })}</header>
-      <div class="chart">${page.chart("place-running", [hours, width, zone, place.registered_voters], () => runningChart({ hours: running(hours), zone, width, registered: place.registered_voters, label: t("running") }))}</div></section>
+      <div class="chart">${page.chart("place-running", [whole, width, zone, place.registered_voters], () => runningChart({ hours: whole, zone, width, registered: place.registered_voters, label: t("running") }))}</div></section>
     <section aria-labelledby="place-days"><header><h2 id="place-days">${t("by_day")}</h2>${from(t("by_day"), "metrics.constituency_metrics", `${path}/time-period`, { period: "day" })}</header>
       <div class="scroll" tabindex="0" role="region" aria-labelledby="place-days"><table><thead><tr><th scope="col">${t("day")}</th><th scope="col" class="number">${t("period_bulletins")}</th><th scope="col" class="number">${t("period_votes")}</th><th scope="col" class="number">${t("rate")}</th><th scope="col" class="number">${t("running")}</th></tr></thead>
       <tbody>${days.map((row) => html`<tr><th scope="row">${dayLong(row.period_start, zone)}</th><td class="number">${count(row.bulletins_issued)}</td><td class="number">${count(row.votes_cast)}</td><td class="number">${percent(row.participation_rate)}</td><td class="number">${percent(row.running_participation_rate)}</td></tr>`)}</tbody></table></div></section>
-    <section aria-labelledby="place-findings"><header><h2 id="place-findings">${t("findings")}</h2></header>${findingsList(page, place.findings, zone)}</section>
+    <section aria-labelledby="place-findings"><header><h2 id="place-findings">${t("findings")}</h2></header>${place.findings.length || !place.missing.length ? findingsList(page, place.findings, zone) : html`<p class="quiet">${t("see_missing")}</p>`}</section>
     <section aria-labelledby="place-missing"><header><h2 id="place-missing">${t("missing_hours")}</h2></header>
       ${place.missing.length ? html`<ul>${place.missing.map((gap) => html`<li>${t("missing_from", { from: dayAndClock(gap.missing_from, zone), to: dayAndClock(gap.missing_to, zone), hours: count(gap.hours), reason: t(gap.reason === "region" ? "missing_region" : "missing_voting") })}</li>`)}</ul>` : html`<p class="quiet">${t("missing_none")}</p>`}</section>
     <section aria-labelledby="place-files"><header><h2 id="place-files">${t("files")}</h2><p>${t("files_note")}</p><a class="csv" href=${address("/sources", { constituency: place.constituency_id }, ".csv")} download>${t("csv")}</a></header>
       <details class="as-table"><summary>${t("files")}: ${count(files.length)}</summary><div class="scroll" tabindex="0" role="region" aria-labelledby="place-files"><table><thead><tr><th scope="col">${t("file")}</th><th scope="col" class="number">${t("lines")}</th><th scope="col" class="number">${t("rejected")}</th><th scope="col">${t("landed")}</th><th scope="col">${t("run")}</th></tr></thead>
       <tbody>${files.map((file) => html`<tr><th scope="row" class="path">${file.path.split("/").pop()}${file.member ? ` / ${file.member.split("/").pop()}` : ""}</th><td class="number">${count(file.lines)}</td><td class="number">${count(file.rejected)}</td><td class="when">${dayAndClock(file.seen_at, zone)}</td><td><a href="${page.status?.ui_url ?? ""}/runs/${file.run_id}" target="_blank" rel="noopener">${file.run_id.slice(0, 8)}</a></td></tr>`)}</tbody></table></div></details></section>`;
-}
-
-/** Hours with running totals, as an election's hours have them. */
-function running(hours) {
-  let [bulletins, votes] = [0, 0];
-  return hours.map((row) => ({ ...row, running_bulletins: (bulletins += row.bulletins_issued), running_votes: (votes += row.votes_cast) }));
 }

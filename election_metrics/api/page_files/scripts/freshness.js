@@ -1,7 +1,7 @@
 // How old and how complete the figures are: quiet while all is well, loud when they would mislead.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { age, clock, clockSeconds, count, fullMoment, percent } from "./format.js";
+import { age, clock, clockSeconds, count, fullMoment, percent, zoneName } from "./format.js";
 import { t } from "./words.js";
 
 /** What is wrong with the figures, worst first: [severity, title, words]. */
@@ -45,5 +45,6 @@ export function freshnessLine(page) {
     <span>${t("as_of", { time: now - new Date(election.computed_at) < 86400e3 ? clockSeconds(election.computed_at, zone) : fullMoment(election.computed_at, zone) })}</span>
     ${since == null ? "" : html`<span>${t("newest", { time: since < 86400e3 ? clock(election.last_transaction_at, zone) : fullMoment(election.last_transaction_at, zone) })}
       (${since < 60e3 ? t("just_now") : t("ago", { time: age(since) })})</span>`}
+    <span>${t("local_zone", { zone: zoneName(zone) })}</span>
     ${election.coverage == null ? "" : html`<span>${t("coverage")}: ${percent(election.coverage)}</span>`}`;
 }

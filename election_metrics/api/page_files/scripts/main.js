@@ -6,6 +6,7 @@ import { comparison } from "./compare.js";
 import { constituencies, listQuestion } from "./constituencies.js";
 import { constituency } from "./constituency.js";
 import { fullMoment } from "./format.js";
+import { runningHours, wholeHours } from "./hours.js";
 import { freshnessLine, loudWarnings } from "./freshness.js";
 import { charts, findings, headline, regions } from "./overview.js";
 import { sourceDialog } from "./source.js";
@@ -32,12 +33,29 @@ class Page {
   connection = { stands: true, since: Date.now() };
   width = 900;
   now = Date.now();
+  isUnknown = false;
   #drawn = new Map();
+  #shown = new Map();
+  #whole = new WeakMap();
   #loading = false;
   #again = false;
 
   get election() {
     return this.elections?.find((one) => one.election_id === this.view.election) ?? this.elections?.[0];
+  }
+
+  /** The hour in progress, while voting is on. */
+  get current() {
+    return this.election.status === "active" ? new Date(Math.floor(this.now / 3600e3) * 3600e3).toISOString().replace(".000Z", "Z") : null;
+  }
+
+  /** Hours without a break: where nothing is missing and nothing happened, a row of zeros; remembered by its rows. */
+  whole(hours, missing) {
+    const known = this.#whole.get(hours);
+    if (known) return known;
+    const found = wholeHours(hours, missing);
+    this.#whole.set(hours, found);
+    return found;
   }
 
   /** First and last hour of the election, for sparklines that can be compared. */
@@ -56,6 +74,14 @@ class Page {
     return node;
   }
 
+  /** Whether the figure of this name changed a moment ago, while the same election was looked at. */
+  isNew(name, value) {
+    const key = `${this.view.election} ${this.view.constituency} ${name}`;
+    const known = this.#shown.get(key);
+    if (!known || known.value !== value) this.#shown.set(key, { value, since: known ? this.now : 0 });
+    return this.now - this.#shown.get(key).since < 2000;
+  }
+
   link = (change) => addressOf({ ...this.view, ...change });
 
   /** Goes to another view, as a step of the browser's history; then to the element of this id. */
@@ -68,11 +94,23 @@ class Page {
   };
 
   show(change, { isStep = false } = {}) {
-    const before = this.view;
-    this.view = { ...this.view, ...change };
-    writeView(this.view, { isStep });
-    if (before.constituency !== this.view.constituency) this.one = undefined;
-    if (before.election !== this.view.election) this.before = null;
+    const view = { ...this.view, ...change };
+    writeView(view, { isStep });
+    this.#look(view);
+  }
+
+  /** The browser went back or forward; a link within the page is no other view. */
+  returned() {
+    const view = readView();
+    if (addressOf(view) !== addressOf(this.view)) this.#look(view);
+  }
+
+  /** Looks at a view: what is of another election, or constituency, is gone before anything is drawn. */
+  #look(view) {
+    clearTimeout(this.typing);
+    if (view.election !== this.view.election) Object.assign(this, { dashboard: null, list: null, compared: null, before: null, isUnknown: false });
+    if (view.constituency !== this.view.constituency) this.one = undefined;
+    this.view = view;
     this.draw();
     this.load();
   }
@@ -89,9 +127,10 @@ class Page {
   }
 
   more = async () => {
-    const { rows, next, path } = this.list;
-    const page = await ask(path, { ...listQuestion(this.view), cursor: next });
-    this.list = { ...this.list, rows: [...rows, ...page.data], next: page.next };
+    const { view, list } = this;
+    const page = await ask(list.path, { ...listQuestion(view), cursor: list.next }).catch(() => null);
+    if (!page || view !== this.view || list !== this.list) return; // somebody went on, or it is read anew
+    this.list = { ...list, rows: [...list.rows, ...page.data], next: page.next };
     this.draw();
   };
 
@@ -131,7 +170,9 @@ class Page {
   async #read() {
     const { view } = this;
     const [elections, status] = await Promise.all([ask("/elections"), ask("/status")]);
-    const election = elections.data.find((one) => one.election_id === view.election) ?? elections.data[0];
+    const named = elections.data.find((one) => one.election_id === view.election);
+    const election = named ?? elections.data[0];
+    if (view.election && !named) this.isUnknown = true;
     if (!election) {
       Object.assign(this, { elections: [], status });
       return;
@@ -142,21 +183,31 @@ class Page {
     const [dashboard, list, compared, one] = await Promise.all([
       ask("/dashboard/detailed", { election: election.election_id }),
       ask(path, { ...listQuestion(view), limit }),
-      view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare }).catch(() => null) : null,
+      view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare }).catch(() => ({})) : null,
       view.constituency ? this.#readOne(view.constituency) : undefined,
     ]);
     if (view !== this.view) {
       this.#again = true; // somebody went on meanwhile
       return;
     }
+    const whose = one?.place.election_id ?? election.election_id;
+    if (view.election !== whose) {
+      // From here on the address names its election: it means the same wherever it is sent.
+      this.view = { ...view, election: whose };
+      writeView(this.view, { isStep: false });
+      this.#again = whose !== election.election_id;
+      if (this.#again) return;
+    }
     // What is shown together is of one moment: the summary that the dashboard has.
     const now = elections.data.map((each) => (each.election_id === election.election_id ? { ...each, ...dashboard.data.election } : each));
-    Object.assign(this, { elections: now, status, dashboard, one, compared: compared?.data ?? null });
+    Object.assign(this, { elections: now, status, dashboard, one, compared: compared && (compared.data ?? []) });
     this.list = { rows: list.data, next: list.next, path };
-    if (!this.before) this.before = await this.#readBefore(election, elections.data);
     this.draw();
-    // From here on a figure that changes is marked for a moment.
-    setTimeout(() => document.body.classList.add("settled"), 1000);
+    if (!this.before) {
+      const { election: whole } = this.view;
+      const before = await this.#readBefore(election, elections.data);
+      if (whole === this.view.election) this.before = before;
+    }
   }
 
   async #readOne(id) {
@@ -166,7 +217,7 @@ class Page {
         ask(`/constituency/${place}`), ask(`/hourly-stats/constituency/${place}`),
         ask(`/constituency/${place}/time-period`, { period: "day" }), ask("/sources", { constituency: id }),
       ]);
-      return { place: found.data, hours: hours.data, days: days.data, files: files.data };
+      return { place: found.data, running: runningHours(hours.data, found.data.registered_voters), days: days.data, files: files.data };
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return null;
       throw error;
@@ -188,6 +239,8 @@ class Page {
   draw() {
     this.now = Date.now();
     render(frame(this), root);
+    // A select that somebody chose from keeps the choice, whatever its options say.
+    for (const select of root.querySelectorAll("select[data-value]")) select.value = select.dataset.value;
     document.title = this.election ? `${this.election.name} – ${t("title")}` : t("title");
   }
 }
@@ -199,7 +252,8 @@ function frame(page) {
     ${page.election ? html`<div class="freshness" role="status">${freshnessLine(page)}</div>` : ""}
     <main id="figures" tabindex="-1">
       ${page.error && !page.needsToken ? html`<p class="alarm critical" role="alert">${t("failed", { why: page.error.message })}</p>` : ""}
-      ${page.election ? html`<p class="print-only">${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
+      ${page.election ? html`<p class="print-only">${page.election.name} · ${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
+      ${page.isUnknown ? html`<p class="alarm warning" role="note">${t("no_such_election")}</p>` : ""}
       ${loudWarnings(page)}
       ${page.needsToken ? signInForm(page) : body(page)}
     </main>
@@ -224,9 +278,9 @@ function bar(page) {
     <header class="top">
       <a class="mark" href="/"><img src="/files/icon.svg" alt="" width="24" height="24"> ${t("title")}</a>
       ${page.elections?.length ? html`<label class="choice"><span class="unseen">${t("election")}</span>
-        <select @change=${choose}>${page.elections.map((one) => html`<option value=${one.election_id} ?selected=${one === page.election}>${one.name}</option>`)}</select></label>` : ""}
+        <select data-value=${page.election?.election_id ?? ""} @change=${choose}>${page.elections.map((one) => html`<option value=${one.election_id} ?selected=${one === page.election}>${one.name}</option>`)}</select></label>` : ""}
       <nav aria-label=${t("title")}>
-        <label><span class="unseen">${t("language")}</span><select class="language" @change=${(event) => chooseLanguage(page, event.target.value)}>
+        <label><span class="unseen">${t("language")}</span><select class="language" data-value=${spoken()} @change=${(event) => chooseLanguage(page, event.target.value)}>
           ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} ?selected=${code === spoken()}>${name}</option>`)}</select></label>
         <button type="button" class="theme" aria-label=${t("theme", { now: t(isDark ? "theme_dark" : "theme_light") })} @click=${() => { chooseTheme(isDark ? "light" : "dark"); page.draw(); }}>${isDark ? "☾" : "☀"}</button>
         <button type="button" class="print" @click=${() => print()}>${t("print")}</button>
@@ -310,12 +364,7 @@ new ResizeObserver(() => {
   }
 }).observe(root);
 setInterval(() => page.draw(), 5000);
-addEventListener("popstate", () => {
-  page.view = readView();
-  page.one = undefined;
-  page.draw();
-  page.load();
-});
+addEventListener("popstate", () => page.returned());
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !event.target.closest("input, select, textarea")) {
     event.preventDefault();

@@ -9,7 +9,7 @@ import { clock, count, dayAndClock, decimal, fullMoment, percent, zoneName } fro
 import { sourceButton } from "./source.js";
 import { t } from "./words.js";
 
-const fresh = (value) => keyed(value, html`<span class="fresh">${value}</span>`);
+const fresh = (page, name, value) => keyed(value, html`<span class="fresh ${page.isNew(name, value) ? "new" : ""}">${value}</span>`);
 
 /** Turnout, and what it is made of. */
 export function headline(page) {
@@ -20,12 +20,12 @@ export function headline(page) {
   const words = { votes: count(election.votes_cast), voters: count(election.registered_voters) };
   const zone = election.time_zone;
   const figure = (name, value, note, definition) => html`
-    <div class="figure"><dt>${t(name)} ${from(t(name), t(definition))}</dt><dd>${fresh(value)}</dd>${note ? html`<dd class="note">${note}</dd>` : ""}</div>`;
+    <div class="figure"><dt>${t(name)} ${from(t(name), t(definition))}</dt><dd>${name === "findings" ? html`<a href="#findings">${fresh(page, name, value)}</a>` : fresh(page, name, value)}</dd>${note ? html`<dd class="note">${note}</dd>` : ""}</div>`;
   return html`
     <section class="headline" aria-labelledby="election-name">
       <h1 id="election-name">${election.name}</h1>
       <div class="turnout">
-        <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(rate == null ? t("turnout_unknown") : percent(rate))}</strong> ${from(t("turnout"), t("definition_turnout"))}</p>
+        <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(page, "rate", rate == null ? t("turnout_unknown") : percent(rate))}</strong> ${election.coverage < 100 && election.coverage != null ? html`<span class="chip">${t("chip", { coverage: percent(election.coverage, 0) })}</span>` : ""} ${from(t("turnout"), t("definition_turnout"))}</p>
         ${shareBar(rate)}
         <p>${t(rate == null ? "turnout_without" : "turnout_of", words)}</p>
       </div>
@@ -48,11 +48,12 @@ const reconciled = (counted, zone) =>
 /** The four charts, each with its figures as a table. */
 export function charts(page) {
   const { election, width, before } = page;
-  const { hours, findings } = page.dashboard.data;
+  const { findings } = page.dashboard.data;
+  const hours = page.whole(page.dashboard.data.hours, page.dashboard.data.election.missing);
   const zone = election.time_zone;
   const path = `/hourly-stats/election/${encodeURIComponent(election.election_id)}`;
   const half = width > 900 ? (width - 32) / 2 : width;
-  const current = election.status === "active" ? new Date(Math.floor(page.now / 3600e3) * 3600e3).toISOString().replace(".000Z", "Z") : null;
+  const { current } = page;
   const openHour = (row) => page.openSource({
     title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}. ${t("definition_hours")}`,
     table: "metrics.hourly_stats", path, asked: { from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at,
@@ -62,10 +63,10 @@ export function charts(page) {
   const critical = findings.filter((one) => one.severity === "critical" && !one.constituency_id);
   return html`
     <section aria-labelledby="by-hour">
-      <header><h2 id="by-hour">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })}</p>
+      <header><h2 id="by-hour">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })} ${t("by_hour_why")}</p>
         <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"))}</header>
       <div class="chart" id="hours-chart">${drawn("hours", [width, critical], () => hoursChart({ hours, zone, width, current, findings: critical, onHour: openHour, label: t("by_hour") }))}</div>
-      ${hoursTable(page, hours, zone)}
+      ${hoursTable(page, page.dashboard.data.hours, zone, current)}
     </section>
     <section aria-labelledby="so-far">
       <header><h2 id="so-far">${t("running")}</h2><p>${t(election.registered_voters ? "running_note" : "running_counts")}</p>
@@ -87,13 +88,13 @@ export function charts(page) {
 }
 
 /** The hours as a table: for screen readers, for reading off, for copying. */
-export function hoursTable(page, hours, zone) {
+export function hoursTable(page, hours, zone, current) {
   const cell = (value) => html`<td class="number">${value}</td>`;
   return html`<details class="as-table"><summary>${t("as_table")}</summary><div class="scroll" tabindex="0" role="region" aria-label=${t("as_table")}><table>
-    <thead><tr><th scope="col">${t("hour")}</th><th scope="col">${t("bulletins")}</th><th scope="col">${t("votes")}</th><th scope="col">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
-    <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + 3600e3, zone)}</th>
-      ${cell(count(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate ?? row.participation_rate))}
-      <td><a href="${page.status?.ui_url ?? ""}/runs/${row.run_id}" target="_blank" rel="noopener">${row.run_id.slice(0, 8)}</a></td></tr>`)}</tbody></table></div></details>`;
+    <thead><tr><th scope="col">${t("hour")}</th><th scope="col" class="number">${t("bulletins")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
+    <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + 3600e3, zone)}${row.hour === current ? ` (${t("to_come")})` : ""}</th>
+      ${cell(count(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate))}
+      <td>${row.run_id ? html`<a href="${page.status?.ui_url ?? ""}/runs/${row.run_id}" target="_blank" rel="noopener">${row.run_id.slice(0, 8)}</a>` : ""}</td></tr>`)}</tbody></table></div></details>`;
 }
 
 /** Regions, highest turnout first; a click shows the constituencies of one. */

@@ -2,7 +2,7 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { address } from "./api.js";
-import { fullMoment, percent } from "./format.js";
+import { fullMoment, percent, zoneName } from "./format.js";
 import { t } from "./words.js";
 
 /** A button that opens the source of a figure. */
@@ -15,17 +15,17 @@ export function sourceDialog(page) {
   if (!what) return "";
   const meta = page.dashboard?.meta ?? {};
   const run = what.run_id ?? meta.run_id;
-  const zone = page.election?.time_zone ?? "UTC";
+  const zone = what.zone ?? page.election?.time_zone ?? "UTC";
   return html`
     <h2>${t("source_of", { what: what.title })}</h2>
     ${what.definition ? html`<h3>${t("definition")}</h3><p>${what.definition}</p>` : ""}
     <dl class="facts">
-      <dt>${t("source_at")}</dt><dd>${fullMoment(what.computed_at ?? meta.as_of, zone)}</dd>
+      <dt>${t("source_at")}</dt><dd>${fullMoment(what.computed_at ?? meta.as_of, zone)}, ${zoneName(zone)}</dd>
       <dt>${t("source_run")}</dt>
       <dd>${run ? html`<a href="${page.status?.ui_url ?? ""}/runs/${run}" target="_blank" rel="noopener">${t("source_open")}</a> <code>${run.slice(0, 8)}</code>` : "–"}</dd>
       <dt>${t("source_table", { name: "" })}</dt><dd><code>${what.table}</code></dd>
     </dl>
-    ${meta.coverage == null ? "" : html`<p>${t("source_rests", { coverage: percent(meta.coverage), time: fullMoment(meta.last_transaction_at, zone) })}</p>`}
+    ${meta.coverage == null || what.isPart ? "" : html`<p>${t("source_rests", { coverage: percent(meta.coverage), time: fullMoment(meta.last_transaction_at, zone) })}</p>`}
     <p class="links"><a href=${address(what.path, what.asked)}>${t("source_json")}</a> <a href=${address(what.path, what.asked, ".csv")}>${t("source_csv")}</a></p>
     <button type="button" class="close" autofocus @click=${() => page.closeSource()}>${t("close")}</button>`;
 }
