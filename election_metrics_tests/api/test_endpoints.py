@@ -158,7 +158,11 @@ def test_an_unchanged_answer_is_not_sent_again(api: Api) -> None:
         ("/constituencies?q=%00", 422, "NUL"),
         ("/audit%0A", 422, "control character"),
         ("/audit%0a.csv", 422, "control character"),
-        ("/sources?constituency=AsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr&to=9999-12-31T23:30:00Z", 422, "out of reach"),
+        (
+            "/sources?constituency=AsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr&to=9999-12-31T23:30:00Z",
+            422,
+            "out of reach",
+        ),
         ("/anomalies?cursor=WzFlMzAwLCJhIl0%3D", 422, "cursor is none of ours"),
         ("/anomalies?cursor=Wzk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5LCJhIl0%3D", 422, "cursor is none of ours"),
         ("/constituencies?cursor=WyJcdWQ4MDAiLCJhIl0%3D", 422, "cursor is none of ours"),

@@ -9,7 +9,7 @@ import pytest
 import requests
 import sqlalchemy as sa
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from election_metrics.api.page import FILES
 from election_metrics.api.tokens import create_token
@@ -350,9 +350,13 @@ def test_the_libraries_are_the_ones_that_were_published() -> None:
 def test_another_election_is_never_shown_with_the_figures_of_the_one_before(reader: Reader) -> None:
     page = reader.open()
     one, other = reader.api.data("/elections")
-    page.route("**/dashboard/detailed*", lambda route: (time.sleep(0.7), route.continue_()))
-    page.locator(".choice select").select_option(str(other["election_id"]))
-    expect(page.locator("main")).to_have_text("Loading …")
+    held: list[Route] = []
+    page.route("**/dashboard/detailed*", lambda route: held.append(route))  # noqa: PLW0108 playwright takes no builtin
+    with page.expect_request("**/dashboard/detailed*"):
+        page.locator(".choice select").select_option(str(other["election_id"]))
+    expect(page.locator("main")).to_contain_text("Loading …")
+    expect(page.locator(".figures")).to_have_count(0)
+    page.unroute("**/dashboard/detailed*")  # which lets go of what is held
     expect(page.locator("h1")).to_have_text(other["name"])
     expect(page.locator(".figures")).to_contain_text(f"{other['votes_cast']:,}")
     page.go_back()
