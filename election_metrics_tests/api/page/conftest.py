@@ -20,7 +20,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, the main thread runs its event loop, and can run no other
 def browser() -> Iterator[Browser]:
     """Debian's Chromium. Where there is none, the tests of the page are skipped, unless BROWSER=required."""
     if CHROMIUM is None:
