@@ -22,15 +22,15 @@ TABLES = (
 )  # fmt: skip
 
 
-def update(settings: Settings, source: Path) -> LandingReport:
+def update(settings: Settings, source: Path, now: datetime = NOW) -> LandingReport:
     """Lands what is pending and computes what changed."""
-    report = land(settings, source, "run", NOW)
-    refresh_registry(settings, "run", NOW)
-    for first, last in contiguous(changed_hours(settings, NOW), 744):
-        compute_hours(settings, first, last + timedelta(hours=1), "run", NOW)
-    compute_constituency_metrics(settings, "run", now=NOW)
-    compute_anomalies(settings, "run", now=NOW)
-    compute_election_summaries(settings, "run", now=NOW)
+    report = land(settings, source, "run", now)
+    refresh_registry(settings, "run", now)
+    for first, last in contiguous(changed_hours(settings, now), 744):
+        compute_hours(settings, first, last + timedelta(hours=1), "run", now)
+    compute_constituency_metrics(settings, "run", now=now)
+    compute_anomalies(settings, "run", now=now)
+    compute_election_summaries(settings, "run", now=now)
     return report
 
 

@@ -1,0 +1,70 @@
+"""`make faults`: schedules of faults, several at once; a line each, and how to replay one that broke the law."""
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
+from pathlib import Path
+
+from faults.home import stop_servers
+from faults.worker import begin, carry_out
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the first schedule's (default 1)")
+    parser.add_argument("--schedules", type=int, default=20, help="how many, with seeds that follow (default 20)")
+    parser.add_argument("--steps", type=int, default=12, help="faults and runs in each (default 12)")
+    parser.add_argument("--minutes", type=float, help="go on with further seeds for so long, instead of so many")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="schedules at once (default: cores)")
+    parser.add_argument("--json", type=Path, help="also write seeds and outcome here")
+    parser.add_argument("--verbose", action="store_true", help="tell every step of every schedule")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Carries schedules out; 1 where any of them broke the law."""
+    chosen = _parse()
+    deadline = None if chosen.minutes is None else time.monotonic() + chosen.minutes * 60
+    seeds = iter(range(chosen.seed, sys.maxsize if deadline else chosen.seed + chosen.schedules))
+    root = Path(tempfile.mkdtemp(prefix="election-metrics-faults-"))
+    root.chmod(0o755)
+    outcome: dict[int, list[str]] = {}
+    try:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(chosen.workers, context, begin, (root,)) as pool:
+            waiting = {pool.submit(carry_out, seed, chosen.steps) for seed in islice(seeds, chosen.workers)}
+            while waiting:
+                done = next(as_completed(waiting))
+                waiting.remove(done)
+                if deadline is None or time.monotonic() < deadline:
+                    waiting |= {pool.submit(carry_out, seed, chosen.steps) for seed in islice(seeds, 1)}
+                seed, seconds, told, broken = done.result()
+                outcome[seed] = broken
+                _say(seed, seconds, told if broken or chosen.verbose else told[:0], broken, chosen.steps)
+    finally:
+        stop_servers(root)
+    failed = sorted(seed for seed, broken in outcome.items() if broken)
+    print(f"{len(outcome)} schedule(s) of {chosen.steps} steps, seeds {min(outcome)} to {max(outcome)}: "
+          + (f"{len(failed)} broke the law: {failed}" if failed else "the law held in each"))  # fmt: skip
+    if chosen.json:
+        chosen.json.write_text(json.dumps({str(seed): outcome[seed] for seed in sorted(outcome)}, indent=1) + "\n", "utf-8")
+    return 1 if failed else 0
+
+
+def _say(seed: int, seconds: float, told: list[str], broken: list[str], steps: int) -> None:
+    print(f"seed {seed}: {'BROKEN' if broken else 'held'} ({seconds:.1f} s)", flush=True)
+    for line in told:
+        print(f"  {line}")
+    for line in broken:
+        print(f"  {line}")
+    if broken:
+        print(f"  replay: make faults ARGS='--seed {seed} --schedules 1 --steps {steps} --verbose'", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""The folder of exports in a schedule, and what can happen to a file in it.
+
+Everything that is drawn here comes from the chance that the caller gives, never from the clock or from what the
+system has done so far: a schedule is the same each time.
+"""
+
+import os
+import random
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from election_metrics.replay import Bucket, Voting, write_replay
+
+START = datetime(2026, 9, 18, 5, tzinfo=UTC)
+_NAMES = "zyxwvutsrqponmlkjihgfedcba"
+_GARBAGE = (
+    b"rubbish\n", b"\n", b"\xff\xfe;104;s;3;1;k;0;;[];[];{};\n", b'"";"";;;;;;;;;;\n', b"\x00\x00;\x1b[31m\n",
+    b"i;104;s;3;17897e5;k;0;;[];[];{};\n", b"i;104;s;3;1789700000000;k;0;;[[[[;[];{};\n", b"a;b;c;d;e;f;g;h;i;j;k\n",
+)  # fmt: skip
+
+
+class Exports:
+    """What the portal would give (`tree`), what was delivered of it (`root`), and every version that ever was."""
+
+    def __init__(self, tree: Path, root: Path, chance: random.Random) -> None:
+        """Writes the tree; delivers nothing."""
+        self.tree, self.root = tree, root
+        root.mkdir(parents=True)
+        for _ in write_replay(_buckets(chance), tree, seed=chance.randrange(2**31), faults=True):
+            pass
+        self.waiting = sorted(path.relative_to(tree) for path in tree.rglob("*.csv"))
+        chance.shuffle(self.waiting)
+        self.half: dict[Path, bytes] = {}
+        self.locked: list[Path] = []
+        self.versions: dict[tuple[str, int, int], bytes] = {}
+
+    def present(self) -> list[Path]:
+        """Every export that is there, sorted."""
+        return sorted(path for path in self.root.rglob("*") if path.suffix in (".csv", ".zip") and path.is_file())
+
+    def deliver(self, chance: random.Random) -> str:
+        """The next few files arrive, as they should."""
+        count = chance.randint(1, 5)
+        files, self.waiting = self.waiting[:count], self.waiting[count:]
+        for file in files:
+            self._put(self.root / file, (self.tree / file).read_bytes())
+        return f"{len(files)} file(s) arrive"
+
+    def deliver_zipped(self, chance: random.Random) -> str:
+        """The next few files of one contract arrive in an archive, sometimes one that is cut off."""
+        files, self.waiting = self.waiting[:3], self.waiting[3:]
+        if not files:
+            return "no file to zip"
+        path = self.root / files[0].with_name(f"{files[0].stem}.zip")
+        unfinished = self.root / ".unfinished"
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.writestr(file.name, (self.tree / file).read_bytes())
+        whole = unfinished.read_bytes()
+        unfinished.unlink()
+        if chance.random() < 0.4:
+            self.half[path] = whole
+            whole = whole[: chance.randrange(len(whole))]
+        self._put(path, whole)
+        return f"an archive of {len(files)} file(s), {len(whole)} bytes"
+
+    def deliver_half(self, chance: random.Random) -> str:
+        """A file is written under its own name, and is only half there."""
+        if not self.waiting:
+            return "no file to cut off"
+        file = self.waiting.pop()
+        whole = (self.tree / file).read_bytes()
+        self.half[self.root / file] = whole
+        cut = chance.randrange(len(whole) + 1)
+        self._put(self.root / file, whole[:cut])
+        return f"{file.name} arrives cut off at byte {cut} of {len(whole)}"
+
+    def complete(self, chance: random.Random) -> str:
+        """What was cut off is written to its end."""
+        if not self.half:
+            return "nothing to complete"
+        path = chance.choice(sorted(self.half))
+        self._put(path, self.half.pop(path))
+        return f"{path.name} is completed"
+
+    def repeat(self, chance: random.Random) -> str:
+        """A file that is there is downloaded once more, under another name."""
+        return self._other(chance, "is there twice", lambda path, other: self._put(other, self._read(path)))
+
+    def rename(self, chance: random.Random) -> str:
+        """A file gets another name."""
+        return self._other(chance, "is renamed", self._rename)
+
+    def _rename(self, path: Path, other: Path) -> None:
+        content = self._read(path)
+        path.unlink()
+        self.half.pop(path, None)
+        self._put(other, content)
+
+    def _other(self, chance: random.Random, what: str, act: object) -> str:
+        path = self._choose(chance)
+        if path is None:
+            return f"no file that {what}"
+        contract = path.name.partition("_")[0]
+        other = path.with_name(f"{contract}_again{chance.randrange(10**6)}{path.suffix}")
+        act(path, other)  # type: ignore[operator]
+        return f"{path.name} {what}"
+
+    def overwrite(self, chance: random.Random) -> str:
+        """A file gets another content: some of its own lines, some of another file of the contract."""
+        path = self._choose(chance, ".csv")
+        if path is None:
+            return "no file to overwrite"
+        contract = path.name.partition("_")[0]
+        others = sorted(file for file in self.tree.rglob("*.csv") if file.name.startswith(contract))
+        lines = self._read(path).splitlines(keepends=True)
+        lines = [line for line in lines if chance.random() < 0.7]
+        more = chance.choice(others).read_bytes().splitlines(keepends=True)
+        lines += [line for line in more if chance.random() < 0.3]
+        self._put(path, b"".join(lines))
+        self.half.pop(path, None)
+        return f"{path.name} is overwritten with {len(lines)} other lines"
+
+    def damage(self, chance: random.Random) -> str:
+        """Bytes of a file are flipped, or garbage stands between its lines."""
+        path = self._choose(chance)
+        if path is None:
+            return "no file to damage"
+        content = bytearray(self._read(path))
+        if chance.random() < 0.5 or path.suffix == ".zip":
+            flips = [chance.randrange(len(content)) for _ in range(chance.randint(1, 5))] if content else []
+            for at in flips:
+                content[at] ^= 1 << chance.randrange(8)
+            said = f"{len(flips)} bit(s) of {path.name} flip"
+        else:
+            lines = bytes(content).splitlines(keepends=True)
+            for _ in range(chance.randint(1, 4)):
+                lines.insert(chance.randint(0, len(lines)), chance.choice(_GARBAGE))
+            content, said = bytearray(b"".join(lines)), f"garbage in {path.name}"
+        self._put(path, bytes(content))
+        self.half.pop(path, None)
+        return said
+
+    def delete(self, chance: random.Random) -> str:
+        """A file is deleted."""
+        path = self._choose(chance)
+        if path is None:
+            return "no file to delete"
+        path.unlink()
+        self.half.pop(path, None)
+        return f"{path.name} is deleted"
+
+    def withdraw(self, chance: random.Random) -> str:
+        """Transactions are withdrawn, some before they arrive, some of them never there."""
+        files = sorted(self.tree.rglob("*.csv"))
+        path = chance.choice(files)
+        ids = [line.partition(b";")[0] for line in path.read_bytes().splitlines()]
+        chosen = [one for one in ids if one and chance.random() < 0.2] + [b"never%d" % chance.randrange(100)]
+        contract = chance.choice(files).name.partition("_")[0]
+        home = next(file for file in files if file.name.startswith(contract)).relative_to(self.tree).parent
+        name = f"{contract}_rollbacks{chance.randrange(10**6)}.csv"
+        self._put(self.root / home / name, b"".join(one + b";104;;3;;;0;;{broken;;;-1\n" for one in chosen))
+        return f"{len(chosen)} transaction(s) are withdrawn by {name}"
+
+    def forbid(self, chance: random.Random) -> str:
+        """Nobody may read a file any more."""
+        path = self._choose(chance)
+        if path is None:
+            return "no file to forbid"
+        path.chmod(0)
+        self.locked.append(path)
+        return f"{path.name} may not be read"
+
+    def settle(self, landed: set[tuple[str, int, int]]) -> None:
+        """The faults end: permissions come back, and so do deleted files that landed, for the clean computation.
+
+        What landed stays, though its file be gone: so says the documentation.
+
+        Args:
+            landed: (path, size, modified_ns) of the file versions that the ledger holds.
+        """
+        self.unlock()
+        for version in sorted(landed):
+            path = Path(version[0])
+            if path.exists() or version not in self.versions:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.versions[version])
+            os.utime(path, ns=(version[2], version[2]))
+
+    def unlock(self) -> None:
+        """Every file may be read again."""
+        for path in self.locked:
+            if path.exists():
+                path.chmod(0o644)
+        self.locked = []
+
+    def lines(self) -> Iterator[tuple[str, int]]:
+        """Every export that is there, members of archives too, with the number of its lines, counted in Python."""
+        for path in self.present():
+            if path.suffix == ".csv":
+                yield str(path), _count_lines(path.read_bytes())
+                continue
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    for info in archive.infolist():
+                        yield f"{path}/{info.filename}", _count_lines(archive.read(info))
+            except Exception:  # noqa: S112 a damaged archive: what it holds nobody can count
+                continue
+
+    def _choose(self, chance: random.Random, suffix: str = "") -> Path | None:
+        files = [path for path in self.present() if path.name.endswith(suffix)]
+        number = chance.random()  # drawn also where there is no file, so that the next draw is the same
+        return files[int(number * len(files))] if files else None
+
+    def _read(self, path: Path) -> bytes:
+        path.chmod(0o644)
+        return path.read_bytes()
+
+    def _put(self, path: Path, content: bytes) -> None:
+        """Writes and renames; a second write within the same moment is a later version all the same."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        unfinished = path.with_name(f".{path.name[-100:]}.part")
+        unfinished.write_bytes(content)
+        if unfinished.stat().st_mtime_ns <= before:
+            os.utime(unfinished, ns=(before + 1, before + 1))
+        unfinished.replace(path)
+        status = path.stat()
+        self.versions[str(path), status.st_size, status.st_mtime_ns] = content
+
+
+def _count_lines(content: bytes) -> int:
+    return content.count(b"\n") + (content != b"" and not content.endswith(b"\n"))
+
+
+def _buckets(chance: random.Random) -> Iterator[Bucket]:
+    hours = chance.randint(2, 5)
+    for number in range(chance.randint(1, 4)):
+        zone, region = chance.choice(
+            [("Europe/Moscow", "77 - город Москва"), ("Asia/Kamchatka", "41 - Камчатский край")]
+        )
+        voting = Voting(_NAMES[number], f"Округ {number}", "Выборы; 2026", chance.randint(20, 200), region, zone)
+        for hour in range(hours):
+            bulletins = chance.randint(0, 12)
+            yield Bucket(voting, START + timedelta(hours=hour), 3600, bulletins, chance.randint(0, bulletins))

@@ -1,0 +1,133 @@
+"""What must hold once the faults are over: the law of every schedule.
+
+Everything here runs in a forked process of its own, so that no connection outlives it.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pandas as pd
+
+from election_metrics.pipeline.elections import elections_behind
+from election_metrics.pipeline.hours import changed_hours
+from election_metrics.pipeline.landing import pending_files
+from election_metrics.pipeline.upkeep import compact_lake, sweep_lake
+from election_metrics.settings import Settings
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import transaction
+from election_metrics_tests.computing import everything, rows, update
+from faults.exports import Exports
+
+_ROUNDS = 4
+# A total that fell was once higher: that finding is of the history, not of the files. So are the counts of findings.
+_OF_HISTORY = ("rule <> 'figures_fall'",)
+_COUNTS_OF_FINDINGS = {"anomalies_critical", "anomalies_warning", "anomalies_info", "anomalies_by_rule"}
+_STABLE = (
+    "SELECT rule, constituency_id, region, severity, window_start, window_end, observed, expected "
+    f"FROM metrics.anomalies WHERE state <> 'resolved' AND {' AND '.join(_OF_HISTORY)} "
+    "ORDER BY rule, constituency_id, region, window_start"
+)
+_LEDGER = (
+    "SELECT path, member, size, modified_ns, status, content_hash, constituency_id, region_code, region, election, "
+    "constituency, interval_start, interval_end, lines, rows, rollbacks, repeated, rejected, first_transaction_at, "
+    "last_transaction_at, reason FROM ingest.transaction_files WHERE status <> 'superseded' ORDER BY path, member"
+)
+_QUARANTINE = (
+    "SELECT DISTINCT member_of.path, member_of.member, line_number, rejected_transactions.reason, content "
+    "FROM ingest.rejected_transactions JOIN ingest.transaction_files AS member_of USING (content_id) "
+    "WHERE member_of.status = 'landed' ORDER BY 1, 2, 3"
+)
+
+
+def settle(settings: Settings) -> None:
+    """Leaves the system alone until nothing is behind.
+
+    Raises:
+        AssertionError: something stays behind.
+    """
+    for _ in range(_ROUNDS):
+        update(settings, settings.source, _now())
+        behind = list(_behind(settings))
+        if not behind:
+            return
+    raise AssertionError(f"still behind after {_ROUNDS} rounds: {behind}")
+
+
+def _now() -> pd.Timestamp:
+    return pd.Timestamp.now(tz="UTC").to_pydatetime()
+
+
+def _behind(settings: Settings) -> Iterator[str]:
+    pending, unseen, _ = pending_files(settings, settings.source, settled_only=False)
+    yield from (f"pending: {file.path}" for file in pending)
+    yield from (f"unseen: {problem.version.path}" for problem in unseen)
+    yield from (f"dirty: {hour}" for hour in changed_hours(settings, _now()))
+    yield from (f"behind: {election}" for election in elections_behind(settings))
+
+
+def sweep(settings: Settings) -> None:
+    """What maintenance does, a day and more later."""
+    compact_lake(settings, dry_run=False)
+    sweep_lake(settings, dry_run=False)
+
+
+def landed_versions(settings: Settings) -> set[tuple[str, int, int]]:
+    """What the ledger holds as current."""
+    with transaction(settings) as connection:
+        return ledger.known_versions(connection)
+
+
+def broken(settings: Settings, clean: Settings, exports: Exports) -> list[str]:
+    """Every way in which the system differs from the clean computation, or from what it promises of itself."""
+    update(clean, clean.source, _now())
+    found = [f"still {what}" for what in _behind(settings)]
+    found += _differences(settings, clean)
+    found += _not_accounted(settings, exports)
+    found += _left(settings)
+    again = update(settings, settings.source, _now() + timedelta(seconds=1))
+    if again.files:
+        found.append(f"{again.files} file(s) landed again though nothing was pending")
+    return found
+
+
+def _differences(settings: Settings, clean: Settings) -> Iterator[str]:
+    ours, theirs = everything(settings), everything(clean)
+    for tables, queries in ((ours, settings), (theirs, clean)):
+        for name, query in (("findings", _STABLE), ("ledger", _LEDGER), ("quarantine", _QUARANTINE)):
+            frame = rows(queries, query).astype(object)
+            tables[name] = [tuple(row) for row in frame.where(frame.notna(), None).itertuples(index=False)]
+    columns = rows(settings, "SELECT * FROM metrics.election_summaries LIMIT 0").columns
+    kept = [n for n, name in enumerate(c for c in columns if c not in ("run_id", "computed_at"))
+            if name not in _COUNTS_OF_FINDINGS]  # fmt: skip
+    for tables in (ours, theirs):
+        tables["election_summaries"] = [tuple(row[n] for n in kept) for row in tables["election_summaries"]]
+    for table in ours:
+        mine, wanted = set(map(repr, ours[table])), set(map(repr, theirs[table]))
+        if len(ours[table]) != len(theirs[table]) or mine != wanted:
+            yield f"{table}: {len(ours[table])} row(s), {len(theirs[table])} in the clean computation"
+            yield from (f"  {table} only here: {row}" for row in sorted(mine - wanted)[:5])
+            yield from (f"  {table} only clean: {row}" for row in sorted(wanted - mine)[:5])
+
+
+def _not_accounted(settings: Settings, exports: Exports) -> Iterator[str]:
+    frame = rows(settings, _LEDGER)
+    frame["name"] = frame["path"] + frame["member"].map(lambda member: f"/{member}" if member else "")
+    landed = frame[frame["status"] == "landed"]
+    sums = landed[["rows", "rollbacks", "repeated", "rejected"]].sum(axis=1)
+    for row in landed[sums != landed["lines"]].itertuples():
+        yield f"the ledger does not add up: {row}"
+    counted = dict(exports.lines())
+    for row in landed.itertuples():
+        if row.name in counted and counted[row.name] != row.lines:
+            yield f"{row.name} has {counted[row.name]} lines, and the ledger says {row.lines}"
+    unseen = {str(path) for path in exports.present()} - set(frame["path"])
+    yield from (f"the ledger does not know {path}" for path in sorted(unseen))
+
+
+def _left(settings: Settings) -> Iterator[str]:
+    with transaction(settings) as connection:
+        counted = ledger.every_part(connection)
+    files = [path for path in settings.lake_path.rglob("*") if path.is_file()]
+    there = {str(path.relative_to(settings.lake_path)) for path in files}
+    yield from (f"left in the lake: {path}" for path in sorted(there - counted))
+    yield from (f"gone from the lake: {path}" for path in sorted(counted - there))

@@ -1,0 +1,119 @@
+"""Processes that do what runs do, forked from this one, and what can happen to a process."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+import time_machine
+
+from election_metrics.errors import ElectionMetricsError
+
+FAILED, SURPRISED = 3, 4
+Hurt = Callable[[], None]
+_CAPABILITIES = 0x20080522
+_DAC = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+
+
+class Process:
+    """A forked process that does one thing at a time of its own."""
+
+    def __init__(self, action: Callable[[], object], log: Path, clock: datetime, hurt: Hurt = lambda: None) -> None:
+        """Starts it. What it prints goes to the log; what it raises, too."""
+        self.status: int | None = None
+        self.pid = os.fork()
+        if self.pid:
+            return
+        code = SURPRISED
+        try:
+            with log.open("a", encoding="utf-8") as output:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+            sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1)
+            give_up_root()
+            with time_machine.travel(clock, tick=True):
+                hurt()
+                action()
+            code = 0
+        except (ElectionMetricsError, OSError) as error:
+            code = FAILED
+            print(f"{type(error).__name__}: {error}")
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.setprofile(None)
+            sys.stdout.flush()
+            os._exit(code)
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code (a signal: negative), or None where it still works or has been stopped."""
+        deadline = time.monotonic() + seconds
+        while self.status is None and time.monotonic() < deadline:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                return None
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+                break
+            time.sleep(0.005)
+        return self.status
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal, where it is still there."""
+        if self.status is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def end(self, seconds: float) -> int:
+        """Lets it go on, and waits for its end.
+
+        Raises:
+            TimeoutError: it hangs; it is killed then.
+        """
+        self.signal(signal.SIGCONT)
+        code = self.wait(seconds)
+        if code is None:
+            self.signal(signal.SIGKILL)
+            self.wait(5)
+            raise TimeoutError(f"a process hung for {seconds:g} s")
+        return code
+
+
+def give_up_root() -> None:
+    """Makes permissions count for root as well, from here on, in this process."""
+    if os.geteuid() != 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice 32 bits
+    if libc.capget(header, sets) == 0:
+        sets[0] &= ~_DAC
+        libc.capset(header, sets)
+
+
+def small_quota(bytes_a_file: int) -> None:
+    """No file that this process writes may grow beyond so many bytes: what a full disk does, at any byte."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, resource.RLIM_INFINITY))
+
+
+def stop_self() -> None:
+    """Stands still until somebody says go on."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def drop_connections(url: str) -> None:
+    """Ends every connection to the database of this URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

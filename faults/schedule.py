@@ -1,0 +1,259 @@
+"""One schedule: drawn from a seed, carried out, and held to the law."""
+
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from election_metrics.commands.runs import run_ingest
+from election_metrics.lake.hours import hour_folder
+from election_metrics.pipeline.hours import changed_hours, compact_hours, compute_hours, contiguous
+from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.upkeep import compact_lake
+from election_metrics.settings import Settings
+from election_metrics_tests.computing import update
+from faults import law, processes, steps
+from faults.exports import START, Exports
+from faults.home import Server
+from faults.processes import Process
+
+CLOCK = datetime(2026, 9, 25, 12, tzinfo=UTC)
+"""When every schedule happens: its elections have been over for days, also for a clock that is wrong by some."""
+_LONG = 90.0
+_FILE_FAULTS = {
+    "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_zipped": 2, "repeat": 2, "rename": 1, "overwrite": 2,
+    "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1,
+}  # fmt: skip
+_PROCESS_FAULTS = {
+    "run": 3, "kill_at_a_step": 4, "kill_at_a_moment": 2, "stop_at_a_step": 3, "two_at_once": 2, "cut_off": 2,
+    "postgres_killed": 1, "disk_full": 2, "read_only_lake": 1,
+}  # fmt: skip
+_ACTIONS = {"update": 8, "land": 2, "compute": 2, "backfill": 2, "compact": 2, "ingest": 0.3}
+
+
+@dataclass
+class Schedule:
+    """A seed's schedule in a system of its own.
+
+    Attributes:
+        seed: what everything is drawn from.
+        length: steps.
+        server: where its databases are.
+        known_steps: the pipeline's named steps, by action.
+        told: what happened, a line a step.
+    """
+
+    seed: int
+    length: int
+    server: Server
+    known_steps: dict[str, list[str]]
+    told: list[str] = field(default_factory=list)
+
+    def run(self) -> list[str]:
+        """Carries it out; returns every way in which the law is broken."""
+        name = f"s{self.seed}"
+        self.folder = self.server.root / f"files-{name}"
+        self.folder.mkdir()
+        self.log = self.folder / "processes.log"
+        self.exports = Exports(self.folder / "tree", self.folder / "in", random.Random(f"{self.seed}"))
+        self.settings = self.server.make(name, self.exports.root)
+        self.clean = self.server.make(f"{name}_clean", self.exports.root)
+        try:
+            for number in range(self.length):
+                self._step(number)
+            return self._judge()
+        except (TimeoutError, AssertionError) as error:
+            return [str(error)]
+        finally:
+            for each in (name, f"{name}_clean"):
+                self.server.drop(each)
+                shutil.rmtree(self.server.root / each, ignore_errors=True)
+
+    def _step(self, number: int) -> None:
+        chance = random.Random(f"{self.seed}/{number}")
+        fault = _draw(chance, {"file": 1, "process": 1.2})
+        if fault == "file":
+            name = _draw(chance, _FILE_FAULTS)
+            said = getattr(self.exports, name)(chance)
+        else:
+            name = _draw(chance, _PROCESS_FAULTS)
+            arrived = f"{self.exports.deliver(chance)}; " if chance.random() < 0.7 else ""
+            said = arrived + getattr(self, f"_{name}")(chance)
+        self.told.append(f"{number:2} {name.replace('_', ' ')}: {said}")
+
+    # Processes ------------------------------------------------------------------------------------------------------
+
+    def _start(
+        self, chance: random.Random, hurt: Callable[[], None] = lambda: None, action: str | None = None
+    ) -> tuple[str, Process]:
+        action = action or _draw(chance, _ACTIONS)
+        hours = sorted(chance.sample(range(-1, 8), 2))
+        begin, end = (START + timedelta(hours=hour) for hour in hours)
+        clock = CLOCK + timedelta(hours=chance.choice((0, 0, 0, -30, -1, 1, 30)))
+        act: dict[str, Callable[[], object]] = {
+            "update": lambda: update(self.settings, self.exports.root, datetime.now(UTC)),
+            "land": lambda: land(self.settings, self.exports.root, "run"),
+            "compute": lambda: _compute(self.settings),
+            "backfill": lambda: compute_hours(self.settings, begin, end, "run"),
+            "compact": lambda: _compact(self.settings, begin, end),
+            "ingest": lambda: run_ingest(Console(file=StringIO()), self.exports.root, self.settings),
+        }
+        drift = f" with a clock {(clock - CLOCK) / timedelta(hours=1):+g} h" if clock != CLOCK else ""
+        return f"{action}{drift}", Process(act[action], self.log, clock, hurt)
+
+    def _must_succeed(self, *ended: int) -> None:
+        for code in ended:
+            if code != 0:
+                last = self.log.read_text("utf-8", "replace")[-3_000:]
+                raise AssertionError(f"a run that nothing was done to ended with {code}:\n{last}")
+
+    def _run(self, chance: random.Random) -> str:
+        said, process = self._start(chance)
+        self._must_succeed(process.end(_LONG))
+        return said
+
+    def _kill_at_a_step(self, chance: random.Random) -> str:
+        return self._at_a_step(chance, steps.kill_self)
+
+    def _at_a_step(self, chance: random.Random, act: Callable[[], None]) -> str:
+        action = _draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
+        known = self.known_steps[action]
+        step, time = known[int(chance.random() * len(known))], chance.choice((1, 1, 1, 2))
+        said, process = self._start(chance, partial(steps.once, step, time, act), action)
+        return f"{said}, {step} ({time}): ended with {process.end(_LONG)}"
+
+    def _kill_at_a_moment(self, chance: random.Random) -> str:
+        said, process = self._start(chance)
+        moment = chance.uniform(0, 1.2)
+        process.wait(moment)
+        process.signal(signal.SIGKILL)
+        return f"{said}, after {moment:.3f} s: ended with {process.end(_LONG)}"
+
+    def _stop_at_a_step(self, chance: random.Random) -> str:
+        """One stands still in the middle of its work while another does the same; then it goes on."""
+        action = _draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
+        known = self.known_steps[action]
+        step = known[int(chance.random() * len(known))]
+        said, first = self._start(chance, partial(steps.once, step, 1, processes.stop_self), action)
+        first.wait(_LONG)
+        if chance.random() < 0.5:
+            more = f", {self.exports.deliver(chance)}"
+        else:
+            more = ""
+        other, second = self._start(chance)
+        second.wait(1.5)  # it may have to wait for the first one's lock
+        self._must_succeed(first.end(_LONG), second.end(_LONG))
+        return f"{said}, {step}{more}; meanwhile {other}"
+
+    def _two_at_once(self, chance: random.Random) -> str:
+        (said, first), (other, second) = self._start(chance), self._start(chance)
+        self._must_succeed(first.end(_LONG), second.end(_LONG))
+        return f"{said} and {other}"
+
+    def _cut_off(self, chance: random.Random) -> str:
+        """Every connection to PostgreSQL breaks."""
+        return self._at_a_step(chance, partial(processes.drop_connections, self.server.url(f"s{self.seed}")))
+
+    def _postgres_killed(self, chance: random.Random) -> str:
+        try:
+            return self._at_a_step(chance, self.server.kill)
+        finally:
+            self.server.revive()
+
+    def _disk_full(self, chance: random.Random) -> str:
+        quota = chance.choice((0, 100, chance.randrange(4_000), chance.randrange(30_000)))
+        said, process = self._start(chance, partial(processes.small_quota, quota))
+        return f"{said}, no file beyond {quota} bytes: ended with {process.end(_LONG)}"
+
+    def _read_only_lake(self, chance: random.Random) -> str:
+        lake = self.settings.lake_path
+        # The folders that this schedule's rows go to: also those that a landing would only make.
+        lake.mkdir(parents=True, exist_ok=True)
+        folders = [lake, *(path for path in lake.rglob("*") if path.is_dir())]
+        if chance.random() < 0.5:
+            number = int(START.timestamp()) // 3600 + chance.randrange(3)
+            one = lake / hour_folder(number)
+            one.mkdir(parents=True, exist_ok=True)
+            folders = [one]
+        for path in folders:
+            path.chmod(0o555)
+        try:
+            said, process = self._start(chance)
+            return f"{said}, {len(folders)} folder(s): ended with {process.end(_LONG)}"
+        finally:
+            for path in folders:
+                path.chmod(0o755)
+
+    # The law --------------------------------------------------------------------------------------------------------
+
+    def _judge(self) -> list[str]:
+        self.exports.unlock()
+        self._forked("settle", lambda: law.settle(self.settings), CLOCK + timedelta(days=3))
+        landed = self._said("landed", lambda: _tell(sorted(law.landed_versions(self.settings))))
+        self.exports.settle({tuple(version) for version in landed})
+        self._forked("sweep", lambda: law.sweep(self.settings), datetime.now(UTC) + timedelta(days=3))
+        verdict = self._said(
+            "law", lambda: _tell(law.broken(self.settings, self.clean, self.exports)), CLOCK + timedelta(days=3)
+        )
+        return [str(line) for line in verdict]
+
+    def _forked(self, what: str, action: Callable[[], object], clock: datetime = CLOCK) -> None:
+        if Process(action, self.log, clock).end(_LONG) != 0:
+            raise AssertionError(f"{what}: {self.log.read_text('utf-8', 'replace')[-3_000:]}")
+
+    def _said(self, what: str, action: Callable[[], str], clock: datetime = CLOCK) -> list[object]:
+        answer = self.folder / f"{what}.txt"
+        self._forked(what, lambda: answer.write_text(action(), "utf-8"), clock)
+        return list(eval(answer.read_text("utf-8")))  # noqa: S307 our own process wrote it
+
+
+def _tell(said: object) -> str:
+    return repr(said)
+
+
+def _draw(chance: random.Random, weights: dict[str, float]) -> str:
+    return chance.choices(list(weights), list(weights.values()))[0]
+
+
+def _compute(settings: Settings) -> None:
+    for first, last in contiguous(changed_hours(settings), 744):
+        compute_hours(settings, first, last + timedelta(hours=1), "run")
+
+
+def _compact(settings: Settings, begin: datetime, end: datetime) -> None:
+    compact_lake(settings, dry_run=False)
+    compact_hours(settings, begin, end)
+
+
+def known_steps(server: Server) -> dict[str, list[str]]:
+    """The named steps that each action comes by, tried once on a full folder."""
+    folder = server.root / "files-steps"
+    exports = Exports(folder / "tree", folder / "in", random.Random("steps"))
+    while exports.waiting:
+        exports.deliver(random.Random("steps"))
+    one_by_one, whole = server.make("steps", exports.root), server.make("steps_whole", exports.root)
+    hours = START - timedelta(hours=1), START + timedelta(hours=8)
+    actions: dict[str, Callable[[], object]] = {
+        "land": lambda: land(one_by_one, exports.root, "run"),
+        "compute": lambda: _compute(one_by_one),
+        "backfill": lambda: compute_hours(one_by_one, *hours, "run"),
+        "compact": lambda: _compact(one_by_one, *hours),
+        "update": lambda: update(whole, exports.root, datetime.now(UTC)),
+    }
+    found = {}
+    for name, action in actions.items():
+        written = folder / f"{name}.txt"
+        written.touch()
+        code = Process(action, folder / "log", CLOCK, partial(steps.record, written)).end(_LONG)
+        assert code == 0, (folder / "log").read_text("utf-8")
+        found[name] = written.read_text("utf-8").splitlines()
+    for name in ("steps", "steps_whole"):
+        server.drop(name)
+    return found

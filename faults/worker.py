@@ -1,0 +1,35 @@
+"""What a worker process does: schedules, one after the other, on a server of its own."""
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from faults.home import Server
+from faults.schedule import Schedule, known_steps
+
+_worker: tuple[Server, dict[str, list[str]]] | None = None
+
+
+def begin(root: Path) -> None:
+    """Prepares this process for schedules: its server, and the steps that there are."""
+    global _worker  # noqa: PLW0603 one a process
+    for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:
+        del os.environ[name]
+    os.environ.pop("DAGSTER_HOME", None)
+    server = Server(Path(tempfile.mkdtemp(dir=root)))
+    _worker = server, known_steps(server)
+
+
+def carry_out(seed: int, steps: int) -> tuple[int, float, list[str], list[str]]:
+    """One schedule; its seed, seconds, what happened, and every way in which the law is broken."""
+    assert _worker is not None
+    began = time.monotonic()
+    server, steps_there_are = _worker
+    schedule = Schedule(seed, steps, server, steps_there_are)
+    broken = schedule.run()
+    if broken:
+        return seed, time.monotonic() - began, [*schedule.told, schedule.log.read_text("utf-8", "replace")], broken
+    shutil.rmtree(schedule.folder, ignore_errors=True)
+    return seed, time.monotonic() - began, schedule.told, []
