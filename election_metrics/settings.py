@@ -160,6 +160,13 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
+    @field_validator("home", "lake")
+    @classmethod
+    def _no_pattern(cls, value: Path | None) -> Path | None:
+        if value is not None and set("*?[]{}") & set(str(value)):
+            raise ValueError("its path must hold none of * ? [ ] { }, which the engine takes for a pattern")
+        return value
+
     @field_validator("time_zone")
     @classmethod
     def _known_time_zone(cls, value: str) -> str:

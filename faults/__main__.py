@@ -14,6 +14,7 @@ from pathlib import Path
 from faults.home import stop_servers
 from faults.worker import begin, carry_out
 
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first schedule's (default 1)")
@@ -52,7 +53,9 @@ def main() -> int:
     print(f"{len(outcome)} schedule(s) of {chosen.steps} steps, seeds {min(outcome)} to {max(outcome)}: "
           + (f"{len(failed)} broke the law: {failed}" if failed else "the law held in each"))  # fmt: skip
     if chosen.json:
-        chosen.json.write_text(json.dumps({str(seed): outcome[seed] for seed in sorted(outcome)}, indent=1) + "\n", "utf-8")
+        chosen.json.write_text(
+            json.dumps({str(seed): outcome[seed] for seed in sorted(outcome)}, indent=1) + "\n", "utf-8"
+        )
     return 1 if failed else 0
 
 

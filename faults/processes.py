@@ -37,21 +37,9 @@ class Process:
             with log.open("a", encoding="utf-8") as output:
                 os.dup2(output.fileno(), 1)
                 os.dup2(output.fileno(), 2)
-            sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1)
-            give_up_root()
-            with time_machine.travel(clock, tick=True):
-                hurt()
-                action()
-            code = 0
-        except (ElectionMetricsError, OSError) as error:
-            code = FAILED
-            print(f"{type(error).__name__}: {error}")
-        except BaseException:
-            traceback.print_exc()
+            code = _act(action, clock, hurt)
         finally:
-            sys.setprofile(None)
-            sys.stdout.flush()
-            os._exit(code)
+            os._exit(code)  # whatever happened: this is a copy of a worker, and must never go on as one
 
     def wait(self, seconds: float) -> int | None:
         """Its exit code (a signal: negative), or None where it still works or has been stopped."""
@@ -85,6 +73,26 @@ class Process:
             self.wait(5)
             raise TimeoutError(f"a process hung for {seconds:g} s")
         return code
+
+
+def _act(action: Callable[[], object], clock: datetime, hurt: Hurt) -> int:
+    give_up_root()
+    said = ""
+    try:
+        with time_machine.travel(clock, tick=True):
+            hurt()
+            action()
+        return 0
+    except (ElectionMetricsError, OSError) as error:
+        said = f"{type(error).__name__}: {error}\n"
+        return FAILED
+    except BaseException:
+        said = traceback.format_exc()
+        return SURPRISED
+    finally:
+        sys.setprofile(None)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        os.write(2, said.encode())
 
 
 def give_up_root() -> None:

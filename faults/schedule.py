@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
-from pathlib import Path
 
 from rich.console import Console
 
@@ -143,10 +142,7 @@ class Schedule:
         step = known[int(chance.random() * len(known))]
         said, first = self._start(chance, partial(steps.once, step, 1, processes.stop_self), action)
         first.wait(_LONG)
-        if chance.random() < 0.5:
-            more = f", {self.exports.deliver(chance)}"
-        else:
-            more = ""
+        more = f", {self.exports.deliver(chance)}" if chance.random() < 0.5 else ""
         other, second = self._start(chance)
         second.wait(1.5)  # it may have to wait for the first one's lock
         self._must_succeed(first.end(_LONG), second.end(_LONG))
@@ -211,7 +207,7 @@ class Schedule:
     def _said(self, what: str, action: Callable[[], str], clock: datetime = CLOCK) -> list[object]:
         answer = self.folder / f"{what}.txt"
         self._forked(what, lambda: answer.write_text(action(), "utf-8"), clock)
-        return list(eval(answer.read_text("utf-8")))  # noqa: S307 our own process wrote it
+        return list(eval(answer.read_text("utf-8")))
 
 
 def _tell(said: object) -> str:

@@ -69,7 +69,7 @@ class Changes:
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, OSError) as error:
+            except Exception as error:  # whatever it was: the next try listens again
                 if self.is_listening:
                     _LOG.warning("PostgreSQL does not tell of changes any more (%s): the cache lives briefly", error)
                 self.is_listening = False
@@ -96,7 +96,12 @@ class Changes:
         woken.set()
 
 
-def _read(payload: str) -> Change:
-    said = json.loads(payload)
-    ids = said.get("constituencies")
-    return Change(said["table"], said.get("election_id"), None if ids is None else tuple(ids), said["version"])
+def _read(payload: str) -> Change | None:
+    """The change; None, which is any change, where it is not one of ours: any role may notify."""
+    try:
+        said = json.loads(payload)
+        ids = said.get("constituencies")
+        named = None if ids is None else tuple(map(str, ids))
+        return Change(str(said["table"]), said.get("election_id"), named, str(said["version"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

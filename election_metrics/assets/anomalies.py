@@ -5,6 +5,7 @@ import dagster as dg
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.foreign import in_markdown
 
 
 @dg.asset(
@@ -30,7 +31,8 @@ def anomalies(
         unresolved = unresolved.assign(subject=subject)
     counts = unresolved["severity"].value_counts().to_dict() if len(unresolved) else {}
     lines = [
-        f"| {row.severity} | {row.rule} | {row.subject} | {row.window_start:%Y-%m-%d %H:%M} | {row.explanation} |"
+        f"| {row.severity} | {row.rule} | {in_markdown(row.subject)} | {row.window_start:%Y-%m-%d %H:%M} "
+        f"| {in_markdown(row.explanation)} |"
         for row in unresolved.head(20).itertuples()
     ]
     head = ["| severity | rule | where | from (UTC) | |", "|---|---|---|---|---|"]

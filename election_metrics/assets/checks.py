@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from election_metrics.assets.running import SettingsResource, failures_in_words
+from election_metrics.foreign import in_markdown
 from election_metrics.pipeline.run_tags import KEY_FORMAT, RANGE_END, RANGE_START
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _answer(
 
     text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT 11")
     found = read_frame(connection, text, **{name: asked[name] for name in asked if f":{name}" in query})
-    shown = "\n".join(f"- {row._asdict()}" for row in found.head(10).itertuples(index=False)) or "none"
+    shown = "\n".join(f"- {in_markdown(row._asdict())}" for row in found.head(10).itertuples(index=False)) or "none"
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
@@ -143,7 +144,7 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
     with failures_in_words():
         compared = compare_with_lake(settings, first, last + timedelta(hours=1))
     wrong = compared[compared["in_lake"] != compared["in_hours"]]
-    shown = "\n".join(f"- {row._asdict()}" for row in wrong.head(10).itertuples(index=False)) or "none"
+    shown = "\n".join(f"- {in_markdown(row._asdict())}" for row in wrong.head(10).itertuples(index=False)) or "none"
     by_hour = [
         f"| {row.hour:%Y-%m-%d %H:%M} | {row.in_lake} | {row.in_hours} |" for row in compared.tail(48).itertuples()
     ]

@@ -7,6 +7,7 @@ from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
 from election_metrics.assets.pictures import turnout_curve
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.foreign import in_markdown
 
 _MOST_PICTURES = 3
 _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate", "coverage", "last_transaction_at")
@@ -31,7 +32,9 @@ def election_summaries(
         rows = compute_election_summaries(settings, context.run_id, config.elections)
     if rows.empty:
         return dg.MaterializeResult(metadata={"rows": 0})
-    lines = [f"| {' | '.join(str(getattr(row, name)) for name in _SHOWN)} |" for row in rows.head(20).itertuples()]
+    lines = [
+        f"| {' | '.join(in_markdown(getattr(row, name)) for name in _SHOWN)} |" for row in rows.head(20).itertuples()
+    ]
     head = [f"| {' | '.join(_SHOWN)} |", "|---|---:|---:|---:|---:|---|"]
     pictures = {
         f"turnout of {row.election_id}": turnout_curve(*picture_of(settings, row.election_id))

@@ -10,6 +10,7 @@ from pydantic import Field
 from election_metrics.assets.catalogue import about
 from election_metrics.assets.running import RETRY, Progress, ProgressResource, SettingsResource, failures_in_words
 from election_metrics.errors import SettingsError
+from election_metrics.foreign import in_markdown, visible
 from election_metrics.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def landed_files(
             watched = progress.of("Landing", "bytes")
             report = land(settings, source, context.run_id, progress=watched, only=config.files)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
-        context.log.warning(f"{path}: {reason}")
+        context.log.warning(f"{visible(path)}: {visible(reason)}")
     return dg.MaterializeResult(
         metadata={
             "files": report.files,
@@ -76,7 +77,7 @@ def landed_files(
             "hours_touched": len(report.hours),
             "first_files": dg.MetadataValue.md(_table(report.by_file)),
             "unreadable": dg.MetadataValue.md(
-                "\n".join(f"- `{p}`: {r}" for p, r in report.unreadable.items()) or "none"
+                "\n".join(f"- {in_markdown(p)}: {in_markdown(r)}" for p, r in report.unreadable.items()) or "none"
             ),
         }
     )
@@ -114,5 +115,8 @@ def hour_in_utc(text: str) -> datetime:
 
 
 def _table(files: list[dict[str, object]]) -> str:
-    rows = [f"| {file['path']} {file['member']} | {file['rows']} | {file['rejected']} |" for file in files]
+    rows = [
+        f"| {in_markdown(file['path'])} {in_markdown(file['member'])} | {file['rows']} | {file['rejected']} |"
+        for file in files
+    ]
     return "\n".join(["| file | rows | rejected |", "|---|---:|---:|", *rows])

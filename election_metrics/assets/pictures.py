@@ -11,6 +11,8 @@ from html import escape
 
 import dagster as dg
 
+from election_metrics.foreign import in_markdown
+
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 240, 64, 16, 34, 30
 _VOTES, _BULLETINS, _WRONG, _INK = "#0072b2", "#e69f00", "#d55e00", "#5f6b7a"  # told apart by the colour-blind too
 _MOST_POINTS = 400
@@ -32,7 +34,7 @@ def turnout_curve(
     if not shown:
         return dg.MetadataValue.md("no hour has transactions yet")
     picture = base64.b64encode(_draw(title, shown, findings).encode()).decode()
-    return dg.MetadataValue.md(f"![{escape(title)}](data:image/svg+xml;base64,{picture})")
+    return dg.MetadataValue.md(f"![{in_markdown(title)}](data:image/svg+xml;base64,{picture})")
 
 
 def _draw(

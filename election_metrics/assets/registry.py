@@ -5,6 +5,7 @@ import dagster as dg
 from election_metrics.assets.catalogue import about
 from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.foreign import in_markdown
 
 
 @dg.multi_asset(
@@ -36,7 +37,7 @@ def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> t
         known = refresh_registry(settings, context.run_id)
     elections, constituencies = known.elections, known.constituencies
     table = elections[["name", "starts_at", "ends_at", "status"]].head(20).astype(object)
-    rows = [f"| {' | '.join(str(value) for value in row)} |" for row in table.itertuples(index=False)]
+    rows = [f"| {' | '.join(in_markdown(value) for value in row)} |" for row in table.itertuples(index=False)]
     return (
         dg.MaterializeResult(
             asset_key="elections",

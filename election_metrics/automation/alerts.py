@@ -11,6 +11,7 @@ import smtplib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from html import escape
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
@@ -76,7 +77,7 @@ def see(settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.As
     with transaction(settings) as connection:
         elections = [Voting(*row) for row in read_newest_transactions(connection)]
         oldest_behind = read_behind_since(connection)
-    settings.lake_path.mkdir(parents=True, exist_ok=True)
+    settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     usage = shutil.disk_usage(settings.lake_path)
     failed_runs, failed_checks = _failed_runs(instance), _failed_checks(instance, checks)
     return Seen(failed_runs, failed_checks, elections, oldest_behind, usage.free / usage.total)
@@ -153,7 +154,8 @@ def _post(settings: Settings, text: str) -> None:
     import requests
 
     assert settings.alert_webhook is not None
-    body = json.dumps({"text": text}, ensure_ascii=False).encode()
+    # To Slack, <…> in a name of others would be a link, or a call to everybody.
+    body = json.dumps({"text": escape(text, quote=False)}, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json"}
     url = settings.alert_webhook.get_secret_value()
     requests.post(url, data=body, headers=headers, timeout=_SECONDS).raise_for_status()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from election_metrics.commands.shown import shown
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.metrics.anomalies.rules import RULES
 from election_metrics.metrics.constituency import compare
@@ -30,8 +30,8 @@ def print_list(console: Console, settings: Settings, wanted: Mapping[str, str | 
     for row in rows.itertuples():
         state = "" if row.state == "open" else f" ({row.state})"
         console.print(
-            f"[{_COLORS[row.severity]}]{row.severity:<9}[/] {_window(row)}  {escape(row.rule)}{state}\n"
-            f"          {escape(_where(row))}: {escape(row.explanation)}\n          {row.anomaly_id}"
+            f"[{_COLORS[row.severity]}]{row.severity:<9}[/] {_window(row)}  {shown(row.rule)}{state}\n"
+            f"          {shown(_where(row))}: {shown(row.explanation)}\n          {row.anomaly_id}"
         )
 
 
@@ -50,12 +50,12 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
         row = next(rows.itertuples())
         chosen = store.read_thresholds(connection, row.election_id).get(row.rule, {})
     rule = RULES[row.rule]
-    console.print(f"[{_COLORS[row.severity]}]{row.severity}[/] {row.rule}: {escape(rule.meaning)}")
-    console.print(f"  found     {escape(row.explanation)}")
-    console.print(f"  where     {escape(_where(row))}; {escape(str(row.election))}")
+    console.print(f"[{_COLORS[row.severity]}]{row.severity}[/] {row.rule}: {shown(rule.meaning)}")
+    console.print(f"  found     {shown(row.explanation)}")
+    console.print(f"  where     {shown(_where(row))}; {shown(str(row.election))}")
     console.print(f"  when      {_window(row)} ({row.time_zone})")
     console.print(f"  observed  {row.observed:g}; expected {row.expected:g}")
-    console.print(f"  why       {escape(rule.why)}")
+    console.print(f"  why       {shown(rule.why)}")
     for name, threshold in rule.thresholds.items():
         value = f"{chosen[name]:g} (default {threshold.default:g})" if name in chosen else f"{threshold.default:g}"
         console.print(
@@ -63,7 +63,7 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
         )
     note = f": {row.state_note}" if pd.notna(row.state_note) else ""
     console.print(
-        f"  state     {row.state} since {row.state_at:%Y-%m-%d %H:%M} UTC by {escape(row.state_by)}{escape(note)}"
+        f"  state     {row.state} since {row.state_at:%Y-%m-%d %H:%M} UTC by {shown(row.state_by)}{shown(note)}"
     )
     console.print(f"  detected  {row.detected_at:%Y-%m-%d %H:%M} UTC; last computed by run {row.run_id}")
 
@@ -84,11 +84,11 @@ def print_rules(console: Console, settings: Settings, election: str | None) -> N
     with transaction(settings) as connection:
         chosen = store.read_thresholds(connection, election) if election else {}
     for rule in RULES.values():
-        console.print(f"[bold]{rule.name}[/] ({rule.severity})\n  {escape(rule.meaning)}")
+        console.print(f"[bold]{rule.name}[/] ({rule.severity})\n  {shown(rule.meaning)}")
         for name, threshold in rule.thresholds.items():
             value = chosen.get(rule.name, {}).get(name)
-            shown = f"{threshold.default:g}" if value is None else f"{value:g} here (default {threshold.default:g})"
-            console.print(f"    {name} = {shown}: {escape(threshold.meaning)}")
+            number = f"{threshold.default:g}" if value is None else f"{value:g} here (default {threshold.default:g})"
+            console.print(f"    {name} = {number}: {shown(threshold.meaning)}")
 
 
 def print_comparison(
@@ -116,7 +116,7 @@ def print_comparison(
     for row in rows.itertuples():
         name = known.loc[row.constituency_id, "name"]
         table.add_row(
-            f"{'' if pd.isna(name) else escape(name) + ' '}{row.constituency_id}", f"{row.votes_cast:,}",
+            f"{'' if pd.isna(name) else shown(name) + ' '}{row.constituency_id}", f"{row.votes_cast:,}",
             _rate(row.participation_rate), f"{row.bulletins_issued:,}", _rate(row.gap_rate),
             _rate(row.average_votes_per_hour), _rate(row.vote_trend),
             "" if pd.isna(row.peak_hour) else f"{row.peak_hour:%m-%d %H:%M}", _rate(row.anomaly_score),

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pandas as pd
 import sqlalchemy as sa
 from rich.console import Console
-from rich.markup import escape
 
+from election_metrics.commands.shown import shown
+from election_metrics.foreign import visible
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse.database import transaction
@@ -36,7 +37,7 @@ def print_summary(console: Console, settings: Settings) -> None:
         return
     for row in rows.itertuples():
         console.print(
-            f"[bold]{escape(row.name)}[/bold] ({'voting times not known' if pd.isna(row.status) else row.status})"
+            f"[bold]{shown(row.name)}[/bold] ({'voting times not known' if pd.isna(row.status) else row.status})"
         )
         console.print(
             f"  turnout   {_percent(row.participation_rate)}: {_number(row.votes_cast)} votes of "
@@ -105,13 +106,13 @@ def _print_problems(console: Console, settings: Settings) -> None:
     if len(wrong):
         console.print("\nProblems that alerts were raised for:")
         for title, detail, since in wrong.itertuples(index=False, name=None):
-            console.print(f"  {title} (since {since:%Y-%m-%d %H:%M} UTC)\n    {detail}", markup=False)
+            console.print(f"  {visible(title)} (since {since:%Y-%m-%d %H:%M} UTC)\n    {visible(detail)}", markup=False)
     if len(waiting):
         console.print(
             "\nFiles set aside, so that the others land (tried again every ELECTION_METRICS_SET_ASIDE_MINUTES):"
         )
         for path, tries, reason in waiting.itertuples(index=False, name=None):
-            console.print(f"  {path}\n    tries: {tries}; {reason}", markup=False)
+            console.print(f"  {visible(path)}\n    tries: {tries}; {visible(reason)}", markup=False)
 
 
 def print_status(console: Console, settings: Settings) -> None:
@@ -136,8 +137,10 @@ def print_status(console: Console, settings: Settings) -> None:
     if problems:
         console.print("\nFiles and folders that cannot be read:")
         for path, reason in problems:
-            console.print(f"  {path}\n    {reason}", markup=False)
+            console.print(f"  {visible(path)}\n    {visible(reason)}", markup=False)
     if len(rejected):
         console.print("\nLines in quarantine (election-metrics export rejected_transactions shows each):")
         for reason, lines, files, example in rejected.itertuples(index=False, name=None):
-            console.print(f"  {lines} line(s) in {files} file(s): {reason}\n    such as {example}", markup=False)
+            console.print(
+                f"  {lines} line(s) in {files} file(s): {reason}\n    such as {visible(example)}", markup=False
+            )

@@ -12,7 +12,9 @@ from election_metrics.assets.running import Progress
 from election_metrics.automation.jobs import ASSETS
 from election_metrics.automation.launch import open_instance, run_update
 from election_metrics.commands.progress import bars
+from election_metrics.commands.shown import shown
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.foreign import visible
 from election_metrics.pipeline.hours import changed_hours, contiguous, hour_start, preview_hours
 from election_metrics.pipeline.landing import expected_hours, files_to_reland, pending_files
 from election_metrics.settings import Settings, settings
@@ -83,7 +85,7 @@ def run_reland(
     files, gone = files_to_reland(chosen, source, first, last, constituency)
     if gone:
         console.print(
-            f"{len(gone)} file(s) that landed are no longer below {source}; their rows stay, such as {gone[0]}"
+            f"{len(gone)} file(s) that landed are no longer below {source}; their rows stay, such as {shown(gone[0])}"
         )
     if not files:
         raise ElectionMetricsError(
@@ -159,7 +161,7 @@ def _finish(result: dg.ExecuteInProcessResult, console: Console) -> None:
         ElectionMetricsError: it failed; with the reason that Dagster recorded.
     """
     if not result.success:
-        raise ElectionMetricsError(f"run {result.run_id} failed: {_reason(result)}")
+        raise ElectionMetricsError(f"run {result.run_id} failed: {visible(_reason(result))}")
     figures: Counter[str] = Counter()
     for event in result.get_asset_materialization_events():
         asset = event.asset_key.to_user_string() if event.asset_key else ""

@@ -18,8 +18,9 @@ def sql(name: str) -> str:
 
 def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A private in-memory DuckDB that spills to the lake's folder and never touches the network."""
+    settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)  # voters' keys are nobody else's business
     spill = settings.lake_path / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
+    spill.mkdir(exist_ok=True)
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": settings.memory_limit,
         "temp_directory": str(spill),

@@ -44,9 +44,10 @@ from election_metrics.warehouse.tables import transaction_files
 
 _MOST_FILES_A_BATCH = 5_000
 _TRIES = 3
-_MOST_SET_ASIDE = 10
+_MOST_SET_ASIDE = 100
 # Not the files' fault: whatever it is, the next try may find it gone, or a person must act.
 _OF_OTHERS = (ElectionMetricsError, OSError, duckdb.IOException)
+_PATTERN = frozenset("*?[]{}")
 Progress = Callable[[int, int], None]
 
 
@@ -87,7 +88,7 @@ def pending_files(
         for file in listing.files
         if file not in known and not (settled_only and still_growing(file, now, settings.settle_seconds))
     ]
-    unseen = [problem for problem in listing.unreadable if (problem.version.path, 0, 0) not in known]
+    unseen = [problem for problem in listing.unreadable if problem.version not in known]
     return pending, unseen, listing
 
 
@@ -189,7 +190,7 @@ def land(
     total = sum(file.size for file in pending)
     done = 0
     try:
-        settings.lake_path.mkdir(parents=True, exist_ok=True)
+        settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"ELECTION_METRICS_LAKE is {str(settings.lake_path)!r}: {error.strerror}") from None
     with contextlib.closing(connect(settings)) as engine:
@@ -243,7 +244,7 @@ def _land_or_split(landing: _Landing, files: Sequence[FileVersion]) -> None:
     """Lands a batch; where it fails for what is in the files, lands its halves, down to the file that is to blame.
 
     Raises:
-        Exception: so many files fail that it cannot be theirs.
+        Exception: so many files fail, and none lands, that it cannot be theirs.
     """
     settings, report = landing.settings, landing.report
     try:
@@ -262,7 +263,7 @@ def _land_or_split(landing: _Landing, files: Sequence[FileVersion]) -> None:
         with transaction(settings) as connection:
             ledger.set_aside(connection, files[0].path, reason, datetime.now(UTC))
         report.set_aside[files[0].path] = reason
-        if len(report.set_aside) > _MOST_SET_ASIDE:
+        if not report.files and len(report.set_aside) > _MOST_SET_ASIDE:
             raise
 
 
@@ -303,12 +304,14 @@ class _Batch:
         new: the contents that were read now; the others landed before.
         unreadable: what could not be read, and why.
         settled: the paths that all this is true of.
+        waiting: why a path could not be read now, though the file may be sound; nothing of it landed.
     """
 
     exports: list[tuple[ExportFile, int]]
     new: list[lake.Readable]
     unreadable: list[Unreadable]
     settled: list[str]
+    waiting: dict[str, str]
 
 
 def _land_batch(landing: _Landing, files: Sequence[FileVersion]) -> None:
@@ -323,22 +326,28 @@ def _land_batch(landing: _Landing, files: Sequence[FileVersion]) -> None:
         batch = _read_batch(landing, connection, unknown, work)
         lake.drop_repeats_within_files(landing.engine)
         _commit_batch(landing, connection, batch, work)
-        ledger.forget_attempts(connection, [file.path for file in files])
+        ledger.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
+        for path, reason in batch.waiting.items():
+            ledger.set_aside(connection, path, reason, datetime.now(UTC))
 
 
 def _read_batch(landing: _Landing, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
     """Opens and stages the files. One that changed while it was read is no version: it stays pending."""
     engine = landing.engine
-    opened = [export for file in files for export in read_exports(file, landing.source, work)]
+    everything = [export for file in files for export in read_exports(file, landing.source, work)]
+    waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
+    opened = [export for export in everything if export.version.path not in waiting]
     readable = [export for export in opened if isinstance(export, ExportFile)]
     exports, known = _number_contents(connection, readable, landing.again)
     new = {
-        number: lake.Readable(number, export.place.constituency_id, export.readable, export.size, export.name)
+        number: lake.Readable(
+            number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name
+        )
         for export, number in reversed(exports)
         if number not in known
     }
     given_up = lake.stage(engine, landing.settings, list(new.values()), work, landing.now)
-    moved = {file.path for file in files if not unchanged(file)}
+    moved = {file.path for file in files if file.path not in waiting and not unchanged(file)}
     gone = {number for export, number in exports if export.version.path in moved} & set(new)
     engine.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?::BIGINT[]))", [sorted(gone)])
     unreadable = [export for export in opened if isinstance(export, Unreadable)]
@@ -353,8 +362,18 @@ def _read_batch(landing: _Landing, connection: sa.Connection, files: Sequence[Fi
         ],
         new=[file for number, file in new.items() if number not in gone and number not in given_up],
         unreadable=[problem for problem in unreadable if problem.version.path not in moved],
-        settled=[file.path for file in files if file.path not in moved],
+        settled=[file.path for file in files if file.path not in moved and file.path not in waiting],
+        waiting=waiting,
     )
+
+
+def _plain_path(path: Path, number: int, work: Path) -> Path:
+    """The path, or a link to it where DuckDB would take it for a pattern and read other files."""
+    if not _PATTERN.intersection(str(path)):
+        return path
+    link = work / f"{number}.csv"
+    link.symlink_to(path)
+    return link
 
 
 def _number_contents(
@@ -385,6 +404,7 @@ def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, w
     recording.record_corrections(settings, engine, connection, before, sorted(new_ids), dropped, hours)
     ledger.drop_rejected(connection, dropped)
     notify(connection, transaction_files, [None])
+    landing.report.set_aside.update(batch.waiting)
     _add_to_report(landing.report, rows, new_ids, batch.unreadable, hours)
 
 

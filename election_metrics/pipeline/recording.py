@@ -17,6 +17,8 @@ from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import ExportFile, Unreadable
 from election_metrics.warehouse import ledger
 
+MOST_REJECTED_SHOWN = 10_000
+"""Lines of a file that are kept in the quarantine, from its first on; the ledger counts them all."""
 _FACTS = ("lines", "rows", "rollbacks", "repeated", "rejected", "first_transaction_at", "last_transaction_at")
 
 
@@ -163,7 +165,9 @@ def record_rows(
     names = pd.DataFrame({"content_id": [f.content_id for f in new], "file": [f.name for f in new]})
     rejected = engine.execute(
         "SELECT content_id, line_number, rejection AS reason, coalesce(line_start, '') AS content "
-        "FROM staged WHERE rejection IS NOT NULL"
+        "FROM staged WHERE rejection IS NOT NULL "
+        "QUALIFY row_number() OVER (PARTITION BY content_id ORDER BY line_number) <= ?",
+        [MOST_REJECTED_SHOWN],
     ).df()
     if len(rejected):
         ledger.add_rejected(connection, rejected.merge(names, on="content_id").assign(seen_at=now))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
+from election_metrics.foreign import visible
+
 BASE58 = "1-9A-HJ-NP-Za-km-z"
 CONTRACT_ID = re.compile(rf"[{BASE58}]{{32,44}}")
 REGION = re.compile(r"(?P<code>\d{1,3}) - (?P<name>.+)")
@@ -17,6 +19,8 @@ INTERVAL = re.compile(r"_(?P<day>\d{4}-\d{2}-\d{2})_(?P<start>\d{4})-(?P<end>\d{
 @dataclass(frozen=True)
 class ExportPath:
     """What a path says; what it does not say is None.
+
+    Names are as in the path, with control characters written out.
 
     `interval_start` and `interval_end` are local wall-clock times without a zone, as in the file's name.
     """
@@ -64,6 +68,7 @@ def parse_export_path(path: PurePath, *, folders_below: int = 0) -> ExportPath |
     elif folders_below >= 2:
         election, constituency = folders[-2:]
     start, end = _interval(path.stem)
+    region, election, constituency = (name and visible(name) for name in (region, election, constituency))
     return ExportPath(contract, code, region, election, constituency, start, end)
 
 

@@ -4,12 +4,15 @@ A file is identified by its absolute path (and the member's name inside an archi
 time of change, and its content by a hash. Nothing here knows what a line means.
 """
 
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -23,6 +26,14 @@ from election_metrics.sources.export_path import ExportPath, parse_export_path
 SUFFIXES = (".csv", ".zip")
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
 _BLOCK = 1 << 20
+# An index entry of PostgreSQL holds 2,704 bytes: the path, and the member's name beside it.
+_LONGEST_PATH, _LONGEST_MEMBER = 1_500, 1_000
+_SHOWN_OF_LONG_PATH = 300
+_UNSEEN = -1
+_SHARE_OF_FREE_DISK = 0.5
+_INT64 = 2**63
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError,
+            struct.error)  # fmt: skip
 
 
 class FileVersion(NamedTuple):
@@ -35,11 +46,24 @@ class FileVersion(NamedTuple):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file or folder that cannot be read, and why."""
+    """A file or folder that cannot be read, and why.
+
+    Attributes:
+        version: what cannot be read.
+        reason: why.
+        member: the member's name, in an archive.
+        may_pass: it is not the file's fault, as far as one can see: the same version is worth another try.
+    """
 
     version: FileVersion
     reason: str
     member: str = ""
+    may_pass: bool = False
+
+
+def unseen(path: str) -> FileVersion:
+    """Stands for what could not be looked at, so that it is a new version once it can be."""
+    return FileVersion(path, _UNSEEN, 0)
 
 
 @dataclass(frozen=True)
@@ -72,7 +96,8 @@ def list_exports(root: Path, known: Set[tuple[str, int, int]] = frozenset()) -> 
 
     Whether a file may be read is asked for those that are not `known`.
 
-    Hidden files and names that do not end in .csv or .zip are not exports: downloads in progress have them.
+    Hidden files and names that do not end in .csv or .zip are not exports: downloads in progress have them. What has
+    a name that the ledger cannot hold, and a link that leads out of the folder, is unreadable.
 
     Raises:
         SourceError: `root` does not exist or cannot be listed at all.
@@ -95,18 +120,46 @@ def list_exports(root: Path, known: Set[tuple[str, int, int]] = frozenset()) -> 
         try:
             entries = list(os.scandir(folder))
         except OSError as error:
-            unreadable.append(Unreadable(FileVersion(folder, 0, 0), f"the folder cannot be listed: {error.strerror}"))
+            unreadable.append(Unreadable(unseen(folder), f"the folder cannot be listed: {error.strerror}"))
             continue
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if not is_folder and (entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES)):
+                continue
+            if problem := _why_no_name(entry.path):
+                unreadable.append(problem)
+            elif is_folder:
                 folders.append(entry.path)
-            elif entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
-                _add_file(entry, known, files, unreadable)
+            else:
+                _add_file(entry, root, known, files, unreadable)
     return Listing(sorted(files), unreadable)
+
+
+def _why_no_name(path: str) -> Unreadable | None:
+    """Says why the ledger cannot hold this path, under one that it can."""
+    name = os.fsencode(path)
+    shown = name.decode("utf-8", "backslashreplace")
+    is_long = len(shown.encode()) > _LONGEST_PATH
+    if is_long:
+        shown = f"{shown[:_SHOWN_OF_LONG_PATH]}… ({xxhash.xxh3_64_hexdigest(name)})"
+    if not _is_utf_8(name):
+        return Unreadable(unseen(shown), "the name is not UTF-8; rename it (convmv -r -f cp1251 -t utf-8 does so)")
+    if is_long:
+        return Unreadable(unseen(shown), f"the path is longer than {_LONGEST_PATH} bytes: {len(name)}")
+    return None
+
+
+def _is_utf_8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _add_file(
     entry: os.DirEntry[str],
+    root: Path,
     known: Set[tuple[str, int, int]],
     files: list[FileVersion],
     unreadable: list[Unreadable],
@@ -116,19 +169,25 @@ def _add_file(
     except OSError:
         return  # it vanished between listing and looking
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
-        unreadable.append(Unreadable(FileVersion(entry.path, 0, 0), "it is no regular file"))
+        unreadable.append(Unreadable(unseen(entry.path), "it is no regular file"))
         return
-    version = FileVersion(entry.path, status.st_size, status.st_mtime_ns)
+    if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
+        unreadable.append(Unreadable(unseen(entry.path), f"it is a link that leads out of {root}"))
+        return
+    version = _version_of(entry.path, status)
     if version in known or os.access(entry.path, os.R_OK):
         files.append(version)
     else:
-        # As version 0, so that it is a new one once it can be read.
-        unreadable.append(Unreadable(FileVersion(entry.path, 0, 0), "the file cannot be read: Permission denied"))
+        unreadable.append(Unreadable(unseen(entry.path), "the file cannot be read: Permission denied"))
 
 
 def _version(path: Path) -> FileVersion:
-    status = path.stat()
-    return FileVersion(str(path), status.st_size, status.st_mtime_ns)
+    return _version_of(str(path), path.stat())
+
+
+def _version_of(path: str, status: os.stat_result) -> FileVersion:
+    # A file system may say any time; the ledger holds those of 292 years around 1970.
+    return FileVersion(path, status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64 - 1)))
 
 
 def versions_of(paths: Iterable[str]) -> list[FileVersion]:
@@ -186,7 +245,7 @@ def read_exports(version: FileVersion, root: Path, extract_to: Path) -> Iterator
     try:
         yield ExportFile(version, "", place, path, version.size, content_hash(path))
     except OSError as error:
-        yield Unreadable(version, f"the file cannot be read: {error.strerror}")
+        yield Unreadable(version, f"the file cannot be read: {error.strerror}", may_pass=True)
 
 
 def _folders_below(path: Path, root: Path) -> int:
@@ -198,28 +257,57 @@ def _read_archive(version: FileVersion, below: int, extract_to: Path) -> Iterato
     path = Path(version.path)
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except _DAMAGED as error:
         yield Unreadable(version, f"the archive cannot be opened (cut off?): {error}")
+        return
+    except OSError as error:
+        yield _unreadable_archive(version, error)
         return
     with archive:
         members = [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
         if not members:
             yield Unreadable(version, "the archive holds no .csv file")
+        names: Counter[str] = Counter()
         for number, info in enumerate(members):
-            member_path = PurePath(path, *[part for part in PurePath(info.filename).parts if part != ".."])
-            place = parse_export_path(member_path, folders_below=below + len(PurePath(info.filename).parts))
-            if place is None:
-                yield Unreadable(version, NO_CONTRACT, info.filename)
-                continue
+            names[info.filename] += 1
+            again = names[info.filename]
+            name = f"{info.filename}#{again}" if again > 1 else info.filename
             copy = extract_to / f"{xxhash.xxh3_64_hexdigest(version.path.encode())}-{number}.csv"
-            try:
-                with archive.open(info) as packed, copy.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, _BLOCK)
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-                copy.unlink(missing_ok=True)
-                yield Unreadable(version, f"the member cannot be unpacked (cut off?): {error}", info.filename)
-                continue
-            yield ExportFile(version, info.filename, place, copy, info.file_size, content_hash(copy))
+            yield _read_member(version, below, archive, info, name, copy)
+
+
+def _read_member(
+    version: FileVersion, below: int, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, copy: Path
+) -> ExportFile | Unreadable:
+    if len(name.encode("utf-8", "backslashreplace")) > _LONGEST_MEMBER:
+        return Unreadable(version, f"the member's name is longer than {_LONGEST_MEMBER} bytes", name[:100])
+    inside = PurePath(info.filename)
+    if inside.is_absolute() or ".." in inside.parts:
+        inside = PurePath(inside.name)  # it may not speak for a place outside of its archive
+    place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
+    if place is None:
+        return Unreadable(version, NO_CONTRACT, name)
+    free = shutil.disk_usage(copy.parent).free
+    if info.file_size > free * _SHARE_OF_FREE_DISK:
+        needed = f"unpacked it has {info.file_size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB of the lake's disk are free"
+        return Unreadable(version, needed, name, may_pass=True)
+    try:
+        with archive.open(info) as packed, copy.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, _BLOCK)
+    except _DAMAGED as error:
+        copy.unlink(missing_ok=True)
+        return Unreadable(version, f"the member cannot be unpacked (cut off?): {error}", name)
+    except OSError as error:
+        copy.unlink(missing_ok=True)
+        return _unreadable_archive(version, error, name)
+    return ExportFile(version, name, place, copy, info.file_size, content_hash(copy))
+
+
+def _unreadable_archive(version: FileVersion, error: OSError, member: str = "") -> Unreadable:
+    """Tells what the system said, which may pass, from what a decompressor says of damaged bytes, without a number."""
+    if error.errno is None:
+        return Unreadable(version, f"the member cannot be unpacked (cut off?): {error}", member)
+    return Unreadable(version, f"the archive cannot be read or unpacked: {error.strerror}", member, may_pass=True)
 
 
 def content_hash(path: Path) -> str:
@@ -252,7 +340,7 @@ def peek_span(version: FileVersion) -> tuple[int, int] | None:
                 file.seek(max(0, version.size - (1 << 16)))
                 tail = file.read(1 << 16)
             times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (*_DAMAGED, OSError):
         return None
     return (min(times), max(times)) if times else None
 

@@ -57,10 +57,14 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
             with connection.begin():
                 yield connection
     except OperationalError as error:
+        if not _may_pass(error.orig):
+            raise
         raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
     except PoolTimeoutError as error:
         raise TransientError("too many wait for PostgreSQL at once") from error
     except psycopg.OperationalError as error:  # from COPY, which SQLAlchemy does not see
+        if not _may_pass(error):
+            raise
         raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error).split())}") from error
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in ("42P01", "3F000"):
@@ -68,6 +72,16 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
                 "the warehouse has no tables yet, or old ones; type: election-metrics migrate"
             ) from error
         raise
+
+
+# Connection, resources, rollback, lock, operator's intervention, system: classes of SQLSTATE. Others blame the data.
+_PASSING = ("08", "53", "40", "55", "57", "58")
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether trying again may help: what a limit of PostgreSQL forbids (54), it forbids for ever."""
+    state = getattr(error, "sqlstate", None)
+    return state is None or state.startswith(_PASSING)
 
 
 def lock(connection: sa.Connection, name: str) -> None:

@@ -23,6 +23,10 @@ _ISO = (
 )
 
 
+# A spreadsheet would execute text that looks like a formula: names come from files of others.
+_NO_FORMULA = r"CASE WHEN {0} ~ '^[=+@\t\r-]' THEN '''' || {0} ELSE {0} END AS {0}"
+
+
 def exportable() -> dict[str, sa.Table]:
     """The tables that can be exported, by name."""
     return {table.name: table for table in sorted(metadata.tables.values(), key=lambda table: table.fullname)}
@@ -42,7 +46,8 @@ def export_table(
     Args:
         settings: the settings.
         name: the table.
-        kind: csv, json (an array of objects) or parquet.
+        kind: csv (text that a spreadsheet would take for a formula begins with a '), json (an array of objects) or
+            parquet.
         out: where to.
         election: only rows of this election_id.
         constituency: only rows of this constituency_id.
@@ -67,9 +72,10 @@ def _where(filters: dict[str, str]) -> str:
     return " AND ".join([f"{column} = %({column})s" for column in filters]) or "TRUE"
 
 
-def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool) -> str:
+def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, formulas: bool = True) -> str:
     columns = [
         _ISO.format(column.name) if times_as_text and column.type is Instant
+        else _NO_FORMULA.format(column.name) if not formulas and isinstance(column.type, sa.Text)
         else f"{column.name}::text" if isinstance(column.type, JSONB) and not times_as_text
         else column.name
         for column in table.columns
@@ -79,7 +85,7 @@ def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool) ->
 
 
 def _write_csv(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
-    query = _select(table, filters, times_as_text=True)
+    query = _select(table, filters, times_as_text=True, formulas=False)
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", filters or None) as rows:
         for block in rows:

@@ -32,6 +32,11 @@ _SUPERSEDED_CONTENTS = sa.except_(
 )
 
 
+def _is_any_of(column: sa.Column[int], numbers: Iterable[int]) -> sa.ColumnElement[bool]:
+    """One parameter, however many there are: a statement takes no more than 65,535."""
+    return column == sa.any_(sa.literal(list(numbers), sa.ARRAY(sa.BigInteger)))
+
+
 def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None) -> set[tuple[str, int, int]]:
     """(path, size, modified_ns) of the file versions that the ledger holds as current."""
     query = sa.select(transaction_files.c.path, transaction_files.c.size, transaction_files.c.modified_ns).where(
@@ -145,9 +150,9 @@ def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]
     connection.execute(
         sa.delete(transaction_files).where(
             transaction_files.c.status == "unreadable",
-            transaction_files.c.modified_ns == 0,
+            transaction_files.c.size < 0,
             transaction_files.c.path.startswith(root, autoescape=True),
-            transaction_files.c.path.not_in(list(still)),
+            transaction_files.c.path != sa.all_(sa.literal(list(still), sa.ARRAY(sa.Text))),
         )
     )
 
@@ -166,16 +171,14 @@ def not_current(connection: sa.Connection, contents: Sequence[int]) -> list[int]
     """Those of the contents that no current file has any more."""
     still = sa.select(transaction_files.c.content_id).where(
         transaction_files.c.status == "landed",
-        transaction_files.c.content_id == sa.any_(sa.literal(list(contents), sa.ARRAY(sa.BigInteger))),
+        _is_any_of(transaction_files.c.content_id, contents),
     )
     return sorted(set(contents) - set(connection.execute(still).scalars()))
 
 
 def hours_of_contents(connection: sa.Connection, contents: Sequence[int]) -> set[int]:
     """Hours that hold rows of these contents."""
-    query = sa.select(content_hours.c.hour_number).where(
-        content_hours.c.content_id == sa.any_(sa.literal(list(contents), sa.ARRAY(sa.BigInteger)))
-    )
+    query = sa.select(content_hours.c.hour_number).where(_is_any_of(content_hours.c.content_id, contents))
     return set(connection.execute(query.distinct()).scalars())
 
 
@@ -195,7 +198,7 @@ def parts_of_hours(connection: sa.Connection, hours: Iterable[int] | None = None
         lake_parts.c.retired_at.is_(None)
     )
     if hours is not None:
-        query = query.where(lake_parts.c.hour_number == sa.any_(sa.literal(list(hours), sa.ARRAY(sa.BigInteger))))
+        query = query.where(_is_any_of(lake_parts.c.hour_number, hours))
     return read_frame(connection, query.order_by(lake_parts.c.path))
 
 
@@ -211,7 +214,8 @@ def add_parts(connection: sa.Connection, parts: pd.DataFrame) -> None:
 
 def retire_parts(connection: sa.Connection, paths: Sequence[str], now: datetime) -> int:
     """Makes parts count no more; returns how many still did."""
-    query = sa.update(lake_parts).where(lake_parts.c.path.in_(paths), lake_parts.c.retired_at.is_(None))
+    these = lake_parts.c.path == sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text)))
+    query = sa.update(lake_parts).where(these, lake_parts.c.retired_at.is_(None))
     return int(connection.execute(query.values(retired_at=now)).rowcount)
 
 
@@ -219,7 +223,7 @@ def forget_parts(connection: sa.Connection, retired_before: datetime, hours: Seq
     """Removes parts of these hours that were retired long enough ago; returns their files, to be deleted."""
     query = (
         sa.delete(lake_parts)
-        .where(lake_parts.c.retired_at < retired_before, lake_parts.c.hour_number.in_(hours))
+        .where(lake_parts.c.retired_at < retired_before, _is_any_of(lake_parts.c.hour_number, hours))
         .returning(lake_parts.c.path)
     )
     return list(connection.execute(query).scalars())
@@ -259,7 +263,7 @@ def add_rejected(connection: sa.Connection, rows: pd.DataFrame) -> None:
 
 def drop_rejected(connection: sa.Connection, contents: Sequence[int]) -> None:
     """Removes the quarantined lines of contents that are no file's any more; their file's row keeps the count."""
-    connection.execute(sa.delete(rejected_transactions).where(rejected_transactions.c.content_id.in_(contents)))
+    connection.execute(sa.delete(rejected_transactions).where(_is_any_of(rejected_transactions.c.content_id, contents)))
 
 
 def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = None) -> list[str]:
@@ -268,7 +272,7 @@ def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = Non
     if contents is None:
         query = query.where(corrections.c.content_id.not_in(_SUPERSEDED_CONTENTS))
     else:
-        query = query.where(corrections.c.content_id.in_(contents))
+        query = query.where(_is_any_of(corrections.c.content_id, contents))
     return list(connection.execute(query.distinct()).scalars())
 
 

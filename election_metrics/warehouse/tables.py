@@ -388,7 +388,7 @@ transaction_files = Table(
     Column("file_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of this version"),
     _text("path", "Absolute path on disk", nullable=False),
     _text("member", "Name within the archive; empty for a plain file", nullable=False),
-    _count("size", "Bytes on disk (of the archive, for a member)"),
+    _count("size", "Bytes on disk (of the archive, for a member); -1: it could not be looked at"),
     _count("modified_ns", "Time of change, nanoseconds since the epoch"),
     _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
     _text("reason", "Why the file is unreadable"),
@@ -483,7 +483,7 @@ rejected_transactions = Table(
     _text("content", "The line's first 200 characters", nullable=False),
     _instant("seen_at", "When it was found", nullable=False),
     _count("content_id", "Content that holds the line", primary_key=True),
-    schema="ingest", comment="The quarantine: lines of current files that cannot be read",
+    schema="ingest", comment="The quarantine: lines of current files that cannot be read, the first 10,000 of each file",
 )  # fmt: skip
 
 highest_totals = Table(

@@ -33,6 +33,8 @@ judged AS (
             WHEN rollback_mark <> '-1' THEN 'the last field is neither empty nor -1'
             WHEN coalesce(transaction_id, '') = '' THEN 'the transaction id is missing'
             WHEN contains(transaction_id, chr(0)) OR contains(sender, chr(0)) THEN 'the transaction id or sender holds a NUL'
+            WHEN byte_length(transaction_id) > 200 OR byte_length(sender) > 200
+                THEN 'the transaction id or sender is longer than 200 bytes'
             WHEN rollback_mark = '-1' THEN NULL
             WHEN occurred_ms IS NULL THEN 'the timestamp is no number of milliseconds'
             WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
@@ -40,6 +42,11 @@ judged AS (
             WHEN occurred_ms < first_hour_ms THEN first_hour_setting
             WHEN first_params IS NULL THEN 'params is no JSON array'
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
+            -- A CASE of its own, so that nothing is read of the lines of voters.
+            WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') THEN CASE
+                WHEN NOT coalesce(whole_number(pair_text(params, 'votersCount')) BETWEEN 0 AND 1000000000, TRUE)
+                    THEN 'the number of voters is not between 0 and 1000000000'
+            END
         END AS rejection,
         operation = 'vote' AND NOT failed AND has_vote AS is_cast,
         CASE
@@ -62,7 +69,7 @@ SELECT
     transaction_id,
     right(transaction_id, 12) AS id_key,
     occurred_ms,
-    CAST(floor(occurred_ms / 3600000) AS INTEGER) AS hour_number,
+    TRY_CAST(floor(occurred_ms / 3600000) AS INTEGER) AS hour_number,
     operation,
     CASE
         WHEN operation = 'vote' AND failed THEN 'vote_rejected'
@@ -80,7 +87,8 @@ SELECT
     CAST(CASE
         WHEN operation = 'blindSigIssue' AND NOT failed
             THEN coalesce(array_length(issue_data), 1)
-        WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') AND NOT failed
+        WHEN rejection IS NULL AND NOT failed
+            AND operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList')
             THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * coalesce(
                 whole_number(pair_text(params, 'votersCount')),
                 array_length(pair_text(params, 'userIdHashes'))
