@@ -48,14 +48,14 @@ class Server:
         """URL of a database."""
         return plain_url(self._url.set(database=database))
 
-    def make(self, name: str, source: Path) -> Settings:
+    def make(self, name: str, source: Path, batch_bytes: int = 2**30) -> Settings:
         """An empty, migrated warehouse with this name, and a lake."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             for mine, theirs in ((name, "election_metrics"), (f"{name}_dagster", "election_metrics_dagster")):
                 connection.execute(f"CREATE DATABASE {mine} TEMPLATE {theirs}")
         return read_settings(
             home=self.root / name, source=source, database_url=self.url(name), memory_limit="400MB", threads=1,
-            compact_after_parts=2, batch_bytes=40_000, reference=None,
+            compact_after_parts=2, batch_bytes=batch_bytes, reference=None,
         )  # fmt: skip
 
     def drop(self, name: str) -> None:
@@ -63,11 +63,6 @@ class Server:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             for database in (name, f"{name}_dagster"):
                 connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-
-    def kill(self) -> None:
-        """Kills the server."""
-        with suppress(FileNotFoundError, psutil.NoSuchProcess):
-            os.kill(self.pid(), signal.SIGKILL)
 
     def pid(self) -> int:
         """The server's process."""

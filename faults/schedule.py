@@ -1,5 +1,6 @@
 """One schedule: drawn from a seed, carried out, and held to the law."""
 
+import os
 import random
 import shutil
 import signal
@@ -26,6 +27,8 @@ from faults.processes import Process
 CLOCK = datetime(2026, 9, 25, 12, tzinfo=UTC)
 """When every schedule happens: its elections have been over for days, also for a clock that is wrong by some."""
 _LONG = 90.0
+_BATCH = 120_000
+"""Bytes of a landing's batch: a landing has several, each with its own commit."""
 _FILE_FAULTS = {
     "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_zipped": 2, "repeat": 2, "rename": 1, "overwrite": 2,
     "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1,
@@ -62,7 +65,7 @@ class Schedule:
         self.folder.mkdir()
         self.log = self.folder / "processes.log"
         self.exports = Exports(self.folder / "tree", self.folder / "in", random.Random(f"{self.seed}"))
-        self.settings = self.server.make(name, self.exports.root)
+        self.settings = self.server.make(name, self.exports.root, _BATCH)
         self.clean = self.server.make(f"{name}_clean", self.exports.root)
         try:
             for number in range(self.length):
@@ -144,7 +147,7 @@ class Schedule:
         first.wait(_LONG)
         more = f", {self.exports.deliver(chance)}" if chance.random() < 0.5 else ""
         other, second = self._start(chance)
-        second.wait(1.5)  # it may have to wait for the first one's lock
+        second.wait(0.8)  # it may have to wait for the first one's lock
         self._must_succeed(first.end(_LONG), second.end(_LONG))
         return f"{said}, {step}{more}; meanwhile {other}"
 
@@ -159,7 +162,7 @@ class Schedule:
 
     def _postgres_killed(self, chance: random.Random) -> str:
         try:
-            return self._at_a_step(chance, self.server.kill)
+            return self._at_a_step(chance, partial(os.kill, self.server.pid(), signal.SIGKILL))
         finally:
             self.server.revive()
 
@@ -241,7 +244,7 @@ def known_steps(server: Server) -> dict[str, list[str]]:
         "compute": lambda: _compute(one_by_one),
         "backfill": lambda: compute_hours(one_by_one, *hours, "run"),
         "compact": lambda: _compact(one_by_one, *hours),
-        "update": lambda: update(whole, exports.root, datetime.now(UTC)),
+        "update": lambda: (update(whole, exports.root, datetime.now(UTC)), steps.modules_now(folder / "modules.txt")),
     }
     found = {}
     for name, action in actions.items():
@@ -250,6 +253,7 @@ def known_steps(server: Server) -> dict[str, list[str]]:
         code = Process(action, folder / "log", CLOCK, partial(steps.record, written)).end(_LONG)
         assert code == 0, (folder / "log").read_text("utf-8")
         found[name] = written.read_text("utf-8").splitlines()
+    steps.import_too(folder / "modules.txt")
     for name in ("steps", "steps_whole"):
         server.drop(name)
     return found

@@ -4,6 +4,7 @@ Nothing in the product knows of this: Python's profiler hook tells when a functi
 happens to the process there.
 """
 
+import contextlib
 import importlib
 import inspect
 import os
@@ -76,6 +77,18 @@ def once(step: str, time: int, act: Callable[[], None]) -> None:
                 act()
 
     watch(at)
+
+
+def modules_now(into: Path) -> None:
+    """Writes down what this process has imported."""
+    into.write_text("\n".join(sys.modules), "utf-8")
+
+
+def import_too(written: Path) -> None:
+    """Imports what another process had to import, so that those forked from this one need not."""
+    for name in written.read_text("utf-8").splitlines():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def kill_self() -> None:

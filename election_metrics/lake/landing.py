@@ -31,7 +31,10 @@ _MOST_FILES_A_SCAN = 2_000
 
 @dataclass(frozen=True)
 class Readable:
-    """A file to stage: its content's number in the ledger, its constituency, and where its bytes are."""
+    """A file to stage: its content's number in the ledger, its constituency, and where its bytes are.
+
+    `size` is that of its lines, the last one with the line feed that it may not have.
+    """
 
     content_id: int
     constituency_id: str
@@ -148,12 +151,7 @@ def _not_clean(connection: duckdb.DuckDBPyConnection, files: Sequence[Readable])
         "SELECT content_id, coalesce(sum(line_bytes), -1), count(rejection) FROM staged GROUP BY content_id"
     ).fetchall()
     read = {content: (int(size), rejected) for content, size, rejected in rows}
-    return [
-        file
-        for file in files
-        # A last line without a newline is a byte short.
-        if read.get(file.content_id) not in ((file.size, 0), (file.size + 1, 0))
-    ]
+    return [file for file in files if read.get(file.content_id) != (file.size, 0)]
 
 
 def _stage_numbered(

@@ -59,8 +59,8 @@ def _skip_rest(lines: BinaryIO) -> int:
 def _why_not_whole(line: bytes) -> str | None:
     if line.count(b";") != _SEPARATORS:
         return f"12 fields are expected, {line.count(b';') + 1 if line else 0} found"
-    if b"\r" in line or b"\0" in line:
-        return "a carriage return or NUL stands within the line"
+    if b"\r" in line:
+        return "a carriage return stands within the line"
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as error:

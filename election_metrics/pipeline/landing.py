@@ -37,7 +37,7 @@ from election_metrics.sources.portal_exports import (
     unchanged,
     versions_of,
 )
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import ledger, registry
 from election_metrics.warehouse.database import lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import transaction_files
@@ -403,6 +403,7 @@ def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, w
     hours = recording.record_rows(settings, engine, connection, work, batch.new, now)
     recording.record_corrections(settings, engine, connection, before, sorted(new_ids), dropped, hours)
     ledger.drop_rejected(connection, dropped)
+    registry.touch_elections_of_files(connection, batch.settled)
     notify(connection, transaction_files, [None])
     landing.report.set_aside.update(batch.waiting)
     _add_to_report(landing.report, rows, new_ids, batch.unreadable, hours)

@@ -56,6 +56,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         store.drop_constituencies(connection, list(gone["constituency_id"]))
         touched = set(changed["election_id"]) | set(moved["election_id"]) | set(gone["election_id"])
         store.touch_elections(connection, touched)
+        store.touch_constituencies(connection, {election: [] for election in renamed - touched})
         notify(connection, constituencies, touched | renamed)
         store.drop_empty_elections(connection)
     return registry

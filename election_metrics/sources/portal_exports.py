@@ -68,7 +68,10 @@ def unseen(path: str) -> FileVersion:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """One export with readable bytes at `readable`: the file itself, or a copy extracted from an archive."""
+    """One export with readable bytes at `readable`: the file itself, or a copy extracted from an archive.
+
+    `size` is that of its lines: a last line without a line feed counts as if it had one.
+    """
 
     version: FileVersion
     member: str
@@ -243,7 +246,7 @@ def read_exports(version: FileVersion, root: Path, extract_to: Path) -> Iterator
         yield Unreadable(version, NO_CONTRACT)
         return
     try:
-        yield ExportFile(version, "", place, path, version.size, content_hash(path))
+        yield _export(version, "", place, path)
     except OSError as error:
         yield Unreadable(version, f"the file cannot be read: {error.strerror}", may_pass=True)
 
@@ -300,7 +303,7 @@ def _read_member(
     except OSError as error:
         copy.unlink(missing_ok=True)
         return _unreadable_archive(version, error, name)
-    return ExportFile(version, name, place, copy, info.file_size, content_hash(copy))
+    return _export(version, name, place, copy)
 
 
 def _unreadable_archive(version: FileVersion, error: OSError, member: str = "") -> Unreadable:
@@ -310,15 +313,18 @@ def _unreadable_archive(version: FileVersion, error: OSError, member: str = "") 
     return Unreadable(version, f"the archive cannot be read or unpacked: {error.strerror}", member, may_pass=True)
 
 
-def content_hash(path: Path) -> str:
-    """XXH3 (128 bits, hexadecimal) of the file's bytes."""
+def _export(version: FileVersion, member: str, place: ExportPath, readable: Path) -> ExportFile:
+    """Reads the file through once: XXH3 (128 bits, hexadecimal) of its bytes, their number, and how it ends."""
     digest = xxhash.xxh3_128()
     block = bytearray(_BLOCK)
     view = memoryview(block)
-    with path.open("rb", buffering=0) as file:
+    size, last = 0, ord("\n")
+    with readable.open("rb", buffering=0) as file:
         while count := file.readinto(view):
             digest.update(view[:count])
-    return digest.hexdigest()
+            size, last = size + count, view[count - 1]
+    lines = size + (last != ord("\n"))
+    return ExportFile(version, member, place, readable, lines, digest.hexdigest())
 
 
 _TIMESTAMP = re.compile(rb"^[^;\n]*;[^;\n]*;[^;\n]*;[^;\n]*;(\d{12,14});", re.MULTILINE)

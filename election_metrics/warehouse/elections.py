@@ -44,7 +44,8 @@ def constituencies_behind(connection: sa.Connection, election: str) -> list[str]
 def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
     """metrics_version by election whose summary may have changed.
 
-    That is: its metrics did, it is not over (the clock moves what is expected), or files landed since.
+    That is: its metrics did, or files landed (both by version, as clocks jump), or it is not over: the clock moves
+    what is expected.
     """
     query = sa.text(
         """
@@ -56,12 +57,6 @@ def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = No
             summary.election_id IS NULL
             OR version.metrics_version > version.summary_version
             OR election.status IS DISTINCT FROM 'completed'
-            OR election.computed_at > summary.computed_at
-            OR EXISTS (
-                SELECT 1 FROM ingest.transaction_files AS file
-                JOIN metrics.constituencies AS constituency USING (constituency_id)
-                WHERE constituency.election_id = election.election_id AND file.seen_at > summary.computed_at
-            )
         END
         """
     ).bindparams(sa.bindparam("named", list(named or []), type_=sa.ARRAY(sa.Text)))

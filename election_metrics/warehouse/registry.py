@@ -194,6 +194,16 @@ def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequen
         _upsert(connection, constituency_versions, rows, "constituency_id")
 
 
+def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str]) -> None:
+    """Says that what looks at all of an election is behind, for the elections that these files are or were of."""
+    query = sa.text(
+        "SELECT DISTINCT election_id FROM metrics.constituencies "
+        "JOIN ingest.transaction_files USING (constituency_id) WHERE path = ANY(:paths)"
+    )
+    elections_of = connection.execute(query, {"paths": list(paths)}).scalars()
+    touch_constituencies(connection, {election: [] for election in elections_of})
+
+
 def _next_version(connection: sa.Connection, election: str) -> int:
     """Counts the election's hourly_version up; whoever does so at the same time waits for our commit."""
     new = insert(election_versions).values(

@@ -36,7 +36,7 @@ def with_time(text: str) -> str:
         (vote("x", ms()).replace("[{", "[{broken", 1).encode(), "params is no JSON array"),
         (vote("x", ms()).replace('"VOTE', '"VOTE"', 1).encode(), "diff is no JSON array"),
         (line("x", ms(), "vote").replace(";[];", ";{};").encode(), "diff is no JSON array"),
-        (vote("x", ms()).replace("signature", "sign\rature").encode(), "a carriage return or NUL"),
+        (vote("x", ms()).replace("signature", "sign\rature").encode(), "a carriage return stands within the line"),
         (vote("x", ms()).encode() + b"-2", "the last field is neither empty nor -1"),
         (vote("", ms()).encode(), "the transaction id is missing"),
         (b"\xff\xfe" + vote("x", ms()).encode(), "bad UTF-8 at byte 1"),
@@ -126,3 +126,27 @@ def test_a_transaction_up_to_a_day_ahead_of_the_clock_is_taken(chosen: Settings,
     report = land(chosen, tmp_path, "run", now)
     assert (report.rows, report.rejected) == (1, 1)
     assert CONTRACT in rows(chosen, "SELECT file FROM ingest.rejected_transactions").iloc[0, 0]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_blank_line_is_no_stand_in_for_the_line_feed_at_the_end(chosen: Settings, tmp_path: Path, end: str) -> None:
+    """Found by the comparison with the reference: a byte too many and one too few looked like none."""
+    Folder(tmp_path).put("", *GOOD, end=end)
+    assert update(chosen, tmp_path).rejected == 1
+    assert hourly(chosen)["08"]["transaction_count"] == 2
+
+
+@pytest.mark.parametrize("beside", [[], ["rubbish"]])
+def test_what_a_line_is_does_not_depend_on_the_lines_beside_it(
+    chosen: Settings, tmp_path: Path, beside: list[str]
+) -> None:
+    """Found by the fuzzer: a NUL in a field that nobody needs was rejected only where another line was odd."""
+    Folder(tmp_path).put(vote("b", ms(2)).replace("{}", "{\0}"), *beside)
+    assert update(chosen, tmp_path).rejected == len(beside)
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+
+
+def test_an_operation_that_is_a_number_is_kept_wherever_it_stands(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(vote("b", ms(2)).replace('"stringValue": "vote"', '"intValue": 7'))
+    update(chosen, tmp_path)
+    assert hourly(chosen)["08"] == {"transaction_count": 1}

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -344,3 +345,20 @@ def test_a_landing_that_is_killed_leaves_nothing_that_counts(chosen: Settings, t
     land(chosen, source, "run", NOW)
     assert everything(chosen) == once
     assert [folder.name for folder in (chosen.lake_path / "work").iterdir()] == []
+
+
+def test_seed_166_a_summary_follows_a_file_of_which_only_the_rejected_lines_changed_whatever_the_clock_said(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    """What had landed since was asked of two clocks: one that was ahead by a day left the summary behind for ever."""
+    folder = Folder(tmp_path / "in")
+    good = [line("start", ms(0), "startVoting"), vote("a", ms(1)), line("end", ms(2), "finishVoting")]
+    folder.put(*good)
+    update(chosen, folder.root, NOW + timedelta(hours=30))
+    folder.put(*good, "rubbish")
+    update(chosen, folder.root, NOW)
+    summary = rows(
+        chosen,
+        "SELECT status, rejected_lines FROM metrics.election_summaries JOIN metrics.elections USING (election_id)",
+    )
+    assert summary.values.tolist() == [["completed", 1]]

@@ -19,7 +19,7 @@ read_calls AS (
         *,
         CASE
             WHEN transaction_type = '103' THEN 'createContract'
-            WHEN first_params[1] = 'operation' THEN first_params[2]
+            WHEN first_params[1] = 'operation' AND first_params[2] IS NOT NULL THEN first_params[2]
             ELSE pair_text(params, 'operation')
         END AS operation,
         contains(array_to_string(diff_keys, ' '), 'FAIL') AS failed,
@@ -51,7 +51,11 @@ judged AS (
         operation = 'vote' AND NOT failed AND has_vote AS is_cast,
         CASE
             WHEN operation = 'blindSigIssue' AND NOT failed
-                THEN CASE WHEN first_params[3] = 'data' THEN first_params[4] ELSE pair_text(params, 'data') END
+                THEN CASE
+                    WHEN first_params[3] = 'data' AND first_params[1] <> 'data' AND first_params[4] IS NOT NULL
+                        THEN first_params[4]
+                    ELSE pair_text(params, 'data')
+                END
         END AS issue_data
     FROM read_calls
 ),

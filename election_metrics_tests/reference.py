@@ -1,0 +1,165 @@
+"""The rules of a line in plain Python, written from the domain and not from the SQL: what the SQL is compared with.
+
+One line at a time, with the standard library's JSON. It is slow and says the same.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_REGISTER = ("addVotersList", "addToVotersList", "removeFromVotersList")
+_CONTROL = (
+    "createContract", "startVoting", "finishVoting", "startIssueBallots", "stopIssueBallots", "addMainKey", "decryption",
+    "commissionDecryption", "results", "updateServerList",
+)  # fmt: skip
+_IN_2000 = 946_684_800_000
+_MOST_VOTERS = 10**9
+_LONGEST_ID = 200
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a line says: a transaction, a withdrawal (`kind` is rollback), or why it cannot be read (`rejection`)."""
+
+    kind: str
+    transaction_id: str | None = None
+    occurred_ms: int | None = None
+    operation: str | None = None
+    quantity: int | None = None
+    voter: str | None = None
+    rejection: str | None = None
+
+
+class Rejected(Exception):  # noqa: N818 it is no error
+    """The line cannot be read; the reason, in the words of the quarantine."""
+
+
+def read_file(content: bytes, latest_ms: int, first_ms: int) -> Iterator[Row]:
+    """Every line of a file, blank ones too."""
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines):
+        line = line if number else line.removeprefix(b"\xef\xbb\xbf")
+        try:
+            yield _read(line.removesuffix(b"\r"), latest_ms, first_ms)
+        except Rejected as reason:
+            yield Row("rejected", rejection=str(reason))
+
+
+def _read(line: bytes, latest_ms: int, first_ms: int) -> Row:
+    if line.count(b";") != 11:
+        raise Rejected("12 fields are expected")
+    if b"\r" in line:
+        raise Rejected("a carriage return stands within the line")
+    try:
+        fields = line.decode("utf-8").split(";")
+    except UnicodeDecodeError:
+        raise Rejected("bad UTF-8") from None
+    return _judge_fields(fields, latest_ms, first_ms)
+
+
+def _judge_fields(fields: list[str], latest_ms: int, first_ms: int) -> Row:
+    transaction_id, kind, _, _, timestamp, sender, _, _, params, diff, _, rollback = fields
+    if rollback not in ("", "-1"):
+        raise Rejected("the last field is neither empty nor -1")
+    if not transaction_id:
+        raise Rejected("the transaction id is missing")
+    if "\0" in transaction_id or "\0" in sender:
+        raise Rejected("the transaction id or sender holds a NUL")
+    if len(transaction_id.encode()) > _LONGEST_ID or len(sender.encode()) > _LONGEST_ID:
+        raise Rejected("the transaction id or sender is longer than 200 bytes")
+    if rollback == "-1":
+        return Row("rollback", transaction_id)
+    occurred_ms = _moment(timestamp, latest_ms, first_ms)
+    pairs, changes = _array(params, "params"), _array(diff, "diff")
+    operation = "createContract" if kind == "103" else _text(pairs, "operation")
+    keys = [key for change in changes if (key := _key(change)) is not None]
+    failed = any("FAIL" in key for key in keys)
+    what, quantity, voter = _judge(operation, pairs, failed, f"VOTE_{sender}" in keys)
+    return Row(what, transaction_id, occurred_ms, operation, quantity, sender if voter else None)
+
+
+def _moment(timestamp: str, latest_ms: int, first_ms: int) -> int:
+    occurred_ms = _whole_number(timestamp)
+    if occurred_ms is None:
+        raise Rejected("the timestamp is no number of milliseconds")
+    if occurred_ms < _IN_2000:
+        raise Rejected("the timestamp is before 2000")
+    if occurred_ms > latest_ms:
+        raise Rejected("the timestamp is more than a day ahead of the clock")
+    if occurred_ms < first_ms:
+        raise Rejected("the transaction is before the first hour")
+    return occurred_ms
+
+
+def _judge(operation: str | None, pairs: list[Any], failed: bool, has_vote: bool) -> tuple[str, int | None, bool]:
+    """Kind, quantity, and whether a voter's key goes with it."""
+    if operation == "vote":
+        return (
+            ("vote_rejected", None, False)
+            if failed
+            else ("vote_cast", None, True)
+            if has_vote
+            else ("vote_unknown", None, False)
+        )
+    if operation == "blindSigIssue":
+        if failed:
+            return "bulletin_failed", None, False
+        count = _length(_text(pairs, "data"))
+        return "bulletin_issued", 1 if count is None else count, False
+    if operation in _REGISTER:
+        count = _whole_number(_text(pairs, "votersCount") or "")
+        if count is not None and not 0 <= count <= _MOST_VOTERS:
+            raise Rejected("the number of voters is not between 0 and 1000000000")
+        if count is None:
+            count = _length(_text(pairs, "userIdHashes"))
+        sign = -1 if operation == "removeFromVotersList" else 1
+        return "register_change", None if failed or count is None else sign * count, False
+    return "control" if operation in _CONTROL else "other", None, False
+
+
+def _array(text: str, name: str) -> list[Any]:
+    try:
+        value = json.loads(text, object_pairs_hook=_first_wins)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, list):
+        raise Rejected(f"{name} is no JSON array")
+    return value
+
+
+def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+def _key(pair: Any) -> str | None:
+    return pair.get("key") if isinstance(pair, dict) else None
+
+
+def _text(pairs: list[Any], wanted: str) -> str | None:
+    """The text or number of the first pair with this key."""
+    for pair in pairs:
+        if _key(pair) == wanted:
+            value = pair.get("stringValue")
+            value = pair.get("intValue") if value is None else value
+            return None if value is None else str(value)
+    return None
+
+
+def _length(text: str | None) -> int | None:
+    try:
+        value = json.loads(text or "", object_pairs_hook=_first_wins)
+    except (ValueError, RecursionError):
+        return None
+    return len(value) if isinstance(value, list) else None
+
+
+def _whole_number(text: str) -> int | None:
+    """A whole number of 64 bits in plain digits."""
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    return number if str(number) == text and -(2**63) <= number < 2**63 else None
