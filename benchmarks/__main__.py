@@ -1,175 +1,190 @@
-"""`make bench`: every row a ratio of interleaved runs, each in a process of its own."""
+"""`make bench`: each row a ratio of interleaved runs, each run in a process of its own; Markdown, and JSON with `--json`."""
 
 import argparse
 import json
 import os
-import platform
 import shutil
-import statistics
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
+from benchmarks import others, timed
+from benchmarks.inputs import START, grow_tree, write_dump, write_tree
+from benchmarks.rows import HEAD, Row, alone, as_records, compared, machine, worse_than
 
-from benchmarks.timed import (
-    backfill,
-    bare_scan,
-    derived,
-    frame_of_hours,
-    json_scan,
-    landing,
-    least_landing,
-    measure,
-    plain_aggregate,
-    prepare,
-    prepare_hours,
-    whole_hours,
-)
+STORED = Path(__file__).parent / "short.json"
 
 
-def interleaved(
-    rounds: int, ours: tuple[Callable[..., float], ...], base: tuple[Callable[..., float], ...]
-) -> dict[str, float]:
-    """Both in turn, so that a machine that slows down slows both; the ratio round by round."""
-    pairs = [(measure(*ours), measure(*base)) for _ in range(rounds)]
-    ratios = [mine[0] / theirs[0] for mine, theirs in pairs]
-    return {
-        "seconds": statistics.median(mine[0] for mine, _ in pairs),
-        "base_seconds": statistics.median(theirs[0] for _, theirs in pairs),
-        "ratio": statistics.median(ratios),
-        "lowest": min(ratios),
-        "highest": max(ratios),
-        "peak_mb": max(mine[1] for mine, _ in pairs),
+@dataclass(frozen=True)
+class Bench:
+    """Where and how much is measured."""
+
+    root: Path
+    rounds: int
+    short: bool
+
+    def of(self, short: int, full: int) -> int:
+        """A size."""
+        return short if self.short else full
+
+
+def landing_rows(bench: Bench) -> Iterable[Row]:
+    """Landing, in its three shapes, against the physical limit; and against what people would use."""
+    home = bench.root / "home"
+    home.mkdir()
+    hours, small, dump = bench.root / "hours", bench.root / "small", bench.root / "dump"
+    shapes = {
+        "landing, hour files of 1 MB": (hours, write_tree(hours, bench.of(60, 300), 3, 310)),
+        "landing, files of 15 kB": (small, write_tree(small, bench.of(30, 500), 10, 5)),
+        "landing, one dump": (dump / "dump", write_dump(dump, bench.of(100_000_000, 1_000_000_000))),
     }
-
-
-def _row(name: str, goal: str, shown: str, spread: str, more: str) -> str:
-    return f"| {name} | {goal} | {shown} | {spread} | {more} |"
-
-
-def _landing_rows(root: Path, short: bool, rounds: int) -> list[str]:
-    from benchmarks.inputs import write_dump, write_tree
-
-    home = root / "home"
-    home.mkdir(parents=True)
-    sizes = (60, 3, 300, 300, 100_000_000) if short else (300, 3, 310, 5_000, 1_000_000_000)
-    inputs = {
-        f"hour files of 1 MB ({sizes[0] * sizes[1]} of them)": write_tree(root / "hours", sizes[0], sizes[1], sizes[2]),
-        f"{sizes[3]} files of 15 kB": write_tree(root / "small", sizes[3] // 10, 10, 5),
-        f"one dump of {sizes[4] / 1e9:g} GB": write_dump(root / "dump", sizes[4]),
+    bases = {
+        "DuckDB's count(*) scan": timed.bare_scan,
+        "the same with json_valid": timed.json_scan,
+        "the least landing": timed.least_landing,
     }
-    folders = [root / "hours", root / "small", root / "dump" / "dump"]
-    rows = []
-    for (name, files), folder in zip(inputs.items(), folders, strict=True):
+    for what, (folder, files) in shapes.items():
         size = sum(file.stat().st_size for file in files)
-        for label, base in (
-            ("count(*) scan", bare_scan),
-            ("json_valid scan", json_scan),
-            ("least landing", least_landing),
-        ):
-            found = interleaved(rounds, (landing, folder, home), (base, files))
-            goal = "≥ 0.4" if base is bare_scan else ""
-            speed = 1 / found["ratio"]
-            rows.append(
-                _row(
-                    f"landing, {name}: speed / {label}", goal, f"{speed:.2f}",
-                    f"{1 / found['highest']:.2f}–{1 / found['lowest']:.2f}",
-                    f"{size / found['seconds'] / 1e6:.0f} MB/s, peak {found['peak_mb']:.0f} MB",
-                )
-            )  # fmt: skip
-    return rows
+        limits = {name: (base, files) for name, base in bases.items()}
+        goals = {"DuckDB's count(*) scan": "2"}
+        yield from compared(what, (timed.landing, folder, home), limits, bench.rounds, goals, f"{size / 1e6:,.0f} MB")
+    part = bench.root / "part"
+    files = write_tree(part, bench.of(10, 30), 3, 310)
+    tools = {"pandas": (others.pandas_landing, files), "Polars": (others.polars_landing, files),
+             "plain Python": (others.plain_landing, files)}  # fmt: skip
+    yield from compared("landing", (timed.landing, part, home), tools, bench.rounds, {}, f"{len(files)} files of 1 MB")
+    archives = bench.root / "zip"
+    files = write_tree(archives, bench.of(10, 100), 3, 310, zipped=True)
+    unpacking = {"unpacking alone": (others.zip_scan, files)}
+    yield from compared(
+        "landing, archives", (timed.landing, archives, home), unpacking, bench.rounds, {}, f"{len(files)} of 1 MB"
+    )
 
 
-def _hours_rows(root: Path, short: bool, rounds: int) -> list[str]:
-    from benchmarks.inputs import START
-
-    transactions, hours = (500_000, 72) if short else (5_000_000, 72)
-    home = root / "five"
-    measure(prepare, home, transactions, 50, hours)
+def hours_rows(bench: Bench) -> Iterable[Row]:
+    """Hourly aggregation against a query by hand and what else there is."""
+    transactions, hours = bench.of(500_000, 24_000_000), 72
+    home = bench.root / "many"
+    timed.measure(timed.prepare, home, transactions, 50, hours)
     end = START + timedelta(hours=hours)
-    rows = []
-    for label, ours in (("frame", frame_of_hours), ("written", whole_hours)):
-        found = interleaved(rounds, (ours, home, START, end), (plain_aggregate, home))
-        rows.append(
-            _row(
-                f"hourly_stats of {transactions:,} transactions, {label}: time / plain aggregate", "≤ 2",
-                f"{found['ratio']:.2f}", f"{found['lowest']:.2f}–{found['highest']:.2f}",
-                f"{found['seconds']:.2f} s, {50 * hours:,} rows, peak {found['peak_mb']:.0f} MB",
-            )
-        )  # fmt: skip
-    return rows
+    note = f"{transactions:,} transactions"
+    tools = {
+        "a query by hand in DuckDB": (timed.plain_aggregate, home), "Polars": (others.polars_hours, home),
+        "pandas": (others.pandas_hours, home), "chdb": (others.chdb_hours, home),
+    }  # fmt: skip
+    goals = {"a query by hand in DuckDB": "1.5"}
+    yield from compared(
+        "hourly_stats as a frame", (timed.frame_of_hours, home, START, end), tools, bench.rounds, goals, note
+    )
+    by_hand = {"a query by hand in DuckDB": (timed.plain_aggregate, home)}
+    written = (timed.whole_hours, home, START, end)
+    yield from compared("hourly_stats, replaced in PostgreSQL", written, by_hand, bench.rounds, goals, note)
+    seconds, _ = timed.measure(others.load_postgres, home)
+    loaded = {"GROUP BY in PostgreSQL": (others.postgres_hours, home)}
+    note += f", loaded into PostgreSQL in {seconds:.0f} s before"
+    yield from compared(
+        "hourly_stats as a frame", (timed.frame_of_hours, home, START, end), loaded, bench.rounds, {}, note
+    )
+    shutil.rmtree(home, ignore_errors=True)
 
 
-def _backfill_rows(root: Path, short: bool) -> list[str]:
-    from benchmarks.inputs import START
+def range_rows(bench: Bench) -> Iterable[Row]:
+    """A week again, and one late file in a peak hour."""
+    home = bench.root / "week"
+    constituencies, transactions = bench.of(50, 500), bench.of(100_000, 3_000_000)
+    timed.measure(timed.prepare, home, transactions, constituencies, 168)
+    backfill = (timed.backfill, home, START, START + timedelta(hours=168))
+    yield alone("backfill of 168 hours, one run", backfill, 1, "30 seconds", f"{constituencies} constituencies")
+    peak, source = bench.root / "peak", bench.root / "late"
+    source.mkdir()
+    transactions = bench.of(100_000, 3_400_000)
+    timed.measure(timed.prepare_late, peak, transactions, bench.of(50, 5_103))
+    yield alone("one late file, a peak hour re-opened", (timed.late_file, peak, source), bench.rounds, "5 seconds",
+                f"{transactions:,} transactions")  # fmt: skip
 
-    constituencies, transactions = (50, 100_000) if short else (500, 3_000_000)
-    home = root / "week"
-    measure(prepare, home, transactions, constituencies, 168)
-    seconds, peak = measure(backfill, home, START, START + timedelta(hours=168))
-    name = f"backfill of 168 hours, {constituencies} constituencies: seconds of the one run"
-    return [_row(name, "< 30", f"{seconds:.1f}", "", f"peak {peak:.0f} MB")]
+
+def derived_rows(bench: Bench) -> Iterable[Row]:
+    """What follows from hours, of a whole country; and of one election among many."""
+    big = bench.root / "derived"
+    constituencies = bench.of(500, 5_103)
+    timed.measure(timed.prepare_hours, big, 1, constituencies, 72)
+    yield alone("metrics, anomalies and summaries", (timed.derived, big, "bench-0"), bench.rounds, "20 seconds",
+                f"{constituencies:,} constituencies × 72 hours")  # fmt: skip
+    elections = bench.of(10, 50)
+    timed.measure(timed.prepare_hours, bench.root / "one", 1, 50, 72)
+    timed.measure(timed.prepare_hours, bench.root / "among", elections, 50, 72)
+    single = {"the same election alone": (timed.derived, bench.root / "one", "bench-0")}
+    ours = (timed.derived, bench.root / "among", "bench-0")
+    yield from compared(
+        "one changed election among many", ours, single, max(bench.rounds, 3), {"the same election alone": "1.2"}
+    )
 
 
-def _derived_rows(root: Path, short: bool, rounds: int) -> list[str]:
-    constituencies = 500 if short else 5_103
-    big = root / "derived"
-    measure(prepare_hours, big, 1, constituencies, 72)
-    runs = [measure(derived, big, "bench-0") for _ in range(rounds)]
-    rows = [
-        _row(
-            f"metrics, anomalies and summaries, {constituencies:,} constituencies × 72 hours: seconds", "≤ 20",
-            f"{statistics.median(run[0] for run in runs):.1f}",
-            f"{min(run[0] for run in runs):.1f}–{max(run[0] for run in runs):.1f}",
-            f"{constituencies * 72:,} hourly rows, peak {max(run[1] for run in runs):.0f} MB",
+def whole_rows(bench: Bench) -> Iterable[Row]:
+    """From files to summaries: does it grow as the files do, and what would a naive project take?"""
+    home = bench.root / "whole"
+    home.mkdir()
+    times = [1, 2] if bench.short else [1, 2, 4, 8]
+    size = bench.of(30_000_000, 1_000_000_000)
+    trees = grow_tree(bench.root / "grown", size, times)
+    once = (timed.whole_way, trees[0], home)
+    for count, tree in zip(times[1:], trees[1:], strict=True):
+        single = {f"{size / 1e9:g} GB": once}
+        what = f"files to summaries, {count} × as many bytes"
+        yield from compared(
+            what, (timed.whole_way, tree, home), single, max(1, bench.rounds // 3), {f"{size / 1e9:g} GB": str(count)}
         )
-    ]  # fmt: skip
-    elections = 10 if short else 50
-    measure(prepare_hours, root / "one", 1, 50, 72)
-    measure(prepare_hours, root / "many", elections, 50, 72)
-    found = interleaved(max(rounds, 3), (derived, root / "many", "bench-0"), (derived, root / "one", "bench-0"))
-    rows.append(
-        _row(
-            f"one changed election among {elections}: time / alone", "≤ 1.2", f"{found['ratio']:.2f}",
-            f"{found['lowest']:.2f}–{found['highest']:.2f}", f"{found['seconds']:.2f} s, 50 constituencies each",
-        )
-    )  # fmt: skip
-    return rows
+    naive = grow_tree(bench.root / "naive", bench.of(10_000_000, 250_000_000), [1])[0]
+    against = {"a naive Dagster project": (others.naive_whole, naive, home, 24)}
+    note = f"{bench.of(10, 250)} MB, 24 hours"
+    yield from compared(
+        "files to summaries", (timed.whole_way, naive, home), against, 1, {"a naive Dagster project": "0.05"}, note
+    )
 
 
-def main() -> None:
-    """Measures and prints one table."""
+PARTS: dict[str, Callable[[Bench], Iterable[Row]]] = {
+    "landing": landing_rows, "hours": hours_rows, "range": range_rows, "derived": derived_rows, "whole": whole_rows,
+}  # fmt: skip
+
+
+def main() -> int:
+    """Measures and prints one table; 1 where a ratio is worse by half than the stored one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="small inputs, one round")
-    parser.add_argument("--rounds", type=int, help="rounds of each pair (default 5, short 1)")
-    parser.add_argument("--json", type=Path, help="also write the rows here")
+    parser.add_argument("--short", action="store_true", help="small inputs, one round, compared with the stored ratios")
+    parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 3, short 1)")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given again")
+    parser.add_argument("--json", type=Path, help="also write machine, versions, commit and rows here")
+    parser.add_argument(
+        "--store", action="store_true", help="with --short: these are the ratios to compare with from now on"
+    )
     chosen = parser.parse_args()
-    rounds = chosen.rounds or (1 if chosen.short else 5)
-    os.environ.pop("DAGSTER_HOME", None)
+    rounds = chosen.rounds or (1 if chosen.short else 3)
     for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:
         del os.environ[name]
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, DuckDB {duckdb.__version__}, "
-          f"{rounds} interleaved round(s)\n")  # fmt: skip
-    print(_row("what", "goal", "median", "spread", ""), "|---|---|---:|---|---|", sep="\n", flush=True)
-    rows: list[str] = []
-    root = Path(tempfile.mkdtemp(prefix="election-metrics-bench-"))
-    try:
-        for part in (
-            lambda: _landing_rows(root, chosen.short, rounds),
-            lambda: _hours_rows(root, chosen.short, rounds),
-            lambda: _backfill_rows(root, chosen.short),
-            lambda: _derived_rows(root, chosen.short, rounds),
-        ):
-            found = part()
-            print("\n".join(found), flush=True)
-            rows += found
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.environ.pop("DAGSTER_HOME", None)
+    about = machine(rounds)
+    print("\n".join(f"{name}: {value}" for name, value in about.items()), f"\n{HEAD}", sep="\n", flush=True)
+    rows: list[Row] = []
+    for part in chosen.only or PARTS:
+        root = Path(tempfile.mkdtemp(prefix="election-metrics-bench-"))
+        try:
+            for row in PARTS[part](Bench(root, rounds, chosen.short)):
+                print(row, flush=True)
+                rows.append(row)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+    said = json.dumps({**about, "rows": as_records(rows)}, ensure_ascii=False, indent=1) + "\n"
+    for path in [chosen.json] * bool(chosen.json) + [STORED] * (chosen.short and chosen.store):
+        path.write_text(said, "utf-8")
+    if not chosen.short:
+        return 0
+    worse = worse_than(json.loads(STORED.read_text("utf-8"))["rows"], rows)
+    print("\n".join(["", *(f"WORSE BY HALF: {one}" for one in worse)]))
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

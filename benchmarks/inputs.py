@@ -1,6 +1,9 @@
 """What is measured on: export trees by replay, and a lake of many transactions made in DuckDB."""
 
+import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,11 +36,47 @@ def hourly_buckets(constituencies: int, hours: int, transactions: int) -> Iterat
             yield Bucket(voting, start, 3600, transactions - transactions // 2, transactions // 2)
 
 
-def write_tree(out: Path, constituencies: int, hours: int, transactions: int) -> list[Path]:
+def write_tree(out: Path, constituencies: int, hours: int, transactions: int, *, zipped: bool = False) -> list[Path]:
     """A tree of hourly files."""
-    for _ in write_replay(hourly_buckets(constituencies, hours, transactions), out):
+    for _ in write_replay(hourly_buckets(constituencies, hours, transactions), out, zipped=zipped):
         pass
-    return sorted(out.rglob("*.csv"))
+    return sorted(out.rglob("*.zip" if zipped else "*.csv"))
+
+
+def write_late(source: Path, name: str) -> None:
+    """A file of one vote that is late for the lake's first hour."""
+    contract = "Bz".rjust(44, "1")
+    at = int(START.timestamp() * 1000) + 1_800_000
+    line = (
+        f"late{name};104;s;3;{at};key{name};0;;"
+        '[{"key":"operation","stringValue":"vote"}];[{"key":"VOTE_key' + name + '","stringValue":""}];{};\n'
+    )
+    (source / f"{contract}_late{name}.csv").write_text(line, "utf-8")
+
+
+def grow_tree(trees: Path, size: int, times: list[int]) -> list[Path]:
+    """Trees of so many times about `size` bytes, 24 hours each; the bytes are on disk once, as many links as needed."""
+    parts = [trees / f"part{number}" for number in range(max(times))]
+    for number, part in enumerate(parts):
+        buckets = (
+            Bucket(
+                replace(bucket.voting, key=f"{number}-{bucket.voting.key}"),
+                bucket.start,
+                3600,
+                bucket.bulletins,
+                bucket.votes,
+            )
+            for bucket in hourly_buckets(20, 24, max(1, size // 480 // 3_200))
+        )
+        for _ in write_replay(buckets, part):
+            pass
+    grown = []
+    for count in times:
+        whole = trees / f"times{count}"
+        for part in parts[:count]:
+            shutil.copytree(part, whole / part.name, copy_function=os.link)
+        grown.append(whole)
+    return grown
 
 
 def write_dump(out: Path, size: int) -> list[Path]:
@@ -57,7 +96,7 @@ _SYNTHETIC = """
 CREATE OR REPLACE TEMP TABLE staged AS
 SELECT
     1 + number % {constituencies} AS content_id,
-    format('{{:0>44}}', 'B' || (number % {constituencies})) AS constituency_id,
+    replace(format('{{:1>44}}', 'B' || (number % {constituencies})), '0', 'z') AS constituency_id,
     CAST(NULL AS BIGINT) AS line_number,
     md5(CAST(number AS VARCHAR)) || '123456789012' AS transaction_id,
     right(transaction_id, 12) AS id_key,
@@ -81,7 +120,7 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
     now = datetime.now(UTC)
     work = settings.lake_path / "work"
     work.mkdir(parents=True)
-    ids = [f"B{number}".rjust(44, "0") for number in range(constituencies)]
+    ids = [f"B{number}".rjust(44, "1").replace("0", "z") for number in range(constituencies)]
     with connect(settings) as engine, transaction(settings) as connection:
         engine.execute(
             _SYNTHETIC.format(

@@ -191,3 +191,61 @@ def derived(home: Path, election: str | None) -> float:
     compute_anomalies(settings, "bench")
     compute_election_summaries(settings, "bench")
     return time.perf_counter() - begin
+
+
+def prepare_late(home: Path, transactions: int, constituencies: int) -> float:
+    """A warehouse of one computed peak hour, with everything that follows from it."""
+    prepare(home, transactions, constituencies, 1)
+    from benchmarks.inputs import START
+
+    whole_hours(home, START, START + timedelta(hours=1))
+    return derived(home, None)
+
+
+def late_file(home: Path, source: Path) -> float:
+    """One file of one more vote arrives for that hour: from the listing to the summary, in a process that is warm."""
+    from datetime import UTC, datetime
+
+    from benchmarks.inputs import START, write_late
+    from election_metrics.pipeline.anomalies import compute_anomalies
+    from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
+    from election_metrics.pipeline.hours import changed_hours, compute_hours
+    from election_metrics.pipeline.landing import land
+    from election_metrics.pipeline.registry import refresh_registry
+    from election_metrics.settings import read_settings
+
+    settings = read_settings(home=home)
+    seconds = 0.0
+    for number in range(2):  # the first imports what a warm run has imported
+        write_late(source, f"{datetime.now(UTC).timestamp()}-{number}")
+        begin = time.perf_counter()
+        land(settings, source, "bench")
+        refresh_registry(settings, "bench")
+        assert changed_hours(settings) == [START]
+        compute_hours(settings, START, START + timedelta(hours=1), "bench")
+        compute_constituency_metrics(settings, "bench")
+        compute_anomalies(settings, "bench")
+        compute_election_summaries(settings, "bench")
+        seconds = time.perf_counter() - begin
+    return seconds
+
+
+def whole_way(source: Path, home: Path) -> float:
+    """From files to summaries in an empty warehouse that runs already: one Dagster run over every hour."""
+    from benchmarks.inputs import START
+    from election_metrics.automation.launch import open_instance, run_update
+    from election_metrics.settings import read_settings
+    from election_metrics.warehouse.migrate import migrate
+
+    settings = read_settings(home=home)
+    migrate(settings, "base")
+    migrate(settings)
+    shutil.rmtree(settings.lake_path, ignore_errors=True)
+    with open_instance(settings) as instance:
+        begin = time.perf_counter()
+        first, last = START - timedelta(hours=13), START + timedelta(hours=24)
+        result = run_update(settings, instance, first, last, "bench", source=source)
+        seconds = time.perf_counter() - begin
+    if not result.success:
+        raise RuntimeError("the run failed")
+    return seconds

@@ -19,12 +19,17 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first schedule's (default 1)")
     parser.add_argument("--schedules", type=int, default=20, help="how many, with seeds that follow (default 20)")
-    parser.add_argument("--steps", type=int, default=12, help="faults and runs in each (default 12)")
+    parser.add_argument("--steps", type=int, help="faults and runs in each (default 12; with --system 6)")
+    parser.add_argument(
+        "--system", action="store_true", help="in the whole system: daemon, sensors, launcher, supervisor"
+    )
     parser.add_argument("--minutes", type=float, help="go on with further seeds for so long, instead of so many")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="schedules at once (default: cores)")
     parser.add_argument("--json", type=Path, help="also write seeds and outcome here")
     parser.add_argument("--verbose", action="store_true", help="tell every step of every schedule")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    chosen.steps = chosen.steps or (6 if chosen.system else 12)
+    return chosen
 
 
 def main() -> int:
@@ -38,15 +43,20 @@ def main() -> int:
     try:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(chosen.workers, context, begin, (root,)) as pool:
-            waiting = {pool.submit(carry_out, seed, chosen.steps) for seed in islice(seeds, chosen.workers)}
+            waiting = {
+                pool.submit(carry_out, seed, chosen.steps, chosen.system) for seed in islice(seeds, chosen.workers)
+            }
             while waiting:
                 done = next(as_completed(waiting))
                 waiting.remove(done)
                 if deadline is None or time.monotonic() < deadline:
-                    waiting |= {pool.submit(carry_out, seed, chosen.steps) for seed in islice(seeds, 1)}
+                    waiting |= {pool.submit(carry_out, seed, chosen.steps, chosen.system) for seed in islice(seeds, 1)}
                 seed, seconds, told, broken = done.result()
                 outcome[seed] = broken
-                _say(seed, seconds, told if broken or chosen.verbose else told[:0], broken, chosen.steps)
+                _say(seed, seconds, told if broken or chosen.verbose else [], broken)
+                if broken:
+                    print(f"  replay: make faults ARGS='--seed {seed} --schedules 1 --steps {chosen.steps} --verbose"
+                          f"{' --system' if chosen.system else ''}'", flush=True)  # fmt: skip
     finally:
         stop_servers(root)
     failed = sorted(seed for seed, broken in outcome.items() if broken)
@@ -59,14 +69,12 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _say(seed: int, seconds: float, told: list[str], broken: list[str], steps: int) -> None:
+def _say(seed: int, seconds: float, told: list[str], broken: list[str]) -> None:
     print(f"seed {seed}: {'BROKEN' if broken else 'held'} ({seconds:.1f} s)", flush=True)
     for line in told:
         print(f"  {line}")
     for line in broken:
         print(f"  {line}")
-    if broken:
-        print(f"  replay: make faults ARGS='--seed {seed} --schedules 1 --steps {steps} --verbose'", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,16 @@ _DAC = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 class Process:
     """A forked process that does one thing at a time of its own."""
 
-    def __init__(self, action: Callable[[], object], log: Path, clock: datetime, hurt: Hurt = lambda: None) -> None:
-        """Starts it. What it prints goes to the log; what it raises, too."""
+    def __init__(
+        self,
+        action: Callable[[], object],
+        log: Path,
+        clock: datetime,
+        hurt: Hurt = lambda: None,
+        *,
+        as_root: bool = False,
+    ) -> None:
+        """Starts it. What it prints goes to the log; what it raises, too. Permissions count, but for `as_root`."""
         self.status: int | None = None
         self.pid = os.fork()
         if self.pid:
@@ -37,6 +45,8 @@ class Process:
             with log.open("a", encoding="utf-8") as output:
                 os.dup2(output.fileno(), 1)
                 os.dup2(output.fileno(), 2)
+            if not as_root:
+                give_up_root()
             code = _act(action, clock, hurt)
         finally:
             os._exit(code)  # whatever happened: this is a copy of a worker, and must never go on as one
@@ -76,7 +86,6 @@ class Process:
 
 
 def _act(action: Callable[[], object], clock: datetime, hurt: Hurt) -> int:
-    give_up_root()
     said = ""
     try:
         with time_machine.travel(clock, tick=True):

@@ -29,7 +29,7 @@ CLOCK = datetime(2026, 9, 25, 12, tzinfo=UTC)
 _LONG = 90.0
 _BATCH = 120_000
 """Bytes of a landing's batch: a landing has several, each with its own commit."""
-_FILE_FAULTS = {
+FILE_FAULTS = {
     "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_zipped": 2, "repeat": 2, "rename": 1, "overwrite": 2,
     "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1,
 }  # fmt: skip
@@ -80,12 +80,12 @@ class Schedule:
 
     def _step(self, number: int) -> None:
         chance = random.Random(f"{self.seed}/{number}")
-        fault = _draw(chance, {"file": 1, "process": 1.2})
+        fault = draw(chance, {"file": 1, "process": 1.2})
         if fault == "file":
-            name = _draw(chance, _FILE_FAULTS)
+            name = draw(chance, FILE_FAULTS)
             said = getattr(self.exports, name)(chance)
         else:
-            name = _draw(chance, _PROCESS_FAULTS)
+            name = draw(chance, _PROCESS_FAULTS)
             arrived = f"{self.exports.deliver(chance)}; " if chance.random() < 0.7 else ""
             said = arrived + getattr(self, f"_{name}")(chance)
         self.told.append(f"{number:2} {name.replace('_', ' ')}: {said}")
@@ -95,7 +95,7 @@ class Schedule:
     def _start(
         self, chance: random.Random, hurt: Callable[[], None] = lambda: None, action: str | None = None
     ) -> tuple[str, Process]:
-        action = action or _draw(chance, _ACTIONS)
+        action = action or draw(chance, _ACTIONS)
         hours = sorted(chance.sample(range(-1, 8), 2))
         begin, end = (START + timedelta(hours=hour) for hour in hours)
         clock = CLOCK + timedelta(hours=chance.choice((0, 0, 0, -30, -1, 1, 30)))
@@ -125,7 +125,7 @@ class Schedule:
         return self._at_a_step(chance, steps.kill_self)
 
     def _at_a_step(self, chance: random.Random, act: Callable[[], None]) -> str:
-        action = _draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
+        action = draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
         known = self.known_steps[action]
         step, time = known[int(chance.random() * len(known))], chance.choice((1, 1, 1, 2))
         said, process = self._start(chance, partial(steps.once, step, time, act), action)
@@ -140,7 +140,7 @@ class Schedule:
 
     def _stop_at_a_step(self, chance: random.Random) -> str:
         """One stands still in the middle of its work while another does the same; then it goes on."""
-        action = _draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
+        action = draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
         known = self.known_steps[action]
         step = known[int(chance.random() * len(known))]
         said, first = self._start(chance, partial(steps.once, step, 1, processes.stop_self), action)
@@ -195,11 +195,11 @@ class Schedule:
     def _judge(self) -> list[str]:
         self.exports.unlock()
         self._forked("settle", lambda: law.settle(self.settings), CLOCK + timedelta(days=3))
-        landed = self._said("landed", lambda: _tell(sorted(law.landed_versions(self.settings))))
+        landed = self._said("landed", lambda: tell(sorted(law.landed_versions(self.settings))))
         self.exports.settle({tuple(version) for version in landed})
         self._forked("sweep", lambda: law.sweep(self.settings), datetime.now(UTC) + timedelta(days=3))
         verdict = self._said(
-            "law", lambda: _tell(law.broken(self.settings, self.clean, self.exports)), CLOCK + timedelta(days=3)
+            "law", lambda: tell(law.broken(self.settings, self.clean, self.exports)), CLOCK + timedelta(days=3)
         )
         return [str(line) for line in verdict]
 
@@ -213,11 +213,13 @@ class Schedule:
         return list(eval(answer.read_text("utf-8")))
 
 
-def _tell(said: object) -> str:
+def tell(said: object) -> str:
+    """For another process of ours to read."""
     return repr(said)
 
 
-def _draw(chance: random.Random, weights: dict[str, float]) -> str:
+def draw(chance: random.Random, weights: dict[str, float]) -> str:
+    """One of them, by weight."""
     return chance.choices(list(weights), list(weights.values()))[0]
 
 

@@ -15,6 +15,9 @@ import psutil
 import psycopg
 
 from election_metrics.automation.launcher import PROCESS
+from election_metrics.pipeline.elections import elections_behind
+from election_metrics.pipeline.hours import changed_hours
+from election_metrics.pipeline.landing import pending_files
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.server import dagster_url, plain_url, revive
@@ -75,13 +78,13 @@ class Up:
         """Kills the embedded server."""
         os.kill(int((self.settings.home / "postgres" / "postmaster.pid").read_text().split("\n")[0]), signal.SIGKILL)
 
-    def kill_run(self) -> str:
+    def kill_run(self, seconds: float = 120) -> str:
         """Waits for a run that works, and kills its process; returns its id."""
         query = (
             "SELECT runs.run_id, tags.value FROM runs JOIN run_tags AS tags USING (run_id) "
             "WHERE runs.status = 'STARTED' AND tags.key = %s LIMIT 1"
         )
-        run, process = wait_for("a run to kill", lambda: self.dagster(query, PROCESS))[0]
+        run, process = wait_for("a run to kill", lambda: self.dagster(query, PROCESS), seconds)[0]
         psutil.Process(int(process.split()[1])).kill()
         return str(run)
 
@@ -122,3 +125,12 @@ class Up:
         """This process, too, looks anew for a server that was killed."""
         close_engines()
         revive(self.settings)
+
+
+def is_idle(up: Up, settings: Settings) -> bool:
+    """Whether nothing is pending, running or behind."""
+    pending, unseen, _ = pending_files(settings, settings.source, settled_only=False)
+    running = up.dagster(
+        "SELECT 1 FROM runs WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')"
+    )
+    return not (pending or unseen or running or changed_hours(settings) or elections_behind(settings))

@@ -16,15 +16,12 @@ from election_metrics.automation.supervisor import free_port
 from election_metrics.cli import PARTLY_READ
 from election_metrics.commands.runs import run_ingest
 from election_metrics.demo import deliver, demo_buckets, split_at
-from election_metrics.pipeline.elections import elections_behind
-from election_metrics.pipeline.hours import changed_hours
-from election_metrics.pipeline.landing import pending_files
 from election_metrics.pipeline.run_tags import JOB
 from election_metrics.replay import write_replay
-from election_metrics.settings import Settings, read_settings
+from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.computing import everything, rows
-from election_metrics_tests.end_to_end.running import Up, wait_for
+from election_metrics_tests.end_to_end.running import Up, is_idle, wait_for
 from election_metrics_tests.exports import ms, vote
 
 FULL = os.environ.get("E2E") == "full"
@@ -67,14 +64,6 @@ def put_poison(folder: Path) -> Path:
             file.write(";".join([f"heavy{number}", *fields[1:8], padded, *fields[9:]]) + "\n")
     path.with_suffix(".part").rename(path)
     return path
-
-
-def is_idle(up: Up, settings: Settings) -> bool:
-    pending, unseen, _ = pending_files(settings, settings.source, settled_only=False)
-    running = up.dagster(
-        "SELECT 1 FROM runs WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')"
-    )
-    return not (pending or unseen or running or changed_hours(settings) or elections_behind(settings))
 
 
 def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
