@@ -239,7 +239,8 @@ def known_steps(server: Server) -> dict[str, list[str]]:
     exports = Exports(folder / "tree", folder / "in", random.Random("steps"))
     while exports.waiting:
         exports.deliver(random.Random("steps"))
-    one_by_one, whole = server.make("steps", exports.root), server.make("steps_whole", exports.root)
+    # In small batches, so that an hour has several parts, and there is something to merge.
+    one_by_one, whole = server.make("steps", exports.root, 40_000), server.make("steps_whole", exports.root)
     hours = START - timedelta(hours=1), START + timedelta(hours=8)
     actions: dict[str, Callable[[], object]] = {
         "land": lambda: land(one_by_one, exports.root, "run"),
