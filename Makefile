@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo libraries test lint types validate bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
+.PHONY: help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -24,7 +24,7 @@ demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being to
 	$(BIN)/election-metrics demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## Look for slips
 	$(BIN)/ruff check .
@@ -40,10 +40,21 @@ fmt: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## Measure speed and memory, as ratios of one run
-	$(BIN)/python -m benchmarks
+audit: $(VENV)/.dev ## Look for known weaknesses and unwanted licences in what is installed
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+	$(BIN)/python -m benchmarks.licences docs/licences.md
 
-bench-short: $(VENV)/.dev ## The same, small
+faults: $(VENV)/.dev ## Hurt the system at random, and hold it to one law (ARGS="--seed 1 --schedules 500", --system, --help)
+	$(BIN)/python -m faults $(ARGS)
+
+fuzz: $(VENV)/.dev ## Let a fuzzer look for a line that the SQL and the reference read differently (ARGS="--seconds 600")
+	$(BIN)/python -m faults.fuzz $(ARGS)
+
+bench: $(VENV)/.dev ## Measure speed and memory against what people would use, as ratios of one run (ARGS=--help)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-short: $(VENV)/.dev ## The same, small; fails where a ratio is worse by half than benchmarks/short.json
 	$(BIN)/python -m benchmarks --short
 
 latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committed summary, in a running system
@@ -87,7 +98,7 @@ docs: $(VENV)/.dev ## Write the generated pages of docs/
 
 constraints: ## Pin what is installed in a fresh environment
 	$(PYTHON) -m venv $(VENV)-pins
-	$(VENV)-pins/bin/pip install --quiet --editable '.[dev]'
+	$(VENV)-pins/bin/pip install --quiet --editable '.[dev,bench]'
 	(head -1 constraints.txt; $(VENV)-pins/bin/pip freeze --exclude-editable --exclude pip --exclude setuptools) > constraints.new
 	mv constraints.new constraints.txt
 	rm -rf $(VENV)-pins

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks import others, timed
 from benchmarks.inputs import START, grow_tree, write_dump, write_tree
-from benchmarks.rows import HEAD, Row, alone, as_records, compared, machine, worse_than
+from benchmarks.rows import HEAD, Row, Timed, alone, as_records, compared, machine, worse_than
 
 STORED = Path(__file__).parent / "short.json"
 
@@ -53,8 +53,9 @@ def landing_rows(bench: Bench) -> Iterable[Row]:
         yield from compared(what, (timed.landing, folder, home), limits, bench.rounds, goals, f"{size / 1e6:,.0f} MB")
     part = bench.root / "part"
     files = write_tree(part, bench.of(10, 30), 3, 310)
-    tools = {"pandas": (others.pandas_landing, files), "Polars": (others.polars_landing, files),
-             "plain Python": (others.plain_landing, files)}  # fmt: skip
+    tools: dict[str, Timed] = {"pandas": (others.pandas_landing, files), "plain Python": (others.plain_landing, files)}
+    if not bench.short:
+        tools["Polars"] = (others.polars_landing, files)
     yield from compared("landing", (timed.landing, part, home), tools, bench.rounds, {}, f"{len(files)} files of 1 MB")
     archives = bench.root / "zip"
     files = write_tree(archives, bench.of(10, 100), 3, 310, zipped=True)
@@ -71,10 +72,11 @@ def hours_rows(bench: Bench) -> Iterable[Row]:
     timed.measure(timed.prepare, home, transactions, 50, hours)
     end = START + timedelta(hours=hours)
     note = f"{transactions:,} transactions"
-    tools = {
-        "a query by hand in DuckDB": (timed.plain_aggregate, home), "Polars": (others.polars_hours, home),
-        "pandas": (others.pandas_hours, home), "chdb": (others.chdb_hours, home),
+    tools: dict[str, Timed] = {
+        "a query by hand in DuckDB": (timed.plain_aggregate, home), "pandas": (others.pandas_hours, home),
     }  # fmt: skip
+    if not bench.short:  # the others come with the extra `bench`
+        tools |= {"Polars": (others.polars_hours, home), "chdb": (others.chdb_hours, home)}
     goals = {"a query by hand in DuckDB": "1.5"}
     yield from compared(
         "hourly_stats as a frame", (timed.frame_of_hours, home, START, end), tools, bench.rounds, goals, note

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import psutil
@@ -77,12 +77,13 @@ def machine(rounds: int) -> dict[str, object]:
     processors = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
     name = next((line.partition(": ")[2] for line in processors.splitlines() if line.startswith("model name")), "")
     packages = ("dagster", "duckdb", "pandas", "polars", "chdb", "pyarrow", "psycopg")
+    installed = {distribution.metadata["Name"] for distribution in distributions()}
     return {
         "machine": f"{platform.machine()} {name}".strip(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "python": platform.python_version(),
-        "versions": {package: version(package) for package in packages},
+        "versions": {package: version(package) for package in packages if package in installed},
         "commit": commit.stdout.strip(),
         "rounds": rounds,
     }
