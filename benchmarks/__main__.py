@@ -156,14 +156,14 @@ def main() -> int:
     """Measures and prints one table; 1 where a ratio is worse by half than the stored one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="small inputs, one round, compared with the stored ratios")
-    parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 3, short 1)")
+    parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 3, short 2)")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given again")
     parser.add_argument("--json", type=Path, help="also write machine, versions, commit and rows here")
     parser.add_argument(
         "--store", action="store_true", help="with --short: these are the ratios to compare with from now on"
     )
     chosen = parser.parse_args()
-    rounds = chosen.rounds or (1 if chosen.short else 3)
+    rounds = chosen.rounds or (2 if chosen.short else 3)
     for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:
         del os.environ[name]
     os.environ.pop("DAGSTER_HOME", None)

@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600 if 
 
 
 def launch(up: Up, job: str, tags: dict[str, str]) -> str:
-    said = up.graphql(
+    asked = lambda: up.graphql(  # noqa: E731 the webserver may just be starting again
         LAUNCH,
         run={
             "selector": {
@@ -50,6 +50,7 @@ def launch(up: Up, job: str, tags: dict[str, str]) -> str:
             "runConfigData": {},
         },
     )["launchRun"]  # fmt: skip
+    said = wait_for("the webserver", asked)
     assert said["__typename"] == "LaunchRunSuccess", said
     return said["run"]["runId"]
 
