@@ -24,6 +24,9 @@ def _parse() -> argparse.Namespace:
         "--system", action="store_true", help="in the whole system: daemon, sensors, launcher, supervisor"
     )
     parser.add_argument("--minutes", type=float, help="go on with further seeds for so long, instead of so many")
+    parser.add_argument(
+        "--every-step", action="store_true", help="kill a process at each named step of the pipeline, once"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="schedules at once (default: cores)")
     parser.add_argument("--json", type=Path, help="also write seeds and outcome here")
     parser.add_argument("--verbose", action="store_true", help="tell every step of every schedule")
@@ -39,24 +42,23 @@ def main() -> int:
     seeds = iter(range(chosen.seed, sys.maxsize if deadline else chosen.seed + chosen.schedules))
     root = Path(tempfile.mkdtemp(prefix="election-metrics-faults-"))
     root.chmod(0o755)
+    form = "system" if chosen.system else "every-step" if chosen.every_step else "random"
     outcome: dict[int, list[str]] = {}
     try:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(chosen.workers, context, begin, (root,)) as pool:
-            waiting = {
-                pool.submit(carry_out, seed, chosen.steps, chosen.system) for seed in islice(seeds, chosen.workers)
-            }
+            waiting = {pool.submit(carry_out, seed, chosen.steps, form) for seed in islice(seeds, chosen.workers)}
             while waiting:
                 done = next(as_completed(waiting))
                 waiting.remove(done)
                 if deadline is None or time.monotonic() < deadline:
-                    waiting |= {pool.submit(carry_out, seed, chosen.steps, chosen.system) for seed in islice(seeds, 1)}
+                    waiting |= {pool.submit(carry_out, seed, chosen.steps, form) for seed in islice(seeds, 1)}
                 seed, seconds, told, broken = done.result()
                 outcome[seed] = broken
                 _say(seed, seconds, told if broken or chosen.verbose else [], broken)
                 if broken:
                     print(f"  replay: make faults ARGS='--seed {seed} --schedules 1 --steps {chosen.steps} --verbose"
-                          f"{' --system' if chosen.system else ''}'", flush=True)  # fmt: skip
+                          f"{'' if form == 'random' else f' --{form}'}'", flush=True)  # fmt: skip
     finally:
         stop_servers(root)
     failed = sorted(seed for seed, broken in outcome.items() if broken)

@@ -213,6 +213,27 @@ class Schedule:
         return list(eval(answer.read_text("utf-8")))
 
 
+@dataclass
+class EveryStep(Schedule):
+    """A process is killed at each named step there is, once; a file arrives before each, so that there is work."""
+
+    def __post_init__(self) -> None:
+        """Lays out the steps: each in the first action that comes by it, the small actions before `update`."""
+        self.steps: dict[str, str] = {}
+        for action in ("land", "compute", "backfill", "compact", "update"):
+            self.steps |= {step: action for step in self.known_steps[action] if step not in self.steps}
+        self.length = len(self.steps)
+
+    def _step(self, number: int) -> None:
+        chance = random.Random(f"{self.seed}/{number}")
+        step, action = list(self.steps.items())[number]
+        arrived = self.exports.deliver(chance) if self.exports.waiting else self.exports.repeat(chance)
+        if action != "land":
+            self._must_succeed(self._start(chance, action="land")[1].end(_LONG))
+        _, process = self._start(chance, partial(steps.once, step, 1, steps.kill_self), action)
+        self.told.append(f"{number:3} {action}, {step}: {arrived}; ended with {process.end(_LONG)}")
+
+
 def tell(said: object) -> str:
     """For another process of ours to read."""
     return repr(said)

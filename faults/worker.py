@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from faults.home import Server
-from faults.schedule import Schedule, known_steps
+from faults.schedule import EveryStep, Schedule, known_steps
 from faults.system import SystemSchedule
 
 _worker: tuple[Server, dict[str, list[str]]] | None = None
@@ -23,12 +23,16 @@ def begin(root: Path) -> None:
     _worker = server, known_steps(server)
 
 
-def carry_out(seed: int, steps: int, in_system: bool) -> tuple[int, float, list[str], list[str]]:
+def carry_out(seed: int, steps: int, form: str) -> tuple[int, float, list[str], list[str]]:
     """One schedule; its seed, seconds, what happened, and every way in which the law is broken."""
     assert _worker is not None
     began = time.monotonic()
     server, steps_there_are = _worker
-    schedule = SystemSchedule(seed, steps, server) if in_system else Schedule(seed, steps, server, steps_there_are)
+    schedule = {
+        "random": lambda: Schedule(seed, steps, server, steps_there_are),
+        "every-step": lambda: EveryStep(seed, steps, server, steps_there_are),
+        "system": lambda: SystemSchedule(seed, steps, server),
+    }[form]()
     broken = schedule.run()
     if broken:
         return seed, time.monotonic() - began, [*schedule.told, schedule.log.read_text("utf-8", "replace")], broken

@@ -38,6 +38,16 @@ def test_a_schedule_in_the_whole_system_does_too() -> None:
     assert "the law held in each" in carried_out("--system", "--seed", "2", "--schedules", "1", "--steps", "4")
 
 
+def test_the_fuzzer_finds_no_line_that_the_sql_and_the_reference_read_differently() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "faults.fuzz", "--seconds", "15"], capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3_000:]
+    tried = next(line for line in run.stderr.splitlines() if line.startswith("stat::number_of_executed_units"))
+    assert int(tried.split()[1]) > 50
+
+
 @pytest.fixture(scope="module")
 def fault_server(tmp_path_factory: pytest.TempPathFactory):
     root = tmp_path_factory.mktemp("faults")
