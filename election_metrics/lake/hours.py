@@ -5,10 +5,10 @@ What is current, withdrawn or repeated comes from the ledger as small frames; th
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import pandas as pd
-import xxhash
 
 from election_metrics.lake.engine import put_parquet_view, put_table, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
@@ -127,8 +127,8 @@ def compact(
     put_parquet_view(connection, "merging", parts, PART_COLUMNS)
     put_table(connection, "superseded", pd.DataFrame({"content_id": superseded}), {"content_id": "BIGINT"})
     home = lake / hour_folder(hour_number)
-    sources = "\n".join(sorted(str(part) for part in parts)) + f"\n{sorted(superseded)}"
-    name = f"merged-{xxhash.xxh3_64_hexdigest(sources.encode())}.parquet"
+    # A name of this attempt's own: of two that merge the same parts, the slower one removes its file again.
+    name = f"merged-{uuid4().hex}.parquet"
     unfinished = home / f".{name}"
     connection.execute(
         f"COPY (SELECT * FROM merging WHERE content_id NOT IN (SELECT content_id FROM superseded) "  # noqa: S608

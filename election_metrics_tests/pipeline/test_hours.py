@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from election_metrics.lake import hours as lake
+from election_metrics.lake.engine import connect
 from election_metrics.pipeline import hours as module
-from election_metrics.pipeline.hours import changed_hours, compact_hours, compare_with_lake, compute_hours, contiguous
+from election_metrics.pipeline.hours import (
+    changed_hours,
+    compact_hours,
+    compare_with_lake,
+    compute_hours,
+    contiguous,
+    lake_parts,
+)
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
@@ -195,3 +204,22 @@ def test_the_hours_hold_as_many_transactions_as_the_lake(chosen: Settings, tmp_p
 def test_changed_hours_become_ranges_without_a_hole(hours: list[int], ranges: list[tuple[int, int]]) -> None:
     found = contiguous([HOUR + hour * ONE for hour in hours], 4)
     assert list(found) == [(HOUR + first * ONE, HOUR + last * ONE) for first, last in ranges]
+
+
+def test_seed_2092_of_two_compactions_at_once_one_counts_and_nothing_is_lost(chosen: Settings, tmp_path: Path) -> None:
+    """Both wrote a file of the same name; the slower one, having lost, removed it."""
+
+    folder = Folder(tmp_path / "in")
+    for number in range(3):
+        folder.put(vote(f"v{number}", ms(number)), name=f"f{number}")
+        update(chosen, folder.root)
+    eager = chosen.model_copy(update={"compact_after_parts": 2})
+    parts = lake_parts(chosen, HOUR, HOUR + timedelta(hours=1))
+    with connect(chosen) as engine:
+        paths = [chosen.lake_path / path for path in parts["path"]]
+        number = int(parts["hour_number"][0])
+        slower = lake.compact(engine, chosen.lake_path, number, paths, [])
+        assert compact_hours(eager, HOUR, HOUR + timedelta(hours=1)) == {number: 3}
+        (chosen.lake_path / slower.path).unlink()
+    compute_hours(chosen, HOUR, HOUR + timedelta(hours=1), "again")
+    assert hourly(chosen)["08"]["votes_cast"] == 3
