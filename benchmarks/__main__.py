@@ -56,7 +56,14 @@ def landing_rows(bench: Bench) -> Iterable[Row]:
     tools: dict[str, Timed] = {"pandas": (others.pandas_landing, files), "plain Python": (others.plain_landing, files)}
     if not bench.short:
         tools["Polars"] = (others.polars_landing, files)
-    yield from compared("landing", (timed.landing, part, home), tools, bench.rounds, {}, f"{len(files)} files of 1 MB")
+    yield from compared(
+        "landing",
+        (timed.landing, part, home),
+        tools,
+        bench.rounds,
+        {},
+        f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:,.0f} MB",
+    )
     archives = bench.root / "zip"
     files = write_tree(archives, bench.of(10, 100), 3, 310, zipped=True)
     unpacking = {"unpacking alone": (others.zip_scan, files)}
