@@ -31,6 +31,10 @@ class Bench:
         return short if self.short else full
 
 
+def _megabytes(files: list[Path]) -> str:
+    return f"{sum(file.stat().st_size for file in files) / 1e6:,.0f} MB"
+
+
 def landing_rows(bench: Bench) -> Iterable[Row]:
     """Landing, in its three shapes, against the physical limit; and against what people would use."""
     home = bench.root / "home"
@@ -47,10 +51,9 @@ def landing_rows(bench: Bench) -> Iterable[Row]:
         "the least landing": timed.least_landing,
     }
     for what, (folder, files) in shapes.items():
-        size = sum(file.stat().st_size for file in files)
         limits = {name: (base, files) for name, base in bases.items()}
         goals = {"DuckDB's count(*) scan": "2"}
-        yield from compared(what, (timed.landing, folder, home), limits, bench.rounds, goals, f"{size / 1e6:,.0f} MB")
+        yield from compared(what, (timed.landing, folder, home), limits, bench.rounds, goals, _megabytes(files))
     part = bench.root / "part"
     files = write_tree(part, bench.of(10, 30), 3, 310)
     tools: dict[str, Timed] = {"pandas": (others.pandas_landing, files), "plain Python": (others.plain_landing, files)}
@@ -62,7 +65,7 @@ def landing_rows(bench: Bench) -> Iterable[Row]:
         tools,
         bench.rounds,
         {},
-        f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:,.0f} MB",
+        f"{len(files)} files, {_megabytes(files)}",
     )
     archives = bench.root / "zip"
     files = write_tree(archives, bench.of(10, 100), 3, 310, zipped=True)
@@ -162,7 +165,7 @@ PARTS: dict[str, Callable[[Bench], Iterable[Row]]] = {
 def main() -> int:
     """Measures and prints one table; 1 where a ratio is worse by half than the stored one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="small inputs, one round, compared with the stored ratios")
+    parser.add_argument("--short", action="store_true", help="small inputs, compared with the stored ratios")
     parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 3, short 2)")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given again")
     parser.add_argument("--json", type=Path, help="also write machine, versions, commit and rows here")

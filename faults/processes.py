@@ -3,14 +3,17 @@
 import contextlib
 import ctypes
 import os
+import pickle
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import time_machine
@@ -19,6 +22,7 @@ from election_metrics.errors import ElectionMetricsError
 
 FAILED, SURPRISED = 3, 4
 Hurt = Callable[[], None]
+T = TypeVar("T")
 _CAPABILITIES = 0x20080522
 _DAC = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 
@@ -83,6 +87,21 @@ class Process:
             self.wait(5)
             raise TimeoutError(f"a process hung for {seconds:g} s")
         return code
+
+
+def ask(action: Callable[[], T], log: Path, clock: datetime, seconds: float, *, as_root: bool = False) -> T:
+    """What the action returns, in a process of its own.
+
+    Raises:
+        AssertionError: it failed; with the end of the log.
+        TimeoutError: it hangs.
+    """
+    with tempfile.NamedTemporaryFile() as answer:
+        path = Path(answer.name)
+        if Process(lambda: path.write_bytes(pickle.dumps(action())), log, clock, as_root=as_root).end(seconds) != 0:
+            raise AssertionError(log.read_text("utf-8", "replace")[-3_000:])
+        said: T = pickle.loads(path.read_bytes())
+        return said
 
 
 def _act(action: Callable[[], object], clock: datetime, hurt: Hurt) -> int:

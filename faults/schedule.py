@@ -124,10 +124,14 @@ class Schedule:
     def _kill_at_a_step(self, chance: random.Random) -> str:
         return self._at_a_step(chance, steps.kill_self)
 
-    def _at_a_step(self, chance: random.Random, act: Callable[[], None]) -> str:
+    def _a_step(self, chance: random.Random) -> tuple[str, str]:
+        """An action, and a named step that it comes by."""
         action = draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
         known = self.known_steps[action]
-        step, time = known[int(chance.random() * len(known))], chance.choice((1, 1, 1, 2))
+        return action, known[int(chance.random() * len(known))]
+
+    def _at_a_step(self, chance: random.Random, act: Callable[[], None]) -> str:
+        (action, step), time = self._a_step(chance), chance.choice((1, 1, 1, 2))
         said, process = self._start(chance, partial(steps.once, step, time, act), action)
         return f"{said}, {step} ({time}): ended with {process.end(_LONG)}"
 
@@ -140,9 +144,7 @@ class Schedule:
 
     def _stop_at_a_step(self, chance: random.Random) -> str:
         """One stands still in the middle of its work while another does the same; then it goes on."""
-        action = draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
-        known = self.known_steps[action]
-        step = known[int(chance.random() * len(known))]
+        action, step = self._a_step(chance)
         said, first = self._start(chance, partial(steps.once, step, 1, processes.stop_self), action)
         first.wait(_LONG)
         more = f", {self.exports.deliver(chance)}" if chance.random() < 0.5 else ""
@@ -194,23 +196,11 @@ class Schedule:
 
     def _judge(self) -> list[str]:
         self.exports.unlock()
-        self._forked("settle", lambda: law.settle(self.settings), CLOCK + timedelta(days=3))
-        landed = self._said("landed", lambda: tell(sorted(law.landed_versions(self.settings))))
-        self.exports.settle({tuple(version) for version in landed})
-        self._forked("sweep", lambda: law.sweep(self.settings), datetime.now(UTC) + timedelta(days=3))
-        verdict = self._said(
-            "law", lambda: tell(law.broken(self.settings, self.clean, self.exports)), CLOCK + timedelta(days=3)
-        )
-        return [str(line) for line in verdict]
-
-    def _forked(self, what: str, action: Callable[[], object], clock: datetime = CLOCK) -> None:
-        if Process(action, self.log, clock).end(_LONG) != 0:
-            raise AssertionError(f"{what}: {self.log.read_text('utf-8', 'replace')[-3_000:]}")
-
-    def _said(self, what: str, action: Callable[[], str], clock: datetime = CLOCK) -> list[object]:
-        answer = self.folder / f"{what}.txt"
-        self._forked(what, lambda: answer.write_text(action(), "utf-8"), clock)
-        return list(eval(answer.read_text("utf-8")))
+        over = CLOCK + timedelta(days=3)
+        processes.ask(lambda: law.settle(self.settings), self.log, over, _LONG)
+        self.exports.settle(processes.ask(lambda: law.landed_versions(self.settings), self.log, CLOCK, _LONG))
+        processes.ask(lambda: law.sweep(self.settings), self.log, datetime.now(UTC) + timedelta(days=3), _LONG)
+        return processes.ask(lambda: law.broken(self.settings, self.clean, self.exports), self.log, over, _LONG)
 
 
 @dataclass
@@ -232,11 +222,6 @@ class EveryStep(Schedule):
             self._must_succeed(self._start(chance, action="land")[1].end(_LONG))
         _, process = self._start(chance, partial(steps.once, step, 1, steps.kill_self), action)
         self.told.append(f"{number:3} {action}, {step}: {arrived}; ended with {process.end(_LONG)}")
-
-
-def tell(said: object) -> str:
-    """For another process of ours to read."""
-    return repr(said)
 
 
 def draw(chance: random.Random, weights: dict[str, float]) -> str:

@@ -53,11 +53,11 @@ def watch(at: Callable[[str], None]) -> None:
 
 def record(into: Path) -> None:
     """Writes down every step that this process takes, in the order in which each was first taken."""
-    seen: dict[str, int] = {}
+    seen: set[str] = set()
 
     def at(step: str) -> None:
         if step not in seen:
-            seen[step] = 1
+            seen.add(step)
             with into.open("a", encoding="utf-8") as file:
                 file.write(f"{step}\n")
 

@@ -8,20 +8,20 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psutil
 
 from election_metrics.automation.launch import dagster_environment
 from election_metrics.automation.supervisor import free_port
-from election_metrics.settings import read_settings
+from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.end_to_end.running import Up, is_idle, wait_for
 from faults import law
 from faults.exports import Exports
 from faults.home import Server
-from faults.processes import Process
-from faults.schedule import FILE_FAULTS, draw, tell
+from faults.processes import ask
+from faults.schedule import FILE_FAULTS, draw
 
 _SYSTEM_FAULTS = {
     "run_killed": 3, "daemon_killed": 1, "code_location_killed": 1, "postgres_killed": 1.5, "supervisor_killed": 1,
@@ -84,21 +84,10 @@ class SystemSchedule:
         said.append(getattr(self, f"_{fault}")(chance))
         self.told.append(f"{number:2} {name.replace('_', ' ')}, {fault.replace('_', ' ')}: {'; '.join(said)}")
 
-    def _judge(self, clean: object) -> list[str]:
-        answer = self.folder / "law.txt"
-
-        def look() -> None:
-            law.sweep(self.settings)
-            answer.write_text(tell(law.broken(self.settings, clean, self.exports)), "utf-8")  # type: ignore[arg-type]
-
-        later = datetime.now(UTC).replace(microsecond=0)
-        for what, action, clock in (
-            ("sweep", lambda: law.sweep(self.settings), later.replace(year=later.year + 1)),
-            ("law", look, later),
-        ):
-            if Process(action, self.log, clock, as_root=True).end(_LAW) != 0:
-                return [f"{what}: {self.log.read_text('utf-8', 'replace')[-3_000:]}"]
-        return [str(line) for line in eval(answer.read_text("utf-8"))]
+    def _judge(self, clean: Settings) -> list[str]:
+        now = datetime.now(UTC)
+        ask(lambda: law.sweep(self.settings), self.log, now + timedelta(days=365), _LAW, as_root=True)
+        return ask(lambda: law.broken(self.settings, clean, self.exports), self.log, now, _LAW, as_root=True)
 
     # What happens to the system ---------------------------------------------------------------------------------------
 

@@ -32,9 +32,9 @@ _SUPERSEDED_CONTENTS = sa.except_(
 )
 
 
-def _is_any_of(column: sa.Column[int], numbers: Iterable[int]) -> sa.ColumnElement[bool]:
+def _is_any_of(column: sa.Column[Any], values: Iterable[object]) -> sa.ColumnElement[bool]:
     """One parameter, however many there are: a statement takes no more than 65,535."""
-    return column == sa.any_(sa.literal(list(numbers), sa.ARRAY(sa.BigInteger)))
+    return column == sa.any_(sa.literal(list(values), sa.ARRAY(column.type)))
 
 
 def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None) -> set[tuple[str, int, int]]:
@@ -43,7 +43,7 @@ def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None
         _CURRENT
     )
     if paths is not None:
-        query = query.where(transaction_files.c.path == sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text))))
+        query = query.where(_is_any_of(transaction_files.c.path, paths))
     result = connection.execute(query)
     # Straight from the driver: there are as many as files, and they are asked for every few seconds.
     return set(result.cursor.fetchall()) if result.cursor is not None else set()
@@ -78,7 +78,7 @@ def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tu
         transaction_files.c.content_hash, transaction_files.c.constituency_id, transaction_files.c.content_id
     ).where(
         transaction_files.c.status == "landed",
-        transaction_files.c.content_hash == sa.any_(sa.literal(list(hashes), sa.ARRAY(sa.Text))),
+        _is_any_of(transaction_files.c.content_hash, hashes),
     )
     return {(content, constituency): number for content, constituency, number in connection.execute(query)}
 
@@ -87,7 +87,7 @@ def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
     """Marks the current rows of these paths superseded; returns the contents they were."""
     query = (
         sa.update(transaction_files)
-        .where(transaction_files.c.path == sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text))), _CURRENT)
+        .where(_is_any_of(transaction_files.c.path, paths), _CURRENT)
         .values(status="superseded")
         .returning(transaction_files.c.content_id)
     )
@@ -141,8 +141,7 @@ def set_aside(connection: sa.Connection, path: str, reason: str | None, now: dat
 
 def forget_attempts(connection: sa.Connection, paths: Sequence[str]) -> None:
     """Nothing is wrong with landing these paths."""
-    these = sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text)))
-    connection.execute(sa.delete(landing_attempts).where(landing_attempts.c.path == these))
+    connection.execute(sa.delete(landing_attempts).where(_is_any_of(landing_attempts.c.path, paths)))
 
 
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:
@@ -185,7 +184,7 @@ def hours_of_contents(connection: sa.Connection, contents: Sequence[int]) -> set
 def hours_of_constituencies(connection: sa.Connection, constituencies: Iterable[str]) -> set[int]:
     """Hours that hold rows of these constituencies."""
     contents = sa.select(transaction_files.c.content_id).where(
-        transaction_files.c.constituency_id == sa.any_(sa.literal(list(constituencies), sa.ARRAY(sa.Text))),
+        _is_any_of(transaction_files.c.constituency_id, constituencies),
         transaction_files.c.content_id.is_not(None),
     )
     query = sa.select(content_hours.c.hour_number).where(content_hours.c.content_id.in_(contents))
@@ -214,7 +213,7 @@ def add_parts(connection: sa.Connection, parts: pd.DataFrame) -> None:
 
 def retire_parts(connection: sa.Connection, paths: Sequence[str], now: datetime) -> int:
     """Makes parts count no more; returns how many still did."""
-    these = lake_parts.c.path == sa.any_(sa.literal(list(paths), sa.ARRAY(sa.Text)))
+    these = _is_any_of(lake_parts.c.path, paths)
     query = sa.update(lake_parts).where(these, lake_parts.c.retired_at.is_(None))
     return int(connection.execute(query.values(retired_at=now)).rowcount)
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,15 +69,22 @@ def test_a_commit_of_one_election_leaves_the_answers_of_others(api: Api) -> None
     assert api.get("/status").json()["cache_misses"] == before
 
 
+def held_back() -> tuple[threading.Event, threading.Event, Callable[[sa.Connection], Reply]]:
+    """A read that says when it has begun, and waits for a word before it ends."""
+    reading, go_on = threading.Event(), threading.Event()
+
+    def slow(_: sa.Connection) -> Reply:
+        reading.set()
+        go_on.wait(10)
+        return Reply([{"n": 1}], [])
+
+    return reading, go_on, slow
+
+
 def test_what_was_read_before_a_commit_and_stored_after_it_is_never_given(voted: Settings) -> None:
     async def scene() -> list[int]:
         answers = Answers(voted)
-        read_now, go_on = threading.Event(), threading.Event()
-
-        def slow(_: sa.Connection) -> Reply:
-            read_now.set()
-            go_on.wait(10)
-            return Reply([{"n": 1}], [])
+        read_now, go_on, slow = held_back()
 
         def fast(_: sa.Connection) -> Reply:
             return Reply([{"n": 2}], [])
@@ -170,13 +177,7 @@ def test_the_stream_tells_of_each_commit_and_goes_on_where_it_broke(api: Api) ->
 def test_a_watcher_who_goes_away_ends_the_reading_of_no_other(voted: Settings) -> None:
     async def scene() -> list[int]:
         answers = Answers(voted)
-        reading, go_on = threading.Event(), threading.Event()
-
-        def slow(_: sa.Connection) -> Reply:
-            reading.set()
-            go_on.wait(10)
-            return Reply([{"n": 1}], [])
-
+        reading, go_on, slow = held_back()
         one, other = (asyncio.create_task(answers.get("x", "json", RestsOn("e"), {}, slow)) for _ in range(2))
         await asyncio.to_thread(reading.wait, 10)
         one.cancel()
