@@ -68,7 +68,7 @@ def grow_tree(trees: Path, size: int, times: list[int]) -> list[Path]:
             )
             for bucket in hourly_buckets(20, 24, max(1, size // 480 // 3_200))
         )
-        for _ in write_replay(buckets, part):
+        for _ in write_replay(buckets, part, seed=number):
             pass
     grown = []
     for count in times:

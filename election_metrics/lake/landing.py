@@ -252,6 +252,8 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, known_parts: list[Path])
         votes: votes and issues of voters who have several in one constituency (see repeated_voters.sql).
     """
     put_parquet_view(connection, "landed", known_parts, PART_COLUMNS)
+    for keys in ("repeated_id_keys", "repeated_voter_keys"):  # narrow, and as a rule empty: then nothing else is read
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {keys} AS {sql(keys)}")
     return connection.execute(sql("repeated_ids")).df(), connection.execute(sql("repeated_voters")).df()
 
 

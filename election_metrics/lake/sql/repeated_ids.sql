@@ -1,5 +1,5 @@
 -- Every row, landed now or before, of a transaction id that occurs more than once among them.
--- Takes: staged, landed (the lake's rows of hours that may hold the same transactions).
+-- Takes: staged, landed (the lake's rows of hours that may hold the same transactions), repeated_id_keys.
 WITH
 staged_rows AS (
     SELECT transaction_id, id_key, constituency_id, occurred_ms, hour_number, kind, quantity, sender, content_id
@@ -10,15 +10,10 @@ landed_rows AS (
     SELECT transaction_id, id_key, constituency_id, occurred_ms, hour_number, kind, quantity, sender, content_id
     FROM landed
 ),
-repeated_keys AS (
-    SELECT id_key FROM staged_rows GROUP BY id_key HAVING count(*) > 1
-    UNION
-    SELECT staged_rows.id_key FROM staged_rows INNER JOIN landed_rows ON staged_rows.id_key = landed_rows.id_key
-),
 candidates AS (
-    SELECT * FROM staged_rows WHERE id_key IN (SELECT id_key FROM repeated_keys)
+    SELECT * FROM staged_rows WHERE id_key IN (SELECT id_key FROM repeated_id_keys)
     UNION ALL
-    SELECT * FROM landed_rows WHERE id_key IN (SELECT id_key FROM repeated_keys)
+    SELECT * FROM landed_rows WHERE id_key IN (SELECT id_key FROM repeated_id_keys)
 )
 SELECT
     transaction_id,

@@ -1,6 +1,7 @@
 -- Every accepted vote, landed now or before, of a sender who has several in one constituency; and every issue to a
 -- voter who has several there.
--- Takes: staged, landed (the lake's rows of hours that may hold votes of the same constituencies).
+-- Takes: staged, landed (the lake's rows of hours that may hold votes of the same constituencies),
+-- repeated_voter_keys.
 WITH
 staged_votes AS (
     SELECT transaction_id, id_key, voter_key, kind, constituency_id, sender, occurred_ms, content_id
@@ -12,18 +13,10 @@ landed_votes AS (
     FROM landed
     WHERE kind IN ('vote_cast', 'bulletin_issued') AND voter_key IS NOT NULL
 ),
-repeated_keys AS (
-    SELECT voter_key FROM staged_votes GROUP BY voter_key HAVING min(id_key) <> max(id_key)
-    UNION
-    SELECT staged_votes.voter_key
-    FROM staged_votes
-    INNER JOIN landed_votes ON staged_votes.voter_key = landed_votes.voter_key
-    WHERE staged_votes.id_key <> landed_votes.id_key
-),
 candidates AS (
-    SELECT * FROM staged_votes WHERE voter_key IN (SELECT voter_key FROM repeated_keys)
+    SELECT * FROM staged_votes WHERE voter_key IN (SELECT voter_key FROM repeated_voter_keys)
     UNION ALL
-    SELECT * FROM landed_votes WHERE voter_key IN (SELECT voter_key FROM repeated_keys)
+    SELECT * FROM landed_votes WHERE voter_key IN (SELECT voter_key FROM repeated_voter_keys)
 ),
 repeated_voters AS (
     SELECT kind, constituency_id, sender

@@ -1,0 +1,11 @@
+-- The keys of transaction ids that may occur more than once: among the staged rows, or there and in what landed.
+-- Takes: staged, landed (the lake's rows of hours that may hold the same transactions).
+SELECT id_key
+FROM staged
+WHERE rejection IS NULL AND NOT is_rollback
+GROUP BY id_key
+HAVING count(*) > 1
+UNION
+SELECT id_key
+FROM landed
+WHERE id_key IN (SELECT id_key FROM staged WHERE rejection IS NULL AND NOT is_rollback)
