@@ -149,12 +149,19 @@ def whole_rows(bench: Bench) -> Iterable[Row]:
         yield from compared(
             what, (timed.whole_way, tree, home), single, max(1, bench.rounds // 3), {f"{size / 1e9:g} GB": str(count)}
         )
-    naive = grow_tree(bench.root / "naive", bench.of(10_000_000, 250_000_000), [1])[0]
-    against = {"a naive Dagster project": (others.naive_whole, naive, home, 24)}
-    note = f"{bench.of(10, 250)} MB, 24 hours"
+    naive = "a naive Dagster project"
+    inside = {naive: (others.naive_whole, trees[-2], home, 24)}
     yield from compared(
-        "files to summaries", (timed.whole_way, naive, home), against, 1, {"a naive Dagster project": "0.05"}, note
-    )
+        "files to summaries, in one process", (timed.whole_way, trees[-2], home), inside, 1, {naive: "0.05"},
+        f"{times[-2] * size / 1e9:g} GB, 24 hours"
+    )  # fmt: skip
+    if not bench.short:
+        tree = grow_tree(bench.root / "days", size, [1], 72)[0]
+        used = {naive: (others.naive_commands, tree, home, 72)}
+        yield from compared(
+            "files to summaries, as commands", (timed.whole_way_command, tree, home), used, 1, {naive: "0.05"},
+            f"{size / 1e9:g} GB, 72 hours"
+        )  # fmt: skip
 
 
 PARTS: dict[str, Callable[[Bench], Iterable[Row]]] = {

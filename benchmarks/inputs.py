@@ -54,8 +54,8 @@ def write_late(source: Path, name: str) -> None:
     (source / f"{contract}_late{name}.csv").write_text(line, "utf-8")
 
 
-def grow_tree(trees: Path, size: int, times: list[int]) -> list[Path]:
-    """Trees of so many times about `size` bytes, 24 hours each; the bytes are on disk once, as many links as needed."""
+def grow_tree(trees: Path, size: int, times: list[int], hours: int = 24) -> list[Path]:
+    """Trees of so many times about `size` bytes, so many hours each; the bytes are on disk once, as many links as needed."""
     parts = [trees / f"part{number}" for number in range(max(times))]
     for number, part in enumerate(parts):
         buckets = (
@@ -66,7 +66,7 @@ def grow_tree(trees: Path, size: int, times: list[int]) -> list[Path]:
                 bucket.bulletins,
                 bucket.votes,
             )
-            for bucket in hourly_buckets(20, 24, max(1, size // 480 // 3_200))
+            for bucket in hourly_buckets(20, hours, max(1, size // (20 * hours) // 3_200))
         )
         for _ in write_replay(buckets, part, seed=number):
             pass

@@ -193,3 +193,26 @@ def naive_whole(source: Path, home: Path, hours: int) -> float:
             job.execute_in_process(instance=instance, partition_key=key, asset_selection=[dg.AssetKey("hourly")])
         job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("totals")])
     return time.perf_counter() - begin
+
+
+def naive_commands(source: Path, home: Path, hours: int) -> float:
+    """The same as it is used: `dagster asset materialize`, a process for each run, as Dagster's launcher does."""
+    import os
+    import subprocess
+    import sys
+
+    import pandas as pd
+
+    from benchmarks.inputs import START
+    from election_metrics.settings import read_settings
+    from election_metrics.warehouse.server import plain_url, warehouse_url
+
+    url = plain_url(warehouse_url(read_settings(home=home))).replace("postgresql://", "postgresql+psycopg://", 1)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"NAIVE_SOURCE": str(source), "NAIVE_URL": url, "DAGSTER_HOME": folder}
+        command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "benchmarks.naive.definitions"]
+        keys = [f"{pd.Timestamp(START) + pd.Timedelta(hours=number):%Y-%m-%d-%H:%M}" for number in range(hours)]
+        begin = time.perf_counter()
+        for choice in (*(["--select", "hourly", "--partition", key] for key in keys), ["--select", "totals"]):
+            subprocess.run([*command, *choice], env=environment, check=True, capture_output=True)
+        return time.perf_counter() - begin

@@ -15,12 +15,12 @@ import duckdb
 
 def _child(connection: Any, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
     seconds = function(*arguments)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
     connection.send((seconds, peak))
 
 
 def measure(function: Callable[..., object], *arguments: object) -> tuple[float, float]:
-    """Seconds (that the function returns) and peak MB of one run in a fresh process."""
+    """Seconds (that the function returns) and peak MB of one run in a fresh process, or of a command that it runs."""
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(send, function, arguments))
@@ -249,3 +249,22 @@ def whole_way(source: Path, home: Path) -> float:
     if not result.success:
         raise RuntimeError("the run failed")
     return seconds
+
+
+def whole_way_command(source: Path, home: Path) -> float:
+    """The same as it is used: `election-metrics ingest` in an empty warehouse that runs already."""
+    import os
+    import subprocess
+    import sys
+
+    from election_metrics.settings import read_settings
+    from election_metrics.warehouse.migrate import migrate
+
+    settings = read_settings(home=home)
+    migrate(settings, "base")
+    migrate(settings)
+    shutil.rmtree(settings.lake_path, ignore_errors=True)
+    command = [str(Path(sys.executable).parent / "election-metrics"), "ingest", str(source)]
+    begin = time.perf_counter()
+    subprocess.run(command, env=os.environ | {"ELECTION_METRICS_HOME": str(home)}, check=True, capture_output=True)
+    return time.perf_counter() - begin

@@ -1,0 +1,78 @@
+"""`python -m benchmarks.instructions`: the instructions that a byte of a dump takes, counted by valgrind.
+
+Unlike seconds they are the same on a busy machine: they say what is work, and what is only the machine's mood.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.inputs import write_dump
+from benchmarks.timed import bare_scan, json_scan, least_landing
+
+_SMALL, _LARGE = 10_000_000, 40_000_000
+
+
+def hashing(files: list[Path]) -> None:
+    """The pass over the bytes that tells one content from another."""
+    import xxhash
+
+    content = xxhash.xxh3_128()
+    with files[0].open("rb") as file:
+        while block := file.read(1 << 20):
+            content.update(block)
+
+
+def engine(files: list[Path]) -> None:
+    """All of a landing that DuckDB does: staged, accounted for, repeats looked for, Parquet by hour."""
+    from election_metrics.lake import landing as lake
+    from election_metrics.lake.engine import connect
+    from election_metrics.settings import Settings
+
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        settings = Settings(home=root)
+        connection = connect(settings)
+        readable = lake.Readable(1, "contract", files[0], files[0].stat().st_size, files[0].name)
+        lake.stage(connection, settings, [readable], root, datetime.now(UTC))
+        lake.drop_repeats_within_files(connection)
+        lake.write_parts(connection, settings.lake_path, root, "bench")
+        lake.find_repeats(connection, [])
+
+
+STEPS = {
+    "count(*)": bare_scan,
+    "with json_valid": json_scan,
+    "the least landing": least_landing,
+    "landing: hash of the bytes": hashing,
+    "landing: all that DuckDB does": engine,
+}
+
+
+def counted(name: str, dump: Path) -> int:
+    """Instructions of a process that does this step."""
+    code = f"from benchmarks.instructions import *; {name}([Path({str(dump)!r})])"
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    found = re.search(r"Collected : (\d+)", said)
+    assert found, said
+    return int(found[1])
+
+
+def main() -> None:
+    """Prints the table: what a larger dump takes more than a small one, so that no start of anything counts."""
+    with tempfile.TemporaryDirectory(prefix="election-metrics-bench-") as name:
+        small, large = (write_dump(Path(name, str(size)), size)[0] for size in (_SMALL, _LARGE))
+        more = large.stat().st_size - small.stat().st_size
+        print("| step | instructions a byte |\n|---|---:|", flush=True)
+        for what, step in STEPS.items():
+            print(
+                f"| {what} | {(counted(step.__name__, large) - counted(step.__name__, small)) / more:.1f} |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
