@@ -158,6 +158,46 @@ def reland(
     run_reland(console, source, first, last, constituency, dry_run=dry_run)
 
 
+@main.group()
+def table() -> None:
+    r"""Read transactions from a table of another database: check the mapping, land what is new.
+
+    ELECTION_METRICS_SOURCE_URL names the database, ELECTION_METRICS_SOURCE_TABLE a TOML file that says which table
+    and what its columns mean. With these set, `election-metrics up` reads it by itself.
+
+    \b
+    election-metrics table check
+    election-metrics table ingest
+    """
+
+
+@table.command("check")
+def check_table() -> None:
+    """Say what the table holds and what would be counted; land nothing."""
+    from election_metrics.commands.table import print_check
+    from election_metrics.settings import settings
+
+    print_check(Console(highlight=False), settings())
+
+
+@table.command("ingest")
+@click.option("--compare", is_flag=True, help="Compare every hour with what landed, and read those that differ.")
+@click.option("--from", "first", type=HOUR, help="Read this hour (UTC) and later ones once more, whatever they hold.")
+@click.option("--to", "last", type=HOUR, help="Up to this hour, inclusive.")
+def ingest_table(compare: bool, first: datetime | None, last: datetime | None) -> None:
+    r"""Land the rows that are new, and compute what follows from them.
+
+    What landed before is not landed again, so typing it twice is harmless.
+
+    \b
+    election-metrics table ingest --compare
+    election-metrics table ingest --from 2026-09-18T05:00 --to 2026-09-18T09:00
+    """
+    from election_metrics.commands.runs import run_table_ingest
+
+    run_table_ingest(console, first, last, compare=compare)
+
+
 @main.command()
 @click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
 def maintain(dry_run: bool) -> None:

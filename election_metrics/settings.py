@@ -73,6 +73,14 @@ class Settings(BaseSettings):
         description="PostgreSQL for Dagster's own storage; unset: DATABASE_URL's database name + '_dagster'.",
     )
     source: Path | None = Field(None, description="Folder in which new export files appear; the sensor watches it.")
+    source_url: SecretStr | None = Field(
+        None,
+        description="Database with a table of transactions, as an SQLAlchemy URL: postgresql+psycopg://me@host/votes "
+        "or sqlite:////data/votes.db.",
+    )
+    source_table: Path | None = Field(
+        None, description="TOML that says which table, and what its columns mean; unset: the one that comes along."
+    )
     lake: Path | None = Field(None, description="Where raw transactions rest as Parquet; unset: HOME/lake.")
     reference: Path | None = Field(
         None, description="CSV that overrides names, regions, time zones, registered voters and voting times."
@@ -155,7 +163,7 @@ class Settings(BaseSettings):
     )
     compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
 
-    @field_validator("home", "source", "lake", "reference", "api_tokens")
+    @field_validator("home", "source", "source_table", "lake", "reference", "api_tokens")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()

@@ -33,6 +33,10 @@ class LandedFilesConfig(dg.Config):
     )
     again_to: str = Field("", description="Files with rows of this hour (UTC) or earlier. Empty: all.")
     again_constituency: str = Field("", description="Files of this constituency_id. Empty: all.")
+    only_table: bool = Field(
+        False, description="Only the transactions table of the setting SOURCE_URL; `again` then means its hours."
+    )
+    compare: bool = Field(False, description="Compare every hour of that table with what landed, due or not.")
 
 
 @dg.asset(**about("landed_files", kinds=["duckdb", "parquet"]), retry_policy=RETRY)
@@ -44,28 +48,34 @@ def landed_files(
 ) -> dg.MaterializeResult[None]:
     """New versions of export files: every line read once, split by the hour it occurred in, appended to the lake.
 
+    Where a table of transactions is named (ELECTION_METRICS_SOURCE_URL), also its new rows, and hours that it changed.
     Lines that cannot be read are in `ingest.rejected_transactions`; each file's account is in
     `ingest.transaction_files`. What landed before is not landed again.
     """
-    from election_metrics.pipeline.landing import land
+    from election_metrics.pipeline.landing import LandingReport, land
+    from election_metrics.pipeline.table_landing import land_table_beside
 
     source = Path(config.source) if config.source else settings.source
-    if source is None:
-        return dg.MaterializeResult(
-            metadata={"files": 0, "note": "ELECTION_METRICS_SOURCE is not set: nothing to land"}
-        )
+    report = LandingReport()
     with failures_in_words():
-        if config.again:
+        if config.only_table:
+            report = _land_table(context, config, settings, progress)
+        elif source is None and settings.source_url is None:
+            note = "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set: nothing to land"
+            return dg.MaterializeResult(metadata={"files": 0, "note": note})
+        elif source is not None and config.again:
             report = _land_again(context, config, settings, source, progress)
-        else:
+        elif source is not None:
             watched = progress.of("Landing", "bytes")
             report = land(settings, source, context.run_id, progress=watched, only=config.files)
+        if not (config.only_table or config.again or config.files or config.source):
+            land_table_beside(settings, context.run_id, report)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{visible(path)}: {visible(reason)}")
     return dg.MaterializeResult(
         metadata={
             "files": report.files,
-            "source": dg.MetadataValue.path(str(source)),
+            "source": "the transactions table" if config.only_table else dg.MetadataValue.path(str(source)),
             "bytes": report.bytes,
             "rows": report.rows,
             "rejected": report.rejected,
@@ -99,6 +109,21 @@ def _land_again(
             context.log.info(f"{lost} part(s) of the lake were lost")
         watched = progress.of("Landing", "bytes")
         return land(settings, source, context.run_id, progress=watched, again=again)
+
+
+def _land_table(
+    context: dg.AssetExecutionContext, config: LandedFilesConfig, settings: Settings, progress: Progress
+) -> "LandingReport":
+    """Lands what is new in the table, and hours that it changed; `again`, these hours whatever they hold."""
+    from election_metrics.pipeline.hours import hour_number
+    from election_metrics.pipeline.table_landing import land_table, named_table
+
+    first, last = (hour_number(hour_in_utc(text)) if text else None for text in (config.again_from, config.again_to))
+    watched = progress.of("Landing", "rows")
+    return land_table(
+        settings, named_table(settings), context.run_id, progress=watched, compare=config.compare or None,
+        again=(first, last) if config.again else None,
+    )  # fmt: skip
 
 
 def hour_in_utc(text: str) -> datetime:

@@ -73,14 +73,16 @@ def see(settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.As
     """What there is to see: in Dagster, in the warehouse, on the disk."""
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.elections import read_behind_since, read_newest_transactions
+    from election_metrics.warehouse.table_reads import looked_at
 
     with transaction(settings) as connection:
         elections = [Voting(*row) for row in read_newest_transactions(connection)]
         oldest_behind = read_behind_since(connection)
+        tables = looked_at(connection) if settings.source_url is not None else []
     settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     usage = shutil.disk_usage(settings.lake_path)
     failed_runs, failed_checks = _failed_runs(instance), _failed_checks(instance, checks)
-    return Seen(failed_runs, failed_checks, elections, oldest_behind, usage.free / usage.total)
+    return Seen(failed_runs, failed_checks, elections, oldest_behind, usage.free / usage.total, tables)
 
 
 def _failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:

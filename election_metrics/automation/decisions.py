@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=10)
 _GRACE = timedelta(minutes=15)
+_MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,18 @@ def ask_for_files(files: int, hours: Sequence[datetime], now: datetime, most_hou
     last = hours[-1]
     first = max(hours[0], last - timedelta(hours=most_hours - 1))
     return Ask(first, last, f"{files} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
+
+
+def ask_for_rows(rows: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, is_due: bool) -> Ask | Wait:
+    """Asks for a run that lands a table's new rows, or compares its hours with what landed; see `ask_for_files`."""
+    if not rows and not is_due:
+        return Wait("every row of the table has landed, and its hours were compared a while ago")
+    last = max(hours, default=now.replace(minute=0, second=0, microsecond=0))
+    first = max(min(hours, default=last), last - timedelta(hours=most_hours - 1))
+    what = f"{rows} new row(s) or more" if rows >= _MOST_COUNTED else f"{rows} new row(s)"
+    if not rows:
+        return Ask(first, last, "the table's hours are compared with what landed")
+    return Ask(first, last, f"{what}, hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
 
 
 def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[Ask]:

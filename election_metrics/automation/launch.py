@@ -55,6 +55,7 @@ def run_update(
     progress: Progress | None = None,
     only: Sequence[str] | None = None,
     again: Mapping[str, str] | None = None,
+    table: Mapping[str, object] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Runs `update_metrics_job` here and now, for the hours first..last (UTC, inclusive).
 
@@ -68,16 +69,19 @@ def run_update(
         progress: where to report.
         only: keys of the job's assets to run; None: all.
         again: what to land once more: again_from, again_to, again_constituency (see `LandedFilesConfig`).
+        table: land the transactions table alone, with this configuration: compare, again, again_from, again_to.
     """
     from election_metrics.definitions import build_defs
 
     overrides: dict[str, object] = {"settings": settings, "progress": progress or Progress()}
     job = build_defs(resource_overrides=overrides).resolve_job_def(JOB)
     config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    if source is not None:
-        landing: dict[str, object] = {"source": str(source.absolute())}
-        if again is not None:
-            landing |= {"again": True, **again}
+    landing: dict[str, object] = {}
+    if table is not None:
+        landing = {"only_table": True, **table}
+    elif source is not None:
+        landing = {"source": str(source.absolute()), **({} if again is None else {"again": True, **again})}
+    if landing:
         config["ops"] = {"landed_files": {"config": landing}}
     return job.execute_in_process(
         instance=instance,

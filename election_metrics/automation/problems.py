@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 _BEHIND_TOO_LONG = timedelta(minutes=15)
 _GRACE = timedelta(minutes=15)
 _LEAST_FREE = 0.05
+_TABLE_AWAY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Seen:
         elections: their voting times and newest transactions.
         oldest_behind: since when some hour has been behind; None where none is.
         free_share: free part of the disk that the lake is on, 0 to 1.
+        tables: name of each transactions table that is watched, and when it was looked at last.
     """
 
     failed_runs: Sequence[FailedRun]
@@ -72,6 +74,7 @@ class Seen:
     elections: Sequence[Voting]
     oldest_behind: datetime | None
     free_share: float
+    tables: Sequence[tuple[str, datetime]] = ()
 
 
 def find_problems(seen: Seen, now: datetime, stale_after: timedelta, ui_url: str) -> list[Problem]:
@@ -106,6 +109,16 @@ def find_problems(seen: Seen, now: datetime, stale_after: timedelta, ui_url: str
         minutes = int((now - seen.oldest_behind).total_seconds() / 60)
         detail = f"election-metrics status says which. Sensors and runs: {ui_url}/automation"
         problems.append(Problem("hours behind", "error", f"Hours have been behind for {minutes} minutes", detail))
+    problems += [
+        Problem(
+            f"table {name}",
+            "error",
+            f"The table {name} could not be read since {read_at:%Y-%m-%d %H:%M} UTC",
+            f"election-metrics table check says why. Its sensor: {ui_url}/automation",
+        )
+        for name, read_at in seen.tables
+        if now - read_at > _TABLE_AWAY
+    ]
     if seen.free_share < _LEAST_FREE:
         title = f"The disk of the lake is {100 - seen.free_share * 100:.0f} % full"
         problems.append(Problem("disk", "error", title, "election-metrics maintain --dry-run says what can go."))

@@ -1,7 +1,8 @@
 """The sensors. None owns a cursor: each asks a question that stays open until it is answered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 
@@ -13,6 +14,7 @@ from election_metrics.automation.decisions import (
     Attempt,
     Wait,
     ask_for_files,
+    ask_for_rows,
     ask_for_what_changed,
     fingerprint,
     wait_after_failures,
@@ -21,6 +23,7 @@ from election_metrics.automation.jobs import OF_ELECTIONS, REGISTRY, update_metr
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.run_tags import JOB, STATE, TRIGGER, run_tags
+from election_metrics.settings import Settings
 
 _MOST_GIVEN = 100
 
@@ -29,19 +32,38 @@ _MOST_GIVEN = 100
 def new_transactions_sensor(
     context: dg.SensorEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Which file versions does the source have that the ledger has not? One run lands them and computes their hours."""
-    from election_metrics.pipeline.hours import hour_start
-    from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files
+    """Which file versions does the source have that the ledger has not? One run lands them and computes their hours.
 
-    if settings.source is None:
-        yield dg.SkipReason("ELECTION_METRICS_SOURCE is not set: there is no folder to watch")
+    And which rows does the table have, if one is named?
+    """
+    if settings.source is None and settings.source_url is None:
+        yield dg.SkipReason(
+            "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set: there is nothing to watch"
+        )
         return
     if busy := _busy(context.instance, ["new_transactions"]):
         yield dg.SkipReason(busy)
         return
     now = datetime.now(UTC)
+    found: list[dg.RunRequest | dg.SkipReason] = []
+    if settings.source is not None:
+        found += _requests_for_files(context.instance, settings, settings.source, now)
+    if settings.source_url is not None:
+        found += _requests_for_table(context.instance, settings, now)
+    requests = [request for request in found if isinstance(request, dg.RunRequest)]
+    yield from requests
+    if not requests:
+        yield dg.SkipReason("; ".join(str(skip.skip_message) for skip in found if isinstance(skip, dg.SkipReason)))
+
+
+def _requests_for_files(
+    instance: dg.DagsterInstance, settings: Settings, source: Path, now: datetime
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from election_metrics.pipeline.hours import hour_start
+    from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files
+
     try:
-        pending, unseen, _ = pending_files(settings, settings.source, settled_only=True)
+        pending, unseen, _ = pending_files(settings, source, settled_only=True)
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
@@ -49,7 +71,26 @@ def new_transactions_sensor(
     asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
     state = fingerprint([*pending, *unseen])
     files = [] if unseen else [file.path for file in pending]  # what cannot be looked at is found by looking
-    yield from _requests(context.instance, [asked], "new_transactions", state, now, files, elections_of(pending))
+    yield from _requests(instance, [asked], "new_transactions", state, now, files, elections_of(pending))
+
+
+def _requests_for_table(
+    instance: dg.DagsterInstance, settings: Settings, now: datetime
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    from election_metrics.pipeline.hours import hour_start
+    from election_metrics.pipeline.table_landing import named_table, pending_rows
+
+    try:
+        table = named_table(settings)
+        pending = pending_rows(settings, table, now)
+    except ElectionMetricsError as error:
+        yield dg.SkipReason(str(error))
+        return
+    hours = [hour_start(number) for number in pending.hours]
+    asked = ask_for_rows(pending.rows, hours, now, settings.max_hours_per_run, is_due=pending.is_due)
+    state = fingerprint(["table", table.place, pending.rows, pending.is_due])
+    given = {"ops": {"landed_files": {"config": {"only_table": True}}}}
+    yield from _requests(instance, [asked], "new_transactions", state, now, given=given)
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=7, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -98,11 +139,12 @@ def _requests(
     now: datetime,
     files: Sequence[str] = (),
     elections: Sequence[str] = (),
+    given: Mapping[str, object] | None = None,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     failed = wait_after_failures(_failed(instance, state), now)
     # A few files are named, so that the run need not look through the whole source again.
     named = list(files) if len(files) <= _MOST_GIVEN else []
-    given = {"ops": {"landed_files": {"config": {"files": named}}}} if named else {}
+    given = given or ({"ops": {"landed_files": {"config": {"files": named}}}} if named else {})
     for asked in asks:
         decision = asked if isinstance(asked, Wait) else failed or asked
         if isinstance(decision, Wait):
@@ -113,7 +155,7 @@ def _requests(
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
             tags={**run_tags(trigger, decision.reason, hours, len(files) or None, elections), STATE: state},
-            run_config=given,
+            run_config=dict(given),
             asset_selection=None if hours else [dg.AssetKey(name) for name in (*registry, *OF_ELECTIONS)],
         )
 

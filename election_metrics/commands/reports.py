@@ -14,6 +14,7 @@ from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_problems, read_status, read_summaries
 from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.table_reads import looked_at
 
 
 def _number(value: object) -> str:
@@ -121,9 +122,12 @@ def print_status(console: Console, settings: Settings) -> None:
         database = connection.execute(sa.text("SELECT current_database() || ', ' || version()")).scalar_one()
         counts = read_status(connection)
         unreadable, rejected = read_problems(connection)
+        tables = looked_at(connection)
     console.print(f"Warehouse   {str(database).split(' on ')[0]}")
     console.print(f"Lake        {settings.lake_path}")
     console.print(f"Source      {settings.source or 'ELECTION_METRICS_SOURCE is not set: no folder is watched'}")
+    for name, read_at in tables:
+        console.print(f"Table       {shown(name)}, looked at {read_at:%Y-%m-%d %H:%M:%S} UTC")
     console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
     for name, count in counts.items():
         console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))

@@ -17,6 +17,7 @@ from election_metrics.errors import ElectionMetricsError
 from election_metrics.foreign import visible
 from election_metrics.pipeline.hours import changed_hours, contiguous, hour_start, preview_hours
 from election_metrics.pipeline.landing import expected_hours, files_to_reland, pending_files
+from election_metrics.pipeline.table_landing import named_table, pending_rows
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 
@@ -41,6 +42,27 @@ def run_ingest(console: Console, path: Path, chosen: Settings | None = None) -> 
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
         _finish_changed(chosen, instance, progress, console)
     return _exit_code(chosen, path, listing_problems=len(listing.unreadable))
+
+
+def run_table_ingest(
+    console: Console, first: datetime | None, last: datetime | None, chosen: Settings | None = None, *, compare: bool
+) -> None:
+    """Lands what the transactions table has, and computes what follows; with a range, these hours once more.
+
+    Raises:
+        ElectionMetricsError: no table is named, or it cannot be read.
+    """
+    chosen = chosen or settings()
+    migrate(chosen)
+    now = datetime.now(UTC)
+    pending = pending_rows(chosen, named_table(chosen), now)
+    hours = [hour_start(number) for number in pending.hours] or [now.replace(minute=0, second=0, microsecond=0)]
+    begin, end = _widest_range([*hours, *(hour for hour in (first, last) if hour is not None)])
+    asked: dict[str, object] = {"compare": compare, "again": first is not None or last is not None}
+    asked |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
+    with open_instance(chosen) as instance, bars(console) as progress:
+        _finish(run_update(chosen, instance, begin, end, "ingest", progress=progress, table=asked), console)
+        _finish_changed(chosen, instance, progress, console)
 
 
 def run_backfill(
@@ -148,6 +170,7 @@ def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Pr
 
 def _widest_range(hours: list[datetime]) -> tuple[datetime, datetime]:
     """The whole span where one run may cover it; else the range in which most of the hours lie."""
+    hours = sorted(set(hours))
     if hours[-1] - hours[0] < timedelta(hours=_WIDEST):
         return hours[0], hours[-1]
     ranges = list(contiguous(hours, _WIDEST))

@@ -36,7 +36,7 @@ class LakeHours:
 
 
 def open_hours(connection: duckdb.DuckDBPyConnection, hours: LakeHours) -> None:
-    """Makes the view `transactions`: one row an id, standing or withdrawn (is_withdrawn, is_revote)."""
+    """Makes the view `transactions`: one row an id (is_withdrawn, is_revote, is_flagged)."""
     put_parquet_view(connection, "calm_rows", hours.calm_parts, PART_COLUMNS)
     put_parquet_view(connection, "contested_rows", hours.contested_parts, PART_COLUMNS)
     put_table(connection, "superseded", hours.superseded, {"content_id": "BIGINT"})
@@ -66,31 +66,37 @@ def hourly_counts(connection: duckdb.DuckDBPyConnection, voting_times: pd.DataFr
         voting_times: constituency_id, starts_ms, ends_ms; NA where not known.
     """
     counts = connection.execute(sql("hourly_counts")).df().astype({"constituency_id": "str"})  # also where it is empty
-    anomalous = ["bulletins_failed", "votes_rejected", "votes_unknown", "revotes"]
     outside = _count_outside(connection, counts, voting_times)
-    return counts.assign(anomaly_count=counts[anomalous].sum(axis=1) + outside, outside_voting=outside)
+    anomalous = counts[["bulletins_failed", "votes_rejected", "votes_unknown", "revotes", "flagged"]].sum(axis=1)
+    # A ballot that is both flagged and outside the voting times is one.
+    anomalous += outside["outside"] - outside["outside_and_flagged"]
+    return counts.drop(columns="flagged").assign(anomaly_count=anomalous, outside_voting=outside["outside"])
 
 
 _HOUR_MS = 3_600_000
+_OUTSIDE = ["outside", "outside_and_flagged"]
 
 
 def _count_outside(
     connection: duckdb.DuckDBPyConnection, counts: pd.DataFrame, voting_times: pd.DataFrame
-) -> pd.Series:
-    """Ballots outside the voting times, for each row of the counts; only hours at the edges are looked at again."""
+) -> pd.DataFrame:
+    """Ballots outside the voting times, for each row of the counts; only hours at the edges are looked at again.
+
+    Columns: outside, and of these outside_and_flagged.
+    """
     timed = counts.merge(voting_times, on="constituency_id", how="left")
     begins = timed["hour_number"].astype("int64") * _HOUR_MS
     at_edge = (begins < timed["starts_ms"]).fillna(False) | (begins + _HOUR_MS > timed["ends_ms"]).fillna(False)
     edges = timed[at_edge & ((timed["bulletins_issued"] > 0) | (timed["votes_cast"] > 0))]
     if edges.empty:
-        return pd.Series(0, index=counts.index)
+        return pd.DataFrame(0, index=counts.index, columns=_OUTSIDE)
     put_table(
         connection, "edges", edges,
         {"constituency_id": "VARCHAR", "hour_number": "INTEGER", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
     )  # fmt: skip
     outside = connection.execute(sql("outside_voting")).df().astype({"constituency_id": "str"})
     found = counts[["constituency_id", "hour_number"]].merge(outside, on=["constituency_id", "hour_number"], how="left")
-    return found["outside"].fillna(0).astype("int64").set_axis(counts.index)
+    return found[_OUTSIDE].fillna(0).astype("int64").set_axis(counts.index)
 
 
 def count_transactions(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:

@@ -37,7 +37,7 @@ from election_metrics.sources.portal_exports import (
     unchanged,
     versions_of,
 )
-from election_metrics.warehouse import ledger, registry
+from election_metrics.warehouse import ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import transaction_files
@@ -130,10 +130,12 @@ def forget_lost_parts(
             parts = parts[parts["hour_number"] >= int(first.timestamp()) // 3600]
         if last is not None:
             parts = parts[parts["hour_number"] <= int(last.timestamp()) // 3600]
-        lost = [path for path in parts["path"] if not (settings.lake_path / path).exists()]
+        is_lost = [not (settings.lake_path / path).exists() for path in parts["path"]]
+        lost = list(parts.loc[is_lost, "path"])
         if lost:
             ledger.retire_parts(connection, lost, datetime.now(UTC))
             ledger.supersede(connection, [file.path for file in again])
+            table_reads.read_again(connection, [int(hour) for hour in parts.loc[is_lost, "hour_number"]])
         return len(lost)
 
 
@@ -189,10 +191,7 @@ def land(
     pending = sorted({*pending, *again})
     total = sum(file.size for file in pending)
     done = 0
-    try:
-        settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"ELECTION_METRICS_LAKE is {str(settings.lake_path)!r}: {error.strerror}") from None
+    make_lake(settings)
     with contextlib.closing(connect(settings)) as engine:
         for batch in _plan(settings, pending, report):
             job = _Landing(settings, engine, source, run_id, now or datetime.now(UTC), report, frozenset(again))
@@ -201,6 +200,18 @@ def land(
             if progress:
                 progress(done, total)
     return report
+
+
+def make_lake(settings: Settings) -> None:
+    """Makes the lake's folder, for us alone.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"ELECTION_METRICS_LAKE is {str(settings.lake_path)!r}: {error.strerror}") from None
 
 
 def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingReport) -> Iterator[list[FileVersion]]:
@@ -283,7 +294,7 @@ def _batches(
 
 
 @contextlib.contextmanager
-def _work_folder(root: Path) -> Iterator[Path]:
+def work_folder(root: Path) -> Iterator[Path]:
     """A folder of this process beside the lake; those of processes that were killed are removed."""
     home = root / "work"
     home.mkdir(parents=True, exist_ok=True)
@@ -316,7 +327,7 @@ class _Batch:
 
 def _land_batch(landing: _Landing, files: Sequence[FileVersion]) -> None:
     settings = landing.settings
-    with _work_folder(settings.lake_path) as work, transaction(settings) as connection:
+    with work_folder(settings.lake_path) as work, transaction(settings) as connection:
         # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
         lock(connection, "land")
         known = ledger.known_versions(connection, [file.path for file in files])

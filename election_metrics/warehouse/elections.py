@@ -197,7 +197,7 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
 
     A file whose name has an interval covers that, read in its constituency's time zone: a row of the neighbouring hour
     in it does not make that hour delivered. Whole hours that follow one another are one row. Any other file covers
-    what lies between its first and last transaction.
+    what lies between its first and last transaction. A table covers everything until it was last looked at.
     """
     # Hourly files follow one another without a break: as ranges they are a hundredth of the rows.
     query = """
@@ -221,6 +221,13 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         UNION ALL
         SELECT DISTINCT constituency_id, first_transaction_at, last_transaction_at, false FROM file
         WHERE starts_at IS NULL AND first_transaction_at IS NOT NULL
+        UNION ALL
+        SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(said.first_hour * 3600)),
+            date_trunc('hour', read.read_at), true
+        FROM ingest.table_constituencies AS said
+        JOIN ingest.table_reads AS read USING (source)
+        JOIN metrics.constituencies AS constituency USING (constituency_id)
+        WHERE constituency.election_id = %(election)s
         """
     instant = pa.timestamp("us", tz="UTC")
     schema = pa.schema(
@@ -230,12 +237,19 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
 
 
 def count_rejected(connection: sa.Connection, election: str) -> int:
-    """Lines in quarantine from the election's current files."""
+    """Lines in quarantine from the election's current files, and rows from tables that hold its constituencies."""
     query = sa.text(
         """
         SELECT coalesce(sum(file.rejected), 0) FROM ingest.transaction_files AS file
-        JOIN metrics.constituencies AS constituency USING (constituency_id)
-        WHERE constituency.election_id = :election AND file.status = 'landed'
+        WHERE file.status = 'landed' AND (
+            file.constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = :election)
+            OR file.rejected > 0 AND file.constituency_id IS NULL AND file.content_id IN (
+                SELECT content.content_id FROM ingest.table_contents AS content
+                JOIN ingest.table_constituencies USING (source)
+                JOIN metrics.constituencies AS constituency USING (constituency_id)
+                WHERE constituency.election_id = :election
+            )
+        )
         """
     )
     return int(connection.execute(query, {"election": election}).scalar_one())

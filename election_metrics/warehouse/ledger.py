@@ -53,7 +53,8 @@ def landed_versions(
     connection: sa.Connection, first: int | None, last: int | None, constituency: str | None
 ) -> set[tuple[str, int, int]]:
     """(path, size, modified_ns) of current files with rows in these hours and of this constituency; None: of all."""
-    query = sa.select(_files.path, _files.size, _files.modified_ns).where(_files.status == "landed")
+    of_files = _files.constituency_id.is_not(None)
+    query = sa.select(_files.path, _files.size, _files.modified_ns).where(_files.status == "landed", of_files)
     if first is not None or last is not None:
         hours = sa.select(content_hours.c.content_id)
         if first is not None:
@@ -182,9 +183,9 @@ def hours_of_contents(connection: sa.Connection, contents: Sequence[int]) -> set
 
 
 def hours_of_constituencies(connection: sa.Connection, constituencies: Iterable[str]) -> set[int]:
-    """Hours that hold rows of these constituencies."""
+    """Hours that hold rows of these constituencies, or may: a table's rows are of many."""
     contents = sa.select(transaction_files.c.content_id).where(
-        _is_any_of(transaction_files.c.constituency_id, constituencies),
+        _is_any_of(transaction_files.c.constituency_id, constituencies) | transaction_files.c.constituency_id.is_(None),
         transaction_files.c.content_id.is_not(None),
     )
     query = sa.select(content_hours.c.hour_number).where(content_hours.c.content_id.in_(contents))
@@ -339,6 +340,12 @@ def reopen_after_registry_events(
                 JOIN ingest.transaction_files USING (constituency_id)
                 JOIN ingest.content_hours USING (content_id)
                 WHERE content_hours.hour_number >= changed.since
+                UNION
+                SELECT table_contents.hour_number
+                FROM changed
+                JOIN ingest.table_constituencies USING (constituency_id)
+                JOIN ingest.table_contents USING (source)
+                WHERE table_contents.hour_number >= changed.since
             )
             """
         ),
@@ -362,6 +369,13 @@ def reopen_constituencies(connection: sa.Connection, reached: Sequence[tuple[str
                 JOIN ingest.transaction_files USING (constituency_id)
                 JOIN ingest.content_hours USING (content_id)
                 WHERE content_hours.hour_number BETWEEN reached.first_hour AND reached.last_hour
+                UNION
+                SELECT table_contents.hour_number
+                FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
+                    AS reached (constituency_id, first_hour, last_hour)
+                JOIN ingest.table_constituencies USING (constituency_id)
+                JOIN ingest.table_contents USING (source)
+                WHERE table_contents.hour_number BETWEEN reached.first_hour AND reached.last_hour
             )
             """
         ),

@@ -29,6 +29,8 @@ from election_metrics.warehouse.tables import (
     reconciliations,
     region_summaries,
     rejected_transactions,
+    table_constituencies,
+    table_contents,
     transaction_files,
 )
 
@@ -364,9 +366,18 @@ def quarantine(connection: sa.Connection, text: str | None, page: Page) -> Found
 
 
 def sources_of(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
-    """Current files of a constituency with transactions in these hours: where its figures come from."""
+    """Current files of a constituency with transactions in these hours: where its figures come from.
+
+    Rows of a table that it has rows in are of all its constituencies.
+    """
+    tables = (
+        sa.select(table_contents.c.content_id)
+        .join(table_constituencies, table_constituencies.c.source == table_contents.c.source)
+        .where(table_constituencies.c.constituency_id == constituency)
+    )
     query = sa.select(transaction_files).where(
-        transaction_files.c.constituency_id == constituency, transaction_files.c.status == "landed"
+        (transaction_files.c.constituency_id == constituency) | transaction_files.c.content_id.in_(tables),
+        transaction_files.c.status == "landed",
     )
     if hours.first is not None:
         query = query.where(transaction_files.c.last_transaction_at >= hours.first)

@@ -37,7 +37,7 @@ _STANDING_EVENTS = """
 
 
 def read_places(connection: sa.Connection) -> pd.DataFrame:
-    """What paths say of each constituency: constituency_id, election, constituency, region_code, region.
+    """What paths and tables say of each constituency: constituency_id, election, constituency, region_code, region.
 
     Where files disagree, the first path that names an election speaks, whatever landed first.
     """
@@ -46,8 +46,14 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
         sa.text(
             """
             SELECT DISTINCT ON (constituency_id) constituency_id, election, constituency, region_code, region
-            FROM ingest.transaction_files
-            WHERE status = 'landed'
+            FROM (
+                SELECT constituency_id, election, constituency, region_code, region, path, member
+                FROM ingest.transaction_files
+                WHERE status = 'landed' AND constituency_id IS NOT NULL
+                UNION ALL
+                SELECT constituency_id, election, NULL, NULL, NULL, 'table:' || source, ''
+                FROM ingest.table_constituencies
+            ) AS place
             ORDER BY constituency_id, election IS NULL, region IS NULL, path, member
             """
         ),

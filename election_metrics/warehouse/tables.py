@@ -17,6 +17,7 @@ from sqlalchemy import (
     Identity,
     Index,
     MetaData,
+    Numeric,
     Sequence,
     Table,
     Text,
@@ -78,8 +79,8 @@ def _ballots() -> list[Column[int]]:
         _count("withdrawn", "Transactions withdrawn by a rollback, in their own hour"),
         _count(
             "anomaly_count",
-            "Transactions anomalous in themselves: failed issues, rejected and unknown votes, re-votes, and bulletins"
-            " and votes outside the voting times (15 minutes' grace for votes)",
+            "Transactions anomalous in themselves: failed issues, rejected and unknown votes, re-votes, bulletins and"
+            " votes that a table's owner flags or that are outside the voting times (15 minutes' grace for votes)",
         ),
     ]
 
@@ -386,7 +387,7 @@ registry_version = Table(
 transaction_files = Table(
     "transaction_files", metadata,
     Column("file_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of this version"),
-    _text("path", "Absolute path on disk", nullable=False),
+    _text("path", "Absolute path on disk; of a table's rows table:<name>/<hour>", nullable=False),
     _text("member", "Name within the archive; empty for a plain file", nullable=False),
     _count("size", "Bytes on disk (of the archive, for a member); -1: it could not be looked at"),
     _count("modified_ns", "Time of change, nanoseconds since the epoch"),
@@ -394,7 +395,7 @@ transaction_files = Table(
     _text("reason", "Why the file is unreadable"),
     _text("content_hash", "XXH3-128 of the bytes"),
     _count("content_id", "Number under which its rows rest in the lake; equal content of one contract shares it", nullable=True),
-    _text("constituency_id", "Contract id from the file's name", index=True),
+    _text("constituency_id", "Contract id from the file's name; NULL for rows of a table", index=True),
     _text("region_code", "From the path"),
     _text("region", "From the path"),
     _text("election", "Election's name from the path"),
@@ -526,6 +527,37 @@ landing_attempts = Table(
     _instant("set_aside_at", "Since when it waits, so that the others land without it; NULL: it is tried with them"),
     _text("run_id", "Dagster run of the last of them", nullable=False),
     schema="ingest", comment="Files that may bring a landing down; empty while all is well",
+)  # fmt: skip
+
+table_reads = Table(
+    "table_reads", metadata,
+    _text("source", "Name of the transactions table in its mapping", primary_key=True),
+    _text("place", "Database (without a password) and table", nullable=False),
+    Column("read_up_to", JSONB, nullable=False, comment="How far it was read: horizon, low, newest, marks"),
+    _instant("read_at", "When it was looked at last: all that was there then has landed", nullable=False),
+    _instant("compared_at", "When each of its hours was last compared with what landed"),
+    schema="ingest", comment="Transactions tables in other databases, and how far each was read",
+)  # fmt: skip
+
+table_contents = Table(
+    "table_contents", metadata,
+    _count("content_id", "Number under which the rows rest in the lake", primary_key=True, autoincrement=False),
+    _text("source", "Transactions table", nullable=False),
+    _count("hour_number", "Hours since 1970 (UTC); -1 where the time is none"),
+    _count("rows", "Rows of the table"),
+    Column("fingerprint", Numeric, nullable=False, comment="Sum of the rows' hashes: the first 60 bits of their MD5"),
+    Index(None, "source", "hour_number"),
+    schema="ingest", comment="What landed of a table's hours and still counts: compared with what the table holds now",
+)  # fmt: skip
+
+table_constituencies = Table(
+    "table_constituencies", metadata,
+    _text("source", "Transactions table", primary_key=True),
+    _text("constituency_id", "Constituency", primary_key=True),
+    _text("election", "Election's name, where the table says it"),
+    _count("first_hour", "Hour of its first transaction (hours since 1970, UTC)"),
+    Index(None, "constituency_id"),
+    schema="ingest", comment="Constituencies that a transactions table has rows of",
 )  # fmt: skip
 
 problems = Table(

@@ -49,12 +49,15 @@ def test_each_kind_of_problem_says_where_and_why() -> None:
         failed_checks=[FailedCheck("hourly_stats", "hours_equal_lake", True, "The hours hold as much as the lake.")],
         oldest_behind=NOW - timedelta(minutes=20),
         free_share=0.01,
+        tables=[("ballots", NOW - timedelta(minutes=11)), ("others", NOW - timedelta(minutes=9))],
     )
     assert "line 7" in found["run update_metrics_job (ingest)"]
     assert "http://ui/runs/abc" in found["run update_metrics_job (ingest)"]
     assert found["check hourly_stats.hours_equal_lake"].startswith("error: ")
     assert "20 minutes" in found["hours behind"]
     assert "99 % full" in found["disk"]
+    assert "election-metrics table check" in found["table ballots"]
+    assert "table others" not in found
 
 
 @pytest.mark.parametrize(

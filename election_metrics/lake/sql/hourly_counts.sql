@@ -7,7 +7,8 @@ labelled AS (
         hour_number,
         occurred_ms,
         CASE WHEN is_withdrawn THEN 'withdrawn' WHEN is_revote THEN 'revote' ELSE kind END AS kind,
-        quantity
+        quantity,
+        is_flagged
     FROM transactions
 )
 SELECT
@@ -21,6 +22,7 @@ SELECT
     count(*) FILTER (WHERE kind = 'vote_unknown') AS votes_unknown,
     count(*) FILTER (WHERE kind = 'revote') AS revotes,
     count(*) FILTER (WHERE kind = 'withdrawn') AS withdrawn,
+    count(*) FILTER (WHERE kind IN ('bulletin_issued', 'vote_cast') AND is_flagged) AS flagged,
     min(occurred_ms) FILTER (WHERE kind <> 'withdrawn') AS first_ms,
     max(occurred_ms) FILTER (WHERE kind <> 'withdrawn') AS last_ms
 FROM labelled

@@ -4,7 +4,8 @@
 SELECT
     transactions.constituency_id,
     transactions.hour_number,
-    count(*) AS outside
+    count(*) AS outside,
+    count(*) FILTER (WHERE is_flagged) AS outside_and_flagged
 FROM transactions
 INNER JOIN edges
     ON edges.constituency_id = transactions.constituency_id

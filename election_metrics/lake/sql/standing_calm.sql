@@ -7,5 +7,6 @@ SELECT
     kind,
     quantity,
     FALSE AS is_withdrawn,
-    FALSE AS is_revote
+    FALSE AS is_revote,
+    kind IN ('bulletin_issued', 'vote_cast') AND fail_reason IS NOT NULL AS is_flagged
 FROM calm_rows

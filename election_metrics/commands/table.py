@@ -1,0 +1,67 @@
+"""`table check`: what a transactions table holds, and what we make of it, before anything is landed."""
+
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from election_metrics.commands.shown import shown
+from election_metrics.pipeline.table_landing import named_table, state_of
+from election_metrics.settings import Settings
+from election_metrics.sources.table_mapping import TableMapping
+from election_metrics.sources.transactions_table import FIELDS
+
+_WORDS = {
+    "blindSigIssue": {"counted": "bulletins issued", "failed": "bulletins failed", "unknown": "other transactions"},
+    "vote": {"counted": "votes cast", "failed": "votes rejected", "unknown": "votes unknown"},
+}
+
+
+def print_check(console: Console, settings: Settings) -> None:
+    """Prints the table's columns and what they say, its rows by type and status, and how far it was read.
+
+    Raises:
+        SettingsError: the mapping does not fit the table; the column is named.
+        SourceError: the table cannot be read.
+    """
+    table = named_table(settings)
+    mapping = table.mapping
+    with table.snapshot() as snapshot:
+        horizon, counts = snapshot.horizon, snapshot.counts()
+    console.print(f"Table       {shown(table.place)}")
+    console.print(f"Mapping     {settings.source_table or 'the one that comes along (observatory.toml)'}")
+    for field in FIELDS:
+        column = getattr(mapping.columns, field)
+        console.print(f"  {field:<15} {shown(column) if column else '– (no column)'}")
+    console.print(f"  {'position':<15} {shown(mapping.position or mapping.columns.id)}")
+    console.print(
+        "Late rows   "
+        + (
+            "by PostgreSQL's snapshot: none is missed, whenever it is committed"
+            if horizon is not None
+            else f"if they appear within {mapping.overlap_minutes:g} minutes at once, later ones at the comparison"
+        )
+    )
+    _print_state(console, settings, mapping.source)
+    console.print("\nRows by type and status, and what they count as:")
+    for kind, status, rows in counts.itertuples(index=False, name=None):
+        console.print(f"  {rows:>12,}  {shown(kind)}, {shown(status)}: {_meaning(mapping, kind, status)}")
+    if counts.empty:
+        console.print("  none")
+
+
+def _print_state(console: Console, settings: Settings, source: str) -> None:
+    state = state_of(settings, source)
+    if state is None:
+        console.print("Read        not yet; type: election-metrics table ingest")
+        return
+    ago = datetime.now(UTC) - state["read_at"]
+    compared = "never" if state["compared_at"] is None else f"{state['compared_at']:%Y-%m-%d %H:%M} UTC"
+    console.print(f"Read        {int(ago.total_seconds())} s ago; every hour compared: {compared}")
+
+
+def _meaning(mapping: TableMapping, kind: str | None, status: str | None) -> str:
+    operation = mapping.types.get(str(kind), str(kind))
+    outcome = mapping.status.outcomes().get(str(status), mapping.status.otherwise)
+    if outcome == "withdrawn":
+        return "withdrawn"
+    return _WORDS.get(operation, {}).get(outcome, "other transactions")

@@ -1,0 +1,103 @@
+-- One row for every row of a transactions table: the columns of stage.sql but line_bytes, and is_withdrawn.
+-- Takes: table_rows (id, constituency, type, time, status, voter, quantity, anomaly_reason: text; is_flagged,
+-- occurred_ms, hour_number, row_number), contents (hour_number, content_id), operations (type, operation), outcomes (status,
+-- outcome), and in `limits` as one row latest_ms, first_hour_ms, first_hour_setting, otherwise.
+WITH
+named AS (
+    SELECT
+        contents.content_id,
+        coalesce(table_rows.constituency, '') AS constituency_id,
+        table_rows.row_number AS line_number,
+        table_rows.id AS transaction_id,
+        right(table_rows.id, 12) AS id_key,
+        table_rows.occurred_ms,
+        CAST(floor(table_rows.occurred_ms / 3600000) AS INTEGER) AS hour_number,
+        coalesce(operations.operation, table_rows.type) AS operation,
+        coalesce(outcomes.outcome, limits.otherwise) AS outcome,
+        whole_number(table_rows.quantity) AS said_quantity,
+        table_rows.quantity,
+        nullif(table_rows.voter, '') AS voter,
+        table_rows.is_flagged,
+        nullif(table_rows.anomaly_reason, '') AS anomaly_reason,
+        table_rows.status,
+        table_rows.time,
+        limits.latest_ms,
+        limits.first_hour_ms,
+        limits.first_hour_setting
+    FROM table_rows
+    CROSS JOIN limits
+    LEFT JOIN contents ON contents.hour_number = table_rows.hour_number
+    LEFT JOIN operations ON operations.type = table_rows.type
+    LEFT JOIN outcomes ON outcomes.status = table_rows.status
+),
+judged AS (
+    SELECT
+        *,
+        outcome = 'failed' AS failed,
+        CASE
+            WHEN coalesce(transaction_id, '') = '' THEN 'the transaction id is missing'
+            WHEN constituency_id = '' THEN 'the constituency is missing'
+            WHEN contains(transaction_id, chr(0)) OR contains(voter, chr(0)) OR contains(constituency_id, chr(0))
+                THEN 'the transaction id, voter or constituency holds a NUL'
+            WHEN byte_length(transaction_id) > 200 OR byte_length(voter) > 200 OR byte_length(constituency_id) > 200
+                THEN 'the transaction id, voter or constituency is longer than 200 bytes'
+            WHEN occurred_ms IS NULL THEN 'the time cannot be read'
+            WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
+            WHEN occurred_ms > latest_ms THEN 'the timestamp is more than a day ahead of the clock'
+            WHEN occurred_ms < first_hour_ms THEN first_hour_setting
+            WHEN quantity IS NOT NULL AND NOT coalesce(said_quantity BETWEEN 0 AND 1000000000, FALSE)
+                THEN 'the quantity is not between 0 and 1000000000'
+        END AS rejection,
+        operation = 'vote' AND outcome IN ('counted', 'withdrawn') AS is_cast,
+        operation = 'blindSigIssue' AND outcome IN ('counted', 'withdrawn') AS is_issued,
+        operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') AS is_register
+    FROM named
+),
+staged_rows AS (
+    SELECT
+        content_id,
+        constituency_id,
+        line_number,
+        transaction_id,
+        id_key,
+        occurred_ms,
+        hour_number,
+        operation,
+        CASE
+            WHEN is_cast THEN 'vote_cast'
+            WHEN operation = 'vote' AND failed THEN 'vote_rejected'
+            WHEN operation = 'vote' THEN 'vote_unknown'
+            WHEN is_issued THEN 'bulletin_issued'
+            WHEN operation = 'blindSigIssue' AND failed THEN 'bulletin_failed'
+            WHEN operation = 'blindSigIssue' THEN 'other'
+            WHEN is_register THEN 'register_change'
+            WHEN operation IN (
+                'createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots', 'addMainKey',
+                'decryption', 'commissionDecryption', 'results', 'updateServerList'
+            ) THEN 'control'
+            ELSE 'other'
+        END AS kind,
+        CAST(CASE
+            WHEN is_issued THEN coalesce(said_quantity, 1)
+            WHEN is_register AND NOT failed
+                THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * said_quantity
+        END AS BIGINT) AS quantity,
+        CASE WHEN is_cast THEN voter WHEN is_issued THEN right(voter, 16) END AS sender,
+        CASE WHEN is_cast OR is_issued THEN right(voter, 12) END AS voter_key,
+        CASE
+            WHEN failed THEN coalesce(anomaly_reason, status)
+            WHEN is_flagged THEN coalesce(anomaly_reason, 'flagged')
+        END AS fail_reason,
+        failed,
+        rejection,
+        CASE
+            WHEN rejection IS NOT NULL
+                THEN substring(
+                    concat('id=', transaction_id, '; constituency=', constituency_id, '; time=', time, '; type=',
+                        operation, '; status=', status, '; quantity=', quantity), 1, 200
+                )
+        END AS line_start,
+        outcome = 'withdrawn' AND rejection IS NULL AS is_withdrawn
+    FROM judged
+)
+SELECT *, FALSE AS is_rollback FROM staged_rows

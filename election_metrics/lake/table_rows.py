@@ -1,0 +1,177 @@
+"""Rows of a transactions table, from text to staged rows; their hours and hashes, by which an hour is compared."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from election_metrics.lake.engine import put_parquet_view, put_table, sql
+from election_metrics.lake.landing import PART_COLUMNS
+from election_metrics.settings import Settings
+
+_TRUE = "('true', 't', '1', 'yes', 'y')"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the text of a table is read.
+
+    Attributes:
+        fields: the columns of its batches, in the order of the fingerprint.
+        time_zone: of times that have none.
+        milliseconds: how many one of a time that is a number has; None: times are no numbers.
+        operations: the domain's name of a type, where it has another.
+        outcomes: counted, failed or withdrawn, by status.
+        otherwise: what any other status means: counted or unknown.
+    """
+
+    fields: Sequence[str]
+    time_zone: str
+    milliseconds: int | None
+    operations: Mapping[str, str]
+    outcomes: Mapping[str, str]
+    otherwise: str
+
+
+def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
+    """Makes an empty table `table_rows`."""
+    connection.execute("SET TimeZone = '" + reading.time_zone.replace("'", "''") + "'")
+    fields = ", ".join(f"{field} VARCHAR" for field in reading.fields)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE table_rows ({fields}, position BIGINT, occurred_ms BIGINT, hour_number BIGINT, "
+        "is_flagged BOOLEAN, fingerprint BIGINT, row_number BIGINT)"
+    )
+
+
+def add_rows(
+    connection: duckdb.DuckDBPyConnection, reading: Reading, rows: pa.Table, hours: Iterable[int] | None = None
+) -> None:
+    """Appends a batch, or what it has of these hours."""
+    put_table(connection, "wanted_hours", pd.DataFrame({"hour_number": sorted(hours or [])}), {"hour_number": "BIGINT"})
+    connection.register("batch", rows)
+    only = "" if hours is None else "WHERE hour_number IN (SELECT hour_number FROM wanted_hours)"
+    connection.execute(
+        "INSERT INTO table_rows BY NAME "  # noqa: S608 names are ours
+        "SELECT *, (SELECT count(*) FROM table_rows) + row_number() OVER () AS row_number "
+        f"FROM ({_read(reading)}) {only}"
+    )
+    connection.unregister("batch")
+
+
+def _read(reading: Reading) -> str:
+    """The batch's text with what it says of times and flags; the one query that only DuckDB understands."""
+    if reading.milliseconds is None:
+        moment = "TRY_CAST(time AS TIMESTAMPTZ)"
+        occurred = f"CASE WHEN isfinite({moment}) THEN epoch_ms({moment}) END"
+    else:
+        occurred = f"TRY_CAST(time AS BIGINT) * {reading.milliseconds}"
+    said = ", ".join(f"coalesce({field}, '')" for field in reading.fields)
+    return f"""
+        SELECT *, greatest(coalesce(CAST(floor(occurred_ms / 3600000) AS BIGINT), -1), -1) AS hour_number FROM (
+            SELECT *, {occurred} AS occurred_ms, coalesce(lower(anomaly) IN {_TRUE}, FALSE) AS is_flagged,
+                CAST('0x' || substr(md5(concat_ws(chr(31), {said})), 1, 15) AS BIGINT) AS fingerprint
+            FROM batch
+        )
+    """  # noqa: S608 names are ours
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many rows wait in `table_rows`."""
+    return int(connection.execute("SELECT count(*) FROM table_rows").fetchall()[0][0])
+
+
+def drop_landed(connection: duckdb.DuckDBPyConnection, parts: list[Path], contents: Sequence[int]) -> set[int]:
+    """Removes rows that stand in these parts, from these contents, under their id and hour; returns those hours."""
+    put_parquet_view(connection, "landed", parts, PART_COLUMNS)
+    put_table(connection, "own_contents", pd.DataFrame({"content_id": contents}), {"content_id": "BIGINT"})
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE landed_before AS
+        SELECT DISTINCT table_rows.row_number, table_rows.hour_number
+        FROM landed
+        INNER JOIN table_rows
+            ON landed.id_key = right(table_rows.id, 12) AND landed.transaction_id = table_rows.id
+            AND landed.hour_number = table_rows.hour_number
+        WHERE landed.content_id IN (SELECT content_id FROM own_contents)
+        """
+    )
+    connection.execute("DELETE FROM table_rows WHERE row_number IN (SELECT row_number FROM landed_before)")
+    rows = connection.execute("SELECT DISTINCT hour_number FROM landed_before").fetchall()
+    return {int(row[0]) for row in rows}
+
+
+def drop_rejected(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, up_to: int, now: datetime
+) -> None:
+    """Removes rows up to a position that cannot be read: they are in quarantine, and in no part to be found by."""
+    stage_rows(connection, settings, reading, {}, now)
+    connection.execute(
+        "DELETE FROM table_rows WHERE position <= ? "
+        "AND row_number IN (SELECT line_number FROM staged WHERE rejection IS NOT NULL)",
+        [up_to],
+    )
+
+
+def fingerprints(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """Rows and the sum of their hashes, by hour: hour_number, rows, fingerprint (a whole number as text)."""
+    return connection.execute(
+        "SELECT hour_number, count(*) AS rows, CAST(sum(fingerprint) AS VARCHAR) AS fingerprint "
+        "FROM table_rows GROUP BY hour_number ORDER BY hour_number"
+    ).df()
+
+
+def stage_rows(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    reading: Reading,
+    contents: Mapping[int, int],
+    now: datetime,
+) -> None:
+    """Fills the temporary table `staged` from `table_rows` (see stage_table.sql); a withdrawn row is there twice.
+
+    Args:
+        connection: one on which `begin_rows` was called.
+        settings: the settings.
+        reading: what the table's words mean.
+        contents: the content's number, by hour.
+        now: the clock, by which a time is too far ahead.
+    """
+    put_table(
+        connection, "contents", pd.DataFrame(list(contents.items()), columns=["hour_number", "content_id"]),
+        {"hour_number": "BIGINT", "content_id": "BIGINT"},
+    )  # fmt: skip
+    put_table(
+        connection, "operations", pd.DataFrame(list(reading.operations.items()), columns=["type", "operation"]),
+        {"type": "VARCHAR", "operation": "VARCHAR"},
+    )  # fmt: skip
+    put_table(
+        connection, "outcomes", pd.DataFrame(list(reading.outcomes.items()), columns=["status", "outcome"]),
+        {"status": "VARCHAR", "outcome": "VARCHAR"},
+    )  # fmt: skip
+    first = settings.first_hour
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE limits AS "
+        "SELECT CAST(? AS BIGINT) AS latest_ms, CAST(? AS BIGINT) AS first_hour_ms, "
+        "CAST(? AS VARCHAR) AS first_hour_setting, CAST(? AS VARCHAR) AS otherwise",
+        [
+            int((now + timedelta(days=1)).timestamp() * 1000),
+            int(first.timestamp() * 1000),
+            f"the transaction is before the first hour, {first:%Y-%m-%d %H:%M} UTC (ELECTION_METRICS_FIRST_HOUR)",
+            reading.otherwise,
+        ],
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {sql('stage_table')}")
+    connection.execute("INSERT INTO staged SELECT * REPLACE (TRUE AS is_rollback) FROM staged WHERE is_withdrawn")
+
+
+def places(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """What the rows say of constituencies: constituency_id, election (the first by name; NA), first_hour."""
+    return connection.execute(
+        "SELECT staged.constituency_id, min(table_rows.election) AS election, min(staged.hour_number) AS first_hour "
+        "FROM staged INNER JOIN table_rows ON table_rows.row_number = staged.line_number "
+        "WHERE staged.rejection IS NULL GROUP BY staged.constituency_id ORDER BY staged.constituency_id"
+    ).df()

@@ -1,0 +1,417 @@
+"""Landing from a transactions table: its new rows in batches, and whole hours again that it changed.
+
+A batch is, for the ledger, a file of each hour that it has rows of. Reading goes by how far the table was read, which
+is only a way to read little: what is true is what the comparison finds, hour by hour, between it and what landed.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.errors import ElectionMetricsError, SettingsError, SourceError
+from election_metrics.lake import landing as lake
+from election_metrics.lake import table_rows
+from election_metrics.lake.engine import connect
+from election_metrics.pipeline import recording
+from election_metrics.pipeline.landing import LandingReport, make_lake, work_folder
+from election_metrics.settings import Settings
+from election_metrics.sources.table_mapping import TableMapping, read_mapping
+from election_metrics.sources.transactions_table import FIELDS, NO_HOUR, Mark, ReadUpTo, Snapshot, TransactionsTable
+from election_metrics.warehouse import ledger, registry, table_reads
+from election_metrics.warehouse.database import lock, session_lock, transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import transaction_files
+
+_ROWS_A_BATCH = 1_000_000
+Progress = Callable[[int, int], None]
+
+
+def open_table(settings: Settings) -> TransactionsTable | None:
+    """The table that the settings name; None: they name none.
+
+    Raises:
+        SettingsError: the URL or the mapping is wrong.
+    """
+    if settings.source_url is None:
+        return None
+    return TransactionsTable(read_mapping(settings.source_table), settings.source_url.get_secret_value())
+
+
+def named_table(settings: Settings) -> TransactionsTable:
+    """The table that the settings name.
+
+    Raises:
+        SettingsError: they name none, or wrongly.
+    """
+    table = open_table(settings)
+    if table is None:
+        raise SettingsError(
+            "no table is named; set ELECTION_METRICS_SOURCE_URL to its database, such as "
+            "postgresql+psycopg://reader@host/votes"
+        )
+    return table
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a table has that has not landed.
+
+    Attributes:
+        rows: new rows, counted up to 10,000.
+        hours: those that they seem to touch (since 1970, UTC).
+        is_due: it is time to compare every hour.
+    """
+
+    rows: int
+    hours: range
+    is_due: bool
+
+
+def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) -> Pending:
+    """Looks for new rows; where there are none, says in the warehouse that the table was looked at.
+
+    Raises:
+        SourceError: the table cannot be read.
+    """
+    with transaction(settings) as connection:
+        state = table_reads.read_state(connection, table.mapping.source)
+    _check_place(table, state)
+    with table.snapshot() as snapshot:
+        rows, first, last = snapshot.peek(_read_up_to(state))
+    is_due = state is None or _is_due(state, table.mapping, now)
+    if not rows and state is not None and now - state["read_at"] > timedelta(minutes=1):
+        with transaction(settings) as connection:
+            table_reads.mark_looked_at(connection, table.mapping.source, now)
+    earliest, latest = int(settings.first_hour.timestamp()) // 3600, int(now.timestamp()) // 3600 + 24
+    seen = [hour for text in (first, last) if (hour := _hour_of(text, table)) is not None]
+    hours = range(max(min(seen), earliest), min(max(seen), latest) + 1) if seen else range(0)
+    return Pending(rows, hours, is_due)
+
+
+def _hour_of(text: str | None, table: TransactionsTable) -> int | None:
+    """The hour of a time that the table gave, for a guess."""
+    unit = reading_of(table).milliseconds
+    try:
+        if text is None or unit is not None:
+            return None if text is None else int(text) * (unit or 1) // 3_600_000
+        moment = pd.Timestamp(text)
+        moment = moment.tz_localize(table.mapping.time_zone) if moment.tzinfo is None else moment
+        return int(moment.timestamp()) // 3600
+    except (ValueError, OverflowError):
+        return None
+
+
+def state_of(settings: Settings, source: str) -> Mapping[str, Any] | None:
+    """When a table was read and compared: read_at, compared_at and more; None: never."""
+    with transaction(settings) as connection:
+        return table_reads.read_state(connection, source)
+
+
+def _check_place(table: TransactionsTable, state: Mapping[str, Any] | None) -> None:
+    if state is not None and state["place"] != table.place:
+        raise SourceError(
+            f"{table.mapping.source!r} was read from {state['place']} before, and is {table.place} now; "
+            "give the new one another `name` in its mapping"
+        )
+
+
+def _is_due(state: Mapping[str, Any], mapping: TableMapping, now: datetime) -> bool:
+    compared = state["compared_at"]
+    return compared is None or now - compared >= timedelta(minutes=mapping.compare_minutes)
+
+
+def land_table(
+    settings: Settings,
+    table: TransactionsTable,
+    run_id: str,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+    *,
+    report: LandingReport | None = None,
+    compare: bool | None = None,
+    again: tuple[int | None, int | None] | None = None,
+) -> LandingReport:
+    """Lands what is new in the table, and hours that differ from what landed.
+
+    Args:
+        settings: the settings.
+        table: the table.
+        run_id: the Dagster run.
+        now: the clock.
+        progress: called with positions done and positions in all.
+        report: what to add to; None: a new one.
+        compare: compare every hour; None: when the mapping says that it is time.
+        again: read the hours first..last (since 1970, UTC) that landed once more, differing or not; None: from
+            the first, to the last.
+
+    Raises:
+        SourceError: the table cannot be read, or another one was read under its name.
+        TransientError: a database went away.
+    """
+    moment = now or datetime.now(UTC)
+    report = report or LandingReport()
+    make_lake(settings)
+    name = table.mapping.source
+    with (
+        session_lock(settings, f"table {name}"),  # two at once would each undo how far the other has read
+        contextlib.closing(connect(settings)) as engine,
+        table.snapshot() as snapshot,
+    ):
+        job = _Job(settings, engine, table, snapshot, reading_of(table), run_id, moment, report)
+        with transaction(settings) as connection:
+            state = table_reads.read_state(connection, name)
+        _check_place(table, state)
+        suspects = _land_new(job, _read_up_to(state), progress)
+        if again is not None:
+            _land_hours(job, _hours_between(job, *again))
+        if compare or (compare is None and (state is None or _is_due(state, table.mapping, moment))):
+            _land_hours(job, differing_hours(job))
+            with transaction(settings) as connection:
+                table_reads.mark_compared(connection, name, moment)
+        elif suspects:
+            _land_hours(job, sorted(suspects & set(differing_hours(job))))
+    return report
+
+
+def land_table_beside(settings: Settings, run_id: str, report: LandingReport) -> None:
+    """Adds to a landing of files that of the table, if one is named; what is wrong with it stops no file."""
+    try:
+        table = open_table(settings)
+        if table is not None:
+            land_table(settings, table, run_id, report=report)
+    except ElectionMetricsError as error:
+        report.unreadable["the transactions table"] = str(error)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every step of a landing has in common."""
+
+    settings: Settings
+    engine: duckdb.DuckDBPyConnection
+    table: TransactionsTable
+    snapshot: Snapshot
+    reading: table_rows.Reading
+    run_id: str
+    now: datetime
+    report: LandingReport
+
+    @property
+    def source(self) -> str:
+        return self.table.mapping.source
+
+
+def reading_of(table: TransactionsTable) -> table_rows.Reading:
+    """How the table's text is read."""
+    mapping = table.mapping
+    is_number = isinstance(table.table.c[mapping.columns.time].type, sa.Numeric | sa.Integer)
+    unit = 1000 if mapping.time_unit == "s" else 1
+    return table_rows.Reading(
+        fields=FIELDS,
+        time_zone=mapping.time_zone,
+        milliseconds=unit if is_number else None,
+        operations=mapping.types,
+        outcomes=mapping.status.outcomes(),
+        otherwise=mapping.status.otherwise,
+    )
+
+
+def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
+    """Lands what appeared; returns hours of rows that had landed before, and so may have been changed."""
+    known: set[int] = set()
+    newest = None
+    last = job.snapshot.last_position()
+    table_rows.begin_rows(job.engine, job.reading)
+    for batch in job.snapshot.new_rows(read):
+        newest = batch.newest
+        table_rows.add_rows(job.engine, job.reading, batch.rows)
+        if progress:
+            progress(newest - (read.low or 0), last - (read.low or 0))
+        if table_rows.count_rows(job.engine) >= _ROWS_A_BATCH:
+            known |= _land_batch(job, read)
+            table_rows.begin_rows(job.engine, job.reading)
+    overlap = timedelta(minutes=job.table.mapping.overlap_minutes)
+    # Where nothing else tells new rows from old ones, rows are read again as a rule: that says nothing.
+    known |= _land_batch(job, read, read.moved(newest, job.snapshot.horizon, overlap, job.now))
+    return known if job.snapshot.horizon is not None else set()
+
+
+def differing_hours(job: _Job) -> list[int]:
+    """Hours that the table holds otherwise than they landed."""
+    there = job.snapshot.fingerprints()
+    if there is None:
+        there = _fingerprints_of_every_row(job)
+    both = there.merge(_landed(job), on="hour_number", how="outer", suffixes=("", "_landed"))
+    same = (both["rows"] == both["rows_landed"]) & (both["fingerprint"] == both["fingerprint_landed"])
+    return sorted(int(hour) for hour in both.loc[~same.fillna(False), "hour_number"])
+
+
+def _fingerprints_of_every_row(job: _Job) -> pd.DataFrame:
+    parts = []
+    for batch in job.snapshot.every_row():
+        table_rows.begin_rows(job.engine, job.reading)
+        table_rows.add_rows(job.engine, job.reading, batch.rows)
+        parts.append(table_rows.fingerprints(job.engine))
+    if not parts:
+        return pd.DataFrame({"hour_number": [], "rows": [], "fingerprint": []}).astype({"fingerprint": "str"})
+    frame = pd.concat(parts).assign(fingerprint=lambda frame: frame["fingerprint"].map(int))
+    sums = frame.groupby("hour_number").sum().reset_index()
+    return sums.assign(fingerprint=sums["fingerprint"].map(str))
+
+
+def _landed(job: _Job) -> pd.DataFrame:
+    with transaction(job.settings) as connection:
+        return table_reads.landed_hours(connection, job.source)
+
+
+def _land_hours(job: _Job, hours: Sequence[int]) -> None:
+    """Reads these hours whole; what landed of them before counts no more."""
+    for some in _together(hours):
+        table_rows.begin_rows(job.engine, job.reading)
+        for batch in job.snapshot.every_row(some):
+            table_rows.add_rows(job.engine, job.reading, batch.rows, some)
+        _land_batch(job, instead_of=some)
+
+
+def _hours_between(job: _Job, first: int | None, last: int | None) -> list[int]:
+    hours = sorted(int(hour) for hour in _landed(job)["hour_number"])
+    return [h for h in hours if (first is None or h >= first) and (last is None or h <= last)]
+
+
+_MOST_HOURS = 24
+
+
+def _together(hours: Sequence[int]) -> Iterable[Sequence[int]]:
+    for start in range(0, len(hours), _MOST_HOURS):
+        yield hours[start : start + _MOST_HOURS]
+
+
+def _land_batch(
+    job: _Job, before: ReadUpTo | None = None, after: ReadUpTo | None = None, instead_of: Sequence[int] = ()
+) -> set[int]:
+    """Lands `table_rows` in one transaction.
+
+    Args:
+        job: the landing.
+        before: how far the table had been read; None: the rows are whole hours.
+        after: how far it has been read with these rows; None: there are more to come.
+        instead_of: the hours that they are.
+
+    Returns:
+        Hours of rows that had landed before, and were left out.
+    """
+    settings, engine = job.settings, job.engine
+    with work_folder(settings.lake_path) as work, transaction(settings) as connection:
+        lock(connection, "land")
+        known = set() if before is None else _drop_landed(job, connection, before)
+        said = table_rows.fingerprints(engine)
+        if len(said) or instead_of:
+            _record(job, connection, work, said, instead_of)
+        if after is not None:
+            table_reads.store_state(connection, job.source, job.table.place, _as_json(after), job.now)
+    return known
+
+
+def _drop_landed(job: _Job, connection: sa.Connection, before: ReadUpTo) -> set[int]:
+    if job.snapshot.horizon is None and before.newest is not None:
+        table_rows.drop_rejected(job.engine, job.settings, job.reading, before.newest, job.now)
+    hours = [int(hour) for hour in table_rows.fingerprints(job.engine)["hour_number"]]
+    own = table_reads.own_contents(connection, job.source, hours)
+    if not own:
+        return set()
+    parts = ledger.parts_of_hours(connection, hours)
+    return table_rows.drop_landed(job.engine, [job.settings.lake_path / path for path in parts["path"]], own)
+
+
+def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame, instead_of: Sequence[int]) -> None:
+    settings, engine, now = job.settings, job.engine, job.now
+    hours = [int(hour) for hour in said["hour_number"]]
+    contents = dict(zip(hours, ledger.next_content_ids(connection, len(hours)), strict=True))
+    table_rows.stage_rows(engine, settings, job.reading, contents, now)
+    places = table_rows.places(engine)
+    lake.drop_repeats_within_files(engine)
+    dropped: list[int] = []
+    if instead_of:
+        dropped = ledger.supersede(connection, table_reads.paths_of_hours(connection, job.source, instead_of))
+        table_reads.forget_contents(connection, job.source, instead_of)
+    rows = _ledger_rows(job, contents, said, recording.file_facts(engine))
+    if len(rows):
+        ledger.record_files(connection, rows)
+    table_reads.add_contents(
+        connection,
+        said.assign(source=job.source, content_id=said["hour_number"].map(contents)).astype({"hour_number": "int64"}),
+    )
+    new = [
+        lake.Readable(number, "", work, 0, f"{_path(job.source, hour)}/{number}") for hour, number in contents.items()
+    ]
+    before = recording.parts_nearby(settings, engine, connection, new)
+    touched = recording.record_rows(settings, engine, connection, work, new, now)
+    recording.record_corrections(settings, engine, connection, before, sorted(contents.values()), dropped, touched)
+    ledger.drop_rejected(connection, dropped)
+    if job.table.mapping.election is not None:
+        places = places.assign(election=job.table.mapping.election)
+    table_reads.add_constituencies(connection, job.source, places)
+    elections = table_reads.elections_of(connection, list(places["constituency_id"]))
+    registry.touch_constituencies(connection, {election: [] for election in elections})
+    notify(connection, transaction_files, [None])
+    _add_to_report(job.report, rows, touched)
+
+
+def _ledger_rows(
+    job: _Job, contents: Mapping[int, int], said: pd.DataFrame, facts: Mapping[int, dict[str, object]]
+) -> pd.DataFrame:
+    """A batch's rows of one hour, as the ledger tells of a file."""
+    records = [
+        {
+            "path": _path(job.source, int(hour)),
+            "member": str(contents[int(hour)]),
+            "size": int(rows),
+            "modified_ns": int(job.now.timestamp() * 1e9),
+            "status": "landed",
+            "content_hash": f"{int(fingerprint):032x}",
+            "content_id": contents[int(hour)],
+            **facts[contents[int(hour)]],
+            "run_id": job.run_id,
+            "seen_at": job.now,
+        }
+        for hour, rows, fingerprint in said[["hour_number", "rows", "fingerprint"]].itertuples(index=False)
+    ]
+    frame = pd.DataFrame.from_records(records)
+    for fact in ("first_transaction_at", "last_transaction_at"):
+        if len(frame):
+            frame[fact] = pd.to_datetime(frame[fact], utc=True)
+    return frame
+
+
+def _path(source: str, hour: int) -> str:
+    when = "no-time" if hour == NO_HOUR else f"{datetime.fromtimestamp(hour * 3600, tz=UTC):%Y-%m-%dT%H}"
+    return table_reads.PATH.format(source=source) + when
+
+
+def _add_to_report(report: LandingReport, rows: pd.DataFrame, hours: set[int]) -> None:
+    report.files += len(rows)
+    report.hours |= hours
+    for count in ("rows", "rollbacks", "repeated", "rejected"):
+        setattr(report, count, getattr(report, count) + int(rows[count].sum() if len(rows) else 0))
+    if len(rows):
+        report.by_file += rows[["path", "member", "rows", "rejected"]].head(20).to_dict("records")
+
+
+def _as_json(read: ReadUpTo) -> dict[str, Any]:
+    marks = [{**asdict(mark), "at": mark.at.isoformat()} for mark in read.marks]
+    return {"horizon": read.horizon, "low": read.low, "newest": read.newest, "marks": marks}
+
+
+def _read_up_to(state: Mapping[str, Any] | None) -> ReadUpTo:
+    if state is None:
+        return ReadUpTo()
+    said = state["read_up_to"]
+    marks = tuple(Mark(mark["position"], mark["end"], datetime.fromisoformat(mark["at"])) for mark in said["marks"])
+    return ReadUpTo(said["horizon"], said["low"], said["newest"], marks)

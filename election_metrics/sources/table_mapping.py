@@ -1,0 +1,135 @@
+"""Which table holds the transactions, and what its columns say: a small TOML file, checked word by word.
+
+`data/observatory.toml` is one; docs/table-source.md explains every key.
+"""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from election_metrics.errors import SettingsError
+
+SHIPPED = "observatory"
+_OPERATIONS = (
+    "blindSigIssue", "vote", "addVotersList", "addToVotersList", "removeFromVotersList", "createContract",
+    "startVoting", "finishVoting", "startIssueBallots", "stopIssueBallots", "addMainKey", "decryption",
+    "commissionDecryption", "results", "updateServerList",
+)  # fmt: skip
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Columns(_Strict):
+    """The table's columns by what they say."""
+
+    id: str = Field(description="Names a transaction; no two have the same.")
+    constituency: str = Field(description="Where it was sent.")
+    time: str = Field(description="When it happened.")
+    type: str = Field(description="Which call it is, such as blindSigIssue or vote.")
+    status: str | None = Field(None, description="How it ended.")
+    election: str | None = Field(None, description="Name of its election.")
+    voter: str | None = Field(None, description="Key of the voter, by which re-votes are found.")
+    quantity: str | None = Field(None, description="Bulletins that it issues, or voters that it adds or removes.")
+    anomaly: str | None = Field(None, description="Whether the table's owner calls it anomalous.")
+    anomaly_reason: str | None = Field(None, description="Why.")
+
+
+class Status(_Strict):
+    """What the words of the column `status` mean."""
+
+    counted: list[str] = Field([], description="It counts. Empty: all that is neither failed nor withdrawn counts.")
+    failed: list[str] = Field([], description="It failed.")
+    withdrawn: list[str] = Field([], description="It was rolled back.")
+
+    def outcomes(self) -> dict[str, str]:
+        """What each word means: counted, failed or withdrawn."""
+        named = (("counted", self.counted), ("failed", self.failed), ("withdrawn", self.withdrawn))
+        return {word: outcome for outcome, words in named for word in words}
+
+    @property
+    def otherwise(self) -> str:
+        """What any other word means, and none: counted or unknown."""
+        return "unknown" if self.counted else "counted"
+
+
+class TableMapping(_Strict):
+    """The whole file."""
+
+    table: str = Field(min_length=1, description="Table or view, with its schema where it has one.")
+    name: str = Field("", pattern=r"^[\w.-]{0,60}$", description="Name in our ledger; empty: that of the table.")
+    columns: Columns
+    types: dict[str, str] = Field({}, description="What the table's types are called in the domain.")
+    status: Status = Status()
+    election: str | None = Field(None, description="Election of all rows, where no column says it.")
+    time_zone: str = Field("UTC", description="Time zone of times that have none.")
+    time_unit: Literal["s", "ms"] = Field("ms", description="Of times that are numbers since 1970.")
+    position: str | None = Field(None, description="Column that grows with every insert; unset: `id`.")
+    overlap_minutes: float = Field(10, ge=0, description="Rows may appear so long after later ones.")
+    compare_minutes: float = Field(15, gt=0, description="Every hour is compared with what landed this often.")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("it must be an IANA time zone such as Europe/Moscow") from None
+        return value
+
+    @field_validator("types")
+    @classmethod
+    def _known_operations(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, operation in value.items():
+            if operation not in _OPERATIONS:
+                raise ValueError(f"{name!r} cannot be {operation!r}; it must be one of {', '.join(_OPERATIONS)}")
+        return value
+
+    @property
+    def source(self) -> str:
+        """Its name in the ledger."""
+        return self.name or self.table.rpartition(".")[2]
+
+
+def read_mapping(file: Path | None) -> TableMapping:
+    """Reads a mapping; None: the one that comes with the package, of an observatory's table `transactions`.
+
+    Raises:
+        SettingsError: the file cannot be read, or says something else than a mapping; the key is named.
+    """
+    try:
+        text = _shipped() if file is None else file.read_text("utf-8")
+    except OSError as error:
+        raise SettingsError(f"ELECTION_METRICS_SOURCE_TABLE is {str(file)!r}: {error.strerror}") from None
+    shown = f"{SHIPPED}.toml" if file is None else str(file)
+    try:
+        return TableMapping.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{shown} is no TOML: {error}") from None
+    except ValidationError as error:
+        raise SettingsError(f"{shown}: {_sentence(error)}") from None
+
+
+def _shipped() -> str:
+    return resources.files("election_metrics").joinpath("data", f"{SHIPPED}.toml").read_text("utf-8")
+
+
+def _sentence(error: ValidationError) -> str:
+    said: list[str] = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        said.append(_problem(key, problem))
+    return "; ".join(said)
+
+
+def _problem(key: str, problem: Any) -> str:
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    if problem["type"] == "extra_forbidden":
+        return f"{key} is no key of a mapping"
+    return f"{key} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"

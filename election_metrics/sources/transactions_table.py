@@ -1,0 +1,286 @@
+"""A table of transactions in another database: which rows are new, in batches; and what its hours hold now.
+
+Every value is taken as text, as the database writes it, so that what it says is judged in one place for all databases
+and a hash of it is the same here and there. Rows become visible when they are committed, not in the order of their
+numbers: see `Horizon`.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BIT
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
+
+from election_metrics.errors import SettingsError, SourceError, TransientError
+from election_metrics.sources.table_mapping import TableMapping
+
+FIELDS = ("id", "constituency", "election", "type", "time", "status", "voter", "quantity", "anomaly", "anomaly_reason")
+"""The columns of a batch, all text; NULL where the mapping names no column or the row says nothing."""
+_ROWS_AT_ONCE = 100_000
+_MOST_MARKS = 60
+NO_HOUR = -1
+"""Stands for the hour of rows whose time is none, or before 1970."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """PostgreSQL's transactions at one moment: all before `first` have ended, none from `end` on has begun.
+
+    Those in between may still commit rows that nobody sees yet. A row is read once its transaction is before `first`,
+    so that nothing can appear any more among what was read.
+    """
+
+    first: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A position that was the newest at a moment: `end` is the horizon's then, 0 where there is none."""
+
+    position: int
+    end: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ReadUpTo:
+    """How far a table was read.
+
+    Attributes:
+        horizon: PostgreSQL: rows of transactions before this one were read. None: nothing was, or there is no horizon.
+        low: nothing can appear at or below this position any more; None: not known.
+        newest: the highest position that was seen.
+        marks: positions that `low` becomes when their time has come, oldest first.
+    """
+
+    horizon: int | None = None
+    low: int | None = None
+    newest: int | None = None
+    marks: tuple[Mark, ...] = ()
+
+    def moved(self, newest: int | None, horizon: Horizon | None, overlap: timedelta, now: datetime) -> "ReadUpTo":
+        """The state after a pass that saw positions up to `newest`."""
+        settled = [
+            mark for mark in self.marks if now - mark.at >= overlap and (horizon is None or mark.end <= horizon.first)
+        ]
+        marks = self.marks[len(settled) :]
+        if newest is not None and (not marks or now - marks[-1].at >= overlap / _MOST_MARKS):
+            marks += (Mark(newest, horizon.end if horizon else 0, now),)
+        low = settled[-1].position if settled else self.low
+        return ReadUpTo(horizon.first if horizon else None, low, newest if newest is not None else self.newest, marks)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows: FIELDS as text and `position`, and the highest position among them."""
+
+    rows: pa.Table
+    newest: int
+
+
+class TransactionsTable:
+    """The table, looked at but not yet read.
+
+    Raises:
+        SettingsError: the URL cannot be used, or the mapping names a column that is not there.
+        SourceError: there is no such table, or it may not be read.
+        TransientError: the database cannot be reached now.
+    """
+
+    def __init__(self, mapping: TableMapping, url: str) -> None:
+        self.mapping = mapping
+        try:
+            self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise SettingsError(f"ELECTION_METRICS_SOURCE_URL cannot be used: {error}") from None
+        self.place = f"{self.engine.url.render_as_string(hide_password=True)}, table {mapping.table}"
+
+    @cached_property
+    def table(self) -> sa.Table:
+        """The table as its database describes it, with every column that the mapping names."""
+        schema, _, name = self.mapping.table.rpartition(".")
+        with self._told():
+            try:
+                table = sa.Table(
+                    name, sa.MetaData(), schema=schema or None, autoload_with=self.engine, resolve_fks=False
+                )
+            except NoSuchTableError:
+                raise SourceError(f"{self.place} does not exist, or may not be seen") from None
+        for key, column in [*self.mapping.columns, ("position", self.mapping.position)]:
+            if column is not None and column not in table.c:
+                shown = key if key == "position" else f"columns.{key}"
+                raise SettingsError(
+                    f"the mapping's {shown} names the column {column!r}, which {self.mapping.table} has not; "
+                    f"it has {', '.join(table.c.keys())}"
+                )
+        if not isinstance(table.c[self._position_name].type, sa.Integer):
+            raise SettingsError(
+                f"the column {self._position_name!r} is no whole number; "
+                "name one that grows with every insert as `position` in the mapping"
+            )
+        return table
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator["Snapshot"]:
+        """A view of one moment where the database gives one; reads nothing into memory."""
+        table = self.table
+        with self._told(), self.engine.connect() as connection:
+            if self.engine.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
+            yield Snapshot(self.mapping, table, connection)
+
+    @property
+    def _position_name(self) -> str:
+        return self.mapping.position or self.mapping.columns.id
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            said = f"{self.place}: {' '.join(str(error.orig).split())}"
+            if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+                raise TransientError(said) from error
+            raise SourceError(said) from error
+        except SQLAlchemyError as error:
+            raise SourceError(f"{self.place}: {error}") from error
+
+
+class Snapshot:
+    """The table at one moment."""
+
+    def __init__(self, mapping: TableMapping, table: sa.Table, connection: sa.Connection) -> None:
+        self.mapping = mapping
+        self._table = table
+        self._connection = connection
+        self._position = table.c[mapping.position or mapping.columns.id]
+        self._text = {
+            field: sa.cast(table.c[column], sa.String) if column else sa.null()
+            for field, column in ((field, getattr(mapping.columns, field)) for field in FIELDS)
+        }
+
+    @cached_property
+    def horizon(self) -> Horizon | None:
+        """PostgreSQL's, of an ordinary table; None for views and for other databases."""
+        if self._connection.dialect.name != "postgresql":
+            return None
+        kind = self._connection.execute(
+            sa.text("SELECT relkind FROM pg_class WHERE oid = to_regclass(:name)"), {"name": self.mapping.table}
+        ).scalar()
+        if kind not in ("r", "p"):
+            return None
+        row = self._connection.execute(
+            sa.text(
+                "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
+                "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+            )
+        ).one()
+        return Horizon(*row)
+
+    def new_rows(self, read: ReadUpTo) -> Iterator[Batch]:
+        """What appeared since; elsewhere than on PostgreSQL also rows that were read, from `read.low` on."""
+        yield from self._batches(*self._appeared(read))
+
+    def peek(self, read: ReadUpTo) -> tuple[int, str | None, str | None]:
+        """How many rows appeared since, up to 10,000, and the first and last of their times, as text."""
+        where = list(self._appeared(read))
+        if self.horizon is None and read.newest is not None:
+            where.append(self._position > read.newest)
+        time = self._text["time"].label("time")
+        some = sa.select(time).where(*where).limit(10_000).subquery()
+        row = self._connection.execute(sa.select(sa.func.count(), sa.func.min(some.c.time), sa.func.max(some.c.time)))
+        count, first, last = row.one()
+        return int(count), first, last
+
+    def last_position(self) -> int:
+        """The highest position; 0 where there is none."""
+        return int(self._connection.execute(sa.select(sa.func.max(self._position))).scalar() or 0)
+
+    def every_row(self, hours: Sequence[int] | None = None) -> Iterator[Batch]:
+        """All rows; where the database can tell their hours (since 1970, UTC), only those of `hours`."""
+        where = list(self._settled())
+        if hours is not None and (hour := self._hour()) is not None:
+            where.append(hour.in_(list(hours)))
+        yield from self._batches(*where)
+
+    def fingerprints(self) -> pd.DataFrame | None:
+        """Rows and a sum of their hashes by hour; None where the database cannot tell: then ask for every row.
+
+        Columns: hour_number (since 1970, UTC; -1 where a time is none), rows, fingerprint (a whole number as text).
+        """
+        hour = self._hour()
+        if hour is None or self._connection.dialect.name != "postgresql":
+            return None
+        said = sa.func.concat_ws(sa.literal_column("chr(31)"), *[sa.func.coalesce(t, "") for t in self._text.values()])
+        digits = sa.func.substr(sa.func.md5(sa.func.convert_to(said, "UTF8")), 1, 15)
+        number = sa.cast(sa.cast(sa.literal("x") + digits, BIT(60)), sa.BigInteger)
+        query = (
+            sa.select(hour.label("hour_number"), sa.func.count().label("rows"),
+                      sa.cast(sa.func.sum(number), sa.String).label("fingerprint"))
+            .where(*self._settled()).group_by(sa.literal_column("1"))
+        )  # fmt: skip
+        return pd.DataFrame(self._connection.execute(query).all(), columns=["hour_number", "rows", "fingerprint"])
+
+    def counts(self) -> pd.DataFrame:
+        """How many rows have each type and status: type, status, rows."""
+        kinds = [self._text[field].label(field) for field in ("type", "status")]
+        query = sa.select(*kinds, sa.func.count().label("rows")).group_by(*kinds).order_by(sa.desc("rows"))
+        return pd.DataFrame(self._connection.execute(query).all(), columns=["type", "status", "rows"])
+
+    def _batches(self, *where: sa.ColumnElement[bool]) -> Iterator[Batch]:
+        """By position, each batch from where the last one ended: no cursor is held, nobody is kept from writing."""
+        columns = [text.label(field) for field, text in self._text.items()]
+        is_some = self._position.is_not(None)
+        query = sa.select(*columns, self._position.label("at")).where(is_some, *where).order_by(self._position)
+        after: int | None = None
+        while True:
+            step = query if after is None else query.where(self._position > after)
+            rows = self._connection.execute(step.limit(_ROWS_AT_ONCE)).fetchall()
+            if not rows:
+                return
+            *values, positions = zip(*rows, strict=True)
+            after = int(positions[-1])
+            arrays = [*(pa.array(column, pa.string()) for column in values), pa.array(positions, pa.int64())]
+            yield Batch(pa.Table.from_arrays(arrays, names=[*FIELDS, "position"]), after)
+
+    def _appeared(self, read: ReadUpTo) -> Iterator[sa.ColumnElement[bool]]:
+        yield from self._settled()
+        if read.low is not None:
+            yield self._position > read.low
+        if self.horizon is not None and read.horizon is not None and read.horizon <= self.horizon.first:
+            yield _transactions_from(read.horizon, self.horizon.end)
+
+    def _settled(self) -> Iterator[sa.ColumnElement[bool]]:
+        """Leaves out rows of transactions beside which others are still going on: they come next time."""
+        if self.horizon is not None and self.horizon.first < self.horizon.end:
+            yield sa.not_(_transactions_from(self.horizon.first, self.horizon.end))
+
+    def _hour(self) -> sa.ColumnElement[int] | None:
+        """The hour of a row, where the database is PostgreSQL and keeps times or numbers."""
+        if self._connection.dialect.name != "postgresql":
+            return None
+        column = self._table.c[self.mapping.columns.time]
+        if isinstance(column.type, sa.DateTime):
+            moment: Any = column if column.type.timezone else sa.func.timezone(self.mapping.time_zone, column)
+            seconds: Any = sa.case((sa.func.isfinite(column), sa.extract("epoch", moment)))
+        elif isinstance(column.type, sa.Integer):
+            seconds = sa.cast(column, sa.Numeric) / (1000 if self.mapping.time_unit == "ms" else 1)
+        else:
+            return None
+        hour = sa.cast(sa.func.floor(seconds / 3600), sa.BigInteger)
+        return sa.func.greatest(sa.func.coalesce(hour, NO_HOUR), NO_HOUR)
+
+
+def _transactions_from(first: int, end: int) -> sa.ColumnElement[bool]:
+    """Rows whose inserting or updating transaction is one of first..end-1; `xmin` holds its last 32 bits."""
+    own = sa.literal_column("xmin::text::bigint", sa.BigInteger)
+    return (own - first).op("&", return_type=sa.BigInteger)(0xFFFFFFFF) < end - first

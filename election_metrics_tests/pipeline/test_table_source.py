@@ -1,0 +1,428 @@
+"""A table in another database as the source: the same tables as from export files, whatever order rows are committed in."""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import dagster as dg
+import duckdb
+import psycopg
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from benchmarks.inputs import START
+from election_metrics.automation.launch import run_update
+from election_metrics.automation.sensors import new_transactions_sensor
+from election_metrics.cli import main
+from election_metrics.errors import ElectionMetricsError, SourceError
+from election_metrics.pipeline.landing import forget_lost_parts
+from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START, WHY
+from election_metrics.pipeline.table_landing import land_table, open_table
+from election_metrics.replay import Bucket, Voting, write_reference, write_replay
+from election_metrics.settings import Settings, read_settings, settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.migrate import migrate
+from election_metrics_tests.computing import NOW, everything, hourly, rows, update
+from election_metrics_tests.exports import HOUR, Folder, ms, vote
+from election_metrics_tests.tables import MAPPING, Ballots, pieces, row, rows_of_exports, update_from_table
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def ballots(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Iterator[Ballots]:
+    """An empty table in a database of its own."""
+    if request.param == "sqlite":
+        yield Ballots(f"sqlite:///{tmp_path}/votes.db")
+        return
+    name = f"votes_{os.getpid()}_{abs(hash(request.node.name)) % 10**8}"
+    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        url = server.replace("/election_metrics?", f"/{name}?").replace("postgresql:", "postgresql+psycopg:", 1)
+        made = Ballots(url)
+        yield made
+        made.engine.dispose()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def mapped(chosen: Settings, ballots: Ballots, tmp_path: Path) -> Settings:
+    """Settings that name the table."""
+    mapping = tmp_path / "ballots.toml"
+    mapping.write_text(MAPPING, "utf-8")
+    url = ballots.engine.url.render_as_string(hide_password=False)
+    return read_settings(source_url=url, source_table=mapping)
+
+
+def test_a_table_gives_the_tables_that_export_files_give(
+    chosen: Settings, mapped: Settings, ballots: Ballots, tmp_path: Path
+) -> None:
+    votings = [Voting(f"k{n}", f"District {n}", "Council", 500, "77 - город Москва", "Europe/Moscow") for n in range(3)]
+    buckets = [Bucket(v, START + timedelta(hours=h), 3600, 40, 35) for v in votings for h in range(4)]
+    for _ in write_replay(buckets, tmp_path / "tree", faults=True):
+        pass
+    reference = write_reference([(v, START, START + timedelta(hours=4)) for v in votings], tmp_path / "reference.csv")
+    of_files = chosen.model_copy(update={"reference": reference})
+    update(of_files, tmp_path / "tree")
+    expected = everything(of_files)
+    found = rows_of_exports(tmp_path / "tree", "Council")
+    garbage = int(rows(of_files, "SELECT sum(rejected) AS lines FROM ingest.transaction_files").at[0, "lines"])
+    for number in range(garbage):
+        found.append({**row(f"garbage{number}", ms(0), place=found[0]["place"]), "at": None})
+    for piece in pieces(found, 150):
+        ballots.put(*piece)
+    again = begin_again(mapped).model_copy(update={"reference": reference})
+    update_from_table(again)
+    assert everything(again) == expected
+    assert garbage
+
+
+def begin_again(settings: Settings) -> Settings:
+    """An empty warehouse and lake in place of what they were."""
+    migrate(settings, "base")
+    migrate(settings)
+    shutil.rmtree(settings.lake_path)
+    return settings
+
+
+def test_new_rows_are_read_once_and_add_up(mapped: Settings, ballots: Ballots) -> None:
+    ballots.put(row("a", ms(1)), row("b", ms(2), "ISSUE"), row("c", ms(3, 1)))
+    assert update_from_table(mapped).rows == 3
+    assert hourly(mapped) == {
+        "08": {"transaction_count": 2, "bulletins_issued": 1, "votes_cast": 1},
+        "09": {"transaction_count": 1, "votes_cast": 1},
+    }
+    assert update_from_table(mapped, compare=True).rows == 0
+    ballots.put(row("d", ms(4)))
+    assert update_from_table(mapped).rows == 1
+    assert hourly(mapped)["08"]["votes_cast"] == 2
+    assert len(rows(mapped, "SELECT * FROM ingest.transaction_files WHERE status <> 'landed'")) == 0
+
+
+def test_what_a_row_says_is_counted_as_the_mapping_says(mapped: Settings, ballots: Ballots) -> None:
+    ballots.put(
+        row("v1", ms(1), voter="k"), row("v2", ms(2), voter="k"), row("v3", ms(3), state="failed", why="late"),
+        row("v4", ms(4), state="waiting"), row("v5", ms(5), state="withdrawn"), row("v6", ms(6), odd=True),
+        row("i1", ms(1), "ISSUE", number=3), row("i2", ms(2), "ISSUE", state="failed"),
+        row("r1", ms(0), "addVotersList", number=50), row("x", ms(7), "somethingNew"),
+    )  # fmt: skip
+    update_from_table(mapped)
+    assert hourly(mapped)["08"] == {
+        "transaction_count": 9, "bulletins_issued": 3, "bulletins_failed": 1, "votes_cast": 2, "votes_rejected": 1,
+        "votes_unknown": 1, "revotes": 1, "withdrawn": 1,
+    }  # fmt: skip
+    said = rows(mapped, "SELECT anomaly_count, registered_voters FROM metrics.hourly_stats").iloc[0]
+    assert tuple(said) == (5, 50)  # the failed issue, the rejected, unknown, repeated and flagged votes
+    assert list(rows(mapped, "SELECT name FROM metrics.elections")["name"]) == ["Council"]
+
+
+def test_updated_deleted_and_late_rows_re_open_their_hours(mapped: Settings, ballots: Ballots) -> None:
+    ballots.put(*[row(f"v{n}", ms(n)) for n in range(5)], *[row(f"w{n}", ms(n, 1)) for n in range(5)])
+    update_from_table(mapped)
+    ballots.change("id = 'v1'", "state = 'failed'")
+    ballots.run("DELETE FROM ballots WHERE id = 'w2'")
+    ballots.change("id = 'w3'", "state = 'withdrawn'")
+    update_from_table(mapped, compare=True)
+    assert hourly(mapped) == {
+        "08": {"transaction_count": 5, "votes_cast": 4, "votes_rejected": 1},
+        "09": {"transaction_count": 3, "votes_cast": 3, "withdrawn": 1},
+    }
+    ballots.change("id = 'w3'", "state = 'ok'")
+    ballots.run("DELETE FROM ballots WHERE call = 'VOTE' AND id LIKE 'v%'")
+    update_from_table(mapped, compare=True)
+    assert hourly(mapped) == {"09": {"transaction_count": 4, "votes_cast": 4}}
+    assert update_from_table(mapped, compare=True).rows == 0
+
+
+def test_a_row_that_cannot_be_read_is_quarantined_and_the_others_count(mapped: Settings, ballots: Ballots) -> None:
+    early = ms(0) - 40 * 365 * 24 * 3_600_000
+    ballots.put(
+        row("good", ms(1)), {**row("timeless", ms(1)), "at": None}, row("early", early), row("late", ms(0, 24 * 365)),
+        row("nowhere", ms(1), place=None), row("long" * 60, ms(1)), row("many", ms(1), "ISSUE", number=10**12),
+        {**row("", ms(1)), "id": None},
+    )  # fmt: skip
+    report = update_from_table(mapped)
+    assert (report.rows, report.rejected) == (1, 7)
+    found = rows(mapped, "SELECT file, reason, content FROM ingest.rejected_transactions ORDER BY line_number")
+    assert set(found["reason"]) == {
+        "the time cannot be read", "the timestamp is before 2000", "the timestamp is more than a day ahead of the clock",
+        "the constituency is missing", "the transaction id, voter or constituency is longer than 200 bytes",
+        "the quantity is not between 0 and 1000000000", "the transaction id is missing",
+    }  # fmt: skip
+    assert found["file"].str.startswith("table:ballots/").all()
+    assert "id=timeless" in "".join(found["content"])
+    assert update_from_table(mapped, compare=True).rows == 0
+
+
+def land_only(settings: Settings) -> int:
+    """Lands what is new, without any comparison; returns how many rows."""
+    table = open_table(settings)
+    assert table is not None
+    return land_table(settings, table, "run", NOW, compare=False).rows
+
+
+def ids_in_lake(settings: Settings) -> list[str]:
+    """The transaction ids that the lake holds, each as often as it does."""
+    parts = str(settings.lake_path / "transactions" / "*" / "*.parquet")
+    found = duckdb.execute("SELECT transaction_id FROM read_parquet(?) ORDER BY 1", [parts]).fetchall()
+    return [name for (name,) in found]
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+def test_no_row_is_missed_or_read_twice_when_transactions_commit_late_and_roll_back(
+    mapped: Settings, ballots: Ballots
+) -> None:
+    kept: list[str] = []
+
+    def write(writer: int) -> None:
+        random = Random(writer)
+        for turn in range(12):
+            with ballots.engine.connect() as connection, connection.begin() as work:
+                names = [f"{writer}-{turn}-{n}" for n in range(random.randint(1, 4))]
+                for name in names:
+                    ballots.put(row(name, ms(random.randint(0, 59))), connection=connection)
+                    time.sleep(random.random() * 0.05)
+                if random.random() < 0.3:
+                    work.rollback()
+                else:
+                    work.commit()
+                    kept.extend(names)
+
+    land_only(mapped)
+    landed = passes = 0
+    with ThreadPoolExecutor(6) as pool:
+        writers = [pool.submit(write, number) for number in range(6)]
+        while not all(writer.done() for writer in writers):
+            landed += land_only(mapped)
+            passes += 1
+        for writer in writers:
+            writer.result()
+    landed += land_only(mapped)
+    assert passes > 3
+    assert ids_in_lake(mapped) == sorted(kept)
+    assert landed == len(kept)
+    assert hour_difference(mapped) == []
+
+
+def hour_difference(settings: Settings) -> list[int]:
+    """What a comparison finds, by reading those hours again."""
+    before = len(rows(settings, "SELECT * FROM ingest.transaction_files"))
+    table = open_table(settings)
+    assert table is not None
+    land_table(settings, table, "run", NOW, compare=True)
+    after = rows(settings, "SELECT * FROM ingest.transaction_files ORDER BY file_id")
+    return list(after["path"][before:])
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+def test_a_transaction_that_stays_open_holds_back_only_its_own_rows_until_it_ends(
+    mapped: Settings, ballots: Ballots
+) -> None:
+    ballots.put(row("first", ms(1)))
+    assert land_only(mapped) == 1
+    with ballots.engine.connect() as connection, connection.begin():
+        ballots.put(row("open", ms(2)), connection=connection)
+        ballots.put(row("later", ms(3)))
+        # `later` was committed beside an open transaction: it is read when nothing before it can appear any more.
+        assert land_only(mapped) == 0
+        assert hour_difference(mapped) == []
+    assert land_only(mapped) == 2
+    assert ids_in_lake(mapped) == ["first", "later", "open"]
+
+
+@pytest.mark.parametrize("ballots", ["sqlite"], indirect=True)
+def test_elsewhere_rows_that_appear_below_the_newest_are_found_within_the_overlap(
+    mapped: Settings, ballots: Ballots
+) -> None:
+    ballots.put({**row("tenth", ms(1)), "number_of_row": 10}, {**row("bad", ms(1)), "at": None, "number_of_row": 11})
+    assert land_only(mapped) == 1
+    ballots.put({**row("fifth", ms(2)), "number_of_row": 5}, {**row("twelfth", ms(3)), "number_of_row": 12})
+    assert land_only(mapped) == 2
+    assert land_only(mapped) == 0
+    assert ids_in_lake(mapped) == ["fifth", "tenth", "twelfth"]
+    assert hour_difference(mapped) == []
+
+
+def test_a_row_that_changes_is_seen_at_once_on_postgresql_and_at_the_next_comparison_elsewhere(
+    mapped: Settings, ballots: Ballots
+) -> None:
+    ballots.put(row("a", ms(1)), row("b", ms(2)))
+    update_from_table(mapped)
+    ballots.change("id = 'a'", "state = 'failed'")
+    update_from_table(mapped, compare=ballots.url.startswith("sqlite"))
+    assert hourly(mapped)["08"] == {"transaction_count": 2, "votes_cast": 1, "votes_rejected": 1}
+
+
+def test_a_killed_landing_and_two_at_once_read_nothing_twice(mapped: Settings, ballots: Ballots) -> None:
+    for piece in pieces([row(f"v{n}", ms(n % 50, n % 3)) for n in range(3_000)], 500):
+        ballots.put(*piece)
+    code = (
+        "import os, sys\n"
+        "from election_metrics.warehouse import table_reads\n"
+        "table_reads.store_state = lambda *_: os._exit(9)\n"
+        "from election_metrics_tests.pipeline.test_table_source import land_only, read_settings\n"
+        "import election_metrics.pipeline.table_landing as landing\n"
+        "landing._ROWS_A_BATCH = 1\n"
+        "import election_metrics.sources.transactions_table as table\n"
+        "table._ROWS_AT_ONCE = 700\n"
+        "land_only(read_settings())\n"
+    )
+    assert mapped.source_url is not None
+    named = {
+        "ELECTION_METRICS_SOURCE_URL": mapped.source_url.get_secret_value(),
+        "ELECTION_METRICS_SOURCE_TABLE": str(mapped.source_table),
+    }
+    killed = subprocess.run([sys.executable, "-c", code], env=os.environ | named, check=False)
+    assert killed.returncode == 9
+    assert len(ids_in_lake(mapped)) >= 2_800  # the batches before the last had been committed
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(land_only, [mapped, mapped]))
+    assert len(ids_in_lake(mapped)) == 3_000
+    assert hour_difference(mapped) == []
+
+
+def test_rows_that_the_lake_lost_come_back_with_reland(mapped: Settings, ballots: Ballots, tmp_path: Path) -> None:
+    ballots.put(row("a", ms(1)), row("b", ms(1, 1)))
+    update_from_table(mapped)
+    for part in (mapped.lake_path / "transactions" / "hour=2026-09-18T08").iterdir():
+        part.unlink()
+    assert forget_lost_parts(mapped, None, None, []) == 1
+    update_from_table(mapped, now=NOW + timedelta(seconds=1))
+    assert ids_in_lake(mapped) == ["a", "b"]
+    assert hourly(mapped) == {hour: {"transaction_count": 1, "votes_cast": 1} for hour in ("08", "09")}
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            MAPPING.replace('"place"', '"district"'),
+            "columns.constituency names the column 'district', which ballots has not",
+        ),
+        (MAPPING.replace('table = "ballots"', 'table = "votes"'), "table votes does not exist, or may not be seen"),
+        (MAPPING.replace('"number_of_row"', '"place"'), "the column 'place' is no whole number"),
+        (MAPPING.replace("[types]", "[typos]"), "typos is no key of a mapping"),
+        (MAPPING.replace('id = "id"\n', ""), "columns.id is missing"),
+        (
+            MAPPING.replace('"vote"', '"voting"'),
+            "types is {'ISSUE': 'blindSigIssue', 'VOTE': 'voting'}: 'VOTE' cannot be",
+        ),
+        (MAPPING + "[", "is no TOML"),
+    ],
+)
+@pytest.mark.parametrize("ballots", ["sqlite"], indirect=True)
+def test_a_wrong_mapping_is_told_with_its_key_and_column(mapped: Settings, written: str, said: str) -> None:
+    assert mapped.source_table is not None
+    mapped.source_table.write_text(written, "utf-8")
+    with pytest.raises(ElectionMetricsError, match=re.escape(said)):
+        land_only(mapped)
+
+
+def test_another_table_under_the_same_name_is_refused(mapped: Settings, ballots: Ballots, tmp_path: Path) -> None:
+    ballots.put(row("a", ms(1)))
+    land_only(mapped)
+    other = Ballots(f"sqlite:///{tmp_path}/other.db")
+    moved = mapped.model_copy(update={"source_url": SecretStr(other.url)})
+    with pytest.raises(SourceError, match="give the new one another `name`"):
+        land_only(moved)
+
+
+def test_the_table_of_the_first_observatory_works_as_it_is(chosen: Settings, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/observatory.db"
+    with sqlite3.connect(f"{tmp_path}/observatory.db") as database:
+        database.execute(
+            "CREATE TABLE transactions (id INTEGER PRIMARY KEY, constituency_id VARCHAR, block_height INTEGER, "
+            "timestamp DATETIME, type VARCHAR, status VARCHAR, anomaly_detected BOOLEAN, anomaly_reason VARCHAR)"
+        )
+        database.executemany(
+            "INSERT INTO transactions VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
+            [
+                (1, "d1", "2026-09-18 08:01:00.000000", "blindSigIssue", "confirmed", 0, None),
+                (2, "d1", "2026-09-18 08:02:00.000000", "vote", "confirmed", 1, "twice as fast"),
+                (3, "d2", "2026-09-18 09:03:00", "vote", "failed", 0, None),
+            ],
+        )
+    shipped = read_settings(source_url=url)
+    update_from_table(shipped)
+    assert hourly(shipped) == {
+        "08": {"transaction_count": 2, "bulletins_issued": 1, "votes_cast": 1},
+        "09": {"transaction_count": 1, "votes_rejected": 1},
+    }
+    assert list(rows(shipped, "SELECT anomaly_count FROM metrics.hourly_stats ORDER BY hour")["anomaly_count"]) == [
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+def test_the_sensor_asks_for_new_rows_and_for_a_comparison_and_the_run_lands_them(
+    mapped: Settings, ballots: Ballots
+) -> None:
+    ballots.put(row("a", ms(1)), row("b", ms(1, 2)))
+    with dg.instance_for_test() as instance:
+        (request,) = tick(mapped, instance).run_requests or []
+        assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2026-09-18-08:00", "2026-09-18-10:00")
+        assert run_update(mapped, instance, HOUR, HOUR + timedelta(hours=2), "test", table={}).success
+        assert hourly(mapped)["10"]["votes_cast"] == 1
+        assert "every row of the table has landed" in (tick(mapped, instance).skip_message or "")
+        with transaction(mapped) as connection:
+            connection.execute(sa.text("UPDATE ingest.table_reads SET compared_at = now() - interval '20 minutes'"))
+        (request,) = tick(mapped, instance).run_requests or []
+        assert "compared" in request.tags[WHY]
+        away = mapped.model_copy(update={"source_url": SecretStr("postgresql+psycopg://x@127.0.0.1:1/votes")})
+        assert "table ballots" in (tick(away, instance).skip_message or "")
+
+
+def tick(settings: Settings, instance: dg.DagsterInstance) -> Any:
+    """What the sensor says now."""
+    context = dg.build_sensor_context(instance=instance, resources={"settings": settings})
+    return new_transactions_sensor.evaluate_tick(context)
+
+
+def test_a_table_that_is_away_does_not_stop_the_files(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    both = chosen.model_copy(
+        update={"source": tmp_path / "in", "source_url": SecretStr("postgresql+psycopg://x@127.0.0.1:1/votes")}
+    )
+    with dg.instance_for_test() as instance:
+        result = run_update(both, instance, HOUR, HOUR, "test")
+    assert result.success
+    assert hourly(both)["08"]["votes_cast"] == 1
+    (landed,) = result.asset_materializations_for_node("landed_files")
+    assert "the transactions table" in str(landed.metadata["unreadable"].value)
+
+
+def test_the_commands_check_and_ingest_and_read_hours_again(
+    mapped: Settings, ballots: Ballots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mapped.source_url is not None
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_URL", mapped.source_url.get_secret_value())
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_TABLE", str(mapped.source_table))
+    settings.cache_clear()
+    ballots.put(row("a", ms(1)), row("b", ms(2), state="lost"), row("c", ms(3), "ISSUE"))
+    said = CliRunner().invoke(main, ["table", "check"])
+    assert said.exit_code == 0, said.output
+    for words in ("VOTE, ok: votes cast", "VOTE, lost: votes unknown", "ISSUE, ok: bulletins issued", "not yet"):
+        assert words in said.output
+    done = CliRunner().invoke(main, ["table", "ingest"])
+    assert done.exit_code == 0, done.output
+    assert hourly(mapped)["08"]["transaction_count"] == 3
+    ballots.change("id = 'b'", "state = 'ok'")
+    again = CliRunner().invoke(main, ["table", "ingest", "--from", "2026-09-18T08:00", "--to", "2026-09-18T08:00"])
+    assert again.exit_code == 0, again.output
+    assert hourly(mapped)["08"]["votes_cast"] == 2
+    monkeypatch.delenv("ELECTION_METRICS_SOURCE_URL")
+    settings.cache_clear()
+    assert "set ELECTION_METRICS_SOURCE_URL" in CliRunner().invoke(main, ["table", "check"]).output
