@@ -61,7 +61,8 @@ def run_table_ingest(
     asked: dict[str, object] = {"compare": compare, "again": first is not None or last is not None}
     asked |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
     with open_instance(chosen) as instance, bars(console) as progress:
-        _finish(run_update(chosen, instance, begin, end, "ingest", progress=progress, table=asked), console)
+        result = run_update(chosen, instance, begin, end, "ingest", progress=progress, table=asked)
+        _finish(result, console, "hour(s) of the table")
         _finish_changed(chosen, instance, progress, console)
 
 
@@ -177,7 +178,7 @@ def _widest_range(hours: list[datetime]) -> tuple[datetime, datetime]:
     return max(ranges, key=lambda pair: (pair[1] - pair[0], pair[1]))
 
 
-def _finish(result: dg.ExecuteInProcessResult, console: Console) -> None:
+def _finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str = "file(s)") -> None:
     """Says what the run did.
 
     Raises:
@@ -193,7 +194,8 @@ def _finish(result: dg.ExecuteInProcessResult, console: Console) -> None:
                 figures[f"{asset}.{name}"] += value.value
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     landed = (
-        f"{figures['landed_files.files']} file(s) landed, {figures['landed_files.rejected']} line(s) in quarantine, "
+        f"{figures['landed_files.files']} {landed_as} landed, "
+        f"{figures['landed_files.rejected']} line(s) in quarantine, "
         f"{figures['landed_files.unreadable_files']} unreadable file(s); "
     )
     console.print(

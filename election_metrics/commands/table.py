@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from election_metrics.commands.shown import shown
+from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.pipeline.table_landing import named_table, state_of
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping
@@ -38,7 +39,7 @@ def print_check(console: Console, settings: Settings) -> None:
         + (
             "by PostgreSQL's snapshot: none is missed, whenever it is committed"
             if horizon is not None
-            else f"if they appear within {mapping.overlap_minutes:g} minutes at once, later ones at the comparison"
+            else f"within {mapping.overlap_minutes:g} minutes at once, later ones at the comparison"
         )
     )
     _print_state(console, settings, mapping.source)
@@ -50,7 +51,10 @@ def print_check(console: Console, settings: Settings) -> None:
 
 
 def _print_state(console: Console, settings: Settings, source: str) -> None:
-    state = state_of(settings, source)
+    try:
+        state = state_of(settings, source)
+    except (WarehouseError, TransientError):  # a mapping is tried before there is a warehouse
+        state = None
     if state is None:
         console.print("Read        not yet; type: election-metrics table ingest")
         return
