@@ -11,6 +11,7 @@ from rich.console import Console
 
 from election_metrics import __version__
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.places import Place, place
 
 PARTLY_READ = 3
 """Exit code: done, but some of the input could not be read (see `status`)."""
@@ -52,6 +53,19 @@ class _Hour(click.ParamType[datetime]):
 
 
 HOUR = _Hour()
+
+
+class _Place(click.ParamType[Place]):
+    """A folder or file, or the URL of an object store."""
+
+    name = "path"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Place:  # noqa: ARG002
+        """Reads it; refuses a URL that nothing installed can reach."""
+        return place(str(value), param.name if param and param.name else "it")
+
+
+PLACE = _Place()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -103,16 +117,17 @@ def up(host: str, port: int, read_only_port: int | None) -> None:
 
 
 @main.command()
-@click.argument("path", type=click.Path(path_type=Path))
-def ingest(path: Path) -> None:
+@click.argument("path", type=PLACE)
+def ingest(path: Place) -> None:
     r"""Land the portal exports below PATH and compute what follows from them.
 
-    PATH is a folder, a .csv or a .zip. What landed before is not landed again, so typing it twice is harmless. It is
-    one run of update_metrics_job, recorded in Dagster.
+    PATH is a folder, a .csv or a .zip, or such in an object store. What landed before is not landed again, so typing
+    it twice is harmless. It is one run of update_metrics_job, recorded in Dagster.
 
     \b
     election-metrics ingest ~/Downloads/exports
     election-metrics ingest "AsrxMqf…_2024-09-06_0800-0900.csv"
+    election-metrics ingest s3://observatory/exports
     """
     from election_metrics.commands.runs import run_ingest
 
@@ -140,10 +155,10 @@ def backfill(first: datetime, last: datetime, dry_run: bool) -> None:
 @click.option("--from", "first", type=HOUR, help="Only files with rows of this hour (UTC) or later.")
 @click.option("--to", "last", type=HOUR, help="Only files with rows of this hour or earlier.")
 @click.option("--constituency", help="Only files of this constituency_id.")
-@click.option("--source", type=click.Path(path_type=Path), help="Where the files are; else ELECTION_METRICS_SOURCE.")
+@click.option("--source", type=PLACE, help="Where the files are; else ELECTION_METRICS_SOURCE.")
 @click.option("--dry-run", is_flag=True, help="Say which files would be read; read none.")
 def reland(
-    first: datetime | None, last: datetime | None, constituency: str | None, source: Path | None, dry_run: bool
+    first: datetime | None, last: datetime | None, constituency: str | None, source: Place | None, dry_run: bool
 ) -> None:
     r"""Read files of the source once more that landed before: for a lake that was lost or damaged.
 
@@ -196,6 +211,27 @@ def ingest_table(compare: bool, first: datetime | None, last: datetime | None) -
     from election_metrics.commands.runs import run_table_ingest
 
     run_table_ingest(console, first, last, compare=compare)
+
+
+@main.group()
+def lake() -> None:
+    """Move the raw transactions to another disk, or to an object store and back."""
+
+
+@lake.command("move")
+@click.argument("target", type=PLACE)
+def move_lake(target: Place) -> None:
+    r"""Copy the lake to TARGET, a folder or the URL of an object store, and read every part back.
+
+    It may be typed while the system runs. Then stop `up`, type it once more for what came in between, set
+    ELECTION_METRICS_LAKE to TARGET, and start `up` again. Nothing is removed from the old place.
+
+    \b
+    election-metrics lake move s3://observatory/lake
+    """
+    from election_metrics.commands.lake import run_move
+
+    run_move(console, target)
 
 
 @main.command()

@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from election_metrics.errors import SettingsError
+from election_metrics.places import Place, is_url, place
 
 PREFIX = "ELECTION_METRICS_"
 
@@ -55,6 +56,13 @@ def _rate(value: str) -> str:
     return value
 
 
+def _location(value: object) -> object:
+    if value is None or is_url(str(value)):
+        return None if value is None else str(value).rstrip("/")
+    return str(Path(str(value)).expanduser().absolute())
+
+
+Location = Annotated[str, BeforeValidator(_location)]
 Rate = Annotated[str, AfterValidator(_rate)]
 WholeHour = Annotated[datetime, BeforeValidator(_whole_hour)]
 
@@ -72,7 +80,9 @@ class Settings(BaseSettings):
         None,
         description="PostgreSQL for Dagster's own storage; unset: DATABASE_URL's database name + '_dagster'.",
     )
-    source: Path | None = Field(None, description="Folder in which new export files appear; the sensor watches it.")
+    source: Location | None = Field(
+        None, description="Folder in which new export files appear, or s3://bucket/folder; the sensor watches it."
+    )
     source_url: SecretStr | None = Field(
         None,
         description="Database with a table of transactions, as an SQLAlchemy URL: postgresql+psycopg://me@host/votes "
@@ -81,7 +91,9 @@ class Settings(BaseSettings):
     source_table: Path | None = Field(
         None, description="TOML that says which table, and what its columns mean; unset: the one that comes along."
     )
-    lake: Path | None = Field(None, description="Where raw transactions rest as Parquet; unset: HOME/lake.")
+    lake: Location | None = Field(
+        None, description="Where raw transactions rest as Parquet: a folder, or s3://bucket/folder; unset: HOME/lake."
+    )
     reference: Path | None = Field(
         None, description="CSV that overrides names, regions, time zones, registered voters and voting times."
     )
@@ -163,14 +175,14 @@ class Settings(BaseSettings):
     )
     compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
 
-    @field_validator("home", "source", "source_table", "lake", "reference", "api_tokens")
+    @field_validator("home", "source_table", "reference", "api_tokens")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
     @field_validator("home", "lake")
     @classmethod
-    def _no_pattern(cls, value: Path | None) -> Path | None:
+    def _no_pattern(cls, value: Path | str | None) -> Path | str | None:
         if value is not None and set("*?[]{}") & set(str(value)):
             raise ValueError("its path must hold none of * ? [ ] { }, which the engine takes for a pattern")
         return value
@@ -210,9 +222,20 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def lake_path(self) -> Path:
-        """Folder of the lake."""
-        return self.lake or self.home / "lake"
+    def lake_path(self) -> Place:
+        """Folder of the lake, or its place in an object store."""
+        return place(str(self.lake), f"{PREFIX}LAKE") if self.lake else self.home / "lake"
+
+    @property
+    def scratch_path(self) -> Path:
+        """Folder of this machine for unfinished work: the lake itself, or one beside it where that is elsewhere."""
+        lake = self.lake_path
+        return lake if isinstance(lake, Path) else self.home / "scratch"
+
+    @property
+    def source_path(self) -> Place | None:
+        """Folder of the export files, or its place in an object store."""
+        return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
 
     @property
     def tokens_path(self) -> Path:

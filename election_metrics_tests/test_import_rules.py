@@ -7,10 +7,11 @@ import pytest
 
 import election_metrics
 
-EVERYWHERE = {"foreign"}
+EVERYWHERE = {"foreign", "places"}
 ROOT = Path(election_metrics.__file__).parent
 ALLOWED = {
     "foreign": set(),
+    "places": {"errors"},
     "errors": set(),
     "settings": {"errors"},
     "metrics": {"metrics"},

@@ -1,7 +1,6 @@
 """`landed_files`: new export files, read and appended to the lake."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,6 +10,7 @@ from election_metrics.assets.catalogue import about
 from election_metrics.assets.running import RETRY, Progress, ProgressResource, SettingsResource, failures_in_words
 from election_metrics.errors import SettingsError
 from election_metrics.foreign import in_markdown, visible
+from election_metrics.places import Place, place
 from election_metrics.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def landed_files(
     from election_metrics.pipeline.landing import LandingReport, land
     from election_metrics.pipeline.table_landing import land_table_beside
 
-    source = Path(config.source) if config.source else settings.source
+    source = place(config.source, "source") if config.source else settings.source_path
     report = LandingReport()
     with failures_in_words():
         if config.only_table:
@@ -94,7 +94,7 @@ def landed_files(
 
 
 def _land_again(
-    context: dg.AssetExecutionContext, config: LandedFilesConfig, settings: Settings, source: Path, progress: Progress
+    context: dg.AssetExecutionContext, config: LandedFilesConfig, settings: Settings, source: Place, progress: Progress
 ) -> "LandingReport":
     """Reads files once more; what is lost of the lake in their hours comes back with them."""
     from election_metrics.pipeline.landing import files_to_reland, forget_lost_parts, land

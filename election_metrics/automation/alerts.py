@@ -79,8 +79,8 @@ def see(settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.As
         elections = [Voting(*row) for row in read_newest_transactions(connection)]
         oldest_behind = read_behind_since(connection)
         tables = looked_at(connection) if settings.source_url is not None else []
-    settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    usage = shutil.disk_usage(settings.lake_path)
+    settings.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    usage = shutil.disk_usage(settings.scratch_path)
     failed_runs, failed_checks = _failed_runs(instance), _failed_checks(instance, checks)
     return Seen(failed_runs, failed_checks, elections, oldest_behind, usage.free / usage.total, tables)
 

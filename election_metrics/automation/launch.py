@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from election_metrics.assets.running import Progress
 from election_metrics.automation.launcher import own_process
 from election_metrics.pipeline.run_tags import JOB, run_tags
+from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings
 from election_metrics.warehouse.server import dagster_url
 
@@ -51,7 +52,7 @@ def run_update(
     last: datetime,
     trigger: str,
     *,
-    source: Path | None = None,
+    source: Place | None = None,
     progress: Progress | None = None,
     only: Sequence[str] | None = None,
     again: Mapping[str, str] | None = None,
@@ -80,7 +81,7 @@ def run_update(
     if table is not None:
         landing = {"only_table": True, **table}
     elif source is not None:
-        landing = {"source": str(source.absolute()), **({} if again is None else {"again": True, **again})}
+        landing = {"source": name_of(source), **({} if again is None else {"again": True, **again})}
     if landing:
         config["ops"] = {"landed_files": {"config": landing}}
     return job.execute_in_process(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 
@@ -23,6 +22,7 @@ from election_metrics.automation.jobs import OF_ELECTIONS, REGISTRY, update_metr
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.run_tags import JOB, STATE, TRIGGER, run_tags
+from election_metrics.places import Place
 from election_metrics.settings import Settings
 
 _MOST_GIVEN = 100
@@ -46,8 +46,8 @@ def new_transactions_sensor(
         return
     now = datetime.now(UTC)
     found: list[dg.RunRequest | dg.SkipReason] = []
-    if settings.source is not None:
-        found += _requests_for_files(context.instance, settings, settings.source, now)
+    if (source := settings.source_path) is not None:
+        found += _requests_for_files(context.instance, settings, source, now)
     if settings.source_url is not None:
         found += _requests_for_table(context.instance, settings, now)
     requests = [request for request in found if isinstance(request, dg.RunRequest)]
@@ -57,7 +57,7 @@ def new_transactions_sensor(
 
 
 def _requests_for_files(
-    instance: dg.DagsterInstance, settings: Settings, source: Path, now: datetime
+    instance: dg.DagsterInstance, settings: Settings, source: Place, now: datetime
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from election_metrics.pipeline.hours import hour_start
     from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files

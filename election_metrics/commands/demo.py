@@ -59,7 +59,8 @@ def _start_afresh(settings: Settings, home: Path) -> None:
         )
     migrate(settings, "base")
     migrate(settings)
-    shutil.rmtree(settings.lake_path / "transactions", ignore_errors=True)
+    if isinstance(settings.lake_path, Path):
+        shutil.rmtree(settings.lake_path / "transactions", ignore_errors=True)
     shutil.rmtree(home, ignore_errors=True)
 
 

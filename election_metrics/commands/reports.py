@@ -81,13 +81,13 @@ def _print_queue(console: Console, settings: Settings) -> None:
 
 def _print_disk(console: Console, settings: Settings) -> None:
     from election_metrics.automation.pruning import dagster_bytes
-    from election_metrics.pipeline.upkeep import folder_bytes
+    from election_metrics.places import size_below
 
     with transaction(settings) as connection:
         ours = connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one()
     usage = shutil.disk_usage(settings.home if settings.home.exists() else settings.home.parent)
     sizes = {
-        "lake": folder_bytes(settings.lake_path),
+        "lake": size_below(settings.lake_path),
         "warehouse": int(ours),
         "Dagster's database": dagster_bytes(settings),
         "free": usage.free,
@@ -135,8 +135,9 @@ def print_status(console: Console, settings: Settings) -> None:
     _print_disk(console, settings)
     _print_problems(console, settings)
     problems = list(unreadable.itertuples(index=False, name=None))
-    if settings.source is not None and settings.source.exists():
-        listed = [(problem.version.path, problem.reason) for problem in list_exports(settings.source).unreadable]
+    source = settings.source_path
+    if source is not None and source.exists():
+        listed = [(problem.version.path, problem.reason) for problem in list_exports(source).unreadable]
         problems += [problem for problem in listed if problem not in problems]
     if problems:
         console.print("\nFiles and folders that cannot be read:")

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -18,6 +17,7 @@ from election_metrics.foreign import visible
 from election_metrics.pipeline.hours import changed_hours, contiguous, hour_start, preview_hours
 from election_metrics.pipeline.landing import expected_hours, files_to_reland, pending_files
 from election_metrics.pipeline.table_landing import named_table, pending_rows
+from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 
@@ -25,7 +25,7 @@ _WIDEST = 744
 """Hours that one run of `ingest` covers at most; a month."""
 
 
-def run_ingest(console: Console, path: Path, chosen: Settings | None = None) -> int:
+def run_ingest(console: Console, path: Place, chosen: Settings | None = None) -> int:
     """Lands what is below `path` and computes what changed; returns the exit code."""
     chosen = chosen or settings()
     migrate(chosen)
@@ -87,7 +87,7 @@ def run_backfill(
 
 def run_reland(
     console: Console,
-    source: Path | None,
+    source: Place | None,
     first: datetime | None,
     last: datetime | None,
     constituency: str | None,
@@ -101,7 +101,7 @@ def run_reland(
         ElectionMetricsError: there is no source, or no such file.
     """
     chosen = chosen or settings()
-    source = source or chosen.source
+    source = source or chosen.source_path
     if source is None:
         raise ElectionMetricsError("say where the files are: --source FOLDER (or set ELECTION_METRICS_SOURCE)")
     migrate(chosen)
@@ -220,11 +220,11 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     return "no step failed; see the run in the Dagster UI"
 
 
-def _exit_code(chosen: Settings, path: Path, listing_problems: int) -> int:
+def _exit_code(chosen: Settings, path: Place, listing_problems: int) -> int:
     from election_metrics.cli import PARTLY_READ
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.elections import count_problems
 
     with transaction(chosen) as connection:
-        problems = count_problems(connection, str(path.absolute()))
+        problems = count_problems(connection, name_of(path))
     return PARTLY_READ if problems or listing_problems else 0

@@ -1,5 +1,6 @@
 """The scan engine: a DuckDB connection with its limits, and the SQL files by name."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from election_metrics.places import Place
 from election_metrics.settings import Settings
 
 
@@ -17,9 +19,9 @@ def sql(name: str) -> str:
 
 
 def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A private in-memory DuckDB that spills to the lake's folder and never touches the network."""
-    settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)  # voters' keys are nobody else's business
-    spill = settings.lake_path / "spill"
+    """A private in-memory DuckDB that spills to the scratch folder; only a lake elsewhere takes it to the network."""
+    settings.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)  # voters' keys are nobody else's business
+    spill = settings.scratch_path / "spill"
     spill.mkdir(exist_ok=True)
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": settings.memory_limit,
@@ -31,6 +33,9 @@ def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
         config["threads"] = settings.threads
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET enable_progress_bar = false")
+    lake = settings.lake_path
+    if not isinstance(lake, Path):
+        connection.register_filesystem(lake.fs)
     connection.execute(sql("macros"))
     return connection
 
@@ -45,7 +50,7 @@ def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFr
         connection.unregister("incoming_frame")
 
 
-def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], columns: str) -> None:
+def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Place], columns: str) -> None:
     """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
     if paths:
         files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)

@@ -3,6 +3,7 @@
 What is current, withdrawn or repeated comes from the ledger as small frames; this module only applies it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +13,7 @@ import pandas as pd
 
 from election_metrics.lake.engine import put_parquet_view, put_table, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
+from election_metrics.places import Place, move_into_place
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class LakeHours:
         repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
     """
 
-    calm_parts: list[Path]
-    contested_parts: list[Path]
+    calm_parts: Sequence[Place]
+    contested_parts: Sequence[Place]
     superseded: pd.DataFrame
     rollbacks: pd.DataFrame
     repeated_ids: pd.DataFrame
@@ -121,9 +123,10 @@ def count_transactions(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 def compact(
     connection: duckdb.DuckDBPyConnection,
-    lake: Path,
+    lake: Place,
+    work: Path,
     hour_number: int,
-    parts: list[Path],
+    parts: Sequence[Place],
     superseded: list[int],
 ) -> Part:
     """Merges an hour's parts into one, sorted by constituency and time, without the superseded rows.
@@ -132,17 +135,16 @@ def compact(
     """
     put_parquet_view(connection, "merging", parts, PART_COLUMNS)
     put_table(connection, "superseded", pd.DataFrame({"content_id": superseded}), {"content_id": "BIGINT"})
-    home = lake / hour_folder(hour_number)
     # A name of this attempt's own: of two that merge the same parts, the slower one removes its file again.
     name = f"merged-{uuid4().hex}.parquet"
-    unfinished = home / f".{name}"
+    unfinished = work / name
     connection.execute(
         f"COPY (SELECT * FROM merging WHERE content_id NOT IN (SELECT content_id FROM superseded) "  # noqa: S608
         f"ORDER BY constituency_id, occurred_ms) TO '{str(unfinished).replace(chr(39), chr(39) * 2)}' "
         "(FORMAT parquet, COMPRESSION zstd)"
     )
-    final = home / name
-    unfinished.replace(final)
-    rows = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(final)]).fetchone()
+    rows = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(unfinished)]).fetchone()
     assert rows is not None
-    return Part(hour_number, str(final.relative_to(lake)), int(rows[0]), final.stat().st_size)
+    part = Part(hour_number, f"{hour_folder(hour_number)}/{name}", int(rows[0]), unfinished.stat().st_size)
+    move_into_place(unfinished, lake / part.path)
+    return part

@@ -15,6 +15,7 @@ import pandas as pd
 
 from election_metrics.lake.engine import put_parquet_view, put_table, sql
 from election_metrics.lake.numbered import write_numbered_copy
+from election_metrics.places import Place, move_into_place
 from election_metrics.settings import Settings
 
 FIELDS = (
@@ -207,30 +208,27 @@ def drop_repeats_within_files(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM staged WHERE rowid IN (SELECT row_id FROM repeats)")
 
 
-def write_parts(connection: duckdb.DuckDBPyConnection, lake: Path, work: Path, name: str) -> list[Part]:
-    """Writes the staged rows as one or a few Parquet files an hour, named after `name`, renamed into place."""
+def write_parts(connection: duckdb.DuckDBPyConnection, lake: Place, work: Path, name: str) -> list[Part]:
+    """Writes the staged rows as one or a few Parquet files an hour, named after `name`, moved into place when whole."""
     target = work / "parts"
     shutil.rmtree(target, ignore_errors=True)
     connection.execute(
         f"COPY ({sql('part_rows')}) TO {_quoted(str(target))} "
         "(FORMAT parquet, COMPRESSION snappy, PARTITION_BY (hour_number), WRITE_PARTITION_COLUMNS true)"
     )
-    finals: dict[str, int] = {}
-    for file in sorted(target.glob("hour_number=*/*.parquet")):
+    files = sorted(target.glob("hour_number=*/*.parquet"))
+    counts = connection.execute(
+        "SELECT file_name, num_rows FROM parquet_file_metadata(?)", [[str(file) for file in files]]
+    ).fetchall() if files else []  # fmt: skip
+    rows = {path: int(count) for path, count in counts}
+    parts = []
+    for file in files:
         hour_number = int(file.parent.name.partition("=")[2])
-        home = lake / hour_folder(hour_number)
-        home.mkdir(parents=True, exist_ok=True)
-        final = home / f"part-{name}-{file.stem}.parquet"
-        file.replace(final)
-        finals[str(final)] = hour_number
+        path = f"{hour_folder(hour_number)}/part-{name}-{file.stem}.parquet"
+        parts.append(Part(hour_number, path, rows[str(file)], file.stat().st_size))
+        move_into_place(file, lake / path)
     shutil.rmtree(target, ignore_errors=True)
-    rows = connection.execute(
-        "SELECT file_name, num_rows FROM parquet_file_metadata(?)", [list(finals)]
-    ).fetchall() if finals else []  # fmt: skip
-    return [
-        Part(finals[path], str(Path(path).relative_to(lake)), int(count), Path(path).stat().st_size)
-        for path, count in rows
-    ]
+    return parts
 
 
 def hour_folder(hour_number: int) -> Path:
@@ -244,7 +242,9 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def find_repeats(connection: duckdb.DuckDBPyConnection, known_parts: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_repeats(
+    connection: duckdb.DuckDBPyConnection, known_parts: Sequence[Place]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the staged rows repeat, among themselves and of what these parts hold.
 
     Returns:
@@ -258,7 +258,7 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, known_parts: list[Path])
 
 
 def find_hours_of(
-    connection: duckdb.DuckDBPyConnection, transaction_ids: list[str], known_parts: list[Path]
+    connection: duckdb.DuckDBPyConnection, transaction_ids: list[str], known_parts: Sequence[Place]
 ) -> set[int]:
     """The hours of the lake that hold one of these transactions."""
     if not transaction_ids:

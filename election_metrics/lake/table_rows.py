@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from election_metrics.lake.engine import put_parquet_view, put_table, sql
 from election_metrics.lake.landing import PART_COLUMNS
+from election_metrics.places import Place
 from election_metrics.settings import Settings
 
 _TRUE = "('true', 't', '1', 'yes', 'y')"
@@ -84,7 +84,7 @@ def count_rows(connection: duckdb.DuckDBPyConnection) -> int:
     return int(connection.execute("SELECT count(*) FROM table_rows").fetchall()[0][0])
 
 
-def drop_landed(connection: duckdb.DuckDBPyConnection, parts: list[Path], contents: Sequence[int]) -> set[int]:
+def drop_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Place], contents: Sequence[int]) -> set[int]:
     """Removes rows that stand in these parts, from these contents, under their id and hour; returns those hours."""
     put_parquet_view(connection, "landed", parts, PART_COLUMNS)
     put_table(connection, "own_contents", pd.DataFrame({"content_id": contents}), {"content_id": "BIGINT"})

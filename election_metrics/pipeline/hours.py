@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -19,6 +18,8 @@ from election_metrics.lake.engine import connect
 from election_metrics.metrics.hourly import election_hours, hourly_stats
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline.registry import refresh_registry
+from election_metrics.pipeline.scratch import work_folder
+from election_metrics.places import Place, remove
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse import registry as store
@@ -142,7 +143,7 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
 _NO_CORRECTIONS = {name: pd.DataFrame() for name in ("superseded", "rollbacks", "repeated_ids", "repeated_votes")}
 
 
-def _paths(settings: Settings, parts: pd.DataFrame) -> list[Path]:
+def _paths(settings: Settings, parts: pd.DataFrame) -> list[Place]:
     return [settings.lake_path / path for path in parts["path"]]
 
 
@@ -326,7 +327,7 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
     with transaction(settings) as connection:
         forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1)))
     for path in forgotten:
-        (settings.lake_path / path).unlink(missing_ok=True)
+        remove(settings.lake_path / path)
     return merged
 
 
@@ -335,11 +336,13 @@ def _compact_hour(
 ) -> bool:
     with transaction(settings, snapshot=True) as connection:
         superseded = ledger.read_corrections(connection)["superseded"]["content_id"].tolist()
-    merged = lake.compact(engine, settings.lake_path, number, [settings.lake_path / path for path in paths], superseded)
+    root = settings.lake_path
+    with work_folder(settings.scratch_path) as work:
+        merged = lake.compact(engine, root, work, number, [root / path for path in paths], superseded)
     with transaction(settings) as connection:
         if ledger.retire_parts(connection, paths, now) != len(paths):
             connection.rollback()  # somebody else merged some of them
-            (settings.lake_path / merged.path).unlink(missing_ok=True)
+            remove(root / merged.path)
             return False
         row = (merged.path, number, merged.rows, merged.size, now)
         ledger.add_parts(connection, pd.DataFrame([row], columns=["path", "hour_number", "rows", "size", "created_at"]))

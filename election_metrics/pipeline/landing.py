@@ -5,9 +5,6 @@ open until that transaction commits. Rows that a killed run left in the lake are
 """
 
 import contextlib
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field
@@ -16,13 +13,14 @@ from pathlib import Path, PurePath
 
 import duckdb
 import pandas as pd
-import psutil
 import sqlalchemy as sa
 
-from election_metrics.errors import ElectionMetricsError, SettingsError
+from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import connect
 from election_metrics.pipeline import recording
+from election_metrics.pipeline.scratch import make_scratch, work_folder
+from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings
 from election_metrics.sources.export_path import parse_export_path
 from election_metrics.sources.portal_exports import (
@@ -69,7 +67,7 @@ class LandingReport:
 
 
 def pending_files(
-    settings: Settings, source: Path, *, settled_only: bool
+    settings: Settings, source: Place, *, settled_only: bool
 ) -> tuple[list[FileVersion], list[Unreadable], Listing]:
     """What the ledger does not know: file versions below `source`, paths that cannot be looked at; and the listing.
 
@@ -93,7 +91,7 @@ def pending_files(
 
 
 def files_to_reland(
-    settings: Settings, source: Path, first: datetime | None, last: datetime | None, constituency: str | None
+    settings: Settings, source: Place, first: datetime | None, last: datetime | None, constituency: str | None
 ) -> tuple[list[FileVersion], list[str]]:
     """Files that landed and hold rows of these hours and this constituency; None: of all.
 
@@ -160,7 +158,7 @@ def elections_of(files: Sequence[FileVersion]) -> list[str]:
 
 def land(
     settings: Settings,
-    source: Path,
+    source: Place,
     run_id: str,
     now: datetime | None = None,
     progress: Progress | None = None,
@@ -191,7 +189,7 @@ def land(
     pending = sorted({*pending, *again})
     total = sum(file.size for file in pending)
     done = 0
-    make_lake(settings)
+    make_scratch(settings)
     with contextlib.closing(connect(settings)) as engine:
         for batch in _plan(settings, pending, report):
             job = _Landing(settings, engine, source, run_id, now or datetime.now(UTC), report, frozenset(again))
@@ -200,18 +198,6 @@ def land(
             if progress:
                 progress(done, total)
     return report
-
-
-def make_lake(settings: Settings) -> None:
-    """Makes the lake's folder, for us alone.
-
-    Raises:
-        SettingsError: it cannot be made.
-    """
-    try:
-        settings.lake_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"ELECTION_METRICS_LAKE is {str(settings.lake_path)!r}: {error.strerror}") from None
 
 
 def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingReport) -> Iterator[list[FileVersion]]:
@@ -244,7 +230,7 @@ class _Landing:
 
     settings: Settings
     engine: duckdb.DuckDBPyConnection
-    source: Path
+    source: Place
     run_id: str
     now: datetime
     report: LandingReport
@@ -293,19 +279,6 @@ def _batches(
         yield batch
 
 
-@contextlib.contextmanager
-def work_folder(root: Path) -> Iterator[Path]:
-    """A folder of this process beside the lake; those of processes that were killed are removed."""
-    home = root / "work"
-    home.mkdir(parents=True, exist_ok=True)
-    for left in home.iterdir():
-        pid = left.name.partition("-")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=home) as folder:
-        yield Path(folder)
-
-
 @dataclass(frozen=True)
 class _Batch:
     """What the files of a batch turned out to be.
@@ -327,7 +300,7 @@ class _Batch:
 
 def _land_batch(landing: _Landing, files: Sequence[FileVersion]) -> None:
     settings = landing.settings
-    with work_folder(settings.lake_path) as work, transaction(settings) as connection:
+    with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
         # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
         lock(connection, "land")
         known = ledger.known_versions(connection, [file.path for file in files])
@@ -420,12 +393,12 @@ def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, w
     _add_to_report(landing.report, rows, new_ids, batch.unreadable, hours)
 
 
-def _record_unlistable(settings: Settings, source: Path, listing: Listing, run_id: str, report: LandingReport) -> None:
+def _record_unlistable(settings: Settings, source: Place, listing: Listing, run_id: str, report: LandingReport) -> None:
     """Keeps the ledger's list of folders and files without permission equal to what the source shows now."""
     with transaction(settings) as connection:
         lock(connection, "land")
         paths = [problem.version.path for problem in listing.unreadable]
-        ledger.forget_unreadable(connection, str(source.absolute()), paths)
+        ledger.forget_unreadable(connection, name_of(source), paths)
         ledger.supersede(connection, paths)
         ledger.record_files(connection, recording.unreadable_rows(listing.unreadable, run_id, datetime.now(UTC)))
     report.unreadable.update({problem.version.path: problem.reason for problem in listing.unreadable})

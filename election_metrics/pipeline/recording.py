@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import xxhash
 
 from election_metrics.lake import landing as lake
+from election_metrics.places import Place
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import ExportFile, Unreadable
 from election_metrics.warehouse import ledger
@@ -119,7 +120,7 @@ def parts_nearby(
     engine: duckdb.DuckDBPyConnection,
     connection: sa.Connection,
     new: Sequence[lake.Readable],
-) -> list[Path]:
+) -> list[Place]:
     """The parts that may hold what the staged rows repeat: of the same constituencies, or of the same hours."""
     hours = engine.execute(
         "SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback"
@@ -178,7 +179,7 @@ def record_corrections(
     settings: Settings,
     engine: duckdb.DuckDBPyConnection,
     connection: sa.Connection,
-    before: list[Path],
+    before: Sequence[Place],
     new: Sequence[int],
     dropped: Sequence[int],
     hours: set[int],

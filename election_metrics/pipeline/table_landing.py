@@ -20,7 +20,8 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake import table_rows
 from election_metrics.lake.engine import connect
 from election_metrics.pipeline import recording
-from election_metrics.pipeline.landing import LandingReport, make_lake, work_folder
+from election_metrics.pipeline.landing import LandingReport
+from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping, read_mapping
 from election_metrics.sources.transactions_table import FIELDS, NO_HOUR, Mark, ReadUpTo, Snapshot, TransactionsTable
@@ -157,7 +158,7 @@ def land_table(
     """
     moment = now or datetime.now(UTC)
     report = report or LandingReport()
-    make_lake(settings)
+    make_scratch(settings)
     name = table.mapping.source
     with (
         session_lock(settings, f"table {name}"),  # two at once would each undo how far the other has read
@@ -308,7 +309,7 @@ def _land_batch(
         Hours of rows that had landed before, and were left out.
     """
     settings, engine = job.settings, job.engine
-    with work_folder(settings.lake_path) as work, transaction(settings) as connection:
+    with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
         lock(connection, "land")
         known = set() if before is None else _drop_landed(job, connection, before)
         said = table_rows.fingerprints(engine)

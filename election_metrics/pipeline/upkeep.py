@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from election_metrics.pipeline.hours import compact_hours, hour_start
+from election_metrics.places import Place, remove
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import transaction
@@ -38,35 +39,30 @@ def sweep_lake(settings: Settings, *, dry_run: bool) -> tuple[int, int]:
     Returns:
         Files and bytes that were (or would be) removed.
     """
-    root = settings.lake_path
+    root, scratch = settings.lake_path, settings.scratch_path
     oldest = time.time() - _ORPHAN_AFTER.total_seconds()
     # First what is there, then what counts: a part that is added in between is in the second.
-    there = [path for path in root.rglob("*.parquet") if path.is_file() and not path.is_relative_to(root / "work")]
+    work = str(scratch / "work")
+    there = [path for path in root.rglob("*.parquet") if not str(path).startswith(work)]
     with transaction(settings) as connection:
         counted = ledger.every_part(connection)
-    orphans = [path for path in there if str(path.relative_to(root)) not in counted]
-    orphans += [path for folder in _dead_work(root) for path in folder.rglob("*") if path.is_file()]
-    files = size = 0
-    for path in orphans:
-        status = path.stat()
-        if status.st_mtime > oldest and not path.is_relative_to(root / "work"):
-            continue
-        files, size = files + 1, size + status.st_size
-        if not dry_run:
-            path.unlink(missing_ok=True)
-    return files, size
+    left = [path for folder in _dead_work(scratch) for path in folder.rglob("*") if path.is_file()]
+    orphans = [path for path in there if str(path).removeprefix(f"{root}/") not in counted]
+    found: list[tuple[Place, int]] = [
+        (path, status.st_size) for path in orphans if (status := path.stat()).st_mtime <= oldest
+    ]
+    found += [(path, path.stat().st_size) for path in left]
+    if not dry_run:
+        for path, _ in found:
+            remove(path)
+    return len(found), sum(size for _, size in found)
 
 
-def _dead_work(root: Path) -> list[Path]:
-    work = root / "work"
+def _dead_work(scratch: Path) -> list[Path]:
+    work = scratch / "work"
     folders = list(work.iterdir()) if work.is_dir() else []
     return [
         folder
         for folder in folders
         if (pid := folder.name.partition("-")[0]).isdigit() and not psutil.pid_exists(int(pid))
     ]
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of the files below a folder; 0 where there is none."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0

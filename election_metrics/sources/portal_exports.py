@@ -1,6 +1,6 @@
-"""Portal exports on disk: which files there are, in which version, and how to get at their bytes.
+"""Portal exports on disk or in an object store: which files there are, in which version, and how to get at their bytes.
 
-A file is identified by its absolute path (and the member's name inside an archive), its version by size and
+A file is identified by its absolute path or URL (and the member's name inside an archive), its version by size and
 time of change, and its content by a hash. Nothing here knows what a line means.
 """
 
@@ -21,7 +21,9 @@ from typing import NamedTuple
 import xxhash
 
 from election_metrics.errors import SourceError
+from election_metrics.places import Elsewhere, Place, is_url
 from election_metrics.sources.export_path import ExportPath, parse_export_path
+from election_metrics.sources.object_exports import ends_of_object, fetch_object, find_objects, version_of_object
 
 SUFFIXES = (".csv", ".zip")
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
@@ -94,7 +96,7 @@ class Listing:
     unreadable: list[Unreadable]
 
 
-def list_exports(root: Path, known: Set[tuple[str, int, int]] = frozenset()) -> Listing:
+def list_exports(root: Place, known: Set[tuple[str, int, int]] = frozenset()) -> Listing:
     """Lists the export files below `root` (or `root` itself), sorted by path.
 
     Whether a file may be read is asked for those that are not `known`.
@@ -105,7 +107,10 @@ def list_exports(root: Path, known: Set[tuple[str, int, int]] = frozenset()) -> 
     Raises:
         SourceError: `root` does not exist or cannot be listed at all.
     """
-    root = root.absolute()
+    return _list_files(root.absolute(), known) if isinstance(root, Path) else _list_objects(root)
+
+
+def _list_files(root: Path, known: Set[tuple[str, int, int]]) -> Listing:
     try:
         mode = root.stat().st_mode
         if not stat.S_ISDIR(mode):
@@ -136,6 +141,15 @@ def list_exports(root: Path, known: Set[tuple[str, int, int]] = frozenset()) -> 
             else:
                 _add_file(entry, root, known, files, unreadable)
     return Listing(sorted(files), unreadable)
+
+
+def _list_objects(root: Elsewhere) -> Listing:
+    versions = [FileVersion(*version) for version in find_objects(root, SUFFIXES)]
+    named = [(version, _why_no_name(version.path)) for version in versions]
+    return Listing(
+        sorted(version for version, problem in named if problem is None),
+        [problem for _, problem in named if problem is not None],
+    )
 
 
 def _why_no_name(path: str) -> Unreadable | None:
@@ -195,26 +209,27 @@ def _version_of(path: str, status: os.stat_result) -> FileVersion:
 
 def versions_of(paths: Iterable[str]) -> list[FileVersion]:
     """The files at these paths as they are now; without those that are gone."""
-    found = []
-    for path in paths:
-        try:
-            found.append(_version(Path(path)))
-        except OSError:
-            continue
-    return found
+    return [version for path in paths if (version := _version_now(path)) is not None]
+
+
+def _version_now(path: str) -> FileVersion | None:
+    if is_url(path):
+        found = version_of_object(path)
+        return None if found is None else FileVersion(*found)
+    try:
+        return _version(Path(path))
+    except OSError:
+        return None
 
 
 def unchanged(version: FileVersion) -> bool:
     """Whether the file on disk still is this version."""
-    try:
-        return _version(Path(version.path)) == version
-    except OSError:
-        return False
+    return _version_now(version.path) == version
 
 
 def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> bool:
-    """Whether the file ends within a line (or an archive) and was written to a moment ago."""
-    if now_ns - version.modified_ns >= settle_seconds * 1e9:
+    """Whether the file ends within a line (or an archive) and was written to a moment ago; an object is whole."""
+    if is_url(version.path) or now_ns - version.modified_ns >= settle_seconds * 1e9:
         return False
     if version.path.lower().endswith(".zip"):
         return not zipfile.is_zipfile(version.path)
@@ -228,36 +243,38 @@ def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> b
         return False
 
 
-def read_exports(version: FileVersion, root: Path, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
+def read_exports(version: FileVersion, root: Place, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
     """Opens one listed file: yields its export, or each member's, or the reason why not.
 
     Args:
         version: the file as listed.
         root: the folder that was listed; folders below it may name region, election and constituency.
-        extract_to: an existing folder that takes the members of an archive, one file each.
+        extract_to: an existing folder that takes the members of an archive, and copies of objects, one file each.
     """
-    path = Path(version.path)
-    below = _folders_below(path, root)
-    if path.suffix.lower() == ".zip":
-        yield from _read_archive(version, below, extract_to)
-        return
-    place = parse_export_path(path, folders_below=below)
-    if place is None:
+    below = _folders_below(version.path, root)
+    is_archive = version.path.lower().endswith(".zip")
+    place = None if is_archive else parse_export_path(PurePath(version.path), folders_below=below)
+    if place is None and not is_archive:
         yield Unreadable(version, NO_CONTRACT)
         return
     try:
-        yield _export(version, "", place, path)
+        path = fetch_object(version.path, extract_to) if is_url(version.path) else Path(version.path)
+        if place is None:
+            yield from _read_archive(version, path, below, extract_to)
+        else:
+            yield _export(version, "", place, path)
     except OSError as error:
         yield Unreadable(version, f"the file cannot be read: {error.strerror}", may_pass=True)
 
 
-def _folders_below(path: Path, root: Path) -> int:
+def _folders_below(path: str, root: Place) -> int:
+    if not isinstance(root, Path):
+        return path.removeprefix(str(root)).strip("/").count("/")
     base = root if root.is_dir() else root.parent
-    return len(path.parent.relative_to(base).parts)
+    return len(PurePath(path).parent.relative_to(base).parts)
 
 
-def _read_archive(version: FileVersion, below: int, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
-    path = Path(version.path)
+def _read_archive(version: FileVersion, path: Path, below: int, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
     try:
         archive = zipfile.ZipFile(path)
     except _DAMAGED as error:
@@ -337,7 +354,12 @@ def peek_span(version: FileVersion) -> tuple[int, int] | None:
     """
     path = Path(version.path)
     try:
-        if path.suffix.lower() == ".zip":
+        if is_url(version.path):
+            if path.suffix.lower() == ".zip":
+                return None  # its hours are found when it has landed
+            head, tail = ends_of_object(version.path, version.size)
+            times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
+        elif path.suffix.lower() == ".zip":
             with zipfile.ZipFile(path) as archive:
                 times = [time for info in archive.infolist() for time in _times_of_head(archive, info)]
         else:

@@ -1,0 +1,102 @@
+"""The lake moves: every part that counts is copied to another place and read back there, while the system goes on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import xxhash
+
+from election_metrics.errors import DataError
+from election_metrics.pipeline.scratch import make_scratch, work_folder
+from election_metrics.places import Place, fetch, move_into_place, name_of, with_patience
+from election_metrics.settings import Settings
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import transaction
+
+_BLOCK = 1 << 22
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Moved:
+    """What a move did.
+
+    Attributes:
+        copied: parts that were copied.
+        bytes: their bytes.
+        there: parts that were there before, whole.
+    """
+
+    copied: int = 0
+    bytes: int = 0
+    there: int = 0
+
+
+def move_lake(settings: Settings, target: Place, progress: Progress | None = None) -> Moved:
+    """Copies the parts that count to `target`, and reads each back: what is there then has the same bytes.
+
+    Parts that land meanwhile are copied too, until none is missing. Nothing is removed here, and no setting changed.
+
+    Args:
+        settings: the settings; their lake is what moves.
+        target: where to; it may hold some parts already.
+        progress: called with bytes done and bytes in all.
+
+    Raises:
+        DataError: a part is not in the lake, or came out otherwise than it went in; its path is named.
+        TransientError: an object store is away.
+    """
+    moved = Moved()
+    make_scratch(settings)
+    verified: set[str] = set()
+    while missing := [(path, size) for path, size in _parts(settings) if path not in verified]:
+        total, done = sum(size for _, size in missing), 0
+        for path, size in missing:
+            _copy(settings, path, target, moved)
+            verified.add(path)
+            done += size
+            if progress:
+                progress(done, total)
+    return moved
+
+
+def _parts(settings: Settings) -> list[tuple[str, int]]:
+    with transaction(settings) as connection:
+        parts = ledger.parts_of_hours(connection)
+    return [(str(path), int(size)) for path, size in parts[["path", "size"]].itertuples(index=False)]
+
+
+def _copy(settings: Settings, path: str, target: Place, moved: Moved) -> None:
+    source, final = settings.lake_path / path, target / path
+    try:
+        expected = _hash(source)
+    except FileNotFoundError:
+        if path in {part for part, _ in _parts(settings)}:
+            raise DataError(f"{name_of(source)} is in no lake; election-metrics reland reads its files again") from None
+        return  # merged into another meanwhile
+    if _exists(final) and _hash(final) == expected:
+        moved.there += 1
+        return
+    with work_folder(settings.scratch_path) as work:
+        copy = work / "part.parquet"
+        fetch(source, copy)
+        size = copy.stat().st_size
+        move_into_place(copy, final)
+    if _hash(final) != expected:
+        raise DataError(f"{name_of(final)} holds other bytes than {name_of(source)}; type the command again")
+    moved.copied += 1
+    moved.bytes += size
+
+
+def _exists(file: Place) -> bool:
+    return bool(with_patience(file.exists, str(file)))
+
+
+def _hash(file: Place) -> str:
+    def read() -> str:
+        content = xxhash.xxh3_128()
+        with file.open("rb") as opened:
+            while block := opened.read(_BLOCK):
+                content.update(block)
+        return content.hexdigest()
+
+    return str(with_patience(read, str(file)))

@@ -1,0 +1,133 @@
+"""Where files are: a folder of this machine, or an object store named by a URL such as s3://bucket/lake.
+
+Object stores come with the extra `s3` (others with fsspec's own package for their scheme); without it nothing of them
+is imported. An object appears whole or not at all, so no name is ever given to half a file.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import tenacity
+
+from election_metrics.errors import SettingsError, TransientError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+    Elsewhere: TypeAlias = UPath
+    Place: TypeAlias = Path | UPath
+else:
+    Elsewhere: TypeAlias = object
+    Place: TypeAlias = object
+
+_TRIES = 4
+_LONGEST_WAIT = 8
+
+
+def is_url(text: str) -> bool:
+    """Whether this names an object store."""
+    return "://" in text
+
+
+def place(text: str, setting: str) -> Place:
+    """The folder or URL.
+
+    Raises:
+        SettingsError: what reaches such a URL is not installed.
+    """
+    if not is_url(text):
+        return Path(text)
+    try:
+        from upath import UPath
+
+        made = UPath(text, use_listings_cache=False)
+        made.fs  # noqa: B018 its package is imported here
+    except ImportError as error:
+        is_s3 = text.startswith(("s3://", "s3a://"))
+        what = "to reach it, type: pip install 'election-metrics[s3]'" if is_s3 else str(error)
+        raise SettingsError(f"{setting} is {text!r}; {what}") from None
+    except ValueError as error:
+        raise SettingsError(f"{setting} is {text!r}: {error}") from None
+    return made
+
+
+def elsewhere(url: str, setting: str) -> Elsewhere:
+    """The place of a URL, in an object store."""
+    there = place(url, setting)
+    assert not isinstance(there, Path)
+    return there
+
+
+def name_of(place: Place) -> str:
+    """As it is written down: absolute."""
+    return str(place.absolute()) if isinstance(place, Path) else str(place)
+
+
+def move_into_place(file: Path, target: Place) -> None:
+    """Gives a finished file its name; nobody ever sees a part of it.
+
+    Raises:
+        TransientError: the object store is away or busy, after some tries.
+    """
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+        return
+    with_patience(lambda: target.fs.put_file(str(file), target.path), str(target))
+    file.unlink()
+
+
+def remove(target: Place) -> None:
+    """Removes a file that may be gone already."""
+    if isinstance(target, Path):
+        target.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        with_patience(lambda: target.fs.rm_file(target.path), str(target))
+
+
+def fetch(source: Place, target: Path) -> None:
+    """Copies a file here.
+
+    Raises:
+        TransientError: the object store is away or busy, after some tries.
+    """
+    if isinstance(source, Path):
+        shutil.copyfile(source, target)
+        return
+    with_patience(lambda: source.fs.get_file(source.path, str(target)), str(source))
+
+
+def size_below(folder: Place) -> int:
+    """Bytes of the files below a folder; 0 where there is none."""
+    if isinstance(folder, Path):
+        return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+    return int(with_patience(lambda: folder.fs.du(folder.path), str(folder)))
+
+
+def with_patience(ask: Callable[[], Any], what: str) -> Any:
+    """Asks an object store, and again after a while; that something is not there is an answer.
+
+    Raises:
+        TransientError: it is away or busy, after some tries.
+    """
+    waits = tenacity.wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT)
+    answers = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
+    try:
+        for attempt in tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(_TRIES),
+            wait=waits,
+            retry=tenacity.retry_if_not_exception_type(answers),
+            reraise=True,
+        ):
+            with attempt:
+                return ask()
+    except answers:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise TransientError(f"{what} is away or busy: {said}") from error
+    raise AssertionError("unreachable")

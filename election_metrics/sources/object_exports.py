@@ -1,0 +1,70 @@
+"""Exports in an object store: which objects there are, in which version, and their bytes.
+
+An object's version is its size, its time and its ETag: those of an object overwritten within a second differ too.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from election_metrics.errors import SourceError
+from election_metrics.places import Elsewhere, elsewhere, fetch, with_patience
+
+_SETTING = "ELECTION_METRICS_SOURCE"
+_SECOND = 10**9
+_END = 1 << 16
+Version = tuple[str, int, int]
+
+
+def find_objects(root: Elsewhere, suffixes: Sequence[str]) -> list[Version]:
+    """Path, size and version of every object below `root` (or of `root` itself) whose name ends so, hidden ones aside.
+
+    Raises:
+        SourceError: there is no such bucket, or it may not be listed.
+        TransientError: the store is away or busy.
+    """
+    try:
+        found = with_patience(lambda: root.fs.find(root.path, detail=True), str(root))
+    except (FileNotFoundError, PermissionError) as error:
+        raise SourceError(f"{root} cannot be listed: {error}") from None
+    return [
+        _version(str(root.fs.unstrip_protocol(key)), info)
+        for key, info in found.items()
+        if key.lower().endswith(tuple(suffixes)) and not key.rpartition("/")[2].startswith(".")
+    ]
+
+
+def version_of_object(path: str) -> Version | None:
+    """The object as it is now; None: there is none."""
+    there = elsewhere(path, _SETTING)
+    try:
+        return _version(path, with_patience(lambda: there.fs.info(there.path), path))
+    except FileNotFoundError:
+        return None
+
+
+def fetch_object(path: str, folder: Path) -> Path:
+    """A copy of the object's bytes in this folder."""
+    copy = folder / f"{xxhash.xxh3_64_hexdigest(path.encode())}{Path(path).suffix.lower()}"
+    fetch(elsewhere(path, _SETTING), copy)
+    return copy
+
+
+def ends_of_object(path: str, size: int) -> tuple[bytes, bytes]:
+    """The first and last bytes of an object, 64 kB each."""
+    there = elsewhere(path, _SETTING)
+    head: bytes = with_patience(lambda: there.fs.cat_file(there.path, 0, min(_END, size)), path)
+    tail: bytes = with_patience(lambda: there.fs.cat_file(there.path, max(0, size - _END), size), path)
+    return head, tail
+
+
+def _version(path: str, info: Mapping[str, Any]) -> Version:
+    changed = next((info[name] for name in ("LastModified", "last_modified", "updated", "mtime") if name in info), 0)
+    if isinstance(changed, str):
+        changed = datetime.fromisoformat(changed)
+    seconds = int(changed.timestamp() if isinstance(changed, datetime) else changed)
+    tag = str(info.get("ETag") or info.get("etag") or info.get("md5Hash") or "")
+    return path, int(info["size"] or 0), seconds * _SECOND + xxhash.xxh3_64_intdigest(tag.encode()) % _SECOND

@@ -1,0 +1,221 @@
+"""Lake and exports in an object store: the same tables as on a disk, also while the store is slow, busy or hangs up."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.inputs import START
+from election_metrics.cli import main
+from election_metrics.errors import TransientError
+from election_metrics.pipeline.hours import compact_hours
+from election_metrics.pipeline.landing import land, pending_files
+from election_metrics.pipeline.upkeep import sweep_lake
+from election_metrics.places import place
+from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.settings import Settings, read_settings, settings
+from election_metrics_tests.computing import NOW, everything, hourly, rows, update
+from election_metrics_tests.exports import HOUR, Folder, ms, vote
+from election_metrics_tests.objects import ObjectStore, object_store
+
+BUCKET = "s3://observatory"
+pytestmark = pytest.mark.filterwarnings("ignore")  # botocore's own, and Dagster's
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """An S3 server of this test's own."""
+    with object_store() as (made, url):
+        for name, value in {
+            "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y",
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "3",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        import s3fs
+
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield made
+
+
+@pytest.fixture
+def away(chosen: Settings, store: ObjectStore) -> Settings:
+    """Settings whose lake is in the object store."""
+    return chosen.model_copy(update={"lake": f"{BUCKET}/lake"})
+
+
+def write_tree(folder: Path) -> Path:
+    votings = [Voting(f"k{n}", f"District {n}", "Council", 500, "77 - город Москва", "Europe/Moscow") for n in range(2)]
+    buckets = [Bucket(v, START + timedelta(hours=h), 3600, 40, 35) for v in votings for h in range(3)]
+    for _ in write_replay(buckets, folder, faults=True):
+        pass
+    return folder
+
+
+def upload(folder: Path, below: str = "exports") -> str:
+    target = f"{BUCKET}/{below}"
+    there = place(target, "test")
+    there.fs.put(f"{folder}/", there.path, recursive=True)  # type: ignore[union-attr]
+    return target
+
+
+def begin_again(settings: Settings) -> None:
+    from election_metrics.warehouse.migrate import migrate
+
+    migrate(settings, "base")
+    migrate(settings)
+
+
+def test_a_lake_and_exports_in_an_object_store_give_the_tables_of_a_disk(
+    chosen: Settings, away: Settings, tmp_path: Path
+) -> None:
+    tree = write_tree(tmp_path / "tree")
+    update(chosen, tree)
+    expected = everything(chosen)
+    begin_again(away)
+    source = place(upload(tree), "test")
+    report = update(away, source)
+    assert everything(away) == expected
+    assert report.bytes > 0
+    assert not list((chosen.home / "scratch").rglob("*.parquet"))
+    assert pending_files(away, source, settled_only=True)[0] == []
+    assert update(away, source).files == 0
+
+
+def test_an_object_that_is_overwritten_takes_the_place_of_what_it_was(away: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(vote("a", ms(1)), vote("b", ms(2)))
+    source = place(upload(tmp_path / "in"), "test")
+    update(away, source)
+    folder.put(vote("a", ms(1)), vote("c", ms(2)))  # as many bytes, within the same second
+    upload(tmp_path / "in")
+    update(away, source)
+    assert rows(away, "SELECT status FROM ingest.transaction_files ORDER BY file_id")["status"].tolist() == [
+        "superseded", "landed"
+    ]  # fmt: skip
+    assert hourly(away)["08"] == {"transaction_count": 2, "votes_cast": 2}
+
+
+def test_parts_are_merged_and_swept_in_the_store(away: Settings, tmp_path: Path) -> None:
+    many = away.model_copy(update={"compact_after_parts": 2})
+    for number in range(3):
+        Folder(tmp_path / "in").put(vote(f"v{number}", ms(number)), name=f"2026-09-18_110{number}-1200")
+        land(many, tmp_path / "in", "run", NOW)
+    later = NOW + timedelta(hours=1)
+    assert compact_hours(many, HOUR, HOUR + timedelta(hours=1), NOW) == {int(HOUR.timestamp()) // 3600: 3}
+    compact_hours(many, HOUR, HOUR + timedelta(hours=1), later)
+    left = [str(path) for path in many.lake_path.rglob("*.parquet")]
+    assert len(left) == 1
+    assert "merged-" in left[0]
+    update(many, tmp_path / "in")
+    assert hourly(many)["08"]["votes_cast"] == 3
+    assert sweep_lake(many, dry_run=False) == (0, 0)
+
+
+@pytest.mark.parametrize("fault", ["busy", "slow", "hanging_up"])
+def test_a_store_that_is_hurt_costs_time_and_nothing_else(
+    chosen: Settings, away: Settings, store: ObjectStore, tmp_path: Path, fault: str
+) -> None:
+    tree = write_tree(tmp_path / "tree")
+    update(chosen, tree)
+    expected = everything(chosen)
+    begin_again(away)
+    source = place(upload(tree), "test")
+    setattr(store, fault, 0.1)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            update(away, source)
+            break
+        except TransientError:
+            continue
+    setattr(store, fault, 0.0)
+    assert store.hurt > 5
+    update(away, source)
+    assert everything(away) == expected
+
+
+def test_a_store_that_is_away_is_told_in_a_sentence(
+    away: Settings, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("election_metrics.places._TRIES", 1)  # the library beneath has some of its own
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    store.busy = 1.0
+    with pytest.raises(TransientError, match="is away or busy"):
+        land(away, tmp_path / "in", "run", NOW)
+    store.busy = 0.0
+    update(away, tmp_path / "in")
+    assert hourly(away)["08"]["votes_cast"] == 1
+
+
+def test_the_lake_moves_to_the_store_and_back_by_one_command(
+    chosen: Settings, away: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = write_tree(tmp_path / "tree")
+    update(chosen, tree)
+    expected = everything(chosen)
+    done = CliRunner().invoke(main, ["lake", "move", f"{BUCKET}/lake"])
+    assert done.exit_code == 0, done.output
+    assert f"export ELECTION_METRICS_LAKE={BUCKET}/lake" in done.output.replace("\n", "")
+    (chosen.lake_path / "transactions").rename(tmp_path / "gone")
+    with_all_behind(away)
+    update(away, tree)
+    assert everything(away) == expected
+    monkeypatch.setenv("ELECTION_METRICS_LAKE", f"{BUCKET}/lake")
+    settings.cache_clear()
+    back = CliRunner().invoke(main, ["lake", "move", str(tmp_path / "back")])
+    assert back.exit_code == 0, back.output
+    home = chosen.model_copy(update={"lake": tmp_path / "back"})
+    with_all_behind(home)
+    update(home, tree)
+    assert everything(home) == expected
+
+
+def with_all_behind(settings: Settings) -> None:
+    """Every hour is to be computed again."""
+    import sqlalchemy as sa
+
+    from election_metrics.warehouse.database import transaction
+
+    with transaction(settings) as connection:
+        connection.execute(sa.text("UPDATE ingest.hour_versions SET landed_version = landed_version + 1"))
+
+
+def test_a_damaged_copy_is_found_and_copied_again(chosen: Settings, away: Settings, tmp_path: Path) -> None:
+    from election_metrics.pipeline.moving import move_lake
+
+    update(chosen, write_tree(tmp_path / "tree"))
+    first = move_lake(chosen, away.lake_path)
+    assert (first.there, first.copied > 0) == (0, True)
+    one = next(iter(away.lake_path.rglob("*.parquet")))
+    one.write_bytes(b"x" * one.stat().st_size)
+    second = move_lake(chosen, away.lake_path)
+    assert (second.there, second.copied) == (first.copied - 1, 1)
+
+
+def test_nothing_of_object_stores_is_imported_where_none_is_asked_for() -> None:
+    code = (
+        "import sys; import election_metrics.definitions, election_metrics.cli, election_metrics.pipeline.landing; "
+        "assert not {'s3fs', 'aiobotocore', 'botocore'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_the_extra_a_sentence_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['s3fs'] = None; from election_metrics.cli import main; "
+        "main(['ingest', 's3://observatory/exports'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'election-metrics[s3]'" in done.stderr
+
+
+def test_read_settings_take_urls_and_folders(tmp_path: Path) -> None:
+    chosen = read_settings(lake="s3://observatory/lake/", source=tmp_path)
+    assert (chosen.lake, chosen.source) == ("s3://observatory/lake", str(tmp_path))
+    assert chosen.scratch_path == chosen.home / "scratch"
