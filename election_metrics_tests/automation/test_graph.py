@@ -150,7 +150,7 @@ def test_the_file_sensor_asks_once_and_again_after_a_failed_run(chosen: Settings
 
 def test_the_file_sensor_says_what_is_missing(chosen: Settings, tmp_path: Path) -> None:
     with dg.instance_for_test() as instance:
-        assert "ELECTION_METRICS_SOURCE is not set" in (
+        assert "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set" in (
             _tick(new_transactions_sensor, chosen, instance).skip_message or ""
         )
         gone = chosen.model_copy(update={"source": tmp_path / "gone"})

@@ -23,6 +23,15 @@ _NOW = {
     "constituency_id": "Contract id from the file's name; NULL for rows of a table",
 }
 
+# The API names the sources of a constituency's figures.
+_READABLE = """
+DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'election_metrics_api') THEN
+        GRANT SELECT ON ingest.table_contents, ingest.table_constituencies, ingest.table_reads TO election_metrics_api;
+    END IF;
+END $$
+"""
+
 
 def _text(name: str, comment: str, *, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text(), nullable=nullable, comment=comment)
@@ -87,6 +96,7 @@ def upgrade() -> None:
     op.create_index(
         "table_constituencies_constituency_id_idx", "table_constituencies", ["constituency_id"], schema="ingest"
     )
+    op.execute(_READABLE)
     _comment(_NOW)
 
 
