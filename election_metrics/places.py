@@ -115,7 +115,7 @@ def with_patience(ask: Callable[[], Any], what: str) -> Any:
         TransientError: it is away or busy, after some tries.
     """
     waits = tenacity.wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT)
-    answers = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError)
+    answers = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, AttributeError, TypeError)
     try:
         for attempt in tenacity.Retrying(
             stop=tenacity.stop_after_attempt(_TRIES),

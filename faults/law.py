@@ -48,7 +48,7 @@ def settle(settings: Settings) -> None:
         AssertionError: something stays behind.
     """
     for _ in range(_ROUNDS):
-        update(settings, settings.source, _now())
+        update(settings, settings.source_path, _now())
         behind = list(_behind(settings))
         if not behind:
             return
@@ -60,7 +60,7 @@ def _now() -> pd.Timestamp:
 
 
 def _behind(settings: Settings) -> Iterator[str]:
-    pending, unseen, _ = pending_files(settings, settings.source, settled_only=False)
+    pending, unseen, _ = pending_files(settings, settings.source_path, settled_only=False)
     yield from (f"pending: {file.path}" for file in pending)
     yield from (f"unseen: {problem.version.path}" for problem in unseen)
     yield from (f"dirty: {hour}" for hour in changed_hours(settings, _now()))
@@ -81,12 +81,12 @@ def landed_versions(settings: Settings) -> set[tuple[str, int, int]]:
 
 def broken(settings: Settings, clean: Settings, exports: Exports) -> list[str]:
     """Every way in which the system differs from the clean computation, or from what it promises of itself."""
-    update(clean, clean.source, _now())
+    update(clean, clean.source_path, _now())
     found = [f"still {what}" for what in _behind(settings)]
     found += _differences(settings, clean)
     found += _not_accounted(settings, exports)
     found += _left(settings)
-    again = update(settings, settings.source, _now() + timedelta(seconds=1))
+    again = update(settings, settings.source_path, _now() + timedelta(seconds=1))
     if again.files:
         found.append(f"{again.files} file(s) landed again though nothing was pending")
     return found

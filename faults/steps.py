@@ -16,8 +16,8 @@ from types import CodeType, FrameType
 import sqlalchemy as sa
 
 _MODULES = (
-    "sources.portal_exports", "lake.engine", "lake.numbered", "lake.landing", "lake.hours", "pipeline.landing",
-    "pipeline.recording", "pipeline.registry", "pipeline.hours", "pipeline.elections", "pipeline.anomalies",
+    "sources.portal_exports", "lake.engine", "lake.numbered", "lake.landing", "lake.hours", "places",
+    "pipeline.landing", "pipeline.scratch", "pipeline.recording", "pipeline.registry", "pipeline.hours", "pipeline.elections", "pipeline.anomalies",
     "pipeline.upkeep", "warehouse.ledger", "warehouse.registry", "warehouse.elections", "warehouse.anomalies",
     "warehouse.replace", "warehouse.database",
 )  # fmt: skip

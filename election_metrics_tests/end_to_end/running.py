@@ -44,7 +44,7 @@ class Up:
     def __init__(self, settings: Settings, port: int, **environment: str) -> None:
         self.settings, self.port = settings, port
         self.output = settings.home.parent / "up.out"
-        own = {"ELECTION_METRICS_HOME": str(settings.home), "ELECTION_METRICS_SOURCE": str(settings.source)}
+        own = {"ELECTION_METRICS_HOME": str(settings.home), "ELECTION_METRICS_SOURCE": str(settings.source_path)}
         others = {name: text for name, text in os.environ.items() if not name.startswith("ELECTION_METRICS_")}
         self.environment = others | own | environment
 
@@ -129,7 +129,7 @@ class Up:
 
 def is_idle(up: Up, settings: Settings) -> bool:
     """Whether nothing is pending, running or behind."""
-    pending, unseen, _ = pending_files(settings, settings.source, settled_only=False)
+    pending, unseen, _ = pending_files(settings, settings.source_path, settled_only=False)
     running = up.dagster(
         "SELECT 1 FROM runs WHERE status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')"
     )

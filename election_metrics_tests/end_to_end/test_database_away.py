@@ -26,7 +26,7 @@ def test_a_database_that_is_away_for_a_while_costs_that_while(
     elsewhere = read_settings(home=tmp_path / "elsewhere")
     url = plain_url(warehouse_url(elsewhere))
     settings = read_settings(home=tmp_path / "home", source=tmp_path / "exports", database_url=url)
-    exports = Folder(settings.source)
+    exports = Folder(settings.source_path)
     up = Up(settings, free_port(3450), ELECTION_METRICS_DATABASE_URL=url)
 
     def issued() -> int:

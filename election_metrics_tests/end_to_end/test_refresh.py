@@ -25,7 +25,7 @@ def test_a_refresh_is_a_run_and_reference_data_reaches_the_figures_by_itself(
     settings = read_settings(home=tmp_path / "home", source=tmp_path / "exports")
     port = free_port(8471)
     up = Up(settings, free_port(3471), ELECTION_METRICS_API_PORT=str(port), ELECTION_METRICS_METRICS_PORT="")
-    Folder(settings.source).put(
+    Folder(settings.source_path).put(
         line("register", ms(0), "addVotersList", votersCount=10), issue("i", ms(1)), vote("v", ms(2))
     )
     address = f"http://127.0.0.1:{port}/api/v1"
