@@ -23,7 +23,7 @@ else:
     Elsewhere: TypeAlias = object
     Place: TypeAlias = object
 
-_TRIES = 4
+_TRIES = 2  # s3fs, and botocore beneath it, have each tried some times by then, for about ten seconds
 _LONGEST_WAIT = 8
 
 
@@ -59,6 +59,36 @@ def elsewhere(url: str, setting: str) -> Elsewhere:
     there = place(url, setting)
     assert not isinstance(there, Path)
     return there
+
+
+def remembering(there: Elsewhere) -> Any:
+    """A file system for a reader of objects that never change under their name: it asks of each once.
+
+    DuckDB alone would ask eight times of every file that a query names, each time a way to the store and back.
+    """
+    from fsspec.asyn import sync_wrapper
+
+    own = type(there.fs)(**there.fs.storage_options, skip_instance_cache=True)
+    known: dict[str, Any] = {}
+    ask = own._info if own.async_impl else own.info
+
+    async def once(path: str, *_: object, **__: object) -> Any:
+        key = own._strip_protocol(path)
+        if key not in known:
+            known[key] = await ask(path)
+        return known[key]
+
+    def once_here(path: str, *_: object, **__: object) -> Any:
+        key = own._strip_protocol(path)
+        if key not in known:
+            known[key] = ask(path)
+        return known[key]
+
+    if own.async_impl:
+        own._info, own.info = once, sync_wrapper(once, obj=own)
+    else:
+        own.info = once_here
+    return own
 
 
 def name_of(place: Place) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from election_metrics.places import Place
+from election_metrics.places import Place, remembering
 from election_metrics.settings import Settings
 
 
@@ -35,7 +35,7 @@ def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     connection.execute("SET enable_progress_bar = false")
     lake = settings.lake_path
     if not isinstance(lake, Path):
-        connection.register_filesystem(lake.fs)
+        connection.register_filesystem(remembering(lake))
     connection.execute(sql("macros"))
     return connection
 

@@ -56,8 +56,10 @@ def fetch_object(path: str, folder: Path) -> Path:
 def ends_of_object(path: str, size: int) -> tuple[bytes, bytes]:
     """The first and last bytes of an object, 64 kB each."""
     there = elsewhere(path, _SETTING)
-    head: bytes = with_patience(lambda: there.fs.cat_file(there.path, 0, min(_END, size)), path)
-    tail: bytes = with_patience(lambda: there.fs.cat_file(there.path, max(0, size - _END), size), path)
+    head: bytes = with_patience(lambda: there.fs.cat_file(there.path, start=0, end=min(_END, size)), path)
+    if size <= _END:
+        return head, head
+    tail: bytes = with_patience(lambda: there.fs.cat_file(there.path, start=size - _END, end=size), path)
     return head, tail
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import xxhash
 
-from election_metrics.errors import SourceError
+from election_metrics.errors import SourceError, TransientError
 from election_metrics.places import Elsewhere, Place, is_url
 from election_metrics.sources.export_path import ExportPath, parse_export_path
 from election_metrics.sources.object_exports import ends_of_object, fetch_object, find_objects, version_of_object
@@ -355,7 +355,7 @@ def peek_span(version: FileVersion) -> tuple[int, int] | None:
     path = Path(version.path)
     try:
         if is_url(version.path):
-            if path.suffix.lower() == ".zip":
+            if path.suffix.lower() == ".zip" or not version.size:
                 return None  # its hours are found when it has landed
             head, tail = ends_of_object(version.path, version.size)
             times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
@@ -368,7 +368,7 @@ def peek_span(version: FileVersion) -> tuple[int, int] | None:
                 file.seek(max(0, version.size - (1 << 16)))
                 tail = file.read(1 << 16)
             times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
-    except (*_DAMAGED, OSError):
+    except (*_DAMAGED, OSError, TransientError):
         return None
     return (min(times), max(times)) if times else None
 

@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.inputs import START
+from election_metrics.automation.launch import run_update
+from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
 from election_metrics.errors import TransientError
 from election_metrics.pipeline.hours import compact_hours
 from election_metrics.pipeline.landing import land, pending_files
+from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START
 from election_metrics.pipeline.upkeep import sweep_lake
 from election_metrics.places import place
 from election_metrics.replay import Bucket, Voting, write_replay
@@ -86,6 +90,27 @@ def test_a_lake_and_exports_in_an_object_store_give_the_tables_of_a_disk(
     assert update(away, source).files == 0
 
 
+def test_the_sensor_sees_objects_and_their_hours_and_the_run_lands_them(
+    away: Settings, tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("election_metrics.places._TRIES", 1)
+    Folder(tmp_path / "in").put(vote("a", ms(1)), *[vote(f"b{n}", ms(1, hour=1)) for n in range(500)])
+    Folder(tmp_path / "in").put(name="2026-09-18_1200-1300")
+    watching = away.model_copy(update={"source": upload(tmp_path / "in")})
+    context = {"settings": watching}
+    with dg.instance_for_test() as instance:
+        tick = new_transactions_sensor.evaluate_tick(dg.build_sensor_context(instance=instance, resources=context))
+        (request,) = tick.run_requests or []
+        assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2026-09-18-08:00", "2026-09-18-09:00")
+        files = request.run_config["ops"]["landed_files"]["config"]["files"]
+        assert files[0].startswith(f"{BUCKET}/exports/")
+        assert run_update(watching, instance, HOUR, HOUR + timedelta(hours=1), "test").success
+        assert hourly(watching)["09"]["votes_cast"] == 500
+        store.busy = 1.0
+        tick = new_transactions_sensor.evaluate_tick(dg.build_sensor_context(instance=instance, resources=context))
+        assert "is away or busy" in (tick.skip_message or "")
+
+
 def test_an_object_that_is_overwritten_takes_the_place_of_what_it_was(away: Settings, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "in")
     folder.put(vote("a", ms(1)), vote("b", ms(2)))
@@ -125,7 +150,7 @@ def test_a_store_that_is_hurt_costs_time_and_nothing_else(
     expected = everything(chosen)
     begin_again(away)
     source = place(upload(tree), "test")
-    setattr(store, fault, 0.1)
+    setattr(store, fault, 0.25)
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         try:
