@@ -245,13 +245,18 @@ def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
 
 
 def differing_hours(job: _Job) -> list[int]:
-    """Hours that the table holds otherwise than they landed."""
+    """Hours that the table holds otherwise than they landed; rows that are only held back are no difference."""
     there = job.snapshot.fingerprints()
     if there is None:
         there = _fingerprints_of_every_row(job)
+        there = there.assign(settled_rows=there["rows"], settled_fingerprint=there["fingerprint"])
     both = there.merge(_landed(job), on="hour_number", how="outer", suffixes=("", "_landed"))
-    same = (both["rows"] == both["rows_landed"]) & (both["fingerprint"] == both["fingerprint_landed"])
-    return sorted(int(hour) for hour in both.loc[~same.fillna(False), "hour_number"])
+    is_all = (both["rows"] == both["rows_landed"]) & (both["fingerprint"] == both["fingerprint_landed"])
+    is_settled = (both["settled_rows"] == both["rows_landed"].fillna(0)) & (
+        both["settled_fingerprint"] == both["fingerprint_landed"].fillna("0")
+    )
+    same = is_all.fillna(False) | is_settled.fillna(False)
+    return sorted(int(hour) for hour in both.loc[~same, "hour_number"])
 
 
 def _fingerprints_of_every_row(job: _Job) -> pd.DataFrame:

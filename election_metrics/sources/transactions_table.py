@@ -206,16 +206,15 @@ class Snapshot:
         return int(self._connection.execute(sa.select(sa.func.max(self._position))).scalar() or 0)
 
     def every_row(self, hours: Sequence[int] | None = None) -> Iterator[Batch]:
-        """All rows; where the database can tell their hours (since 1970, UTC), only those of `hours`."""
-        where = list(self._settled())
-        if hours is not None and (hour := self._hour()) is not None:
-            where.append(hour.in_(list(hours)))
-        yield from self._batches(*where)
+        """All rows that are visible; where the database can tell their hours (since 1970, UTC), only those of `hours`."""
+        hour = None if hours is None else self._hour()
+        yield from self._batches(*([] if hour is None else [hour.in_(list(hours or []))]))
 
     def fingerprints(self) -> pd.DataFrame | None:
         """Rows and a sum of their hashes by hour; None where the database cannot tell: then ask for every row.
 
-        Columns: hour_number (since 1970, UTC; -1 where a time is none), rows, fingerprint (a whole number as text).
+        Columns: hour_number (since 1970, UTC; -1 where a time is none), rows, fingerprint (a whole number as text), and
+        the same of the rows that are not held back: settled_rows, settled_fingerprint.
         """
         hour = self._hour()
         if hour is None or self._connection.dialect.name != "postgresql":
@@ -223,12 +222,17 @@ class Snapshot:
         said = sa.func.concat_ws(sa.literal_column("chr(31)"), *[sa.func.coalesce(t, "") for t in self._text.values()])
         digits = sa.func.substr(sa.func.md5(sa.func.convert_to(said, "UTF8")), 1, 15)
         number = sa.cast(sa.cast(sa.literal("x") + digits, BIT(60)), sa.BigInteger)
-        query = (
-            sa.select(hour.label("hour_number"), sa.func.count().label("rows"),
-                      sa.cast(sa.func.sum(number), sa.String).label("fingerprint"))
-            .where(*self._settled()).group_by(sa.literal_column("1"))
-        )  # fmt: skip
-        return pd.DataFrame(self._connection.execute(query).all(), columns=["hour_number", "rows", "fingerprint"])
+        rows, total = sa.func.count(), sa.func.sum(number)
+        settled = sa.and_(sa.true(), *self._settled())
+        query = sa.select(
+            hour.label("hour_number"),
+            rows.label("rows"),
+            sa.cast(total, sa.String).label("fingerprint"),
+            rows.filter(settled).label("settled_rows"),
+            sa.cast(sa.func.coalesce(total.filter(settled), 0), sa.String).label("settled_fingerprint"),
+        ).group_by(sa.literal_column("1"))
+        result = self._connection.execute(query)
+        return pd.DataFrame(result.all(), columns=list(result.keys()))
 
     def counts(self) -> pd.DataFrame:
         """How many rows have each type and status: type, status, rows."""
