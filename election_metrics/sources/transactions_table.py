@@ -206,7 +206,7 @@ class Snapshot:
         return int(self._connection.execute(sa.select(sa.func.max(self._position))).scalar() or 0)
 
     def every_row(self, hours: Sequence[int] | None = None) -> Iterator[Batch]:
-        """All rows that are visible; where the database can tell their hours (since 1970, UTC), only those of `hours`."""
+        """All visible rows; where the database can tell their hours (since 1970, UTC), only those of `hours`."""
         hour = None if hours is None else self._hour()
         yield from self._batches(*([] if hour is None else [hour.in_(list(hours or []))]))
 
