@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
+from election_metrics.errors import TransientError
 from election_metrics.lake import hours as lake
 from election_metrics.lake.engine import connect
 from election_metrics.metrics.hourly import election_hours, hourly_stats
@@ -31,6 +32,7 @@ from election_metrics.warehouse.tables import hourly_stats as table
 
 _RETIRED_FOR = timedelta(minutes=30)
 _MOST_ROWS_AT_ONCE = 10_000_000
+_MOST_TRIES = 20
 # Velocities are of the moment at which an hour in progress was computed; they say nothing of what was counted.
 COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
 Progress = Callable[[int, int], None]
@@ -178,8 +180,12 @@ def _compute_chunk(
 ) -> pd.DataFrame:
     inputs = read_inputs(settings, first, last)
     frame = compute_frame(engine, inputs, now)
-    if frame["election_id"].isna().any():
-        # Files landed since the registry was refreshed brought a new constituency.
+    tries = 0
+    while frame["election_id"].isna().any():
+        # Files landed since the registry was refreshed brought a new constituency; others may do so meanwhile.
+        tries += 1
+        if tries > _MOST_TRIES:
+            raise TransientError("files of new constituencies land faster than the registry can follow")
         refresh_registry(settings, run_id, now)
         inputs = read_inputs(settings, first, last)
         frame = compute_frame(engine, inputs, now)

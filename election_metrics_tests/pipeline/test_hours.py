@@ -223,3 +223,24 @@ def test_seed_2092_of_two_compactions_at_once_one_counts_and_nothing_is_lost(cho
         (chosen.lake_path / slower.path).unlink()
     compute_hours(chosen, HOUR, HOUR + timedelta(hours=1), "again")
     assert hourly(chosen)["08"]["votes_cast"] == 3
+
+
+def test_seed_3041_constituencies_that_land_while_the_registry_is_refreshed_are_counted(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(tmp_path)
+    folder.put(vote("a", ms(1)))
+    land(chosen, tmp_path, "run", NOW)
+    others = iter(["CsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr", "DsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr"])
+
+    def refresh_and_land(*arguments: object) -> object:
+        made = refresh_registry(*arguments)  # type: ignore[arg-type]
+        for contract in others:
+            folder.put(vote(f"of {contract}", ms(2)), contract=contract)
+            land(chosen, tmp_path, "run", NOW)
+            break
+        return made
+
+    monkeypatch.setattr(module, "refresh_registry", refresh_and_land)
+    compute_hours(chosen, HOUR, HOUR + ONE, "run", NOW)
+    assert hourly(chosen)["08"]["votes_cast"] == 3
