@@ -218,7 +218,7 @@ def test_seed_2092_of_two_compactions_at_once_one_counts_and_nothing_is_lost(cho
     with connect(chosen) as engine:
         paths = [chosen.lake_path / path for path in parts["path"]]
         number = int(parts["hour_number"][0])
-        slower = lake.compact(engine, chosen.lake_path, number, paths, [])
+        slower = lake.compact(engine, chosen.lake_path, tmp_path, number, paths, [])
         assert compact_hours(eager, HOUR, HOUR + timedelta(hours=1)) == {number: 3}
         (chosen.lake_path / slower.path).unlink()
     compute_hours(chosen, HOUR, HOUR + timedelta(hours=1), "again")
