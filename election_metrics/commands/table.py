@@ -33,7 +33,7 @@ def print_check(console: Console, settings: Settings) -> None:
     for field in FIELDS:
         column = getattr(mapping.columns, field)
         console.print(f"  {field:<15} {shown(column) if column else '– (no column)'}")
-    console.print(f"  {'position':<15} {shown(mapping.position or mapping.columns.id)}")
+    console.print(f"  {'position':<15} {shown(mapping.position_column)}")
     console.print(
         "Late rows   "
         + (

@@ -91,6 +91,11 @@ class TableMapping(_Strict):
         return value
 
     @property
+    def position_column(self) -> str:
+        """The column that grows with every insert."""
+        return self.position or self.columns.id
+
+    @property
     def source(self) -> str:
         """Its name in the ledger."""
         return self.name or self.table.rpartition(".")[2]

@@ -121,9 +121,9 @@ class TransactionsTable:
                     f"the mapping's {shown} names the column {column!r}, which {self.mapping.table} has not; "
                     f"it has {', '.join(table.c.keys())}"
                 )
-        if not isinstance(table.c[self._position_name].type, sa.Integer):
+        if not isinstance(table.c[self.mapping.position_column].type, sa.Integer):
             raise SettingsError(
-                f"the column {self._position_name!r} is no whole number; "
+                f"the column {self.mapping.position_column!r} is no whole number; "
                 "name one that grows with every insert as `position` in the mapping"
             )
         return table
@@ -137,10 +137,6 @@ class TransactionsTable:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
             yield Snapshot(self.mapping, table, connection)
-
-    @property
-    def _position_name(self) -> str:
-        return self.mapping.position or self.mapping.columns.id
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -162,7 +158,7 @@ class Snapshot:
         self.mapping = mapping
         self._table = table
         self._connection = connection
-        self._position = table.c[mapping.position or mapping.columns.id]
+        self._position = table.c[mapping.position_column]
         self._text = {
             field: sa.cast(table.c[column], sa.String) if column else sa.null()
             for field, column in ((field, getattr(mapping.columns, field)) for field in FIELDS)
@@ -217,7 +213,7 @@ class Snapshot:
         the same of the rows that are not held back: settled_rows, settled_fingerprint.
         """
         hour = self._hour()
-        if hour is None or self._connection.dialect.name != "postgresql":
+        if hour is None:
             return None
         said = sa.func.concat_ws(sa.literal_column("chr(31)"), *[sa.func.coalesce(t, "") for t in self._text.values()])
         digits = sa.func.substr(sa.func.md5(sa.func.convert_to(said, "UTF8")), 1, 15)

@@ -32,7 +32,7 @@ _SUPERSEDED_CONTENTS = sa.except_(
 )
 
 
-def _is_any_of(column: sa.Column[Any], values: Iterable[object]) -> sa.ColumnElement[bool]:
+def is_any_of(column: sa.Column[Any], values: Iterable[object]) -> sa.ColumnElement[bool]:
     """One parameter, however many there are: a statement takes no more than 65,535."""
     return column == sa.any_(sa.literal(list(values), sa.ARRAY(column.type)))
 
@@ -43,7 +43,7 @@ def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None
         _CURRENT
     )
     if paths is not None:
-        query = query.where(_is_any_of(transaction_files.c.path, paths))
+        query = query.where(is_any_of(transaction_files.c.path, paths))
     result = connection.execute(query)
     # Straight from the driver: there are as many as files, and they are asked for every few seconds.
     return set(result.cursor.fetchall()) if result.cursor is not None else set()
@@ -79,7 +79,7 @@ def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tu
         transaction_files.c.content_hash, transaction_files.c.constituency_id, transaction_files.c.content_id
     ).where(
         transaction_files.c.status == "landed",
-        _is_any_of(transaction_files.c.content_hash, hashes),
+        is_any_of(transaction_files.c.content_hash, hashes),
     )
     return {(content, constituency): number for content, constituency, number in connection.execute(query)}
 
@@ -88,7 +88,7 @@ def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
     """Marks the current rows of these paths superseded; returns the contents they were."""
     query = (
         sa.update(transaction_files)
-        .where(_is_any_of(transaction_files.c.path, paths), _CURRENT)
+        .where(is_any_of(transaction_files.c.path, paths), _CURRENT)
         .values(status="superseded")
         .returning(transaction_files.c.content_id)
     )
@@ -142,7 +142,7 @@ def set_aside(connection: sa.Connection, path: str, reason: str | None, now: dat
 
 def forget_attempts(connection: sa.Connection, paths: Sequence[str]) -> None:
     """Nothing is wrong with landing these paths."""
-    connection.execute(sa.delete(landing_attempts).where(_is_any_of(landing_attempts.c.path, paths)))
+    connection.execute(sa.delete(landing_attempts).where(is_any_of(landing_attempts.c.path, paths)))
 
 
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:
@@ -171,21 +171,21 @@ def not_current(connection: sa.Connection, contents: Sequence[int]) -> list[int]
     """Those of the contents that no current file has any more."""
     still = sa.select(transaction_files.c.content_id).where(
         transaction_files.c.status == "landed",
-        _is_any_of(transaction_files.c.content_id, contents),
+        is_any_of(transaction_files.c.content_id, contents),
     )
     return sorted(set(contents) - set(connection.execute(still).scalars()))
 
 
 def hours_of_contents(connection: sa.Connection, contents: Sequence[int]) -> set[int]:
     """Hours that hold rows of these contents."""
-    query = sa.select(content_hours.c.hour_number).where(_is_any_of(content_hours.c.content_id, contents))
+    query = sa.select(content_hours.c.hour_number).where(is_any_of(content_hours.c.content_id, contents))
     return set(connection.execute(query.distinct()).scalars())
 
 
 def hours_of_constituencies(connection: sa.Connection, constituencies: Iterable[str]) -> set[int]:
     """Hours that hold rows of these constituencies, or may: a table's rows are of many."""
     contents = sa.select(transaction_files.c.content_id).where(
-        _is_any_of(transaction_files.c.constituency_id, constituencies) | transaction_files.c.constituency_id.is_(None),
+        is_any_of(transaction_files.c.constituency_id, constituencies) | transaction_files.c.constituency_id.is_(None),
         transaction_files.c.content_id.is_not(None),
     )
     query = sa.select(content_hours.c.hour_number).where(content_hours.c.content_id.in_(contents))
@@ -198,7 +198,7 @@ def parts_of_hours(connection: sa.Connection, hours: Iterable[int] | None = None
         lake_parts.c.retired_at.is_(None)
     )
     if hours is not None:
-        query = query.where(_is_any_of(lake_parts.c.hour_number, hours))
+        query = query.where(is_any_of(lake_parts.c.hour_number, hours))
     return read_frame(connection, query.order_by(lake_parts.c.path))
 
 
@@ -214,7 +214,7 @@ def add_parts(connection: sa.Connection, parts: pd.DataFrame) -> None:
 
 def retire_parts(connection: sa.Connection, paths: Sequence[str], now: datetime) -> int:
     """Makes parts count no more; returns how many still did."""
-    these = _is_any_of(lake_parts.c.path, paths)
+    these = is_any_of(lake_parts.c.path, paths)
     query = sa.update(lake_parts).where(these, lake_parts.c.retired_at.is_(None))
     return int(connection.execute(query.values(retired_at=now)).rowcount)
 
@@ -223,7 +223,7 @@ def forget_parts(connection: sa.Connection, retired_before: datetime, hours: Seq
     """Removes parts of these hours that were retired long enough ago; returns their files, to be deleted."""
     query = (
         sa.delete(lake_parts)
-        .where(lake_parts.c.retired_at < retired_before, _is_any_of(lake_parts.c.hour_number, hours))
+        .where(lake_parts.c.retired_at < retired_before, is_any_of(lake_parts.c.hour_number, hours))
         .returning(lake_parts.c.path)
     )
     return list(connection.execute(query).scalars())
@@ -263,7 +263,7 @@ def add_rejected(connection: sa.Connection, rows: pd.DataFrame) -> None:
 
 def drop_rejected(connection: sa.Connection, contents: Sequence[int]) -> None:
     """Removes the quarantined lines of contents that are no file's any more; their file's row keeps the count."""
-    connection.execute(sa.delete(rejected_transactions).where(_is_any_of(rejected_transactions.c.content_id, contents)))
+    connection.execute(sa.delete(rejected_transactions).where(is_any_of(rejected_transactions.c.content_id, contents)))
 
 
 def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = None) -> list[str]:
@@ -272,7 +272,7 @@ def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = Non
     if contents is None:
         query = query.where(corrections.c.content_id.not_in(_SUPERSEDED_CONTENTS))
     else:
-        query = query.where(_is_any_of(corrections.c.content_id, contents))
+        query = query.where(is_any_of(corrections.c.content_id, contents))
     return list(connection.execute(query.distinct()).scalars())
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import table_constituencies, table_contents, table_reads, transaction_files
 
@@ -61,34 +62,26 @@ def landed_hours(connection: sa.Connection, source: str) -> pd.DataFrame:
 
 def own_contents(connection: sa.Connection, source: str, hours: Iterable[int]) -> list[int]:
     """The contents that count of these hours."""
-    these = table_contents.c.hour_number == sa.any_(sa.literal(list(hours), sa.ARRAY(sa.BigInteger)))
+    these = is_any_of(table_contents.c.hour_number, hours)
     query = sa.select(table_contents.c.content_id).where(table_contents.c.source == source, these)
     return list(connection.execute(query).scalars())
 
 
 def paths_of_hours(connection: sa.Connection, source: str, hours: Iterable[int]) -> list[str]:
     """The ledger's paths of these hours' rows."""
-    query = (
-        sa.select(transaction_files.c.path)
-        .where(
-            transaction_files.c.content_id == sa.any_(
-                sa.literal(own_contents(connection, source, hours), sa.ARRAY(sa.BigInteger))
-            )
-        )
-        .distinct()
-    )  # fmt: skip
-    return list(connection.execute(query).scalars())
+    theirs = is_any_of(transaction_files.c.content_id, own_contents(connection, source, hours))
+    return list(connection.execute(sa.select(transaction_files.c.path).where(theirs).distinct()).scalars())
 
 
 def forget_contents(connection: sa.Connection, source: str, hours: Iterable[int]) -> None:
     """These hours are read again: what landed of them counts no more."""
-    these = table_contents.c.hour_number == sa.any_(sa.literal(list(hours), sa.ARRAY(sa.BigInteger)))
+    these = is_any_of(table_contents.c.hour_number, hours)
     connection.execute(sa.delete(table_contents).where(table_contents.c.source == source, these))
 
 
 def read_again(connection: sa.Connection, hours: Sequence[int]) -> None:
     """Has the next comparison, now, find these hours differing: something of them was lost in the lake."""
-    lost = table_contents.c.hour_number == sa.any_(sa.literal(list(hours), sa.ARRAY(sa.BigInteger)))
+    lost = is_any_of(table_contents.c.hour_number, hours)
     sources = sa.select(table_contents.c.source).where(lost)
     connection.execute(sa.update(table_reads).where(table_reads.c.source.in_(sources)).values(compared_at=None))
     connection.execute(sa.update(table_contents).where(lost).values(fingerprint=-1))
