@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
+.PHONY: spark help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -56,6 +56,9 @@ bench: $(VENV)/.dev ## Measure speed and memory against what people would use, a
 
 bench-short: $(VENV)/.dev ## The same, small; fails where a ratio is worse by half than benchmarks/short.json
 	$(BIN)/python -m benchmarks --short
+
+spark: $(VENV)/.dev ## Land and count a tree on a Spark cluster of this machine, kill a worker (ARGS="--gigabytes 4")
+	$(BIN)/python -m benchmarks.spark $(ARGS)
 
 latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committed summary, in a running system
 	$(BIN)/python -m benchmarks.latency $(ARGS)

@@ -122,7 +122,7 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
     work.mkdir(parents=True)
     ids = [f"B{number}".rjust(44, "1").replace("0", "z") for number in range(constituencies)]
     with connect(settings) as engine, transaction(settings) as connection:
-        engine.execute(
+        engine.local.execute(
             _SYNTHETIC.format(
                 constituencies=constituencies,
                 hours=hours,

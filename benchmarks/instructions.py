@@ -30,17 +30,18 @@ def engine(files: list[Path]) -> None:
     """All of a landing that DuckDB does: staged, accounted for, repeats looked for, Parquet by hour."""
     from election_metrics.lake import landing as lake
     from election_metrics.lake.engine import connect
+    from election_metrics.lake.reading import Readable
     from election_metrics.settings import Settings
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         settings = Settings(home=root)
-        connection = connect(settings)
-        readable = lake.Readable(1, "contract", files[0], files[0].stat().st_size, files[0].name)
-        lake.stage(connection, settings, [readable], root, datetime.now(UTC))
-        lake.drop_repeats_within_files(connection)
-        lake.write_parts(connection, settings.lake_path, root, "bench")
-        lake.find_repeats(connection, [])
+        engine = connect(settings)
+        readable = Readable(1, "contract", files[0], files[0].stat().st_size, files[0].name)
+        lake.stage(engine, settings, [readable], root, datetime.now(UTC))
+        lake.drop_repeats_within_files(engine)
+        lake.write_parts(engine, settings.lake_path, root, "bench")
+        lake.find_repeats(engine, [])
 
 
 STEPS = {

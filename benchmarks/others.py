@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from election_metrics.lake.landing import FIELDS
+from election_metrics.lake.reading import FIELDS
 
 _COUNTED = ("bulletin_issued", "bulletin_failed", "vote_cast", "vote_rejected", "vote_unknown")
 

@@ -58,7 +58,7 @@ def least_landing(files: list[Path]) -> float:
 
 
 def _seconds(query: str, files: list[Path]) -> float:
-    from election_metrics.lake.landing import FIELDS
+    from election_metrics.lake.reading import FIELDS
 
     connection = duckdb.connect(config={"preserve_insertion_order": False})
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in FIELDS)

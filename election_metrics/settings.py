@@ -104,6 +104,19 @@ class Settings(BaseSettings):
     time_zone: str = Field("Europe/Moscow", description="Time zone of a constituency whose region is not known.")
     batch_bytes: int = Field(2**30, gt=0, description="Export files are landed in batches of about this size.")
     max_line_bytes: int = Field(2**25, ge=2**16, description="A longer line is quarantined.")
+    engine: Literal["duckdb", "spark"] = Field(
+        "duckdb", description="Who reads, compacts and counts: DuckDB in each run, or Spark on a cluster."
+    )
+    spark: str = Field(
+        "local[*]",
+        pattern=r"^(local(\[.*\]|-cluster\[.*\])?|spark://.+|yarn|k8s://.+|sc://.+)$",
+        description="Where Spark is: a master such as spark://host:7077, or Spark Connect at sc://host:15002.",
+    )
+    spark_ui: str | None = Field(
+        None,
+        description="Where people see a Spark application, {id} being its own: http://history:18080/history/{id}/ ; "
+        "unset: the application's own page, which ends with it.",
+    )
     memory_limit: str = Field("1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory for DuckDB.")
     threads: int | None = Field(None, gt=0, description="Threads for DuckDB; unset: one per core.")
     settle_seconds: float = Field(

@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -12,6 +13,9 @@ from election_metrics.settings import Settings, read_settings, settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
+
+if TYPE_CHECKING:
+    from election_metrics_tests.objects import ObjectStore
 
 _numbers = itertools.count(1)
 
@@ -44,3 +48,20 @@ def chosen(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         settings.cache_clear()
         close_engines()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> "Iterator[ObjectStore]":
+    """An S3 server of this test's own, with a bucket `observatory`."""
+    import s3fs
+
+    from election_metrics_tests.objects import object_store
+
+    with object_store() as (made, url):
+        for name, value in {
+            "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y",
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "3",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield made

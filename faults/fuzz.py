@@ -54,7 +54,7 @@ def _fuzz(folder: Path, corpus: Path, seconds: int, seed: int) -> None:
     engine = connect(settings)
 
     def one(content: bytes) -> None:
-        if said := difference(engine, settings, folder / "lines.csv", content):
+        if said := difference(engine, settings, folder, content):
             raise AssertionError(f"{content!r}: {said}")
 
     arguments = [f"-max_total_time={seconds}", f"-seed={seed}", f"-dict={folder / 'words'}", "-max_len=4000",

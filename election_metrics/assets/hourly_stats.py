@@ -8,7 +8,7 @@ import dagster as dg
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.partitions import hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
-from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words, of_engine
 from election_metrics.pipeline.run_tags import KEY_FORMAT
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def hourly_stats(
     by_hour = report.by_hour.set_index("hour") if len(report.by_hour) else report.by_hour
     run_says = {
         "run": f"{len(run)} hours, {report.rows} rows, {report.bulletins_issued} bulletins, {report.votes_cast} votes",
+        **of_engine(report.engine),
         "run_by_hour": dg.MetadataValue.md(_table(report.by_hour)),
     }
     for hour in run:

@@ -7,7 +7,14 @@ import dagster as dg
 from pydantic import Field
 
 from election_metrics.assets.catalogue import about
-from election_metrics.assets.running import RETRY, Progress, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.assets.running import (
+    RETRY,
+    Progress,
+    ProgressResource,
+    SettingsResource,
+    failures_in_words,
+    of_engine,
+)
 from election_metrics.errors import SettingsError
 from election_metrics.foreign import in_markdown, visible
 from election_metrics.places import Place, place
@@ -85,6 +92,7 @@ def landed_files(
             "unreadable_files": len(report.unreadable),
             "files_set_aside": len(report.set_aside),
             "hours_touched": len(report.hours),
+            **of_engine(report.engine),
             "first_files": dg.MetadataValue.md(_table(report.by_file)),
             "unreadable": dg.MetadataValue.md(
                 "\n".join(f"- {in_markdown(p)}: {in_markdown(r)}" for p, r in report.unreadable.items()) or "none"

@@ -49,3 +49,9 @@ def failures_in_words() -> Iterator[None]:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise dg.Failure(f"unexpected: {reason}", metadata={"reason": reason}, allow_retries=False) from error
+
+
+def of_engine(said: dict[str, str]) -> dict[str, dg.MetadataValue | str]:
+    """What an engine says of itself, with its pages as links: a Spark application, its page, its log."""
+    kinds = {"spark_ui": dg.MetadataValue.url, "spark_log": dg.MetadataValue.path}
+    return {name: kinds[name](text) if name in kinds else text for name, text in said.items()}

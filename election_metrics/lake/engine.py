@@ -1,15 +1,25 @@
-"""The scan engine: a DuckDB connection with its limits, and the SQL files by name."""
+"""The scan engine: who runs the lake's SQL files. DuckDB, in this process; or Spark, on a cluster of its own.
 
-from collections.abc import Sequence
+Both take the same files in their common dialect, over the same Parquet; `sql/macros.sql` and `sql/macros_spark.sql`
+hold what they spell differently. Nothing outside this package knows which of them it is.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 import pandas as pd
 
 from election_metrics.places import Place, remembering
 from election_metrics.settings import Settings
+
+if TYPE_CHECKING:
+    from election_metrics.lake.reading import Readable
 
 
 @cache
@@ -18,7 +28,83 @@ def sql(name: str) -> str:
     return resources.files("election_metrics.lake").joinpath("sql", f"{name}.sql").read_text("utf-8")
 
 
-def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
+class Engine(ABC):
+    """Runs SQL over the lake. Its tables and views are its own, and end with it.
+
+    Attributes:
+        local: DuckDB in this process, for what is small or no other engine reads, whoever runs the rest.
+    """
+
+    local: duckdb.DuckDBPyConnection
+
+    @abstractmethod
+    def query(self, text: str) -> pd.DataFrame:
+        """The rows, which must be few."""
+
+    @abstractmethod
+    def put_view(self, name: str, text: str) -> None:
+        """Gives a query a name."""
+
+    @abstractmethod
+    def put_table(self, name: str, text: str) -> None:
+        """Computes a query once, and gives its rows a name, which the query itself may read by that name still."""
+
+    @abstractmethod
+    def put_frame(self, name: str, frame: pd.DataFrame, types: Mapping[str, str]) -> None:
+        """Makes the frame's columns a table of exactly these types, also where the frame is empty."""
+
+    @abstractmethod
+    def put_parquet(self, name: str, paths: Sequence[Place], columns: str) -> None:
+        """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
+
+    @abstractmethod
+    def stage(self, settings: Settings, files: Sequence["Readable"], work: Path, now: datetime) -> dict[int, str]:
+        """Makes `staged` of the files (see `landing.stage`)."""
+
+    @abstractmethod
+    def take_local(self, name: str) -> None:
+        """Makes a table of `local` one of this engine's."""
+
+    @abstractmethod
+    def write_by_hour(self, text: str, folder: Path) -> dict[Path, int]:
+        """Writes the query's rows as Parquet; returns the files, with the `hour_number` of their rows."""
+
+    @abstractmethod
+    def write_sorted(self, text: str, order: Sequence[str], file: Path) -> None:
+        """Writes the query's rows as one Parquet file, sorted by these columns."""
+
+    def about(self) -> dict[str, str]:
+        """What a run says of it: names and links."""
+        return {}
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def connect(settings: Settings) -> Engine:
+    """The engine that the settings name.
+
+    Raises:
+        SettingsError: what it needs is not installed.
+        TransientError: it cannot be reached.
+    """
+    from election_metrics.lake.duck import DuckEngine
+
+    if settings.engine == "duckdb":
+        return DuckEngine(connect_here(settings))
+    from election_metrics.lake.spark import SparkEngine
+
+    return SparkEngine(settings, connect_here(settings))
+
+
+def connect_here(settings: Settings) -> duckdb.DuckDBPyConnection:
     """A private in-memory DuckDB that spills to the scratch folder; only a lake elsewhere takes it to the network."""
     settings.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)  # voters' keys are nobody else's business
     spill = settings.scratch_path / "spill"
@@ -40,24 +126,7 @@ def connect(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame, types: dict[str, str]) -> None:
-    """Makes the frame's columns a temporary table of exactly these types, also where the frame is empty."""
-    columns = ", ".join(f"{column} {kind}" for column, kind in types.items())
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
-    if len(frame):
-        connection.register("incoming_frame", frame[list(types)])
-        connection.execute(f"INSERT INTO {name} SELECT * FROM incoming_frame")  # noqa: S608 names are ours
-        connection.unregister("incoming_frame")
-
-
-def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Place], columns: str) -> None:
-    """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
-    if paths:
-        files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-        source = f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"  # noqa: S608 paths are ours
-    else:
-        nothing = ", ".join(
-            f"CAST(NULL AS {kind}) AS {column}" for column, kind in (pair.split() for pair in columns.split(", "))
-        )
-        source = f"SELECT {nothing} WHERE FALSE"
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
+def nothing_of(columns: str) -> str:
+    """A query of no rows with these columns, given as `name TYPE, name TYPE`."""
+    pairs = (column.split() for column in columns.split(", "))
+    return f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in pairs)} WHERE FALSE"

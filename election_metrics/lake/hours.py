@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 
-from election_metrics.lake.engine import put_parquet_view, put_table, sql
+from election_metrics.lake.engine import Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
 from election_metrics.places import Place, move_into_place
 
@@ -37,19 +37,19 @@ class LakeHours:
     repeated_votes: pd.DataFrame
 
 
-def open_hours(connection: duckdb.DuckDBPyConnection, hours: LakeHours) -> None:
+def open_hours(engine: Engine, hours: LakeHours) -> None:
     """Makes the view `transactions`: one row an id (is_withdrawn, is_revote, is_flagged)."""
-    put_parquet_view(connection, "calm_rows", hours.calm_parts, PART_COLUMNS)
-    put_parquet_view(connection, "contested_rows", hours.contested_parts, PART_COLUMNS)
-    put_table(connection, "superseded", hours.superseded, {"content_id": "BIGINT"})
-    put_table(connection, "rollbacks", hours.rollbacks, {"transaction_id": "VARCHAR"})
-    put_table(
-        connection, "repeated_ids", hours.repeated_ids,
-        {"transaction_id": "VARCHAR", "occurred_ms": "BIGINT", "content_id": "BIGINT"},
+    engine.put_parquet("calm_rows", hours.calm_parts, PART_COLUMNS)
+    engine.put_parquet("contested_rows", hours.contested_parts, PART_COLUMNS)
+    engine.put_frame("superseded", hours.superseded, {"content_id": "BIGINT"})
+    engine.put_frame("rollbacks", hours.rollbacks, {"transaction_id": "STRING"})
+    engine.put_frame(
+        "repeated_ids", hours.repeated_ids,
+        {"transaction_id": "STRING", "occurred_ms": "BIGINT", "content_id": "BIGINT"},
     )  # fmt: skip
-    put_table(
-        connection, "repeated_votes", hours.repeated_votes,
-        {"constituency_id": "VARCHAR", "sender": "VARCHAR", "transaction_id": "VARCHAR",
+    engine.put_frame(
+        "repeated_votes", hours.repeated_votes,
+        {"constituency_id": "STRING", "sender": "STRING", "transaction_id": "STRING",
          "occurred_ms": "BIGINT", "content_id": "BIGINT"},
     )  # fmt: skip
     parts = []
@@ -57,18 +57,18 @@ def open_hours(connection: duckdb.DuckDBPyConnection, hours: LakeHours) -> None:
         parts.append(sql("standing_calm"))
     if hours.contested_parts:
         parts.append(f"SELECT * FROM ({sql('standing_contested')})")  # noqa: S608 our own file
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW transactions AS {' UNION ALL '.join(parts)}")
+    engine.put_view("transactions", " UNION ALL ".join(parts))
 
 
-def hourly_counts(connection: duckdb.DuckDBPyConnection, voting_times: pd.DataFrame) -> pd.DataFrame:
+def hourly_counts(engine: Engine, voting_times: pd.DataFrame) -> pd.DataFrame:
     """Counts of the opened hours by constituency and hour (see hourly_counts.sql; anomaly_count, outside_voting).
 
     Args:
-        connection: one on which `open_hours` was called.
+        engine: one on which `open_hours` was called.
         voting_times: constituency_id, starts_ms, ends_ms; NA where not known.
     """
-    counts = connection.execute(sql("hourly_counts")).df().astype({"constituency_id": "str"})  # also where it is empty
-    outside = _count_outside(connection, counts, voting_times)
+    counts = engine.query(sql("hourly_counts")).astype({"constituency_id": "str"})  # also where it is empty
+    outside = _count_outside(engine, counts, voting_times)
     anomalous = counts[["bulletins_failed", "votes_rejected", "votes_unknown", "revotes", "flagged"]].sum(axis=1)
     # A ballot that is both flagged and outside the voting times is one.
     anomalous += outside["outside"] - outside["outside_and_flagged"]
@@ -79,9 +79,7 @@ _HOUR_MS = 3_600_000
 _OUTSIDE = ["outside", "outside_and_flagged"]
 
 
-def _count_outside(
-    connection: duckdb.DuckDBPyConnection, counts: pd.DataFrame, voting_times: pd.DataFrame
-) -> pd.DataFrame:
+def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFrame) -> pd.DataFrame:
     """Ballots outside the voting times, for each row of the counts; only hours at the edges are looked at again.
 
     Columns: outside, and of these outside_and_flagged.
@@ -92,21 +90,21 @@ def _count_outside(
     edges = timed[at_edge & ((timed["bulletins_issued"] > 0) | (timed["votes_cast"] > 0))]
     if edges.empty:
         return pd.DataFrame(0, index=counts.index, columns=_OUTSIDE)
-    put_table(
-        connection, "edges", edges,
-        {"constituency_id": "VARCHAR", "hour_number": "INTEGER", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
+    engine.put_frame(
+        "edges", edges,
+        {"constituency_id": "STRING", "hour_number": "INTEGER", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
     )  # fmt: skip
-    outside = connection.execute(sql("outside_voting")).df().astype({"constituency_id": "str"})
+    outside = engine.query(sql("outside_voting")).astype({"constituency_id": "str"})
     found = counts[["constituency_id", "hour_number"]].merge(outside, on=["constituency_id", "hour_number"], how="left")
     return found[_OUTSIDE].fillna(0).astype("int64").set_axis(counts.index)
 
 
-def count_transactions(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def count_transactions(engine: Engine) -> pd.DataFrame:
     """Distinct ids that the opened hours hold, by hour, counted without the logic of standing.
 
     Columns: hour_number, rows (all that rest there), transactions (distinct ids of current contents).
     """
-    return connection.execute(
+    return engine.query(
         """
         SELECT
             hour_number,
@@ -118,11 +116,11 @@ def count_transactions(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         GROUP BY hour_number
         ORDER BY hour_number
         """
-    ).df()
+    )
 
 
 def compact(
-    connection: duckdb.DuckDBPyConnection,
+    engine: Engine,
     lake: Place,
     work: Path,
     hour_number: int,
@@ -133,18 +131,14 @@ def compact(
 
     Repeated ids stay: which file a row came from must be known as long as that file can change.
     """
-    put_parquet_view(connection, "merging", parts, PART_COLUMNS)
-    put_table(connection, "superseded", pd.DataFrame({"content_id": superseded}), {"content_id": "BIGINT"})
+    engine.put_parquet("merging", parts, PART_COLUMNS)
+    engine.put_frame("superseded", pd.DataFrame({"content_id": superseded}), {"content_id": "BIGINT"})
     # A name of this attempt's own: of two that merge the same parts, the slower one removes its file again.
     name = f"merged-{uuid4().hex}.parquet"
     unfinished = work / name
-    connection.execute(
-        f"COPY (SELECT * FROM merging WHERE content_id NOT IN (SELECT content_id FROM superseded) "  # noqa: S608
-        f"ORDER BY constituency_id, occurred_ms) TO '{str(unfinished).replace(chr(39), chr(39) * 2)}' "
-        "(FORMAT parquet, COMPRESSION zstd)"
-    )
-    rows = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(unfinished)]).fetchone()
-    assert rows is not None
-    part = Part(hour_number, f"{hour_folder(hour_number)}/{name}", int(rows[0]), unfinished.stat().st_size)
+    rows = "SELECT * FROM merging WHERE content_id NOT IN (SELECT content_id FROM superseded)"
+    engine.write_sorted(rows, ["constituency_id", "occurred_ms"], unfinished)
+    written = pq.read_metadata(unfinished).num_rows
+    part = Part(hour_number, f"{hour_folder(hour_number)}/{name}", written, unfinished.stat().st_size)
     move_into_place(unfinished, lake / part.path)
     return part

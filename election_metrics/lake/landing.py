@@ -1,47 +1,24 @@
-"""From export files to staged rows to parts: reads every line once, and accounts for every byte of it.
-
-A clean file is read by DuckDB alone. A file in which anything is odd (a byte that no row accounts for, a line
-that cannot be read) is read again through a numbered copy, which gives each rejected line its number.
-"""
+"""From staged rows to parts: what the files hold, without repeats, hour by hour."""
 
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 
-from election_metrics.lake.engine import put_parquet_view, put_table, sql
-from election_metrics.lake.numbered import write_numbered_copy
+from election_metrics.lake.engine import Engine, sql
+from election_metrics.lake.reading import Readable
 from election_metrics.places import Place, move_into_place
 from election_metrics.settings import Settings
 
-FIELDS = (
-    "transaction_id", "transaction_type", "signature", "version", "timestamp_ms", "sender",
-    "fee", "fee_asset", "params", "diff", "extra", "rollback_mark",
-)  # fmt: skip
 PART_COLUMNS = (
-    "transaction_id VARCHAR, id_key VARCHAR, constituency_id VARCHAR, occurred_ms BIGINT, operation VARCHAR, "
-    "kind VARCHAR, quantity BIGINT, sender VARCHAR, voter_key VARCHAR, fail_reason VARCHAR, content_id BIGINT, "
+    "transaction_id STRING, id_key STRING, constituency_id STRING, occurred_ms BIGINT, operation STRING, "
+    "kind STRING, quantity BIGINT, sender STRING, voter_key STRING, fail_reason STRING, content_id BIGINT, "
     "hour_number INTEGER"
 )
-_MOST_FILES_A_SCAN = 2_000
-
-
-@dataclass(frozen=True)
-class Readable:
-    """A file to stage: its content's number in the ledger, its constituency, and where its bytes are.
-
-    `size` is that of its lines, the last one with the line feed that it may not have.
-    """
-
-    content_id: int
-    constituency_id: str
-    path: Path
-    size: int
-    name: str
 
 
 @dataclass(frozen=True)
@@ -54,178 +31,40 @@ class Part:
     size: int
 
 
-def stage(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    files: Sequence[Readable],
-    work: Path,
-    now: datetime,
-) -> dict[int, str]:
+def stage(engine: Engine, settings: Settings, files: Sequence[Readable], work: Path, now: datetime) -> dict[int, str]:
     """Fills the temporary table `staged` with one row for every line of the files (see stage.sql).
 
     Returns:
         Files that could not be read even line by line, with the reason, by content_id; nothing of them is staged.
     """
-    given_up: dict[int, str] = {}
-    connection.execute("DROP TABLE IF EXISTS staged")
-    _append(connection, [], settings, now, numbered=False)  # the table is there even if every file is empty
-    for start in range(0, len(files), _MOST_FILES_A_SCAN):
-        given_up |= _stage_files(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work, now)
-    return given_up
+    return engine.stage(settings, files, work, now)
 
 
-def _stage_files(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
-) -> dict[int, str]:
-    filled = [file for file in files if file.size > 0]
-    damaged = _stage_whole(connection, settings, filled, now)
-    return _stage_numbered(connection, settings, damaged, work, now) if damaged else {}
+def leave_out(engine: Engine, contents: Sequence[int]) -> None:
+    """Removes the rows of these contents from `staged`."""
+    if contents:
+        some = ", ".join(str(content) for content in contents)
+        engine.put_table("staged", f"SELECT * FROM staged WHERE content_id NOT IN ({some})")  # noqa: S608 numbers
 
 
-def _stage_whole(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], now: datetime
-) -> list[Readable]:
-    """Stages the clean files in one scan, halving where the scan itself fails; returns the others."""
-    if not files:
-        return []
-    try:
-        _append(connection, files, settings, now, numbered=False)
-    except duckdb.InvalidInputException:
-        if len(files) == 1:
-            return list(files)
-        half = len(files) // 2
-        return [
-            *_stage_whole(connection, settings, files[:half], now),
-            *_stage_whole(connection, settings, files[half:], now),
-        ]
-    damaged = _not_clean(connection, files)
-    if damaged:
-        numbers = [file.content_id for file in damaged]
-        connection.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?))", [numbers])
-    return damaged
-
-
-def _append(
-    connection: duckdb.DuckDBPyConnection,
-    files: Sequence[Readable],
-    settings: Settings,
-    now: datetime,
-    *,
-    numbered: bool,
-) -> None:
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW lines AS {_lines(files, settings, now, numbered=numbered)}")
-    exists = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'staged'").fetchone()
-    verb = "INSERT INTO staged" if exists and exists[0] else "CREATE TEMP TABLE staged AS"
-    connection.execute(f"{verb} {sql('stage')}")
-
-
-def _lines(files: Sequence[Readable], settings: Settings, now: datetime, *, numbered: bool) -> str:
-    """The reader of the exports: 12 fields split literally, without quoting; the one DuckDB-only query."""
-    first = settings.first_hour
-    reason = f"the transaction is before the first hour, {first:%Y-%m-%d %H:%M} UTC (ELECTION_METRICS_FIRST_HOUR)"
-    constants = (
-        f"CAST({int((now + timedelta(days=1)).timestamp() * 1000)} AS BIGINT) AS latest_ms, "
-        f"CAST({int(first.timestamp() * 1000)} AS BIGINT) AS first_hour_ms, {_quoted(reason)} AS first_hour_setting"
+def drop_repeats_within_files(engine: Engine) -> None:
+    """Keeps one row of an id that one file holds twice; table `repeats` counts the others: content_id, repeated."""
+    engine.put_table("repeated_keys", sql("repeated_keys"))  # as a rule none: then nothing else is read
+    engine.put_table("repeated_lines", sql("repeated_lines"))
+    engine.put_table(
+        "repeats", "SELECT content_id, count(*) AS repeated FROM repeated_lines WHERE place > 1 GROUP BY content_id"
     )
-    if not files:
-        nothing = ", ".join(f"CAST(NULL AS VARCHAR) AS {field}" for field in FIELDS)
-        keys = "CAST(0 AS BIGINT) AS content_id, '' AS constituency_id, CAST(0 AS BIGINT) AS line_number"
-        return f"SELECT {nothing}, {keys}, {constants} WHERE FALSE"
-    contents = ", ".join(str(file.content_id) for file in files)
-    constituencies = ", ".join(_quoted(file.constituency_id) for file in files)
-    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in (("line_number", *FIELDS) if numbered else FIELDS))
-    paths = ", ".join(_quoted(str(file.path)) for file in files)
-    return (
-        f"SELECT {', '.join(FIELDS)}, "  # noqa: S608 names and numbers are ours, paths are quoted
-        f"CAST([{contents}][CAST(file_index AS BIGINT) + 1] AS BIGINT) AS content_id, "
-        f"[{constituencies}][CAST(file_index AS BIGINT) + 1] AS constituency_id, "
-        f"{'CAST(line_number AS BIGINT)' if numbered else 'CAST(NULL AS BIGINT)'} AS line_number, {constants} "
-        f"FROM read_csv([{paths}], delim = ';', quote = '', escape = '', header = false, auto_detect = false, "
-        f"columns = {{{columns}}}, ignore_errors = true, "
-        f"max_line_size = {settings.max_line_bytes}, buffer_size = {settings.max_line_bytes})"
-    )
+    if len(engine.query("SELECT content_id FROM repeats LIMIT 1")):
+        engine.put_table("staged", sql("lines_once"))
 
 
-def _not_clean(connection: duckdb.DuckDBPyConnection, files: Sequence[Readable]) -> list[Readable]:
-    """The files in which a line is rejected, or whose bytes are not all accounted for by rows."""
-    rows = connection.execute(
-        "SELECT content_id, coalesce(sum(line_bytes), -1), count(rejection) FROM staged GROUP BY content_id"
-    ).fetchall()
-    read = {content: (int(size), rejected) for content, size, rejected in rows}
-    return [file for file in files if read.get(file.content_id) != (file.size, 0)]
-
-
-def _stage_numbered(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
-) -> dict[int, str]:
-    """Stages damaged files through copies in which every line has its number; returns those that resist."""
-    copies, kept, given_up = [], {}, {}
-    for file in files:
-        copy, rejects = work / f"numbered-{file.content_id}.csv", work / f"rejects-{file.content_id}.json"
-        kept[file.content_id] = write_numbered_copy(file.path, copy, rejects, settings.max_line_bytes)
-        if kept[file.content_id]:
-            copies.append(Readable(file.content_id, file.constituency_id, copy, copy.stat().st_size, file.name))
-    _append(connection, copies, settings, now, numbered=True)
-    numbers = list(kept)
-    counted = "SELECT content_id, count(*) FROM staged WHERE content_id IN (SELECT unnest(?)) GROUP BY content_id"
-    staged = dict(connection.execute(counted, [numbers]).fetchall())
-    for file in files:
-        if staged.get(file.content_id, 0) != kept[file.content_id]:
-            read = staged.get(file.content_id, 0)
-            given_up[file.content_id] = f"{kept[file.content_id]} lines are whole, but {read} could be read"
-            connection.execute("DELETE FROM staged WHERE content_id = ?", [file.content_id])
-            continue
-        rejects = work / f"rejects-{file.content_id}.json"
-        if rejects.stat().st_size:
-            connection.execute(
-                "INSERT INTO staged BY NAME SELECT ? AS content_id, ? AS constituency_id, line_number, "
-                "reason AS rejection, content AS line_start, FALSE AS is_rollback "
-                "FROM read_json(?, columns = {'line_number': 'BIGINT', 'reason': 'VARCHAR', 'content': 'VARCHAR'}, "
-                "format = 'newline_delimited')",
-                [file.content_id, file.constituency_id, str(rejects)],
-            )
-    return given_up
-
-
-def drop_repeats_within_files(connection: duckdb.DuckDBPyConnection) -> None:
-    """Keeps one row of an id that one file holds twice; table `repeated_lines` counts the others by content."""
-    connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE repeats AS
-        SELECT rowid AS row_id, content_id FROM (
-            SELECT rowid, content_id, row_number() OVER (
-                PARTITION BY content_id, transaction_id, is_rollback
-                ORDER BY occurred_ms, kind, quantity, sender
-            ) AS place
-            FROM staged
-            WHERE rejection IS NULL AND (content_id, id_key) IN (
-                SELECT (content_id, id_key) FROM staged WHERE rejection IS NULL
-                GROUP BY content_id, id_key HAVING count(*) > 1
-            )
-        ) WHERE place > 1
-        """
-    )
-    connection.execute("DELETE FROM staged WHERE rowid IN (SELECT row_id FROM repeats)")
-
-
-def write_parts(connection: duckdb.DuckDBPyConnection, lake: Place, work: Path, name: str) -> list[Part]:
+def write_parts(engine: Engine, lake: Place, work: Path, name: str) -> list[Part]:
     """Writes the staged rows as one or a few Parquet files an hour, named after `name`, moved into place when whole."""
     target = work / "parts"
-    shutil.rmtree(target, ignore_errors=True)
-    connection.execute(
-        f"COPY ({sql('part_rows')}) TO {_quoted(str(target))} "
-        "(FORMAT parquet, COMPRESSION snappy, PARTITION_BY (hour_number), WRITE_PARTITION_COLUMNS true)"
-    )
-    files = sorted(target.glob("hour_number=*/*.parquet"))
-    counts = connection.execute(
-        "SELECT file_name, num_rows FROM parquet_file_metadata(?)", [[str(file) for file in files]]
-    ).fetchall() if files else []  # fmt: skip
-    rows = {path: int(count) for path, count in counts}
     parts = []
-    for file in files:
-        hour_number = int(file.parent.name.partition("=")[2])
+    for file, hour_number in sorted(engine.write_by_hour(sql("part_rows"), target).items()):
         path = f"{hour_folder(hour_number)}/part-{name}-{file.stem}.parquet"
-        parts.append(Part(hour_number, path, rows[str(file)], file.stat().st_size))
+        parts.append(Part(hour_number, path, pq.read_metadata(file).num_rows, file.stat().st_size))
         move_into_place(file, lake / path)
     shutil.rmtree(target, ignore_errors=True)
     return parts
@@ -237,36 +76,27 @@ def hour_folder(hour_number: int) -> Path:
     return Path("transactions") / f"hour={hour:%Y-%m-%dT%H}"
 
 
-def _quoted(text: str) -> str:
-    """The text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def find_repeats(
-    connection: duckdb.DuckDBPyConnection, known_parts: Sequence[Place]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_repeats(engine: Engine, known_parts: Sequence[Place]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the staged rows repeat, among themselves and of what these parts hold.
 
     Returns:
         ids: rows of transaction ids that occur more than once (see repeated_ids.sql);
         votes: votes and issues of voters who have several in one constituency (see repeated_voters.sql).
     """
-    put_parquet_view(connection, "landed", known_parts, PART_COLUMNS)
+    engine.put_parquet("landed", known_parts, PART_COLUMNS)
     for keys in ("repeated_id_keys", "repeated_voter_keys"):  # narrow, and as a rule empty: then nothing else is read
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {keys} AS {sql(keys)}")
-    return connection.execute(sql("repeated_ids")).df(), connection.execute(sql("repeated_voters")).df()
+        engine.put_table(keys, sql(keys))
+    return engine.query(sql("repeated_ids")), engine.query(sql("repeated_voters"))
 
 
-def find_hours_of(
-    connection: duckdb.DuckDBPyConnection, transaction_ids: list[str], known_parts: Sequence[Place]
-) -> set[int]:
+def find_hours_of(engine: Engine, transaction_ids: list[str], known_parts: Sequence[Place]) -> set[int]:
     """The hours of the lake that hold one of these transactions."""
     if not transaction_ids:
         return set()
-    put_table(connection, "wanted", pd.DataFrame({"transaction_id": transaction_ids}), {"transaction_id": "VARCHAR"})
-    put_parquet_view(connection, "landed", known_parts, PART_COLUMNS)
-    rows = connection.execute(
+    engine.put_frame("wanted", pd.DataFrame({"transaction_id": transaction_ids}), {"transaction_id": "STRING"})
+    engine.put_parquet("landed", known_parts, PART_COLUMNS)
+    rows = engine.query(
         "SELECT DISTINCT landed.hour_number FROM landed INNER JOIN wanted "
         "ON landed.id_key = right(wanted.transaction_id, 12) AND landed.transaction_id = wanted.transaction_id"
-    ).fetchall()
-    return {int(row[0]) for row in rows}
+    )
+    return {int(hour) for hour in rows["hour_number"]}

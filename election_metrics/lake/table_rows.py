@@ -8,7 +8,8 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from election_metrics.lake.engine import put_parquet_view, put_table, sql
+from election_metrics.lake.duck import put_parquet_view, put_table
+from election_metrics.lake.engine import sql
 from election_metrics.lake.landing import PART_COLUMNS
 from election_metrics.places import Place
 from election_metrics.settings import Settings

@@ -3,7 +3,6 @@
 An hour is a function of its input: computing it twice, in a range, or in any order gives the same rows.
 """
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 
 from election_metrics.errors import TransientError
 from election_metrics.lake import hours as lake
-from election_metrics.lake.engine import connect
+from election_metrics.lake.engine import Engine, connect
 from election_metrics.metrics.hourly import election_hours, hourly_stats
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline.registry import refresh_registry
@@ -49,6 +48,7 @@ class HoursReport:
     votes_cast: int = 0
     elections: set[str] = field(default_factory=set)
     by_hour: pd.DataFrame = field(default_factory=pd.DataFrame)
+    engine: dict[str, str] = field(default_factory=dict)
 
 
 def hour_number(moment: datetime) -> int:
@@ -82,7 +82,8 @@ def compute_hours(
     first, last = hour_number(start), hour_number(end) - 1
     report = HoursReport()
     frames = []
-    with contextlib.closing(connect(settings)) as engine:
+    with connect(settings) as engine:
+        report.engine = engine.about()
         for chunk_first, chunk_last in _chunks(settings, first, last):
             with session_lock(settings, "hourly_stats"):
                 frame = _compute_chunk(
@@ -149,7 +150,7 @@ def _paths(settings: Settings, parts: pd.DataFrame) -> list[Place]:
     return [settings.lake_path / path for path in parts["path"]]
 
 
-def compute_frame(engine: duckdb.DuckDBPyConnection, inputs: _Inputs, now: datetime) -> pd.DataFrame:
+def compute_frame(engine: Engine, inputs: _Inputs, now: datetime) -> pd.DataFrame:
     """The rows of `hourly_stats` (without lineage) that follow from the inputs."""
     lake.open_hours(engine, inputs.hours)
     counts = lake.hourly_counts(engine, _voting_times(inputs.constituencies))
@@ -171,7 +172,7 @@ def _voting_times(constituencies: pd.DataFrame) -> pd.DataFrame:
 
 def _compute_chunk(
     settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
+    engine: Engine,
     first: int,
     last: int,
     run_id: str,
@@ -201,7 +202,7 @@ def _compute_chunk(
             for hour in (table.c.hour, sums_table.c.hour)
         )
         before = stored_figures(connection, first, last, newer)
-        changed = _changed_constituencies(engine, before, kept)
+        changed = _changed_constituencies(engine.local, before, kept)
         replace_scope(connection, table, scope, kept)
         replace_scope(connection, sums_table, summed, election_hours(kept).assign(run_id=run_id, computed_at=now))
         ledger.mark_computed(connection, versions, now)
@@ -223,13 +224,13 @@ def stored_figures(connection: sa.Connection, first: int, last: int, without: Se
 
 
 def _changed_constituencies(
-    engine: duckdb.DuckDBPyConnection, before: pa.Table, after: pd.DataFrame
+    here: duckdb.DuckDBPyConnection, before: pa.Table, after: pd.DataFrame
 ) -> dict[str, list[str]]:
     """Constituencies of which any figure is new, gone or another, by election."""
     now = pa.Table.from_pandas(after[FIGURES], schema=before.schema, preserve_index=False)
-    engine.register("figures_before", before)
-    engine.register("figures_now", now)
-    rows = engine.execute(
+    here.register("figures_before", before)
+    here.register("figures_now", now)
+    rows = here.execute(
         """
         SELECT election_id, list(DISTINCT constituency_id) FROM (
             (FROM figures_before EXCEPT ALL FROM figures_now) UNION ALL
@@ -237,8 +238,8 @@ def _changed_constituencies(
         ) GROUP BY election_id
         """
     ).fetchall()
-    engine.unregister("figures_before")
-    engine.unregister("figures_now")
+    here.unregister("figures_before")
+    here.unregister("figures_now")
     return dict(rows)
 
 
@@ -249,11 +250,11 @@ def _written_constituencies(before: pa.Table, after: pd.DataFrame) -> dict[str, 
     return {str(election): set(group["constituency_id"]) for election, group in rows.groupby("election_id")}
 
 
-def different_rows(engine: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:
+def different_rows(here: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:
     """Constituency hours of which any figure differs, or that one side does not have.
 
     Args:
-        engine: the engine that compares.
+        here: DuckDB, which compares.
         stored: rows with the columns COUNTED.
         counted: the rows that should be there.
 
@@ -261,9 +262,9 @@ def different_rows(engine: duckdb.DuckDBPyConnection, stored: pa.Table, counted:
         election_id, constituency_id, hour.
     """
     now = pa.Table.from_pandas(counted[COUNTED], schema=stored.schema, preserve_index=False)
-    engine.register("stored_rows", stored)
-    engine.register("counted_rows", now)
-    frame = engine.execute(
+    here.register("stored_rows", stored)
+    here.register("counted_rows", now)
+    frame = here.execute(
         """
         SELECT DISTINCT election_id, constituency_id, epoch_ms(hour) AS hour FROM (
             (FROM stored_rows EXCEPT ALL FROM counted_rows) UNION ALL
@@ -271,8 +272,8 @@ def different_rows(engine: duckdb.DuckDBPyConnection, stored: pa.Table, counted:
         ) ORDER BY hour, constituency_id
         """
     ).df()
-    engine.unregister("stored_rows")
-    engine.unregister("counted_rows")
+    here.unregister("stored_rows")
+    here.unregister("counted_rows")
     frame["hour"] = pd.to_datetime(frame["hour"], unit="ms", utc=True)
     return frame
 
@@ -284,7 +285,7 @@ def preview_hours(settings: Settings, start: datetime, end: datetime) -> pd.Data
         hour (UTC), rows there now, rows_after, rows_changed (new, gone or with another figure); of hours with any.
     """
     frames = []
-    with contextlib.closing(connect(settings)) as engine:
+    with connect(settings) as engine:
         for first, last in _chunks(settings, hour_number(start), hour_number(end) - 1):
             with session_lock(settings, "hourly_stats"):
                 inputs = read_inputs(settings, first, last)
@@ -294,7 +295,7 @@ def preview_hours(settings: Settings, start: datetime, end: datetime) -> pd.Data
             counts = {
                 "rows": stored["hour"].to_pandas(),
                 "rows_after": counted["hour"],
-                "rows_changed": different_rows(engine, stored, counted)["hour"],
+                "rows_changed": different_rows(engine.local, stored, counted)["hour"],
             }
             frames.append(pd.DataFrame({name: hours.value_counts() for name, hours in counts.items()}))
     table_of_hours = pd.concat(frames).fillna(0).astype("int64").rename_axis("hour")
@@ -326,7 +327,7 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
     many = {number: list(group["path"]) for number, group in parts.groupby("hour_number")
             if len(group) >= settings.compact_after_parts}  # fmt: skip
     merged = {}
-    with contextlib.closing(connect(settings)) as engine:
+    with connect(settings) as engine:
         for number, paths in many.items():
             if _compact_hour(settings, engine, int(str(number)), paths, moment):
                 merged[int(str(number))] = len(paths)
@@ -337,9 +338,7 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
     return merged
 
 
-def _compact_hour(
-    settings: Settings, engine: duckdb.DuckDBPyConnection, number: int, paths: list[str], now: datetime
-) -> bool:
+def _compact_hour(settings: Settings, engine: Engine, number: int, paths: list[str], now: datetime) -> bool:
     with transaction(settings, snapshot=True) as connection:
         superseded = ledger.read_corrections(connection)["superseded"]["content_id"].tolist()
     root = settings.lake_path
@@ -390,7 +389,7 @@ def compare_with_lake(settings: Settings, start: datetime, end: datetime) -> pd.
     current = inputs.versions.loc[
         inputs.versions["landed_version"] == inputs.versions["computed_version"], "hour_number"
     ]
-    with contextlib.closing(connect(settings)) as engine:
+    with connect(settings) as engine:
         lake.open_hours(engine, inputs.hours)
         counted = lake.count_transactions(engine)
     elsewhere = set(inputs.hours.repeated_ids.get("occurred_ms", pd.Series(dtype="int64")) // 3_600_000)

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake import landing as lake
-from election_metrics.lake.engine import connect
+from election_metrics.lake.engine import Engine, connect
+from election_metrics.lake.reading import Readable
 from election_metrics.pipeline import recording
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.places import Place, name_of
@@ -64,6 +65,7 @@ class LandingReport:
     set_aside: dict[str, str] = field(default_factory=dict)
     hours: set[int] = field(default_factory=set)
     by_file: list[dict[str, object]] = field(default_factory=list)
+    engine: dict[str, str] = field(default_factory=dict)
 
 
 def pending_files(
@@ -190,7 +192,8 @@ def land(
     total = sum(file.size for file in pending)
     done = 0
     make_scratch(settings)
-    with contextlib.closing(connect(settings)) as engine:
+    with connect(settings) as engine:
+        report.engine = engine.about()
         for batch in _plan(settings, pending, report):
             job = _Landing(settings, engine, source, run_id, now or datetime.now(UTC), report, frozenset(again))
             _land_or_split(job, batch)
@@ -229,7 +232,7 @@ class _Landing:
     """What every batch of a landing has in common."""
 
     settings: Settings
-    engine: duckdb.DuckDBPyConnection
+    engine: Engine
     source: Place
     run_id: str
     now: datetime
@@ -292,7 +295,7 @@ class _Batch:
     """
 
     exports: list[tuple[ExportFile, int]]
-    new: list[lake.Readable]
+    new: list[Readable]
     unreadable: list[Unreadable]
     settled: list[str]
     waiting: dict[str, str]
@@ -324,7 +327,7 @@ def _read_batch(landing: _Landing, connection: sa.Connection, files: Sequence[Fi
     readable = [export for export in opened if isinstance(export, ExportFile)]
     exports, known = _number_contents(connection, readable, landing.again)
     new = {
-        number: lake.Readable(
+        number: Readable(
             number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name
         )
         for export, number in reversed(exports)
@@ -333,7 +336,7 @@ def _read_batch(landing: _Landing, connection: sa.Connection, files: Sequence[Fi
     given_up = lake.stage(engine, landing.settings, list(new.values()), work, landing.now)
     moved = {file.path for file in files if file.path not in waiting and not unchanged(file)}
     gone = {number for export, number in exports if export.version.path in moved} & set(new)
-    engine.execute("DELETE FROM staged WHERE content_id IN (SELECT unnest(?::BIGINT[]))", [sorted(gone)])
+    lake.leave_out(engine, sorted(gone))
     unreadable = [export for export in opened if isinstance(export, Unreadable)]
     unreadable += [
         Unreadable(export.version, given_up[number], export.member) for export, number in exports if number in given_up

@@ -1,15 +1,13 @@
 """The final count: every hour of an election counted again from the raw transactions and set beside the tables."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-import duckdb
 import pandas as pd
 import pyarrow.compute
 import sqlalchemy as sa
 
-from election_metrics.lake.engine import connect
+from election_metrics.lake.engine import Engine, connect
 from election_metrics.pipeline.hours import (
     COUNTED,
     compute_frame,
@@ -57,7 +55,7 @@ def reconcile_elections(
     """
     moment = now or datetime.now(UTC)
     results, different = [], []
-    with contextlib.closing(connect(settings)) as engine:
+    with connect(settings) as engine:
         for election in named or closed_elections(settings, moment):
             with transaction(settings) as connection:
                 hours = sa.select(sa.func.min(hourly_stats.c.hour), sa.func.max(hourly_stats.c.hour))
@@ -81,7 +79,7 @@ def reconcile_elections(
 
 def _reconcile(
     settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
+    engine: Engine,
     election: str,
     first: datetime,
     last: datetime,
@@ -103,7 +101,7 @@ def _reconcile(
         counted = compute_frame(engine, inputs, now)
         counted = counted[counted["election_id"] == election]
         mine = stored.filter(pyarrow.compute.equal(stored["election_id"], election)).select(COUNTED)
-        rows = different_rows(engine, mine, counted)
+        rows = different_rows(engine.local, mine, counted)
         # Hours that are behind are known to be so, and will be computed.
         rows = rows[~rows["hour"].map(hour_number).isin(behind)]
         if len(rows):

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import sqlalchemy as sa
 import xxhash
 
 from election_metrics.lake import landing as lake
+from election_metrics.lake.engine import Engine
+from election_metrics.lake.reading import Readable
 from election_metrics.places import Place
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import ExportFile, Unreadable
@@ -82,9 +83,9 @@ def unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime
     )
 
 
-def file_facts(engine: duckdb.DuckDBPyConnection) -> dict[int, dict[str, object]]:
+def file_facts(engine: Engine) -> dict[int, dict[str, object]]:
     """The account of each staged content's lines, by content_id."""
-    frame = engine.execute(
+    frame = engine.query(
         """
         SELECT
             content_id,
@@ -99,7 +100,7 @@ def file_facts(engine: duckdb.DuckDBPyConnection) -> dict[int, dict[str, object]
         LEFT JOIN (SELECT content_id, count(*) AS repeated FROM repeats GROUP BY content_id) USING (content_id)
         GROUP BY content_id
         """
-    ).df()
+    )
     frame["first_transaction_at"] = pd.to_datetime(frame.pop("first_ms"), unit="ms", utc=True)
     frame["last_transaction_at"] = pd.to_datetime(frame.pop("last_ms"), unit="ms", utc=True)
     return {int(row.pop("content_id")): row for row in frame.to_dict("records")}
@@ -117,25 +118,23 @@ def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int,
 
 def parts_nearby(
     settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
+    engine: Engine,
     connection: sa.Connection,
-    new: Sequence[lake.Readable],
+    new: Sequence[Readable],
 ) -> list[Place]:
     """The parts that may hold what the staged rows repeat: of the same constituencies, or of the same hours."""
-    hours = engine.execute(
-        "SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback"
-    ).fetchall()
+    hours = engine.query("SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback")
     near = ledger.hours_of_constituencies(connection, {file.constituency_id for file in new})
-    parts = ledger.parts_of_hours(connection, near | {int(hour[0]) for hour in hours})
+    parts = ledger.parts_of_hours(connection, near | {int(hour) for hour in hours["hour_number"]})
     return [settings.lake_path / path for path in parts["path"]]
 
 
 def record_rows(
     settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
+    engine: Engine,
     connection: sa.Connection,
     work: Path,
-    new: Sequence[lake.Readable],
+    new: Sequence[Readable],
     now: datetime,
 ) -> set[int]:
     """Writes the parts and everything that goes with the rows; returns the hours they went to."""
@@ -150,26 +149,25 @@ def record_rows(
     )
     ledger.add_content_hours(
         connection,
-        engine.execute(
+        engine.query(
             "SELECT content_id, hour_number, count(*) AS rows FROM staged "
             "WHERE rejection IS NULL AND NOT is_rollback GROUP BY content_id, hour_number"
-        ).df(),
+        ),
     )
-    events = engine.execute(
+    events = engine.query(
         "SELECT transaction_id, content_id, constituency_id, occurred_ms, operation, quantity AS voters FROM staged "
         "WHERE rejection IS NULL AND NOT is_rollback AND NOT failed AND (kind = 'register_change' OR operation IN "
         "('createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots'))"
-    ).df()
+    )
     events["occurred_at"] = pd.to_datetime(events.pop("occurred_ms"), unit="ms", utc=True)
     events["voters"] = events["voters"].astype("Int64")
     ledger.add_registry_events(connection, events)
     names = pd.DataFrame({"content_id": [f.content_id for f in new], "file": [f.name for f in new]})
-    rejected = engine.execute(
-        "SELECT content_id, line_number, rejection AS reason, coalesce(line_start, '') AS content "
+    rejected = engine.query(
+        "SELECT content_id, line_number, rejection AS reason, coalesce(line_start, '') AS content "  # noqa: S608 a number
         "FROM staged WHERE rejection IS NOT NULL "
-        "QUALIFY row_number() OVER (PARTITION BY content_id ORDER BY line_number) <= ?",
-        [MOST_REJECTED_SHOWN],
-    ).df()
+        f"QUALIFY row_number() OVER (PARTITION BY content_id ORDER BY line_number) <= {MOST_REJECTED_SHOWN}"
+    )
     if len(rejected):
         ledger.add_rejected(connection, rejected.merge(names, on="content_id").assign(seen_at=now))
     return {part.hour_number for part in parts}
@@ -177,7 +175,7 @@ def record_rows(
 
 def record_corrections(
     settings: Settings,
-    engine: duckdb.DuckDBPyConnection,
+    engine: Engine,
     connection: sa.Connection,
     before: Sequence[Place],
     new: Sequence[int],
@@ -186,9 +184,9 @@ def record_corrections(
 ) -> None:
     """Finds what the new rows and the dropped contents change elsewhere, and re-opens those hours too."""
     ids, votes = lake.find_repeats(engine, before)
-    rolled = engine.execute(
+    rolled = engine.query(
         "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
-    ).df()
+    )
     ledger.add_corrections(connection, _corrections(ids, votes, rolled))
     withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
     revoted = votes.loc[votes["kind"] == "vote_cast", "occurred_ms"]
@@ -222,14 +220,13 @@ def _corrections(ids: pd.DataFrame, votes: pd.DataFrame, rolled: pd.DataFrame) -
     ).drop_duplicates(["kind", "transaction_id", "content_id", "occurred_ms"])
 
 
-def _hours_withdrawn_before(engine: duckdb.DuckDBPyConnection, rollbacks: Sequence[str]) -> set[int]:
+def _hours_withdrawn_before(engine: Engine, rollbacks: Sequence[str]) -> set[int]:
     """Hours of staged rows whose rollback came first."""
     if not rollbacks:
         return set()
-    engine.register("rollback_frame", pd.DataFrame({"transaction_id": list(rollbacks)}))
-    rows = engine.execute(
+    engine.put_frame("known_rollbacks", pd.DataFrame({"transaction_id": list(rollbacks)}), {"transaction_id": "STRING"})
+    rows = engine.query(
         "SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback "
-        "AND transaction_id IN (SELECT transaction_id FROM rollback_frame)"
-    ).fetchall()
-    engine.unregister("rollback_frame")
-    return {int(row[0]) for row in rows}
+        "AND transaction_id IN (SELECT transaction_id FROM known_rollbacks)"
+    )
+    return {int(hour) for hour in rows["hour_number"]}

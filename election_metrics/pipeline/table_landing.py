@@ -4,21 +4,20 @@ A batch is, for the ledger, a file of each hour that it has rows of. Reading goe
 is only a way to read little: what is true is what the comparison finds, hour by hour, between it and what landed.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.errors import ElectionMetricsError, SettingsError, SourceError
 from election_metrics.lake import landing as lake
 from election_metrics.lake import table_rows
-from election_metrics.lake.engine import connect
+from election_metrics.lake.engine import Engine, connect
+from election_metrics.lake.reading import Readable
 from election_metrics.pipeline import recording
 from election_metrics.pipeline.landing import LandingReport
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -162,7 +161,7 @@ def land_table(
     name = table.mapping.source
     with (
         session_lock(settings, f"table {name}"),  # two at once would each undo how far the other has read
-        contextlib.closing(connect(settings)) as engine,
+        connect(settings) as engine,
         table.snapshot() as snapshot,
     ):
         job = _Job(settings, engine, table, snapshot, reading_of(table), run_id, moment, report)
@@ -196,7 +195,7 @@ class _Job:
     """What every step of a landing has in common."""
 
     settings: Settings
-    engine: duckdb.DuckDBPyConnection
+    engine: Engine
     table: TransactionsTable
     snapshot: Snapshot
     reading: table_rows.Reading
@@ -229,15 +228,15 @@ def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
     known: set[int] = set()
     newest = None
     last = job.snapshot.last_position()
-    table_rows.begin_rows(job.engine, job.reading)
+    table_rows.begin_rows(job.engine.local, job.reading)
     for batch in job.snapshot.new_rows(read):
         newest = batch.newest
-        table_rows.add_rows(job.engine, job.reading, batch.rows)
+        table_rows.add_rows(job.engine.local, job.reading, batch.rows)
         if progress:
             progress(newest - (read.low or 0), last - (read.low or 0))
-        if table_rows.count_rows(job.engine) >= _ROWS_A_BATCH:
+        if table_rows.count_rows(job.engine.local) >= _ROWS_A_BATCH:
             known |= _land_batch(job, read)
-            table_rows.begin_rows(job.engine, job.reading)
+            table_rows.begin_rows(job.engine.local, job.reading)
     overlap = timedelta(minutes=job.table.mapping.overlap_minutes)
     # Where nothing else tells new rows from old ones, rows are read again as a rule: that says nothing.
     known |= _land_batch(job, read, read.moved(newest, job.snapshot.horizon, overlap, job.now))
@@ -262,9 +261,9 @@ def differing_hours(job: _Job) -> list[int]:
 def _fingerprints_of_every_row(job: _Job) -> pd.DataFrame:
     parts = []
     for batch in job.snapshot.every_row():
-        table_rows.begin_rows(job.engine, job.reading)
-        table_rows.add_rows(job.engine, job.reading, batch.rows)
-        parts.append(table_rows.fingerprints(job.engine))
+        table_rows.begin_rows(job.engine.local, job.reading)
+        table_rows.add_rows(job.engine.local, job.reading, batch.rows)
+        parts.append(table_rows.fingerprints(job.engine.local))
     if not parts:
         return pd.DataFrame({"hour_number": [], "rows": [], "fingerprint": []}).astype({"fingerprint": "str"})
     frame = pd.concat(parts).assign(fingerprint=lambda frame: frame["fingerprint"].map(int))
@@ -280,9 +279,9 @@ def _landed(job: _Job) -> pd.DataFrame:
 def _land_hours(job: _Job, hours: Sequence[int]) -> None:
     """Reads these hours whole; what landed of them before counts no more."""
     for some in _together(hours):
-        table_rows.begin_rows(job.engine, job.reading)
+        table_rows.begin_rows(job.engine.local, job.reading)
         for batch in job.snapshot.every_row(some):
-            table_rows.add_rows(job.engine, job.reading, batch.rows, some)
+            table_rows.add_rows(job.engine.local, job.reading, batch.rows, some)
         _land_batch(job, instead_of=some)
 
 
@@ -317,7 +316,7 @@ def _land_batch(
     with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
         lock(connection, "land")
         known = set() if before is None else _drop_landed(job, connection, before)
-        said = table_rows.fingerprints(engine)
+        said = table_rows.fingerprints(engine.local)
         if len(said) or instead_of:
             _record(job, connection, work, said, instead_of)
         if after is not None:
@@ -327,21 +326,22 @@ def _land_batch(
 
 def _drop_landed(job: _Job, connection: sa.Connection, before: ReadUpTo) -> set[int]:
     if job.snapshot.horizon is None and before.newest is not None:
-        table_rows.drop_rejected(job.engine, job.settings, job.reading, before.newest, job.now)
-    hours = [int(hour) for hour in table_rows.fingerprints(job.engine)["hour_number"]]
+        table_rows.drop_rejected(job.engine.local, job.settings, job.reading, before.newest, job.now)
+    hours = [int(hour) for hour in table_rows.fingerprints(job.engine.local)["hour_number"]]
     own = table_reads.own_contents(connection, job.source, hours)
     if not own:
         return set()
     parts = ledger.parts_of_hours(connection, hours)
-    return table_rows.drop_landed(job.engine, [job.settings.lake_path / path for path in parts["path"]], own)
+    return table_rows.drop_landed(job.engine.local, [job.settings.lake_path / path for path in parts["path"]], own)
 
 
 def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame, instead_of: Sequence[int]) -> None:
     settings, engine, now = job.settings, job.engine, job.now
     hours = [int(hour) for hour in said["hour_number"]]
     contents = dict(zip(hours, ledger.next_content_ids(connection, len(hours)), strict=True))
-    table_rows.stage_rows(engine, settings, job.reading, contents, now)
-    places = table_rows.places(engine)
+    table_rows.stage_rows(engine.local, settings, job.reading, contents, now)
+    places = table_rows.places(engine.local)
+    engine.take_local("staged")
     lake.drop_repeats_within_files(engine)
     dropped: list[int] = []
     if instead_of:
@@ -354,9 +354,7 @@ def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame
         connection,
         said.assign(source=job.source, content_id=said["hour_number"].map(contents)).astype({"hour_number": "int64"}),
     )
-    new = [
-        lake.Readable(number, "", work, 0, f"{_path(job.source, hour)}/{number}") for hour, number in contents.items()
-    ]
+    new = [Readable(number, "", work, 0, f"{_path(job.source, hour)}/{number}") for hour, number in contents.items()]
     before = recording.parts_nearby(settings, engine, connection, new)
     touched = recording.record_rows(settings, engine, connection, work, new, now)
     recording.record_corrections(settings, engine, connection, before, sorted(contents.values()), dropped, touched)

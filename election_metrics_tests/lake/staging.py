@@ -1,12 +1,13 @@
 """What the SQL makes of a file, in the form of the reference: both are compared as lists in any order."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-
-from election_metrics.lake.landing import Readable, stage
+from election_metrics.lake.engine import Engine
+from election_metrics.lake.landing import stage
+from election_metrics.lake.reading import Readable
 from election_metrics.settings import Settings
 from election_metrics_tests.exports import CONTRACT
 from election_metrics_tests.reference import Row, read_file
@@ -17,17 +18,21 @@ LATEST_MS = int(NOW.timestamp() * 1000) + 86_400_000
 _SHORTENED = ("12 fields are expected", "bad UTF-8", "the transaction is before the first hour")
 
 
-def staged(engine: duckdb.DuckDBPyConnection, settings: Settings, path: Path) -> list[Row]:
-    """The rows of a file, as landing stages them."""
-    content = path.read_bytes()
-    file = Readable(1, CONTRACT, path, len(content) + (not content.endswith(b"\n")) if content else 0, path.name)
-    given_up = stage(engine, settings, [file], path.parent, NOW)
+def staged(engine: Engine, settings: Settings, paths: Sequence[Path]) -> list[Row]:
+    """The rows of files, as landing stages them."""
+    files = []
+    for number, path in enumerate(paths):
+        content = path.read_bytes()
+        size = len(content) + (not content.endswith(b"\n")) if content else 0
+        files.append(Readable(number, CONTRACT, path, size, path.name))
+    given_up = stage(engine, settings, files, paths[0].parent, NOW)
     assert not given_up, given_up
-    rows = engine.execute(
+    rows = engine.query(
         "SELECT kind, transaction_id, occurred_ms, operation, quantity, "
         "CASE WHEN kind = 'vote_cast' THEN sender END AS voter, rejection, is_rollback FROM staged"
-    ).fetchall()
-    return [_row(*row) for row in rows]
+    )
+    rows = rows.astype({"occurred_ms": "Int64", "quantity": "Int64"}).astype("object")
+    return [_row(*row) for row in rows.where(rows.notna(), None).itertuples(index=False)]
 
 
 def _row(
@@ -49,12 +54,14 @@ def _row(
     return Row(kind, transaction_id, occurred_ms, operation, quantity, voter)
 
 
-def difference(engine: duckdb.DuckDBPyConnection, settings: Settings, path: Path, content: bytes) -> str:
-    """How the SQL and the reference differ over this content; empty where they agree on every line."""
-    path.write_bytes(content)
+def difference(engine: Engine, settings: Settings, folder: Path, *contents: bytes) -> str:
+    """How the SQL and the reference differ over these contents of files; empty where they agree on every line."""
+    paths = [folder / f"lines{number}.csv" for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
     first_ms = int(settings.first_hour.timestamp() * 1000)
-    ours = Counter(staged(engine, settings, path))
-    theirs = Counter(read_file(content, LATEST_MS, first_ms))
+    ours = Counter(staged(engine, settings, paths))
+    theirs = Counter(row for content in contents for row in read_file(content, LATEST_MS, first_ms))
     if ours == theirs:
         return ""
     return f"the SQL says {list((ours - theirs).elements())}, the reference {list((theirs - ours).elements())}"

@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from election_metrics.lake.engine import connect
+from election_metrics.lake.engine import Engine, connect
 from election_metrics.settings import Settings, read_settings
 from election_metrics_tests.exports import ms
 from election_metrics_tests.lake.staging import LATEST_MS, difference
@@ -67,7 +66,7 @@ _lines = st.builds(
     _ids, st.sampled_from(["103", "104", ""]), _texts, _texts, _times, st.one_of(st.sampled_from(["A", "B", ""]), _ids), _texts,
     _texts, _params, _params, _texts, st.sampled_from(["", "", "", "-1", "1", " "]),
 ).map(str.encode)  # fmt: skip
-_files = st.tuples(
+EXPORTS = st.tuples(
     st.lists(st.one_of(_lines, _lines, _lines, st.binary(max_size=30)), max_size=12),
     st.sampled_from([b"\n", b"\r\n"]),
     st.booleans(),
@@ -75,14 +74,14 @@ _files = st.tuples(
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[duckdb.DuckDBPyConnection, Settings, Path]]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Settings, Path]]:
     folder = tmp_path_factory.mktemp("reference")
     chosen = read_settings(home=folder, threads=1)
     with connect(chosen) as connection:
-        yield connection, chosen, folder / "lines.csv"
+        yield connection, chosen, folder
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(content=_files)
+@given(content=EXPORTS)
 def test_the_sql_and_the_reference_agree_on_every_line(engine, content: bytes) -> None:
     assert difference(*engine, content) == ""

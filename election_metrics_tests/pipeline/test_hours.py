@@ -1,5 +1,6 @@
 """Hours: functions of their input, replaced whole, never by an older read."""
 
+import contextlib
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_an_older_read_never_replaces_a_newer_one(chosen: Settings, tmp_path: Pa
 
     monkeypatch.setattr(module, "read_inputs", read_then_wait)
     # Without the lock, as if its connection had been lost: the guard must hold on its own.
-    monkeypatch.setattr(module, "session_lock", lambda *_: module.contextlib.nullcontext())
+    monkeypatch.setattr(module, "session_lock", lambda *_: contextlib.nullcontext())
     slow = threading.Thread(target=compute_hours, args=(chosen, HOUR, HOUR + ONE, "slow", NOW), name="slow")
     slow.start()
     assert slow_has_read.wait(20)

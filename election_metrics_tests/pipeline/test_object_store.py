@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,25 +24,10 @@ from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.exports import HOUR, Folder, ms, vote
-from election_metrics_tests.objects import ObjectStore, object_store
+from election_metrics_tests.objects import ObjectStore
 
 BUCKET = "s3://observatory"
 pytestmark = pytest.mark.filterwarnings("ignore")  # botocore's own, and Dagster's
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    """An S3 server of this test's own."""
-    with object_store() as (made, url):
-        for name, value in {
-            "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y",
-            "AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "3",
-        }.items():  # fmt: skip
-            monkeypatch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem.clear_instance_cache()
-        yield made
 
 
 @pytest.fixture

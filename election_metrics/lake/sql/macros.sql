@@ -1,4 +1,4 @@
--- What DuckDB and Spark SQL spell differently; every other file here is in their common dialect.
+-- What DuckDB and Spark SQL spell differently, for DuckDB; every other file here is in their common dialect.
 
 -- The keys of a JSON array of {"key", ...}; NULL where the text is no JSON array.
 CREATE OR REPLACE TEMP MACRO json_keys(text) AS
@@ -47,3 +47,15 @@ CREATE OR REPLACE TEMP MACRO whole_number(text) AS
 -- The bytes of a text in UTF-8.
 CREATE OR REPLACE TEMP MACRO byte_length(text) AS
     coalesce(strlen(text), 0);
+
+-- The nth element of a list, from 1 on; NULL where there is none.
+CREATE OR REPLACE TEMP MACRO nth(list, n) AS list[n];
+
+-- Whether any text of a list contains this word.
+CREATE OR REPLACE TEMP MACRO any_contains(list, word) AS contains(array_to_string(list, ' '), word);
+
+-- Whether this engine can read the text as every other would; this one says how the others must read it.
+CREATE OR REPLACE TEMP MACRO is_plain(text) AS TRUE;
+
+-- The bytes of params or diff.
+CREATE OR REPLACE TEMP MACRO field_bytes(text) AS coalesce(strlen(text), 0);

@@ -10,7 +10,7 @@ read_fields AS (
         json_keys(diff) AS diff_keys,
         byte_length(transaction_id) + byte_length(transaction_type) + byte_length(signature)
             + byte_length(version) + byte_length(timestamp_ms) + byte_length(sender) + byte_length(fee)
-            + byte_length(fee_asset) + byte_length(params) + byte_length(diff) + byte_length(extra)
+            + byte_length(fee_asset) + field_bytes(params) + field_bytes(diff) + byte_length(extra)
             + byte_length(rollback_mark) + 12 AS line_bytes
     FROM lines
 ),
@@ -19,11 +19,11 @@ read_calls AS (
         *,
         CASE
             WHEN transaction_type = '103' THEN 'createContract'
-            WHEN first_params[1] = 'operation' AND first_params[2] IS NOT NULL THEN first_params[2]
+            WHEN nth(first_params, 1) = 'operation' AND nth(first_params, 2) IS NOT NULL THEN nth(first_params, 2)
             ELSE pair_text(params, 'operation')
         END AS operation,
-        contains(array_to_string(diff_keys, ' '), 'FAIL') AS failed,
-        array_contains(diff_keys, concat('VOTE_', sender)) AS has_vote
+        any_contains(diff_keys, 'FAIL') AS failed,
+        array_contains(diff_keys, 'VOTE_' || coalesce(sender, '')) AS has_vote
     FROM read_fields
 ),
 judged AS (
@@ -52,16 +52,23 @@ judged AS (
         CASE
             WHEN operation = 'blindSigIssue' AND NOT failed
                 THEN CASE
-                    WHEN first_params[3] = 'data' AND first_params[1] <> 'data' AND first_params[4] IS NOT NULL
-                        THEN first_params[4]
+                    WHEN nth(first_params, 3) = 'data' AND nth(first_params, 1) <> 'data'
+                        AND nth(first_params, 4) IS NOT NULL
+                        THEN nth(first_params, 4)
                     ELSE pair_text(params, 'data')
                 END
-        END AS issue_data
+        END AS issue_data,
+        CASE
+            WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList')
+                THEN pair_text(params, 'userIdHashes')
+        END AS register_data,
+        CASE WHEN failed THEN failure_text(diff) END AS failure
     FROM read_calls
 ),
 named AS (
     SELECT
         *,
+        is_plain(issue_data) AND is_plain(register_data) AND is_plain(failure) AS inside_is_plain,
         -- The end of the first voter's id is enough to tell voters of one constituency apart.
         right(nullif(replace(json_field(issue_data, '$[0].userId'), chr(0), ''), ''), 16) AS issued_to
     FROM judged
@@ -95,17 +102,17 @@ SELECT
             AND operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList')
             THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * coalesce(
                 whole_number(pair_text(params, 'votersCount')),
-                array_length(pair_text(params, 'userIdHashes'))
+                array_length(register_data)
             )
     END AS BIGINT) AS quantity,
     CASE WHEN is_cast THEN sender ELSE issued_to END AS sender,
     CASE WHEN is_cast THEN right(sender, 12) ELSE right(issued_to, 12) END AS voter_key,
     CASE
-        WHEN failed THEN coalesce(json_field(failure_text(diff), '$.reason'), failure_text(diff))
+        WHEN failed THEN coalesce(json_field(failure, '$.reason'), failure)
     END AS fail_reason,
     rollback_mark IS NOT NULL AS is_rollback,
     failed,
-    rejection,
+    CASE WHEN rejection IS NULL AND NOT inside_is_plain THEN 'another reader must say' ELSE rejection END AS rejection,
     CASE
         WHEN rejection IS NOT NULL
             THEN substring(

