@@ -10,7 +10,7 @@ from pandas.api import types
 
 from election_metrics.errors import DataError
 
-# Pandera imports PySpark where it is installed, which warns of every pandas from 3 on; nothing of ours uses the two together.
+# Pandera imports PySpark where it is installed, which then warns of pandas 3; nothing of ours uses the two together.
 warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
 
 if TYPE_CHECKING:
