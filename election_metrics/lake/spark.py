@@ -179,10 +179,10 @@ class SparkEngine(Engine):
         address = self._settings.spark_ui
         if address:
             said["spark_ui"] = address.replace("{id}", said["spark_application"])
-        elif not _is_connect(self._settings):
-            said["spark_ui"] = str(self._session.sparkContext.uiWebUrl)
-        if (log := os.environ.get(_LOG)) and not _is_connect(self._settings):
-            said["spark_log"] = log
+        if not _is_connect(self._settings):
+            if not address and (own := self._session.sparkContext.uiWebUrl):
+                said["spark_ui"] = own
+            said["spark_log"] = _logs.get(said["spark_application"], "")
         return said
 
     def close(self) -> None:  # noqa: D102
@@ -227,7 +227,8 @@ def _is_connect(settings: Settings) -> bool:
     return settings.spark.startswith("sc://")
 
 
-_LOG = "ELECTION_METRICS_SPARK_LOG"
+_logs: dict[str, str] = {}
+"""The log of each application of this process."""
 _LOGGING = """
 rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
@@ -283,7 +284,7 @@ def _application(settings: Settings) -> "SparkSession":
         "spark.sql.warehouse.dir": (log.parent / "warehouse").as_uri(),
     }
     session = SparkSession.builder.master(settings.spark).appName("election-metrics").config(map=config).getOrCreate()
-    os.environ[_LOG] = str(log)
+    _logs[session.sparkContext.applicationId] = str(log)
     atexit.register(session.stop)
     return session
 

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as fuzzing
 from hypothesis import strategies as st
 
 from benchmarks.inputs import START
+from election_metrics.automation.launch import run_update
 from election_metrics.errors import SettingsError
 from election_metrics.lake.engine import Engine, connect
 from election_metrics.pipeline.hours import compact_hours, compute_hours
@@ -22,7 +24,7 @@ from election_metrics.places import place
 from election_metrics.replay import Bucket, Voting, write_reference, write_replay
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate
-from election_metrics_tests.computing import NOW, everything, rows, update
+from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.exports import HOUR, Folder, ms, rollback, vote
 from election_metrics_tests.lake.staging import difference
 from election_metrics_tests.lake.test_reference import EXPORTS
@@ -146,6 +148,25 @@ def test_switching_engines_between_two_ticks_changes_no_figure(chosen: Settings,
             compact_hours(now, HOUR, HOUR + timedelta(hours=2), NOW)
         told.append(everything(settings))
     assert told[0] == told[1]
+
+
+@needs_java
+def test_the_run_names_the_application_its_page_and_its_log(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    settings = chosen.model_copy(
+        update={"engine": "spark", "spark": MASTER, "source": str(tmp_path / "in"), "spark_ui": "http://history/{id}/"}
+    )
+    with dg.instance_for_test() as instance:
+        assert run_update(settings, instance, HOUR, HOUR, "test").success
+        for asset in ("landed_files", "hourly_stats"):
+            made = instance.get_latest_materialization_event(dg.AssetKey(asset))
+            assert made is not None
+            assert made.asset_materialization is not None
+            said = made.asset_materialization.metadata
+            application = said["spark_application"].value
+            assert said["spark_ui"] == dg.MetadataValue.url(f"http://history/{application}/")
+            assert "INFO" in Path(str(said["spark_log"].value)).read_text("utf-8")
+    assert hourly(settings)["08"] == {"transaction_count": 1, "votes_cast": 1}
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
