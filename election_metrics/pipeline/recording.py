@@ -97,7 +97,7 @@ def file_facts(engine: Engine) -> dict[int, dict[str, object]]:
             min(occurred_ms) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS first_ms,
             max(occurred_ms) FILTER (WHERE rejection IS NULL AND NOT is_rollback) AS last_ms
         FROM staged
-        LEFT JOIN (SELECT content_id, count(*) AS repeated FROM repeats GROUP BY content_id) USING (content_id)
+        LEFT JOIN repeats USING (content_id)
         GROUP BY content_id
         """
     )

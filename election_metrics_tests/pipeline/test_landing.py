@@ -50,6 +50,14 @@ def test_an_id_in_overlapping_files_counts_once(chosen: Settings, tmp_path: Path
     assert hourly(chosen)["08"]["votes_cast"] == 3
 
 
+def test_the_ledger_accounts_for_every_line_of_a_file_that_repeats_itself(chosen: Settings, tmp_path: Path) -> None:
+    again = [vote("a", ms(1)), vote("a", ms(1)), vote("a", ms(1)), vote("b", ms(2)), vote("b", ms(2))]
+    Folder(tmp_path).put(*again, rollback("a"), issue("c", ms(3)), "garbage")
+    update(chosen, tmp_path)
+    counts = "SELECT lines, rows, rollbacks, repeated, rejected FROM ingest.transaction_files"
+    assert rows(chosen, counts).iloc[0].tolist() == [8, 3, 1, 3, 1]
+
+
 def test_an_id_with_two_times_counts_once_in_the_earlier_hour_whichever_came_first(chosen, tmp_path: Path) -> None:
     Folder(tmp_path / "1").put(vote("a", ms(1, hour=1)), name="1")
     update(chosen, tmp_path / "1")
