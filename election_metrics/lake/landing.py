@@ -49,13 +49,20 @@ def leave_out(engine: Engine, contents: Sequence[int]) -> None:
 
 def drop_repeats_within_files(engine: Engine) -> None:
     """Keeps one row of an id that one file holds twice; table `repeats` counts the others: content_id, repeated."""
-    engine.put_table("repeated_keys", sql("repeated_keys"))  # as a rule none: then nothing else is read
+    engine.put_table("repeated_keys", sql("repeated_keys"))
+    if _is_empty(engine, "repeated_keys"):
+        engine.put_frame("repeats", pd.DataFrame(), {"content_id": "BIGINT", "repeated": "BIGINT"})
+        return
     engine.put_table("repeated_lines", sql("repeated_lines"))
     engine.put_table(
         "repeats", "SELECT content_id, count(*) AS repeated FROM repeated_lines WHERE place > 1 GROUP BY content_id"
     )
-    if len(engine.query("SELECT content_id FROM repeats LIMIT 1")):
+    if not _is_empty(engine, "repeats"):
         engine.put_table("staged", sql("lines_once"))
+
+
+def _is_empty(engine: Engine, table: str) -> bool:
+    return not len(engine.query(f"SELECT 1 AS any_row FROM {table} LIMIT 1"))  # noqa: S608 the name is ours
 
 
 def write_parts(engine: Engine, lake: Place, work: Path, name: str) -> list[Part]:
