@@ -24,7 +24,7 @@ demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being to
 	$(BIN)/election-metrics demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments)
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev ## Look for slips
 	$(BIN)/ruff check .
@@ -72,8 +72,8 @@ load: $(VENV)/.dev ## Ask the API 500 times a second while hours are replaced: l
 growth: $(VENV)/.dev ## Measure how much Dagster's database grows in a day
 	$(BIN)/python -m benchmarks.growth $(ARGS)
 
-e2e: $(VENV)/.dev ## Three days at speed in the real system, everything killed once (in short it is part of the tests)
-	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py election_metrics_tests/end_to_end/test_database_away.py
+e2e: $(VENV)/.dev ## In full what is part of the tests in short: three days at speed, the database away, every combination on Spark
+	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py election_metrics_tests/end_to_end/test_database_away.py election_metrics_tests/pipeline/test_combinations.py
 
 anomalies: $(VENV)/.dev ## Measure what the anomaly rules find, and what they raise for nothing
 	$(BIN)/python -m benchmarks.anomalies $(ARGS)

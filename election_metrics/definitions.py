@@ -21,6 +21,7 @@ from election_metrics.assets.reconciliations import reconciliations
 from election_metrics.assets.registry import registry
 from election_metrics.assets.running import Progress
 from election_metrics.automation.console import console
+from election_metrics.automation.executors import executor
 from election_metrics.automation.jobs import maintenance_job, reconciliation_job, update_metrics_job
 from election_metrics.automation.schedules import (
     active_elections_schedule,
@@ -51,6 +52,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         jobs=[update_metrics_job, reconciliation_job, maintenance_job],
         sensors=[new_transactions_sensor, changed_hours_sensor, problems_sensor],
         schedules=[active_elections_schedule, reconciliation_schedule, maintenance_schedule],
+        executor=executor(settings()),
         loggers={"console": console},
         resources={"settings": settings(), "progress": Progress(), **(resource_overrides or {})},
     )

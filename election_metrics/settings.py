@@ -119,6 +119,12 @@ class Settings(BaseSettings):
     )
     memory_limit: str = Field("1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory for DuckDB.")
     threads: int | None = Field(None, gt=0, description="Threads for DuckDB; unset: one per core.")
+    executor: Literal["in_process", "kubernetes", "celery"] = Field(
+        "in_process", description="Where a run's steps work: in its own process, or each in a pod or on a worker."
+    )
+    executor_config: Path | None = Field(
+        None, description="YAML with Dagster's `execution: config:` of that executor; unset: its defaults."
+    )
     settle_seconds: float = Field(
         10.0, ge=0, description="A file that ends within a line is left alone until it rests this long."
     )
@@ -188,7 +194,7 @@ class Settings(BaseSettings):
     )
     compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
 
-    @field_validator("home", "source_table", "reference", "api_tokens")
+    @field_validator("home", "source_table", "reference", "api_tokens", "executor_config")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()

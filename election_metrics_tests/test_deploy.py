@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
+from election_metrics.automation.launch import DAGSTER_URL
 from election_metrics.cli import main
 from election_metrics.settings import Settings
 
@@ -14,8 +15,10 @@ VARIABLES = {f"ELECTION_METRICS_{name.upper()}" for name in Settings.model_field
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    for file in DEPLOY.iterdir():
-        assert set(re.findall(r"\bELECTION_METRICS_[A-Z_]+", file.read_text("utf-8"))) <= VARIABLES, file
+    for file in filter(Path.is_file, DEPLOY.rglob("*")):
+        assert set(re.findall(r"\bELECTION_METRICS_[A-Z_]+", file.read_text("utf-8"))) <= {*VARIABLES, DAGSTER_URL}, (
+            file
+        )
 
 
 def test_the_commands_that_are_started_exist() -> None:

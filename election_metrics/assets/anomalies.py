@@ -4,6 +4,7 @@ import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
+from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 from election_metrics.foreign import in_markdown
 
@@ -12,6 +13,7 @@ from election_metrics.foreign import in_markdown
     deps=[constituency_metrics],
     **about("anomalies", kinds=["pandas", "postgres"]),
     retry_policy=RETRY,
+    op_tags=FRAMES,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def anomalies(

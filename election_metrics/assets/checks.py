@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from election_metrics.assets.needs import FRAMES, SCANS
 from election_metrics.assets.running import SettingsResource, failures_in_words
 from election_metrics.foreign import in_markdown
 from election_metrics.pipeline.run_tags import KEY_FORMAT, RANGE_END, RANGE_START
@@ -90,7 +91,7 @@ def _questions_of(asset: str) -> dg.AssetChecksDefinition:
         dg.AssetCheckSpec(name, asset=asset, description=said) for of, name, _, said, _ in QUESTIONS if of == asset
     ]
 
-    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True)
+    @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True, op_tags=FRAMES)
     def check(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> Iterator[dg.AssetCheckResult]:
         from election_metrics.warehouse.database import transaction
 
@@ -135,7 +136,9 @@ def _answer(
 _HEAD = ("| hour (UTC) | in the lake | in the hours |", "|---|---:|---:|")
 
 
-@dg.asset_check(asset="hourly_stats", description="The hours of the run hold as many transactions as the lake.")
+@dg.asset_check(
+    asset="hourly_stats", description="The hours of the run hold as many transactions as the lake.", op_tags=SCANS
+)
 def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> dg.AssetCheckResult:
     """Compares the sum of the hours with distinct ids counted in the lake; an hour computed since then is left out."""
     from election_metrics.pipeline.hours import compare_with_lake

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.hourly_stats import hourly_stats
+from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 
 
@@ -19,6 +20,7 @@ class ElectionsConfig(dg.Config):
     deps=[hourly_stats],
     **about("constituency_metrics", kinds=["pandas", "postgres"]),
     retry_policy=RETRY,
+    op_tags=FRAMES,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def constituency_metrics(

@@ -5,6 +5,7 @@ import dagster as dg
 from election_metrics.assets.anomalies import anomalies
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
+from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.pictures import turnout_curve
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 from election_metrics.foreign import in_markdown
@@ -17,6 +18,7 @@ _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate",
     deps=[constituency_metrics, anomalies],
     **about("election_summaries", kinds=["pandas", "postgres"]),
     retry_policy=RETRY,
+    op_tags=FRAMES,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def election_summaries(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
+from election_metrics.assets.needs import SCANS
 from election_metrics.assets.partitions import hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words, of_engine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     backfill_policy=dg.BackfillPolicy.single_run(),
     **about("hourly_stats", kinds=["duckdb", "postgres"]),
     retry_policy=RETRY,
+    op_tags=SCANS,
 )
 def hourly_stats(
     context: dg.AssetExecutionContext, settings: SettingsResource, progress: ProgressResource

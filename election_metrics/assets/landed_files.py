@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from election_metrics.assets.catalogue import about
+from election_metrics.assets.needs import SCANS
 from election_metrics.assets.running import (
     RETRY,
     Progress,
@@ -46,7 +47,7 @@ class LandedFilesConfig(dg.Config):
     compare: bool = Field(False, description="Compare every hour of that table with what landed, due or not.")
 
 
-@dg.asset(**about("landed_files", kinds=["duckdb", "parquet"]), retry_policy=RETRY)
+@dg.asset(**about("landed_files", kinds=["duckdb", "parquet"]), retry_policy=RETRY, op_tags=SCANS)
 def landed_files(
     context: dg.AssetExecutionContext,
     config: LandedFilesConfig,

@@ -6,6 +6,7 @@ import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.landed_files import landed_files
+from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.partitions import hours, hours_of
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 from election_metrics.pipeline.run_tags import KEY_FORMAT
@@ -17,6 +18,7 @@ from election_metrics.pipeline.run_tags import KEY_FORMAT
     backfill_policy=dg.BackfillPolicy.single_run(),
     **about("raw_transactions", kinds=["duckdb", "parquet"]),
     retry_policy=RETRY,
+    op_tags=FRAMES,
 )
 def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult[None]:
     """One hour's transactions at rest: Parquet parts, merged into one when there are many.

@@ -5,10 +5,16 @@ import dagster as dg
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig
 from election_metrics.assets.election_summaries import election_summaries
+from election_metrics.assets.needs import SCANS
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
 
 
-@dg.asset(deps=[election_summaries], **about("reconciliations", kinds=["duckdb", "postgres"]), retry_policy=RETRY)
+@dg.asset(
+    deps=[election_summaries],
+    **about("reconciliations", kinds=["duckdb", "postgres"]),
+    retry_policy=RETRY,
+    op_tags=SCANS,
+)
 def reconciliations(
     context: dg.AssetExecutionContext,
     config: ElectionsConfig,

@@ -4,6 +4,7 @@ import dagster as dg
 
 from election_metrics.assets.catalogue import about
 from election_metrics.assets.landed_files import landed_files
+from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
 from election_metrics.foreign import in_markdown
 
@@ -28,6 +29,7 @@ from election_metrics.foreign import in_markdown
         ),
     ],
     retry_policy=RETRY,
+    op_tags=FRAMES,
 )
 def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> tuple[dg.MaterializeResult[None], ...]:
     """Refreshes both tables in one transaction: a constituency never points at an election that is not there."""

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from election_metrics.assets.needs import SCANS
 from election_metrics.assets.running import SettingsResource, failures_in_words
 from election_metrics.pipeline.run_tags import JOB
 
@@ -19,8 +20,6 @@ update_metrics_job = dg.define_asset_job(
     JOB,
     selection=dg.AssetSelection.assets(*ASSETS),
     description="Lands new files, then computes the hours of the run's partition range and all that follows from them.",
-    # One process: a process per step costs 3 s each.
-    executor_def=dg.in_process_executor,
     tags={"dagster/max_runtime": "7200"},
 )
 
@@ -28,7 +27,6 @@ reconciliation_job = dg.define_asset_job(
     "reconciliation_job",
     selection=dg.AssetSelection.assets("reconciliations"),
     description="The final count: every hour of an election whose voting is over is counted again from the lake.",
-    executor_def=dg.in_process_executor,
     tags={"dagster/max_runtime": "21600"},
 )
 
@@ -40,7 +38,7 @@ class MaintenanceConfig(dg.Config):
     """Say what would be done, and do nothing."""
 
 
-@dg.op
+@dg.op(tags=SCANS)
 def maintain(context: dg.OpExecutionContext, config: MaintenanceConfig, settings: SettingsResource) -> None:
     """Prunes Dagster's records, merges parts of closed hours, removes files that nothing points at."""
     from election_metrics.automation.upkeep import maintain as do
@@ -52,7 +50,7 @@ def maintain(context: dg.OpExecutionContext, config: MaintenanceConfig, settings
     context.add_output_metadata({**done, "dry_run": config.dry_run})
 
 
-@dg.job(executor_def=dg.in_process_executor, tags={"dagster/max_runtime": "7200"})
+@dg.job(tags={"dagster/max_runtime": "7200"})
 def maintenance_job() -> None:
     """Keeps the system small: see `election-metrics maintain`."""
     maintain()
