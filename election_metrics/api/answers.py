@@ -59,6 +59,7 @@ class Answers:
     meta_read_at: float = 0.0
     _tags: Tags = field(default_factory=Tags)
     _places: dict[str, str] = field(default_factory=dict)
+    _registry: int = 0  # how many changes of the registry were heard of
     _elections: tuple[str, list[Row]] = ("", [])
     _under_way: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict)
 
@@ -97,7 +98,7 @@ class Answers:
         """A commit changed something; None: anything may have changed."""
         self._tags.heard(change)
         if change is None or change.table == _REGISTRY:
-            self._places = {}
+            self._places, self._registry = {}, self._registry + 1
 
     async def close(self) -> None:
         """Lets go of the store's connections."""
@@ -105,9 +106,12 @@ class Answers:
 
     async def of_constituency(self, constituency: str) -> RestsOn:
         """What an answer on a constituency rests on; everything, where its election is not known."""
-        if constituency not in self._places:
-            self._places = await anyio.to_thread.run_sync(self._read_places, limiter=self._readers)
-        election = self._places.get(constituency)
+        places, registry = self._places, self._registry
+        if constituency not in places:
+            places = await self._once(f"places:{registry}", self._read_places)
+            if registry == self._registry:  # else they may be older than the change that was heard meanwhile
+                self._places = places
+        election = places.get(constituency)
         return RestsOn(election, constituency if election else None)
 
     async def get(
@@ -175,7 +179,10 @@ class Answers:
         with transaction(self.settings) as connection:
             return elections_now(connection)
 
-    def _read_places(self) -> dict[str, str]:
+    async def _read_places(self) -> dict[str, str]:
+        return await anyio.to_thread.run_sync(self._places_now, limiter=self._readers)
+
+    def _places_now(self) -> dict[str, str]:
         with transaction(self.settings) as connection:
             return elections_of_constituencies(connection)
 

@@ -8,7 +8,9 @@ by DuckDB here, so that one reader has the last word on it.
 import atexit
 import itertools
 import os
+import re
 import shutil
+import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +44,7 @@ _CONFIG = {
 }
 _CONTENTS = {"content_id": "BIGINT", "constituency_id": "STRING"}
 _LOGS_KEPT = 20
+_PORT_OF_CONNECT = 15002
 _LONGEST = "mapreduce.input.linerecordreader.line.maxlength"
 _Answer = TypeVar("_Answer")
 _Given = ParamSpec("_Given")
@@ -255,6 +258,7 @@ def _session(settings: Settings) -> "SparkSession":
         raise SettingsError(
             "ELECTION_METRICS_ENGINE is 'spark'; for it, type: pip install 'election-metrics[spark]'"
         ) from None
+    _need_somebody(settings.spark)
     try:
         if _is_connect(settings):
             session = SparkSession.builder.remote(settings.spark).create()
@@ -287,6 +291,17 @@ def _application(settings: Settings) -> "SparkSession":
     _logs[session.sparkContext.applicationId] = str(log)
     atexit.register(session.stop)
     return session
+
+
+def _need_somebody(address: str) -> None:
+    """Spark itself asks again for minutes where nobody listens."""
+    named = re.match(r"(?:spark|sc)://([^/;]+)", address)
+    for one in named[1].split(",") if named else ():  # masters that stand in for each other
+        host, _, port = one.partition(":")
+        with suppress(OSError), socket.create_connection((host, int(port or _PORT_OF_CONNECT)), timeout=10):
+            return
+    if named:
+        raise TransientError(f"Spark at {address} cannot be reached: nobody listens there")
 
 
 def _new_log(settings: Settings) -> Path:

@@ -3,6 +3,8 @@
 import itertools
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
+import pyspark
 import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as fuzzing
@@ -17,7 +20,8 @@ from hypothesis import strategies as st
 
 from benchmarks.inputs import START
 from election_metrics.automation.launch import run_update
-from election_metrics.errors import SettingsError
+from election_metrics.automation.supervisor import free_port
+from election_metrics.errors import SettingsError, TransientError
 from election_metrics.lake.engine import Engine, connect
 from election_metrics.pipeline.hours import compact_hours, compute_hours
 from election_metrics.places import place
@@ -25,6 +29,7 @@ from election_metrics.replay import Bucket, Voting, write_reference, write_repla
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
+from election_metrics_tests.end_to_end.running import wait_for
 from election_metrics_tests.exports import HOUR, Folder, ms, rollback, vote
 from election_metrics_tests.lake.staging import difference
 from election_metrics_tests.lake.test_reference import EXPORTS
@@ -137,18 +142,42 @@ def test_spark_and_the_reference_agree_on_every_line(spark, contents: list[bytes
     assert difference(*spark, *contents) == ""
 
 
+@pytest.fixture
+def connect_server(tmp_path: Path) -> Iterator[str]:
+    """A Spark Connect server of this test's own."""
+    home = Path(pyspark.__file__).parent
+    port = free_port(15002)
+    command = [
+        str(home / "bin" / "spark-submit"), "--master", "local[2]", "--conf", f"spark.connect.grpc.binding.port={port}",
+        "--conf", "spark.ui.enabled=false", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer",
+        "spark-internal",
+    ]  # fmt: skip
+    with (tmp_path / "connect.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=tmp_path)
+    try:
+        wait_for("Spark Connect", lambda: socket.create_connection(("127.0.0.1", port)).close() or True)
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)  # by which PySpark has no other sessions in this process
+
+
 @needs_java
-def test_switching_engines_between_two_ticks_changes_no_figure(chosen: Settings, tmp_path: Path) -> None:
+def test_switching_engines_between_two_ticks_changes_no_figure(
+    chosen: Settings, tmp_path: Path, connect_server: str
+) -> None:
     lines = [[vote(f"v{n}{m}", ms(n, hour=m % 2), f"key{n % 5}") for n in range(9)] for m in range(4)]
     told = []
-    for engines in (("duckdb",) * 4, ("duckdb", "spark", "duckdb", "spark")):
+    for engines in (("duckdb",) * 4, ("duckdb", MASTER, "duckdb", connect_server)):
         migrate(chosen, "base")
         migrate(chosen)
-        settings = chosen.model_copy(update={"home": tmp_path / engines[1], "spark": MASTER, "compact_after_parts": 2})
-        folder = Folder(tmp_path / f"in-{engines[1]}")
+        settings = chosen.model_copy(update={"home": tmp_path / str(len(told)), "compact_after_parts": 2})
+        folder = Folder(tmp_path / f"in-{len(told)}")
         for number, engine in enumerate(engines):
             folder.put(*lines[number], *[rollback("v00")] * (number == 2), name=str(number))
-            now = settings.model_copy(update={"engine": engine})
+            spark = {} if engine == "duckdb" else {"engine": "spark", "spark": engine}
+            now = settings.model_copy(update=spark)
             update(now, folder.root)
             compact_hours(now, HOUR, HOUR + timedelta(hours=2), NOW)
         told.append(everything(settings))
@@ -172,6 +201,14 @@ def test_the_run_names_the_application_its_page_and_its_log(chosen: Settings, tm
             assert said["spark_ui"] == dg.MetadataValue.url(f"http://history/{application}/")
             assert "INFO" in Path(str(said["spark_log"].value)).read_text("utf-8")
     assert hourly(settings)["08"] == {"transaction_count": 1, "votes_cast": 1}
+
+
+@pytest.mark.parametrize(
+    "address", ["spark://127.0.0.1:1", "spark://127.0.0.1:1,127.0.0.1:2", "sc://127.0.0.1:1/;user_id=me"]
+)
+def test_a_cluster_that_is_away_is_told_at_once(chosen: Settings, address: str) -> None:
+    with pytest.raises(TransientError, match=r"^Spark at .* cannot be reached: nobody listens there$"):
+        connect(chosen.model_copy(update={"engine": "spark", "spark": address}))
 
 
 def test_without_the_extra_a_sentence_says_what_to_install(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

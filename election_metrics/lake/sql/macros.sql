@@ -59,3 +59,13 @@ CREATE OR REPLACE TEMP MACRO is_plain(text) AS TRUE;
 
 -- The bytes of params or diff.
 CREATE OR REPLACE TEMP MACRO field_bytes(text) AS coalesce(strlen(text), 0);
+
+-- Whether a call changes the register of voters, and whether it steers the contract.
+CREATE OR REPLACE TEMP MACRO is_register(operation) AS
+    operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList');
+
+CREATE OR REPLACE TEMP MACRO is_control(operation) AS
+    operation IN (
+        'createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots', 'addMainKey',
+        'decryption', 'commissionDecryption', 'results', 'updateServerList'
+    );

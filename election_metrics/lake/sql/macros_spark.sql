@@ -94,3 +94,12 @@ CREATE OR REPLACE TEMPORARY FUNCTION is_plain(text STRING) RETURNS BOOLEAN RETUR
             AND regexp_count(text, '"reason"') <= 1 AND names_texts(text, 'reason', regexp_count(text, '"reason"'))
         ELSE FALSE
     END;
+
+CREATE OR REPLACE TEMPORARY FUNCTION is_register(operation STRING) RETURNS BOOLEAN RETURN
+    operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList');
+
+CREATE OR REPLACE TEMPORARY FUNCTION is_control(operation STRING) RETURNS BOOLEAN RETURN
+    operation IN (
+        'createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots', 'addMainKey',
+        'decryption', 'commissionDecryption', 'results', 'updateServerList'
+    );

@@ -43,7 +43,7 @@ judged AS (
             WHEN first_params IS NULL THEN 'params is no JSON array'
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
             -- A CASE of its own, so that nothing is read of the lines of voters.
-            WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') THEN CASE
+            WHEN is_register(operation) THEN CASE
                 WHEN NOT coalesce(whole_number(pair_text(params, 'votersCount')) BETWEEN 0 AND 1000000000, TRUE)
                     THEN 'the number of voters is not between 0 and 1000000000'
             END
@@ -59,7 +59,7 @@ judged AS (
                 END
         END AS issue_data,
         CASE
-            WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList')
+            WHEN is_register(operation)
                 THEN pair_text(params, 'userIdHashes')
         END AS register_data,
         CASE WHEN failed THEN failure_text(diff) END AS failure
@@ -88,18 +88,15 @@ SELECT
         WHEN operation = 'vote' THEN 'vote_unknown'
         WHEN operation = 'blindSigIssue' AND failed THEN 'bulletin_failed'
         WHEN operation = 'blindSigIssue' THEN 'bulletin_issued'
-        WHEN operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') THEN 'register_change'
-        WHEN operation IN (
-            'createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots', 'addMainKey',
-            'decryption', 'commissionDecryption', 'results', 'updateServerList'
-        ) THEN 'control'
+        WHEN is_register(operation) THEN 'register_change'
+        WHEN is_control(operation) THEN 'control'
         ELSE 'other'
     END AS kind,
     CAST(CASE
         WHEN operation = 'blindSigIssue' AND NOT failed
             THEN coalesce(array_length(issue_data), 1)
         WHEN rejection IS NULL AND NOT failed
-            AND operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList')
+            AND is_register(operation)
             THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * coalesce(
                 whole_number(pair_text(params, 'votersCount')),
                 array_length(register_data)

@@ -50,7 +50,7 @@ judged AS (
         END AS rejection,
         operation = 'vote' AND outcome IN ('counted', 'withdrawn') AS is_cast,
         operation = 'blindSigIssue' AND outcome IN ('counted', 'withdrawn') AS is_issued,
-        operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList') AS is_register
+        is_register(operation) AS is_register
     FROM named
 ),
 staged_rows AS (
@@ -71,10 +71,7 @@ staged_rows AS (
             WHEN operation = 'blindSigIssue' AND failed THEN 'bulletin_failed'
             WHEN operation = 'blindSigIssue' THEN 'other'
             WHEN is_register THEN 'register_change'
-            WHEN operation IN (
-                'createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots', 'addMainKey',
-                'decryption', 'commissionDecryption', 'results', 'updateServerList'
-            ) THEN 'control'
+            WHEN is_control(operation) THEN 'control'
             ELSE 'other'
         END AS kind,
         CAST(CASE
