@@ -24,7 +24,7 @@ demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being to
 	$(BIN)/election-metrics demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments)
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev ## Look for slips
 	$(BIN)/ruff check .

@@ -4,11 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from election_metrics.api.refresh import hours_to_refresh
 from election_metrics.api.tokens import create_token
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.registry import refresh_registry, registry_is_behind
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import CHANNEL
 from election_metrics_tests.api.conftest import Api
 from election_metrics_tests.computing import NOW, rows
 from election_metrics_tests.end_to_end.running import wait_for
@@ -35,6 +38,20 @@ def test_reference_data_is_created_changed_and_deleted_and_the_registry_follows(
     assert api.ask("DELETE", path, **operator).status_code == 204
     assert api.data("/reference/constituencies") == []
     assert api.ask("DELETE", path, **operator).status_code == 404
+
+
+def test_who_writes_reads_it_in_the_next_answer_whatever_postgresql_tells(api: Api, operator: dict[str, str]) -> None:
+    path = f"/reference/constituencies/{NEW}"
+    wait_for("the listener", lambda: api.get("/status").json()["is_listening"], 10)
+    with transaction(api.settings) as connection:
+        connection.execute(
+            sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN {CHANNEL}'")
+        )
+    wait_for("word of it", lambda: not api.get("/status").json()["is_listening"], 3)
+    for number in range(5):
+        assert api.ask("PUT", path, {"registered_voters": number}, **operator).status_code == 204
+        (stored,) = api.data("/reference/constituencies")
+        assert stored["registered_voters"] == number
 
 
 def test_an_elections_name_and_times_are_said_in_local_wall_clocks(api: Api, operator: dict[str, str]) -> None:
