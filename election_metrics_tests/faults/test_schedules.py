@@ -29,8 +29,8 @@ def carried_out(*arguments: str, module: str = "faults") -> str:
 
 
 def test_twenty_schedules_end_in_the_tables_of_a_clean_computation() -> None:
-    assert "20 schedule(s) of 12 steps, seeds 1 to 20: the law held in each" in carried_out(
-        "--seed", "1", "--schedules", "20"
+    assert "20 schedule(s) of 6 steps, seeds 1 to 20: the law held in each" in carried_out(
+        "--seed", "1", "--schedules", "20", "--steps", "6"
     )
 
 

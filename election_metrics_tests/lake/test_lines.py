@@ -17,47 +17,56 @@ def with_time(text: str) -> str:
     return vote("x", 111).replace(";111;", f";{text};")
 
 
-@pytest.mark.parametrize(
-    ("bad", "reason"),
-    [
-        (b"1;2;3;4;5;6;7;8;9;10;11", "12 fields are expected, 11 found"),
-        (b"1;2;3;4;5;6;7;8;9;10;11;12;13", "12 fields are expected, 13 found"),
-        (b"", "12 fields are expected, 0 found"),
-        (b"   ", "12 fields are expected, 1 found"),
-        (with_time("abc").encode(), "the timestamp is no number of milliseconds"),
-        (with_time("1e12").encode(), "the timestamp is no number of milliseconds"),
-        (with_time("").encode(), "the timestamp is no number of milliseconds"),
-        (with_time("-5").encode(), "the timestamp is before 2000"),
-        (with_time("10413792000000").encode(), "the timestamp is more than a day ahead of the clock"),
-        (
-            with_time("1700000000000").encode(),
-            "before the first hour, 2024-01-01 00:00 UTC (ELECTION_METRICS_FIRST_HOUR)",
-        ),
-        (vote("x", ms()).replace("[{", "[{broken", 1).encode(), "params is no JSON array"),
-        (vote("x", ms()).replace('"VOTE', '"VOTE"', 1).encode(), "diff is no JSON array"),
-        (line("x", ms(), "vote").replace(";[];", ";{};").encode(), "diff is no JSON array"),
-        (vote("x", ms()).replace("signature", "sign\rature").encode(), "a carriage return stands within the line"),
-        (vote("x", ms()).encode() + b"-2", "the last field is neither empty nor -1"),
-        (vote("", ms()).encode(), "the transaction id is missing"),
-        (b"\xff\xfe" + vote("x", ms()).encode(), "bad UTF-8 at byte 1"),
-        (b"x" * 40_000_000, "the line is longer than 33554432 bytes: 40000001"),
-        (vote("x", ms()).replace("signature", "s" * 40_000_000).encode(), "the line is longer than"),
-    ],
-    ids=lambda value: value[:30].decode("utf-8", "replace") if isinstance(value, bytes) else "",
-)
-def test_a_line_that_cannot_be_read_is_quarantined_with_its_number_and_reason(
-    chosen: Settings, tmp_path: Path, bad: bytes, reason: str
-) -> None:
+BAD = [
+    (b"1;2;3;4;5;6;7;8;9;10;11", "12 fields are expected, 11 found"),
+    (b"1;2;3;4;5;6;7;8;9;10;11;12;13", "12 fields are expected, 13 found"),
+    (b"", "12 fields are expected, 0 found"),
+    (b"   ", "12 fields are expected, 1 found"),
+    (with_time("abc").encode(), "the timestamp is no number of milliseconds"),
+    (with_time("1e12").encode(), "the timestamp is no number of milliseconds"),
+    (with_time("").encode(), "the timestamp is no number of milliseconds"),
+    (with_time("-5").encode(), "the timestamp is before 2000"),
+    (with_time("10413792000000").encode(), "the timestamp is more than a day ahead of the clock"),
+    (
+        with_time("1700000000000").encode(),
+        "before the first hour, 2024-01-01 00:00 UTC (ELECTION_METRICS_FIRST_HOUR)",
+    ),
+    (vote("x", ms()).replace("[{", "[{broken", 1).encode(), "params is no JSON array"),
+    (vote("x", ms()).replace('"VOTE', '"VOTE"', 1).encode(), "diff is no JSON array"),
+    (line("x", ms(), "vote").replace(";[];", ";{};").encode(), "diff is no JSON array"),
+    (vote("x", ms()).replace("signature", "sign\rature").encode(), "a carriage return stands within the line"),
+    (vote("x", ms()).encode() + b"-2", "the last field is neither empty nor -1"),
+    (vote("", ms()).encode(), "the transaction id is missing"),
+    (b"\xff\xfe" + vote("x", ms()).encode(), "bad UTF-8 at byte 1"),
+    (b"x" * 40_000_000, "the line is longer than 33554432 bytes: 40000001"),
+    (vote("x", ms()).replace("signature", "s" * 40_000_000).encode(), "the line is longer than"),
+]
+
+
+def test_a_line_that_cannot_be_read_is_quarantined_with_its_number_and_reason(chosen: Settings, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "in")
     path = folder.put()
-    path.write_bytes(b"\n".join([GOOD[0].encode(), bad, GOOD[1].encode()]) + b"\n")
-    report = update(chosen, folder.root)
+    path.write_bytes(b"\n".join([GOOD[0].encode(), *(bad for bad, _ in BAD), GOOD[1].encode()]) + b"\n")
+    assert update(chosen, folder.root).rejected == len(BAD)
     assert hourly(chosen) == {"08": {"transaction_count": 2, "bulletins_issued": 1, "votes_cast": 1}}
-    found = rows(chosen, "SELECT file, line_number, reason, content FROM ingest.rejected_transactions")
-    assert found[["file", "line_number"]].values.tolist() == [[str(path), 2]]
-    assert reason in found.at[0, "reason"]
-    assert len(found.at[0, "content"]) <= 200
-    assert report.rejected == 1
+    found = rows(
+        chosen, "SELECT file, line_number, reason, content FROM ingest.rejected_transactions ORDER BY line_number"
+    )
+    assert found["file"].eq(str(path)).all()
+    assert found["line_number"].tolist() == list(range(2, len(BAD) + 2))
+    for (_, expected), said in zip(BAD, found["reason"], strict=True):
+        assert expected in said
+    assert found["content"].map(len).max() <= 200
+
+
+@pytest.mark.parametrize("bad", [BAD[0], BAD[2], BAD[-1]], ids=["fields", "blank", "long"])
+def test_what_one_bad_line_is_does_not_hang_on_others(chosen: Settings, tmp_path: Path, bad: tuple[bytes, str]) -> None:
+    path = Folder(tmp_path / "in").put()
+    path.write_bytes(b"\n".join([GOOD[0].encode(), bad[0], GOOD[1].encode()]) + b"\n")
+    assert update(chosen, path.parent).rejected == 1
+    found = rows(chosen, "SELECT line_number, reason FROM ingest.rejected_transactions")
+    assert found["line_number"].tolist() == [2]
+    assert bad[1] in found.at[0, "reason"]
 
 
 def test_a_last_line_without_a_newline_counts(chosen: Settings, tmp_path: Path) -> None:
@@ -81,32 +90,37 @@ def test_a_line_of_many_megabytes_within_the_limit_counts(chosen: Settings, tmp_
     assert rows(chosen, "SELECT registered_voters FROM metrics.constituencies").iloc[0, 0] == 60_000
 
 
-@pytest.mark.parametrize(
-    ("text", "counts"),
-    [
-        (issue("t", ms()), {"bulletins_issued": 1}),
-        (issue("t", ms(), '["a","b","c"]'), {"bulletins_issued": 3}),
-        (line("t", ms(), "blindSigIssue"), {"bulletins_issued": 1}),
-        (
-            line("t", ms(), "blindSigIssue", diff=[{"key": "FAIL_t_blindSig", "stringValue": "no"}]),
-            {"bulletins_failed": 1},
-        ),
-        (vote("t", ms()), {"votes_cast": 1}),
-        (
-            line("t", ms(), "vote", "k", [{"key": "FAIL_k_t_vote", "stringValue": '{"reason":"x"}'}]),
-            {"votes_rejected": 1},
-        ),
-        (line("t", ms(), "vote", "k", [{"key": "VOTE_other", "stringValue": "x"}]), {"votes_unknown": 1}),
-        (line("t", ms(), "vote", "k"), {"votes_unknown": 1}),
-        (line("t", ms(), "startVoting"), {}),
-        (line("t", ms(), "somethingNew"), {}),
-        (line("t", ms(), "x").replace("104", "103", 1), {}),
-    ],
-)
-def test_every_kind_of_transaction_counts_in_its_column(chosen: Settings, tmp_path: Path, text: str, counts) -> None:
-    Folder(tmp_path).put(text)
+KINDS: list[tuple[str, dict[str, int]]] = [
+    (issue("t", ms()), {"bulletins_issued": 1}),
+    (issue("t", ms(), '["a","b","c"]'), {"bulletins_issued": 3}),
+    (line("t", ms(), "blindSigIssue"), {"bulletins_issued": 1}),
+    (
+        line("t", ms(), "blindSigIssue", diff=[{"key": "FAIL_t_blindSig", "stringValue": "no"}]),
+        {"bulletins_failed": 1},
+    ),
+    (vote("t", ms()), {"votes_cast": 1}),
+    (
+        line("t", ms(), "vote", "k", [{"key": "FAIL_k_t_vote", "stringValue": '{"reason":"x"}'}]),
+        {"votes_rejected": 1},
+    ),
+    (line("t", ms(), "vote", "k", [{"key": "VOTE_other", "stringValue": "x"}]), {"votes_unknown": 1}),
+    (line("t", ms(), "vote", "k"), {"votes_unknown": 1}),
+    (line("t", ms(), "startVoting"), {}),
+    (line("t", ms(), "somethingNew"), {}),
+    (line("t", ms(), "x").replace("104", "103", 1), {}),
+]
+
+
+def test_every_kind_of_transaction_counts_in_its_column(chosen: Settings, tmp_path: Path) -> None:
+    in_an_hour_each = [
+        text.replace("t;", f"t{number};", 1).replace(f";{ms()};", f";{ms(hour=number)};")
+        for number, (text, _) in enumerate(KINDS)
+    ]
+    Folder(tmp_path).put(*in_an_hour_each)
     update(chosen, tmp_path)
-    assert hourly(chosen) == {"08": {"transaction_count": 1, **counts}}
+    assert hourly(chosen) == {
+        f"{8 + number:02}": {"transaction_count": 1, **counts} for number, (_, counts) in enumerate(KINDS)
+    }
 
 
 def test_the_operation_is_found_wherever_it_stands_in_params(chosen: Settings, tmp_path: Path) -> None:
