@@ -23,8 +23,10 @@ else:
     Elsewhere: TypeAlias = object
     Place: TypeAlias = object
 
-_TRIES = 2  # s3fs, and botocore beneath it, have each tried some times by then, for about ten seconds
+_TRIES = 2  # s3fs has tried five times by then, and botocore each of them twice
 _LONGEST_WAIT = 8
+# botocore's own would wait a minute for each of five tries: 50 minutes before anybody hears of a store that is silent.
+_PATIENCE_WITH_S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
 
 def is_url(text: str) -> bool:
@@ -43,7 +45,7 @@ def place(text: str, setting: str) -> Place:
     try:
         from upath import UPath
 
-        made = UPath(text, use_listings_cache=False)
+        made: Elsewhere = UPath(text, use_listings_cache=False, **_patience(text))
         made.fs  # noqa: B018 its package is imported here
     except ImportError as error:
         is_s3 = text.startswith(("s3://", "s3a://"))
@@ -52,6 +54,13 @@ def place(text: str, setting: str) -> Place:
     except ValueError as error:
         raise SettingsError(f"{setting} is {text!r}: {error}") from None
     return made
+
+
+def _patience(url: str) -> dict[str, Any]:
+    from fsspec.config import conf  # where FSSPEC_S3 and fsspec's own files are read into
+
+    ours = url.startswith(("s3://", "s3a://")) and "config_kwargs" not in conf.get("s3", {})
+    return {"config_kwargs": _PATIENCE_WITH_S3} if ours else {}
 
 
 def elsewhere(url: str, setting: str) -> Elsewhere:
@@ -142,7 +151,7 @@ def with_patience(ask: Callable[[], Any], what: str) -> Any:
     """Asks an object store, and again after a while; that something is not there is an answer.
 
     Raises:
-        TransientError: it is away or busy, after some tries.
+        TransientError: it is away or busy, after some tries, or refuses our credentials.
     """
     waits = tenacity.wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT)
     answers = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, AttributeError, TypeError)
@@ -155,6 +164,8 @@ def with_patience(ask: Callable[[], Any], what: str) -> Any:
         ):
             with attempt:
                 return ask()
+    except PermissionError as error:
+        raise TransientError(f"{what} is refused to these credentials: {error}") from error
     except answers:
         raise
     except Exception as error:

@@ -12,8 +12,9 @@ import requests
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-_BUSY = b"""<?xml version="1.0" encoding="UTF-8"?>
-<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"""
+_ERROR = """<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>{}</Message></Error>"""
+_BUSY = _ERROR.format("SlowDown", "Please reduce your request rate.").encode()
+_FORBIDDEN = _ERROR.format("AccessDenied", "Access Denied").encode()
 
 
 class ObjectStore:
@@ -23,24 +24,29 @@ class ObjectStore:
         busy: share of requests that are answered with 503.
         slow: share of requests that wait.
         hanging_up: share of requests whose connection is cut within the answer.
+        silent: seconds that every request waits.
+        forbids: whether every request is answered with 403.
         requests: how many there were.
     """
 
     def __init__(self) -> None:
         self.application = DomainDispatcherApplication(create_backend_app)
         self.busy = self.slow = self.hanging_up = 0.0
+        self.silent, self.forbids = 0.0, False
         self.random = Random(1)
         self.requests = 0
         self.hurt = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         self.requests += 1
+        sleep(self.silent)
         chance = self.random.random()
-        if chance < self.busy:
+        if self.forbids or chance < self.busy:
             self.hurt += 1
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start_response("503 Slow Down", [("Content-Type", "application/xml"), ("Content-Length", str(len(_BUSY)))])
-            return [_BUSY]
+            status, body = ("403 Forbidden", _FORBIDDEN) if self.forbids else ("503 Slow Down", _BUSY)
+            start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+            return [body]
         if chance < self.busy + self.slow:
             self.hurt += 1
             sleep(0.3)

@@ -77,13 +77,13 @@ class SparkEngine(Engine):
     def __init__(self, settings: Settings, local: duckdb.DuckDBPyConnection) -> None:
         self.local = local
         self._settings = settings
-        self._folder = Path(mkdtemp(prefix=f"{os.getpid()}-spark-", dir=_work_home(settings)))
         self._numbers = itertools.count()
         self._session = _session(settings)
         self._nonce = uuid4().hex
         for statement in sql("macros_spark").replace("{nonce}", self._nonce).split(";\n"):
             if statement.strip():
                 self._session.sql(statement)
+        self._folder = Path(mkdtemp(prefix=f"{os.getpid()}-spark-", dir=_work_home(settings)))
 
     @_failures_in_words
     def query(self, text: str) -> pd.DataFrame:  # noqa: D102
@@ -158,7 +158,9 @@ class SparkEngine(Engine):
 
     @_failures_in_words
     def take_local(self, name: str) -> None:  # noqa: D102
-        file = self._new_folder().with_suffix(".parquet")
+        for done in self._folder.glob(f"local-{name}-*.parquet"):  # of the batch before
+            done.unlink()
+        file = self._folder / f"local-{name}-{next(self._numbers)}.parquet"
         self.local.execute(f"COPY (SELECT * FROM {name}) TO {quoted(str(file))} (FORMAT parquet)")  # noqa: S608 ours
         self._session.read.parquet(_url(file)).createOrReplaceTempView(name)
 

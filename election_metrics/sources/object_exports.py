@@ -23,12 +23,12 @@ def find_objects(root: Elsewhere, suffixes: Sequence[str]) -> list[Version]:
     """Path, size and version of every object below `root` (or of `root` itself) whose name ends so, hidden ones aside.
 
     Raises:
-        SourceError: there is no such bucket, or it may not be listed.
-        TransientError: the store is away or busy.
+        SourceError: there is no such bucket.
+        TransientError: the store is away or busy, or it may not be listed.
     """
     try:
         found = with_patience(lambda: root.fs.find(root.path, detail=True), str(root))
-    except (FileNotFoundError, PermissionError) as error:
+    except FileNotFoundError as error:
         raise SourceError(f"{root} cannot be listed: {error}") from None
     return [
         _version(str(root.fs.unstrip_protocol(key)), info)

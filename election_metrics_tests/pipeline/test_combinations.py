@@ -142,6 +142,16 @@ def test_spark_and_the_reference_agree_on_every_line(spark, contents: list[bytes
     assert difference(*spark, *contents) == ""
 
 
+@needs_java
+def test_what_is_staged_here_stays_until_the_next_is(spark) -> None:
+    engine, _, folder = spark
+    for number in (1, 2):
+        engine.local.execute(f"CREATE OR REPLACE TABLE few AS SELECT {number} AS number")
+        engine.take_local("few")
+        assert engine.query("SELECT number FROM few")["number"].tolist() == [number]
+    assert len(list(folder.rglob("local-few-*.parquet"))) == 1
+
+
 @pytest.fixture
 def connect_server(tmp_path: Path) -> Iterator[str]:
     """A Spark Connect server of this test's own."""

@@ -1,5 +1,6 @@
 """Lake and exports in an object store: the same tables as on a disk, also while the store is slow, busy or hangs up."""
 
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from election_metrics.pipeline.hours import compact_hours
 from election_metrics.pipeline.landing import land, pending_files
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START
 from election_metrics.pipeline.upkeep import sweep_lake
-from election_metrics.places import place
+from election_metrics.places import _PATIENCE_WITH_S3, place
 from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
@@ -158,6 +159,43 @@ def test_a_store_that_is_away_is_told_in_a_sentence(
     store.busy = 0.0
     update(away, tmp_path / "in")
     assert hourly(away)["08"]["votes_cast"] == 1
+
+
+def test_a_store_that_says_nothing_is_told_within_its_time(
+    away: Settings, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("election_metrics.places._TRIES", 1)
+    monkeypatch.setitem(_PATIENCE_WITH_S3, "read_timeout", 0.2)
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    store.silent = 2.0
+    with pytest.raises(TransientError, match=r"is away or busy: .*[Tt]imeout"):
+        land(away, tmp_path / "in", "run", NOW)
+
+
+def test_a_store_that_refuses_our_credentials_is_told_by_name(
+    away: Settings, store: ObjectStore, tmp_path: Path
+) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    store.forbids = True
+    with pytest.raises(TransientError, match=r"s3://observatory/lake/.* is refused to these credentials"):
+        land(away, tmp_path / "in", "run", NOW)
+    with pytest.raises(TransientError, match="s3://observatory/exports is refused to these credentials"):
+        land(away, place(f"{BUCKET}/exports", "test"), "run", NOW)
+
+
+@pytest.mark.parametrize("said", ["", '{"config_kwargs": {"read_timeout": 77}}'])
+def test_how_long_to_wait_for_a_store_is_ours_to_say_unless_fsspec_is_told(said: str, tmp_path: Path) -> None:
+    code = (
+        "from election_metrics.places import place;print(place('s3://b/x', 't').fs.config_kwargs.get('read_timeout'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "FSSPEC_S3": said or "{}"},
+    )
+    assert done.stdout.strip() == ("77" if said else "10")
 
 
 def test_the_lake_moves_to_the_store_and_back_by_one_command(
