@@ -28,6 +28,9 @@ _LONGEST_WAIT = 8
 # botocore's own would wait a minute for each of five tries: 50 minutes before anybody hears of a store that is silent.
 _PATIENCE_WITH_S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
+# An upload itself waits for ever, for the store's leave to send (100-continue) or for room: it may take so long.
+_UPLOAD_SECONDS, _UPLOAD_BYTES_PER_SECOND = 30.0, 100_000
+
 
 def is_url(text: str) -> bool:
     """Whether this names an object store."""
@@ -115,7 +118,9 @@ def move_into_place(file: Path, target: Place) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         file.replace(target)
         return
-    with_patience(lambda: target.fs.put_file(str(file), target.path), str(target))
+    seconds = _UPLOAD_SECONDS + file.stat().st_size / _UPLOAD_BYTES_PER_SECOND
+    limit = {"timeout": seconds} if target.fs.async_impl else {}
+    with_patience(lambda: target.fs.put_file(str(file), target.path, **limit), str(target))
     file.unlink()
 
 
