@@ -1,14 +1,17 @@
 """The files of deploy/ name settings, commands and ports that exist."""
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
+import requests
 import yaml
 from click.testing import CliRunner
 
 from election_metrics.automation.launch import DAGSTER_URL
 from election_metrics.cli import main
 from election_metrics.settings import Settings
+from election_metrics_tests.api.conftest import serve
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 VARIABLES = {f"ELECTION_METRICS_{name.upper()}" for name in Settings.model_fields}
@@ -40,3 +43,15 @@ def test_the_compose_file_shows_the_operators_ui_on_this_machine_only() -> None:
     assert "ports" not in services["database"]
     named = {volume.split(":")[0] for service in services.values() for volume in service["volumes"]}
     assert {name for name in named if "$" not in name} == set(compose["volumes"])
+
+
+def test_the_probes_are_answered_without_a_token_and_under_any_address(chosen: Settings) -> None:
+    paths = set(re.findall(r"Probe: .*?path: (\S+?),", "".join(f.read_text("utf-8") for f in DEPLOY.rglob("*.yaml"))))
+    assert paths
+    settings = chosen.model_copy(update={"api_host": "0.0.0.0", "api_reads": "token"})
+    with contextmanager(serve)(settings) as api:
+        asked = {
+            path: requests.get(api.address + path, headers={"Host": "10.1.2.3:8000"}, timeout=20).status_code
+            for path in [*paths, "/api/v1/elections"]
+        }
+    assert asked == {**dict.fromkeys(paths, 200), "/api/v1/elections": 401}

@@ -29,7 +29,7 @@ App = Callable[[Asgi, Receive, Send], Awaitable[None]]
 COOKIE = "election_metrics_token"
 AUDIT = "/api/v1/audit"
 SIGN_IN = "/api/v1/sign-in"
-_NEED_NOTHING = {"/api/v1/health", SIGN_IN, "/api/v1/openapi.json"}
+_NEED_NOTHING = {"/api/v1/health", "/api/v1/ready", SIGN_IN, "/api/v1/openapi.json"}  # probes hold no token
 _SAFE = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
