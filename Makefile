@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: spark help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency clean
+.PHONY: spark help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency table clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench-short: $(VENV)/.dev ## The same, small; fails where a ratio is worse by ha
 
 spark: $(VENV)/.dev ## Land and count a tree on a Spark cluster of this machine, kill a worker (ARGS="--gigabytes 4")
 	$(BIN)/python -m benchmarks.spark $(ARGS)
+
+table: $(VENV)/.dev ## Measure how fast the rows of another database's table come in
+	$(BIN)/python -m benchmarks.table $(ARGS)
 
 latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committed summary, in a running system
 	$(BIN)/python -m benchmarks.latency $(ARGS)

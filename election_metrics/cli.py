@@ -103,7 +103,7 @@ def demo(once: bool, port: int, pace: float, transactions: int) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; another if it is taken.")
 @click.option("--read-only-port", type=int, help="Port of a second UI for onlookers, which can change nothing.")
 def up(host: str, port: int, read_only_port: int | None) -> None:
-    r"""Run everything: database, Dagster UI, daemon with sensors and schedules; until Ctrl-C.
+    """Run everything: database, Dagster UI, daemon with sensors and schedules; until Ctrl-C.
 
     Watches ELECTION_METRICS_SOURCE, lands what appears there and keeps every table up to date. What ends without
     being asked is started again. After a kill -9 or a reboot, type it again: nothing is lost, nothing is twice.
@@ -119,7 +119,7 @@ def up(host: str, port: int, read_only_port: int | None) -> None:
 @main.command()
 @click.argument("path", type=PLACE)
 def ingest(path: Place) -> None:
-    r"""Land the portal exports below PATH and compute what follows from them.
+    """Land the portal exports below PATH and compute what follows from them.
 
     PATH is a folder, a .csv or a .zip, or such in an object store. What landed before is not landed again, so typing
     it twice is harmless. It is one run of update_metrics_job, recorded in Dagster.
@@ -139,7 +139,7 @@ def ingest(path: Place) -> None:
 @click.option("--to", "last", type=HOUR, required=True, help="Last hour, inclusive.")
 @click.option("--dry-run", is_flag=True, help="Count, compare and say which hours would change; write nothing.")
 def backfill(first: datetime, last: datetime, dry_run: bool) -> None:
-    r"""Compute a range of hours again, in one run.
+    """Compute a range of hours again, in one run.
 
     An hour is a function of what landed: computing it again gives the same rows, and is safe while others run.
 
@@ -160,7 +160,7 @@ def backfill(first: datetime, last: datetime, dry_run: bool) -> None:
 def reland(
     first: datetime | None, last: datetime | None, constituency: str | None, source: Place | None, dry_run: bool
 ) -> None:
-    r"""Read files of the source once more that landed before: for a lake that was lost or damaged.
+    """Read files of the source once more that landed before: for a lake that was lost or damaged.
 
     What a file holds takes the place of what it held, in one transaction: the figures are never without either.
 
@@ -175,7 +175,7 @@ def reland(
 
 @main.group()
 def table() -> None:
-    r"""Read transactions from a table of another database: check the mapping, land what is new.
+    """Read transactions from a table of another database: check the mapping, land what is new.
 
     ELECTION_METRICS_SOURCE_URL names the database, ELECTION_METRICS_SOURCE_TABLE a TOML file that says which table
     and what its columns mean. With these set, `election-metrics up` reads it by itself.
@@ -200,7 +200,7 @@ def check_table() -> None:
 @click.option("--from", "first", type=HOUR, help="Read this hour (UTC) and later ones once more, whatever they hold.")
 @click.option("--to", "last", type=HOUR, help="Up to this hour, inclusive.")
 def ingest_table(compare: bool, first: datetime | None, last: datetime | None) -> None:
-    r"""Land the rows that are new, and compute what follows from them.
+    """Land the rows that are new, and compute what follows from them.
 
     What landed before is not landed again, so typing it twice is harmless.
 
@@ -221,7 +221,7 @@ def lake() -> None:
 @lake.command("move")
 @click.argument("target", type=PLACE)
 def move_lake(target: Place) -> None:
-    r"""Copy the lake to TARGET, a folder or the URL of an object store, and read every part back.
+    """Copy the lake to TARGET, a folder or the URL of an object store, and read every part back.
 
     It may be typed while the system runs. Then stop `up`, type it once more for what came in between, set
     ELECTION_METRICS_LAKE to TARGET, and start `up` again. Nothing is removed from the old place.
@@ -258,7 +258,7 @@ def summary() -> None:
 
 @main.group()
 def anomalies() -> None:
-    r"""List, explain and settle what looks wrong.
+    """List, explain and settle what looks wrong.
 
     \b
     election-metrics anomalies list
@@ -332,7 +332,7 @@ _settle("reopen", "open", "Open a finding again.")
 @click.option("--election", required=True, help="The election_id it is for.")
 @_BY
 def threshold(rule: str, name: str, value: float | None, election: str, by: str) -> None:
-    r"""Set threshold NAME of RULE for one election; without VALUE, back to the default.
+    """Set threshold NAME of RULE for one election; without VALUE, back to the default.
 
     The next run judges by it; where the daemon is on, that is in seconds.
 
@@ -348,7 +348,7 @@ def threshold(rule: str, name: str, value: float | None, election: str, by: str)
 
 @main.group()
 def token() -> None:
-    r"""Make, list and revoke tokens for the API and the page.
+    """Make, list and revoke tokens for the API and the page.
 
     On this machine reading needs none. From any other address it does, and changing anything always does.
 
@@ -427,7 +427,7 @@ def compare(constituencies: tuple[str, ...], first: datetime | None, last: datet
 @click.option("--constituency", help="Only rows of this constituency_id.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")
 def export(table: str, kind: str, election: str | None, constituency: str | None, out: Path | None) -> None:
-    r"""Write a TABLE as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, null as empty.
+    """Write a TABLE as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, null as empty.
 
     \b
     election-metrics export hourly_stats > hourly_stats.csv

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from election_metrics.cli import main
 from election_metrics.settings import Settings
@@ -37,6 +39,25 @@ def test_every_command_explains_itself() -> None:
         assert command.help, name
         options = [option for option in command.params if isinstance(option, click.Option)]
         assert all(option.help for option in options), name
+
+
+def every_command(command: click.Command, *words: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield words, command
+    for name, one in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from every_command(one, *words, name)
+
+
+def test_an_example_can_be_copied_from_the_help() -> None:
+    found = 0
+    for words, command in every_command(main):
+        shown = CliRunner().invoke(main, [*words, "--help"]).output
+        assert "\\b" not in shown, words
+        examples = [
+            line.strip() for line in (command.help or "").splitlines() if line.strip().startswith("election-metrics ")
+        ]
+        assert {*examples} <= {line.strip() for line in shown.splitlines()}, words
+        found += len(examples)
+    assert found > 10
 
 
 def test_ingest_lands_computes_records_and_says_so(chosen: Settings, tmp_path: Path) -> None:
