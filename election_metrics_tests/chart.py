@@ -19,6 +19,8 @@ STORAGES = {
 def instance(values: dict[str, Any], release: str = "dagster", namespace: str = "votes") -> dict[str, Any]:
     """dagster.yaml, as the chart writes it into the ConfigMap `{release}-instance`."""
     daemon, launcher = values["dagsterDaemon"], values["runLauncher"]
+    of_launcher = _snake(launcher["config"]["k8sRunLauncher"], deep=False)
+    of_launcher["run_k8s_config"] = _snake(of_launcher["run_k8s_config"], deep=False)
     database = values["postgresql"]
     url = {
         "hostname": database["postgresqlHost"],
@@ -41,13 +43,13 @@ def instance(values: dict[str, Any], release: str = "dagster", namespace: str = 
             "module": "dagster_k8s",
             "class": launcher["type"],
             "config": {
-                **_snake(launcher["config"]["k8sRunLauncher"]),
+                **of_launcher,
                 "load_incluster_config": True,
                 "job_namespace": namespace,
                 "service_account_name": release,
                 "dagster_home": "/opt/dagster/dagster_home",
                 "instance_config_map": f"{release}-instance",
-                "postgres_password_secret": f"{release}-postgresql-secret",
+                "postgres_password_secret": values["global"]["postgresqlSecretName"],
             },
         },
         "compute_logs": {
@@ -84,7 +86,9 @@ def container_context(location: dict[str, Any], release: str = "dagster", namesp
     }
 
 
-def _snake(said: Any) -> Any:
+def _snake(said: Any, *, deep: bool = True) -> Any:
     if isinstance(said, dict):
-        return {re.sub("(?<!^)(?=[A-Z])", "_", name).lower(): _snake(one) for name, one in said.items()}
+        return {
+            re.sub("(?<!^)(?=[A-Z])", "_", name).lower(): _snake(one) if deep else one for name, one in said.items()
+        }
     return [_snake(one) for one in said] if isinstance(said, list) else said

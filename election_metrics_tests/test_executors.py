@@ -88,8 +88,8 @@ def test_the_charts_code_location_and_the_runs_it_starts_are_of_kubernetes_own_s
         (client.V1SecurityContext, location["securityContext"]),
     ):
         k8s_model_from_dict(model, k8s_snake_case_dict(model, said))
-    assert of_all_runs["run_k8s_config"]["pod_spec_config"]["security_context"]["run_as_non_root"]
-    assert of_all_runs["security_context"]["allow_privilege_escalation"] is False
+    assert of_all_runs["run_k8s_config"]["pod_spec_config"]["securityContext"]["runAsNonRoot"]
+    assert of_all_runs["security_context"]["allowPrivilegeEscalation"] is False
 
 
 def test_every_manifest_is_of_kubernetes_own_schema() -> None:
