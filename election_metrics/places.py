@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import tenacity
 
@@ -37,15 +39,30 @@ def is_url(text: str) -> bool:
     return "://" in text
 
 
+def named_here(text: str) -> str:
+    """A file:// URL as the path that it names; anything else as it is.
+
+    Raises:
+        ValueError: it names another machine.
+    """
+    if not text.startswith("file://"):
+        return text
+    url = urlsplit(text)
+    if url.netloc not in ("", "localhost"):
+        raise ValueError(f"{text} names a file of the machine {url.netloc!r}; of this one, it is file:///…")
+    return url2pathname(url.path)
+
+
 def place(text: str, setting: str) -> Place:
     """The folder or URL.
 
     Raises:
-        SettingsError: what reaches such a URL is not installed.
+        SettingsError: what reaches such a URL is not installed, or nobody knows such URLs.
     """
-    if not is_url(text):
-        return Path(text)
     try:
+        text = named_here(text)
+        if not is_url(text):
+            return Path(text)
         from upath import UPath
 
         made: Elsewhere = UPath(text, use_listings_cache=False, **_patience(text))

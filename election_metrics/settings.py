@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from election_metrics.errors import SettingsError
-from election_metrics.places import Place, is_url, place
+from election_metrics.places import Place, is_url, named_here, place
 
 PREFIX = "ELECTION_METRICS_"
 
@@ -57,9 +57,10 @@ def _rate(value: str) -> str:
 
 
 def _location(value: object) -> object:
-    if value is None or is_url(str(value)):
-        return None if value is None else str(value).rstrip("/")
-    return str(Path(str(value)).expanduser().absolute())
+    if value is None:
+        return None
+    named = named_here(str(value))
+    return named.rstrip("/") if is_url(named) else str(Path(named).expanduser().absolute())
 
 
 Location = Annotated[str, BeforeValidator(_location)]

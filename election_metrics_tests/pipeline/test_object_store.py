@@ -15,7 +15,7 @@ from benchmarks.inputs import START
 from election_metrics.automation.launch import run_update
 from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
-from election_metrics.errors import TransientError
+from election_metrics.errors import SettingsError, TransientError
 from election_metrics.pipeline.hours import compact_hours
 from election_metrics.pipeline.landing import land, pending_files
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START
@@ -268,3 +268,14 @@ def test_read_settings_take_urls_and_folders(tmp_path: Path) -> None:
     chosen = read_settings(lake="s3://observatory/lake/", source=tmp_path)
     assert (chosen.lake, chosen.source) == ("s3://observatory/lake", str(tmp_path))
     assert chosen.scratch_path == chosen.home / "scratch"
+
+
+def test_a_file_url_is_the_folder_that_it_names(tmp_path: Path) -> None:
+    spaced = tmp_path / "my lake"
+    chosen = read_settings(lake=spaced.as_uri(), source=f"file://localhost{tmp_path}")
+    assert (chosen.lake_path, chosen.source_path) == (spaced, tmp_path)
+    assert place(spaced.as_uri(), "it") == spaced
+    with pytest.raises(SettingsError, match=r"ELECTION_METRICS_LAKE is .*names a file of the machine 'data'"):
+        read_settings(lake="file://data/lake")
+    with pytest.raises(SettingsError, match="names a file of the machine 'data'"):
+        place("file://data/lake", "it")
