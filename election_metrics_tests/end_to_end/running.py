@@ -22,6 +22,8 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.server import dagster_url, plain_url, revive
 
+FULL = os.environ.get("E2E") == "full"
+"""Whether `make e2e` runs what `make test` runs in short."""
 COMMAND = Path(sys.executable).parent / "election-metrics"
 
 

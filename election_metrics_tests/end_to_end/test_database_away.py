@@ -12,10 +12,10 @@ from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.server import plain_url, revive, warehouse_url
 from election_metrics_tests.computing import rows
-from election_metrics_tests.end_to_end.running import Up, wait_for
+from election_metrics_tests.end_to_end.running import FULL, Up, wait_for
 from election_metrics_tests.exports import Folder, issue, ms
 
-AWAY_SECONDS = 60 if os.environ.get("E2E") == "full" else 20
+AWAY_SECONDS = 60 if FULL else 20
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
 
 

@@ -29,12 +29,11 @@ from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import dagster_url
 from election_metrics_tests import chart
 from election_metrics_tests.computing import rows
-from election_metrics_tests.end_to_end.running import Up, wait_for
+from election_metrics_tests.end_to_end.running import FULL, Up, wait_for
 from election_metrics_tests.exports import Folder, ms, vote
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = Path(sys.executable).parent
-FULL = os.environ.get("E2E") == "full"
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
 
 

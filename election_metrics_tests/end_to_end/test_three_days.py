@@ -3,7 +3,6 @@
 In short here, two hours at once; in full (`make e2e`): 150 constituencies, some 9,000 files, a burst of 2,000.
 """
 
-import os
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -21,10 +20,9 @@ from election_metrics.replay import write_replay
 from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.computing import everything, rows
-from election_metrics_tests.end_to_end.running import Up, is_idle, wait_for
+from election_metrics_tests.end_to_end.running import FULL, Up, is_idle, wait_for
 from election_metrics_tests.exports import ms, vote
 
-FULL = os.environ.get("E2E") == "full"
 CONSTITUENCIES, TRANSACTIONS, BURST, PACE = (150, 100_000, 2_000, 4.0) if FULL else (12, 4_000, 150, 1.0)
 AT_ONCE = 1 if FULL else 2
 LAUNCH = """

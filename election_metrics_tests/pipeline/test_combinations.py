@@ -29,7 +29,7 @@ from election_metrics.replay import Bucket, Voting, write_reference, write_repla
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
-from election_metrics_tests.end_to_end.running import wait_for
+from election_metrics_tests.end_to_end.running import FULL, wait_for
 from election_metrics_tests.exports import HOUR, Folder, ms, rollback, vote
 from election_metrics_tests.lake.staging import difference
 from election_metrics_tests.lake.test_reference import EXPORTS
@@ -46,7 +46,7 @@ MASTER = "local-cluster[2,1,1024]"
 # Three Java machines that live for a minute: compiling less makes them half as slow again.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 COMBINATIONS = list(itertools.product(("duckdb", "spark"), ("disk", "s3"), ("portal", "table")))
-if os.environ.get("E2E") != "full":  # on Spark the one in which nothing is as by default
+if not FULL:  # on Spark the one in which nothing is as by default
     COMBINATIONS = [one for one in COMBINATIONS if one[0] == "duckdb" or one[1:] == ("s3", "table")]
 HOURS = 3
 END = START + timedelta(hours=HOURS)
