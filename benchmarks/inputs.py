@@ -99,7 +99,7 @@ SELECT
     replace(format('{{:1>44}}', 'B' || (number % {constituencies})), '0', 'z') AS constituency_id,
     CAST(NULL AS BIGINT) AS line_number,
     md5(CAST(number AS VARCHAR)) || '123456789012' AS transaction_id,
-    right(transaction_id, 12) AS id_key,
+    id_key(transaction_id) AS id_key,
     {start} + (number * 7919) % ({hours} * 3600000) AS occurred_ms,
     CAST(floor(occurred_ms / 3600000) AS INTEGER) AS hour_number,
     CASE WHEN number % 2 = 0 THEN 'vote' ELSE 'blindSigIssue' END AS operation,

@@ -35,7 +35,7 @@ _TABLES: dict[str, sa.Table] = {
 }
 _PART = {
     "transaction_id": ("string", "Transaction", ["transaction id"]),
-    "id_key": ("string", "End of the id, by which repeated ids are found", ["transaction id"]),
+    "id_key": ("bigint", "Hash of the id, by which repeated ids are found", ["transaction id"]),
     "constituency_id": ("string", "Contract, from the file's name", ["(file name)"]),
     "occurred_ms": ("bigint", "When, epoch milliseconds", ["timestamp"]),
     "operation": ("string", "Call of the contract", ["type", "params"]),

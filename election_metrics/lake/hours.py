@@ -25,7 +25,7 @@ class LakeHours:
         contested_parts: parts of hours in which rows repeat, or were withdrawn, superseded or voted again.
         superseded: content_id of contents that are no file's any more.
         rollbacks: transaction_id of withdrawn transactions.
-        repeated_ids: transaction_id, occurred_ms, content_id of ids that stand in several hours.
+        lost_rows: transaction_id, content_id of rows that another row of their id outranks.
         repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
     """
 
@@ -33,7 +33,7 @@ class LakeHours:
     contested_parts: Sequence[Place]
     superseded: pd.DataFrame
     rollbacks: pd.DataFrame
-    repeated_ids: pd.DataFrame
+    lost_rows: pd.DataFrame
     repeated_votes: pd.DataFrame
 
 
@@ -43,10 +43,7 @@ def open_hours(engine: Engine, hours: LakeHours) -> None:
     engine.put_parquet("contested_rows", hours.contested_parts, PART_COLUMNS)
     engine.put_frame("superseded", hours.superseded, {"content_id": "BIGINT"})
     engine.put_frame("rollbacks", hours.rollbacks, {"transaction_id": "STRING"})
-    engine.put_frame(
-        "repeated_ids", hours.repeated_ids,
-        {"transaction_id": "STRING", "occurred_ms": "BIGINT", "content_id": "BIGINT"},
-    )  # fmt: skip
+    engine.put_frame("lost_rows", hours.lost_rows, {"transaction_id": "STRING", "content_id": "BIGINT"})
     engine.put_frame(
         "repeated_votes", hours.repeated_votes,
         {"constituency_id": "STRING", "sender": "STRING", "transaction_id": "STRING",
@@ -102,17 +99,21 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
 def count_transactions(engine: Engine) -> pd.DataFrame:
     """Distinct ids that the opened hours hold, by hour, counted without the logic of standing.
 
-    Columns: hour_number, rows (all that rest there), transactions (distinct ids of current contents).
+    Columns: hour_number, rows (all that rest there), transactions (distinct ids of current contents, without rows that
+    are counted elsewhere).
     """
     return engine.query(
         """
         SELECT
             hour_number,
             count(*) AS rows,
-            count(DISTINCT transaction_id) FILTER (
-                WHERE content_id NOT IN (SELECT content_id FROM superseded)
+            count(DISTINCT rested.transaction_id) FILTER (
+                WHERE lost_rows.transaction_id IS NULL
+                    AND rested.content_id NOT IN (SELECT content_id FROM superseded)
             ) AS transactions
-        FROM (SELECT * FROM calm_rows UNION ALL SELECT * FROM contested_rows)
+        FROM (SELECT * FROM calm_rows UNION ALL SELECT * FROM contested_rows) AS rested
+        LEFT JOIN lost_rows
+            ON lost_rows.transaction_id = rested.transaction_id AND lost_rows.content_id = rested.content_id
         GROUP BY hour_number
         ORDER BY hour_number
         """

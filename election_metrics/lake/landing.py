@@ -15,7 +15,7 @@ from election_metrics.places import Place, move_into_place
 from election_metrics.settings import Settings
 
 PART_COLUMNS = (
-    "transaction_id STRING, id_key STRING, constituency_id STRING, occurred_ms BIGINT, operation STRING, "
+    "transaction_id STRING, id_key BIGINT, constituency_id STRING, occurred_ms BIGINT, operation STRING, "
     "kind STRING, quantity BIGINT, sender STRING, voter_key STRING, fail_reason STRING, content_id BIGINT, "
     "hour_number INTEGER"
 )
@@ -83,17 +83,57 @@ def hour_folder(hour_number: int) -> Path:
     return Path("transactions") / f"hour={hour:%Y-%m-%dT%H}"
 
 
-def find_repeats(engine: Engine, known_parts: Sequence[Place]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What the staged rows repeat, among themselves and of what these parts hold.
+@dataclass(frozen=True)
+class Repeats:
+    """What staged rows repeat, among themselves and of what landed.
 
-    Returns:
-        ids: rows of transaction ids that occur more than once (see repeated_ids.sql);
+    Attributes:
+        hours: hours that hold a row of a transaction id that occurs more than once.
+        conflicts: rows of ids that say several things: CONFLICT_COLUMNS.
         votes: votes and issues of voters who have several in one constituency (see repeated_voters.sql).
     """
-    engine.put_parquet("landed", known_parts, PART_COLUMNS)
+
+    hours: set[int]
+    conflicts: pd.DataFrame
+    votes: pd.DataFrame
+
+
+CONFLICT_COLUMNS = (
+    "transaction_id", "content_id", "constituency_id", "occurred_ms", "kind", "operation", "quantity", "sender",
+    "fail_reason", "place",
+)  # fmt: skip
+MOST_CONFLICTS_SHOWN = 10_000
+"""Lines of a file that lost to another line of it and are kept for people to look at; all of them are counted."""
+
+
+def find_repeats(engine: Engine, nearby: Sequence[Place], every: Sequence[Place]) -> Repeats:
+    """Looks for what the staged rows repeat.
+
+    Args:
+        engine: one on which `stage` and `drop_repeats_within_files` were called.
+        nearby: the parts that may hold votes of the same constituencies.
+        every: all parts: an id may stand in any contract and hour.
+    """
+    engine.put_parquet("landed", nearby, PART_COLUMNS)
+    engine.put_parquet("landed_anywhere", every, PART_COLUMNS)
     for keys in ("repeated_id_keys", "repeated_voter_keys"):  # narrow, and as a rule empty: then nothing else is read
         engine.put_table(keys, sql(keys))
-    return engine.query(sql("repeated_ids")), engine.query(sql("repeated_voters"))
+    frames = [pd.DataFrame(columns=list(CONFLICT_COLUMNS))]
+    hours: set[int] = set()
+    if not _is_empty(engine, "repeated_id_keys"):
+        engine.put_table("repeated_ids", sql("repeated_ids"))
+        hours = {int(hour) for hour in engine.query("SELECT DISTINCT hour_number FROM repeated_ids")["hour_number"]}
+        frames.append(
+            engine.query(
+                f"SELECT {', '.join(CONFLICT_COLUMNS[:-1])}, CAST(1 AS BIGINT) AS place "  # noqa: S608 names are ours
+                "FROM repeated_ids WHERE is_conflicting"
+            )
+        )
+    if not _is_empty(engine, "repeated_keys"):
+        frames.append(engine.query(sql("conflicting_lines").replace("{most}", str(MOST_CONFLICTS_SHOWN))))
+    conflicts = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    conflicts = conflicts.drop_duplicates(["transaction_id", "content_id", "place"])
+    return Repeats(hours, conflicts, engine.query(sql("repeated_voters")))
 
 
 def find_hours_of(engine: Engine, transaction_ids: list[str], known_parts: Sequence[Place]) -> set[int]:
@@ -104,6 +144,6 @@ def find_hours_of(engine: Engine, transaction_ids: list[str], known_parts: Seque
     engine.put_parquet("landed", known_parts, PART_COLUMNS)
     rows = engine.query(
         "SELECT DISTINCT landed.hour_number FROM landed INNER JOIN wanted "
-        "ON landed.id_key = right(wanted.transaction_id, 12) AND landed.transaction_id = wanted.transaction_id"
+        "ON landed.id_key = id_key(wanted.transaction_id) AND landed.transaction_id = wanted.transaction_id"
     )
     return {int(hour) for hour in rows["hour_number"]}

@@ -95,7 +95,7 @@ def drop_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Place], c
         SELECT DISTINCT table_rows.row_number, table_rows.hour_number
         FROM landed
         INNER JOIN table_rows
-            ON landed.id_key = right(table_rows.id, 12) AND landed.transaction_id = table_rows.id
+            ON landed.id_key = id_key(table_rows.id) AND landed.transaction_id = table_rows.id
             AND landed.hour_number = table_rows.hour_number
         WHERE landed.content_id IN (SELECT content_id FROM own_contents)
         """

@@ -69,7 +69,9 @@ def build_registry(
     known["election_id"] = known["election"].map({name: election_id(name) for name in known["election"].unique()})
     counted = events.groupby("constituency_id")["voters"].sum(min_count=1).reindex(known.index)
     known["reference_voters"] = said["registered_voters"].astype("Int64")
-    known["registered_voters"] = known["reference_voters"].combine_first(counted.astype("Int64"))
+    counted = counted.astype("Int64")
+    # More removed than was ever added: the register is not known.
+    known["registered_voters"] = known["reference_voters"].combine_first(counted.mask(counted < 0))
     starts = events[events["operation"].isin(_STARTS)].groupby("constituency_id")["occurred_at"].min()
     ends = events[events["operation"].isin(_ENDS)].groupby("constituency_id")["occurred_at"].max()
     whole = elections.set_index("election_id")
@@ -134,4 +136,5 @@ def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: 
     said = hours["constituency_id"].map(constituencies.set_index("constituency_id")["reference_voters"])
     voters = said.astype("Int64").array
     register = pd.Series(counted.array, index=hours.index).astype("Int64")
+    register = register.mask(register < 0)
     return pd.Series(voters, index=hours.index).combine_first(register).astype("Int64")

@@ -143,7 +143,7 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
     return _Inputs(versions, hours, constituencies, events)
 
 
-_NO_CORRECTIONS = {name: pd.DataFrame() for name in ("superseded", "rollbacks", "repeated_ids", "repeated_votes")}
+_NO_CORRECTIONS = {name: pd.DataFrame() for name in ("superseded", "rollbacks", "lost_rows", "repeated_votes")}
 
 
 def _paths(settings: Settings, parts: pd.DataFrame) -> list[Place]:
@@ -375,8 +375,7 @@ def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, dat
 def compare_with_lake(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
     """Distinct transactions in the lake beside those in `hourly_stats`, by hour.
 
-    Columns: hour (UTC), in_lake, in_hours. Hours that changed since they were computed are left out, and so are
-    those with an id that stands in several hours: there the lake holds more on purpose.
+    Columns: hour (UTC), in_lake, in_hours. Hours that changed since they were computed are left out.
     """
     first, last = hour_number(start), hour_number(end) - 1
     with session_lock(settings, "hourly_stats"):
@@ -392,10 +391,9 @@ def compare_with_lake(settings: Settings, start: datetime, end: datetime) -> pd.
     with connect(settings) as engine:
         lake.open_hours(engine, inputs.hours)
         counted = lake.count_transactions(engine)
-    elsewhere = set(inputs.hours.repeated_ids.get("occurred_ms", pd.Series(dtype="int64")) // 3_600_000)
     in_hours = {hour_number(hour): int(count) for hour, count in stored.itertuples(index=False)}
     in_lake = {int(row.hour_number): int(row.transactions) for row in counted.itertuples()}
-    numbers = sorted({int(number) for number in current} & (set(in_hours) | set(in_lake)) - elsewhere)
+    numbers = sorted({int(number) for number in current} & (set(in_hours) | set(in_lake)))
     return pd.DataFrame(
         [(hour_start(number), in_lake.get(number, 0), in_hours.get(number, 0)) for number in numbers],
         columns=["hour", "in_lake", "in_hours"],

@@ -4,6 +4,7 @@ Everything here happens in the landing's one transaction.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -116,17 +117,21 @@ def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int,
     return {row["content_id"]: {fact: row[fact] for fact in _FACTS} for row in rows}
 
 
-def parts_nearby(
-    settings: Settings,
-    engine: Engine,
-    connection: sa.Connection,
-    new: Sequence[Readable],
-) -> list[Place]:
-    """The parts that may hold what the staged rows repeat: of the same constituencies, or of the same hours."""
-    hours = engine.query("SELECT DISTINCT hour_number FROM staged WHERE rejection IS NULL AND NOT is_rollback")
-    near = ledger.hours_of_constituencies(connection, {file.constituency_id for file in new})
-    parts = ledger.parts_of_hours(connection, near | {int(hour) for hour in hours["hour_number"]})
-    return [settings.lake_path / path for path in parts["path"]]
+@dataclass(frozen=True)
+class LandedParts:
+    """Parts of the lake: those with hours of some constituencies, and all."""
+
+    nearby: Sequence[Place]
+    every: Sequence[Place]
+
+
+def landed_parts(settings: Settings, engine: Engine, connection: sa.Connection) -> LandedParts:
+    """The parts that may hold what the staged rows repeat: all for an id, for votes those of the same constituencies."""
+    staged = engine.query("SELECT DISTINCT constituency_id FROM staged WHERE rejection IS NULL AND NOT is_rollback")
+    near = ledger.hours_of_constituencies(connection, set(staged["constituency_id"]))
+    parts = ledger.parts_of_hours(connection)
+    nearby = parts["hour_number"].isin(near)
+    return LandedParts(*([settings.lake_path / path for path in some["path"]] for some in (parts[nearby], parts)))
 
 
 def record_rows(
@@ -174,45 +179,42 @@ def record_rows(
 
 
 def record_corrections(
-    settings: Settings,
     engine: Engine,
     connection: sa.Connection,
-    before: Sequence[Place],
+    before: LandedParts,
     new: Sequence[int],
     dropped: Sequence[int],
     hours: set[int],
 ) -> None:
     """Finds what the new rows and the dropped contents change elsewhere, and re-opens those hours too."""
-    ids, votes = lake.find_repeats(engine, before)
+    repeats = lake.find_repeats(engine, before.nearby, before.every)
     rolled = engine.query(
         "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
     )
-    ledger.add_corrections(connection, _corrections(ids, votes, rolled))
+    ledger.add_corrections(connection, _corrections(repeats.votes, rolled))
+    ledger.add_conflicts(connection, repeats.conflicts.astype({"quantity": "Int64"}))
     withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
-    revoted = votes.loc[votes["kind"] == "vote_cast", "occurred_ms"]
-    contested = set(ids["hour_number"]) | set(revoted // 3_600_000)
+    # What stands of these ids may be another row now: whatever hangs on it is opened again.
+    unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | ledger.conflicting_ids(connection, dropped)
+    revoted = repeats.votes.loc[repeats.votes["kind"] == "vote_cast", "occurred_ms"]
+    contested = repeats.hours | set(revoted // 3_600_000)
     contested |= ledger.hours_of_contents(connection, dropped)
     if withdrawn:
-        every = ledger.parts_of_hours(connection)
-        contested |= lake.find_hours_of(
-            engine, sorted(withdrawn), [settings.lake_path / path for path in every["path"]]
-        )
+        contested |= lake.find_hours_of(engine, sorted(withdrawn), before.every)
     contested |= _hours_withdrawn_before(engine, ledger.rollback_ids(connection))
-    contested |= ledger.hours_of_peers(connection, dropped, sorted(withdrawn))
+    contested |= ledger.hours_of_peers(connection, dropped, sorted(unsettled))
     ledger.reopen_hours(connection, {int(hour) for hour in contested}, contested=True)
     ledger.reopen_hours(connection, hours - {int(hour) for hour in contested}, contested=False)
-    ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(withdrawn))
+    ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
 
 
 _REPEATED = {"vote_cast": "repeated_vote", "bulletin_issued": "repeated_issue"}
 
 
-def _corrections(ids: pd.DataFrame, votes: pd.DataFrame, rolled: pd.DataFrame) -> pd.DataFrame:
-    across = ids[ids["across_hours"].astype(bool)]
+def _corrections(votes: pd.DataFrame, rolled: pd.DataFrame) -> pd.DataFrame:
     columns = ["kind", "transaction_id", "content_id", "occurred_ms", "constituency_id", "sender"]
     return pd.concat(
         [
-            across.assign(kind="repeated_id", sender=None)[columns],
             votes.assign(kind=votes["kind"].map(_REPEATED))[columns],
             rolled.assign(kind="rollback", occurred_ms=0, sender=None)[columns],
         ],

@@ -355,9 +355,9 @@ def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame
         said.assign(source=job.source, content_id=said["hour_number"].map(contents)).astype({"hour_number": "int64"}),
     )
     new = [Readable(number, "", work, 0, f"{_path(job.source, hour)}/{number}") for hour, number in contents.items()]
-    before = recording.parts_nearby(settings, engine, connection, new)
+    before = recording.landed_parts(settings, engine, connection)
     touched = recording.record_rows(settings, engine, connection, work, new, now)
-    recording.record_corrections(settings, engine, connection, before, sorted(contents.values()), dropped, touched)
+    recording.record_corrections(engine, connection, before, sorted(contents.values()), dropped, touched)
     ledger.drop_rejected(connection, dropped)
     if job.table.mapping.election is not None:
         places = places.assign(election=job.table.mapping.election)

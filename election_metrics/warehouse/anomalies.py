@@ -12,6 +12,7 @@ from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, hig
 _SEVERITIES = ("critical", "warning", "info")
 _LANDED = """
     correction.content_id IN (SELECT content_id FROM ingest.transaction_files WHERE status = 'landed')
+    AND (correction.transaction_id, correction.content_id) NOT IN (SELECT transaction_id, content_id FROM ingest.lost_rows)
     AND NOT EXISTS (
         SELECT 1 FROM ingest.corrections AS rollback
         JOIN ingest.transaction_files AS file ON file.content_id = rollback.content_id AND file.status = 'landed'

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import (
     content_hours,
+    conflicting_rows,
     content_ids,
     corrections,
     hour_versions,
@@ -239,6 +240,17 @@ def add_corrections(connection: sa.Connection, rows: pd.DataFrame) -> None:
     _insert_new(connection, corrections, rows)
 
 
+def add_conflicts(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Adds rows of transaction ids that say several things (every column of the table)."""
+    _insert_new(connection, conflicting_rows, rows)
+
+
+def conflicting_ids(connection: sa.Connection, contents: Sequence[int]) -> set[str]:
+    """Transaction ids that say several things, and that these contents have a row of."""
+    query = sa.select(conflicting_rows.c.transaction_id).where(is_any_of(conflicting_rows.c.content_id, contents))
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def add_registry_events(connection: sa.Connection, rows: pd.DataFrame) -> None:
     """Adds calls that change the register or the state of voting."""
     _insert_new(connection, registry_events, rows)
@@ -277,22 +289,22 @@ def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = Non
 
 
 def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]) -> set[int]:
-    """Hours of votes and ids whose standing may change with these contents or these withdrawn transactions.
+    """Hours of rows whose standing may change with these contents, or with what stands of these transactions.
 
-    A vote's peers are the other votes of its voter key; an id's, its rows in other hours.
+    They are the other votes of the voter keys that voted there, and the other rows of the ids.
     """
     query = sa.text(
         """
         WITH touched AS (
-            SELECT * FROM ingest.corrections
-            WHERE kind <> 'rollback' AND (content_id = ANY(:contents) OR transaction_id = ANY(:ids))
+            SELECT DISTINCT constituency_id, sender FROM ingest.corrections
+            WHERE kind = 'repeated_vote' AND (content_id = ANY(:contents) OR transaction_id = ANY(:ids))
         )
-        SELECT DISTINCT peer.occurred_ms / 3600000
+        SELECT peer.occurred_ms / 3600000
         FROM ingest.corrections AS peer
-        JOIN touched ON peer.kind = touched.kind AND CASE peer.kind
-            WHEN 'repeated_vote' THEN peer.constituency_id = touched.constituency_id AND peer.sender = touched.sender
-            ELSE peer.transaction_id = touched.transaction_id
-        END
+        JOIN touched USING (constituency_id, sender)
+        WHERE peer.kind = 'repeated_vote'
+        UNION
+        SELECT occurred_ms / 3600000 FROM ingest.conflicting_rows WHERE place = 1 AND transaction_id = ANY(:ids)
         """
     )
     parameters = {"contents": list(contents), "ids": list(transaction_ids)}
@@ -408,21 +420,17 @@ def read_hour_versions(connection: sa.Connection, first: int, last: int) -> pd.D
 
 
 def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
-    """What applies to contested hours: superseded, rollbacks, repeated_ids, repeated_votes (see lake.hours)."""
-    columns: dict[str, tuple[Any, ...]] = {
-        "repeated_id": (corrections.c.transaction_id, corrections.c.occurred_ms, corrections.c.content_id),
-        "repeated_vote": (
-            corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
-            corrections.c.occurred_ms, corrections.c.content_id,
-        ),
-    }  # fmt: skip
-    frames = {
-        f"{kind}s": read_frame(connection, sa.select(*chosen).where(corrections.c.kind == kind))
-        for kind, chosen in columns.items()
+    """What applies to contested hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
+    votes = sa.select(
+        corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
+        corrections.c.occurred_ms, corrections.c.content_id,
+    ).where(corrections.c.kind == "repeated_vote")  # fmt: skip
+    return {
+        "superseded": read_frame(connection, _SUPERSEDED_CONTENTS),
+        "rollbacks": pd.DataFrame({"transaction_id": rollback_ids(connection)}, dtype=object),
+        "lost_rows": read_frame(connection, sa.text("SELECT transaction_id, content_id FROM ingest.lost_rows")),
+        "repeated_votes": read_frame(connection, votes),
     }
-    frames["superseded"] = read_frame(connection, _SUPERSEDED_CONTENTS)
-    frames["rollbacks"] = pd.DataFrame({"transaction_id": rollback_ids(connection)}, dtype=object)
-    return frames
 
 
 def mark_computed(connection: sa.Connection, versions: pd.DataFrame, now: datetime) -> None:

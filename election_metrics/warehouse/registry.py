@@ -18,22 +18,7 @@ from election_metrics.warehouse.tables import (
     registry_version,
 )
 
-_STANDING_EVENTS = """
-    SELECT DISTINCT ON (event.transaction_id)
-        event.constituency_id, event.occurred_at, event.operation, event.voters
-    FROM ingest.registry_events AS event
-    WHERE EXISTS (
-            SELECT 1 FROM ingest.transaction_files AS file
-            WHERE file.content_id = event.content_id AND file.status = 'landed'
-        )
-        AND NOT EXISTS (
-            SELECT 1 FROM ingest.corrections AS correction
-            JOIN ingest.transaction_files AS file USING (content_id)
-            WHERE correction.kind = 'rollback' AND correction.transaction_id = event.transaction_id
-                AND file.status = 'landed'
-        )
-    ORDER BY event.transaction_id, event.occurred_at, event.constituency_id
-"""
+_STANDING_EVENTS = "SELECT constituency_id, occurred_at, operation, voters FROM ingest.standing_registry_events"
 
 
 def read_places(connection: sa.Connection) -> pd.DataFrame:

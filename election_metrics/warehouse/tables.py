@@ -453,16 +453,33 @@ hour_versions = Table(
 
 corrections = Table(
     "corrections", metadata,
-    _text("kind", "rollback, repeated_vote, repeated_issue or repeated_id", primary_key=True),
+    _text("kind", "rollback, repeated_vote or repeated_issue", primary_key=True),
     _text("transaction_id", "Transaction that is withdrawn or repeated", primary_key=True),
     _count("content_id", "Content that holds the line", primary_key=True),
     _count("occurred_ms", "Time of the repeated row, epoch milliseconds; 0 for a rollback", primary_key=True),
     _text("constituency_id", "Constituency of the row", nullable=False),
-    _text("sender", "Voter key of a repeated vote; the end of the voter's id of a repeated issue"),
-    CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_issue', 'repeated_id')", name="kind"),
+    _text("sender", "Voter key of a repeated vote; the short hash of the voter's id of a repeated issue"),
+    CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_issue')", name="kind"),
     Index(None, "content_id"),
     Index(None, "constituency_id", "sender"),
-    schema="ingest", comment="Rollbacks, votes of voters who voted again, and ids in several hours: corrections are data",
+    schema="ingest", comment="Rollbacks, and votes and issues of voters who have several: corrections are data",
+)  # fmt: skip
+
+conflicting_rows = Table(
+    "conflicting_rows", metadata,
+    _text("transaction_id", "Transaction", primary_key=True),
+    _count("content_id", "Content that holds the row", primary_key=True, autoincrement=False),
+    _count("place", "1: the row rests in the lake; more: a row of the same file outranks it", primary_key=True,
+           autoincrement=False),
+    _text("constituency_id", "Constituency of the row", nullable=False),
+    _count("occurred_ms", "When, epoch milliseconds"),
+    _text("kind", "What the call came to: vote_cast, bulletin_issued, …", nullable=False),
+    _text("operation", "Call of the contract"),
+    _count("quantity", "Bulletins or voters", nullable=True),
+    _text("sender", "Voter key of a vote; short hash of the voter's id of an issue"),
+    _text("fail_reason", "Why the call failed"),
+    Index(None, "content_id"),
+    schema="ingest", comment="Rows of transaction ids that say several things, of any file that was ever current",
 )  # fmt: skip
 
 registry_events = Table(

@@ -44,6 +44,19 @@ CREATE OR REPLACE TEMP MACRO json_field(text, path) AS
 CREATE OR REPLACE TEMP MACRO whole_number(text) AS
     CASE WHEN CAST(TRY_CAST(text AS BIGINT) AS VARCHAR) = text THEN TRY_CAST(text AS BIGINT) END;
 
+-- A number by which equal ids are found: 60 bits of the whole id's MD5. Equal numbers are a hint, never a proof.
+CREATE OR REPLACE TEMP MACRO id_key(text) AS CAST('0x' || substr(md5(text), 1, 15) AS BIGINT);
+
+-- All that a row says, as one text: rows of an id that differ in it are in conflict.
+CREATE OR REPLACE TEMP MACRO row_value(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason) AS
+    md5(concat_ws(
+        chr(31), occurred_ms, constituency_id, kind, coalesce(operation, chr(30)),
+        coalesce(CAST(quantity AS VARCHAR), chr(30)), coalesce(sender, chr(30)), coalesce(fail_reason, chr(30))
+    ));
+
+-- A short name of a voter's id, that of the whole id and not of its end.
+CREATE OR REPLACE TEMP MACRO voter_name(text) AS substr(md5(text), 1, 16);
+
 -- The bytes of a text in UTF-8.
 CREATE OR REPLACE TEMP MACRO byte_length(text) AS
     coalesce(strlen(text), 0);

@@ -74,6 +74,20 @@ CREATE OR REPLACE TEMPORARY FUNCTION json_field(text STRING, path STRING) RETURN
 CREATE OR REPLACE TEMPORARY FUNCTION whole_number(text STRING) RETURNS BIGINT RETURN
     CASE WHEN text RLIKE '^(0|-?[1-9][0-9]{0,18})$' THEN TRY_CAST(text AS BIGINT) END;
 
+CREATE OR REPLACE TEMPORARY FUNCTION id_key(text STRING) RETURNS BIGINT RETURN
+    CAST(conv(substr(md5(CAST(text AS BINARY)), 1, 15), 16, 10) AS BIGINT);
+
+CREATE OR REPLACE TEMPORARY FUNCTION row_value(
+    occurred_ms BIGINT, constituency_id STRING, kind STRING, operation STRING, quantity BIGINT, sender STRING, fail_reason STRING
+) RETURNS STRING RETURN
+    md5(CAST(concat_ws(
+        chr(31), CAST(occurred_ms AS STRING), constituency_id, kind, coalesce(operation, chr(30)),
+        coalesce(CAST(quantity AS STRING), chr(30)), coalesce(sender, chr(30)), coalesce(fail_reason, chr(30))
+    ) AS BINARY));
+
+CREATE OR REPLACE TEMPORARY FUNCTION voter_name(text STRING) RETURNS STRING RETURN
+    substr(md5(CAST(text AS BINARY)), 1, 16);
+
 CREATE OR REPLACE TEMPORARY FUNCTION byte_length(text STRING) RETURNS BIGINT RETURN
     CAST(coalesce(octet_length(text), 0) AS BIGINT);
 

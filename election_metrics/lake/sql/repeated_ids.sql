@@ -1,30 +1,41 @@
--- Every row, landed now or before, of a transaction id that occurs more than once among them.
--- Takes: staged, landed (the lake's rows of hours that may hold the same transactions), repeated_id_keys.
+-- Every row, landed now or before, of a transaction id that occurs more than once among them; `is_conflicting` where the
+-- rows of the id do not all say the same.
+-- Takes: staged, landed_anywhere, repeated_id_keys.
 WITH
-staged_rows AS (
-    SELECT transaction_id, id_key, constituency_id, occurred_ms, hour_number, kind, quantity, sender, content_id
-    FROM staged
-    WHERE rejection IS NULL AND NOT is_rollback
-),
-landed_rows AS (
-    SELECT transaction_id, id_key, constituency_id, occurred_ms, hour_number, kind, quantity, sender, content_id
-    FROM landed
-),
 candidates AS (
-    SELECT * FROM staged_rows WHERE id_key IN (SELECT id_key FROM repeated_id_keys)
+    SELECT
+        transaction_id, constituency_id, occurred_ms, hour_number, kind, operation, quantity, sender, fail_reason, content_id
+    FROM staged
+    WHERE id_key IN (SELECT id_key FROM repeated_id_keys) AND rejection IS NULL AND NOT is_rollback
     UNION ALL
-    SELECT * FROM landed_rows WHERE id_key IN (SELECT id_key FROM repeated_id_keys)
+    SELECT
+        transaction_id, constituency_id, occurred_ms, hour_number, kind, operation, quantity, sender, fail_reason, content_id
+    FROM landed_anywhere
+    WHERE id_key IN (SELECT id_key FROM repeated_id_keys)
+),
+valued AS (
+    SELECT
+        *,
+        row_value(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason) AS value
+    FROM candidates
+),
+repeated AS (
+    SELECT transaction_id, min(value) <> max(value) AS is_conflicting
+    FROM valued
+    GROUP BY transaction_id
+    HAVING count(*) > 1
 )
 SELECT
-    transaction_id,
+    valued.transaction_id,
     constituency_id,
     occurred_ms,
     hour_number,
     kind,
+    operation,
     quantity,
     sender,
+    fail_reason,
     content_id,
-    min(hour_number) OVER (PARTITION BY transaction_id) <> max(hour_number) OVER (PARTITION BY transaction_id)
-        AS across_hours
-FROM candidates
-WHERE transaction_id IN (SELECT transaction_id FROM candidates GROUP BY transaction_id HAVING count(*) > 1)
+    is_conflicting
+FROM valued
+INNER JOIN repeated ON repeated.transaction_id = valued.transaction_id

@@ -1,5 +1,6 @@
 -- The keys of voters who may have several votes, or several issues, among the staged rows or there and in what landed.
--- Takes: staged, landed (the lake's rows of hours that may hold votes of the same constituencies).
+-- Votes whose keys of ids are equal may be different votes too: then whole ids decide, in repeated_voters.sql.
+-- Takes: staged, landed (the lake's rows of hours that may hold votes of the same constituencies), repeated_id_keys.
 WITH
 staged_votes AS (
     SELECT voter_key, id_key, constituency_id
@@ -10,6 +11,10 @@ SELECT voter_key
 FROM staged_votes
 GROUP BY voter_key
 HAVING min(id_key) <> max(id_key)
+UNION
+SELECT voter_key
+FROM staged_votes
+WHERE id_key IN (SELECT id_key FROM repeated_id_keys)
 UNION
 SELECT landed_votes.voter_key
 FROM (

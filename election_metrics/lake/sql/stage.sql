@@ -69,8 +69,7 @@ named AS (
     SELECT
         *,
         is_plain(issue_data) AND is_plain(register_data) AND is_plain(failure) AS inside_is_plain,
-        -- The end of the first voter's id is enough to tell voters of one constituency apart.
-        right(nullif(replace(json_field(issue_data, '$[0].userId'), chr(0), ''), ''), 16) AS issued_to
+        voter_name(nullif(replace(json_field(issue_data, '$[0].userId'), chr(0), ''), '')) AS issued_to
     FROM judged
 )
 SELECT
@@ -78,7 +77,7 @@ SELECT
     constituency_id,
     line_number,
     transaction_id,
-    right(transaction_id, 12) AS id_key,
+    id_key(transaction_id) AS id_key,
     occurred_ms,
     TRY_CAST(floor(occurred_ms / 3600000) AS INTEGER) AS hour_number,
     operation,
@@ -105,7 +104,7 @@ SELECT
     CASE WHEN is_cast THEN sender ELSE issued_to END AS sender,
     CASE WHEN is_cast THEN right(sender, 12) ELSE right(issued_to, 12) END AS voter_key,
     CASE
-        WHEN failed THEN coalesce(json_field(failure, '$.reason'), failure)
+        WHEN failed THEN coalesce(json_field(failure, '$.reason'), failure, 'failed')
     END AS fail_reason,
     rollback_mark IS NOT NULL AS is_rollback,
     failed,

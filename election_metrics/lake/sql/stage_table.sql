@@ -9,7 +9,7 @@ named AS (
         coalesce(table_rows.constituency, '') AS constituency_id,
         table_rows.row_number AS line_number,
         table_rows.id AS transaction_id,
-        right(table_rows.id, 12) AS id_key,
+        id_key(table_rows.id) AS id_key,
         table_rows.occurred_ms,
         CAST(floor(table_rows.occurred_ms / 3600000) AS INTEGER) AS hour_number,
         coalesce(operations.operation, table_rows.type) AS operation,
@@ -79,10 +79,10 @@ staged_rows AS (
             WHEN is_register AND NOT failed
                 THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * said_quantity
         END AS BIGINT) AS quantity,
-        CASE WHEN is_cast THEN voter WHEN is_issued THEN right(voter, 16) END AS sender,
-        CASE WHEN is_cast OR is_issued THEN right(voter, 12) END AS voter_key,
+        CASE WHEN is_cast THEN voter WHEN is_issued THEN voter_name(voter) END AS sender,
+        CASE WHEN is_cast THEN right(voter, 12) WHEN is_issued THEN right(voter_name(voter), 12) END AS voter_key,
         CASE
-            WHEN failed THEN coalesce(anomaly_reason, status)
+            WHEN failed THEN coalesce(anomaly_reason, status, 'failed')
             WHEN is_flagged THEN coalesce(anomaly_reason, 'flagged')
         END AS fail_reason,
         failed,

@@ -1,28 +1,25 @@
 -- The transactions of hours in which rows repeat, or are withdrawn, replaced or voted again: one row an id.
 -- Takes: contested_rows (the lake's rows of those hours), superseded (content_id), rollbacks (transaction_id),
--- repeated_ids and repeated_votes (rows of any hour). Which row of an id stands is decided by the rows alone,
--- never by the order of landing.
+-- lost_rows (transaction_id, content_id: rows that another row of their id, of whatever hour and contract, outranks) and
+-- repeated_votes (rows of any hour).
 WITH
 current_rows AS (
-    SELECT * FROM contested_rows
-    WHERE content_id NOT IN (SELECT content_id FROM superseded)
+    SELECT contested_rows.*
+    FROM contested_rows
+    LEFT JOIN lost_rows
+        ON lost_rows.transaction_id = contested_rows.transaction_id
+        AND lost_rows.content_id = contested_rows.content_id
+    WHERE lost_rows.transaction_id IS NULL
+        AND contested_rows.content_id NOT IN (SELECT content_id FROM superseded)
 ),
-first_elsewhere AS (
-    SELECT transaction_id, min(occurred_ms) AS first_ms
-    FROM repeated_ids
-    WHERE content_id NOT IN (SELECT content_id FROM superseded)
-    GROUP BY transaction_id
-),
-ranked AS (
-    SELECT
-        current_rows.*,
-        row_number() OVER (
-            PARTITION BY current_rows.transaction_id
-            ORDER BY occurred_ms, constituency_id, kind, quantity NULLS LAST, sender NULLS LAST, content_id
-        ) AS place
-    FROM current_rows
-    LEFT JOIN first_elsewhere ON first_elsewhere.transaction_id = current_rows.transaction_id
-    WHERE first_elsewhere.first_ms IS NULL OR first_elsewhere.first_ms >= current_rows.occurred_ms
+standing_rows AS (
+    -- What is left of an id says the same, in however many files.
+    SELECT *
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY transaction_id ORDER BY content_id) AS place
+        FROM current_rows
+    ) AS placed_rows
+    WHERE place = 1
 ),
 standing_votes AS (
     SELECT DISTINCT
@@ -31,10 +28,12 @@ standing_votes AS (
         repeated_votes.transaction_id,
         repeated_votes.occurred_ms
     FROM repeated_votes
-    LEFT JOIN first_elsewhere ON first_elsewhere.transaction_id = repeated_votes.transaction_id
-    WHERE content_id NOT IN (SELECT content_id FROM superseded)
+    LEFT JOIN lost_rows
+        ON lost_rows.transaction_id = repeated_votes.transaction_id
+        AND lost_rows.content_id = repeated_votes.content_id
+    WHERE lost_rows.transaction_id IS NULL
+        AND repeated_votes.content_id NOT IN (SELECT content_id FROM superseded)
         AND repeated_votes.transaction_id NOT IN (SELECT transaction_id FROM rollbacks)
-        AND (first_ms IS NULL OR first_ms >= repeated_votes.occurred_ms)
 ),
 revotes AS (
     SELECT transaction_id
@@ -58,5 +57,4 @@ SELECT
     transaction_id IN (SELECT transaction_id FROM rollbacks) AS is_withdrawn,
     kind = 'vote_cast' AND transaction_id IN (SELECT transaction_id FROM revotes) AS is_revote,
     kind IN ('bulletin_issued', 'vote_cast') AND fail_reason IS NOT NULL AS is_flagged
-FROM ranked
-WHERE place = 1
+FROM standing_rows
