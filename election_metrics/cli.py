@@ -445,6 +445,21 @@ def export(table: str, kind: str, election: str | None, constituency: str | None
 
 
 @main.command()
+@click.option("--election", metavar="ID", help="Only ids that have a row in this election.")
+def conflicts(election: str | None) -> None:
+    """Show transaction ids that say several things.
+
+    An id is unique on the chain. Where it stands in two contracts, at two times or with two contents, one row counts (the
+    earliest; then by contract, kind, call, quantity, sender and failure) and the others are lost. The files tell where one
+    lies in the wrong place, or was made twice.
+    """
+    from election_metrics.commands.reports import print_conflicts
+    from election_metrics.settings import settings
+
+    print_conflicts(Console(highlight=False), settings(), election)
+
+
+@main.command()
 def status() -> None:
     """Say what landed, what is behind, and what could not be read."""
     from election_metrics.commands.reports import print_status

@@ -1,10 +1,10 @@
-"""The rules of a line in plain Python, written from the domain and not from the SQL: what the SQL is compared with.
+"""Lines and whole trees counted in plain Python, written from the domain and not from the SQL: what that is compared with.
 
 One line at a time, with the standard library's JSON. It is slow and says the same.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,3 +163,98 @@ def _whole_number(text: str) -> int | None:
     except ValueError:
         return None
     return number if str(number) == text and -(2**63) <= number < 2**63 else None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the counter makes of files.
+
+    Attributes:
+        hours: counts by (contract, hour since 1970), under the names of hourly_stats, and `register`: registered voters
+            at the end of the hour, None where not known.
+        registers: registered voters by contract.
+        conflicts: ids that say several things.
+    """
+
+    hours: dict[tuple[str, int], dict[str, int | None]]
+    registers: dict[str, int | None]
+    conflicts: set[str]
+
+
+_COLUMN = {
+    "bulletin_failed": "bulletins_failed", "vote_cast": "votes_cast", "vote_rejected": "votes_rejected",
+    "vote_unknown": "votes_unknown",
+}  # fmt: skip
+_COUNTS = ("transaction_count", "bulletins_issued", *_COLUMN.values(), "revotes", "withdrawn")
+_HOUR_MS = 3_600_000
+
+
+def count(files: Iterable[tuple[str, bytes]], latest_ms: int, first_ms: int) -> Counted:
+    """Counts whole files, in no order: (contract, content).
+
+    Of the rows of one id the first stands: by time, contract, kind, call, quantity, sender. Whatever was withdrawn by
+    anybody is withdrawn. Of the votes of a sender in a contract that stand, the first counts.
+    """
+    said: dict[str, set[tuple[Any, ...]]] = {}
+    withdrawn: set[str] = set()
+    contracts = set()
+    for contract, content in files:
+        contracts.add(contract)
+        for row in read_file(content, latest_ms, first_ms):
+            if row.kind == "rollback":
+                withdrawn.add(str(row.transaction_id))
+            elif row.kind != "rejected":
+                order = (
+                    row.occurred_ms,
+                    contract,
+                    row.kind,
+                    _last(row.operation),
+                    _last(row.quantity),
+                    _last(row.voter),
+                )
+                said.setdefault(str(row.transaction_id), set()).add((*order, row))
+    stands = {name: min(rows, key=lambda row: row[:6]) for name, rows in said.items()}
+    revotes = _revotes({name: row for name, row in stands.items() if name not in withdrawn})
+    hours: dict[tuple[str, int], dict[str, int | None]] = {}
+    changes: dict[str, list[tuple[int, int]]] = {}
+    for name, (occurred_ms, contract, kind, *_, row) in stands.items():
+        counts = hours.setdefault((contract, occurred_ms // _HOUR_MS), dict.fromkeys(_COUNTS, 0))
+        if name in withdrawn:
+            _add(counts, "withdrawn")
+            continue
+        _add(counts, "transaction_count")
+        if name in revotes:
+            _add(counts, "revotes")
+        elif kind == "bulletin_issued":
+            _add(counts, "bulletins_issued", row.quantity)
+        elif kind in _COLUMN:
+            _add(counts, _COLUMN[kind])
+        elif kind == "register_change" and row.quantity is not None:
+            changes.setdefault(contract, []).append((occurred_ms, row.quantity))
+    for (contract, hour), counts in hours.items():
+        counts["register"] = _register(changes.get(contract, []), (hour + 1) * _HOUR_MS)
+    registers = {contract: _register(changes.get(contract, []), 2**63) for contract in contracts}
+    return Counted(hours, registers, {name for name, rows in said.items() if len({row[:6] for row in rows}) > 1})
+
+
+def _last(value: Any) -> tuple[bool, Any]:
+    """What is not said comes after whatever is."""
+    return value is None, value or (0 if isinstance(value, int) else "")
+
+
+def _revotes(stands: dict[str, tuple[Any, ...]]) -> set[str]:
+    votes: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for name, (occurred_ms, contract, kind, *_, row) in stands.items():
+        if kind == "vote_cast":
+            votes.setdefault((contract, row.voter), []).append((occurred_ms, name))
+    return {name for cast in votes.values() for _, name in sorted(cast)[1:]}
+
+
+def _add(counts: dict[str, int | None], name: str, quantity: int = 1) -> None:
+    counts[name] = (counts[name] or 0) + quantity
+
+
+def _register(changes: list[tuple[int, int]], before_ms: int) -> int | None:
+    """The sum of what changed before; None where nothing did, or where it is below zero."""
+    quantities = [quantity for occurred_ms, quantity in changes if occurred_ms < before_ms]
+    return sum(quantities) if quantities and sum(quantities) >= 0 else None

@@ -41,7 +41,8 @@ class Election:
         region: number of the region.
         counts: by name of the count.
         delivered: whether a file covers the hour.
-        register_changes, repeated_issues: constituency, hour, voters.
+        register_changes, repeated_issues, registers: constituency, hour, voters.
+        conflicts: constituency, hour, transaction ids.
         lost: constituency and transactions that were there and are not any more.
     """
 
@@ -51,13 +52,15 @@ class Election:
     delivered: np.ndarray
     register_changes: list[tuple[int, int, int]] = field(default_factory=list)
     repeated_issues: list[tuple[int, int, int]] = field(default_factory=list)
+    conflicts: list[tuple[int, int, int]] = field(default_factory=list)
+    registers: list[tuple[int, int, int]] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
 
     def copy(self) -> "Election":
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], lost=[])  # fmt: skip
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
         """Hour number of a constituency's opening."""
@@ -113,6 +116,10 @@ class Election:
             highest=totals.rename("transactions")
             .reset_index()
             .assign(first_hour=openings, last_hour=openings + _LENGTH - 1),
+            conflicts=self._events(self.conflicts)
+            .rename(columns={"voters": "transactions"})
+            .assign(lost=1, example="an id counts in one file and not in another"),
+            registers=self._events(self.registers),
         )
 
     def _events(self, rows: list[tuple[int, int, int]]) -> pd.DataFrame:
@@ -236,6 +243,18 @@ def _register_changed(election: Election, place: int, random: np.random.Generato
     return hour, hour
 
 
+def _ids_in_conflict(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
+    hour = int(random.integers(0, _LENGTH - 2))
+    election.conflicts.append((place, hour, 3))
+    return hour, hour
+
+
+def _register_below_zero(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
+    hour = int(random.integers(0, _LENGTH - 2))
+    election.registers.append((place, hour, -4))
+    return hour, hour
+
+
 def _files_missing(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
     hour = int(random.integers(1, _LENGTH - 5))
     election.delivered[place, hour : hour + 3] = False
@@ -263,6 +282,8 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "register_change": ("10 % of the register, at least 60 voters", _register_changed),
     "input_missing": ("3 hours not delivered", _files_missing),
     "figures_fall": ("10 transactions gone", _file_shrunk),
+    "conflicting_ids": ("3 ids with two contents", _ids_in_conflict),
+    "register_below_zero": ("4 voters more removed than added", _register_below_zero),
 }
 """By rule: the fault in words, and how it is put in. Into constituencies of 500 voters and more."""
 

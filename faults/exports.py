@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from election_metrics.replay import Bucket, Voting, write_replay
+from faults.conflicts import conflicting_lines
 
 START = datetime(2026, 9, 18, 5, tzinfo=UTC)
 _NAMES = "zyxwvutsrqponmlkjihgfedcba"
@@ -31,10 +32,22 @@ class Exports:
         for _ in write_replay(_buckets(chance), tree, seed=chance.randrange(2**31), faults=True):
             pass
         self.waiting = sorted(path.relative_to(tree) for path in tree.rglob("*.csv"))
+        self._add_conflicts(chance)
         chance.shuffle(self.waiting)
         self.half: dict[Path, bytes] = {}
         self.locked: list[Path] = []
         self.versions: dict[tuple[str, int, int], bytes] = {}
+
+    def _add_conflicts(self, chance: random.Random) -> None:
+        """Files also hold ids of other files and contracts: the same rows, and rows that say something else."""
+        files = [self.tree / file for file in self.waiting]
+        lines = [
+            line for file in files for line in file.read_bytes().splitlines(keepends=True) if line.count(b";") == 11
+        ]
+        pool = chance.sample(lines, min(len(lines), 8))
+        for line in conflicting_lines(chance, pool, chance.randint(0, 25)) if pool else ():
+            with chance.choice(files).open("ab") as file:
+                file.write(line)
 
     def present(self) -> list[Path]:
         """Every export that is there, sorted."""
@@ -98,6 +111,16 @@ class Exports:
         path.unlink()
         self.half.pop(path, None)
         self._put(other, content)
+
+    def move(self, chance: random.Random) -> str:
+        """A file goes to the folder of another election, and maybe takes its contract with it."""
+        path = self._choose(chance)
+        if path is None:
+            return "no file to move"
+        region, _, *rest = path.relative_to(self.root).parts
+        other = self.root.joinpath(region, f"Выборы {chance.choice('AЯ')}", *rest)
+        self._rename(path, other)
+        return f"{path.name} moves to {other.parts[-len(rest) - 1]}"
 
     def _other(self, chance: random.Random, what: str, act: object) -> str:
         path = self._choose(chance)
@@ -197,18 +220,23 @@ class Exports:
                 path.chmod(0o644)
         self.locked = []
 
-    def lines(self) -> Iterator[tuple[str, int]]:
-        """Every export that is there, members of archives too, with the number of its lines, counted in Python."""
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Every export that is there, members of archives too, with its bytes."""
         for path in self.present():
             if path.suffix == ".csv":
-                yield str(path), _count_lines(path.read_bytes())
+                yield str(path), path.read_bytes()
                 continue
             try:
                 with zipfile.ZipFile(path) as archive:
                     for info in archive.infolist():
-                        yield f"{path}/{info.filename}", _count_lines(archive.read(info))
+                        yield f"{path}/{info.filename}", archive.read(info)
             except Exception:
                 continue
+
+    def lines(self) -> Iterator[tuple[str, int]]:
+        """The same, with the number of its lines, counted in Python."""
+        for name, content in self.contents():
+            yield name, _count_lines(content)
 
     def _choose(self, chance: random.Random, suffix: str = "") -> Path | None:
         files = [path for path in self.present() if path.name.endswith(suffix)]

@@ -6,6 +6,7 @@ Everything here runs in a forked process of its own, so that no connection outli
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import zip_longest
+from pathlib import PurePath
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import transaction
 from election_metrics_tests.computing import TABLES, rows, update
+from election_metrics_tests.reference import count
 from faults.exports import Exports
 
 _ROUNDS = 4
@@ -34,6 +36,7 @@ _LEDGER = (
     "constituency, interval_start, interval_end, lines, rows, rollbacks, repeated, rejected, first_transaction_at, "
     "last_transaction_at, reason FROM ingest.transaction_files WHERE status <> 'superseded' ORDER BY path, member"
 )
+_CONFLICTS = "SELECT * FROM metrics.conflicting_transactions"
 _QUARANTINE = (
     "SELECT DISTINCT member_of.path, member_of.member, line_number, rejected_transactions.reason, content "
     "FROM ingest.rejected_transactions JOIN ingest.transaction_files AS member_of USING (content_id) "
@@ -85,6 +88,7 @@ def broken(settings: Settings, clean: Settings, exports: Exports) -> list[str]:
     found = [f"still {what}" for what in _behind(settings)]
     found += _differences(settings, clean)
     found += _not_accounted(settings, exports)
+    found += _counted_otherwise(settings, exports)
     found += _left(settings)
     again = update(settings, settings.source_path, _now() + timedelta(seconds=1))
     if again.files:
@@ -114,12 +118,14 @@ def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
 
 def _queries() -> dict[str, str]:
     derived = {table: f"SELECT * FROM metrics.{table}" for table in TABLES}
-    return derived | {"findings": _STABLE, "ledger": _LEDGER, "quarantine": _QUARANTINE}
+    return derived | {
+        "findings": _STABLE, "ledger": _LEDGER, "quarantine": _QUARANTINE, "conflicts": _CONFLICTS
+    }  # fmt: skip
 
 
 def _not_accounted(settings: Settings, exports: Exports) -> Iterator[str]:
     frame = rows(settings, _LEDGER)
-    frame["name"] = frame["path"] + frame["member"].map(lambda member: f"/{member}" if member else "")
+    frame["name"] = _names(frame)
     landed = frame[frame["status"] == "landed"]
     sums = landed[["rows", "rollbacks", "repeated", "rejected"]].sum(axis=1)
     for row in landed[sums != landed["lines"]].itertuples():
@@ -130,6 +136,33 @@ def _not_accounted(settings: Settings, exports: Exports) -> Iterator[str]:
             yield f"{row.name} has {counted[row.name]} lines, and the ledger says {row.lines}"
     unseen = {str(path) for path in exports.present()} - set(frame["path"])
     yield from (f"the ledger does not know {path}" for path in sorted(unseen))
+
+
+def _counted_otherwise(settings: Settings, exports: Exports) -> Iterator[str]:
+    """Hours that differ from those of a counter in plain Python, which shares no code with the pipeline."""
+    landed = set(rows(settings, _LEDGER).query("status == 'landed'").pipe(_names))
+    files = [(_contract(name), content) for name, content in exports.contents() if name in landed]
+    latest_ms = int((_now() + timedelta(days=1)).timestamp() * 1000)
+    counted = count(files, latest_ms, int(settings.first_hour.timestamp() * 1000)).hours
+    frame = rows(settings, "SELECT * FROM metrics.hourly_stats").astype(object)
+    ours = {
+        (row["constituency_id"], int(row["hour"].timestamp()) // 3600): row
+        for row in frame.where(frame.notna(), None).to_dict("records")
+    }
+    for key in sorted(set(ours) | set(counted)):
+        mine, wanted = ours.get(key, {}), counted.get(key, {})
+        for name in wanted or mine:
+            if mine.get("registered_voters" if name == "register" else name) != wanted.get(name):
+                yield f"{key}: {name} is {mine.get(name)}, a counter in Python says {wanted.get(name)}"
+                break
+
+
+def _contract(name: str) -> str:
+    return PurePath(name).name.partition("_")[0]
+
+
+def _names(frame: pd.DataFrame) -> "pd.Series[str]":
+    return frame["path"] + frame["member"].map(lambda member: f"/{member}" if member else "")
 
 
 def _left(settings: Settings) -> Iterator[str]:

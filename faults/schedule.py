@@ -31,7 +31,7 @@ _BATCH = 120_000
 """Bytes of a landing's batch: a landing has several, each with its own commit."""
 FILE_FAULTS = {
     "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_zipped": 2, "repeat": 2, "rename": 1, "overwrite": 2,
-    "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1,
+    "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1, "move": 1,
 }  # fmt: skip
 _PROCESS_FAULTS = {
     "run": 3, "kill_at_a_step": 4, "kill_at_a_moment": 2, "stop_at_a_step": 3, "two_at_once": 2, "cut_off": 2,

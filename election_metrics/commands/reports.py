@@ -12,7 +12,7 @@ from election_metrics.foreign import visible
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_problems, read_status, read_summaries
+from election_metrics.warehouse.elections import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.table_reads import looked_at
 
@@ -54,6 +54,26 @@ def print_summary(console: Console, settings: Settings) -> None:
         console.print(f"  findings  {', '.join(found)}{hint}")
         console.print(f"  newest    {_moment(row.last_transaction_at)} UTC; computed {_moment(row.computed_at)} UTC")
         console.print(f"  id        {row.election_id}\n")
+
+
+def print_conflicts(console: Console, settings: Settings, election: str | None) -> None:
+    """Prints every transaction id that says several things, with its rows and their files."""
+    with transaction(settings) as connection:
+        rows = read_conflicts(connection, election)
+    if rows.empty:
+        console.print("No transaction id says several things.")
+        return
+    for name, group in rows.groupby("transaction_id", sort=False):
+        console.print(f"{visible(str(name))}", markup=False)
+        for row in group.itertuples():
+            console.print(
+                f"  {'counts' if row.stands else 'lost  '}  {row.occurred_at:%Y-%m-%d %H:%M:%S} UTC  {row.kind}"
+                f"{'' if pd.isna(row.quantity) else f' of {row.quantity}'}  {visible(str(row.constituency_id))}\n"
+                f"          {visible(str(row.file))}",
+                markup=False,
+            )
+    lost = int((~rows["stands"].astype(bool)).sum())
+    console.print(f"{rows['transaction_id'].nunique()} transaction id(s), {lost} row(s) of them lost.")
 
 
 def print_maintenance(console: Console, settings: Settings, *, dry_run: bool) -> None:
@@ -143,6 +163,11 @@ def print_status(console: Console, settings: Settings) -> None:
         console.print("\nFiles and folders that cannot be read:")
         for path, reason in problems:
             console.print(f"  {visible(path)}\n    {visible(reason)}", markup=False)
+    if counts["ids_in_conflict"]:
+        console.print(
+            f"\n{counts['ids_in_conflict']} transaction id(s) say several things, in two contracts, at two times or with two "
+            "contents: election-metrics conflicts shows each, with its files"
+        )
     if len(rejected):
         console.print("\nLines in quarantine (election-metrics export rejected_transactions shows each):")
         for reason, lines, files, example in rejected.itertuples(index=False, name=None):

@@ -27,6 +27,9 @@ def compute_anomalies(
 ) -> pd.DataFrame:
     """Runs every rule over the elections that may have changed (or named); replaces `anomalies` and `missing_input`.
 
+    While hours of an election are behind what landed, none of its figures is judged: a constituency that waits to be
+    computed is not silent. Its findings stay as they are, and the election is judged once its hours are computed.
+
     Returns:
         The findings of these elections, resolved ones too.
     """
@@ -38,11 +41,10 @@ def compute_anomalies(
         for election in sorted(behind):
             with transaction(settings, snapshot=True) as connection:
                 evidence, missing = _read_evidence(connection, election, moment)
-                # While hours are behind, a total is not what it will be: it may count an id twice, or not yet.
-                is_settled = not ledger.changed_hours(connection, moment)
+                is_settled = not _hours_behind(connection, evidence, moment)
                 thresholds = store.read_thresholds(connection, election)
                 before = store.read_anomalies(connection, election)
-            unjudged = () if is_settled else ("figures_fall",)
+            unjudged = () if is_settled else tuple(RULES)
             found = find_anomalies(evidence, thresholds, unjudged)
             for column in ("window_start", "window_end"):
                 found[column] = pd.to_datetime(found[column].astype("int64") * 3600, unit="s", utc=True)
@@ -59,6 +61,8 @@ def compute_anomalies(
                 store.replace_anomalies(connection, before, rows)
                 if is_settled:
                     store.raise_highest(connection, election, hour_start(hour_number(moment)))
+                else:
+                    registry.touch_constituencies(connection, {election: []})  # to be judged when they are computed
                 found_on = pd.concat([before["constituency_id"], rows["constituency_id"]]).dropna()
                 notify(connection, table, {election: touched | set(found_on)})
             frames.append(rows)
@@ -90,6 +94,7 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
         hour_number=hour_numbers(events["occurred_at"]).astype("int64"), voters=events["voters"].abs()
     )
     repeated = store.read_repeated_issues(connection, election)
+    conflicts = store.read_conflicts(connection, election)
     highest = store.read_highest(connection, election)
     evidence = Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
@@ -102,8 +107,28 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
         .reset_index(),
         repeated_issues=repeated[repeated["hour_number"] < present],
         highest=highest[highest["last_hour"] < present],
+        conflicts=conflicts[conflicts["hour_number"] < present],
+        registers=_registers(events, known, present),
     )
     return evidence, missing
+
+
+def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) -> bool:
+    """Whether hours that hold rows of the election's constituencies wait to be computed."""
+    behind = ledger.changed_hours(connection, now)
+    if not behind:
+        return False
+    own = ledger.hours_of_constituencies(connection, evidence.constituencies["constituency_id"])
+    return not own.isdisjoint(behind)
+
+
+def _registers(events: pd.DataFrame, known: pd.DataFrame, present: int) -> pd.DataFrame:
+    """The register after each hour that changed it, of constituencies whose calls alone say it."""
+    counted = known.loc[known["reference_voters"].isna(), "constituency_id"]
+    rows = events[events["constituency_id"].isin(counted)]
+    rows = rows.assign(hour_number=hour_numbers(rows["occurred_at"]).astype("int64"))
+    sums = rows[rows["hour_number"] < present].groupby(["constituency_id", "hour_number"])["voters"].sum()
+    return sums.groupby("constituency_id").cumsum().reset_index().astype({"voters": "int64"})
 
 
 def rules_in_words(connection: sa.Connection, election: str | None) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from election_metrics.lake.reading import Readable
 from election_metrics.places import Place
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import ExportFile, Unreadable
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import ledger, registry
 
 MOST_REJECTED_SHOWN = 10_000
 """Lines of a file that are kept in the quarantine, from its first on; the ledger counts them all."""
@@ -193,6 +193,7 @@ def record_corrections(
     )
     ledger.add_corrections(connection, _corrections(repeats.votes, rolled))
     ledger.add_conflicts(connection, repeats.conflicts.astype({"quantity": "Int64"}))
+    registry.touch_elections_of(connection, repeats.conflicts["constituency_id"])
     withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
     # What stands of these ids may be another row now: whatever hangs on it is opened again.
     unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | ledger.conflicting_ids(connection, dropped)

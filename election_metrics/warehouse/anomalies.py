@@ -79,6 +79,37 @@ def read_repeated_issues(connection: sa.Connection, election: str) -> pd.DataFra
     )
 
 
+def read_conflicts(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Rows of ids in conflict, by constituency and hour: transactions, lost (rows that do not count), example."""
+    return read_frame(
+        connection,
+        sa.text(
+            """
+            WITH conflict AS (
+                SELECT
+                    transaction_id, election_id, constituency_id, stands,
+                    floor(extract(epoch FROM occurred_at) / 3600)::bigint AS hour_number,
+                    short, min(short) FILTER (WHERE stands) OVER same AS counts_in,
+                    min(short) FILTER (WHERE NOT stands) OVER same AS lost_in
+                FROM metrics.conflicting_transactions,
+                    LATERAL (SELECT substring(file FROM '((?:[^/]*/){0,2}[^/]*)$') AS short) AS named
+                WINDOW same AS (PARTITION BY transaction_id)
+            )
+            SELECT
+                constituency_id, hour_number, count(DISTINCT transaction_id) AS transactions,
+                count(*) FILTER (WHERE NOT stands) AS lost,
+                min(format(
+                    '%s counts in %s and not in %s', transaction_id, counts_in, CASE WHEN stands THEN lost_in ELSE short END
+                )) AS example
+            FROM conflict
+            WHERE election_id = :election
+            GROUP BY constituency_id, hour_number
+            """
+        ),
+        election=election,
+    )
+
+
 def read_highest(connection: sa.Connection, election: str) -> pd.DataFrame:
     """The highest totals so far of an election's constituencies."""
     return read_frame(

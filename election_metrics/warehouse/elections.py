@@ -264,6 +264,8 @@ def read_status(connection: sa.Connection) -> dict[str, int]:
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'superseded') AS files_superseded,
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'unreadable') AS files_unreadable,
             (SELECT count(*) FROM ingest.rejected_transactions) AS lines_in_quarantine,
+            (SELECT count(DISTINCT transaction_id) FROM ingest.judged_rows WHERE NOT stands) AS ids_in_conflict,
+            (SELECT count(*) FROM ingest.judged_rows WHERE NOT stands) AS rows_lost_to_them,
             (SELECT count(*) FROM ingest.lake_parts WHERE retired_at IS NULL) AS lake_parts,
             (SELECT coalesce(sum(size), 0) FROM ingest.lake_parts WHERE retired_at IS NULL) AS lake_bytes,
             (SELECT count(*) FROM ingest.hour_versions) AS hours_with_transactions,
@@ -272,6 +274,20 @@ def read_status(connection: sa.Connection) -> dict[str, int]:
         """
     )
     return {key: int(value) for key, value in connection.execute(query).mappings().one().items()}
+
+
+def read_conflicts(connection: sa.Connection, election: str | None) -> pd.DataFrame:
+    """metrics.conflicting_transactions of ids that have a row in this election (or of all), the row that counts first."""
+    query = sa.text(
+        """
+        SELECT * FROM metrics.conflicting_transactions
+        WHERE CAST(:election AS text) IS NULL OR transaction_id IN (
+            SELECT transaction_id FROM metrics.conflicting_transactions WHERE election_id = :election
+        )
+        ORDER BY transaction_id, stands DESC, occurred_at, constituency_id, file
+        """
+    )
+    return read_frame(connection, query, election=election)
 
 
 def read_summaries(connection: sa.Connection) -> pd.DataFrame:

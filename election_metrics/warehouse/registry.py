@@ -195,6 +195,13 @@ def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str]) ->
     touch_constituencies(connection, {election: [] for election in elections_of})
 
 
+def touch_elections_of(connection: sa.Connection, ids: Iterable[str]) -> None:
+    """Says that what looks at all of an election is behind, for the elections of these constituencies."""
+    query = sa.select(constituencies.c.election_id).where(constituencies.c.constituency_id.in_(sorted(set(ids))))
+    elections_of = connection.execute(query.distinct()).scalars()
+    touch_constituencies(connection, {election: [] for election in elections_of})
+
+
 def _next_version(connection: sa.Connection, election: str) -> int:
     """Counts the election's hourly_version up; whoever does so at the same time waits for our commit."""
     new = insert(election_versions).values(

@@ -176,5 +176,33 @@ def figures_fall(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     return findings(
         found[found["expected"] - found["observed"] >= thresholds["least_fall"]], "warning",
         lambda row: f"transactions fell from {row.expected:.0f} to {row.observed:.0f}: "
-        "a file was replaced by one with less in it",
+        "a file was replaced by one with less in it, or holds ids that count elsewhere",
+    )  # fmt: skip
+
+
+def conflicting_ids(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Transaction ids of which several rows say different things."""
+    rows = evidence.conflicts.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
+    found = episodes(
+        rows.assign(observed=rows["transactions"], expected=0), rows["transactions"] >= thresholds["least_ids"],
+        lasting=False, observed="sum", expected="sum", lost="sum", example="first",
+    )  # fmt: skip
+    return findings(
+        found, "warning",
+        lambda row: f"{row.observed:.0f} transaction ids say something else in another row, and {row.lost:.0f} of the rows "
+        f"here do not count: {row.example}; is a file in the wrong place, or made twice?",
+    )  # fmt: skip
+
+
+def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """More voters removed from a register than were ever added."""
+    rows = evidence.registers.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
+    found = episodes(
+        rows.assign(observed=rows["voters"], expected=0), rows["voters"] <= -thresholds["least_voters"],
+        lasting=True, observed="last", expected="last",
+    )  # fmt: skip
+    return findings(
+        found, "warning",
+        lambda row: f"{-row.observed:.0f} voters more were removed from the register than were ever added: it is not "
+        "known, and neither is turnout",
     )  # fmt: skip

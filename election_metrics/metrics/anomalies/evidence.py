@@ -1,6 +1,6 @@
 """What the rules look at: the figures of one election, as of one moment, as frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,11 @@ _USUAL_OPENING, _USUAL_CLOSE = 8, 20
 _MOST_OF_A_REGION = 0.8
 
 
+def _nothing(*columns: str) -> pd.DataFrame:
+    counts = {"hour_number", "transactions", "lost", "voters"}
+    return pd.DataFrame({name: pd.Series(dtype="int64" if name in counts else "str") for name in columns})
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The figures of one election. Hours are numbers: hours since 1970 (UTC); only hours that are over are in it.
@@ -29,6 +34,9 @@ class Evidence:
         repeated_issues: constituency_id, hour_number, voters: to whom a bulletin was issued again.
         highest: constituency_id, transactions (the most, withdrawn ones included, that were ever computed),
             first_hour, last_hour of them.
+        conflicts: constituency_id, hour_number, transactions: how many transaction ids have a row there and say something
+            else in another row, of whatever file; lost: how many of these rows do not count; example: one, in words.
+        registers: constituency_id, hour_number, voters: the register by its calls alone, after each hour that changed it.
     """
 
     hours: pd.DataFrame
@@ -38,6 +46,10 @@ class Evidence:
     register_changes: pd.DataFrame
     repeated_issues: pd.DataFrame
     highest: pd.DataFrame
+    conflicts: pd.DataFrame = field(
+        default_factory=lambda: _nothing("constituency_id", "hour_number", "transactions", "lost", "example")
+    )
+    registers: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "hour_number", "voters"))
 
     @cached_property
     def running(self) -> pd.DataFrame:

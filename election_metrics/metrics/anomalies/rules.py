@@ -7,6 +7,7 @@ import pandas as pd
 
 from election_metrics.metrics.anomalies import ballots, series
 from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.findings import no_findings
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,21 @@ RULES = {
             " counted); else they fall only when a file is replaced by one that holds less.",
             {"least_fall": Threshold(1, "transactions")},
         ),
+        Rule(
+            "conflicting_ids", ballots.conflicting_ids, False, "warning",
+            "Rows of one transaction id say different things: in two contracts, at two times, or with two contents.",
+            "An id is unique on the chain, so one of the files is wrong: in another contract's folder, or made twice. The"
+            " earliest row counts (then by contract, kind, call, quantity, sender, failure), the others are lost;"
+            " `metrics.conflicting_transactions` lists them with their files.",
+            {"least_ids": Threshold(1, "ids of an hour")},
+        ),
+        Rule(
+            "register_below_zero", ballots.register_below_zero, True, "warning",
+            "By its calls alone, a register holds fewer than no voters.",
+            "The register adds up calls that add and remove voters; where some are missing, it is not known, and no rate is"
+            " shown.",
+            {"least_voters": Threshold(1, "voters below zero")},
+        ),
     )
 }  # fmt: skip
 
@@ -212,7 +228,7 @@ def find_anomalies(
         overrides: thresholds of this election that differ from the defaults, by rule and name.
         unjudged: rules to leave out.
     """
-    found = []
+    found = [no_findings().assign(rule=None, lasts=None)]
     for rule in (rule for rule in RULES.values() if rule.name not in unjudged):
         thresholds = {name: threshold.default for name, threshold in rule.thresholds.items()}
         frame = rule.find(evidence, {**thresholds, **overrides.get(rule.name, {})})

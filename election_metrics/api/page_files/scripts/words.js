@@ -134,6 +134,7 @@ const RULES = {
     voter_issued_twice: "A voter got two bulletins", rollback_cluster: "Many transactions withdrawn",
     register_change: "The register changed during the vote", synchronised_spike: "Many rose at once",
     input_missing: "Input is missing", figures_fall: "Figures fell",
+    conflicting_ids: "One id, several contents", register_below_zero: "The register is below zero",
   },
   ru: {
     votes_exceed_bulletins: "Голосов больше, чем бюллетеней", gap_outside_band: "Бюллетени без голосов",
@@ -143,6 +144,7 @@ const RULES = {
     voter_issued_twice: "Избирателю выдано два бюллетеня", rollback_cluster: "Много отозванных транзакций",
     register_change: "Список изменён во время голосования", synchronised_spike: "Рост у многих сразу",
     input_missing: "Не хватает данных", figures_fall: "Показатели уменьшились",
+    conflicting_ids: "Один номер, разное содержание", register_below_zero: "Список избирателей меньше нуля",
   },
 };
 

@@ -82,6 +82,26 @@ COMMENT ON COLUMN metrics.conflicting_transactions.operation IS 'Call of the con
 COMMENT ON COLUMN metrics.conflicting_transactions.quantity IS 'Bulletins or voters that the row says';
 COMMENT ON COLUMN metrics.conflicting_transactions.stands IS 'Whether the row counts; one of an id does, the others are lost';
 COMMENT ON COLUMN metrics.conflicting_transactions.file IS 'File that holds it, and member of an archive';
+
+-- Columns that have their table's name have its meaning too.
+DO $$
+DECLARE
+    found record;
+BEGIN
+    FOR found IN
+        SELECT view.relname, field.attname, col_description(source.oid, origin.attnum) AS meaning
+        FROM (VALUES
+            ('judged_rows', 'conflicting_rows'), ('lost_rows', 'conflicting_rows'),
+            ('standing_registry_events', 'registry_events')
+        ) AS pair (view_name, source_name)
+        JOIN pg_class AS view ON view.oid = ('ingest.' || view_name)::regclass
+        JOIN pg_class AS source ON source.oid = ('ingest.' || source_name)::regclass
+        JOIN pg_attribute AS field ON field.attrelid = view.oid AND field.attnum > 0
+        JOIN pg_attribute AS origin ON origin.attrelid = source.oid AND origin.attname = field.attname
+    LOOP
+        EXECUTE format('COMMENT ON COLUMN ingest.%I.%I IS %L', found.relname, found.attname, found.meaning);
+    END LOOP;
+END $$
 """
 
 _REGISTER_CHANGES = """
