@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from election_metrics.clock import hour_number
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import connect
-from election_metrics.pipeline.hours import hour_number
 from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger

@@ -107,8 +107,9 @@ def frame_of_hours(home: Path, first: Any, end: Any) -> float:
     """The rows of hourly_stats as a frame: ledger, query and rates, before they are written."""
     from datetime import UTC, datetime
 
+    from election_metrics.clock import hour_number
     from election_metrics.lake.engine import connect
-    from election_metrics.pipeline.hours import compute_frame, hour_number, read_inputs
+    from election_metrics.pipeline.hours import compute_frame, read_inputs
     from election_metrics.settings import read_settings
 
     settings = read_settings(home=home)
@@ -177,8 +178,11 @@ def prepare_hours(home: Path, elections: int, constituencies: int, hours: int) -
 
 def derived(home: Path, election: str | None) -> float:
     """Constituency metrics, anomalies and summaries, of one election whose hours changed or of all that are behind."""
-    from election_metrics.pipeline.anomalies import compute_anomalies
-    from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
+    from election_metrics.pipeline.publication import (
+        compute_anomalies,
+        compute_constituency_metrics,
+        compute_election_summaries,
+    )
     from election_metrics.settings import read_settings
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.registry import touch_elections
@@ -207,10 +211,13 @@ def late_file(home: Path, source: Path) -> float:
     from datetime import UTC, datetime
 
     from benchmarks.inputs import START, write_late
-    from election_metrics.pipeline.anomalies import compute_anomalies
-    from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
     from election_metrics.pipeline.hours import changed_hours, compute_hours
     from election_metrics.pipeline.landing import land
+    from election_metrics.pipeline.publication import (
+        compute_anomalies,
+        compute_constituency_metrics,
+        compute_election_summaries,
+    )
     from election_metrics.pipeline.registry import refresh_registry
     from election_metrics.settings import read_settings
 

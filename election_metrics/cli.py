@@ -449,9 +449,9 @@ def export(table: str, kind: str, election: str | None, constituency: str | None
 def conflicts(election: str | None) -> None:
     """Show transaction ids that say several things.
 
-    An id is unique on the chain. Where it stands in two contracts, at two times or with two contents, one row counts (the
-    earliest; then by contract, kind, call, quantity, sender and failure) and the others are lost. The files tell where one
-    lies in the wrong place, or was made twice.
+    An id is unique on the chain. Where it stands in two contracts, at two times or with two contents, one row counts
+    (the earliest; then by contract, kind, call, quantity, sender and failure) and the others are lost. The files tell
+    where one lies in the wrong place, or was made twice.
     """
     from election_metrics.commands.reports import print_conflicts
     from election_metrics.settings import settings

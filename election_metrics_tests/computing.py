@@ -6,10 +6,13 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.pipeline.anomalies import compute_anomalies
-from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
 from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
 from election_metrics.pipeline.landing import LandingReport, land
+from election_metrics.pipeline.publication import (
+    compute_anomalies,
+    compute_constituency_metrics,
+    compute_election_summaries,
+)
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction

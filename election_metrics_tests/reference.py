@@ -183,9 +183,9 @@ class Counted:
 
 _COLUMN = {
     "bulletin_failed": "bulletins_failed", "vote_cast": "votes_cast", "vote_rejected": "votes_rejected",
-    "vote_unknown": "votes_unknown",
+    "vote_unknown": "votes_unknown", "revote": "revotes",
 }  # fmt: skip
-_COUNTS = ("transaction_count", "bulletins_issued", *_COLUMN.values(), "revotes", "withdrawn")
+_COUNTS = ("transaction_count", "bulletins_issued", *_COLUMN.values(), "withdrawn")
 _HOUR_MS = 3_600_000
 
 
@@ -195,11 +195,32 @@ def count(files: Iterable[tuple[str, bytes]], latest_ms: int, first_ms: int) -> 
     Of the rows of one id the first stands: by time, contract, kind, call, quantity, sender. Whatever was withdrawn by
     anybody is withdrawn. Of the votes of a sender in a contract that stand, the first counts.
     """
+    files = list(files)
+    said, withdrawn = _said(files, latest_ms, first_ms)
+    stands = {name: min(rows, key=lambda row: row[:6]) for name, rows in said.items()}
+    revotes = _revotes({name: row for name, row in stands.items() if name not in withdrawn})
+    hours: dict[tuple[str, int], dict[str, int | None]] = {}
+    changes: dict[str, list[tuple[int, int]]] = {contract: [] for contract, _ in files}
+    for name, (occurred_ms, contract, *_, row) in stands.items():
+        counts = hours.setdefault((contract, occurred_ms // _HOUR_MS), dict.fromkeys(_COUNTS, 0))
+        kind = "withdrawn" if name in withdrawn else "revote" if name in revotes else row.kind
+        for column, quantity in _adds(kind, row.quantity):
+            counts[column] = (counts[column] or 0) + quantity
+        if kind == "register_change" and row.quantity is not None:
+            changes[contract].append((occurred_ms, row.quantity))
+    for (contract, hour), counts in hours.items():
+        counts["register"] = _register(changes[contract], (hour + 1) * _HOUR_MS)
+    registers = {contract: _register(quantities, 2**63) for contract, quantities in changes.items()}
+    return Counted(hours, registers, {name for name, rows in said.items() if len({row[:6] for row in rows}) > 1})
+
+
+def _said(
+    files: Iterable[tuple[str, bytes]], latest_ms: int, first_ms: int
+) -> tuple[dict[str, set[tuple[Any, ...]]], set[str]]:
+    """Every row of each id, in the form in which rows of an id are ordered; and the ids that are withdrawn."""
     said: dict[str, set[tuple[Any, ...]]] = {}
-    withdrawn: set[str] = set()
-    contracts = set()
+    withdrawn = set()
     for contract, content in files:
-        contracts.add(contract)
         for row in read_file(content, latest_ms, first_ms):
             if row.kind == "rollback":
                 withdrawn.add(str(row.transaction_id))
@@ -213,28 +234,19 @@ def count(files: Iterable[tuple[str, bytes]], latest_ms: int, first_ms: int) -> 
                     _last(row.voter),
                 )
                 said.setdefault(str(row.transaction_id), set()).add((*order, row))
-    stands = {name: min(rows, key=lambda row: row[:6]) for name, rows in said.items()}
-    revotes = _revotes({name: row for name, row in stands.items() if name not in withdrawn})
-    hours: dict[tuple[str, int], dict[str, int | None]] = {}
-    changes: dict[str, list[tuple[int, int]]] = {}
-    for name, (occurred_ms, contract, kind, *_, row) in stands.items():
-        counts = hours.setdefault((contract, occurred_ms // _HOUR_MS), dict.fromkeys(_COUNTS, 0))
-        if name in withdrawn:
-            _add(counts, "withdrawn")
-            continue
-        _add(counts, "transaction_count")
-        if name in revotes:
-            _add(counts, "revotes")
-        elif kind == "bulletin_issued":
-            _add(counts, "bulletins_issued", row.quantity)
-        elif kind in _COLUMN:
-            _add(counts, _COLUMN[kind])
-        elif kind == "register_change" and row.quantity is not None:
-            changes.setdefault(contract, []).append((occurred_ms, row.quantity))
-    for (contract, hour), counts in hours.items():
-        counts["register"] = _register(changes.get(contract, []), (hour + 1) * _HOUR_MS)
-    registers = {contract: _register(changes.get(contract, []), 2**63) for contract in contracts}
-    return Counted(hours, registers, {name for name, rows in said.items() if len({row[:6] for row in rows}) > 1})
+    return said, withdrawn
+
+
+def _adds(kind: str, quantity: int | None) -> Iterator[tuple[str, int]]:
+    """The columns that a transaction adds to, and how much."""
+    if kind == "withdrawn":
+        yield "withdrawn", 1
+        return
+    yield "transaction_count", 1
+    if kind == "bulletin_issued":
+        yield "bulletins_issued", quantity or 0
+    elif kind in _COLUMN:
+        yield _COLUMN[kind], 1
 
 
 def _last(value: Any) -> tuple[bool, Any]:
@@ -248,10 +260,6 @@ def _revotes(stands: dict[str, tuple[Any, ...]]) -> set[str]:
         if kind == "vote_cast":
             votes.setdefault((contract, row.voter), []).append((occurred_ms, name))
     return {name for cast in votes.values() for _, name in sorted(cast)[1:]}
-
-
-def _add(counts: dict[str, int | None], name: str, quantity: int = 1) -> None:
-    counts[name] = (counts[name] or 0) + quantity
 
 
 def _register(changes: list[tuple[int, int]], before_ms: int) -> int | None:

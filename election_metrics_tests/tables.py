@@ -8,10 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from election_metrics.pipeline.anomalies import compute_anomalies
-from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
 from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
 from election_metrics.pipeline.landing import LandingReport
+from election_metrics.pipeline.publication import (
+    compute_anomalies,
+    compute_constituency_metrics,
+    compute_election_summaries,
+)
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.pipeline.table_landing import land_table, open_table
 from election_metrics.settings import Settings

@@ -23,7 +23,7 @@ def anomalies(
 
     A finding keeps its id and state through every recomputation; one that no longer holds is closed, not deleted.
     """
-    from election_metrics.pipeline.anomalies import compute_anomalies
+    from election_metrics.pipeline.publication import compute_anomalies
 
     with failures_in_words():
         rows = compute_anomalies(settings, context.run_id, config.elections)

@@ -30,7 +30,7 @@ def constituency_metrics(
 
     Days, weeks and months are in the constituency's time zone.
     """
-    from election_metrics.pipeline.elections import compute_constituency_metrics
+    from election_metrics.pipeline.publication import compute_constituency_metrics
 
     with failures_in_words():
         written = compute_constituency_metrics(settings, context.run_id, config.elections)

@@ -28,7 +28,8 @@ def election_summaries(
 
     With it go its regions (`metrics.region_summaries`) and the ends of its ranking (`metrics.participation_extremes`).
     """
-    from election_metrics.pipeline.elections import compute_election_summaries, picture_of
+    from election_metrics.pipeline.elections import picture_of
+    from election_metrics.pipeline.publication import compute_election_summaries
 
     with failures_in_words():
         rows = compute_election_summaries(settings, context.run_id, config.elections)

@@ -124,7 +124,7 @@ def _land_table(
     context: dg.AssetExecutionContext, config: LandedFilesConfig, settings: Settings, progress: Progress
 ) -> "LandingReport":
     """Lands what is new in the table, and hours that it changed; `again`, these hours whatever they hold."""
-    from election_metrics.pipeline.hours import hour_number
+    from election_metrics.clock import hour_number
     from election_metrics.pipeline.table_landing import land_table, named_table
 
     first, last = (hour_number(hour_in_utc(text)) if text else None for text in (config.again_from, config.again_to))

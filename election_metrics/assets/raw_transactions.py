@@ -26,7 +26,8 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
     Reading them applies what belongs to other files: repeated ids count once, rollbacks withdraw, and a voter
     key's later votes are re-votes, whichever came first.
     """
-    from election_metrics.pipeline.hours import compact_hours, hour_number, lake_parts
+    from election_metrics.clock import hour_number
+    from election_metrics.pipeline.hours import compact_hours, lake_parts
 
     run = hours_of(context)
     with failures_in_words():

@@ -59,7 +59,7 @@ def new_transactions_sensor(
 def _requests_for_files(
     instance: dg.DagsterInstance, settings: Settings, source: Place, now: datetime
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    from election_metrics.pipeline.hours import hour_start
+    from election_metrics.clock import hour_start
     from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files
 
     try:
@@ -77,7 +77,7 @@ def _requests_for_files(
 def _requests_for_table(
     instance: dg.DagsterInstance, settings: Settings, now: datetime
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    from election_metrics.pipeline.hours import hour_start
+    from election_metrics.clock import hour_start
     from election_metrics.pipeline.table_landing import named_table, pending_rows
 
     try:
@@ -102,8 +102,8 @@ def changed_hours_sensor(
     And which elections are behind their hours? A backfill of `hourly_stats` alone leaves them so. And did people
     change reference data since the registry was made?
     """
-    from election_metrics.pipeline.elections import elections_behind
     from election_metrics.pipeline.hours import changed_hours
+    from election_metrics.pipeline.publication import elections_behind
     from election_metrics.pipeline.registry import registry_is_behind
 
     if busy := _busy(context.instance, ["new_transactions", "changed_hours"]):

@@ -165,8 +165,8 @@ def print_status(console: Console, settings: Settings) -> None:
             console.print(f"  {visible(path)}\n    {visible(reason)}", markup=False)
     if counts["ids_in_conflict"]:
         console.print(
-            f"\n{counts['ids_in_conflict']} transaction id(s) say several things, in two contracts, at two times or with two "
-            "contents: election-metrics conflicts shows each, with its files"
+            f"\n{counts['ids_in_conflict']} transaction id(s) say several things, in two contracts, at two times or "
+            "with two contents: election-metrics conflicts shows each, with its files"
         )
     if len(rejected):
         console.print("\nLines in quarantine (election-metrics export rejected_transactions shows each):")

@@ -10,11 +10,12 @@ from rich.console import Console
 from election_metrics.assets.running import Progress
 from election_metrics.automation.jobs import ASSETS
 from election_metrics.automation.launch import open_instance, run_update
+from election_metrics.clock import hour_start
 from election_metrics.commands.progress import bars
 from election_metrics.commands.shown import shown
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.foreign import visible
-from election_metrics.pipeline.hours import changed_hours, contiguous, hour_start, preview_hours
+from election_metrics.pipeline.hours import changed_hours, contiguous, preview_hours
 from election_metrics.pipeline.landing import expected_hours, files_to_reland, pending_files
 from election_metrics.pipeline.table_landing import named_table, pending_rows
 from election_metrics.places import Place, name_of

@@ -1,72 +1,55 @@
 """Anomalies: the rules run over an election's hours, and findings brought together with those of before."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.clock import hour_number, hour_start
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.lifecycle import reconcile
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics.metrics.coverage import coverage, delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers
-from election_metrics.pipeline.hours import hour_number, hour_start
-from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies as store
 from election_metrics.warehouse import elections, ledger, registry
-from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
 from election_metrics.warehouse.tables import missing_input as missing_table
 
 
-def compute_anomalies(
-    settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
-) -> pd.DataFrame:
-    """Runs every rule over the elections that may have changed (or named); replaces `anomalies` and `missing_input`.
+def judge(connection: sa.Connection, election: str, run_id: str, now: datetime) -> None:
+    """Runs every rule over an election; replaces its `anomalies` and `missing_input`.
 
-    While hours of an election are behind what landed, none of its figures is judged: a constituency that waits to be
-    computed is not silent. Its findings stay as they are, and the election is judged once its hours are computed.
-
-    Returns:
-        The findings of these elections, resolved ones too.
+    While hours of it are behind what landed, none of its figures is judged: a constituency that waits to be computed is
+    not silent. Its findings stay as they are, and it is judged once its hours are computed.
     """
-    moment = now or datetime.now(UTC)
-    frames = []
-    with session_lock(settings, "anomalies"):
-        with transaction(settings) as connection:
-            behind = elections.behind_summaries(connection, named)
-        for election in sorted(behind):
-            with transaction(settings, snapshot=True) as connection:
-                evidence, missing = _read_evidence(connection, election, moment)
-                is_settled = not _hours_behind(connection, evidence, moment)
-                thresholds = store.read_thresholds(connection, election)
-                before = store.read_anomalies(connection, election)
-            unjudged = () if is_settled else tuple(RULES)
-            found = find_anomalies(evidence, thresholds, unjudged)
-            for column in ("window_start", "window_end"):
-                found[column] = pd.to_datetime(found[column].astype("int64") * 3600, unit="s", utc=True)
-            rows = reconcile(before, found, election, run_id, moment, unjudged)
-            with transaction(settings) as connection:
-                lineage = missing.assign(election_id=election, run_id=run_id, computed_at=moment)
-                scope = sa.or_(
-                    missing_table.c.election_id == election,
-                    missing_table.c.constituency_id.in_(list(evidence.constituencies["constituency_id"])),
-                )
-                said_of = sa.select(missing_table.c.constituency_id).where(scope)
-                touched = {*connection.execute(said_of).scalars(), *missing["constituency_id"]}
-                replace_scope(connection, missing_table, scope, lineage)
-                store.replace_anomalies(connection, before, rows)
-                if is_settled:
-                    store.raise_highest(connection, election, hour_start(hour_number(moment)))
-                else:
-                    registry.touch_constituencies(connection, {election: []})  # to be judged when they are computed
-                found_on = pd.concat([before["constituency_id"], rows["constituency_id"]]).dropna()
-                notify(connection, table, {election: touched | set(found_on)})
-            frames.append(rows)
-    return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()], ignore_index=True)
+    evidence, missing = _read_evidence(connection, election, now)
+    is_settled = not _hours_behind(connection, evidence, now)
+    unjudged = () if is_settled else tuple(RULES)
+    found = find_anomalies(evidence, store.read_thresholds(connection, election), unjudged)
+    for column in ("window_start", "window_end"):
+        found[column] = pd.to_datetime(found[column].astype("int64") * 3600, unit="s", utc=True)
+    lock(connection, "anomalies")  # what people say of a finding from here on waits for us
+    before = store.read_anomalies(connection, election)
+    rows = reconcile(before, found, election, run_id, now, unjudged)
+    scope = sa.or_(
+        missing_table.c.election_id == election,
+        missing_table.c.constituency_id.in_(list(evidence.constituencies["constituency_id"])),
+    )
+    said_of = sa.select(missing_table.c.constituency_id).where(scope)
+    touched = {*connection.execute(said_of).scalars(), *missing["constituency_id"]}
+    lineage = missing.assign(election_id=election, run_id=run_id, computed_at=now)
+    replace_scope(connection, missing_table, scope, lineage)
+    store.replace_anomalies(connection, before, rows)
+    if is_settled:
+        store.raise_highest(connection, election, hour_start(hour_number(now)))
+    else:
+        registry.touch_constituencies(connection, {election: []})  # to be judged when they are computed
+    found_on = pd.concat([before["constituency_id"], rows["constituency_id"]]).dropna()
+    notify(connection, table, {election: touched | set(found_on)})
 
 
 def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> tuple[Evidence, pd.DataFrame]:

@@ -12,11 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
+from election_metrics.clock import hour_number, hour_start
 from election_metrics.errors import TransientError
 from election_metrics.lake import hours as lake
 from election_metrics.lake.engine import Engine, connect
 from election_metrics.metrics.hourly import election_hours, hourly_stats
 from election_metrics.metrics.registry import register_by_hour
+from election_metrics.pipeline import publication
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.places import Place, remove
@@ -51,16 +53,6 @@ class HoursReport:
     engine: dict[str, str] = field(default_factory=dict)
 
 
-def hour_number(moment: datetime) -> int:
-    """Hours since 1970 (UTC) of the hour that holds this moment."""
-    return int(moment.timestamp()) // 3600
-
-
-def hour_start(number: int) -> datetime:
-    """The start (UTC) of an hour."""
-    return datetime.fromtimestamp(number * 3600, tz=UTC)
-
-
 def compute_hours(
     settings: Settings,
     start: datetime,
@@ -69,7 +61,7 @@ def compute_hours(
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> HoursReport:
-    """Replaces `hourly_stats` of the hours from `start` to before `end`.
+    """Replaces `hourly_stats` of the hours from `start` to before `end`, and all that follows from them, together.
 
     Args:
         settings: the settings.
@@ -191,7 +183,8 @@ def _compute_chunk(
         inputs = read_inputs(settings, first, last)
         frame = compute_frame(engine, inputs, now)
     frame = frame.assign(run_id=run_id, computed_at=now)
-    with transaction(settings) as connection:
+    # Nobody sees these hours before what follows from them.
+    with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         newer = _newer_hours(connection, inputs.versions, first, last)
         versions = inputs.versions[~inputs.versions["hour_number"].isin(newer)]
         numbers = frame["hour"].map(hour_number) if newer else pd.Series(0, index=frame.index)
@@ -208,6 +201,7 @@ def _compute_chunk(
         ledger.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
         notify(connection, table, _written_constituencies(before, kept))
+        publication.publish(connection, run_id, now)
     report.hours += len(versions)
     report.elections |= set(changed)
     return frame

@@ -7,12 +7,12 @@ import pandas as pd
 import pyarrow.compute
 import sqlalchemy as sa
 
+from election_metrics.clock import hour_number
 from election_metrics.lake.engine import Engine, connect
 from election_metrics.pipeline.hours import (
     COUNTED,
     compute_frame,
     different_rows,
-    hour_number,
     read_inputs,
     stored_figures,
 )

@@ -126,7 +126,7 @@ class LandedParts:
 
 
 def landed_parts(settings: Settings, engine: Engine, connection: sa.Connection) -> LandedParts:
-    """The parts that may hold what the staged rows repeat: all for an id, for votes those of the same constituencies."""
+    """The parts that may hold what the staged rows repeat: any for an id; for votes, of the same constituencies."""
     staged = engine.query("SELECT DISTINCT constituency_id FROM staged WHERE rejection IS NULL AND NOT is_rollback")
     near = ledger.hours_of_constituencies(connection, set(staged["constituency_id"]))
     parts = ledger.parts_of_hours(connection)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from election_metrics.pipeline.hours import compact_hours, hour_start
+from election_metrics.clock import hour_start
+from election_metrics.pipeline.hours import compact_hours
 from election_metrics.places import Place, remove
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger

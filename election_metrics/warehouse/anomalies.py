@@ -12,7 +12,9 @@ from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, hig
 _SEVERITIES = ("critical", "warning", "info")
 _LANDED = """
     correction.content_id IN (SELECT content_id FROM ingest.transaction_files WHERE status = 'landed')
-    AND (correction.transaction_id, correction.content_id) NOT IN (SELECT transaction_id, content_id FROM ingest.lost_rows)
+    AND (correction.transaction_id, correction.content_id) NOT IN (
+        SELECT transaction_id, content_id FROM ingest.lost_rows
+    )
     AND NOT EXISTS (
         SELECT 1 FROM ingest.corrections AS rollback
         JOIN ingest.transaction_files AS file ON file.content_id = rollback.content_id AND file.status = 'landed'
@@ -99,7 +101,8 @@ def read_conflicts(connection: sa.Connection, election: str) -> pd.DataFrame:
                 constituency_id, hour_number, count(DISTINCT transaction_id) AS transactions,
                 count(*) FILTER (WHERE NOT stands) AS lost,
                 min(format(
-                    '%s counts in %s and not in %s', transaction_id, counts_in, CASE WHEN stands THEN lost_in ELSE short END
+                    '%s counts in %s and not in %s', transaction_id, counts_in,
+                    CASE WHEN stands THEN lost_in ELSE short END
                 )) AS example
             FROM conflict
             WHERE election_id = :election

@@ -11,6 +11,7 @@ from election_metrics.warehouse.replace import read_arrow, read_frame, read_tabl
 from election_metrics.warehouse.tables import (
     constituency_metrics,
     constituency_versions,
+    election_summaries,
     election_versions,
     hourly_stats,
 )
@@ -61,6 +62,42 @@ def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = No
         """
     ).bindparams(sa.bindparam("named", list(named or []), type_=sa.ARRAY(sa.Text)))
     return {election: version for election, version in connection.execute(query)}
+
+
+def published_just_now(connection: sa.Connection, run_id: str, now: datetime) -> set[str]:
+    """Elections whose summary this run wrote within ten minutes of `now`, and that did not change since."""
+    query = sa.text(
+        """
+        SELECT election_id FROM metrics.election_summaries AS summary
+        JOIN ingest.election_versions AS version USING (election_id)
+        WHERE summary.run_id = :run_id AND version.summary_version >= version.metrics_version
+            AND abs(extract(epoch FROM summary.computed_at - :now)) < 600
+        """
+    )
+    return set(connection.execute(query, {"run_id": run_id, "now": now}).scalars())
+
+
+def metrics_of_run(connection: sa.Connection, run_id: str) -> dict[str, int]:
+    """Rows of constituency_metrics that a run wrote, by election."""
+    query = sa.select(constituency_metrics.c.election_id, sa.func.count()).filter_by(run_id=run_id)
+    return {election: rows for election, rows in connection.execute(query.group_by("election_id"))}
+
+
+def summaries_of_run(connection: sa.Connection, run_id: str) -> pd.DataFrame:
+    """Rows of election_summaries that a run wrote."""
+    return read_frame(connection, sa.select(election_summaries).filter_by(run_id=run_id))
+
+
+def findings_of_run(connection: sa.Connection, run_id: str) -> pd.DataFrame:
+    """Every finding of the elections that a run summarised, worst and newest first."""
+    query = sa.text(
+        """
+        SELECT * FROM metrics.anomalies
+        WHERE election_id IN (SELECT election_id FROM metrics.election_summaries WHERE run_id = :run_id)
+        ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity), window_start DESC, anomaly_id
+        """
+    )
+    return read_frame(connection, query, run_id=run_id)
 
 
 def read_closed(connection: sa.Connection, now: datetime) -> list[str]:
@@ -277,7 +314,7 @@ def read_status(connection: sa.Connection) -> dict[str, int]:
 
 
 def read_conflicts(connection: sa.Connection, election: str | None) -> pd.DataFrame:
-    """metrics.conflicting_transactions of ids that have a row in this election (or of all), the row that counts first."""
+    """metrics.conflicting_transactions of ids with a row in this election (or of all), what counts first."""
     query = sa.text(
         """
         SELECT * FROM metrics.conflicting_transactions

@@ -13,8 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import (
-    content_hours,
     conflicting_rows,
+    content_hours,
     content_ids,
     corrections,
     hour_versions,

@@ -17,8 +17,8 @@ from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Reply
 from election_metrics.api.tags import RestsOn
-from election_metrics.pipeline.elections import compute_election_summaries
 from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.publication import compute_election_summaries
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction

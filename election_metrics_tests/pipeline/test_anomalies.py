@@ -8,9 +8,12 @@ import psycopg
 import pytest
 
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.pipeline.anomalies import compute_anomalies
-from election_metrics.pipeline.elections import compute_constituency_metrics, compute_election_summaries
 from election_metrics.pipeline.people import set_state, set_threshold
+from election_metrics.pipeline.publication import (
+    compute_anomalies,
+    compute_constituency_metrics,
+    compute_election_summaries,
+)
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction

@@ -189,8 +189,8 @@ def conflicting_ids(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{row.observed:.0f} transaction ids say something else in another row, and {row.lost:.0f} of the rows "
-        f"here do not count: {row.example}; is a file in the wrong place, or made twice?",
+        lambda row: f"{row.observed:.0f} transaction ids say something else in another row, and {row.lost:.0f} of the "
+        f"rows here do not count: {row.example}; is a file in the wrong place, or made twice?",
     )  # fmt: skip
 
 

@@ -34,9 +34,10 @@ class Evidence:
         repeated_issues: constituency_id, hour_number, voters: to whom a bulletin was issued again.
         highest: constituency_id, transactions (the most, withdrawn ones included, that were ever computed),
             first_hour, last_hour of them.
-        conflicts: constituency_id, hour_number, transactions: how many transaction ids have a row there and say something
-            else in another row, of whatever file; lost: how many of these rows do not count; example: one, in words.
-        registers: constituency_id, hour_number, voters: the register by its calls alone, after each hour that changed it.
+        conflicts: constituency_id, hour_number, transactions: how many transaction ids have a row there and say
+            something else in another row, of whatever file; lost: how many of these rows do not count; example: one, in
+            words.
+        registers: constituency_id, hour_number, voters: the register by its calls alone, after each hour with any.
     """
 
     hours: pd.DataFrame

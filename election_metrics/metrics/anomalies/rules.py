@@ -202,16 +202,16 @@ RULES = {
         Rule(
             "conflicting_ids", ballots.conflicting_ids, False, "warning",
             "Rows of one transaction id say different things: in two contracts, at two times, or with two contents.",
-            "An id is unique on the chain, so one of the files is wrong: in another contract's folder, or made twice. The"
-            " earliest row counts (then by contract, kind, call, quantity, sender, failure), the others are lost;"
+            "An id is unique on the chain, so one of the files is wrong: in another contract's folder, or made twice."
+            " The earliest row counts (then by contract, kind, call, quantity, sender, failure), the others are lost;"
             " `metrics.conflicting_transactions` lists them with their files.",
             {"least_ids": Threshold(1, "ids of an hour")},
         ),
         Rule(
             "register_below_zero", ballots.register_below_zero, True, "warning",
             "By its calls alone, a register holds fewer than no voters.",
-            "The register adds up calls that add and remove voters; where some are missing, it is not known, and no rate is"
-            " shown.",
+            "The register adds up calls that add and remove voters; where some are missing, it is not known, and no"
+            " rate is shown.",
             {"least_voters": Threshold(1, "voters below zero")},
         ),
     )

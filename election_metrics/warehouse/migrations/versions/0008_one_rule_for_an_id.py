@@ -1,5 +1,7 @@
 """One rule for which row of an id stands, over all contracts; and calls of the register that stand by it."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -143,7 +145,7 @@ COMMENT ON COLUMN ingest.corrections.sender IS
 """
 
 
-def _column(name: str, kind: sa.types.TypeEngine[object], comment: str, *, nullable: bool = False) -> sa.Column[object]:
+def _column(name: str, kind: sa.types.TypeEngine[Any], comment: str, *, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=nullable, comment=comment)
 
 

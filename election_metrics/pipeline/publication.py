@@ -1,0 +1,96 @@
+"""What follows from hours becomes visible together with them: metrics, findings and summary, in one transaction.
+
+A reader never sees hours of one moment beside a headline of another.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.pipeline.anomalies import judge
+from election_metrics.pipeline.elections import write_metrics, write_summary
+from election_metrics.settings import Settings
+from election_metrics.warehouse import elections as store
+from election_metrics.warehouse import registry
+from election_metrics.warehouse.database import session_lock, transaction
+
+LOCK = "elections"
+"""The advisory lock of whoever publishes."""
+
+
+def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequence[str] | None = None) -> None:
+    """Brings all that follows from hours up to date, for elections that are behind them (or named: whole).
+
+    The caller holds LOCK, and commits.
+    """
+    elections = sorted(store.behind_metrics(connection, named))
+    for election in elections:
+        write_metrics(connection, election, run_id, now, whole=bool(named))
+    registry.drop_empty_elections(connection)
+    _judge_and_summarise(connection, elections, run_id, now)
+
+
+def _judge_and_summarise(connection: sa.Connection, elections: Iterable[str], run_id: str, now: datetime) -> None:
+    for election in sorted(set(elections) & registry.election_ids(connection)):
+        judge(connection, election, run_id, now)
+        write_summary(connection, election, run_id, now)
+
+
+def elections_behind(settings: Settings) -> list[str]:
+    """Elections (election_id) whose hours changed since what follows from them was computed."""
+    with transaction(settings) as connection:
+        return sorted(store.behind_metrics(connection))
+
+
+def compute_constituency_metrics(
+    settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
+) -> dict[str, int]:
+    """Publishes the elections that are behind their hours, or the named ones whole.
+
+    Returns:
+        Rows of `constituency_metrics` that the run wrote, also together with hours, by election.
+    """
+    with session_lock(settings, LOCK), transaction(settings) as connection:
+        publish(connection, run_id, now or datetime.now(UTC), named)
+    with transaction(settings) as connection:
+        return store.metrics_of_run(connection, run_id)
+
+
+def compute_anomalies(
+    settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
+) -> pd.DataFrame:
+    """Runs every rule over the elections that may have changed (or named), and summarises them.
+
+    Returns:
+        The findings of the elections that the run published, resolved ones too.
+    """
+    _refresh(settings, run_id, named, now or datetime.now(UTC))
+    with transaction(settings) as connection:
+        return store.findings_of_run(connection, run_id)
+
+
+def compute_election_summaries(
+    settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
+) -> pd.DataFrame:
+    """Judges and summarises the elections that may have changed (or named).
+
+    Returns:
+        The rows of `election_summaries` that the run wrote.
+    """
+    _refresh(settings, run_id, named, now or datetime.now(UTC))
+    with transaction(settings) as connection:
+        return store.summaries_of_run(connection, run_id)
+
+
+def _refresh(settings: Settings, run_id: str, named: Sequence[str] | None, now: datetime) -> None:
+    """Judges and summarises; an election that this run has just published needs it no more."""
+    with session_lock(settings, LOCK):
+        with transaction(settings) as connection:
+            registry.drop_empty_elections(connection)
+            behind = set(store.behind_summaries(connection, named))
+            done = set() if named else store.published_just_now(connection, run_id, now)
+        for election in sorted(behind - done):
+            with transaction(settings) as connection:
+                _judge_and_summarise(connection, [election], run_id, now)
