@@ -174,15 +174,26 @@ def test_the_hours_sensor_asks_for_what_the_file_sensors_guess_missed(chosen: Se
     assert [request.tags[RANGE_START] for request in requests] == ["2026-09-19-14:00", "2026-09-18-08:00"]
 
 
-def test_the_hours_sensor_asks_for_elections_whose_hours_were_computed_alone(chosen: Settings, tmp_path: Path) -> None:
+def test_hours_computed_alone_bring_all_that_follows_from_them(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path).put(issue("i", ms(0)), vote("a", ms(1)))
+    with dg.instance_for_test() as instance:
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path)
+        Folder(tmp_path).put(vote("late", ms(2)), name="late")
+        only = ["landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats"]
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path, only=only)
+        for table in ("election_summaries", "constituency_metrics WHERE period = 'election'", "turnout_by_hour"):
+            assert rows(chosen, f"SELECT votes_cast FROM metrics.{table}").iloc[0, 0] == 2, table
+        assert "every election from its hours" in (_tick(changed_hours_sensor, chosen, instance).skip_message or "")
+
+
+def test_the_hours_sensor_asks_for_elections_that_change_without_an_hour(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path).put(issue("i", ms(0)), vote("a", ms(1)))
     with dg.instance_for_test() as instance:
         run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path)
         waits = _tick(changed_hours_sensor, chosen, instance)
         assert "every election from its hours" in (waits.skip_message or "")
-        Folder(tmp_path).put(vote("late", ms(2)), name="late")
-        only = ["landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats"]
-        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path, only=only)
+        Folder(tmp_path).put("rubbish", name="late")
+        land(chosen, tmp_path, "run")
         (request,) = _tick(changed_hours_sensor, chosen, instance).run_requests or []
         assert [key.to_user_string() for key in request.asset_selection or []] == [
             "constituency_metrics", "anomalies", "election_summaries",
@@ -191,7 +202,7 @@ def test_the_hours_sensor_asks_for_elections_whose_hours_were_computed_alone(cho
         asked = job.execute_in_process(instance=instance, tags=request.tags, asset_selection=request.asset_selection)
         assert asked.success
         assert "every election from its hours" in (_tick(changed_hours_sensor, chosen, instance).skip_message or "")
-    assert rows(chosen, "SELECT votes_cast FROM metrics.election_summaries").iloc[0, 0] == 2
+    assert rows(chosen, "SELECT votes_cast, rejected_lines FROM metrics.election_summaries").values.tolist() == [[1, 1]]
 
 
 def test_the_schedule_acts_only_while_an_election_is_voting(chosen: Settings, tmp_path: Path) -> None:
