@@ -107,21 +107,46 @@ def read_series(path: Path, scale: float = 1.0, region: str = "77 - город �
 
     Raises:
         SourceError: the file cannot be read.
-        DataError: a column is missing or a value is wrong; the line is named.
+        DataError: a column is missing, a value is wrong, or rows are in no order; the line is named. It is
+            said before the first bucket comes.
     """
-    seconds = min(_narrowest_bucket(path), 3600)
+    if scale <= 0:
+        raise DataError(f"the scale is {scale:g}; a factor above 0 is needed")
+    return _buckets(path, scale, region, min(_narrowest_bucket(path, scale, region), 3600))
+
+
+def _buckets(path: Path, scale: float, region: str, seconds: int) -> Iterator[Bucket]:
     running: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for number, row in _rows(path):
-        try:
-            voting, start = _voting(row, scale, region), datetime.fromisoformat(row["bucket_start"])
-            totals = running[voting.key]
-            before = [int(total * scale + 1e-9) for total in totals]
-            totals[0] += int(row["bulletins_issued"])
-            totals[1] += int(row["votes_cast"])
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: line {number}: {error}") from None
+    for _, row in _rows(path):
+        voting, start, counts = _read(row, scale, region)
+        totals = running[voting.key]
+        before = [int(total * scale + 1e-9) for total in totals]
+        totals[:] = [total + count for total, count in zip(totals, counts, strict=True)]
         after = [int(total * scale + 1e-9) for total in totals]
         yield Bucket(voting, start, seconds, after[0] - before[0], after[1] - before[1])
+
+
+def _read(row: dict[str, str], scale: float, region: str) -> tuple[Voting, datetime, list[int]]:
+    """A row: its constituency, its start, its bulletins and votes.
+
+    Raises:
+        ValueError: a value is wrong.
+    """
+    counts = [_whole(row, name) for name in ("bulletins_issued", "votes_cast")]
+    start = datetime.fromisoformat(row["bucket_start"])
+    if start.tzinfo is None:
+        raise ValueError(f"bucket_start is {row['bucket_start']!r}, without an offset such as +03:00")
+    return _voting(row, scale, region), start, counts
+
+
+def _whole(row: dict[str, str], name: str) -> int:
+    try:
+        number = int(row[name])
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {row[name]!r}, which is no whole number") from None
+    if number < 0:
+        raise ValueError(f"{name} is {number}: a count of what happened in a bucket cannot be negative")
+    return number
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -138,29 +163,49 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, row
 
 
-def _narrowest_bucket(path: Path) -> int:
-    """Seconds between the closest two rows of a constituency: silent buckets are left out, so gaps say nothing."""
+def _narrowest_bucket(path: Path, scale: float, region: str) -> int:
+    """Seconds between the closest two rows of a constituency: silent buckets are left out, so gaps say nothing.
+
+    Every row is read here first, so that nothing is written of a series of which one is wrong.
+
+    Raises:
+        DataError: a value is wrong, or the rows are in no order; the line is named.
+    """
     narrowest, before = 3600, None
+    keys: set[str] = set()
     for number, row in _rows(path):
         try:
-            start = datetime.fromisoformat(row["bucket_start"])
-        except ValueError as error:
+            voting, start, _ = _read(row, scale, region)
+            if before is None or before[0] != voting.key:
+                if voting.key in keys:
+                    raise ValueError(f"rows of {voting.key!r} stand in several places; sort by constituency and time")
+                keys.add(voting.key)
+            elif start <= before[1]:
+                raise ValueError(
+                    f"bucket_start is {start.isoformat()}, not after {before[1].isoformat()} in the row before"
+                )
+            else:
+                narrowest = min(narrowest, max(int((start - before[1]).total_seconds()), 1))
+        except (ValueError, TypeError, OverflowError) as error:
             raise DataError(f"{path}: line {number}: {error}") from None
-        if before is not None and before[0] == row.get("constituency") and start > before[1]:
-            narrowest = min(narrowest, int((start - before[1]).total_seconds()))
-        before = (row.get("constituency"), start)
+        before = (voting.key, start)
     return narrowest
 
 
 def _voting(row: dict[str, str], scale: float, region: str) -> Voting:
-    registered = row.get("registered_voters") or None
+    registered = _whole(row, "registered_voters") if row.get("registered_voters") else None
+    zone = row.get("time_zone") or "Europe/Moscow"
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"time_zone is {zone!r}, which is no time zone such as Europe/Moscow") from None
     return Voting(
         key=row.get("constituency") or "all",
         name=row.get("name") or row.get("constituency") or "Вся страна",
         election=row.get("election") or "Replay",
-        registered_voters=None if registered is None else round(int(registered) * scale),
+        registered_voters=None if registered is None else round(registered * scale),
         region=row.get("region") or region,
-        time_zone=row.get("time_zone") or "Europe/Moscow",
+        time_zone=zone,
     )
 
 

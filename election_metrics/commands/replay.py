@@ -13,6 +13,7 @@ def run_replay(
     console: Console, series: Path, out: Path, *, scale: float, seed: int, region: str, zipped: bool, faults: bool
 ) -> None:
     """Writes the tree and `expected.json`, and says how large they are."""
+    buckets = read_series(series, scale, region)  # all of it is looked at before anything is written
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -21,7 +22,7 @@ def run_replay(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("Writing")
         done = None
-        for done in write_replay(read_series(series, scale, region), out, seed=seed, zipped=zipped, faults=faults):
+        for done in write_replay(buckets, out, seed=seed, zipped=zipped, faults=faults):
             progress.update(task, description=f"{done.files} files, {done.bytes / 1e6:.0f} MB, {done.lines} lines")
     if done is None:
         raise SourceError(f"{series} has no rows")

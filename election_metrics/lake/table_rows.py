@@ -28,6 +28,8 @@ class Reading:
         operations: the domain's name of a type, where it has another.
         outcomes: counted, failed or withdrawn, by status.
         otherwise: what any other status means: counted or unknown.
+        last_hour: a later hour (since 1970, UTC) is none, as the table's own comparison has it: -1.
+        no_text: begins what stands for a value that is no text.
     """
 
     fields: Sequence[str]
@@ -36,6 +38,8 @@ class Reading:
     operations: Mapping[str, str]
     outcomes: Mapping[str, str]
     otherwise: str
+    last_hour: int
+    no_text: str
 
 
 def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
@@ -69,10 +73,15 @@ def _read(reading: Reading) -> str:
         moment = "TRY_CAST(time AS TIMESTAMPTZ)"
         occurred = f"CASE WHEN isfinite({moment}) THEN epoch_ms({moment}) END"
     else:
-        occurred = f"TRY_CAST(time AS BIGINT) * {reading.milliseconds}"
+        occurred = f"TRY(TRY_CAST(time AS BIGINT) * {reading.milliseconds})"
     said = ", ".join(f"coalesce({field}, '')" for field in reading.fields)
     return f"""
-        SELECT *, greatest(coalesce(CAST(floor(occurred_ms / 3600000) AS BIGINT), -1), -1) AS hour_number FROM (
+        SELECT *, CASE
+                WHEN floor(occurred_ms / 3600000) BETWEEN 0 AND {reading.last_hour}
+                    THEN CAST(floor(occurred_ms / 3600000) AS BIGINT)
+                ELSE -1
+            END AS hour_number
+        FROM (
             SELECT *, {occurred} AS occurred_ms, coalesce(lower(anomaly) IN {_TRUE}, FALSE) AS is_flagged,
                 CAST('0x' || substr(md5(concat_ws(chr(31), {said})), 1, 15) AS BIGINT) AS fingerprint
             FROM batch
@@ -157,12 +166,13 @@ def stage_rows(
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE limits AS "
         "SELECT CAST(? AS BIGINT) AS latest_ms, CAST(? AS BIGINT) AS first_hour_ms, "
-        "CAST(? AS VARCHAR) AS first_hour_setting, CAST(? AS VARCHAR) AS otherwise",
+        "CAST(? AS VARCHAR) AS first_hour_setting, CAST(? AS VARCHAR) AS otherwise, CAST(? AS VARCHAR) AS no_text",
         [
             int((now + timedelta(days=1)).timestamp() * 1000),
             int(first.timestamp() * 1000),
             f"the transaction is before the first hour, {first:%Y-%m-%d %H:%M} UTC (ELECTION_METRICS_FIRST_HOUR)",
             reading.otherwise,
+            reading.no_text,
         ],
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {sql('stage_table')}")

@@ -23,7 +23,16 @@ from election_metrics.pipeline.landing import LandingReport
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping, read_mapping
-from election_metrics.sources.transactions_table import FIELDS, NO_HOUR, Mark, ReadUpTo, Snapshot, TransactionsTable
+from election_metrics.sources.transactions_table import (
+    FIELDS,
+    LAST_HOUR,
+    NO_HOUR,
+    NO_TEXT,
+    Mark,
+    ReadUpTo,
+    Snapshot,
+    TransactionsTable,
+)
 from election_metrics.warehouse import ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, session_lock, transaction
 from election_metrics.warehouse.replace import notify
@@ -220,6 +229,8 @@ def reading_of(table: TransactionsTable) -> table_rows.Reading:
         operations=mapping.types,
         outcomes=mapping.status.outcomes(),
         otherwise=mapping.status.otherwise,
+        last_hour=LAST_HOUR,
+        no_text=NO_TEXT,
     )
 
 

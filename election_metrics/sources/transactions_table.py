@@ -6,6 +6,7 @@ numbers: see `Horizon`.
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +27,11 @@ FIELDS = ("id", "constituency", "election", "type", "time", "status", "voter", "
 _ROWS_AT_ONCE = 100_000
 _MOST_MARKS = 60
 NO_HOUR = -1
-"""Stands for the hour of rows whose time is none, or before 1970."""
+"""Stands for the hour of rows whose time is none, before 1970, or after LAST_HOUR."""
+LAST_HOUR = 70_389_527
+"""The last hour of the year 9999: what comes after it is no time of a vote, and few programs can write it."""
+NO_TEXT = "\0no text: "
+"""Begins what stands for a value that is no text: bytes that are no UTF-8. No text of a table holds a NUL."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class TransactionsTable:
         self.mapping = mapping
         try:
             self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+            if self.engine.dialect.name == "sqlite":
+                sa.event.listen(self.engine, "connect", _read_any_text)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise SettingsError(f"ELECTION_METRICS_SOURCE_URL cannot be used: {error}") from None
         self.place = f"{self.engine.url.render_as_string(hide_password=True)}, table {mapping.table}"
@@ -144,7 +151,7 @@ class TransactionsTable:
             yield
         except DBAPIError as error:
             said = f"{self.place}: {' '.join(str(error.orig).split())}"
-            if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+            if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and _may_pass(error.orig):
                 raise TransientError(said) from error
             raise SourceError(said) from error
         except SQLAlchemyError as error:
@@ -249,7 +256,7 @@ class Snapshot:
                 return
             *values, positions = zip(*rows, strict=True)
             after = int(positions[-1])
-            arrays = [*(pa.array(column, pa.string()) for column in values), pa.array(positions, pa.int64())]
+            arrays = [*(_as_text(column) for column in values), pa.array(positions, pa.int64())]
             yield Batch(pa.Table.from_arrays(arrays, names=[*FIELDS, "position"]), after)
 
     def _appeared(self, read: ReadUpTo) -> Iterator[sa.ColumnElement[bool]]:
@@ -276,8 +283,50 @@ class Snapshot:
             seconds = sa.cast(column, sa.Numeric) / (1000 if self.mapping.time_unit == "ms" else 1)
         else:
             return None
-        hour = sa.cast(sa.func.floor(seconds / 3600), sa.BigInteger)
-        return sa.func.greatest(sa.func.coalesce(hour, NO_HOUR), NO_HOUR)
+        hour = sa.func.floor(seconds / 3600)
+        return sa.cast(sa.case((hour.between(0, LAST_HOUR), hour), else_=NO_HOUR), sa.BigInteger)
+
+
+def _read_any_text(connection: Any, _record: object) -> None:
+    """Lets SQLite give text that is no UTF-8: the row is judged then, and does not stop the others."""
+    connection.text_factory = _decoded
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return NO_TEXT + value.decode(errors="backslashreplace")
+
+
+def _as_text(column: Sequence[Any]) -> pa.Array:
+    """A column of a batch; value by value only where the driver gave something else than text."""
+    try:
+        return pa.array(column, pa.string())
+    except (pa.ArrowException, TypeError, UnicodeError):
+        return pa.array([None if value is None else _one_text(value) for value in column], pa.string())
+
+
+def _one_text(value: Any) -> str:
+    if isinstance(value, bytes | memoryview):
+        return _decoded(bytes(value))
+    return _decoded(str(value).encode(errors="surrogateescape"))
+
+
+# What SQLite says when another try may help; the rest blames the statement or the data.
+_PASSING_WORDS = ("locked", "busy", "unable to open", "disk i/o")
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether trying again may help: a database that is away or busy; never what is in a row."""
+    if isinstance(error, sqlite3.Error):
+        return any(word in str(error).lower() for word in _PASSING_WORDS)
+    state = getattr(error, "sqlstate", None)
+    return state is None or not state.startswith(_OF_DATA)
+
+
+# Classes of SQLSTATE that blame data, statement or rights: no data, data exception, constraint, syntax or access.
+_OF_DATA = ("02", "21", "22", "23", "42")
 
 
 def _transactions_from(first: int, end: int) -> sa.ColumnElement[bool]:

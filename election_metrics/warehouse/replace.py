@@ -62,7 +62,7 @@ def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) ->
     cursor = connection.connection.cursor()
     # An empty field is NULL, a quoted empty one is an empty text: pyarrow quotes every text.
     with cursor.copy(f"COPY {table.fullname} ({names}) FROM STDIN WITH (FORMAT csv)") as copy:
-        copy.write(buffer.getvalue())
+        copy.write(buffer.getvalue().replace(b"\0", b"\\x00"))  # PostgreSQL has no text with a NUL: it is written out
 
 
 def notify(

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from election_metrics.cli import main
 from election_metrics.demo import demo_buckets, national_hours
 from election_metrics.metrics.constituency import COUNTS as ALL_COUNTS
 from election_metrics.metrics.constituency import constituency_metrics
@@ -128,3 +130,36 @@ def test_the_national_series_has_its_published_days_totals_and_gaps() -> None:
     assert round(gap[pd.Timestamp("2026-09-18T11:00+03:00")], 2) == 1.65  # at noon
     assert (hours["votes_cast"] > hours["bulletins_issued"]).sum() == 43
     assert not (hours["running_votes"] > hours["running_bulletins"]).any()
+
+
+_HEAD = "constituency,bucket_start,bulletins_issued,votes_cast,registered_voters,time_zone\n"
+_GOOD = "a,2026-09-18T08:00:00+03:00,5,4,10,Europe/Moscow\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("a,2026-09-18T09:00:00+03:00,-5,4,10,", "line 3: bulletins_issued is -5"),
+        ("a,2026-09-18T09:00:00+03:00,5,-1,10,", "line 3: votes_cast is -1"),
+        ("a,2026-09-18T09:00:00+03:00,5,4,-10,", "line 3: registered_voters is -10"),
+        ("a,2026-09-18T09:00:00+03:00,5.5,4,10,", "line 3: bulletins_issued is '5.5'"),
+        ("a,2026-09-18T09:00:00+03:00,,4,10,", "line 3: bulletins_issued is ''"),
+        ("a,2026-09-18T09:00:00+03:00", "line 3: bulletins_issued is None"),
+        ("a,2026-09-18T07:00:00+03:00,5,4,10,", "line 3: bucket_start is 2026-09-18T07:00:00+03:00, not after"),
+        ("a,2026-09-18T08:00:00+03:00,5,4,10,", "line 3: bucket_start is 2026-09-18T08:00:00+03:00, not after"),
+        ("a,2026-09-18T09:00:00,5,4,10,", "line 3: bucket_start is '2026-09-18T09:00:00', without an offset"),
+        ("a,tomorrow,5,4,10,", "line 3: Invalid isoformat string: 'tomorrow'"),
+        ("a,2026-09-18T09:00:00+03:00,5,4,10,Mars/Olympus", "line 3: time_zone is 'Mars/Olympus'"),
+        (
+            "b,2026-09-18T08:00:00+03:00,5,4,10,\na,2026-09-18T09:00:00+03:00,5,4,10,",
+            "line 4: rows of 'a' stand in several",
+        ),
+    ],
+)
+def test_a_series_that_is_wrong_is_named_by_line_and_nothing_is_written(tmp_path: Path, row: str, said: str) -> None:
+    series, out = tmp_path / "series.csv", tmp_path / "out"
+    series.write_text(f"{_HEAD}{_GOOD}{row}\n", "utf-8")
+    told = CliRunner().invoke(main, ["replay", str(series), "--out", str(out)])
+    assert told.exit_code == 1
+    assert said in told.output
+    assert not out.exists()

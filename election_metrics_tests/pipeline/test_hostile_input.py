@@ -305,3 +305,14 @@ def test_seed_11_a_file_that_could_not_be_read_once_is_read_later(
     assert aside.values.tolist() == [[str(path), "the file cannot be read: Permission denied"]]
     assert votes_after(chosen) == 2, "it waits, so that a disk that fails is not asked every few seconds"
     assert votes_after(chosen.model_copy(update={"set_aside_minutes": 0})) == 3
+
+
+def test_a_nul_in_any_text_reaches_the_warehouse_written_out(chosen: Settings, tmp_path: Path) -> None:
+    """In JSON it is \\u0000; of an id in conflict the call and the reason of a failure are kept in PostgreSQL."""
+    folder = Folder(tmp_path)
+    fail = [{"key": "FAIL_x", "stringValue": "no\0pe"}]
+    folder.put(line("x", ms(1), "odd\0call", "s", fail), line("x", ms(2), "other\0call", "s", fail), vote("v", ms(3)))
+    report = update(chosen, folder.root)
+    assert (report.rows, report.set_aside) == (2, {})
+    kept = rows(chosen, "SELECT operation, fail_reason FROM ingest.conflicting_rows ORDER BY 1").values.tolist()
+    assert kept == [["odd\\x00call", "no\\x00pe"], ["other\\x00call", "no\\x00pe"]]

@@ -445,3 +445,100 @@ def test_the_commands_check_and_ingest_and_read_hours_again(
     monkeypatch.delenv("ELECTION_METRICS_SOURCE_URL")
     settings.cache_clear()
     assert "set ELECTION_METRICS_SOURCE_URL" in CliRunner().invoke(main, ["table", "check"]).output
+
+
+_TEXTS = ("id", "place", "call", "state", "voter", "election", "why")
+
+
+@pytest.mark.parametrize("column", _TEXTS)
+def test_text_that_is_no_utf_8_costs_its_row_and_no_other(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    made = Ballots(f"sqlite:///{tmp_path}/votes.db")
+    made.put(*[row(f"v{n}", ms(n)) for n in range(5)])
+    # Bytes as another program writes them: cp1251, UTF-16, a cut-off letter, a blob.
+    for number, value in enumerate((b"\xcf\xf0\xe8\xe2\xe5\xf2", b"\xff\xfe1\x04", b"abc\xd0", bytes(range(128, 160)))):
+        with sqlite3.connect(tmp_path / "votes.db") as raw:
+            raw.execute(f"UPDATE ballots SET {column} = CAST(? AS TEXT) WHERE number_of_row = ?", (value, number + 2))
+    reading = _mapped(chosen, made, tmp_path, monkeypatch)
+    report = update_from_table(reading)
+    assert (report.rows, report.rejected) == (1, 4)
+    found = rows(reading, "SELECT reason, content FROM ingest.rejected_transactions ORDER BY content")
+    key = {"place": "constituency", "call": "type", "state": "status", "why": "anomaly_reason"}.get(column, column)
+    assert set(found["reason"]) == {f"no UTF-8 in the column of: {key}"}
+    assert [content.split(";")[0] for content in found["content"]] == [f"position={n}" for n in range(2, 6)]
+    before = everything(reading)
+    for compare in (False, True):
+        assert update_from_table(reading, compare=compare).rejected == 0, "what is in quarantine is not read again"
+    assert everything(reading) == before
+    good = "v1" if column == "id" else "x"
+    with sqlite3.connect(tmp_path / "votes.db") as raw:
+        raw.execute(f"UPDATE ballots SET {column} = ? WHERE number_of_row = 2", (good,))
+    update_from_table(reading, compare=True)
+    assert len(rows(reading, "SELECT 1 FROM ingest.rejected_transactions")) == 3, "a row that was mended is read"
+
+
+def _mapped(chosen: Settings, made: Ballots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(MAPPING, "utf-8")
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_URL", made.url)
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_TABLE", str(mapping))
+    return chosen.model_copy(update={"source_url": SecretStr(made.url), "source_table": mapping})
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "time",
+    ["200000-01-01 00:00:00+00", "294276-12-31 00:00:00+00", "0044-03-15 12:00:00+00 BC", "infinity", "-infinity"],
+)
+def test_a_time_that_no_vote_has_costs_its_row_and_no_other(mapped: Settings, ballots: Ballots, time: str) -> None:
+    ballots.put(*[row(f"v{n}", ms(n)) for n in range(3)])
+    ballots.run(f"UPDATE ballots SET at = '{time}' WHERE number_of_row = 2")
+    report = update_from_table(mapped)
+    assert (report.rows, report.rejected) == (2, 1)
+    before = everything(mapped)
+    for compare in (False, True):
+        assert update_from_table(mapped, compare=compare).rejected == 0
+    assert everything(mapped) == before
+
+
+@pytest.mark.parametrize(
+    "time", ["9223372036854775807", "-9223372036854775808", "6311433600000000", "1e30", "soon", ""]
+)
+def test_a_number_that_is_no_time_costs_its_row_and_no_other(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: str
+) -> None:
+    for unit in ("s", "ms"):
+        path = tmp_path / f"{unit}.db"
+        with sqlite3.connect(path) as raw:
+            raw.execute(
+                "CREATE TABLE t (n INTEGER PRIMARY KEY, id TEXT, place TEXT, at INTEGER, call TEXT, state TEXT)"
+            )
+            good = ms(1) // (1000 if unit == "s" else 1)
+            for number, at in enumerate((good, time, good)):
+                raw.execute(
+                    "INSERT INTO t VALUES (?, ?, 'north', ?, 'vote', 'ok')", (number + 1, f"{unit}{number}", at)
+                )
+        mapping = tmp_path / f"{unit}.toml"
+        mapping.write_text(
+            f'table = "t"\nname = "{unit}"\nposition = "n"\ntime_unit = "{unit}"\n[columns]\nid = "id"\n'
+            'constituency = "place"\ntime = "at"\ntype = "call"\nstatus = "state"\n[status]\ncounted = ["ok"]\n', "utf-8"
+        )  # fmt: skip
+        url = f"sqlite:///{path}"
+        report = update_from_table(chosen.model_copy(update={"source_url": SecretStr(url), "source_table": mapping}))
+        assert (report.rows, report.rejected) == (2, 1), unit
+
+
+def test_what_is_wrong_with_a_table_is_never_called_passing(chosen: Settings, tmp_path: Path, monkeypatch) -> None:
+    made = Ballots(f"sqlite:///{tmp_path}/votes.db")
+    made.put(row("v", ms(1)))
+    reading = _mapped(chosen, made, tmp_path, monkeypatch)
+    table = open_table(reading)
+    assert table is not None
+    _ = table.table
+    made.run("ALTER TABLE ballots DROP COLUMN voter")  # between the look and the reading
+    with pytest.raises(SourceError, match="voter"):
+        land_table(reading, table, "run", NOW)
+    (tmp_path / "votes.db").write_bytes(b"this is no database, it is a letter" * 100)
+    with pytest.raises(SourceError, match="not a database"):
+        land_table(reading, open_table(reading), "run", NOW)

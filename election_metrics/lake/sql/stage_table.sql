@@ -1,7 +1,7 @@
 -- One row for every row of a transactions table: the columns of stage.sql but line_bytes, and is_withdrawn.
 -- Takes: table_rows (id, constituency, type, time, status, voter, quantity, anomaly_reason: text; is_flagged,
--- occurred_ms, hour_number, row_number), contents (hour_number, content_id), operations (type, operation), outcomes (status,
--- outcome), and in `limits` as one row latest_ms, first_hour_ms, first_hour_setting, otherwise.
+-- occurred_ms, hour_number, row_number, position), contents (hour_number, content_id), operations (type, operation),
+-- outcomes (status, outcome), and in `limits` as one row latest_ms, first_hour_ms, first_hour_setting, otherwise, no_text.
 WITH
 named AS (
     SELECT
@@ -11,7 +11,7 @@ named AS (
         table_rows.id AS transaction_id,
         id_key(table_rows.id) AS id_key,
         table_rows.occurred_ms,
-        CAST(floor(table_rows.occurred_ms / 3600000) AS INTEGER) AS hour_number,
+        TRY_CAST(floor(table_rows.occurred_ms / 3600000) AS INTEGER) AS hour_number,
         coalesce(operations.operation, table_rows.type) AS operation,
         coalesce(outcomes.outcome, limits.otherwise) AS outcome,
         whole_number(table_rows.quantity) AS said_quantity,
@@ -21,6 +21,21 @@ named AS (
         nullif(table_rows.anomaly_reason, '') AS anomaly_reason,
         table_rows.status,
         table_rows.time,
+        table_rows.position,
+        -- The columns whose value is no text: then nothing of the row is trusted.
+        concat_ws(
+            ', ',
+            CASE WHEN starts_with(table_rows.id, no_text) THEN 'id' END,
+            CASE WHEN starts_with(table_rows.constituency, no_text) THEN 'constituency' END,
+            CASE WHEN starts_with(table_rows.election, no_text) THEN 'election' END,
+            CASE WHEN starts_with(table_rows.type, no_text) THEN 'type' END,
+            CASE WHEN starts_with(table_rows.time, no_text) THEN 'time' END,
+            CASE WHEN starts_with(table_rows.status, no_text) THEN 'status' END,
+            CASE WHEN starts_with(table_rows.voter, no_text) THEN 'voter' END,
+            CASE WHEN starts_with(table_rows.quantity, no_text) THEN 'quantity' END,
+            CASE WHEN starts_with(table_rows.anomaly, no_text) THEN 'anomaly' END,
+            CASE WHEN starts_with(table_rows.anomaly_reason, no_text) THEN 'anomaly_reason' END
+        ) AS no_texts,
         limits.latest_ms,
         limits.first_hour_ms,
         limits.first_hour_setting
@@ -35,6 +50,7 @@ judged AS (
         *,
         outcome = 'failed' AS failed,
         CASE
+            WHEN no_texts <> '' THEN concat('no UTF-8 in the column of: ', no_texts)
             WHEN coalesce(transaction_id, '') = '' THEN 'the transaction id is missing'
             WHEN constituency_id = '' THEN 'the constituency is missing'
             WHEN contains(transaction_id, chr(0)) OR contains(voter, chr(0)) OR contains(constituency_id, chr(0))
@@ -90,7 +106,7 @@ staged_rows AS (
         CASE
             WHEN rejection IS NOT NULL
                 THEN substring(
-                    concat('id=', transaction_id, '; constituency=', constituency_id, '; time=', time, '; type=',
+                    concat('position=', position, '; id=', transaction_id, '; constituency=', constituency_id, '; time=', time, '; type=',
                         operation, '; status=', status, '; quantity=', quantity), 1, 200
                 )
         END AS line_start,
