@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.pipeline.elections import elections_behind
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.people import NotThereError, forget, set_constituency, set_election, set_threshold
+from election_metrics.pipeline.publication import elections_behind
 from election_metrics.pipeline.registry import refresh_registry, registry_is_behind
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
