@@ -85,13 +85,14 @@ def main() -> None:
 @main.command()
 @click.option("--once", is_flag=True, help="Stop after the summary; do not serve the UI.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; another if it is taken.")
-@click.option("--pace", default=8.0, show_default=True, help="Seconds between two hours of the live day.")
+@click.option("--pace", default=8.0, show_default=True, help="Seconds between two of the last hours.")
 @click.option("--transactions", default=100_000, show_default=True, help="About how many transactions in all.")
 def demo(once: bool, port: int, pace: float, transactions: int) -> None:
     """Replay the vote of September 2026, its third day being today.
 
-    Lands and computes the first two days in one run, prints the summary, then serves the Dagster UI with sensors and
-    schedule on while the third day arrives hour by hour. Ctrl-C ends everything it started.
+    Lands and computes the hours that are over in one run, but for the last twelve, prints the summary, then serves the
+    Dagster UI with sensors and schedule on while those arrive one by one, and then each hour when it is over. Ctrl-C
+    ends everything it started.
     """
     from election_metrics.commands.demo import run_demo
 

@@ -28,6 +28,8 @@ _REGIONS = {
 _DUMA = "Выборы депутатов Государственной Думы девятого созыва"
 _ASSEMBLY = "Выборы депутатов Законодательного Собрания Свердловской области"
 _ALL_TRANSACTIONS = 24_290_409
+_HOUR = timedelta(hours=1)
+_LOOK_EVERY = 30.0
 
 
 @dataclass
@@ -107,10 +109,12 @@ def _give(row: _Running) -> tuple[int, int]:
     return bulletins, votes
 
 
-def split_at(
-    tree: Path, zones: dict[str, str], moment: datetime
-) -> tuple[list[Path], list[tuple[datetime, list[Path]]]]:
-    """The files of intervals that begin before `moment`, and the others hour by hour (UTC)."""
+Hours = list[tuple[datetime, list[Path]]]
+"""Files by the hour (start, UTC) of their intervals, in order."""
+
+
+def split_at(tree: Path, zones: dict[str, str], moment: datetime) -> tuple[list[Path], Hours]:
+    """The files of intervals whose hour is over at `moment`, and the others hour by hour."""
     before: list[Path] = []
     later: dict[datetime, list[Path]] = {}
     for file in sorted(tree.rglob("*.csv")):
@@ -118,7 +122,7 @@ def split_at(
         if place is None or place.interval_start is None:
             continue
         start = place.interval_start.replace(tzinfo=ZoneInfo(zones[place.constituency_id])).astimezone(UTC)
-        if start < moment:
+        if start + _HOUR <= moment:
             before.append(file)
         else:
             later.setdefault(start, []).append(file)
@@ -134,15 +138,21 @@ def deliver(files: list[Path], tree: Path, exports: Path) -> None:
 
 
 def deliver_live(
-    later: list[tuple[datetime, list[Path]]],
+    later: Hours,
     tree: Path,
     exports: Path,
     pace: float,
     pause: Callable[[float], None],
     tell: Callable[[datetime, int, int], None],
+    clock: Callable[[], datetime],
 ) -> None:
-    """Delivers the last day hour by hour; `pause` waits that many seconds between two, or raises to end it."""
+    """Delivers hour by hour, but none before it is over by the clock: nobody knows the votes of the future.
+
+    `pause` waits that many seconds between two, or raises to end it.
+    """
     for number, (hour, files) in enumerate(later, 1):
+        while (ahead := (hour + _HOUR - clock()).total_seconds()) > 0:
+            pause(min(ahead, _LOOK_EVERY))
         deliver(files, tree, exports)
         tell(hour, number, len(later))
         pause(pace)

@@ -4,7 +4,7 @@ A setting is read here and nowhere else. Wrong values become one `SettingsError`
 """
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
         None, description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…:465."
     )
     alert_after_minutes: int = Field(
-        30, gt=0, description="While an election is voting: a newest transaction older than this is a problem."
+        30, gt=0, description="While an election is voting: an hour's input that comes later than this is a problem."
     )
     ui_url: str = Field(
         "http://127.0.0.1:3000", description="Where people reach the Dagster UI, for links; `up` knows its own port."
@@ -256,6 +256,11 @@ class Settings(BaseSettings):
     def source_path(self) -> Place | None:
         """Folder of the export files, or its place in an object store."""
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
+
+    @property
+    def late_after(self) -> timedelta:
+        """How long after its end an hour's input may come without being overdue."""
+        return timedelta(minutes=self.alert_after_minutes)
 
     @property
     def tokens_path(self) -> Path:

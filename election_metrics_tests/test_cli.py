@@ -156,14 +156,21 @@ def test_backfill_computes_a_range_again_in_one_run(chosen: Settings, tmp_path: 
     assert len(set(rows(chosen, "SELECT run_id FROM metrics.hourly_stats")["run_id"])) == 2
 
 
-def test_exports_are_exactly_the_tables_columns(chosen: Settings, tmp_path: Path) -> None:
+def test_exports_are_the_tables_columns_and_the_election_of_each_row(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(vote("a", ms(1.5)), line("s", ms(0), "startVoting"))
     run("ingest", str(tmp_path / "in"))
     for name, table in {table.name: table for table in metadata.tables.values()}.items():
         whole = io.BytesIO()
         export_table(chosen, name, "csv", whole)
         header = next(csv.reader(io.StringIO(whole.getvalue().decode())))
-        assert header == [column.name for column in table.columns], name
+        own = [column.name for column in table.columns]
+        assert header == (own if header[0] == own[0] else ["election_id", *own]), name
+        assert "election_id" in header or not {"constituency_id", "content_id"} & set(own), name
+    (election,) = rows(chosen, "SELECT election_id FROM metrics.elections")["election_id"]
+    for name in ("transaction_files", "registry_events", "hourly_stats"):
+        (row, *_) = csv.DictReader(io.StringIO(run("export", name, "--election", election).stdout))
+        assert row["election_id"] == election, name
+        assert len(run("export", name, "--election", "another").stdout.splitlines()) == 1, name
     (row,) = csv.DictReader(io.StringIO(run("export", "hourly_stats").stdout))
     assert (row["hour"], row["first_transaction_at"]) == ("2026-09-18T08:00:00Z", "2026-09-18T08:00:00Z")
     assert row["last_transaction_at"] == "2026-09-18T08:01:30Z"

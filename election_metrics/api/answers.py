@@ -177,7 +177,7 @@ class Answers:
 
     def _elections_now(self) -> list[Row]:
         with transaction(self.settings) as connection:
-            return elections_now(connection)
+            return elections_now(connection, self.settings.late_after)
 
     async def _read_places(self) -> dict[str, str]:
         return await anyio.to_thread.run_sync(self._places_now, limiter=self._readers)

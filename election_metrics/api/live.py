@@ -58,7 +58,7 @@ async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEv
 
 async def _elections(answers: Answers) -> list[dict[str, str]]:
     def read(connection: sa.Connection) -> Reply:
-        found = elections_now(connection)
+        found = elections_now(connection, answers.settings.late_after)
         # In the order in which they were computed, so that an id stands for all that came before it.
         return Reply(sorted(found, key=lambda row: row["computed_at"]), found)
 

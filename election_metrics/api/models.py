@@ -1,7 +1,7 @@
 """What answers look like: models made from the tables, so that a column is described once."""
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -73,29 +73,67 @@ def _text(description: str) -> tuple[Any, Any]:
 _NAME = {"name": _text("Name of the constituency"), "region": _text("Region's name")}
 _SPARKLINE = ("hour", "bulletins_issued", "votes_cast")
 
+_ELECTION = {"election_id": _text("Election; null where it is of none, or of no known one")}
+_RUNNING_RATES = {
+    "running_participation_rate": (float | None, Field(description="Votes up to its end / registered voters * 100")),
+    "running_issue_rate": (float | None, Field(description="Bulletins up to its end / registered voters * 100")),
+    "running_gap_rate": (float | None, Field(description="Bulletins less votes, up to its end / bulletins * 100")),
+}
+
+_KIND = {
+    "voting_days": (
+        int | None,
+        Field(
+            description="Days begun from the first opening to the last closing: elections of one kind, whose curves can"
+            " be compared, have as many"
+        ),
+    )
+}
+_DUE = {
+    "hours_overdue": (
+        int, Field(description="Constituency hours of voting that should be here, in good time, and are not")
+    ),
+    "overdue_since": (
+        datetime | None, Field(description="When the first of them was due; null where none is overdue")
+    ),
+    "next_due_at": (
+        datetime | None,
+        Field(
+            description="When the next files are due: the end of the first hour of voting that is not over; null where"
+            " none is to come"
+        ),
+    ),
+}  # fmt: skip
+
 Election = _model(
     "Election",
     "An election with its figures so far.",
     _fields(elections, ["election_id", "name", "starts_at", "ends_at", "time_zone", "status"]),
+    _KIND,
     _fields(election_summaries),
-)
+    _DUE,
+)  # fmt: skip
 Region = _model("Region", "A region of an election.", _fields(region_summaries))
 Extreme = _model("Extreme", "A constituency at one end of participation.", _fields(participation_extremes), _NAME)
 Reconciliation = _model(
     "Reconciliation", "The last count of everything from the raw transactions.", _fields(reconciliations)
 )
 Missing = _model("Missing", "Hours that no file covers.", _fields(missing_input))
-ConstituencyHour = _model("ConstituencyHour", "An hour of a constituency.", _fields(hourly_stats))
+ConstituencyHour = _model(
+    "ConstituencyHour", "An hour of a constituency.", _fields(hourly_stats),
+    _fields(constituency_metrics, ["running_bulletins", "running_votes"]), _RUNNING_RATES,
+)  # fmt: skip
 NamedHour = _model("NamedHour", "An hour of a constituency, with its name.", _fields(hourly_stats), _NAME)
 ElectionHour = _model(
     "ElectionHour",
     "An hour of an election.",
+    _fields(elections, ["election_id"]),
     {"hour": (datetime, Field(description="Start of the hour (UTC)")),
      "constituencies_active": (int, Field(description="Constituencies with a transaction in it"))},
     _fields(hourly_stats, [*COUNTS, "outside_voting", "bulletin_velocity", "vote_velocity", "computed_at", "run_id"]),
     _fields(constituency_metrics, ["running_bulletins", "running_votes"]),
-    {"participation_rate": (float | None, Field(description="Votes of the hour / registered voters * 100")),
-     "running_participation_rate": (float | None, Field(description="Votes up to its end / registered voters * 100"))},
+    {"participation_rate": (float | None, Field(description="Votes of the hour / registered voters * 100"))},
+    _RUNNING_RATES,
 )  # fmt: skip
 Period = _model("Period", "A constituency in a period.", _fields(constituency_metrics))
 Constituency = _model(
@@ -117,15 +155,18 @@ Finding = _model(
     "Finding", "What looks wrong, with the reason.", _fields(anomalies),
     {"election": _text("Name of the election"), "constituency": _text("Name of the constituency")},
 )  # fmt: skip
-RejectedLine = _model("RejectedLine", "A line that could not be read.", _fields(rejected_transactions))
-SourceFile = _model("SourceFile", "A file that figures come from.", _fields(transaction_files))
+RejectedLine = _model("RejectedLine", "A line that could not be read.", _ELECTION, _fields(rejected_transactions))
+SourceFile = _model("SourceFile", "A file that figures come from.", _ELECTION, _fields(transaction_files))
 SetThreshold = _model("SetThreshold", "A threshold that people set.", _fields(anomaly_thresholds))
-SaidOfConstituency = _model("SaidOfConstituency", "What people say of a constituency.", _fields(constituency_reference))
+SaidOfConstituency = _model(
+    "SaidOfConstituency", "What people say of a constituency.", _ELECTION, _fields(constituency_reference)
+)
 SaidOfElection = _model("SaidOfElection", "What people say of an election.", _fields(election_reference))
 AuditEntry = _model(
     "AuditEntry", "A change that people made.", _fields(audit_log, ["entry_id", "at", "who", "action", "target"]),
     {"before": (dict[str, Any] | None, Field(description="The row before; null where there was none")),
      "after": (dict[str, Any] | None, Field(description="The row after; null where there is none"))},
+    _ELECTION,
 )  # fmt: skip
 Spark = _model("Spark", "An hour of a sparkline.", _fields(hourly_stats, list(_SPARKLINE)))
 
@@ -166,6 +207,7 @@ class RuleThreshold(BaseModel):
 class Rule(BaseModel):
     """An anomaly rule."""
 
+    election_id: str | None = Field(description="The election asked for, whose thresholds these are")
     name: str
     meaning: str = Field(description="What a finding of it says")
     why: str = Field(description="Why it is so, and not simpler")
@@ -225,6 +267,18 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What is wrong, and what to do instead")
+
+
+def rows_of(answer: type[BaseModel]) -> type[BaseModel]:
+    """What the data of an answer is, or is a list of."""
+    data: Any = answer.model_fields["data"].annotation
+    row: type[BaseModel] = get_args(data)[0] if get_origin(data) is list else data
+    return row
+
+
+def columns_of(row: type[BaseModel]) -> tuple[str, ...]:
+    """The columns of rows as CSV."""
+    return tuple(row.model_fields)
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {

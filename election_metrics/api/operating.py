@@ -33,7 +33,7 @@ class Status(BaseModel):
     cache_misses: int = Field(description="Answers that had to be read")
     hit_rate: float | None = Field(description="Percent of the answers that were in the cache; null: none yet")
     ui_url: str = Field(description="The Dagster UI, for people")
-    stale_after_minutes: int = Field(description="While voting, a newest transaction older than this is a problem")
+    stale_after_minutes: int = Field(description="Input is overdue so long after the end of its hour")
 
 
 @router.get("/health")

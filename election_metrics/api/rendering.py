@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -23,12 +23,14 @@ class Reply:
         rows: what CSV shows, and what as_of is taken from.
         after: where the next page begins, for pages.
         is_page: whether `next` is part of the answer.
+        columns: of the CSV, whether there are rows or not.
     """
 
     data: Any
     rows: Sequence[Row]
     after: str | None = None
     is_page: bool = False
+    columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Stored:
 def render(kind: Format, reply: Reply, read_at: float, version: str) -> Stored:
     """An answer to keep."""
     newest = newest_of(reply.rows)
-    data = _csv(reply.rows) if kind == "csv" else dump(reply.data)
+    data = _csv(reply) if kind == "csv" else dump(reply.data)
     tail = b',"next":' + dump(reply.after) if reply.is_page and kind == "json" else b""
     as_of = iso(newest["computed_at"]) if newest else None
     return Stored(data, tail, reply.after, as_of, newest.get("run_id"), read_at, version)
@@ -92,13 +94,12 @@ def iso(moment: datetime) -> str:
     return moment.isoformat() if moment.tzinfo is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """The rows with a heading; no rows: nothing."""
+def _csv(reply: Reply) -> bytes:
+    """A heading, and the rows; a reader finds the columns also where no row is."""
     text = io.StringIO()
-    if rows:
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(rows[0])
-        writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(reply.columns)
+    writer.writerows([_cell(row.get(name)) for name in reply.columns] for row in reply.rows)
     return text.getvalue().encode()
 
 

@@ -5,6 +5,7 @@ import binascii
 import inspect
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from election_metrics.api.models import (
     Answer,
     AuditEntry,
     Compared,
+    Constituency,
     ConstituencyDetail,
     ConstituencyHour,
     Dashboard,
@@ -36,9 +38,12 @@ from election_metrics.api.models import (
     SaidOfElection,
     SetThreshold,
     SourceFile,
+    columns_of,
+    rows_of,
 )
 from election_metrics.api.rendering import Reply
 from election_metrics.api.tags import RestsOn
+from election_metrics.settings import Settings
 from election_metrics.warehouse import queries
 from election_metrics.warehouse.queries import Hours, Page, Row
 
@@ -62,15 +67,20 @@ Text = Annotated[str | None, Query(description="Text to search for, whatever its
 
 
 def cached(
-    function: Callable[..., Reply], rests_on: RestsOn | None = None, many: ReadMany | None = None
+    function: Callable[..., Reply],
+    columns: Sequence[str],
+    rests_on: RestsOn | None = None,
+    many: ReadMany | None = None,
 ) -> Callable[..., Any]:
-    """Makes an endpoint of a function: its answer is cached, has an ETag, and is JSON or CSV.
+    """Makes an endpoint of a function: its answer is cached, has an ETag, and is JSON or CSV of these columns.
 
     It rests on what is said, else on the constituency or election that a parameter names, else on everything. Where
-    only a constituency is asked for, `many` reads it, together with what others ask for.
+    only a constituency is asked for, `many` reads it, together with what others ask for. A function that has a
+    parameter `settings` is given them.
     """
     signature = inspect.signature(function)
-    own = list(signature.parameters.values())[1:]
+    own = [parameter for parameter in list(signature.parameters.values())[1:] if parameter.name != "settings"]
+    reading_many = many and _with_columns_many(many, columns)
 
     @wraps(function)
     async def endpoint(request: Request, **parameters: Any) -> Response:
@@ -78,12 +88,14 @@ def cached(
         what = rests_on or await _named(answers, parameters)
         kind = _format(request)
 
+        given = {"settings": answers.settings} if "settings" in signature.parameters else {}
+
         def read(connection: sa.Connection) -> Reply:
-            return function(connection, **parameters)
+            return _with_columns(function(connection, **given, **parameters), columns)
 
         asked = [value for value in parameters.values() if value]
         one_of_many = many is not None and asked == [parameters["constituency_id"]]
-        reading = OneOfMany(many, parameters["constituency_id"]) if many and one_of_many else read
+        reading = OneOfMany(reading_many, parameters["constituency_id"]) if reading_many and one_of_many else read
         found = await answers.get(function.__name__, kind, what, parameters, reading)
         meta = await answers.meta(found, what)
         return respond(request, kind, found, meta, answers.meta_read_at)
@@ -92,6 +104,20 @@ def cached(
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
     endpoint.__signature__ = inspect.Signature([asked, *keywords])  # type: ignore[attr-defined]
     return endpoint
+
+
+def _with_columns(reply: Reply, columns: Sequence[str]) -> Reply:
+    return reply if reply.columns else replace(reply, columns=columns)
+
+
+def _with_columns_many(many: ReadMany, columns: Sequence[str]) -> ReadMany:
+    def read(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Reply | Exception]:
+        replies = many(connection, ids)
+        return {
+            one: _with_columns(reply, columns) if isinstance(reply, Reply) else reply for one, reply in replies.items()
+        }
+
+    return read
 
 
 async def _named(answers: Answers, parameters: dict[str, Any]) -> RestsOn:
@@ -107,14 +133,20 @@ def _format(request: Request) -> Literal["json", "csv"]:
 
 
 def _get(
-    path: str, model: Any, tag: str, rests_on: RestsOn | None = None, many: ReadMany | None = None
+    path: str,
+    model: Any,
+    tag: str,
+    rests_on: RestsOn | None = None,
+    many: ReadMany | None = None,
+    csv_of: Any = None,
 ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
-    """Registers a function as an endpoint; the function itself stays as it is."""
+    """Registers a function as an endpoint; the function stays as it is. `csv_of`: rows of its CSV."""
+    columns = columns_of(csv_of or rows_of(model))
 
     def register(function: Callable[..., Reply]) -> Callable[..., Reply]:
         csv: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}},
                      "description": "JSON; or CSV by `Accept: text/csv` or a path that ends in .csv"}}  # fmt: skip
-        endpoint = cached(function, rests_on, many)
+        endpoint = cached(function, columns, rests_on, many)
         router.get(path, response_model=model, tags=[tag], responses=csv, name=function.__name__)(endpoint)
         return function
 
@@ -122,16 +154,16 @@ def _get(
 
 
 @_get("/elections", Answer[list[Election]], "elections", RestsOn(summaries=True))  # type: ignore[valid-type]
-def elections(connection: sa.Connection) -> Reply:
+def elections(connection: sa.Connection, settings: Settings) -> Reply:
     """Every election with its figures so far; those that are voting first."""
-    found = queries.elections_now(connection)
+    found = queries.elections_now(connection, settings.late_after)
     return Reply(found, found)
 
 
 @_get("/election/{election_id}", Answer[ElectionDetail], "elections")
-def election(connection: sa.Connection, election_id: ElectionId) -> Reply:
+def election(connection: sa.Connection, settings: Settings, election_id: ElectionId) -> Reply:
     """One election: figures, regions, highest and lowest participation, what is missing, the final count."""
-    found = _election(connection, election_id)
+    found = _election(connection, settings, election_id)
     return Reply(found, [found])
 
 
@@ -180,7 +212,10 @@ def _constituencies_in_detail(connection: sa.Connection, ids: Sequence[str]) -> 
     return {one: replies.get(one) or _no_constituency(one) for one in ids}
 
 
-@_get("/constituency/{constituency_id}", Answer[ConstituencyDetail], "constituencies", many=_constituencies_in_detail)
+@_get(
+    "/constituency/{constituency_id}", Answer[ConstituencyDetail], "constituencies",
+    many=_constituencies_in_detail, csv_of=Constituency,
+)  # fmt: skip
 def constituency(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
     """One constituency: figures, missing hours, findings that are not resolved."""
     return _or_raise(_constituencies_in_detail(connection, [constituency_id])[constituency_id])
@@ -200,7 +235,7 @@ def constituency_periods(
     return Reply(found, found)
 
 
-@_get("/compare-constituencies", Answer[list[Compared]], "constituencies")
+@_get("/compare-constituencies", Answer[list[Compared]], "constituencies", csv_of=Constituency)
 def compare(
     connection: sa.Connection,
     ids: Annotated[
@@ -303,7 +338,7 @@ def rules(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
     """Every anomaly rule: what it means, why, and from which values on it fires (in this election)."""
     from election_metrics.pipeline.anomalies import rules_in_words
 
-    found = rules_in_words(connection, election)
+    found = [{"election_id": election, **rule} for rule in rules_in_words(connection, election)]
     return Reply(found, found)
 
 
@@ -336,20 +371,22 @@ def audit(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) 
 
 
 @_get("/dashboard/summary", Answer[list[Election]], "dashboard", RestsOn(summaries=True))  # type: ignore[valid-type]
-def dashboard_summary(connection: sa.Connection) -> Reply:
+def dashboard_summary(connection: sa.Connection, settings: Settings) -> Reply:
     """What the page shows first: every election in a line."""
-    return elections(connection)
+    return elections(connection, settings)
 
 
-@_get("/dashboard/detailed", Answer[Dashboard], "dashboard")
+@_get("/dashboard/detailed", Answer[Dashboard], "dashboard", csv_of=ElectionHour)
 def dashboard_detailed(
-    connection: sa.Connection, election: Annotated[str, Query(description="election_id", max_length=200)]
+    connection: sa.Connection,
+    settings: Settings,
+    election: Annotated[str, Query(description="election_id", max_length=200)],
 ) -> Reply:
-    """An election as the page shows it: figures, regions, hours, worst findings."""
-    found = _election(connection, election)
+    """An election as the page shows it: figures, regions, hours, worst findings. As CSV: its hours."""
+    found = _election(connection, settings, election)
     hours = queries.hourly_of_election(connection, election, Hours())
     worst = queries.findings(connection, election=election, state="unresolved", page=Page(_MOST_FINDINGS))
-    return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours or [found])
+    return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours)
 
 
 @_get("/sources", Answer[list[SourceFile]], "sources", RestsOn())  # type: ignore[valid-type]
@@ -391,14 +428,16 @@ def _constituencies(
         descending=descending, page=page,
     )  # fmt: skip
     if not sparkline:
-        return _paged(found.rows, found)
+        return replace(_paged(found.rows, found), columns=columns_of(Constituency))
     hours = queries.hours_of_constituencies(connection, [row["constituency_id"] for row in found.rows])
     return _paged([row | {"hours": hours[row["constituency_id"]]} for row in found.rows], found)
 
 
-def _election(connection: sa.Connection, election: str) -> Row:
-    found = _election_exists(connection, election)
-    return found | {
+def _election(connection: sa.Connection, settings: Settings, election: str) -> Row:
+    found = queries.elections_now(connection, settings.late_after, election)
+    if not found:
+        raise _no_election(election)
+    return found[0] | {
         "regions": queries.regions_of(connection, election),
         "extremes": queries.extremes_of(connection, election),
         "missing": queries.missing_of(connection, election),
@@ -406,11 +445,13 @@ def _election(connection: sa.Connection, election: str) -> Row:
     }
 
 
-def _election_exists(connection: sa.Connection, election: str) -> Row:
-    found = queries.elections_now(connection, election)
-    if not found:
-        raise HTTPException(404, f"there is no election {election!r}; /elections lists them")
-    return found[0]
+def _election_exists(connection: sa.Connection, election: str) -> None:
+    if not queries.has_election(connection, election):
+        raise _no_election(election)
+
+
+def _no_election(election: str) -> HTTPException:
+    return HTTPException(404, f"there is no election {election!r}; /elections lists them")
 
 
 def _constituency(connection: sa.Connection, constituency: str) -> Row:

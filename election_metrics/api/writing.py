@@ -129,6 +129,9 @@ class ElectionReference(_Body):
     ]})  # fmt: skip
 
     name: Said | None = Field(None, description="Name to show")
+    time_zone: Zone | None = Field(
+        None, description="IANA time zone in which it is shown; constituencies have their own"
+    )
     opens_at: Clock | None = Field(None, description="Voting starts: local wall clock, in each time zone")
     closes_at: Clock | None = Field(None, description="Voting ends: local wall clock, in each time zone")
 

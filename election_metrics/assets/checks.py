@@ -73,12 +73,11 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      f"SELECT election_id FROM metrics.election_summaries WHERE {_NEGATIVE} OR constituencies_silent < 0"),
     ("election_summaries", "coverage_complete", WARN, "Every constituency hour that should be here by now is here.",
      "SELECT election_id, hours_expected, hours_delivered, coverage FROM metrics.election_summaries WHERE coverage < 100"),
-    ("election_summaries", "transactions_fresh", WARN,
-     "While an election is voting, its newest transaction is at most an hour old.",
-     "SELECT name, last_transaction_at, now() - last_transaction_at AS age FROM metrics.elections"
-     " JOIN metrics.election_summaries USING (election_id)"
-     " WHERE now() BETWEEN starts_at + interval '1 hour' AND ends_at"
-     " AND (last_transaction_at IS NULL OR last_transaction_at < now() - interval '1 hour')"),
+    ("election_summaries", "input_in_time", WARN,
+     "While an election is voting, no hour's input comes more than an hour after its end.",
+     "SELECT name, constituency_id, missing_from, missing_to FROM metrics.elections"
+     " JOIN metrics.missing_input USING (election_id)"
+     " WHERE now() BETWEEN starts_at AND ends_at + interval '2 hours' AND missing_from + interval '2 hours' <= now()"),
     ("reconciliations", "nothing_differs", ERROR, "The final count found every row as the tables have it.",
      "SELECT election_id, rows_compared, rows_differing FROM metrics.reconciliations WHERE rows_differing > 0"),
 ]  # fmt: skip

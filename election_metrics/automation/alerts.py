@@ -20,8 +20,8 @@ import sqlalchemy as sa
 from election_metrics.automation.problems import (
     FailedCheck,
     FailedRun,
+    Overdue,
     Seen,
-    Voting,
     find_problems,
     message,
     recovery,
@@ -44,8 +44,7 @@ def raise_alerts(
     from election_metrics.warehouse.tables import problems as table
 
     moment = now or datetime.now(UTC)
-    stale_after = timedelta(minutes=settings.alert_after_minutes)
-    found = {p.key: p for p in find_problems(see(settings, instance, checks), moment, stale_after, settings.ui_url)}
+    found = {p.key: p for p in find_problems(see(settings, instance, checks), moment, settings.ui_url)}
     sent = []
     with transaction(settings) as connection:
         lock(connection, "problems")
@@ -72,17 +71,18 @@ def raise_alerts(
 def see(settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckSpec]) -> Seen:
     """What there is to see: in Dagster, in the warehouse, on the disk."""
     from election_metrics.warehouse.database import transaction
-    from election_metrics.warehouse.elections import read_behind_since, read_newest_transactions
+    from election_metrics.warehouse.due import read_overdue
+    from election_metrics.warehouse.elections import read_behind_since
     from election_metrics.warehouse.table_reads import looked_at
 
     with transaction(settings) as connection:
-        elections = [Voting(*row) for row in read_newest_transactions(connection)]
+        overdue = [Overdue(*row) for row in read_overdue(connection, settings.late_after)]
         oldest_behind = read_behind_since(connection)
         tables = looked_at(connection) if settings.source_url is not None else []
     settings.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     usage = shutil.disk_usage(settings.scratch_path)
     failed_runs, failed_checks = _failed_runs(instance), _failed_checks(instance, checks)
-    return Seen(failed_runs, failed_checks, elections, oldest_behind, usage.free / usage.total, tables)
+    return Seen(failed_runs, failed_checks, overdue, oldest_behind, usage.free / usage.total, tables)
 
 
 def _failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:

@@ -78,7 +78,7 @@ class Pipeline(Collector):
         now = datetime.now(UTC)
         for name, starts, ends, last in newest:
             if starts is not None and ends is not None and starts <= now <= ends and last is not None:
-                lag.add_metric([name], (now - last).total_seconds())
+                lag.add_metric([name], max(0.0, (now - last).total_seconds()))  # one ahead of the clock
         yield lag
 
     def _of_dagster(self) -> Iterator[GaugeMetricFamily]:

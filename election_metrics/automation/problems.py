@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 _BEHIND_TOO_LONG = timedelta(minutes=15)
-_GRACE = timedelta(minutes=15)
 _LEAST_FREE = 0.05
 _TABLE_AWAY = timedelta(minutes=10)
 
@@ -47,13 +46,18 @@ class FailedCheck:
 
 
 @dataclass(frozen=True)
-class Voting:
-    """An election's voting times and newest transaction; None where not known."""
+class Overdue:
+    """An election that is voting, whose input is overdue (warehouse/due.py).
+
+    Attributes:
+        name: of the election.
+        hours: constituency hours that should be here.
+        since: when the first of them was due.
+    """
 
     name: str
-    starts_at: datetime | None
-    ends_at: datetime | None
-    last_transaction_at: datetime | None
+    hours: int
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Seen:
     Attributes:
         failed_runs: kinds of runs whose newest one failed.
         failed_checks: checks whose newest result failed.
-        elections: their voting times and newest transactions.
+        overdue: elections whose input is overdue.
         oldest_behind: since when some hour has been behind; None where none is.
         free_share: free part of the disk that the lake is on, 0 to 1.
         tables: name of each transactions table that is watched, and when it was looked at last.
@@ -71,19 +75,18 @@ class Seen:
 
     failed_runs: Sequence[FailedRun]
     failed_checks: Sequence[FailedCheck]
-    elections: Sequence[Voting]
+    overdue: Sequence[Overdue]
     oldest_behind: datetime | None
     free_share: float
     tables: Sequence[tuple[str, datetime]] = ()
 
 
-def find_problems(seen: Seen, now: datetime, stale_after: timedelta, ui_url: str) -> list[Problem]:
+def find_problems(seen: Seen, now: datetime, ui_url: str) -> list[Problem]:
     """Everything that is wrong.
 
     Args:
         seen: what was seen.
         now: the clock.
-        stale_after: while an election is voting, a newest transaction older than this is a problem.
         ui_url: the Dagster UI, for links.
     """
     problems = [
@@ -104,7 +107,7 @@ def find_problems(seen: Seen, now: datetime, stale_after: timedelta, ui_url: str
         )
         for check in seen.failed_checks
     ]
-    problems += [problem for voting in seen.elections if (problem := _stale(voting, now, stale_after, ui_url))]
+    problems += [_overdue(election, ui_url) for election in seen.overdue]
     if seen.oldest_behind is not None and now - seen.oldest_behind > _BEHIND_TOO_LONG:
         minutes = int((now - seen.oldest_behind).total_seconds() / 60)
         detail = f"election-metrics status says which. Sensors and runs: {ui_url}/automation"
@@ -125,20 +128,14 @@ def find_problems(seen: Seen, now: datetime, stale_after: timedelta, ui_url: str
     return problems
 
 
-def _stale(voting: Voting, now: datetime, stale_after: timedelta, ui_url: str) -> Problem | None:
-    if voting.starts_at is None or now < voting.starts_at + stale_after:
-        return None
-    if voting.ends_at is None or now > voting.ends_at + _GRACE:
-        return None
-    newest = voting.last_transaction_at
-    if newest is not None and now - newest <= stale_after:
-        return None
-    said = "there is none" if newest is None else f"the newest is of {newest:%Y-%m-%d %H:%M} UTC"
+def _overdue(election: Overdue, ui_url: str) -> Problem:
+    lacking = "1 hour of its constituencies" if election.hours == 1 else f"{election.hours} hours of its constituencies"
     return Problem(
-        f"stale {voting.name}",
+        f"overdue {election.name}",
         "error",
-        f"No transaction of {voting.name} for {int(stale_after.total_seconds() / 60)} minutes while it is voting",
-        f"{said}. Do files arrive? {ui_url}/assets/landed_files",
+        f"Input of {election.name} is overdue while it is voting",
+        f"{lacking} should be here by now, the first since {election.since:%Y-%m-%d %H:%M} UTC."
+        f" Do files arrive? {ui_url}/assets/landed_files",
     )
 
 

@@ -14,7 +14,7 @@ from election_metrics.automation.supervisor import Supervisor, free_port, port_f
 from election_metrics.commands.reports import print_summary
 from election_metrics.commands.runs import run_ingest
 from election_metrics.commands.up import RunNews, teller
-from election_metrics.demo import MOSCOW, deliver, deliver_live, demo_buckets, split_at
+from election_metrics.demo import MOSCOW, Hours, deliver, deliver_live, demo_buckets, split_at
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.replay import write_replay
 from election_metrics.settings import Settings, read_settings
@@ -23,9 +23,12 @@ from election_metrics.warehouse.elections import count_files_outside
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
 
+_WATCHED = timedelta(hours=12)
+"""So many of the hours that are over arrive one by one, while the UI is up."""
+
 
 def run_demo(console: Console, *, once: bool, port: int, pace: float, transactions: int) -> None:
-    """Replays, lands, computes, prints; then serves the UI while the last day arrives, until Ctrl-C."""
+    """Replays, lands, computes, prints; then serves the UI while the last hours arrive, until Ctrl-C."""
     home = read_settings().home / "demo"
     exports, tree = home / "exports", home / "replay"
     chosen = read_settings(source=exports)
@@ -36,9 +39,10 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
     console.print(
         f"Replayed {done.lines:,} transactions of {len(done.votings)} constituencies into {done.files:,} files."
     )
-    midnight = datetime(today.year, today.month, today.day, tzinfo=MOSCOW).astimezone(UTC)
     zones = {contract: voting.time_zone for contract, voting in done.votings.items()}
-    before, later = split_at(tree, zones, midnight)
+    # What is over by the clock is all that there is; the last of it arrives while one looks on.
+    now = datetime.now(UTC)
+    before, later = split_at(tree, zones, now if once else now - _WATCHED)
     deliver(before, tree, exports)
     run_ingest(console, exports, chosen)
     print_summary(console, chosen)
@@ -69,7 +73,7 @@ def _serve(
     settings: Settings,
     tree: Path,
     exports: Path,
-    later: list[tuple[datetime, list[Path]]],
+    later: Hours,
     port: int,
     pace: float,
 ) -> None:
@@ -85,7 +89,10 @@ def _serve(
                 console.print(f"\nThe page, as it happens: [bold]{page}[/bold] (API: {page}/docs)")
             console.print(f"The Dagster UI is at [bold]{address}[/bold] (log: {supervisor.log_path}).")
             console.print(f'The tables: psql "{plain_url(warehouse_url(settings))}"', soft_wrap=True)
-            console.print(f"The third day arrives now, an hour every {pace:g} s. Ctrl-C ends everything.\n")
+            console.print(
+                f"The last hours arrive now, one every {pace:g} s; then each when it is over, until voting is. Ctrl-C "
+                "ends everything.\n"
+            )
 
             def tell(hour: datetime, number: int, of: int) -> None:
                 until = hour.astimezone(MOSCOW) + timedelta(hours=1)
@@ -100,7 +107,7 @@ def _serve(
                     raise KeyboardInterrupt
 
             with contextlib.suppress(KeyboardInterrupt):
-                deliver_live(later, tree, exports, pace, pause, tell)
+                deliver_live(later, tree, exports, pace, pause, tell, lambda: datetime.now(UTC))
                 while True:
                     pause(3)
             console.print("\nStopping …")

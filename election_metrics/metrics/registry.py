@@ -52,8 +52,8 @@ def build_registry(
         events: constituency_id, occurred_at, operation, voters: calls that stand.
         reference: constituency_id and any of name, election, region_code, region, time_zone, registered_voters,
             starts_at, ends_at; NA where it says nothing.
-        elections: election_id, name, opens_at, closes_at: what is said of elections as a whole; their times are local
-            wall clocks, which hold for each constituency of which the reference gives none.
+        elections: election_id, name, time_zone, opens_at, closes_at: what is said of elections as a whole; their times
+            are local wall clocks, which hold for each constituency of which the reference gives none.
         zones: time zone by region name.
         default_zone: time zone of any other region.
         now: the moment for which the status is true.
@@ -82,7 +82,8 @@ def build_registry(
     # An end that is not after the start, each maybe said by somebody else, is not known.
     known["ends_at"] = known["ends_at"].mask(known["ends_at"] <= known["starts_at"])
     constituencies = known.rename_axis("constituency_id").reset_index()
-    return Registry(_elections(constituencies, whole["name"].dropna(), now), constituencies.drop(columns="election"))
+    elections_now = _elections(constituencies, whole[["name", "time_zone"]], now)
+    return Registry(elections_now, constituencies.drop(columns="election"))
 
 
 def _instants(values: pd.Series) -> pd.Series:
@@ -98,19 +99,31 @@ def _local_instants(clocks: pd.Series, zones: pd.Series) -> pd.Series:
     return moments
 
 
-def _elections(constituencies: pd.DataFrame, names: pd.Series, now: datetime) -> pd.DataFrame:
+def _elections(constituencies: pd.DataFrame, said: pd.DataFrame, now: datetime) -> pd.DataFrame:
     groups = constituencies.groupby("election_id")
     frame = groups.agg(name=("election", "first"), starts_at=("starts_at", "min"), ends_at=("ends_at", "max"))
     # An end is known only when every constituency's is.
     frame["ends_at"] = frame["ends_at"].where(groups["ends_at"].count() == groups.size())
     frame["ends_at"] = frame["ends_at"].mask(frame["ends_at"] <= frame["starts_at"])
-    frame["name"] = names.reindex(frame.index).combine_first(frame["name"])
-    frame["time_zone"] = groups["time_zone"].agg(lambda zones: zones.mode().iloc[0])
+    whole = said.reindex(frame.index)
+    frame["name"] = whole["name"].combine_first(frame["name"])
+    frame["time_zone"] = whole["time_zone"].combine_first(_weightiest_zones(constituencies))
     moment = pd.Timestamp(now)
     status = pd.Series(pd.NA, index=frame.index, dtype=object)
     status = status.mask(frame["starts_at"] <= moment, "active").mask(frame["starts_at"] > moment, "scheduled")
     frame["status"] = status.mask(frame["ends_at"] <= moment, "completed")
     return frame.reset_index()
+
+
+def _weightiest_zones(constituencies: pd.DataFrame) -> pd.Series:
+    """The time zone of most registered voters by election_id; of equals that of most constituencies, then by name.
+
+    A contract is no measure: a region with a third of the voters may be most of the contracts.
+    """
+    weights = constituencies.assign(voters=constituencies["registered_voters"].astype("Int64").fillna(0))
+    zones = weights.groupby(["election_id", "time_zone"]).agg(voters=("voters", "sum"), number=("voters", "size"))
+    ranked = zones.reset_index().sort_values(["voters", "number", "time_zone"], ascending=[False, False, True])
+    return ranked.drop_duplicates("election_id").set_index("election_id")["time_zone"]
 
 
 def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: pd.DataFrame) -> pd.Series:

@@ -125,7 +125,7 @@ def read_newest_transactions(
         SELECT election.name, election.starts_at, election.ends_at, summary.last_transaction_at
         FROM metrics.elections AS election
         LEFT JOIN metrics.election_summaries AS summary USING (election_id)
-        ORDER BY election.name
+        ORDER BY metrics.natural_order(election.name)
         """
     )
     return [(name, starts, ends, newest) for name, starts, ends, newest in connection.execute(query)]
@@ -339,7 +339,7 @@ def read_summaries(connection: sa.Connection) -> pd.DataFrame:
             END AS status
         FROM metrics.election_summaries AS summary
         JOIN metrics.elections AS election USING (election_id)
-        ORDER BY summary.transaction_count DESC, election.name
+        ORDER BY summary.transaction_count DESC, metrics.natural_order(election.name)
         """
     )
     return read_frame(connection, query)

@@ -1,4 +1,4 @@
-"""Tables as files: exactly their columns, streamed, times in ISO 8601 with Z."""
+"""Tables as files: their columns, and the election of rows that are of one; streamed, times in ISO 8601 with Z."""
 
 import json
 from typing import IO
@@ -22,6 +22,17 @@ _ISO = (
     r"""'\.0+$|(\.[0-9]*[1-9])0+$', '\1') || 'Z' AS {0}"""
 )
 
+
+# The election of a row: of its constituency, or of the file that its content is of.
+_ELECTION_OF_CONSTITUENCY = """
+    (SELECT place.election_id FROM metrics.constituencies AS place
+    WHERE place.constituency_id = exported.constituency_id)
+"""
+_ELECTION_OF_CONTENT = """
+    (SELECT place.election_id FROM ingest.transaction_files AS file
+    JOIN metrics.constituencies AS place USING (constituency_id)
+    WHERE file.content_id = exported.content_id AND file.status = 'landed' LIMIT 1)
+"""
 
 # A spreadsheet would execute text that looks like a formula: names come from files of others.
 _NO_FORMULA = r"CASE WHEN {0} ~ '^[=+@\t\r-]' THEN '''' || {0} ELSE {0} END AS {0}"
@@ -53,7 +64,7 @@ def export_table(
         constituency: only rows of this constituency_id.
 
     Raises:
-        ElectionMetricsError: there is no such table, or it has no such column.
+        ElectionMetricsError: there is no such table, or its rows are of no election or constituency.
     """
     table = exportable().get(name)
     if table is None:
@@ -61,15 +72,31 @@ def export_table(
     wanted = {"election_id": election, "constituency_id": constituency}
     filters = {column: value for column, value in wanted.items() if value is not None}
     for column in filters:
-        if column not in table.columns:
+        if column not in columns_of(table):
             raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
     write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[kind]
     with transaction(settings, snapshot=True) as connection:
         write(connection, table, filters, out)
 
 
-def _where(filters: dict[str, str]) -> str:
-    return " AND ".join([f"{column} = %({column})s" for column in filters]) or "TRUE"
+def columns_of(table: sa.Table) -> list[str]:
+    """What is exported of a table: its columns, behind election_id, where its rows are of an election."""
+    own = [column.name for column in table.columns]
+    return own if "election_id" in own or _election_of(table) is None else ["election_id", *own]
+
+
+def _election_of(table: sa.Table) -> str | None:
+    """The election_id of a row, as an expression; None: it is of none."""
+    if "election_id" in table.columns:
+        return "exported.election_id"
+    if "constituency_id" in table.columns:
+        return _ELECTION_OF_CONSTITUENCY
+    return _ELECTION_OF_CONTENT if "content_id" in table.columns else None
+
+
+def _where(table: sa.Table, filters: dict[str, str]) -> str:
+    found = {"election_id": _election_of(table), "constituency_id": "exported.constituency_id"}
+    return " AND ".join([f"{found[column]} = %({column})s" for column in filters]) or "TRUE"
 
 
 def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, formulas: bool = True) -> str:
@@ -80,8 +107,11 @@ def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, fo
         else column.name
         for column in table.columns
     ]  # fmt: skip
-    key = ", ".join(f"{table.name}.{column.name}" for column in table.primary_key)
-    return f"SELECT {', '.join(columns)} FROM {table.fullname} WHERE {_where(filters)} ORDER BY {key}"  # noqa: S608
+    if len(columns) < len(columns_of(table)):
+        columns.insert(0, f"{_election_of(table)} AS election_id")
+    key = ", ".join(f"exported.{column.name}" for column in table.primary_key)
+    source = f"{table.fullname} AS exported WHERE {_where(table, filters)}"
+    return f"SELECT {', '.join(columns)} FROM {source} ORDER BY {key}"  # noqa: S608
 
 
 def _write_csv(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
@@ -102,7 +132,7 @@ def _server_side(connection: sa.Connection) -> psycopg.ServerCursor[tuple[object
 def _write_json(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
     with _server_side(connection) as cursor:
         cursor.execute(_select(table, filters, times_as_text=True), filters)
-        names = [column.name for column in table.columns]
+        names = columns_of(table)
         out.write(b"[")
         for number, row in enumerate(cursor):
             record = json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=str)
@@ -111,7 +141,8 @@ def _write_json(connection: sa.Connection, table: sa.Table, filters: dict[str, s
 
 
 def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
-    schema = pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])
+    types = {"election_id": pa.string(), **{column.name: arrow_type(column.type) for column in table.columns}}
+    schema = pa.schema([(name, types[name]) for name in columns_of(table)])
     with _server_side(connection) as cursor, pq.ParquetWriter(out, schema, compression="zstd") as writer:
         cursor.execute(_select(table, filters, times_as_text=False), filters)
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):

@@ -4,7 +4,7 @@ Each takes a connection that is in a transaction. Instants are UTC, rates are pe
 columns mean is said once, in `tables.py`. Nothing here writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from election_metrics.warehouse.due import input_due
 from election_metrics.warehouse.tables import (
     anomalies,
     anomaly_thresholds,
@@ -74,8 +75,19 @@ class Found:
     """Where the next page begins (`Page.after`); None: this was the last one."""
 
 
-def elections_now(connection: sa.Connection, election: str | None = None) -> list[Row]:
-    """Elections with status by now and summary, those that are voting first, then the newest; or one of them."""
+def naturally(name: ColumnElement[str]) -> ColumnElement[str]:
+    """What names are sorted by: numbers in them as numbers, №2 before №10, on every server alike (migration 0009)."""
+    return sa.func.metrics.natural_order(name, type_=sa.Text)
+
+
+def elections_now(connection: sa.Connection, late_after: timedelta, election: str | None = None) -> list[Row]:
+    """Elections with status by now and summary, those that are voting first, then the newest; or one of them.
+
+    Args:
+        connection: in a transaction.
+        late_after: how long after its end an hour's input may come without being overdue.
+        election: only this election_id.
+    """
     status = sa.case(
         (elections.c.ends_at <= sa.func.now(), "completed"),
         (elections.c.starts_at > sa.func.now(), "scheduled"),
@@ -89,19 +101,35 @@ def elections_now(connection: sa.Connection, election: str | None = None) -> lis
         elections.c.time_zone,
     ]
     figures = [column for column in election_summaries.columns if column.name != "election_id"]
+    due = input_due(late_after)
+    # Elections of one kind last equally long: from the first opening to the last closing, in days begun. Time zones
+    # add up to ten hours to that, and no day.
+    length = sa.func.extract("epoch", elections.c.ends_at - elections.c.starts_at)
+    voting_days = sa.cast(sa.func.ceil(length / 86400), sa.BigInteger).label("voting_days")
     query = (
-        sa.select(*named, status, *figures)
+        sa.select(*named, status, voting_days, *figures, due.c.hours_overdue, due.c.overdue_since, due.c.next_due_at)
         .join_from(elections, election_summaries, elections.c.election_id == election_summaries.c.election_id)
-        .order_by((status == "active").desc().nulls_last(), elections.c.starts_at.desc().nulls_last(), elections.c.name)
+        .join(due, due.c.election_id == elections.c.election_id)
+        .order_by(
+            (status == "active").desc().nulls_last(),
+            elections.c.starts_at.desc().nulls_last(),
+            naturally(elections.c.name),
+        )
     )
     if election is not None:
         query = query.where(elections.c.election_id == election)
     return _rows(connection, query)
 
 
+def has_election(connection: sa.Connection, election: str) -> bool:
+    """Whether there is such an election, with figures."""
+    query = sa.select(election_summaries.c.election_id).filter_by(election_id=election)
+    return connection.execute(query).scalar() is not None
+
+
 def regions_of(connection: sa.Connection, election: str) -> list[Row]:
     """Regions of an election, by name."""
-    query = sa.select(region_summaries).filter_by(election_id=election).order_by(region_summaries.c.region)
+    query = sa.select(region_summaries).filter_by(election_id=election).order_by(naturally(region_summaries.c.region))
     return _rows(connection, query)
 
 
@@ -133,8 +161,8 @@ def missing_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> 
 
 
 def hourly_of_constituency(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
-    """Each hour of a constituency that has transactions, in order."""
-    query = _HOURS_OF_CONSTITUENCIES.where(*hours.of(hourly_stats.c.hour))
+    """Each hour of a constituency that has transactions, in order, with running totals to its end."""
+    query = _HOURS_OF_CONSTITUENCIES.where(*hours.of(_RUNNING_HOURS.c.hour))
     return _rows(connection, query, ids=[constituency])
 
 
@@ -157,29 +185,58 @@ _MISSING_OF_CONSTITUENCIES = (
     .where(missing_input.c.constituency_id == sa.any_(_IDS))
     .order_by(missing_input.c.missing_from)
 )
-_HOURS_OF_CONSTITUENCIES = (
-    sa.select(hourly_stats).where(hourly_stats.c.constituency_id == sa.any_(_IDS)).order_by(hourly_stats.c.hour)
+
+
+def _running(hours: Any, *by: str) -> list[sa.Label[int]]:
+    """Bulletins and votes from the first hour to the end of each; of each group, if there are several."""
+    groups = [hours.c[name] for name in by]
+    return [
+        sa.cast(
+            sa.func.sum(hours.c[counted]).over(partition_by=groups or None, order_by=hours.c.hour), sa.BigInteger
+        ).label(name)
+        for name, counted in (("running_bulletins", "bulletins_issued"), ("running_votes", "votes_cast"))
+    ]
+
+
+def _running_rates(bulletins: Any, votes: Any, voters: Any) -> list[sa.Label[float]]:
+    """What running totals are in percent; NULL where the whole is 0 or not known."""
+    rates = {
+        "running_participation_rate": votes * 100.0 / voters,
+        "running_issue_rate": bulletins * 100.0 / voters,
+        "running_gap_rate": (bulletins - votes) * 100.0 / sa.func.nullif(bulletins, 0),
+    }
+    return [sa.cast(rate, sa.Double).label(name) for name, rate in rates.items()]
+
+
+_RUNNING_HOURS = (
+    sa.select(hourly_stats, *_running(hourly_stats, "constituency_id"))
+    .where(hourly_stats.c.constituency_id == sa.any_(_IDS))
+    .subquery()
 )
+_HOURS_OF_CONSTITUENCIES = sa.select(
+    _RUNNING_HOURS,
+    *_running_rates(
+        _RUNNING_HOURS.c.running_bulletins,
+        _RUNNING_HOURS.c.running_votes,
+        sa.func.nullif(_RUNNING_HOURS.c.registered_voters, 0),
+    ),
+).order_by(_RUNNING_HOURS.c.hour)
 
 
 def hourly_of_election(connection: sa.Connection, election: str, hours: Hours) -> list[Row]:
     """Each hour of an election with transactions, in order: counts, participation, and running totals to its end."""
     total = election_summaries.c.registered_voters
-    names = ("hour", "constituencies_active", *COUNTS, "outside_voting", "bulletin_velocity", "vote_velocity",
-             "computed_at", "run_id")  # fmt: skip
+    names = ("election_id", "hour", "constituencies_active", *COUNTS, "outside_voting", "bulletin_velocity",
+             "vote_velocity", "computed_at", "run_id")  # fmt: skip
     by_hour = sa.select(*[election_hours.c[name] for name in names]).filter_by(election_id=election).subquery()
-    running = {
-        name: sa.cast(sa.func.sum(by_hour.c[counted]).over(order_by=by_hour.c.hour), sa.BigInteger)
-        for name, counted in (("running_bulletins", "bulletins_issued"), ("running_votes", "votes_cast"))
-    }
     # The summary's rate is unknown while a constituency that reports has no register, and so is an hour's.
     register = sa.case((election_summaries.c.participation_rate.is_not(None), sa.func.nullif(total, 0)))
     voters = sa.select(register).where(election_summaries.c.election_id == election).scalar_subquery()
+    counted = sa.select(by_hour, *_running(by_hour)).subquery()
     everything = sa.select(
-        by_hour,
-        *[column.label(name) for name, column in running.items()],
-        (by_hour.c.votes_cast * 100.0 / voters).cast(sa.Double).label("participation_rate"),
-        (running["running_votes"] * 100.0 / voters).cast(sa.Double).label("running_participation_rate"),
+        counted,
+        sa.cast(counted.c.votes_cast * 100.0 / voters, sa.Double).label("participation_rate"),
+        *_running_rates(counted.c.running_bulletins, counted.c.running_votes, voters),
     ).subquery()
     query = sa.select(everything).where(*hours.of(everything.c.hour)).order_by(everything.c.hour)
     return _rows(connection, query)
@@ -267,7 +324,8 @@ def search_constituencies(
         active = sa.func.coalesce(_STANDING.c.bulletins_issued + _STANDING.c.votes_cast, 0) > 0
         query = query.where(active if reporting else sa.not_(active))
     place = {column.name: column for column in (*_PLACE, *_FIGURES)}
-    return _found(connection, query, place[sort], constituencies.c.constituency_id, descending, page)
+    order = naturally if sort in ("name", "region") else None
+    return _found(connection, query, place[sort], constituencies.c.constituency_id, descending, page, order)
 
 
 def hours_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
@@ -340,9 +398,12 @@ def thresholds(connection: sa.Connection, election: str | None) -> list[Row]:
 
 
 def constituency_references(connection: sa.Connection, page: Page) -> Found:
-    """What people say of constituencies, by id."""
+    """What people say of constituencies, by id; and the election that each votes in."""
     key = constituency_reference.c.constituency_id
-    return _found(connection, sa.select(constituency_reference), key, key, False, page)
+    query = sa.select(constituencies.c.election_id, constituency_reference).outerjoin_from(
+        constituency_reference, constituencies, constituencies.c.constituency_id == key
+    )
+    return _found(connection, query, key, key, False, page)
 
 
 def election_references(connection: sa.Connection) -> list[Row]:
@@ -351,15 +412,31 @@ def election_references(connection: sa.Connection) -> list[Row]:
 
 
 def audit(connection: sa.Connection, page: Page) -> Found:
-    """Changes that people made, newest first."""
+    """Changes that people made, newest first; and the election that each was of, if any."""
     entry = audit_log.c.entry_id
-    return _found(connection, sa.select(audit_log), entry, sa.cast(entry, sa.Text), True, page)
+
+    def said(name: str) -> ColumnElement[str]:
+        return sa.func.coalesce(audit_log.c.after[name].astext, audit_log.c.before[name].astext)
+
+    place = constituencies.c.constituency_id == said("constituency_id")
+    of_place = sa.select(constituencies.c.election_id).where(place)
+    election = sa.func.coalesce(said("election_id"), of_place.scalar_subquery()).label("election_id")
+    return _found(connection, sa.select(audit_log, election), entry, sa.cast(entry, sa.Text), True, page)
 
 
 def quarantine(connection: sa.Connection, text: str | None, page: Page) -> Found:
     """Lines that could not be read, by file and line; `text`: only of files whose path contains it."""
     key = sa.func.format("%s:%s", rejected_transactions.c.content_id, rejected_transactions.c.line_number)
-    query = sa.select(rejected_transactions)
+    of_file = (
+        sa.select(constituencies.c.election_id)
+        .join(transaction_files, transaction_files.c.constituency_id == constituencies.c.constituency_id)
+        .where(
+            transaction_files.c.content_id == rejected_transactions.c.content_id,
+            transaction_files.c.status == "landed",
+        )
+        .limit(1)
+    )
+    query = sa.select(of_file.scalar_subquery().label("election_id"), rejected_transactions)
     if text:
         query = query.where(rejected_transactions.c.file.icontains(text, autoescape=True))
     return _found(connection, query, rejected_transactions.c.file, key, False, page)
@@ -375,7 +452,8 @@ def sources_of(connection: sa.Connection, constituency: str, hours: Hours) -> li
         .join(table_constituencies, table_constituencies.c.source == table_contents.c.source)
         .where(table_constituencies.c.constituency_id == constituency)
     )
-    query = sa.select(transaction_files).where(
+    election = sa.select(constituencies.c.election_id).where(constituencies.c.constituency_id == constituency)
+    query = sa.select(election.scalar_subquery().label("election_id"), transaction_files).where(
         (transaction_files.c.constituency_id == constituency) | transaction_files.c.content_id.in_(tables),
         transaction_files.c.status == "landed",
     )
@@ -398,11 +476,6 @@ def _rows(connection: sa.Connection, query: sa.Select[Any], **parameters: Any) -
     return [dict(zip(names, row, strict=True)) for row in result]
 
 
-def _total(column: ColumnElement[int]) -> sa.Cast[int]:
-    # A sum of bigint is numeric in PostgreSQL; these are whole numbers far below 2^63.
-    return sa.cast(sa.func.sum(column), sa.BigInteger)
-
-
 def _found(
     connection: sa.Connection,
     query: sa.Select[Any],
@@ -410,21 +483,24 @@ def _found(
     key: ColumnElement[str],
     descending: bool,
     page: Page,
+    order: Callable[[ColumnElement[Any]], ColumnElement[Any]] | None = None,
 ) -> Found:
     """Sorted by value, then key, rows without a value last; and only what comes after the last page's end.
 
-    By key, not by offset: rows that come or go meanwhile neither repeat nor hide others.
+    By key, not by offset: rows that come or go meanwhile neither repeat nor hide others. `order`: what of a value is
+    sorted by, if it is not the value.
     """
-    order = value.desc() if descending else value.asc()
+    placed = value if order is None else order(value)
     query = query.add_columns(value.label("page_value"), key.label("page_key"))
-    query = query.order_by(order.nulls_last(), key).limit(page.limit + 1)
+    query = query.order_by((placed.desc() if descending else placed.asc()).nulls_last(), key).limit(page.limit + 1)
     if page.after is not None:
         last, last_key = page.after
         if last is None:
             query = query.where(value.is_(None), key > last_key)
         else:
-            beyond = value < last if descending else value > last
-            query = query.where(sa.or_(beyond, value.is_(None), sa.and_(value == last, key > last_key)))
+            end = last if order is None else order(sa.literal(last, sa.Text))
+            beyond = placed < end if descending else placed > end
+            query = query.where(sa.or_(beyond, value.is_(None), sa.and_(placed == end, key > last_key)))
     rows = _rows(connection, query)
     ends = [(row.pop("page_value"), row.pop("page_key")) for row in rows]
     return Found(rows[: page.limit], ends[page.limit - 1] if len(rows) > page.limit else None)

@@ -61,7 +61,9 @@ def read_constituencies(connection: sa.Connection) -> pd.DataFrame:
 
 def read_voting_times(connection: sa.Connection) -> list[tuple[str, datetime | None, datetime | None]]:
     """(name, starts_at, ends_at) of each election; None where not known."""
-    query = sa.select(elections.c.name, elections.c.starts_at, elections.c.ends_at).order_by(elections.c.name)
+    query = sa.select(elections.c.name, elections.c.starts_at, elections.c.ends_at).order_by(
+        sa.func.metrics.natural_order(elections.c.name)
+    )
     return [(name, starts_at, ends_at) for name, starts_at, ends_at in connection.execute(query)]
 
 
@@ -80,8 +82,8 @@ def read_constituency_reference(connection: sa.Connection) -> pd.DataFrame:
 
 
 def read_election_reference(connection: sa.Connection) -> pd.DataFrame:
-    """What people say of elections: election_id, name, opens_at, closes_at (local wall clock)."""
-    columns = [election_reference.c[name] for name in ("election_id", "name", "opens_at", "closes_at")]
+    """What people say of elections: election_id, name, time_zone, opens_at, closes_at (local wall clock)."""
+    columns = [election_reference.c[name] for name in ("election_id", "name", "time_zone", "opens_at", "closes_at")]
     return read_frame(connection, sa.select(*columns))
 
 

@@ -8,11 +8,16 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.queries import SORTABLE
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import constituencies, election_summaries, hourly_stats
 from election_metrics_tests.api.conftest import Api, serve
 from election_metrics_tests.computing import rows
+from election_metrics_tests.end_to_end.running import wait_for
 
 
 def walk(api: Api, path: str) -> list[dict[str, Any]]:
@@ -138,6 +143,121 @@ def test_csv_holds_what_json_holds(api: Api) -> None:
         assert [row["votes_cast"] for row in read] == [str(row["votes_cast"]) for row in as_json]
 
 
+def questions(api: Api) -> list[str]:
+    """Every path of the API that answers as CSV, asked of the first election and its first constituency."""
+    election, constituency = api.data("/elections")[0]["election_id"], api.data("/constituencies")[0]["constituency_id"]
+    finding = api.data("/anomalies")[0]["anomaly_id"]
+    found = []
+    for path, ways in api.get("/openapi.json").json()["paths"].items():
+        if "text/csv" in ways.get("get", {}).get("responses", {}).get("200", {}).get("content", {}):
+            named = path.removeprefix("/api/v1").format(
+                election_id=election, constituency_id=constituency, anomaly_id=finding
+            )
+            needs = {"/compare-constituencies": f"?ids={constituency}&ids={constituency}x",
+                     "/dashboard/detailed": f"?election={election}", "/sources": f"?constituency={constituency}"}  # fmt: skip
+            found.append((named, needs.get(named, "")))
+    other = api.data("/constituencies")[1]["constituency_id"]
+    return [f"{path}.csv{asked.replace(constituency + 'x', other)}" for path, asked in found]
+
+
+def test_every_csv_has_a_header_that_says_the_election_whether_it_has_rows_or_not(
+    api: Api, operator: dict[str, str]
+) -> None:
+    asked = questions(api)
+    assert len(asked) > 15
+    with_rows = {path: api.get(path, **operator).text.splitlines() for path in asked}
+    assert sum(len(lines) > 1 for lines in with_rows.values()) > 15
+    for path, lines in with_rows.items():
+        assert "election_id" in lines[0].split(","), path
+    with transaction(api.settings) as connection:
+        for table in ("anomalies", "hourly_stats", "election_hours", "constituency_metrics", "participation_extremes"):
+            connection.execute(sa.text(f"DELETE FROM metrics.{table}"))
+        connection.execute(sa.text("DELETE FROM ingest.rejected_transactions"))
+        connection.execute(sa.text("DELETE FROM ingest.transaction_files"))
+        notify(connection, election_summaries, [None])
+    wait_for("the commit", lambda: len(api.get("/anomalies.csv").text.splitlines()) == 1, 3)
+    without = {
+        path: api.get(path, **operator).text.splitlines() for path in with_rows if not path.startswith("/anomalies/")
+    }
+    assert {path: lines[0] for path, lines in without.items()} == {path: with_rows[path][0] for path in without}
+    assert sum(len(lines) == 1 for lines in without.values()) > 8
+
+
+def test_a_csv_has_every_column_that_its_rows_have_as_json(api: Api, operator: dict[str, str]) -> None:
+    for path in questions(api):
+        name, _, asked = path.partition(".csv")
+        data = api.get(f"{name}?{asked.lstrip('?')}", **operator).json()["data"]
+        row = (data["hours"] if name == "/dashboard/detailed" else data if isinstance(data, list) else [data])[:1]
+        row = [one["constituency"] if name == "/compare-constituencies" else one for one in row]
+        heading = set(api.get(path, **operator).text.splitlines()[0].split(","))
+        lacking = {key for one in row for key in one} - heading
+        assert lacking <= ({"missing", "findings"} if name.startswith("/constituency/") else set()), path
+
+
+def test_names_are_listed_in_the_order_of_their_numbers(api: Api) -> None:
+    names = [
+        "Округ №10",
+        "Округ №2",
+        "Округ №1",
+        "Округ №02",
+        "Округ №100 корп. 9",
+        "Округ №100 корп. 10",
+        "Округ",
+        "Б",
+    ]
+    ids = rows(api.settings, "SELECT constituency_id FROM metrics.constituencies ORDER BY 1")["constituency_id"]
+    assert len(ids) >= len(names)
+    with transaction(api.settings) as connection:
+        for one, name in itertools.zip_longest(ids, names):
+            connection.execute(
+                sa.update(constituencies).filter_by(constituency_id=one).values(name=name, region=name or "Я")
+            )
+        notify(connection, election_summaries, [None])
+    wanted = [
+        "Б",
+        "Округ",
+        "Округ №1",
+        "Округ №02",
+        "Округ №2",
+        "Округ №10",
+        "Округ №100 корп. 9",
+        "Округ №100 корп. 10",
+    ]
+    wait_for("the commit", lambda: api.data("/constituencies?q=Б&limit=1"), 3)
+    for sort in ("name", "region"):
+        found = [row["name"] for row in walk(api, f"/constituencies?sort={sort}&limit=3") if row["name"]]
+        assert [name for name in found if name != "Округ №02"] == [name for name in wanted if name != "Округ №02"]
+        assert abs(found.index("Округ №02") - found.index("Округ №2")) == 1, "equal numbers stand together"
+        backwards = [row["name"] for row in walk(api, f"/constituencies?sort={sort}&limit=3&descending=true")]
+        known = [name for name in backwards if name]
+        assert [name for name in known if "№02" not in name] == [name for name in wanted[::-1] if "№02" not in name]
+
+
+def test_running_rates_are_the_apis_own_and_unknown_where_the_headline_is(api: Api) -> None:
+    election = api.data("/elections")[0]
+    path = f"/hourly-stats/election/{election['election_id']}"
+    last = api.data(path)[-1]
+    assert last["running_participation_rate"] == pytest.approx(election["participation_rate"])
+    assert last["running_issue_rate"] == pytest.approx(election["issue_rate"])
+    assert last["running_gap_rate"] == pytest.approx(election["gap_rate"])
+    for place in walk(api, "/constituencies?reporting=true"):
+        hours = api.data(f"/hourly-stats/constituency/{place['constituency_id']}")
+        assert hours[-1]["running_votes"] == place["votes_cast"]
+        for running, rate in (("running_participation_rate", "participation_rate"), ("running_issue_rate", "issue_rate"),
+                              ("running_gap_rate", "gap_rate")):  # fmt: skip
+            assert hours[-1][running] == pytest.approx(place[rate]), rate
+        some = api.data(f"/hourly-stats/constituency/{place['constituency_id']}?from={hours[-1]['hour']}")
+        assert some == hours[-1:], "running totals count from the first hour, whichever is asked for"
+    with transaction(api.settings) as connection:
+        connection.execute(sa.update(election_summaries).values(participation_rate=None, issue_rate=None))
+        connection.execute(sa.update(hourly_stats).values(registered_voters=None))
+        notify(connection, election_summaries, [None])
+    wait_for("the commit", lambda: api.data(path)[-1]["running_participation_rate"] is None, 3)
+    for hour in (*api.data(path), *api.data(f"/hourly-stats/constituency/{place['constituency_id']}")):
+        assert hour["running_participation_rate"] is None
+        assert hour["running_issue_rate"] is None
+
+
 def test_an_unchanged_answer_is_not_sent_again(api: Api) -> None:
     for path in ("/elections", "/anomalies", "/elections.csv"):
         first = api.get(path)
@@ -200,4 +320,4 @@ def test_an_empty_warehouse_has_answers(chosen: Settings) -> None:
             "meta": {"as_of": None, "run_id": None, "run_url": None, "coverage": None, "last_transaction_at": None},
             "data": [],
         }
-        assert api.get("/elections.csv").content == b""
+        assert api.get("/elections.csv").text.startswith("election_id,name,starts_at,")

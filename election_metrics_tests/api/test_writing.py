@@ -56,12 +56,19 @@ def test_who_writes_reads_it_in_the_next_answer_whatever_postgresql_tells(api: A
 
 def test_an_elections_name_and_times_are_said_in_local_wall_clocks(api: Api, operator: dict[str, str]) -> None:
     election = api.data("/elections")[0]["election_id"]
-    said = {"name": "The vote", "opens_at": "2026-09-18T08:00", "closes_at": "2026-09-20T20:00"}
+    said = {
+        "name": "The vote",
+        "time_zone": "Asia/Omsk",
+        "opens_at": "2026-09-18T08:00",
+        "closes_at": "2026-09-20T20:00",
+    }
     assert api.ask("PUT", f"/reference/elections/{election}", said, **operator).status_code == 204
     (stored,) = api.data("/reference/elections")
     assert (stored["opens_at"], stored["closes_at"]) == ("2026-09-18T08:00:00", "2026-09-20T20:00:00")
     refresh_registry(api.settings, "run", NOW)
     wait_for("the name", lambda: "The vote" in [one["name"] for one in api.data("/elections")], 2)
+    assert api.data(f"/election/{election}")["time_zone"] == "Asia/Omsk"
+    assert "Asia/Omsk" not in [place["time_zone"] for place in api.data(f"/election/{election}/constituencies")]
     assert api.ask("PUT", "/reference/elections/nowhere", said, **operator).status_code == 404
     assert api.ask("DELETE", f"/reference/elections/{election}", **operator).status_code == 204
 

@@ -17,8 +17,8 @@ from election_metrics.automation.launch import run_update
 from election_metrics.automation.problems import (
     FailedCheck,
     FailedRun,
+    Overdue,
     Seen,
-    Voting,
     find_problems,
     without_secrets,
 )
@@ -33,14 +33,13 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def problems(**seen: object) -> dict[str, str]:
-    nothing = {"failed_runs": [], "failed_checks": [], "elections": [], "oldest_behind": None, "free_share": 0.5}
-    found = find_problems(Seen(**{**nothing, **seen}), NOW, timedelta(minutes=30), "http://ui")  # type: ignore[arg-type]
+    nothing = {"failed_runs": [], "failed_checks": [], "overdue": [], "oldest_behind": None, "free_share": 0.5}
+    found = find_problems(Seen(**{**nothing, **seen}), NOW, "http://ui")  # type: ignore[arg-type]
     return {problem.key: f"{problem.severity}: {problem.title} | {problem.detail}" for problem in found}
 
 
 def test_nothing_is_wrong_where_all_is_well() -> None:
-    voting = Voting("Duma", NOW - timedelta(hours=9), NOW + timedelta(hours=9), NOW - timedelta(minutes=5))
-    assert problems(elections=[voting], oldest_behind=NOW - timedelta(minutes=2)) == {}
+    assert problems(oldest_behind=NOW - timedelta(minutes=2)) == {}
 
 
 def test_each_kind_of_problem_says_where_and_why() -> None:
@@ -60,23 +59,13 @@ def test_each_kind_of_problem_says_where_and_why() -> None:
     assert "table others" not in found
 
 
-@pytest.mark.parametrize(
-    ("starts", "ends", "newest", "is_stale"),
-    [
-        (-9, 9, -1, True),
-        (-9, 9, None, True),
-        (-9, 9, -0.4, False),
-        (-0.4, 9, None, False),  # voting has only just begun
-        (1, 9, None, False),
-        (-9, -1, -2, False),  # over
-        (None, None, -2, False),
-    ],
-)
-def test_a_stale_election_is_one_that_is_voting(
-    starts: float | None, ends: float | None, newest: float | None, is_stale: bool
-) -> None:
-    moments = [None if hours is None else NOW + timedelta(hours=hours) for hours in (starts, ends, newest)]
-    assert bool(problems(elections=[Voting("Duma", *moments)])) is is_stale
+def test_overdue_input_is_a_problem_which_says_how_much_and_since_when() -> None:
+    found = problems(overdue=[Overdue("Duma", 1, NOW - timedelta(hours=2)), Overdue("Perm", 36, NOW)])
+    assert (
+        "| 1 hour of its constituencies should be here by now, the first since 2026-09-19 10:00"
+        in found["overdue Duma"]
+    )
+    assert "| 36 hours of its" in found["overdue Perm"]
 
 
 def test_secrets_never_leave() -> None:
