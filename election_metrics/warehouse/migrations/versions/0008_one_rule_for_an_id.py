@@ -106,6 +106,18 @@ BEGIN
 END $$
 """
 
+# The API's status says how many ids are in conflict.
+_READABLE = """
+DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'election_metrics_api') THEN
+        GRANT SELECT ON ingest.judged_rows, metrics.conflicting_transactions TO election_metrics_api;
+    END IF;
+    IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'election_metrics_reader') THEN
+        GRANT SELECT ON metrics.conflicting_transactions TO election_metrics_reader;
+    END IF;
+END $$
+"""
+
 _REGISTER_CHANGES = """
 CREATE OR REPLACE VIEW metrics.register_changes AS
 SELECT
@@ -179,6 +191,7 @@ def upgrade() -> None:
     op.execute(_JUDGED)
     op.execute(_REGISTER_CHANGES.format(events="ingest.standing_registry_events"))
     op.execute(_COMMENTS)
+    op.execute(_READABLE)
 
 
 def downgrade() -> None:
