@@ -10,6 +10,7 @@ from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.due import read_overdue
 from election_metrics.warehouse.queries import elections_now
 from election_metrics.warehouse.tables import constituencies, election_summaries, elections, missing_input
+from election_metrics_tests.computing import rows
 
 LATE_AFTER = timedelta(minutes=30)
 HOUR = timedelta(hours=1)
@@ -100,3 +101,12 @@ def test_elections_of_one_kind_last_equally_long_whatever_time_zones_add(
         ends = None if hours is None else hour + timedelta(hours=hours)
         connection.execute(sa.update(elections).filter_by(election_id=election).values(starts_at=hour, ends_at=ends))
     assert said(settings, election)["voting_days"] == days
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=5), timedelta(hours=3), timedelta(hours=-3)])
+def test_no_age_is_negative(voting: tuple[Settings, str, datetime], ahead: timedelta) -> None:
+    settings, election, _ = voting
+    said(settings, election, last_transaction_at=datetime.now(UTC) + ahead)
+    query = f"SELECT age IS NULL AS unknown, age >= '0' AS right FROM metrics.election_current WHERE election_id = '{election}'"
+    (row,) = rows(settings, query).itertuples()
+    assert row.unknown if ahead > timedelta(0) else row.right

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.elections import read_summaries
 from election_metrics.warehouse.queries import SORTABLE
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import constituencies, election_summaries, hourly_stats
@@ -231,6 +232,18 @@ def test_names_are_listed_in_the_order_of_their_numbers(api: Api) -> None:
         backwards = [row["name"] for row in walk(api, f"/constituencies?sort={sort}&limit=3&descending=true")]
         known = [name for name in backwards if name]
         assert [name for name in known if "№02" not in name] == [name for name in wanted[::-1] if "№02" not in name]
+
+
+def test_elections_are_listed_in_the_order_of_their_numbers_in_the_terminal_too(api: Api) -> None:
+    ids = rows(api.settings, "SELECT election_id FROM metrics.elections")["election_id"]
+    with transaction(api.settings) as connection:
+        for one, name in zip(ids, ("Vote 10", "Vote 2"), strict=True):
+            connection.execute(sa.text("UPDATE metrics.elections SET name = :name, starts_at = NULL WHERE election_id = :one"),
+                               {"name": name, "one": one})  # fmt: skip
+        connection.execute(sa.update(election_summaries).values(transaction_count=1))
+        notify(connection, election_summaries, [None])
+        assert list(read_summaries(connection)["name"]) == ["Vote 2", "Vote 10"]
+    wait_for("the commit", lambda: [one["name"] for one in api.data("/elections")] == ["Vote 2", "Vote 10"], 3)
 
 
 def test_running_rates_are_the_apis_own_and_unknown_where_the_headline_is(api: Api) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,15 @@ from election_metrics.metrics.anomalies.rules import RULES
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import election_summaries, elections
+from election_metrics.warehouse.tables import (
+    anomalies,
+    constituencies,
+    constituency_metrics,
+    election_summaries,
+    elections,
+    hourly_stats,
+    missing_input,
+)
 from election_metrics_tests.api.conftest import serve
 from election_metrics_tests.api.page.conftest import Reader, reading
 from election_metrics_tests.computing import rows
@@ -149,20 +157,212 @@ def test_every_figure_says_where_it_comes_from(reader: Reader) -> None:
         expect(dialog).to_have_count(0)
 
 
-def test_old_and_incomplete_figures_are_loud(reader: Reader) -> None:
-    election = str(first_election(reader)["election_id"])
+HOUR = timedelta(hours=1)
+
+
+def vote_now(reader: Reader, election: str = "", **times: datetime) -> str:
+    """An election (the first) votes now, and all of its input is here; its id."""
+    election = election or str(first_election(reader)["election_id"])
+    now = datetime.now(UTC)
+    times = {"starts_at": now - 30 * HOUR, "ends_at": now + 30 * HOUR, **times}
     with transaction(reader.api.settings) as connection:
-        times = {"starts_at": datetime(2026, 9, 18, tzinfo=UTC), "ends_at": datetime(2099, 1, 1, tzinfo=UTC)}
-        connection.execute(sa.update(elections).filter_by(election_id=election).values(**times))
-    commit(reader.api.settings, election, participation_rate=101.5)
+        for table in (elections, constituencies):
+            connection.execute(sa.update(table).filter_by(election_id=election).values(**times))
+        connection.execute(sa.delete(missing_input).filter_by(election_id=election))
+        notify(connection, election_summaries, [election])
+    commit(reader.api.settings, election)
+    return election
+
+
+def test_overdue_input_is_loud(reader: Reader) -> None:
+    election = vote_now(reader)
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    with transaction(reader.api.settings) as connection:
+        place = sa.select(constituencies.c.constituency_id).filter_by(election_id=election).limit(1)
+        gap = {"missing_from": hour - 9 * HOUR, "missing_to": hour - 6 * HOUR, "hours": 3, "reason": "voting times",
+               "constituency_id": connection.execute(place).scalar_one(), "election_id": election, "run_id": "run",
+               "computed_at": hour}  # fmt: skip
+        connection.execute(sa.insert(missing_input).values(gap))
+    commit(reader.api.settings, election, coverage=97.0, hours_expected=100, hours_delivered=97)
     page = reader.open(f"?election={election}")
-    expect(page.locator(".alarm.critical").first).to_contain_text("These figures are old.")
+    expect(page.locator(".alarm.critical").first).to_contain_text("Input is overdue. 3 of 100 hours")
+    expect(page.locator(".chip")).to_have_text("incomplete: 97 % of the input")
+    commit(reader.api.settings, election, participation_rate=101.5)
     expect(page.locator("main")).to_contain_text("More votes than registered voters")
     expect(page.locator(".rate strong")).to_have_text("101.50 %")
-    commit(reader.api.settings, election, participation_rate=None, constituencies_without_register=2)
+    commit(reader.api.settings, election, participation_rate=None, constituencies_without_register=1)
     expect(page.locator(".rate strong")).to_have_text("not known")
-    commit(reader.api.settings, election, coverage=50.0, hours_expected=100, hours_delivered=50)
-    expect(page.locator(".alarm.warning").first).to_contain_text("50 of 100 hours that should be here are missing")
+    expect(page.locator(".alarm.warning")).to_contain_text("1 constituency has no known register")
+
+
+@pytest.mark.parametrize("hours", [0.2, 1, 9, 29])
+def test_a_silent_night_is_no_alarm_while_every_file_is_there(reader: Reader, hours: float) -> None:
+    election = vote_now(reader)
+    newest = datetime.now(UTC) - timedelta(hours=hours)
+    commit(reader.api.settings, election, last_transaction_at=newest, coverage=99.0)
+    page = reader.open(f"?election={election}")
+    expect(page.locator(".pill.active")).to_have_text("Voting is on")
+    expect(page.locator(".freshness .due")).to_contain_text("next file due")
+    expect(page.locator(".freshness")).to_contain_text("newest transaction")
+    expect(page.locator(".alarm:not(.banner)")).to_have_count(0)
+    expect(page.locator(".chip")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(0.05, "ahead"), (5, "ahead"), (700, "ahead"), (-0.3, "now"), (-9, "ago")]
+)
+def test_a_moment_ahead_of_the_clock_is_not_just_now_and_has_no_age(reader: Reader, minutes: float, said: str) -> None:
+    page = reader.open()
+    words = page.evaluate(
+        "(ms) => import('/files/scripts/format.js').then(({ ago }) => ago(1e12 + ms, 1e12))", minutes * 60e3
+    )
+    assert said in words
+    assert ("just now" in words) == (said == "now")
+    assert "-" not in words
+    assert "−" not in words
+
+
+def test_a_transaction_of_the_future_is_said_to_be_one(reader: Reader) -> None:
+    election = vote_now(reader)
+    commit(reader.api.settings, election, last_transaction_at=datetime.now(UTC) + 3 * HOUR)
+    page = reader.open(f"?election={election}")
+    expect(page.locator(".freshness")).to_contain_text("3 hrs ahead of the clock")
+    expect(page.locator(".freshness")).not_to_contain_text("just now")
+
+
+def test_before_the_opening_the_headline_says_when_and_then_voting_times_are_shown(reader: Reader) -> None:
+    election = vote_now(reader, starts_at=datetime.now(UTC) + timedelta(hours=5, minutes=3))
+    page = reader.open(f"?election={election}")
+    expect(page.locator(".rate strong")).to_have_text("opens in 5 hrs")
+    expect(page.locator(".pill.scheduled")).to_be_visible()
+    page.locator(".constituencies tbody tr th a").first.click()
+    expect(page.locator("#place-name")).to_be_visible()
+    expect(page.locator(".rate strong")).to_have_text("opens in 5 hrs")
+    vote_now(
+        reader, election, starts_at=datetime(2026, 9, 18, 5, tzinfo=UTC), ends_at=datetime(2099, 9, 20, 17, tzinfo=UTC)
+    )
+    commit(reader.api.settings, election, participation_rate=0.0)
+    with transaction(reader.api.settings) as connection:
+        connection.execute(sa.update(elections).filter_by(election_id=election).values(time_zone="Europe/Moscow"))
+    page = reader.open(f"?election={election}")
+    expect(page.locator(".times")).to_have_text("First polls open 18 Sept, 08:00, the last close 20 Sept, 20:00")
+    expect(page.locator(".rate strong")).to_have_text("0.00 %")
+    page.locator(".constituencies tbody tr th a").first.click()
+    expect(page.locator(".times")).to_contain_text("Open from 1")
+
+
+def test_a_rate_that_the_headline_calls_unknown_is_not_drawn(reader: Reader) -> None:
+    election = first_election(reader)
+    page = reader.open(f"?election={election['election_id']}")
+    axis = page.locator("#running-chart svg text")
+    assert any("%" in text for text in axis.all_text_contents())
+    commit(reader.api.settings, str(election["election_id"]), participation_rate=None, issue_rate=None)
+    expect(page.locator(".rate strong")).to_have_text("not known")
+    expect(page.locator("section:has(#running-chart) header")).to_contain_text("Running total")
+    assert not any("%" in text for text in axis.all_text_contents())
+    assert any(f"{election['votes_cast']:,}" in text for text in axis.all_text_contents())
+    place = reader.api.data("/constituencies?sort=votes_cast&descending=true")[0]["constituency_id"]
+    with transaction(reader.api.settings) as connection:
+        for table in (constituency_metrics, hourly_stats, constituencies):
+            said = {"participation_rate": None} if "participation_rate" in table.columns else {}
+            connection.execute(sa.update(table).values(registered_voters=None, **said))
+        notify(connection, election_summaries, [None])
+    reader.open(f"?constituency={place}")
+    expect(page.locator(".rate strong")).to_have_text("not known")
+    assert not any("%" in text for text in page.locator("#place-running-chart svg text").all_text_contents())
+
+
+def test_no_rate_is_computed_on_the_page() -> None:
+    scripts = {file.name: file.read_text("utf-8") for file in (Path(str(FILES)) / "scripts").glob("*.js")}
+    assert len(scripts) > 10
+    divided = {name: re.findall(r"[^\n]*\* 100\)? /[^\n]*|[^\n]*/ \w*\.?(?:registered|running)[^\n]*", text)
+               for name, text in scripts.items()}  # fmt: skip
+    assert {name: lines for name, lines in divided.items() if lines} == {}
+
+
+def critical_finding(reader: Reader) -> dict[str, str]:
+    """A constituency with more votes than bulletins, which is critical now."""
+    with transaction(reader.api.settings) as connection:
+        query = sa.update(anomalies).filter_by(rule="votes_exceed_bulletins").values(severity="critical")
+        (election,) = connection.execute(query.returning(anomalies.c.election_id)).scalars()
+        connection.execute(sa.update(election_summaries).filter_by(election_id=election).values(anomalies_critical=1))
+        notify(connection, election_summaries, [None])
+    (finding,) = reader.api.data("/anomalies?severity=critical")
+    return finding
+
+
+def test_a_critical_finding_is_seen_at_once(reader: Reader) -> None:
+    finding = critical_finding(reader)
+    page = reader.open(f"?election={finding['election_id']}")
+    for chart, target in (("#hours-chart", "#findings"), ("#place-hours-chart", "#place-findings")):
+        banner = page.locator(".alarm.critical.banner")
+        expect(banner).to_contain_text("1 critical finding")
+        expect(banner).to_contain_text("More votes than bulletins")
+        box = banner.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 450, "on the first screen"
+        expect(page.locator(f'{chart} [data-part="critical hours"] rect')).to_have_count(1)
+        assert banner.get_by_role("link", name="See what was found").get_attribute("href") == target
+        reader.open(f"?constituency={finding['constituency_id']}")
+    with transaction(reader.api.settings) as connection:
+        connection.execute(sa.update(anomalies).values(state="resolved"))
+        notify(connection, election_summaries, [None])
+    commit(reader.api.settings, finding["election_id"], anomalies_critical=0)
+    expect(page.locator(".banner")).to_have_count(0)
+
+
+def test_shaded_hours_that_overlap_are_no_darker(reader: Reader) -> None:
+    finding = critical_finding(reader)
+    with transaction(reader.api.settings) as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO metrics.anomalies SELECT (jsonb_populate_record(one, jsonb_build_object('anomaly_id', "
+                "one.anomaly_id || number))).* FROM metrics.anomalies AS one, generate_series(1, 9) AS number "
+                "WHERE severity = 'critical'"
+            )
+        )
+    page = reader.open(f"?election={finding['election_id']}")
+    expect(page.locator(".banner")).to_contain_text("10 critical findings")
+    expect(page.locator('#hours-chart [data-part="critical hours"] rect')).to_have_count(1)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_words_agree_with_their_numbers(reader: Reader, language: str) -> None:
+    page = reader.open()
+    plural = {
+        "en": r"\b1 (?:critical |constituency )?(?!is\b|has\b)[a-z]+(?<!s)s\b",
+        "ru": r"\b1 (?:\w+ )?\w+(?:ов|ей|ых)\b",
+    }
+    counted = [
+        "count",
+        "days",
+        "votes",
+        "missing",
+        "expected",
+        "rows",
+        "hours",
+        "silent",
+        "critical",
+        "warning",
+        "delivered",
+    ]
+    said = page.evaluate(
+        "([language, counted]) => import('/files/scripts/words.js').then((words) => "
+        "{ words.speak(language); return [1, 2, 5, 21].map((number) => words.everythingSaid(number, counted)); })",
+        [language, counted],
+    )
+    assert not [text for words in said for text in words if "undefined" in text or "[object" in text]
+    assert [text for text in said[0] if re.search(plural[language], text)] == []
+    assert said[1] != said[2] or language == "en"
+
+
+def test_names_on_the_page_are_in_the_order_of_their_numbers(reader: Reader) -> None:
+    page = reader.open()
+    names = ["Округ №10", "Округ №2", "Округ №1"]
+    found = page.evaluate(
+        "(names) => import('/files/scripts/format.js').then(({ inOrderOfNames }) => names.sort(inOrderOfNames))", names
+    )
+    assert found == ["Округ №1", "Округ №2", "Округ №10"]
 
 
 def test_a_lost_connection_is_loud_and_it_goes_on_by_itself(voted: Settings, browser: Browser) -> None:
@@ -305,17 +505,92 @@ def test_reading_with_a_token(voted: Settings, browser: Browser) -> None:
             reader.excused = "401"
 
 
-def test_the_shape_of_the_election_before_is_shown(voted: Settings, browser: Browser) -> None:
-    one, other = rows(voted, "SELECT election_id FROM metrics.elections ORDER BY election_id")["election_id"]
-    with transaction(voted) as connection:
-        for election, year in ((one, 2025), (other, 2026)):
-            times = {"starts_at": datetime(year, 9, 18, tzinfo=UTC), "ends_at": datetime(year, 9, 20, tzinfo=UTC)}
+OPENING = datetime(2026, 9, 18, 5, tzinfo=UTC)
+YEAR = timedelta(days=364)
+
+
+def two_votes(settings: Settings, days_before: int = 3) -> tuple[str, str]:
+    """A vote of three days that is half over, and the same a year ago, with twice the register; their ids.
+
+    The registers of both were loaded twelve hours before their opening.
+    """
+    one, other = rows(settings, "SELECT election_id FROM metrics.elections ORDER BY election_id")["election_id"]
+    with transaction(settings) as connection:
+        for election, opening, days in ((one, OPENING - YEAR, days_before), (other, OPENING, 3)):
+            times = {"starts_at": opening, "ends_at": opening + timedelta(days=days - 1, hours=12)}
             connection.execute(sa.update(elections).filter_by(election_id=election).values(**times))
+        for query in (
+            "DELETE FROM metrics.election_hours WHERE election_id = :one",
+            "UPDATE metrics.election_hours SET votes_cast = 0, bulletins_issued = 0 WHERE election_id = :other AND "
+            "hour < :opening",
+            "INSERT INTO metrics.election_hours SELECT (jsonb_populate_record(now, jsonb_build_object('election_id', "
+            "CAST(:one AS text), 'hour', now.hour - CAST(:year AS interval)))).* FROM metrics.election_hours AS now "
+            "WHERE election_id = :other",
+            "DELETE FROM metrics.election_hours WHERE election_id = :other AND hour >= :half",
+            "UPDATE metrics.election_summaries AS one SET registered_voters = 2 * other.registered_voters, "
+            "participation_rate = 1 FROM metrics.election_summaries AS other WHERE one.election_id = :one AND "
+            "other.election_id = :other",
+        ):
+            values = {
+                "one": one,
+                "other": other,
+                "opening": OPENING,
+                "year": YEAR,
+                "half": OPENING + timedelta(hours=30),
+            }
+            connection.execute(sa.text(query), {name: values[name] for name in values if f":{name}" in query})
+    return one, other
+
+
+def test_the_election_before_begins_at_its_opening_and_is_compared_hour_by_hour(
+    voted: Settings, browser: Browser
+) -> None:
+    one, other = two_votes(voted)
     for api in serve(voted):
+        first = datetime.fromisoformat(api.data(f"/hourly-stats/election/{one}")[0]["hour"])
+        assert first <= OPENING - YEAR - timedelta(hours=11), "its register was loaded long before its opening"
         for reader in reading(browser, api):
             page = reader.open(f"?election={other}")
             name = rows(voted, f"SELECT name FROM metrics.elections WHERE election_id = '{one}'")["name"][0]
             expect(page.locator(".key .before")).to_have_text(f"{name}, hours since its opening")
+            expect(page.locator(".before-why")).to_contain_text(
+                "Only elections that last as long, 3 days, are compared."
+            )
+            now = api.data(f"/hourly-stats/election/{other}")[-1]["running_participation_rate"]
+            expect(page.locator(".against")).to_have_text(f"+{now / 2:.1f} points against the same hour of {name}")
+            # Half of our votes in each hour: where ours first rises, so does the one before.
+            rise = """(d) => { const points = [...d.matchAll(/([\\d.]+),([\\d.]+)/g)].map((one) => [+one[1], +one[2]]);
+                return points.filter((point) => point[1] === points[0][1]).at(-1)[0]; }"""
+            paths = page.locator(
+                '#running-chart [data-part="election before"] path, #running-chart [data-part="line"] path'
+            )
+            before, _bulletins, votes = [page.evaluate(rise, path.get_attribute("d")) for path in paths.all()]
+            assert before == pytest.approx(votes, abs=1)
+
+
+def test_an_election_of_another_kind_is_not_compared(voted: Settings, browser: Browser) -> None:
+    _, other = two_votes(voted, days_before=1)
+    for api in serve(voted):
+        for reader in reading(browser, api):
+            page = reader.open(f"?election={other}")
+            page.wait_for_load_state("networkidle")
+            expect(page.locator(".key .before")).to_have_count(0)
+            expect(page.locator(".against")).to_have_count(0)
+
+
+def test_constituencies_are_compared_from_their_opening_on(reader: Reader) -> None:
+    page = reader.open()
+    span = page.evaluate(
+        """() => import('/files/scripts/charts.js').then(({ compareChart }) => {
+            const hours = [-12, 0, 1].map((n) => ({ hour: new Date(Date.UTC(2026, 8, 18, 5) + n * 3600e3).toISOString(),
+                bulletins_issued: n < 0 ? 0 : 1, votes_cast: n < 0 ? 0 : 1, running_participation_rate: n < 0 ? 0 : n + 1 }));
+            const at = (starts_at) => compareChart({ compared: [{ constituency: { constituency_id: 'a', starts_at }, hours }],
+                width: 600, label: 'x' }).querySelector('[data-part="line"] path').getAttribute('d');
+            return [at('2026-09-18T05:00:00Z'), at('2026-09-18T03:00:00Z'), at(null)];
+        })"""
+    )
+    assert span[0] == span[2]
+    assert span[1] != span[0], "an opening without a ballot counts"
 
 
 def test_an_empty_warehouse_says_what_to_do(chosen: Settings, browser: Browser) -> None:

@@ -32,14 +32,30 @@ function steps(rows, value) {
   return points;
 }
 
-/** Points of a running total: flat where nothing happened. */
-function rising(rows, value) {
+/** Points of a running total: flat where nothing happened, and no point where it is not known. */
+function rising(rows, value, origin) {
   let before = 0;
-  return rows.flatMap((row) => {
-    const points = [{ x: row.start, y: before }, { x: row.end, y: value(row), row }];
+  const points = rows.flatMap((row) => {
+    if (value(row) == null) return [];
+    const step = [{ x: row.start, y: before }, { x: row.end, y: value(row), row }];
     before = value(row);
-    return points;
+    return step;
   });
+  return origin < rows[0].start && points.length ? [{ x: origin, y: 0 }, ...points] : points;
+}
+
+/** Where a chart begins: at the opening, or at a ballot that came before it. */
+const beginning = (rows, opens, zone) => d3.min([rows[0].start, ...(opens ? [wallClock(opens, zone)] : [])]);
+
+/** Spans as few that do not overlap: what is shaded twice would be darker, as if it were worse. */
+function merged(spans) {
+  const found = [];
+  for (const span of spans.toSorted((a, b) => a.x1 - b.x1)) {
+    const last = found.at(-1);
+    if (last && span.x1 <= last.x2) last.x2 = d3.max([last.x2, span.x2]);
+    else found.push({ ...span });
+  }
+  return found;
 }
 
 function timeAxis(domain, width) {
@@ -61,9 +77,10 @@ function draw(options, label) {
   const drawn = Plot.plot({ style: { background: "none", color: "inherit", overflow: "visible" }, className: "plot", ...options });
   drawn.querySelector("style")?.remove(); // its rules are in page.css: nothing inline, as the page's policy says
   // To a screen reader a chart is one picture, and its figures are the table beneath it.
-  for (const part of drawn.querySelectorAll("[aria-label]")) {
-    part.dataset.part = part.getAttribute("aria-label");
+  for (const part of drawn.querySelectorAll("[aria-label], [aria-description]")) {
+    part.dataset.part = part.getAttribute("aria-description") ?? part.getAttribute("aria-label");
     part.removeAttribute("aria-label");
+    part.removeAttribute("aria-description");
   }
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", label);
@@ -74,20 +91,21 @@ function draw(options, label) {
 const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 230 : 180, width * 0.42)));
 
 /** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded. */
-export function hoursChart({ hours, zone, width, findings = [], missing = [], current, onHour, label }) {
+export function hoursChart({ hours, zone, width, opens, findings = [], missing = [], current, onHour, label }) {
   const rows = placed(hours, zone);
   if (!rows.length) return null;
   // What is shaded belongs to the picture, also where no bar is any more: so that a lack does not look like an end.
   const ends = [...findings.map((one) => one.window_end), ...missing.map((one) => one.missing_to)].filter((end) => +new Date(end) <= Date.now() + HOUR);
-  const domain = [d3.min(rows, (row) => row.start), d3.max([...rows.map((row) => row.end), ...ends.map((end) => wallClock(end, zone))])];
+  const domain = [beginning(rows, opens, zone), d3.max([...rows.map((row) => row.end), ...ends.map((end) => wallClock(end, zone))])];
   const lacking = missing
     .map((one) => ({ x1: d3.max([wallClock(one.missing_from, zone), domain[0]]), x2: d3.min([wallClock(one.missing_to, zone), domain[1]]) }))
     .filter((one) => one.x1 < one.x2);
   const most = d3.max(rows, (row) => Math.max(row.bulletins_issued, row.votes_cast)) || 1;
-  const shaded = findings
-    .map((one) => ({ ...one, x1: wallClock(one.window_start, zone), x2: wallClock(one.window_end, zone) }))
+  const shaded = (severity) => merged(findings
+    .filter((one) => one.severity === severity)
+    .map((one) => ({ x1: wallClock(one.window_start, zone), x2: wallClock(one.window_end, zone) }))
     .filter((one) => one.x2 > domain[0] && one.x1 < domain[1])
-    .map((one) => ({ ...one, x1: d3.max([one.x1, domain[0]]), x2: d3.min([one.x2, domain[1]]) }));
+    .map((one) => ({ x1: d3.max([one.x1, domain[0]]), x2: d3.min([one.x2, domain[1]]) })));
   const title = (row) =>
     `${dayAndClock(row.hour, zone)} – ${clock(+new Date(row.hour) + HOUR, zone)}${row.hour === current ? ` (${t("to_come")})` : ""}\n` +
     `${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
@@ -97,7 +115,8 @@ export function hoursChart({ hours, zone, width, findings = [], missing = [], cu
     marks: [
       ...timeAxis(domain, width),
       Plot.rectX(lacking, { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--quiet)", fillOpacity: 0.16 }),
-      Plot.rectX(shaded, { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.13 }),
+      Plot.rectX(shaded("warning"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--warning)", fillOpacity: 0.1, ariaDescription: "warning hours" }),
+      Plot.rectX(shaded("critical"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.2, ariaDescription: "critical hours" }),
       Plot.rectY(rows, {
         x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)",
         fillOpacity: (row) => (row.hour === current ? 0.45 : 0.85),
@@ -114,28 +133,30 @@ export function hoursChart({ hours, zone, width, findings = [], missing = [], cu
   return chart;
 }
 
-/** Lines of shares or counts that only rise; another election, dashed, from the same opening on. */
-export function runningChart({ hours, registered, zone, width, before = [], label }) {
+/** Lines of rates, or counts where those are not known; another election, dashed, each from its opening on. */
+export function runningChart({ hours, isRate, opens, zone, width, before = [], label }) {
   const rows = placed(hours, zone);
   if (!rows.length) return null;
-  const share = registered ? (value) => (value * 100) / registered : (value) => value;
-  const shown = (value) => (registered ? percent(value, 1) : count(value));
-  const [issued, cast] = ["running_bulletins", "running_votes"].map((name) => rising(rows, (row) => share(row[name])));
-  const shape = before.map((row) => ({ x: new Date(+rows[0].start + row.since), y: row.share })).filter((_, i) => registered || !i);
+  const [bulletins, votes] = isRate ? ["running_issue_rate", "running_participation_rate"] : ["running_bulletins", "running_votes"];
+  const shown = (value) => (isRate ? percent(value, 1) : count(value));
+  const origin = beginning(rows, opens, zone);
+  const [issued, cast] = [bulletins, votes].map((name) => rising(rows, (row) => row[name], origin));
+  if (!cast.length || !issued.length) return null;
+  const shape = isRate && opens ? before.map((row) => ({ x: new Date(+wallClock(opens, zone) + row.since), y: row.share })) : [];
   const end = d3.max([rows.at(-1).end, ...shape.map((point) => point.x)]);
   const most = d3.max([...issued, ...cast, ...shape], (point) => point.y) || 1;
   const title = (point) =>
-    `${point.row ? dayAndClock(+new Date(point.row.hour) + HOUR, zone) : ""}\n${t("bulletins")}: ${shown(share(point.row?.running_bulletins ?? 0))}\n` +
+    `${dayAndClock(+new Date(point.row.hour) + HOUR, zone)}\n${t("bulletins")}: ${shown(point.row[bulletins])}\n` +
     `${t("votes")}: ${shown(point.y)}`;
-  const domain = [rows[0].start, end];
+  const domain = [origin, end];
   const labels = [issued.at(-1), cast.at(-1)];
   return draw({
     width, height: tall(width, 260), marginLeft: 52, marginRight: 58, marginTop: 14,
-    x: { type: "utc", domain }, y: { domain: [0, most * 1.06], grid: true, label: null, ticks: 5, tickFormat: registered ? (value) => `${decimal(value)} %` : (value) => count(value) },
+    x: { type: "utc", domain }, y: { domain: [0, most * 1.06], grid: true, label: null, ticks: 5, tickFormat: isRate ? (value) => `${decimal(value)} %` : (value) => count(value) },
     marks: [
       ...timeAxis(domain, width),
       Plot.areaY(cast, { x: "x", y1: 0, y2: "y", fill: "var(--votes)", fillOpacity: 0.12 }),
-      shape.length > 1 ? Plot.line(shape, { x: "x", y: "y", stroke: "var(--quiet)", strokeDasharray: "5 4", strokeWidth: 1.5 }) : null,
+      shape.length > 1 ? Plot.line(shape, { x: "x", y: "y", stroke: "var(--quiet)", strokeDasharray: "5 4", strokeWidth: 1.5, ariaDescription: "election before" }) : null,
       Plot.line(issued, { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
       Plot.line(cast, { x: "x", y: "y", stroke: "var(--votes)", strokeWidth: 2.4 }),
       Plot.dot(cast.slice(-1), { x: "x", y: "y", r: 3.5, fill: "var(--votes)" }),
@@ -178,15 +199,14 @@ function apart(ends, distance) {
   return placed.map((end) => ({ ...end, at: end.at - raised }));
 }
 
-/** Turnout so far of several constituencies, hours since the first of each one's own opening. */
+/** Turnout so far of several constituencies, hours since each one's own opening (its first ballot, where nobody said). */
 export function compareChart({ compared, width, label }) {
   const lines = compared.map(({ constituency, hours }, i) => {
-    const registered = constituency.registered_voters;
-    const rows = registered ? placed(hours, "UTC") : []; // without a register there is no share
-    let running = 0;
-    const counted = rows.map((row) => ({ ...row, running: (running += row.votes_cast) }));
-    return rising(counted, (row) => (row.running * 100) / registered)
-      .map(({ x, y }) => ({ x: (x - rows[0].start) / HOUR, y, i, name: constituency.name ?? constituency.constituency_id }));
+    const rows = placed(hours, "UTC");
+    if (!rows.length) return [];
+    const opening = constituency.starts_at ? new Date(constituency.starts_at) : rows[0].start;
+    return rising(rows, (row) => row.running_participation_rate, opening)
+      .map(({ x, y }) => ({ x: (x - opening) / HOUR, y, i, name: constituency.name ?? constituency.constituency_id }));
   });
   const all = lines.flat();
   if (!all.length) return null;

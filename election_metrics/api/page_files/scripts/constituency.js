@@ -5,7 +5,7 @@ import { address } from "./api.js";
 import { hoursChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
 import { count, dayAndClock, dayLong, percent, zoneName } from "./format.js";
-import { hoursTable } from "./overview.js";
+import { hoursTable, isRateKnown, rateOrOpening, votingTimes } from "./overview.js";
 import { sourceButton } from "./source.js";
 import { t } from "./words.js";
 
@@ -14,8 +14,9 @@ export function constituency(page) {
   const back = html`<p><a class="back" href=${page.link({ constituency: "" })} @click=${page.go({ constituency: "" })}>${t("back")}</a></p>`;
   if (one === null) return html`${back}<p>${t("not_there")}</p>`;
   if (!one) return html`${back}<p>${t("loading")}</p>`;
-  const { place, days, files } = one;
-  const hours = one.running;
+  const { place, hours, days, files } = one;
+  const isRate = isRateKnown(place, page.now);
+  const opens = place.starts_at;
   const whole = page.whole(hours, place.missing);
   const zone = place.time_zone;
   const id = encodeURIComponent(place.constituency_id);
@@ -32,9 +33,10 @@ export function constituency(page) {
     <section class="headline" aria-labelledby="place-name">
       <h1 id="place-name" tabindex="-1">${place.name ?? place.constituency_id}</h1>
       <p class="quiet">${place.region ?? t("no_region")} · ${t("local_zone", { zone: zoneName(zone) })} · <code>${place.constituency_id}</code></p>
-      <div class="turnout"><p class="rate"><span class="label">${t("turnout")}</span> <strong>${place.participation_rate == null ? t("turnout_unknown") : percent(place.participation_rate)}</strong> ${from(t("turnout"), "metrics.constituency_metrics", path)}</p>
-        ${shareBar(place.participation_rate)}
-        <p>${t(place.participation_rate == null ? "turnout_without" : "turnout_of", { votes: count(place.votes_cast), voters: count(place.registered_voters) })}</p></div>
+      <p class="quiet times">${votingTimes(place, zone, "times_one")}</p>
+      <div class="turnout"><p class="rate"><span class="label">${t("turnout")}</span> <strong>${rateOrOpening(place, page.now)}</strong> ${from(t("turnout"), "metrics.constituency_metrics", path)}</p>
+        ${shareBar(isRate ? place.participation_rate : null)}
+        <p>${t(isRate ? "turnout_of" : "turnout_without", { votes: count(place.votes_cast), voters: count(place.registered_voters) }, place.votes_cast)}</p></div>
       <dl class="figures">${figure("votes", count(place.votes_cast), place.peak_hour ? t("peak_note", { time: dayAndClock(place.peak_hour, zone), votes: count(place.peak_votes) }) : "")}
         ${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
         ${figure("gap", count(place.gap), place.gap_rate == null ? "" : t("gap_note", { rate: percent(place.gap_rate) }))}
@@ -43,11 +45,11 @@ export function constituency(page) {
     </section>
     <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })}</p>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"), "metrics.hourly_stats", `/hourly-stats/constituency/${id}`)}</header>
-      <div class="chart">${page.chart("place-hours", [whole, width, zone, page.current], () => hoursChart({ hours: whole, missing: place.missing, current: page.current, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
+      <div class="chart" id="place-hours-chart">${page.chart("place-hours", [whole, width, zone, opens, place.findings, page.current], () => hoursChart({ hours: whole, opens, missing: place.missing, current: page.current, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
       ${hoursTable(page, hours, zone, page.current)}</section>
-    <section aria-labelledby="place-running"><header><h2 id="place-running">${t("running")}</h2>
+    <section aria-labelledby="place-running"><header><h2 id="place-running">${t("running")}</h2><p>${t(isRate ? "running_note" : "running_counts")}</p>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("running"), "metrics.constituency_metrics", `${path}/time-period`, { period: "hour" })}</header>
-      <div class="chart">${page.chart("place-running", [whole, width, zone, place.registered_voters], () => runningChart({ hours: whole, zone, width, registered: place.registered_voters, label: t("running") }))}</div></section>
+      <div class="chart" id="place-running-chart">${page.chart("place-running", [whole, width, zone, isRate, opens], () => runningChart({ hours: whole, zone, width, isRate, opens, label: t("running") }))}</div></section>
     <section aria-labelledby="place-days"><header><h2 id="place-days">${t("by_day")}</h2>${from(t("by_day"), "metrics.constituency_metrics", `${path}/time-period`, { period: "day" })}</header>
       <div class="scroll" tabindex="0" role="region" aria-labelledby="place-days"><table><thead><tr><th scope="col">${t("day")}</th><th scope="col" class="number">${t("period_bulletins")}</th><th scope="col" class="number">${t("period_votes")}</th><th scope="col" class="number">${t("rate")}</th><th scope="col" class="number">${t("running")}</th></tr></thead>
       <tbody>${days.map((row) => html`<tr><th scope="row">${dayLong(row.period_start, zone)}</th><td class="number">${count(row.bulletins_issued)}</td><td class="number">${count(row.votes_cast)}</td><td class="number">${percent(row.participation_rate)}</td><td class="number">${percent(row.running_participation_rate)}</td></tr>`)}</tbody></table></div></section>

@@ -1,7 +1,7 @@
 // Findings, each with its explanation: what, where, when, how far from what was to be expected.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { dayAndClock, decimal } from "./format.js";
+import { count, dayAndClock, decimal, inOrderOfNames } from "./format.js";
 import { ruleName, t } from "./words.js";
 
 const SIGNS = { critical: "◆", warning: "▲", info: "●" };
@@ -16,7 +16,21 @@ function grouped(found) {
     const key = one.constituency_id ? JSON.stringify(same) : one.anomaly_id;
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
-  return [...groups.values()];
+  const name = (one) => one.constituency ?? one.constituency_id ?? "";
+  return [...groups.values()].map((group) => group.toSorted((a, b) => inOrderOfNames(name(a), name(b))));
+}
+
+const NAMED = 3;
+
+/** What is critical, aloud: it is not to be looked for at the end of the page. `all`: how many, where not all are here. */
+export function criticalBanner(page, found, zone, target, all = 0) {
+  const groups = grouped(found.filter((one) => one.severity === "critical"));
+  if (!groups.length) return "";
+  const number = Math.max(all, groups.flat().length);
+  return html`<div class="alarm critical banner" role="alert">
+    <p><strong>${SIGNS.critical} ${t("critical_found", { count: count(number) }, number)}</strong> <a href="#${target}">${t("see_findings")}</a></p>
+    <ul>${groups.slice(0, NAMED).map((group) => html`<li>${ruleName(group[0].rule)}: ${places(page, group, NAMED)}, ${dayAndClock(group[0].window_start, zone)} – ${dayAndClock(group[0].window_end, zone)}</li>`)}</ul>
+    ${groups.length > NAMED ? html`<p>${t("others", { count: groups.length - NAMED })}</p>` : ""}</div>`;
 }
 
 export function findingsList(page, found, zone) {
@@ -25,7 +39,7 @@ export function findingsList(page, found, zone) {
     const [one] = group;
     return html`<li class=${one.severity}>
       <h3><span class="sign" aria-hidden="true">${SIGNS[one.severity]}</span> <span class="severity">${t(one.severity)}</span> ${ruleName(one.rule)}</h3>
-      <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: group.length })}</strong>: ` : ""}${places(page, group)}
+      <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: count(group.length) }, group.length)}</strong>: ` : ""}${places(page, group)}
         · ${dayAndClock(one.window_start, zone)} – ${dayAndClock(one.window_end, zone)} · ${t(`state_${one.state}`)}${one.state_note ? html`: ${one.state_note}` : ""}</p>
       <p lang="en">${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
       <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })} · `}
@@ -34,7 +48,7 @@ export function findingsList(page, found, zone) {
   })}</ul>`;
 }
 
-const places = (page, group) => html`${group.slice(0, FEW).map((one, i) => html`${i ? ", " : ""}${place(page, one)}`)}${group.length > FEW ? ` ${t("others", { count: group.length - FEW })}` : ""}`;
+const places = (page, group, few = FEW) => html`${group.slice(0, few).map((one, i) => html`${i ? ", " : ""}${place(page, one)}`)}${group.length > few ? ` ${t("others", { count: group.length - few })}` : ""}`;
 
 const place = (page, one) => one.constituency_id
   ? html`<a href=${page.link({ constituency: one.constituency_id })} @click=${page.go({ constituency: one.constituency_id })}>${one.constituency ?? one.constituency_id}</a>`

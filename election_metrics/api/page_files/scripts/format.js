@@ -1,6 +1,6 @@
 // Numbers and times as people read them. Unknown is a dash, never 0.
 
-import { spoken } from "./words.js";
+import { spoken, t } from "./words.js";
 
 const UNKNOWN = "–";
 const made = new Map();
@@ -20,6 +20,13 @@ export function percent(value, digits = 2) {
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return `${formatter(Intl.NumberFormat, options).format(value)} %`;
 }
+
+/** A difference of two rates, with its sign. */
+export const points = (value) =>
+  formatter(Intl.NumberFormat, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" }).format(value);
+
+/** The order of names: that of letters, and of numbers in them. */
+export const inOrderOfNames = (one, other) => formatter(Intl.Collator, { numeric: true }).compare(one, other);
 
 export const decimal = (value, digits = 1) =>
   value == null ? UNKNOWN : formatter(Intl.NumberFormat, { maximumFractionDigits: digits }).format(value);
@@ -42,13 +49,20 @@ export function zoneName(zone) {
   return `${zone.split("/").pop().replaceAll("_", " ")} (${offset.replace("GMT", "UTC")})`;
 }
 
-/** How long ago, in the largest unit that says enough. */
-export function age(milliseconds) {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+/** How long a time is, in the largest unit that says enough. */
+export function duration(milliseconds) {
+  const seconds = Math.round(Math.abs(milliseconds) / 1000);
   const [value, unit] =
     seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [Math.round(seconds / 60), "minute"] :
     seconds < 129600 ? [Math.round(seconds / 3600), "hour"] : [Math.round(seconds / 86400), "day"];
   return formatter(Intl.NumberFormat, { style: "unit", unit, unitDisplay: "short" }).format(value);
+}
+
+/** How long ago a moment was; one that is ahead of the clock has no age. */
+export function ago(value, now) {
+  const since = now - new Date(value);
+  if (since < 0) return t("ahead", { time: duration(since) });
+  return since < 60e3 ? t("just_now") : t("ago", { time: duration(since) });
 }
 
 /** A moment moved so that its UTC digits are the wall clock of the zone: what a chart's axis shows. */

@@ -1,7 +1,7 @@
 // How old and how complete the figures are: quiet while all is well, loud when they would mislead.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { age, clock, clockSeconds, count, fullMoment, percent, zoneName } from "./format.js";
+import { ago, clock, clockSeconds, count, dayAndClock, fullMoment, percent, zoneName } from "./format.js";
 import { t } from "./words.js";
 
 /** What is wrong with the figures, worst first: [severity, title, words]. */
@@ -14,25 +14,22 @@ export function warnings(page) {
     found.push(["critical", t("stale_title"), t("stale_connection", words)]);
   }
   if (!election) return found;
-  const newest = election.last_transaction_at ? now - new Date(election.last_transaction_at) : null;
-  if (election.status === "active" && newest > (status?.stale_after_minutes ?? 30) * 60e3)
-    found.push(["critical", t("stale_title"), t("stale_input", { age: age(newest) })]);
-  if (election.participation_rate > 100) found.push(["critical", "", t("above_100")]);
-  if (election.coverage != null && election.coverage < 100) {
-    const missing = election.hours_expected - election.hours_delivered;
-    const words = { missing: count(missing), expected: count(election.hours_expected), coverage: percent(election.coverage) };
-    found.push(["warning", "", t("incomplete", words)]);
+  if (election.hours_overdue) {
+    const { hours_overdue: overdue, hours_expected: expected, coverage } = election;
+    const words = { missing: count(overdue), expected: count(expected), coverage: percent(coverage), since: dayAndClock(election.overdue_since, zone) };
+    found.push([election.status === "active" ? "critical" : "warning", t("overdue_title"), t("overdue", words, expected)]);
   }
+  if (election.participation_rate > 100) found.push(["critical", "", t("above_100")]);
   if (election.participation_rate == null && election.constituencies_without_register)
-    found.push(["warning", "", t("no_register", { count: count(election.constituencies_without_register) })]);
-  if (status?.figures.hours_behind) found.push(["info", "", t("stale_behind", { count: count(status.figures.hours_behind) })]);
+    found.push(["warning", "", t("no_register", { count: count(election.constituencies_without_register) }, election.constituencies_without_register)]);
+  if (status?.figures.hours_behind) found.push(["info", "", t("stale_behind", { count: count(status.figures.hours_behind) }, status.figures.hours_behind)]);
   return found;
 }
 
 export const loudWarnings = (page) => warnings(page).map(([severity, title, words]) => html`
   <p class="alarm ${severity}" role=${severity === "critical" ? "alert" : "note"}>${title ? html`<strong>${title}</strong> ` : ""}${words}</p>`);
 
-/** One line: whether it lives, of when it is, how new is the newest ballot. */
+/** One line: whether it lives, of when it is, how new is the newest ballot, when more is due. An old ballot is no alarm. */
 export function freshnessLine(page) {
   const { election, connection, now } = page;
   if (!election) return "";
@@ -43,8 +40,9 @@ export function freshnessLine(page) {
     <span class="pill ${connection.stands ? "live" : "broken"}">${t(connection.stands ? "live" : "not_live")}</span>
     <span class="pill ${election.status ?? ""}">${t(words)}</span>
     <span>${t("as_of", { time: now - new Date(election.computed_at) < 86400e3 ? clockSeconds(election.computed_at, zone) : fullMoment(election.computed_at, zone) })}</span>
-    ${since == null ? "" : html`<span>${t("newest", { time: since < 86400e3 ? clock(election.last_transaction_at, zone) : fullMoment(election.last_transaction_at, zone) })}
-      (${since < 60e3 ? t("just_now") : t("ago", { time: age(since) })})</span>`}
+    ${since == null ? "" : html`<span>${t("newest", { time: Math.abs(since) < 86400e3 ? clock(election.last_transaction_at, zone) : fullMoment(election.last_transaction_at, zone) })}
+      (${ago(election.last_transaction_at, now)})</span>`}
+    ${election.next_due_at == null ? "" : html`<span class="due">${t("next_due", { time: new Date(election.next_due_at) - now < 86400e3 ? clock(election.next_due_at, zone) : fullMoment(election.next_due_at, zone) })}</span>`}
     <span>${t("local_zone", { zone: zoneName(zone) })}</span>
     ${election.coverage == null ? "" : html`<span>${t("coverage")}: ${percent(election.coverage)}</span>`}`;
 }

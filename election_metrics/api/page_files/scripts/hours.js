@@ -18,18 +18,28 @@ export function wholeHours(hours, missing) {
     else if (!absent.has(at))
       whole.push({
         ...before, hour: new Date(at).toISOString().replace(".000Z", "Z"), bulletins_issued: 0, votes_cast: 0,
-        bulletin_velocity: 0, vote_velocity: 0, run_id: null, computed_at: null,
+        participation_rate: before.participation_rate == null ? null : 0, bulletin_velocity: 0, vote_velocity: 0, run_id: null, computed_at: null,
       });
   }
   return whole;
 }
 
-/** Hours with running totals, as an election's hours have them. */
-export function runningHours(hours, registered) {
-  let [bulletins, votes] = [0, 0];
-  return hours.map((row) => {
-    bulletins += row.bulletins_issued;
-    votes += row.votes_cast;
-    return { ...row, running_bulletins: bulletins, running_votes: votes, running_participation_rate: registered ? (votes * 100) / registered : null };
-  });
+/**
+ * The curve of another election: percent of its registered voters, milliseconds since its opening. It begins at the
+ * opening, as the register is loaded hours before; null where its rates are not known.
+ */
+export function curveOf(hours, opening) {
+  const known = hours
+    .map((row) => ({ since: +new Date(row.hour) + HOUR - new Date(opening), share: row.running_participation_rate }))
+    .filter((point) => point.since > 0 && point.share != null);
+  return known.length ? [{ since: 0, share: 0 }, ...known] : null;
+}
+
+/** How many points the turnout is above (below: negative) such a curve, at the end of the last hour that is over. */
+export function pointsAgainst(curve, hours, opening, now) {
+  const over = hours.filter((row) => +new Date(row.hour) + HOUR <= now && row.running_participation_rate != null).at(-1);
+  if (!over) return null;
+  const since = +new Date(over.hour) + HOUR - new Date(opening);
+  const same = curve.filter((point) => point.since <= since).at(-1);
+  return same ? over.running_participation_rate - same.share : null;
 }

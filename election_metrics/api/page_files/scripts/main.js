@@ -6,7 +6,8 @@ import { comparison } from "./compare.js";
 import { constituencies, listQuestion } from "./constituencies.js";
 import { constituency } from "./constituency.js";
 import { fullMoment } from "./format.js";
-import { runningHours, wholeHours } from "./hours.js";
+import { curveOf, wholeHours } from "./hours.js";
+import { criticalBanner } from "./findings.js";
 import { freshnessLine, loudWarnings } from "./freshness.js";
 import { charts, findings, headline, regions } from "./overview.js";
 import { sourceDialog } from "./source.js";
@@ -61,7 +62,7 @@ class Page {
   /** First and last hour of the election, for sparklines that can be compared. */
   get span() {
     const hours = this.dashboard?.data.hours;
-    return hours?.length ? [+new Date(hours[0].hour), +new Date(hours.at(-1).hour)] : null;
+    return hours?.length ? [+new Date(this.election.starts_at ?? hours[0].hour), +new Date(hours.at(-1).hour)] : null;
   }
 
   /** A chart that is drawn again only when what it shows is another. */
@@ -217,23 +218,25 @@ class Page {
         ask(`/constituency/${place}`), ask(`/hourly-stats/constituency/${place}`),
         ask(`/constituency/${place}/time-period`, { period: "day" }), ask("/sources", { constituency: id }),
       ]);
-      return { place: found.data, running: runningHours(hours.data, found.data.registered_voters), days: days.data, files: files.data };
+      return { place: found.data, hours: hours.data, days: days.data, files: files.data };
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return null;
       throw error;
     }
   }
 
-  /** The shape of the last election that was over before this one began, if there is one. */
+  /**
+   * The curve of the last election of this kind that was over before this one began, if there is one. Of one kind are
+   * elections of as many voting days: an hour of a vote of one day is none of a vote of three.
+   */
   async #readBefore(election, elections) {
-    const ended = elections.filter((one) => one.ends_at && election.starts_at && one.ends_at <= election.starts_at && one.registered_voters);
-    const last = ended.sort((a, b) => (a.ends_at < b.ends_at ? 1 : -1))[0];
+    const isBefore = (one) => one.ends_at && election.starts_at && one.ends_at <= election.starts_at;
+    const alike = elections.filter((one) => isBefore(one) && one.voting_days === election.voting_days && one.participation_rate != null);
+    const last = alike.sort((a, b) => (a.ends_at < b.ends_at ? 1 : -1))[0];
     if (!last) return null;
     const { data } = await ask(`/hourly-stats/election/${encodeURIComponent(last.election_id)}`);
-    if (!data.length) return null;
-    const first = +new Date(data[0].hour);
-    const hours = data.map((row) => ({ since: +new Date(row.hour) - first + 3600e3, share: (row.running_votes * 100) / last.registered_voters }));
-    return { name: last.name, hours: [{ since: 0, share: 0 }, ...hours] };
+    const curve = curveOf(data, last.starts_at);
+    return curve && { name: last.name, curve };
   }
 
   draw() {
@@ -255,12 +258,20 @@ function frame(page) {
       ${page.election ? html`<p class="print-only">${page.election.name} · ${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
       ${page.isUnknown ? html`<p class="alarm warning" role="note">${t("no_such_election")}</p>` : ""}
       ${loudWarnings(page)}
+      ${page.needsToken ? "" : criticalFindings(page)}
       ${page.needsToken ? signInForm(page) : body(page)}
     </main>
     <footer>
       <p>${t("footer")}</p>
     </footer>
     <dialog class="source-dialog" @close=${() => { page.source = null; page.draw(); }}>${sourceDialog(page)}</dialog>`;
+}
+
+/** Of what is looked at: the constituency, else the whole election. */
+function criticalFindings(page) {
+  const { one, dashboard, election, view } = page;
+  if (view.constituency) return one ? criticalBanner(page, one.place.findings, one.place.time_zone, "place-findings") : "";
+  return dashboard && election ? criticalBanner(page, dashboard.data.findings, election.time_zone, "findings", election.anomalies_critical) : "";
 }
 
 function body(page) {
@@ -364,6 +375,7 @@ new ResizeObserver(() => {
   }
 }).observe(root);
 setInterval(() => page.draw(), 5000);
+setInterval(() => page.load(), 60_000); // what is overdue follows from the clock, without a commit
 addEventListener("popstate", () => page.returned());
 addEventListener("keydown", (event) => {
   if (event.key === "/" && !event.target.closest("input, select, textarea")) {

@@ -5,16 +5,41 @@ import { keyed } from "../libraries/lit-html/directives/keyed.js";
 import { address } from "./api.js";
 import { hoursChart, quantityChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
-import { clock, count, dayAndClock, decimal, fullMoment, percent, zoneName } from "./format.js";
+import { clock, count, dayAndClock, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
+import { pointsAgainst } from "./hours.js";
 import { sourceButton } from "./source.js";
 import { t } from "./words.js";
 
 const fresh = (page, name, value) => keyed(value, html`<span class="fresh ${page.isNew(name, value) ? "new" : ""}">${value}</span>`);
 
+/** The turnout; before the opening there is none, and 0 % would look like one. */
+export const rateOrOpening = (place, now) => {
+  const opens = new Date(place.starts_at) - now;
+  if (place.starts_at && opens > 0) return t("opens_in", { time: duration(opens) });
+  return place.participation_rate == null ? t("turnout_unknown") : percent(place.participation_rate);
+};
+
+/** Whether the headline's turnout is known: only then is it drawn. */
+export const isRateKnown = (place, now) => place.participation_rate != null && !(place.starts_at && new Date(place.starts_at) > now);
+
+/** When voting begins and ends, as far as it is known. */
+export function votingTimes({ starts_at: from, ends_at: to }, zone, words) {
+  if (!from && !to) return "";
+  return t(to ? words : `${words}_open`, { from: dayAndClock(from, zone), to: dayAndClock(to, zone) });
+}
+
+/** How the turnout stands against the last election of this kind, at the same time since the opening. */
+function against(page) {
+  const { before, election, now } = page;
+  const found = before && isRateKnown(election, now) ? pointsAgainst(before.curve, page.dashboard.data.hours, election.starts_at, now) : null;
+  return found == null ? "" : html`<p class="against">${t("against", { points: points(found), name: before.name })}</p>`;
+}
+
 /** Turnout, and what it is made of. */
 export function headline(page) {
   const { election } = page;
-  const rate = election.participation_rate;
+  const isKnown = isRateKnown(election, page.now);
+  const rate = isKnown ? election.participation_rate : null;
   const path = `/election/${encodeURIComponent(election.election_id)}`;
   const from = (title, definition) => sourceButton(page, { title, definition, table: "metrics.election_summaries", path, run_id: election.run_id, computed_at: election.computed_at });
   const words = { votes: count(election.votes_cast), voters: count(election.registered_voters) };
@@ -24,26 +49,28 @@ export function headline(page) {
   return html`
     <section class="headline" aria-labelledby="election-name">
       <h1 id="election-name">${election.name}</h1>
+      <p class="quiet times">${votingTimes(election, zone, "times_all")}</p>
       <div class="turnout">
-        <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(page, "rate", rate == null ? t("turnout_unknown") : percent(rate))}</strong> ${election.coverage < 100 && election.coverage != null ? html`<span class="chip">${t("chip", { coverage: percent(election.coverage, 0) })}</span>` : ""} ${from(t("turnout"), t("definition_turnout"))}</p>
+        <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(page, "rate", rateOrOpening(election, page.now))}</strong> ${election.hours_overdue && election.coverage != null ? html`<span class="chip">${t("chip", { coverage: percent(election.coverage, 0) })}</span>` : ""} ${from(t("turnout"), t("definition_turnout"))}</p>
         ${shareBar(rate)}
-        <p>${t(rate == null ? "turnout_without" : "turnout_of", words)}</p>
+        <p>${t(rate == null ? "turnout_without" : "turnout_of", words, election.votes_cast)}</p>
+        ${against(page)}
       </div>
       <dl class="figures">
         ${figure("votes", count(election.votes_cast), election.peak_hour ? t("peak_note", { time: dayAndClock(election.peak_hour, zone), votes: count(election.peak_votes) }) : "", "definition_votes")}
         ${figure("bulletins", count(election.bulletins_issued), election.issue_rate == null ? "" : t("issue_note", { rate: percent(election.issue_rate) }), "definition_bulletins")}
         ${figure("gap", count(election.gap), election.gap_rate == null ? "" : t("gap_note", { rate: percent(election.gap_rate) }), "definition_gap")}
         ${figure("reporting", `${count(election.constituencies_reporting)} / ${count(election.constituencies_total)}`, t("reporting_note", { silent: count(election.constituencies_silent) }), "definition_reporting")}
-        ${figure("coverage", percent(election.coverage), election.hours_expected == null ? "" : t("coverage_note", { delivered: count(election.hours_delivered), expected: count(election.hours_expected) }), "definition_coverage")}
+        ${figure("coverage", percent(election.coverage), election.hours_expected == null ? "" : t("coverage_note", { delivered: count(election.hours_delivered), expected: count(election.hours_expected) }, election.hours_expected), "definition_coverage")}
         ${figure("findings", count(election.anomalies_critical + election.anomalies_warning + election.anomalies_info), t("findings_note", { critical: count(election.anomalies_critical), warning: count(election.anomalies_warning) }), "definition_findings")}
       </dl>
-      ${election.rejected_lines ? html`<p class="quiet"><a href=${address("/quarantine", { limit: 1000 }, ".csv")}>${t("unreadable", { count: count(election.rejected_lines) })}</a></p>` : ""}
+      ${election.rejected_lines ? html`<p class="quiet"><a href=${address("/quarantine", { limit: 1000 }, ".csv")}>${t("unreadable", { count: count(election.rejected_lines) }, election.rejected_lines)}</a></p>` : ""}
       ${page.dashboard.data.election.reconciliation ? html`<p class="quiet">${reconciled(page.dashboard.data.election.reconciliation, zone)}</p>` : ""}
     </section>`;
 }
 
 const reconciled = (counted, zone) =>
-  t("reconciled", { time: fullMoment(counted.computed_at, zone), differing: count(counted.rows_differing), rows: count(counted.rows_compared) });
+  t("reconciled", { time: fullMoment(counted.computed_at, zone), differing: count(counted.rows_differing), rows: count(counted.rows_compared) }, counted.rows_compared);
 
 /** The four charts, each with its figures as a table. */
 export function charts(page) {
@@ -54,25 +81,28 @@ export function charts(page) {
   const path = `/hourly-stats/election/${encodeURIComponent(election.election_id)}`;
   const half = width > 900 ? (width - 32) / 2 : width;
   const { current } = page;
+  const isRate = isRateKnown(election, page.now);
+  const opens = election.starts_at;
   const openHour = (row) => page.openSource({
     title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}. ${t("definition_hours")}`,
     table: "metrics.hourly_stats", path, asked: { from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at,
   });
   const from = (title) => sourceButton(page, { title, definition: t("definition_hours"), table: "metrics.hourly_stats", path });
-  const drawn = (name, options, make) => page.chart(name, [hours, election.registered_voters, zone, current, ...options], make);
-  const critical = findings.filter((one) => one.severity === "critical" && !one.constituency_id);
+  const drawn = (name, options, make) => page.chart(name, [hours, isRate, opens, zone, current, ...options], make);
+  const critical = findings.filter((one) => one.severity === "critical");
   return html`
     <section aria-labelledby="by-hour">
       <header><h2 id="by-hour">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })} ${t("by_hour_why")}</p>
         <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"))}</header>
-      <div class="chart" id="hours-chart">${drawn("hours", [width, critical], () => hoursChart({ hours, zone, width, current, findings: critical, onHour: openHour, label: t("by_hour") }))}</div>
+      <div class="chart" id="hours-chart">${drawn("hours", [width, findings], () => hoursChart({ hours, zone, width, opens, current, findings: critical, onHour: openHour, label: t("by_hour") }))}</div>
       ${hoursTable(page, page.dashboard.data.hours, zone, current)}
     </section>
     <section aria-labelledby="so-far">
-      <header><h2 id="so-far">${t("running")}</h2><p>${t(election.registered_voters ? "running_note" : "running_counts")}</p>
+      <header><h2 id="so-far">${t("running")}</h2><p>${t(isRate ? "running_note" : "running_counts")}</p>
         <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span>
-          ${before ? html`<span class="before">${t("before", { name: before.name })}</span>` : ""}</p>${from(t("running"))}</header>
-      <div class="chart">${drawn("running", [width, before], () => runningChart({ hours, zone, width, registered: election.registered_voters, before: before?.hours, label: t("running") }))}</div>
+          ${before && isRate ? html`<span class="before">${t("before", { name: before.name })}</span>` : ""}</p>${from(t("running"))}
+        ${before && isRate ? html`<p class="before-why">${t("before_why", { days: count(election.voting_days) }, election.voting_days)}</p>` : ""}</header>
+      <div class="chart" id="running-chart">${drawn("running", [width, before], () => runningChart({ hours, zone, width, isRate, opens, before: before?.curve, label: t("running") }))}</div>
     </section>
     <div class="pair">
       <section aria-labelledby="velocity">
@@ -82,7 +112,7 @@ export function charts(page) {
       <section aria-labelledby="gap">
         <header><h2 id="gap">${t("gap_chart")}</h2><p>${t("gap_chart_note")}</p>${from(t("gap_chart"))}</header>
         <div class="chart">${drawn("gap", [half], () => quantityChart({ hours, zone, width: half, colour: "var(--bulletins)", label: t("gap_chart"), shown: (value, isTick) => (isTick ? `${decimal(value)} %` : percent(value)),
-          value: (row) => (row.running_bulletins >= 100 ? ((row.running_bulletins - row.running_votes) * 100) / row.running_bulletins : null) }))}</div>
+          value: (row) => (row.running_bulletins >= 100 ? row.running_gap_rate : null) }))}</div>
       </section>
     </div>`;
 }

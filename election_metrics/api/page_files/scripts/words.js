@@ -1,4 +1,5 @@
-// Every word on the page, in English and Russian. A name in braces stands for a value.
+// Every word on the page, in English and Russian. A name in braces stands for a value. Words that follow a number are
+// there in each form that the language has for numbers.
 
 const EN = {
   title: "Election metrics", skip: "Skip to the figures", election: "Election", language: "Language",
@@ -8,19 +9,38 @@ const EN = {
   status_unknown: "Voting times not known",
   as_of: "Figures of {time}", newest: "newest transaction {time}", ago: "{time} ago", just_now: "just now",
   stale_title: "These figures are old.",
-  stale_input: "Voting is on, but the newest transaction is {age} old. What you see is lower than what was cast.",
+  overdue_title: "Input is overdue.",
+  overdue: {
+    one: "{missing} of {expected} hour that should be here is missing, since {since} ({coverage} are here). Totals are too low.",
+    other: "{missing} of {expected} hours that should be here are missing, the first since {since} ({coverage} are here). Totals are too low.",
+  },
+  next_due: "next file due {time}", ahead: "{time} ahead of the clock",
+  opens_in: "opens in {time}", times_all: "First polls open {from}, the last close {to}", times_all_open: "First polls open {from}; when the last close is not known",
+  times_one: "Open from {from} to {to}", times_one_open: "Open from {from}; until when is not known",
+  against: "{points} points against the same hour of {name}",
+  before_why: {
+    one: "Each curve begins at its opening. Only elections that last as long, {days} day, are compared.",
+    other: "Each curve begins at its opening. Only elections that last as long, {days} days, are compared.",
+  },
+  critical_found: { one: "{count} critical finding.", other: "{count} critical findings." }, see_findings: "See what was found",
   stale_connection: "The connection broke at {time}. What you see is of {as_of}; it goes on by itself.",
-  stale_behind: "{count} hours are being computed again: figures are about to change.",
-  incomplete: "Incomplete: {missing} of {expected} hours that should be here are missing ({coverage} are here). Totals are too low.",
+  stale_behind: {
+    one: "{count} hour is being computed again: figures are about to change.",
+    other: "{count} hours are being computed again: figures are about to change.",
+  },
   above_100: "More votes than registered voters: the register is incomplete, or worse. The rate is shown as it is.",
-  no_register: "{count} constituencies have no known register, so there is no rate for the whole.",
-  turnout: "Turnout", turnout_of: "{votes} votes of {voters} registered voters", turnout_unknown: "not known",
-  turnout_without: "{votes} votes; registered voters: {voters}",
+  no_register: {
+    one: "{count} constituency has no known register, so there is no rate for the whole.",
+    other: "{count} constituencies have no known register, so there is no rate for the whole.",
+  },
+  turnout: "Turnout", turnout_of: { one: "{votes} vote of {voters} registered", other: "{votes} votes of {voters} registered" }, turnout_unknown: "not known",
+  turnout_without: { one: "{votes} vote; registered voters: {voters}", other: "{votes} votes; registered voters: {voters}" },
   bulletins: "Bulletins issued", votes: "Votes cast", gap: "Bulletins without a vote", gap_share: "Without a vote, %", gap_note: "{rate} of bulletins",
   issue_note: "{rate} of registered voters", peak_note: "peak hour {time}: {votes}", velocity_now: "in the last hour",
   reporting: "Constituencies reporting", reporting_note: "{silent} silent", coverage: "Input that has arrived",
-  coverage_note: "{delivered} of {expected} constituency hours", findings: "Findings",
-  findings_note: "{critical} critical, {warning} warnings", unreadable: "{count} lines could not be read",
+  coverage_note: { one: "{delivered} of {expected} constituency hour", other: "{delivered} of {expected} constituency hours" }, findings: "Findings",
+  findings_note: "critical: {critical}, warnings: {warning}",
+  unreadable: { one: "{count} line could not be read", other: "{count} lines could not be read" },
   by_hour: "Votes and bulletins by hour", by_hour_why: "A vote may follow a bulletin of the hour before, so a single hour can have more votes than bulletins.", chip: "incomplete: {coverage} of the input", by_hour_note: "Bulletins issued and votes cast in each hour, {zone}.",
   running: "Turnout so far", running_note: "Percent of registered voters, up to the end of each hour",
   running_counts: "Running total, up to the end of each hour",
@@ -33,7 +53,7 @@ const EN = {
   only_reporting: "Reporting", only_silent: "Silent", found: "{count} shown", more: "Show {count} more",
   nothing_found: "No constituency matches. Clear the search to see all.", clear: "Clear", select: "Compare {name}",
   sorted_by: "Sort by {name}", compare: "Compare {count}", compare_title: "Side by side",
-  compare_note: "Percent of registered voters, hours since the first ballot of each", compare_hint: "Tick constituencies in the table to set them side by side (up to six).", remove: "Remove {name}",
+  compare_note: "Percent of registered voters, hours since the opening of each", compare_hint: "Tick constituencies in the table to set them side by side (up to six).", remove: "Remove {name}",
   by_day: "By day", day: "Day", period_votes: "Votes", period_bulletins: "Bulletins", files: "Files it comes from",
   files_note: "Every figure here was counted from these files.", file: "File", lines: "Lines", rejected: "Not readable",
   landed: "Landed", run: "Run", missing_hours: "Missing hours", missing_none: "No hour is missing.", see_missing: "No finding here; but hours are missing, see below.", no_such_election: "There is no such election here; this is another one.",
@@ -41,11 +61,15 @@ const EN = {
   missing_region: "most others of the region delivered it", share_link: "Link to this view copied",
   no_findings: "Nothing looks wrong.", critical: "Critical", warning: "Warning", info: "Note",
   state_open: "open", state_acknowledged: "somebody looks into it", state_resolved: "resolved",
-  expected: "Found {observed}, expected {expected}", whole_election: "The whole election", many_places: "{count} constituencies", others: "and {count} more", all_findings: "{count} findings in all",
+  expected: "Found {observed}, expected {expected}", whole_election: "The whole election", many_places: { one: "{count} constituency", other: "{count} constituencies" }, others: "and {count} more",
   source: "Source", source_of: "Where this comes from: {what}", source_run: "Computed by run", source_at: "Computed at",
   source_rests: "It rests on {coverage} of the input that should be here, up to {time}.", source_open: "Open the run in the Dagster UI",
   source_json: "As JSON", source_csv: "As CSV", source_table: "Table {name}", close: "Close", definition: "How it is counted",
-  csv: "CSV", reconciled: "Every hour was counted again from the raw transactions on {time}: {differing} of {rows} rows differed.",
+  csv: "CSV",
+  reconciled: {
+    one: "Every hour was counted again from the raw transactions on {time}: {differing} of {rows} row differed.",
+    other: "Every hour was counted again from the raw transactions on {time}: {differing} of {rows} rows differed.",
+  },
   empty_title: "No election yet", empty: "Nothing has landed. Put export files into the watched folder, or type: election-metrics ingest FOLDER",
   sign_in: "A token is needed to read here", token: "Token", enter: "Enter", wrong_token: "This token is not known, or was revoked.",
   failed: "The figures cannot be read now: {why}. Trying again …", not_there: "There is no such constituency here.",
@@ -70,13 +94,27 @@ const RU = {
   scheduled: "Голосование не началось", status_unknown: "Время голосования неизвестно",
   as_of: "Данные на {time}", newest: "последняя транзакция {time}", ago: "{time} назад", just_now: "только что",
   stale_title: "Эти данные устарели.",
-  stale_input: "Голосование идёт, но последней транзакции уже {age}. Показано меньше, чем подано голосов.",
+  overdue_title: "Данные запаздывают.",
+  overdue: {
+    one: "Не хватает {missing} из {expected} часа, первого с {since} (получено {coverage}). Итоги занижены.",
+    few: "Не хватает {missing} из {expected} часов, первого с {since} (получено {coverage}). Итоги занижены.",
+    many: "Не хватает {missing} из {expected} часов, первого с {since} (получено {coverage}). Итоги занижены.",
+  },
+  next_due: "следующий файл ожидается в {time}", ahead: "опережает часы на {time}",
+  opens_in: "откроется через {time}", times_all: "Первые участки открываются {from}, последние закрываются {to}", times_all_open: "Первые участки открываются {from}; когда закроются последние, неизвестно",
+  times_one: "Открыт с {from} до {to}", times_one_open: "Открыт с {from}; до какого времени, неизвестно",
+  against: "{points} п. п. к тому же часу: {name}",
+  before_why: {
+    one: "Каждая кривая начинается с открытия. Сравниваются только выборы той же длины: {days} день.",
+    few: "Каждая кривая начинается с открытия. Сравниваются только выборы той же длины: {days} дня.",
+    many: "Каждая кривая начинается с открытия. Сравниваются только выборы той же длины: {days} дней.",
+  },
+  critical_found: { one: "{count} критическое замечание.", few: "{count} критических замечания.", many: "{count} критических замечаний." }, see_findings: "Что найдено",
   stale_connection: "Связь прервалась в {time}. Показаны данные на {as_of}; обновление возобновится само.",
   stale_behind: "Пересчитываются часы ({count}): данные вот-вот изменятся.",
-  incomplete: "Неполные данные: не хватает {missing} из {expected} часов (получено {coverage}). Итоги занижены.",
   above_100: "Голосов больше, чем избирателей в списке: список неполон или хуже. Доля показана как есть.",
   no_register: "Списки неизвестны у округов: {count}; общей доли нет.",
-  turnout: "Явка", turnout_of: "{votes} голосов из {voters} избирателей в списке", turnout_unknown: "неизвестна",
+  turnout: "Явка", turnout_of: { one: "{votes} голос из {voters} в списке", few: "{votes} голоса из {voters} в списке", many: "{votes} голосов из {voters} в списке" }, turnout_unknown: "неизвестна",
   turnout_without: "Голосов: {votes}; избирателей в списке: {voters}",
   bulletins: "Выдано бюллетеней", votes: "Принято голосов", gap: "Бюллетени без голоса", gap_share: "Без голоса, %", gap_note: "{rate} от выданных",
   issue_note: "{rate} от списка", peak_note: "пик в {time}: {votes}", velocity_now: "за последний час",
@@ -95,7 +133,7 @@ const RU = {
   all_reporting: "Все", only_reporting: "С данными", only_silent: "Без данных", found: "Показано: {count}", more: "Ещё {count}",
   nothing_found: "Ничего не найдено. Очистите поиск, чтобы увидеть все.", clear: "Очистить", select: "Сравнить: {name}",
   sorted_by: "Сортировать: {name}", compare: "Сравнить ({count})", compare_title: "Рядом",
-  compare_note: "Доля от списка, часы от первого бюллетеня каждого", compare_hint: "Отметьте округа в таблице, чтобы сравнить их (до шести).", remove: "Убрать: {name}",
+  compare_note: "Доля от списка, часы от открытия каждого", compare_hint: "Отметьте округа в таблице, чтобы сравнить их (до шести).", remove: "Убрать: {name}",
   by_day: "По дням", day: "День", period_votes: "Голоса", period_bulletins: "Бюллетени", files: "Исходные файлы",
   files_note: "Все данные здесь подсчитаны по этим файлам.", file: "Файл", lines: "Строк", rejected: "Нечитаемых",
   landed: "Загружен", run: "Запуск", missing_hours: "Недостающие часы", missing_none: "Все часы на месте.", see_missing: "Замечаний здесь нет, но часов не хватает, см. ниже.", no_such_election: "Таких выборов здесь нет; показаны другие.",
@@ -103,11 +141,11 @@ const RU = {
   missing_region: "у большинства округов региона этот час есть", share_link: "Ссылка скопирована",
   no_findings: "Замечаний нет.", critical: "Критично", warning: "Предупреждение", info: "Заметка",
   state_open: "открыто", state_acknowledged: "изучается", state_resolved: "закрыто",
-  expected: "Обнаружено {observed}, ожидалось {expected}", whole_election: "Выборы в целом", many_places: "округов: {count}", others: "и ещё {count}", all_findings: "Всего замечаний: {count}",
+  expected: "Обнаружено {observed}, ожидалось {expected}", whole_election: "Выборы в целом", many_places: "округов: {count}", others: "и ещё {count}",
   source: "Источник", source_of: "Откуда это: {what}", source_run: "Подсчитано запуском", source_at: "Подсчитано",
   source_rests: "Получено {coverage} ожидаемых данных, до {time}.", source_open: "Открыть запуск в Dagster",
   source_json: "JSON", source_csv: "CSV", source_table: "Таблица {name}", close: "Закрыть", definition: "Как считается",
-  csv: "CSV", reconciled: "Все часы пересчитаны по исходным транзакциям {time}: отличались {differing} из {rows} строк.",
+  csv: "CSV", reconciled: "Все часы пересчитаны по исходным транзакциям {time}: строк {rows}, отличались {differing}.",
   empty_title: "Выборов пока нет", empty: "Ничего не загружено. Положите файлы в наблюдаемую папку или наберите: election-metrics ingest ПАПКА",
   sign_in: "Для чтения нужен токен", token: "Токен", enter: "Войти", wrong_token: "Такого токена нет, или он отозван.",
   failed: "Данные сейчас недоступны: {why}. Пробуем снова …", not_there: "Такого округа здесь нет.",
@@ -159,11 +197,18 @@ export function speak(chosen) {
 
 export const spoken = () => language;
 
-/** The words of this name, with values in place of names in braces. */
-export function t(name, values = {}) {
+/** The words of this name, with values in place of names in braces; `number` is the one that they follow. */
+export function t(name, values = {}, number) {
   const words = WORDS[language][name] ?? EN[name] ?? name;
-  return words.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
+  const form = typeof words === "string" ? words : words[new Intl.PluralRules(language).select(number ?? 0)] ?? words.many ?? words.other;
+  return form.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 }
+
+/** For tests: everything that is said, with this number for the values of these names. */
+export const everythingSaid = (number, counted) => {
+  const values = new Proxy({}, { get: (_, name) => (counted.includes(name) ? String(number) : "…") });
+  return Object.keys(EN).map((name) => t(name, values, number));
+};
 
 export const ruleName = (rule) => RULES[language][rule] ?? rule.replaceAll("_", " ");
 
