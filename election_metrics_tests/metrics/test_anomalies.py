@@ -1,5 +1,6 @@
 """The rules find what truly happened, and are silent where real voting only looks odd."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from election_metrics.metrics.anomalies import ballots, series
 from election_metrics.metrics.anomalies.expected import chance_of_at_least, chance_of_at_most, chance_of_share
+from election_metrics.metrics.anomalies.findings import counted
 from election_metrics.metrics.anomalies.lifecycle import COLUMNS, reconcile
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics_tests.published import INCIDENT, evidence_until, national
@@ -232,3 +235,16 @@ def test_findings_of_a_rule_that_was_left_out_stay_as_they_are() -> None:
     first = reconcile(START, finding("figures_fall", is_ongoing=True), "e", "r1", NOW)
     assert reconcile(first, NONE, "e", "r2", NOW, unjudged=("figures_fall",)).at[0, "state"] == "open"
     assert find_anomalies(evidence_until(national(), INCIDENT + 2 * HOUR), {}, ("gap_outside_band",)).empty
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 votes"), (1, "1 vote"), (1.4, "1 vote"), (2, "2 votes"), (21.0, "21 votes")]
+)
+def test_a_noun_agrees_with_its_number(number: float, said: str) -> None:
+    assert counted(number, "vote") == said
+
+
+def test_no_explanation_counts_one_of_several() -> None:
+    sources = [(Path(ballots.__file__)).read_text("utf-8"), Path(series.__file__).read_text("utf-8")]
+    plural = r"\{[^{}]*\} (?:votes|bulletins|voters|hours|constituencies)\b"
+    assert [re.findall(plural, text) for text in sources] == [[], []]

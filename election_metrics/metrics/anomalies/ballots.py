@@ -8,7 +8,7 @@ import pandas as pd
 
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.expected import chance_of_at_most, chance_of_share
-from election_metrics.metrics.anomalies.findings import episodes, findings
+from election_metrics.metrics.anomalies.findings import counted, episodes, findings
 
 Thresholds = Mapping[str, float]
 _OUTCOMES = ["votes_cast", "votes_rejected", "votes_unknown", "revotes"]
@@ -28,7 +28,7 @@ def votes_exceed_bulletins(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
 
     def words(row: Any) -> str:
         hint = "; hours of it are missing, the bulletins may be in them" if row.severity == "warning" else ""
-        return f"{row.observed:.0f} votes against {row.expected:.0f} bulletins, counted from the beginning{hint}"
+        return f"{_against(row.observed, row.expected)}, counted from the beginning{hint}"
 
     return findings(found, severity, words)
 
@@ -49,7 +49,7 @@ def gap_outside_band(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     severity = (found["observed"] >= thresholds["critical_gap"]).map({True: "critical", False: "warning"})
     return findings(
         found, severity,
-        lambda row: f"{row.votes_cast} votes against {row.bulletins_issued} bulletins: a gap of {row.observed:.1f} %, "
+        lambda row: f"{_against(row.votes_cast, row.bulletins_issued)}: a gap of {row.observed:.1f} %, "
         f"where at most {row.expected:.0f} % are usual",
     )  # fmt: skip
 
@@ -64,7 +64,8 @@ def turnout_above_register(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
     )  # fmt: skip
     return findings(
         found, "critical",
-        lambda row: f"{row.observed:.0f} votes of {row.expected:.0f} registered voters: is the register complete?",
+        lambda row: f"{counted(row.observed, 'vote')} of {counted(row.expected, 'registered voter')}: "
+        "is the register complete?",
     )  # fmt: skip
 
 
@@ -78,7 +79,8 @@ def outside_voting(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{row.observed:.0f} bulletins or votes outside the voting times (votes: 15 minutes longer)",
+        lambda row: f"{counted(row.observed, 'bulletin or vote', 'bulletins or votes')} outside the voting times "
+        "(votes: 15 minutes longer)",
     )  # fmt: skip
 
 
@@ -139,7 +141,7 @@ def voter_issued_twice(evidence: Evidence, thresholds: Thresholds) -> pd.DataFra
         lasting=False, observed="sum", expected="sum",
     )  # fmt: skip
     return findings(
-        found, "warning", lambda row: f"{row.observed:.0f} bulletins were issued to voters who already had one"
+        found, "warning", lambda row: f"issued to voters who already had one: {counted(row.observed, 'bulletin')}"
     )
 
 
@@ -161,7 +163,7 @@ def register_change(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{row.observed:.0f} voters were added to or removed from a register of {row.register:.0f}",
+        lambda row: f"added to or removed from a register of {row.register:.0f}: {counted(row.observed, 'voter')}",
     )  # fmt: skip
 
 
@@ -189,8 +191,8 @@ def conflicting_ids(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{row.observed:.0f} transaction ids say something else in another row, and {row.lost:.0f} of the "
-        f"rows here do not count: {row.example}; is a file in the wrong place, or made twice?",
+        lambda row: f"{counted(row.observed, 'transaction id')} with another row that says something else; of the rows here "
+        f"{row.lost:.0f} do not count: {row.example}; is a file in the wrong place, or made twice?",
     )  # fmt: skip
 
 
@@ -203,6 +205,10 @@ def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFr
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{-row.observed:.0f} voters more were removed from the register than were ever added: it is not "
-        "known, and neither is turnout",
+        lambda row: f"{counted(-row.observed, 'voter')} more removed from the register than ever added: it is not known, "
+        "and neither is turnout",
     )  # fmt: skip
+
+
+def _against(votes: float, bulletins: float) -> str:
+    return f"{counted(votes, 'vote')} against {counted(bulletins, 'bulletin')}"

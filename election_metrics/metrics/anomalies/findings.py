@@ -15,6 +15,11 @@ COLUMNS = (
 Words = Callable[[Any], str]
 
 
+def counted(number: float, one: str, many: str | None = None) -> str:
+    """A number with its noun: `1 vote`, `2 votes`."""
+    return f"{number:.0f} {one if round(number) == 1 else many or f'{one}s'}"
+
+
 def no_findings() -> pd.DataFrame:
     """An empty frame of findings."""
     return pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})

@@ -11,7 +11,7 @@ from election_metrics.metrics.anomalies.expected import (
     chance_of_at_most,
     expected_votes,
 )
-from election_metrics.metrics.anomalies.findings import episodes, findings, no_findings
+from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings
 
 Thresholds = Mapping[str, float]
 
@@ -41,7 +41,7 @@ def _spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     found = _episodes(grid, is_spike, lasting=False, observed=grid.votes, expected=mean)
     return findings(
         found, "warning",
-        lambda row: f"{row.observed:.0f} votes, where no more than {row.expected:.0f} were to be expected",
+        lambda row: f"{counted(row.observed, 'vote')}, where no more than {row.expected:.0f} were to be expected",
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def _drops(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     found = _episodes(grid, is_drop, lasting=False, observed=grid.votes, expected=mean)
     return findings(
         found, "warning",
-        lambda row: f"{row.observed:.0f} votes, where at least {row.expected:.0f} were to be expected",
+        lambda row: f"{counted(row.observed, 'vote')}, where at least {row.expected:.0f} were to be expected",
     )  # fmt: skip
 
 
@@ -99,8 +99,8 @@ def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: st
     found = found[(chance < thresholds["chance"]) & (found["expected"] >= thresholds["least_expected"])]
     return findings(
         found, severity,
-        lambda row: f"no bulletin and no vote in {row.window_end - row.window_start} hours, where about "
-        f"{row.expected:.0f} votes were to be expected",
+        lambda row: f"no bulletin and no vote in {counted(row.window_end - row.window_start, 'hour')}, where about "
+        f"{counted(row.expected, 'vote')} should be",
     )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _synchronised_spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     found = episodes(rows, pd.Series(is_many), lasting=False, observed="max", judged="max")
     return findings(
         found.assign(constituency_id=None, expected=found["judged"] * thresholds["least_share"] / 100), "warning",
-        lambda row: f"{row.observed:.0f} of {row.judged:.0f} constituencies rose at once to more than "
+        lambda row: f"{row.observed:.0f} of {_constituencies(row.judged)} rose at once to more than "
         f"{thresholds['ratio']:g} times what they had before",
     )  # fmt: skip
 
@@ -167,13 +167,17 @@ def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
         )  # fmt: skip
         return findings(
             whole, "critical",
-            lambda row: f"{row.observed} of {total} constituencies lack hours that should be here: "
+            lambda row: f"{row.observed} of {_constituencies(total)} lack hours that should be here: "
             "what looks like low turnout may be missing input",
         )  # fmt: skip
     return findings(
         spans.assign(observed=spans["hours"], expected=0, is_ongoing=True), "warning",
-        lambda row: f"no file covers {row.hours} hours that should be here ({row.reason})",
+        lambda row: f"no file covers {counted(row.hours, 'hour')} of those that should be here ({row.reason})",
     )  # fmt: skip
+
+
+def _constituencies(number: float) -> str:
+    return counted(number, "constituency", "constituencies")
 
 
 def _is_open(grid: Grid) -> np.ndarray:
