@@ -211,7 +211,7 @@ def ingest_table(compare: bool, first: datetime | None, last: datetime | None) -
     """
     from election_metrics.commands.runs import run_table_ingest
 
-    run_table_ingest(console, first, last, compare=compare)
+    sys.exit(run_table_ingest(console, first, last, compare=compare))
 
 
 @main.group()

@@ -21,6 +21,7 @@ from election_metrics.pipeline.table_landing import named_table, pending_rows
 from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.table_reads import PATH
 
 _WIDEST = 744
 """Hours that one run of `ingest` covers at most; a month."""
@@ -35,20 +36,23 @@ def run_ingest(console: Console, path: Place, chosen: Settings | None = None) ->
     changed = changed_hours(chosen, now)
     if not pending and not unseen and not changed:
         console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
-        return _exit_code(chosen, path, listing_problems=len(listing.unreadable))
+        return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable))
     hours = sorted({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed})
     first, last = _widest_range(hours) if hours else (now.replace(minute=0, second=0, microsecond=0),) * 2
     console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
         _finish_changed(chosen, instance, progress, console)
-    return _exit_code(chosen, path, listing_problems=len(listing.unreadable))
+    return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable))
 
 
 def run_table_ingest(
     console: Console, first: datetime | None, last: datetime | None, chosen: Settings | None = None, *, compare: bool
-) -> None:
+) -> int:
     """Lands what the transactions table has, and computes what follows; with a range, these hours once more.
+
+    Returns:
+        The exit code: 3 where rows of the table are in quarantine.
 
     Raises:
         ElectionMetricsError: no table is named, or it cannot be read.
@@ -56,7 +60,8 @@ def run_table_ingest(
     chosen = chosen or settings()
     migrate(chosen)
     now = datetime.now(UTC)
-    pending = pending_rows(chosen, named_table(chosen), now)
+    table = named_table(chosen)
+    pending = pending_rows(chosen, table, now)
     hours = [hour_start(number) for number in pending.hours] or [now.replace(minute=0, second=0, microsecond=0)]
     begin, end = _widest_range([*hours, *(hour for hour in (first, last) if hour is not None)])
     asked: dict[str, object] = {"compare": compare, "again": first is not None or last is not None}
@@ -65,6 +70,7 @@ def run_table_ingest(
         result = run_update(chosen, instance, begin, end, "ingest", progress=progress, table=asked)
         _finish(result, console, "hour(s) of the table")
         _finish_changed(chosen, instance, progress, console)
+    return _exit_code(chosen, PATH.format(source=table.mapping.source))
 
 
 def run_backfill(
@@ -221,11 +227,11 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     return "no step failed; see the run in the Dagster UI"
 
 
-def _exit_code(chosen: Settings, path: Place, listing_problems: int) -> int:
+def _exit_code(chosen: Settings, below: str, listing_problems: int = 0) -> int:
     from election_metrics.cli import PARTLY_READ
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.elections import count_problems
 
     with transaction(chosen) as connection:
-        problems = count_problems(connection, name_of(path))
+        problems = count_problems(connection, below)
     return PARTLY_READ if problems or listing_problems else 0

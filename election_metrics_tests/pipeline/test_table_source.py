@@ -442,6 +442,8 @@ def test_the_commands_check_and_ingest_and_read_hours_again(
     again = CliRunner().invoke(main, ["table", "ingest", "--from", "2026-09-18T08:00", "--to", "2026-09-18T08:00"])
     assert again.exit_code == 0, again.output
     assert hourly(mapped)["08"]["votes_cast"] == 2
+    ballots.put({**row("bad", ms(4)), "at": None})
+    assert CliRunner().invoke(main, ["table", "ingest"]).exit_code == 3, "a row that could not be read is said"
     monkeypatch.delenv("ELECTION_METRICS_SOURCE_URL")
     settings.cache_clear()
     assert "set ELECTION_METRICS_SOURCE_URL" in CliRunner().invoke(main, ["table", "check"]).output

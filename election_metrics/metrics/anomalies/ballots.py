@@ -191,8 +191,8 @@ def conflicting_ids(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{counted(row.observed, 'transaction id')} with another row that says something else; of the rows here "
-        f"{row.lost:.0f} do not count: {row.example}; is a file in the wrong place, or made twice?",
+        lambda row: f"{counted(row.observed, 'transaction id')} with another row that says something else; of the rows "
+        f"here {row.lost:.0f} do not count: {row.example}; is a file in the wrong place, or made twice?",
     )  # fmt: skip
 
 
@@ -205,8 +205,8 @@ def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFr
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{counted(-row.observed, 'voter')} more removed from the register than ever added: it is not known, "
-        "and neither is turnout",
+        lambda row: f"{counted(-row.observed, 'voter')} more removed from the register than ever added: it is not "
+        "known, and neither is turnout",
     )  # fmt: skip
 
 
