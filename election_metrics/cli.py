@@ -495,9 +495,11 @@ def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped
     """Turn a turnout SERIES into a tree of portal exports, and say what must come out of it.
 
     SERIES is a CSV with bucket_start, bulletins_issued and votes_cast, and optionally constituency, name, election,
-    registered_voters, region and time_zone. Beside the tree, expected.json holds the rows of hourly_stats that a
-    correct pipeline gives. --faults mixes in failed, rejected and unknown calls, re-votes, rollbacks before and
-    after, repeated lines, overlapping files, late rows and garbage; none changes what was issued and cast.
+    registered_voters, region and time_zone; each constituency's rows together, in order of time. A series that is
+    wrong is refused with its line, before anything is written. Beside the tree, expected.json holds the rows of
+    hourly_stats that a correct pipeline gives. --faults mixes in failed, rejected and unknown calls, re-votes,
+    rollbacks before and after, repeated lines, overlapping files, late rows and garbage; none changes what was issued
+    and cast.
     """
     from election_metrics.commands.replay import run_replay
 

@@ -4,22 +4,25 @@ A replay streams: it holds one bucket of one constituency in memory, whatever th
 writes is counted on the way, so it also knows what must come out (`expected.json`).
 """
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
+import shutil
+import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from election_metrics.errors import DataError, SourceError
+from election_metrics.errors import DataError, SettingsError, SourceError
 
 _BASE58 = np.frombuffer(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", dtype=np.uint8)
 _BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", dtype=np.uint8)
@@ -99,6 +102,7 @@ def read_series(path: Path, scale: float = 1.0, region: str = "77 - город �
 
     Columns: bucket_start, bulletins_issued, votes_cast, and (optional) constituency, name, election,
     registered_voters, region, time_zone. Rows of a constituency must stand together, in order of time.
+    All of it is checked before the first bucket is given: what is wrong leaves nothing half-written.
 
     Args:
         path: the CSV file.
@@ -106,107 +110,170 @@ def read_series(path: Path, scale: float = 1.0, region: str = "77 - город �
         region: region of rows that name none, as the portal writes it.
 
     Raises:
+        SettingsError: the scale is none.
         SourceError: the file cannot be read.
-        DataError: a column is missing, a value is wrong, or rows are in no order; the line is named. It is
-            said before the first bucket comes.
+        DataError: a column is missing or a value is wrong; the line is named.
     """
-    if scale <= 0:
-        raise DataError(f"the scale is {scale:g}; a factor above 0 is needed")
-    return _buckets(path, scale, region, min(_narrowest_bucket(path, scale, region), 3600))
-
-
-def _buckets(path: Path, scale: float, region: str, seconds: int) -> Iterator[Bucket]:
-    running: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for _, row in _rows(path):
-        voting, start, counts = _read(row, scale, region)
-        totals = running[voting.key]
+    if not 0 <= scale <= _MOST:
+        raise SettingsError(f"the scale is {scale}; it must be a number from 0 to {_MOST}")
+    seconds = _bucket_width(path, scale, region)
+    running: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for _, row in _read_rows(path, scale, region):
+        totals = running[row.identity]
         before = [int(total * scale + 1e-9) for total in totals]
-        totals[:] = [total + count for total, count in zip(totals, counts, strict=True)]
+        totals[0] += row.bulletins
+        totals[1] += row.votes
         after = [int(total * scale + 1e-9) for total in totals]
-        yield Bucket(voting, start, seconds, after[0] - before[0], after[1] - before[1])
+        yield Bucket(row.voting, row.start, seconds, after[0] - before[0], after[1] - before[1])
 
 
-def _read(row: dict[str, str], scale: float, region: str) -> tuple[Voting, datetime, list[int]]:
-    """A row: its constituency, its start, its bulletins and votes.
-
-    Raises:
-        ValueError: a value is wrong.
-    """
-    counts = [_whole(row, name) for name in ("bulletins_issued", "votes_cast")]
-    start = datetime.fromisoformat(row["bucket_start"])
-    if start.tzinfo is None:
-        raise ValueError(f"bucket_start is {row['bucket_start']!r}, without an offset such as +03:00")
-    return _voting(row, scale, region), start, counts
+_NEEDED = ("bucket_start", "bulletins_issued", "votes_cast")
+_MOST = 100_000_000
+"""More than this happens nowhere in one bucket, and so many voters has no election."""
 
 
-def _whole(row: dict[str, str], name: str) -> int:
+@dataclass(frozen=True)
+class _Row:
+    """A row of a series, checked by itself."""
+
+    voting: Voting
+    start: datetime
+    bulletins: int
+    votes: int
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What the contract id follows from."""
+        return self.voting.election, self.voting.key
+
+
+def _read_rows(path: Path, scale: float, region: str) -> Iterator[tuple[int, _Row]]:
+    """The rows with their line numbers, each right by itself."""
+    for number, fields in _lines(path):
+        try:
+            start, bulletins, votes = _start(fields), *(_count(fields, name, scale) for name in _NEEDED[1:])
+            yield number, _Row(_voting(fields, scale, region), start, bulletins, votes)
+        except ValueError as error:
+            raise DataError(f"{path}: line {number}: {error}") from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The fields of each line by column, with the line's number; every column that must be there is."""
+    number = 1
     try:
-        number = int(row[name])
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {row[name]!r}, which is no whole number") from None
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
+            reader = csv.reader(text)
+            header = next(reader, [])
+            missing = set(_NEEDED) - set(header)
+            if missing:
+                raise DataError(f"{path}: line 1: missing columns: {', '.join(sorted(missing))}")
+            for fields in reader:
+                number = reader.line_num
+                if fields:
+                    yield number, _by_column(header, fields)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+    except csv.Error as error:
+        raise DataError(f"{path}: line {number + 1}: {error}") from None
+    except _LineError as error:
+        raise DataError(f"{path}: line {number}: {error}") from None
+
+
+class _LineError(ValueError):
+    """What is wrong with a line."""
+
+
+def _by_column(header: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
+    if len(fields) < len(header):
+        raise _LineError(f"{header[len(fields)]} is missing")
+    if any(fields[len(header) :]):
+        raise _LineError(f"there are {len(fields)} fields, and the header has {len(header)}")
+    text = "".join(fields)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise _LineError("it is no text in UTF-8")
+    if "\0" in text:
+        raise _LineError("it holds a NUL")
+    return dict(zip(header, fields, strict=False))
+
+
+def _start(fields: Mapping[str, str]) -> datetime:
+    said = fields["bucket_start"]
+    try:
+        start = datetime.fromisoformat(said)
+    except ValueError:
+        raise ValueError(f"bucket_start is {said!r}, and must be a time such as 2026-09-18T08:00:00+03:00") from None
+    if not 2000 <= start.year <= _LAST_YEAR:
+        raise ValueError(f"bucket_start is {said!r}, and must be from 2000 to {_LAST_YEAR}")
+    return start.astimezone() if start.tzinfo is None else start
+
+
+_LAST_YEAR = 9998
+
+
+def _count(fields: Mapping[str, str], name: str, scale: float = 1) -> int:
+    said = fields[name]
+    try:
+        number = int(said)
+    except ValueError:
+        raise ValueError(f"{name} is {said!r}, and must be a whole number") from None
     if number < 0:
-        raise ValueError(f"{name} is {number}: a count of what happened in a bucket cannot be negative")
+        raise ValueError(f"{name} is {number}, and cannot be negative")
+    if number > _MOST or number * scale > _MOST:
+        raise ValueError(f"{name} is {number}, which is more than {_MOST} (times the scale)")
     return number
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _voting(fields: Mapping[str, str], scale: float, region: str) -> Voting:
+    registered = None
+    if fields.get("registered_voters"):
+        registered = round(_count(fields, "registered_voters") * scale)
+    zone = fields.get("time_zone") or "Europe/Moscow"
     try:
-        text = path.open(newline="", encoding="utf-8-sig")
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from None
-    with text:
-        reader = csv.DictReader(text)
-        missing = {"bucket_start", "bulletins_issued", "votes_cast"} - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(f"{path}: line 1: missing columns: {', '.join(sorted(missing))}")
-        for row in reader:
-            yield reader.line_num, row
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"time_zone is {zone!r}, and must be an IANA time zone such as Europe/Moscow") from None
+    return Voting(
+        key=fields.get("constituency") or "all",
+        name=fields.get("name") or fields.get("constituency") or "Вся страна",
+        election=fields.get("election") or "Replay",
+        registered_voters=registered,
+        region=fields.get("region") or region,
+        time_zone=zone,
+    )
 
 
-def _narrowest_bucket(path: Path, scale: float, region: str) -> int:
+def _bucket_width(path: Path, scale: float, region: str) -> int:
     """Seconds between the closest two rows of a constituency: silent buckets are left out, so gaps say nothing.
 
-    Every row is read here first, so that nothing is written of a series of which one is wrong.
-
     Raises:
-        DataError: a value is wrong, or the rows are in no order; the line is named.
+        DataError: rows of a constituency contradict one another; the line is named.
     """
-    narrowest, before = 3600, None
-    keys: set[str] = set()
-    for number, row in _rows(path):
-        try:
-            voting, start, _ = _read(row, scale, region)
-            if before is None or before[0] != voting.key:
-                if voting.key in keys:
-                    raise ValueError(f"rows of {voting.key!r} stand in several places; sort by constituency and time")
-                keys.add(voting.key)
-            elif start <= before[1]:
-                raise ValueError(
-                    f"bucket_start is {start.isoformat()}, not after {before[1].isoformat()} in the row before"
-                )
-            else:
-                narrowest = min(narrowest, max(int((start - before[1]).total_seconds()), 1))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise DataError(f"{path}: line {number}: {error}") from None
-        before = (voting.key, start)
+    narrowest, before, ended = 3600, None, set[tuple[str, str]]()
+    for number, row in _read_rows(path, scale, region):
+        if before is not None and before.identity == row.identity:
+            problem = _contradiction(before, row)
+            narrowest = min(narrowest, int((row.start - before.start).total_seconds()))
+        else:
+            ended |= set() if before is None else {before.identity}
+            is_apart = row.identity in ended
+            problem = f"rows of {row.voting.key!r} stand apart, and must stand together" if is_apart else None
+        if problem is not None:
+            raise DataError(f"{path}: line {number}: {problem}")
+        before = row
     return narrowest
 
 
-def _voting(row: dict[str, str], scale: float, region: str) -> Voting:
-    registered = _whole(row, "registered_voters") if row.get("registered_voters") else None
-    zone = row.get("time_zone") or "Europe/Moscow"
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"time_zone is {zone!r}, which is no time zone such as Europe/Moscow") from None
-    return Voting(
-        key=row.get("constituency") or "all",
-        name=row.get("name") or row.get("constituency") or "Вся страна",
-        election=row.get("election") or "Replay",
-        registered_voters=None if registered is None else round(registered * scale),
-        region=row.get("region") or region,
-        time_zone=zone,
-    )
+def _contradiction(before: _Row, row: _Row) -> str | None:
+    """What is wrong with a row that follows another of its constituency; None: nothing."""
+    step = row.start - before.start
+    if step < timedelta(seconds=1):
+        return (
+            f"bucket_start {row.start.isoformat()} is not after {before.start.isoformat()} of the row before, "
+            "by a second or more; rows of a constituency must stand in order of time, each bucket once"
+        )
+    if row.voting != before.voting:
+        return f"{row.voting.key!r} has another name, register, region or time zone than in the row before"
+    return None
 
 
 class _Random:
@@ -454,7 +521,8 @@ def _rollback(transaction_id: str) -> str:
 
 def _file_name(text: str) -> str:
     """The text as a folder's name: no slash, and no longer than file systems take."""
-    return text.replace("/", "_").encode()[:240].decode(errors="ignore").strip() or "_"
+    name = text.replace("/", "_").encode()[:240].decode(errors="ignore").strip()
+    return "_" if name in ("", ".", "..") else name
 
 
 def write_replay(
@@ -503,6 +571,25 @@ def _end_voting(writer: _Writer, last_ms: int) -> None:
     writer.control(last_ms, "stopIssueBallots")
     writer.control(last_ms, "finishVoting")
     writer.finish(last_ms)
+
+
+@contextlib.contextmanager
+def all_or_nothing(out: Path) -> Iterator[Path]:
+    """A folder to write into; what stands in it at the end is moved to `out`, and after an error nothing is.
+
+    Raises:
+        SourceError: `out` cannot be created or written to.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-unfinished-", dir=out.parent) as unfinished:
+            yield Path(unfinished)
+            for file in sorted(path for path in Path(unfinished).rglob("*") if path.is_file()):
+                final = out / file.relative_to(unfinished)
+                final.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(file, final)
+    except OSError as error:
+        raise SourceError(f"{out} cannot be written: {error}") from None
 
 
 def write_expected(replay: Replay, out: Path) -> Path:

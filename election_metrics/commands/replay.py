@@ -1,30 +1,28 @@
 """`replay`: a series becomes a tree, with a bar."""
 
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from election_metrics.errors import SourceError
-from election_metrics.replay import read_series, write_expected, write_replay
+from election_metrics.replay import Replay, all_or_nothing, read_series, write_expected, write_replay
 
 
 def run_replay(
     console: Console, series: Path, out: Path, *, scale: float, seed: int, region: str, zipped: bool, faults: bool
 ) -> None:
-    """Writes the tree and `expected.json`, and says how large they are."""
-    buckets = read_series(series, scale, region)  # all of it is looked at before anything is written
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SourceError(f"--out {out} cannot be created: {error.strerror}") from None
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("Writing")
-        done = None
-        for done in write_replay(buckets, out, seed=seed, zipped=zipped, faults=faults):
-            progress.update(task, description=f"{done.files} files, {done.bytes / 1e6:.0f} MB, {done.lines} lines")
-    if done is None:
+    """Writes the tree and `expected.json`, and says how large they are; after an error, `out` is as it was."""
+    buckets = read_series(series, scale, region)
+    first = next(buckets, None)  # by then all of the series is checked
+    if first is None:
         raise SourceError(f"{series} has no rows")
-    expected = write_expected(done, out)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress, all_or_nothing(out) as unfinished:
+        task = progress.add_task("Writing")
+        done = Replay()
+        for done in write_replay(chain([first], buckets), unfinished, seed=seed, zipped=zipped, faults=faults):
+            progress.update(task, description=f"{done.files} files, {done.bytes / 1e6:.0f} MB, {done.lines} lines")
+        expected = write_expected(done, unfinished)
     console.print(f"{done.files} files with {done.lines} lines below {out}; what must come out is in {expected.name}.")

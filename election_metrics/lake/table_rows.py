@@ -182,7 +182,8 @@ def stage_rows(
 def places(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """What the rows say of constituencies: constituency_id, election (the first by name; NA), first_hour."""
     return connection.execute(
-        "SELECT staged.constituency_id, min(table_rows.election) AS election, min(staged.hour_number) AS first_hour "
+        "SELECT staged.constituency_id, "
+        "min(replace(table_rows.election, chr(0), '\\x00')) AS election, min(staged.hour_number) AS first_hour "
         "FROM staged INNER JOIN table_rows ON table_rows.row_number = staged.line_number "
         "WHERE staged.rejection IS NULL GROUP BY staged.constituency_id ORDER BY staged.constituency_id"
     ).df()

@@ -7,6 +7,7 @@ numbers: see `Horizon`.
 
 import contextlib
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -254,6 +255,12 @@ class Snapshot:
             rows = self._connection.execute(step.limit(_ROWS_AT_ONCE)).fetchall()
             if not rows:
                 return
+            if len(rows) == _ROWS_AT_ONCE:
+                # Positions may repeat: the last one's other rows are perhaps beyond the limit.
+                last = rows[-1][-1]
+                rows = rows[: bisect_left(rows, last, key=lambda row: row[-1])]
+                if not rows:
+                    rows = self._connection.execute(query.where(self._position == last)).fetchall()
             *values, positions = zip(*rows, strict=True)
             after = int(positions[-1])
             arrays = [*(_as_text(column) for column in values), pa.array(positions, pa.int64())]

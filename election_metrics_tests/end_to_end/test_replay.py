@@ -14,7 +14,7 @@ from election_metrics.cli import main
 from election_metrics.demo import demo_buckets, national_hours
 from election_metrics.metrics.constituency import COUNTS as ALL_COUNTS
 from election_metrics.metrics.constituency import constituency_metrics
-from election_metrics.replay import read_series, write_expected, write_replay
+from election_metrics.replay import all_or_nothing, read_series, write_expected, write_replay
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.published import REGISTERED, national
@@ -132,34 +132,109 @@ def test_the_national_series_has_its_published_days_totals_and_gaps() -> None:
     assert not (hours["running_votes"] > hours["running_bulletins"]).any()
 
 
-_HEAD = "constituency,bucket_start,bulletins_issued,votes_cast,registered_voters,time_zone\n"
-_GOOD = "a,2026-09-18T08:00:00+03:00,5,4,10,Europe/Moscow\n"
+HEADER = "constituency,name,election,registered_voters,bucket_start,bulletins_issued,votes_cast,time_zone"
+GOOD = [
+    f"{place},Округ,Выборы,50,2026-09-18T{hour:02}:{minute:02}:00+03:00,3,2,Europe/Moscow"
+    for place in ("one", "two") for hour in (8, 9) for minute in (0, 30)
+]  # fmt: skip
+
+
+def changed(line: int, **fields: str) -> list[str]:
+    """The good lines, with other fields in one of them (from 0 on)."""
+    names = HEADER.split(",")
+    values = dict(zip(names, GOOD[line].split(","), strict=True)) | fields
+    return [*GOOD[:line], ",".join(values[name] for name in names), *GOOD[line + 1 :]]
+
+
+WRONG_SERIES = {
+    "a negative count of votes": (changed(6, votes_cast="-1"), 8, "votes_cast is -1, and cannot be negative"),
+    "a negative count of bulletins": (changed(7, bulletins_issued="-40"), 9, "bulletins_issued is -40"),
+    "a count that is no number": (changed(5, votes_cast="two"), 7, "votes_cast is 'two', and must be a whole number"),
+    "a count that is a part": (changed(5, votes_cast="1.5"), 7, "votes_cast is '1.5'"),
+    "a count that is empty": (changed(5, bulletins_issued=""), 7, "bulletins_issued is ''"),
+    "a count beyond all voters": (changed(5, bulletins_issued="9" * 30), 7, "which is more than"),
+    "a negative register": (changed(7, registered_voters="-5"), 9, "registered_voters is -5, and cannot be negative"),
+    "a time that goes back": (changed(7, bucket_start="2026-09-18T07:00:00+03:00"), 9, "order of time"),
+    "a time that goes back by its offset": (changed(7, bucket_start="2026-09-18T09:30:00+09:00"), 9, "order of time"),
+    "a bucket of no width": (changed(7, bucket_start="2026-09-18T09:00:00+03:00"), 9, "order of time"),
+    "a bucket below a second": (changed(7, bucket_start="2026-09-18T09:00:00.5+03:00"), 9, "by a second or more"),
+    "a time that is none": (changed(6, bucket_start="yesterday"), 8, "bucket_start is 'yesterday'"),
+    "a time that is empty": (changed(6, bucket_start=""), 8, "bucket_start is ''"),
+    "a time that no calendar has": (changed(6, bucket_start="0001-01-01T00:00:00+03:00"), 8, "must be from 2000 to"),
+    "a time zone that is none": (changed(7, time_zone="Mars/Base"), 9, "time_zone is 'Mars/Base'"),
+    "a time zone that is a path": (changed(7, time_zone="../etc"), 9, "time_zone is '../etc'"),
+    "a line that ends early": ([*GOOD, "two,Округ,Выборы,50"], 10, "bucket_start is missing"),
+    "a line with a field more": (changed(4, votes_cast="1,200"), 6, "there are 9 fields, and the header has 8"),
+    "a constituency that comes back": ([*GOOD, GOOD[3].replace("09:30", "10:30")], 10, "rows of 'one' stand apart"),
+    "a constituency with two names": (changed(7, name="Другой"), 9, "another name"),
+    "a NUL": (changed(7, name="a\0b"), 9, "NUL"),
+    "a field without end": (changed(7, name="a" * 200_000), 9, "field larger than field limit"),
+}  # fmt: skip
+
+
+def replay_into(out: Path, series: Path, *options: str) -> tuple[int, str]:
+    """Types the command; returns its exit code and output, without the breaks of lines."""
+    done = CliRunner().invoke(main, ["replay", str(series), "--out", str(out), *options])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("kind", WRONG_SERIES)
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_wrong_series_is_told_with_its_line_and_writes_nothing(tmp_path: Path, kind: str, is_there: bool) -> None:
+    lines, number, said = WRONG_SERIES[kind]
+    series, out = tmp_path / "series.csv", tmp_path / "made" / "tree"
+    series.write_text("\n".join([HEADER, *lines]) + "\n", "utf-8")
+    if is_there:
+        out.mkdir(parents=True)
+        (out / "expected.json").write_text("{}", "utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    code, told = replay_into(out, series)
+    assert code == 1
+    assert f"series.csv: line {number}: " in told
+    assert said in told
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not is_there or (out / "expected.json").read_text("utf-8") == "{}"
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("content", "said"),
     [
-        ("a,2026-09-18T09:00:00+03:00,-5,4,10,", "line 3: bulletins_issued is -5"),
-        ("a,2026-09-18T09:00:00+03:00,5,-1,10,", "line 3: votes_cast is -1"),
-        ("a,2026-09-18T09:00:00+03:00,5,4,-10,", "line 3: registered_voters is -10"),
-        ("a,2026-09-18T09:00:00+03:00,5.5,4,10,", "line 3: bulletins_issued is '5.5'"),
-        ("a,2026-09-18T09:00:00+03:00,,4,10,", "line 3: bulletins_issued is ''"),
-        ("a,2026-09-18T09:00:00+03:00", "line 3: bulletins_issued is None"),
-        ("a,2026-09-18T07:00:00+03:00,5,4,10,", "line 3: bucket_start is 2026-09-18T07:00:00+03:00, not after"),
-        ("a,2026-09-18T08:00:00+03:00,5,4,10,", "line 3: bucket_start is 2026-09-18T08:00:00+03:00, not after"),
-        ("a,2026-09-18T09:00:00,5,4,10,", "line 3: bucket_start is '2026-09-18T09:00:00', without an offset"),
-        ("a,tomorrow,5,4,10,", "line 3: Invalid isoformat string: 'tomorrow'"),
-        ("a,2026-09-18T09:00:00+03:00,5,4,10,Mars/Olympus", "line 3: time_zone is 'Mars/Olympus'"),
-        (
-            "b,2026-09-18T08:00:00+03:00,5,4,10,\na,2026-09-18T09:00:00+03:00,5,4,10,",
-            "line 4: rows of 'a' stand in several",
-        ),
+        (b"", "line 1: missing columns: bucket_start, bulletins_issued, votes_cast"),
+        (b"bucket_start,votes_cast\n2026-09-18T08:00:00+03:00,1\n", "line 1: missing columns: bulletins_issued"),
+        (f"{HEADER}\n".encode(), "has no rows"),
+        ("\n".join([HEADER, *GOOD]).encode("cp1251"), "line 2: it is no text in UTF-8"),
     ],
 )
-def test_a_series_that_is_wrong_is_named_by_line_and_nothing_is_written(tmp_path: Path, row: str, said: str) -> None:
-    series, out = tmp_path / "series.csv", tmp_path / "out"
-    series.write_text(f"{_HEAD}{_GOOD}{row}\n", "utf-8")
-    told = CliRunner().invoke(main, ["replay", str(series), "--out", str(out)])
-    assert told.exit_code == 1
-    assert said in told.output
-    assert not out.exists()
+def test_a_file_that_is_no_series_is_told_and_writes_nothing(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "series.csv").write_bytes(content)
+    code, told = replay_into(tmp_path / "tree", tmp_path / "series.csv")
+    assert (code, said in told) == (1, True), told
+    assert not (tmp_path / "tree").exists()
+
+
+@pytest.mark.parametrize("scale", ["-1", "nan", "inf"])
+def test_a_scale_that_is_none_is_told_and_writes_nothing(tmp_path: Path, scale: str) -> None:
+    code, told = replay_into(tmp_path / "tree", OWN, f"--scale={scale}")
+    assert (code, "it must be a number from 0" in told) == (1, True), told
+    assert not (tmp_path / "tree").exists()
+
+
+def test_a_tree_that_cannot_be_finished_is_not_begun(tmp_path: Path) -> None:
+    def fail() -> None:
+        with all_or_nothing(tmp_path / "tree") as unfinished:
+            (unfinished / "half.csv").write_text("half", "utf-8")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_of_dots_stays_below_the_folder(tmp_path: Path) -> None:
+    names = "region,election,name,bucket_start,bulletins_issued,votes_cast"
+    (tmp_path / "series.csv").write_text(f"{names}\n..,..,..,2026-09-18T08:00:00+03:00,1,1\n", "utf-8")
+    code, told = replay_into(tmp_path / "deep" / "tree", tmp_path / "series.csv")
+    assert code == 0, told
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "series.csv"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["tree"]

@@ -544,3 +544,35 @@ def test_what_is_wrong_with_a_table_is_never_called_passing(chosen: Settings, tm
     (tmp_path / "votes.db").write_bytes(b"this is no database, it is a letter" * 100)
     with pytest.raises(SourceError, match="not a database"):
         land_table(reading, open_table(reading), "run", NOW)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
+def test_rows_that_share_a_position_are_all_read_wherever_a_batch_ends(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """A block's height is the position of all its transactions."""
+    monkeypatch.setattr("election_metrics.sources.transactions_table._ROWS_AT_ONCE", at_once)
+    with sqlite3.connect(tmp_path / "blocks.db") as raw:
+        raw.execute("CREATE TABLE t (height INTEGER, id TEXT, place TEXT, at INTEGER, call TEXT, state TEXT)")
+        for number, height in enumerate([1, 1, 1, 2, 3, 3, 3, 3, 3, 4, 4]):
+            raw.execute("INSERT INTO t VALUES (?, ?, 'north', ?, 'vote', 'ok')", (height, f"v{number}", ms(number)))
+    mapping = tmp_path / "blocks.toml"
+    mapping.write_text(
+        'table = "t"\nposition = "height"\n[columns]\nid = "id"\nconstituency = "place"\ntime = "at"\ntype = "call"\n'
+        'status = "state"\n[status]\ncounted = ["ok"]\n',
+        "utf-8",
+    )
+    url = SecretStr(f"sqlite:///{tmp_path}/blocks.db")
+    reading = chosen.model_copy(update={"source_url": url, "source_table": mapping})
+    assert update_from_table(reading).rows == 11
+    assert update_from_table(reading, compare=True).files == 0
+
+
+def test_a_nul_in_the_name_of_an_election_is_written_out(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Ballots(f"sqlite:///{tmp_path}/votes.db")
+    made.put(row("v", ms(1), election="Coun\0cil"))
+    reading = _mapped(chosen, made, tmp_path, monkeypatch)
+    assert update_from_table(reading).rows == 1
+    assert rows(reading, "SELECT name FROM metrics.elections")["name"].tolist() == ["Coun\\x00cil"]
