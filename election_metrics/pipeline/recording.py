@@ -193,7 +193,6 @@ def record_corrections(
     )
     ledger.add_corrections(connection, _corrections(repeats.votes, rolled))
     ledger.add_conflicts(connection, repeats.conflicts.astype({"quantity": "Int64"}))
-    registry.touch_elections_of(connection, repeats.conflicts["constituency_id"])
     withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
     # What stands of these ids may be another row now: whatever hangs on it is opened again.
     unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | ledger.conflicting_ids(connection, dropped)
@@ -207,6 +206,8 @@ def record_corrections(
     ledger.reopen_hours(connection, {int(hour) for hour in contested}, contested=True)
     ledger.reopen_hours(connection, hours - {int(hour) for hour in contested}, contested=False)
     ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
+    # After the hours: whoever computes locks hours first, then elections.
+    registry.touch_elections_of(connection, repeats.conflicts["constituency_id"])
 
 
 _REPEATED = {"vote_cast": "repeated_vote", "bulletin_issued": "repeated_issue"}
