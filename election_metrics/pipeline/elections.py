@@ -20,8 +20,8 @@ from election_metrics.warehouse.tables import participation_extremes as extremes
 from election_metrics.warehouse.tables import region_summaries as regions_table
 
 
-def write_metrics(connection: sa.Connection, election: str, run_id: str, now: datetime, *, whole: bool) -> int:
-    """Replaces `constituency_metrics` of an election's constituencies that are behind, or of all; returns rows."""
+def write_metrics(connection: sa.Connection, election: str, run_id: str, now: datetime, *, whole: bool) -> None:
+    """Replaces `constituency_metrics` of an election's constituencies that are behind, or of all."""
     version = store.behind_metrics(connection, [election])[election]
     only = None if whole else store.constituencies_behind(connection, election)
     hourly = store.read_hourly(connection, election, constituencies=only)
@@ -33,7 +33,6 @@ def write_metrics(connection: sa.Connection, election: str, run_id: str, now: da
     replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=now))
     store.mark_metrics(connection, election, version)
     notify(connection, metrics_table, {election: only})
-    return len(rows)
 
 
 def write_summary(connection: sa.Connection, election: str, run_id: str, now: datetime) -> None:

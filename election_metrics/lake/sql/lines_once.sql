@@ -1,6 +1,6 @@
 -- The staged rows without those that repeat an id of their file.
 -- Takes: staged, repeated_keys, repeated_lines.
-SELECT staged.*, CAST(NULL AS STRING) AS value, 1 AS place
+SELECT staged.*, 1 AS place
 FROM staged
 LEFT JOIN repeated_keys
     ON repeated_keys.content_id = staged.content_id

@@ -1,9 +1,8 @@
--- The rows of those keys, with what each says (`value`) and its place among those of its file and id. The order is that of
--- the view ingest.judged_rows: the rule by which one row of an id stands.
+-- The rows of those keys, with the place of each among those of its file and id. The order is that of the view
+-- ingest.judged_rows: the rule by which one row of an id stands.
 -- Takes: staged, repeated_keys.
 SELECT
     staged.*,
-    row_value(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason) AS value,
     row_number() OVER (
         PARTITION BY staged.content_id, transaction_id, is_rollback
         ORDER BY
