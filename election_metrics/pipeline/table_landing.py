@@ -241,9 +241,9 @@ def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
     last = job.snapshot.last_position()
     table_rows.begin_rows(job.engine.local, job.reading)
     for batch in job.snapshot.new_rows(read):
-        newest = batch.newest
         table_rows.add_rows(job.engine.local, job.reading, batch.rows)
-        if progress:
+        newest = newest if batch.newest is None else batch.newest
+        if progress and newest is not None:
             progress(newest - (read.low or 0), last - (read.low or 0))
         if table_rows.count_rows(job.engine.local) >= _ROWS_A_BATCH:
             known |= _land_batch(job, read)

@@ -31,6 +31,8 @@ NO_HOUR = -1
 """Stands for the hour of rows whose time is none, before 1970, or after LAST_HOUR."""
 LAST_HOUR = 70_389_527
 """The last hour of the year 9999: what comes after it is no time of a vote, and few programs can write it."""
+_FIRST_DAY: sa.ColumnElement[Any] = sa.literal_column("'1969-12-29'")
+_LAST_DAY: sa.ColumnElement[Any] = sa.literal_column("'10000-01-03'")
 NO_TEXT = "\0no text: "
 """Begins what stands for a value that is no text: bytes that are no UTF-8. No text of a table holds a NUL."""
 
@@ -86,10 +88,10 @@ class ReadUpTo:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: FIELDS as text and `position`, and the highest position among them."""
+    """Some rows: FIELDS as text and `position`, and the highest position among them; None: they have none."""
 
     rows: pa.Table
-    newest: int
+    newest: int | None
 
 
 class TransactionsTable:
@@ -105,8 +107,8 @@ class TransactionsTable:
         self.mapping = mapping
         try:
             self.engine = sa.create_engine(url, poolclass=sa.NullPool)
-            if self.engine.dialect.name == "sqlite":
-                sa.event.listen(self.engine, "connect", _read_any_text)
+            if self.engine.dialect.name in _CONNECTED:
+                sa.event.listen(self.engine, "connect", _CONNECTED[self.engine.dialect.name], insert=True)
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise SettingsError(f"ELECTION_METRICS_SOURCE_URL cannot be used: {error}") from None
         self.place = f"{self.engine.url.render_as_string(hide_password=True)}, table {mapping.table}"
@@ -115,7 +117,7 @@ class TransactionsTable:
     def table(self) -> sa.Table:
         """The table as its database describes it, with every column that the mapping names."""
         schema, _, name = self.mapping.table.rpartition(".")
-        with self._told():
+        with self.told():
             try:
                 table = sa.Table(
                     name, sa.MetaData(), schema=schema or None, autoload_with=self.engine, resolve_fks=False
@@ -140,14 +142,20 @@ class TransactionsTable:
     def snapshot(self) -> Iterator["Snapshot"]:
         """A view of one moment where the database gives one; reads nothing into memory."""
         table = self.table
-        with self._told(), self.engine.connect() as connection:
-            if self.engine.dialect.name == "postgresql":
-                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-                connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
-            yield Snapshot(self.mapping, table, connection)
+        with contextlib.ExitStack() as opened:
+            with self.told():
+                connection = opened.enter_context(self.engine.connect())
+                if self.engine.dialect.name == "postgresql":
+                    connection = connection.execution_options(
+                        isolation_level="REPEATABLE READ", postgresql_readonly=True
+                    )
+                    connection.execute(sa.text("SET LOCAL TIME ZONE 'UTC'"))
+                    connection.execute(sa.text("SET LOCAL DateStyle = 'ISO, YMD'"))
+            yield Snapshot(self, table, connection)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
+        """Tells what goes wrong in this database, and nothing else, as an error of the source."""
         try:
             yield
         except DBAPIError as error:
@@ -160,13 +168,20 @@ class TransactionsTable:
 
 
 class Snapshot:
-    """The table at one moment."""
+    """The table at one moment.
 
-    def __init__(self, mapping: TableMapping, table: sa.Table, connection: sa.Connection) -> None:
-        self.mapping = mapping
+    Every method raises SourceError where the table cannot be read, TransientError where its database went away.
+    """
+
+    def __init__(self, source: TransactionsTable, table: sa.Table, connection: sa.Connection) -> None:
+        self.mapping = mapping = source.mapping
+        self._source = source
         self._table = table
         self._connection = connection
         self._position = table.c[mapping.position_column]
+        self._is_numbered: sa.ColumnElement[bool] = self._position.is_not(None)
+        if connection.dialect.name == "sqlite":  # keeps any value in any column
+            self._is_numbered = sa.func.typeof(self._position) == "integer"
         self._text = {
             field: sa.cast(table.c[column], sa.String) if column else sa.null()
             for field, column in ((field, getattr(mapping.columns, field)) for field in FIELDS)
@@ -177,42 +192,51 @@ class Snapshot:
         """PostgreSQL's, of an ordinary table; None for views and for other databases."""
         if self._connection.dialect.name != "postgresql":
             return None
-        kind = self._connection.execute(
-            sa.text("SELECT relkind FROM pg_class WHERE oid = to_regclass(:name)"), {"name": self.mapping.table}
-        ).scalar()
-        if kind not in ("r", "p"):
+        kinds = self._rows(
+            sa.text("SELECT relkind FROM pg_class WHERE oid = to_regclass(:name)").bindparams(name=self.mapping.table)
+        )
+        if not kinds or kinds[0][0] not in ("r", "p"):
             return None
-        row = self._connection.execute(
+        rows = self._rows(
             sa.text(
                 "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, "
                 "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
             )
-        ).one()
-        return Horizon(*row)
+        )
+        return Horizon(*rows[0])
 
     def new_rows(self, read: ReadUpTo) -> Iterator[Batch]:
-        """What appeared since; elsewhere than on PostgreSQL also rows that were read, from `read.low` on."""
-        yield from self._batches(*self._appeared(read))
+        """What appeared since; elsewhere than on PostgreSQL also rows that were read, from `read.low` on.
+
+        A row without a position is new by its transaction on PostgreSQL; elsewhere only the first pass and the
+        comparison see it.
+        """
+        where = list(self._appeared(read))
+        yield from self._batches(*where)
+        if self.horizon is not None or read.newest is None:
+            yield from self._unnumbered(*where)
 
     def peek(self, read: ReadUpTo) -> tuple[int, str | None, str | None]:
         """How many rows appeared since, up to 10,000, and the first and last of their times, as text."""
         where = list(self._appeared(read))
-        if self.horizon is None and read.newest is not None:
-            where.append(self._position > read.newest)
+        if self.horizon is None:
+            where += [self._is_numbered] if read.newest is None else [self._is_numbered, self._position > read.newest]
         time = self._text["time"].label("time")
         some = sa.select(time).where(*where).limit(10_000).subquery()
-        row = self._connection.execute(sa.select(sa.func.count(), sa.func.min(some.c.time), sa.func.max(some.c.time)))
-        count, first, last = row.one()
+        rows = self._rows(sa.select(sa.func.count(), sa.func.min(some.c.time), sa.func.max(some.c.time)))
+        count, first, last = rows[0]
         return int(count), first, last
 
     def last_position(self) -> int:
         """The highest position; 0 where there is none."""
-        return int(self._connection.execute(sa.select(sa.func.max(self._position))).scalar() or 0)
+        return int(self._rows(sa.select(sa.func.max(self._position)).where(self._is_numbered))[0][0] or 0)
 
     def every_row(self, hours: Sequence[int] | None = None) -> Iterator[Batch]:
         """All visible rows; where the database can tell their hours (since 1970, UTC), only those of `hours`."""
         hour = None if hours is None else self._hour()
-        yield from self._batches(*([] if hour is None else [hour.in_(list(hours or []))]))
+        where = [] if hour is None else [hour.in_(list(hours or []))]
+        yield from self._batches(*where)
+        yield from self._unnumbered(*where)
 
     def fingerprints(self) -> pd.DataFrame | None:
         """Rows and a sum of their hashes by hour; None where the database cannot tell: then ask for every row.
@@ -235,24 +259,35 @@ class Snapshot:
             rows.filter(settled).label("settled_rows"),
             sa.cast(sa.func.coalesce(total.filter(settled), 0), sa.String).label("settled_fingerprint"),
         ).group_by(sa.literal_column("1"))
-        result = self._connection.execute(query)
-        return pd.DataFrame(result.all(), columns=list(result.keys()))
+        return pd.DataFrame(self._rows(query), columns=list(query.selected_columns.keys()))
 
     def counts(self) -> pd.DataFrame:
         """How many rows have each type and status: type, status, rows."""
         kinds = [self._text[field].label(field) for field in ("type", "status")]
         query = sa.select(*kinds, sa.func.count().label("rows")).group_by(*kinds).order_by(sa.desc("rows"))
-        return pd.DataFrame(self._connection.execute(query).all(), columns=["type", "status", "rows"])
+        return pd.DataFrame(self._rows(query), columns=["type", "status", "rows"])
+
+    @cached_property
+    def _is_of_any_encoding(self) -> bool:
+        """Whether PostgreSQL keeps text as bytes that it was given: then it gives them here as LATIN1."""
+        if self._connection.dialect.name != "postgresql":
+            return False
+        return bool(self._rows(sa.text("SHOW server_encoding"))[0][0] == _ANY_ENCODING)
+
+    def _batch(self, rows: Sequence[Any], newest: int | None) -> Batch:
+        *values, positions = zip(*rows, strict=True)
+        if self._is_of_any_encoding:
+            values = [tuple(text and _decoded(text.encode("latin-1")) for text in column) for column in values]
+        arrays = [*(_as_text(column) for column in values), pa.array(positions, pa.int64())]
+        return Batch(pa.Table.from_arrays(arrays, names=[*FIELDS, "position"]), newest)
 
     def _batches(self, *where: sa.ColumnElement[bool]) -> Iterator[Batch]:
         """By position, each batch from where the last one ended: no cursor is held, nobody is kept from writing."""
-        columns = [text.label(field) for field, text in self._text.items()]
-        is_some = self._position.is_not(None)
-        query = sa.select(*columns, self._position.label("at")).where(is_some, *where).order_by(self._position)
+        query = self._query(self._is_numbered, *where).order_by(self._position)
         after: int | None = None
         while True:
             step = query if after is None else query.where(self._position > after)
-            rows = self._connection.execute(step.limit(_ROWS_AT_ONCE)).fetchall()
+            rows = self._rows(step.limit(_ROWS_AT_ONCE))
             if not rows:
                 return
             if len(rows) == _ROWS_AT_ONCE:
@@ -260,16 +295,37 @@ class Snapshot:
                 last = rows[-1][-1]
                 rows = rows[: bisect_left(rows, last, key=lambda row: row[-1])]
                 if not rows:
-                    rows = self._connection.execute(query.where(self._position == last)).fetchall()
-            *values, positions = zip(*rows, strict=True)
-            after = int(positions[-1])
-            arrays = [*(_as_text(column) for column in values), pa.array(positions, pa.int64())]
-            yield Batch(pa.Table.from_arrays(arrays, names=[*FIELDS, "position"]), after)
+                    rows = self._rows(query.where(self._position == last))
+            after = int(rows[-1][-1])
+            yield self._batch(rows, after)
+
+    def _unnumbered(self, *where: sa.ColumnElement[bool]) -> Iterator[Batch]:
+        """Rows whose position is none, or no whole number, as they come."""
+        query = self._query(sa.not_(self._is_numbered), *where).with_only_columns(
+            *(text.label(field) for field, text in self._text.items()), sa.null().label("at")
+        )
+        with self._source.told():
+            result = self._connection.execute(query.execution_options(stream_results=True))
+        while True:
+            with self._source.told():
+                rows = result.fetchmany(_ROWS_AT_ONCE)
+            if not rows:
+                return
+            yield self._batch(rows, None)
+
+    def _query(self, *where: sa.ColumnElement[bool]) -> Any:
+        columns = [text.label(field) for field, text in self._text.items()]
+        return sa.select(*columns, self._position.label("at")).where(*where)
+
+    def _rows(self, query: sa.Executable) -> Sequence[Any]:
+        with self._source.told():
+            return self._connection.execute(query).all()
 
     def _appeared(self, read: ReadUpTo) -> Iterator[sa.ColumnElement[bool]]:
         yield from self._settled()
         if read.low is not None:
-            yield self._position > read.low
+            above = self._position > read.low
+            yield above if self.horizon is None else sa.or_(above, sa.not_(self._is_numbered))
         if self.horizon is not None and read.horizon is not None and read.horizon <= self.horizon.first:
             yield _transactions_from(read.horizon, self.horizon.end)
 
@@ -279,13 +335,14 @@ class Snapshot:
             yield sa.not_(_transactions_from(self.horizon.first, self.horizon.end))
 
     def _hour(self) -> sa.ColumnElement[int] | None:
-        """The hour of a row, where the database is PostgreSQL and keeps times or numbers."""
-        if self._connection.dialect.name != "postgresql":
+        """The hour of a row, where the database is PostgreSQL and keeps times or numbers, and text of one encoding."""
+        if self._connection.dialect.name != "postgresql" or self._is_of_any_encoding:
             return None
         column = self._table.c[self.mapping.columns.time]
         if isinstance(column.type, sa.DateTime):
             moment: Any = column if column.type.timezone else sa.func.timezone(self.mapping.time_zone, column)
-            seconds: Any = sa.case((sa.func.isfinite(column), sa.extract("epoch", moment)))
+            # Only near the hours that count: PostgreSQL refuses to move the ends of its calendar to another zone.
+            seconds: Any = sa.case((column.between(_FIRST_DAY, _LAST_DAY), sa.extract("epoch", moment)))
         elif isinstance(column.type, sa.Integer):
             seconds = sa.cast(column, sa.Numeric) / (1000 if self.mapping.time_unit == "ms" else 1)
         else:
@@ -297,6 +354,17 @@ class Snapshot:
 def _read_any_text(connection: Any, _record: object) -> None:
     """Lets SQLite give text that is no UTF-8: the row is judged then, and does not stop the others."""
     connection.text_factory = _decoded
+
+
+def _read_any_bytes(connection: Any, _record: object) -> None:
+    """Lets a PostgreSQL without an encoding give every byte; SQLAlchemy cannot read what it gives by itself."""
+    if connection.info.parameter_status("server_encoding") == _ANY_ENCODING:
+        connection.execute("SET client_encoding TO LATIN1")
+        connection.commit()
+
+
+_ANY_ENCODING = "SQL_ASCII"
+_CONNECTED = {"sqlite": _read_any_text, "postgresql": _read_any_bytes}
 
 
 def _decoded(value: bytes) -> str:
@@ -322,6 +390,8 @@ def _one_text(value: Any) -> str:
 
 # What SQLite says when another try may help; the rest blames the statement or the data.
 _PASSING_WORDS = ("locked", "busy", "unable to open", "disk i/o")
+# Classes of SQLSTATE when another try may help: connection, rollback, resources, object in use, operator, system.
+_PASSING_STATES = ("08", "40", "53", "55", "57", "58")
 
 
 def _may_pass(error: BaseException | None) -> bool:
@@ -329,11 +399,7 @@ def _may_pass(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         return any(word in str(error).lower() for word in _PASSING_WORDS)
     state = getattr(error, "sqlstate", None)
-    return state is None or not state.startswith(_OF_DATA)
-
-
-# Classes of SQLSTATE that blame data, statement or rights: no data, data exception, constraint, syntax or access.
-_OF_DATA = ("02", "21", "22", "23", "42")
+    return state is None or state.startswith(_PASSING_STATES)
 
 
 def _transactions_from(first: int, end: int) -> sa.ColumnElement[bool]:

@@ -576,3 +576,117 @@ def test_a_nul_in_the_name_of_an_election_is_written_out(
     reading = _mapped(chosen, made, tmp_path, monkeypatch)
     assert update_from_table(reading).rows == 1
     assert rows(reading, "SELECT name FROM metrics.elections")["name"].tolist() == ["Coun\\x00cil"]
+
+
+_COLUMNS = '[columns]\nid = "id"\nconstituency = "place"\ntime = "at"\ntype = "call"\nstatus = "state"\n'
+
+
+def _reads(chosen: Settings, tmp_path: Path, url: str, mapping: str) -> Settings:
+    path = tmp_path / "own.toml"
+    path.write_text(f'table = "t"\nposition = "n"\n{mapping}{_COLUMNS}[status]\ncounted = ["ok"]\n', "utf-8")
+    return chosen.model_copy(update={"source_url": SecretStr(url), "source_table": path})
+
+
+@pytest.mark.parametrize(
+    ("position", "at_once"), [("NULL", 2), ("'last'", 100_000), ("''", 2), ("1.5", 2), ("x'00ff'", 2)]
+)
+def test_rows_whose_position_is_no_number_count_once(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, position: str, at_once: int
+) -> None:
+    monkeypatch.setattr("election_metrics.sources.transactions_table._ROWS_AT_ONCE", at_once)
+    with sqlite3.connect(tmp_path / "votes.db") as raw:
+        raw.execute("CREATE TABLE t (n INTEGER, id TEXT, place TEXT, at INTEGER, call TEXT, state TEXT)")
+        for number, at in enumerate(["1", position, position, position, "2"]):
+            raw.execute(f"INSERT INTO t VALUES ({at}, ?, 'north', ?, 'vote', 'ok')", (f"v{number}", ms(number)))
+    reading = _reads(chosen, tmp_path, f"sqlite:///{tmp_path}/votes.db", "")
+    assert update_from_table(reading).rows == 5
+    before = everything(reading)
+    for compare in (False, True):
+        assert update_from_table(reading, compare=compare).files == 0
+    assert everything(reading) == before
+    with sqlite3.connect(tmp_path / "votes.db") as raw:
+        raw.execute(f"INSERT INTO t VALUES ({position}, 'late', 'north', ?, 'vote', 'ok')", (ms(9),))
+        raw.execute(f"INSERT INTO t VALUES ({position}, '', 'north', ?, 'vote', 'ok')", (ms(9),))
+    report = update_from_table(reading, compare=True)
+    assert (hourly(reading)["08"]["votes_cast"], report.rejected) == (6, 1)
+    assert update_from_table(reading, compare=True).files == 0
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+def test_rows_without_a_position_come_with_their_transaction(
+    chosen: Settings, ballots: Ballots, tmp_path: Path
+) -> None:
+    ballots.run("CREATE TABLE t (n bigint, id text, place text, at timestamptz, call text, state text)")
+    reading = _reads(chosen, tmp_path, ballots.engine.url.render_as_string(hide_password=False), "")
+    for number, position in enumerate(["1", "NULL", "2", "NULL"]):
+        ballots.run(f"INSERT INTO t VALUES ({position}, 'v{number}', 'north', '2026-09-18 08:01Z', 'vote', 'ok')")
+        assert update_from_table(reading, compare=False).rows == 1
+    assert hourly(reading)["08"]["votes_cast"] == 4
+    assert update_from_table(reading, compare=True).files == 0
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Adak"])
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+def test_the_ends_of_a_calendar_cost_their_rows_and_no_other(
+    chosen: Settings, ballots: Ballots, tmp_path: Path, zone: str
+) -> None:
+    """Times without a zone are moved from the mapping's to UTC; at the ends of the calendar that is not possible."""
+    ballots.run("CREATE TABLE t (n serial, id text, place text, at timestamp, call text, state text)")
+    wild = ["294276-12-31 23:59:59.999999", "4713-01-01 00:00:00 BC", "infinity", "-infinity", "10000-01-01 00:00:00"]
+    for number, at in enumerate([*wild, "2026-09-18 08:01", "2026-09-18 20:01"]):
+        ballots.run(f"INSERT INTO t (id, place, at, call, state) VALUES ('v{number}', 'north', '{at}', 'vote', 'ok')")
+    url = ballots.engine.url.render_as_string(hide_password=False)
+    reading = _reads(chosen, tmp_path, url, f'time_zone = "{zone}"\n')
+    report = update_from_table(reading)
+    assert (report.rows, report.rejected) == (2, 5)
+    assert update_from_table(reading, compare=True).files == 0
+
+
+@pytest.mark.parametrize("style", ["German", "SQL, DMY"])
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+def test_a_database_that_writes_dates_its_own_way_is_read_the_same(
+    mapped: Settings, ballots: Ballots, style: str
+) -> None:
+    ballots.put(row("v", ms(1)), row("w", ms(2) + 2 * 3_600_000))
+    ballots.run(f"ALTER DATABASE {ballots.engine.url.database} SET DateStyle = '{style}'")
+    ballots.engine.dispose()
+    assert update_from_table(mapped).rows == 2
+    assert {hour: counts["votes_cast"] for hour, counts in hourly(mapped).items()} == {"08": 1, "10": 1}
+    assert update_from_table(mapped, compare=True).files == 0
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_of_another_encoding_costs_only_what_is_no_text(
+    chosen: Settings, server: str, tmp_path: Path, encoding: str
+) -> None:
+    name = f"votes_{encoding.lower()}_{os.getpid()}"
+    at = server.replace("/election_metrics?", "/postgres?")
+    with psycopg.connect(at, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+        try:
+            url = server.replace("/election_metrics?", f"/{name}?")
+            with psycopg.connect(url, autocommit=True) as own:
+                own.execute("CREATE TABLE t (n serial, id text, place text, at timestamptz, call text, state text)")
+                own.execute(r"INSERT INTO t VALUES (1, 'v', E'caf\351', '2026-09-18 08:01Z', 'vote', 'ok')")
+                own.execute("INSERT INTO t VALUES (2, 'w', 'north', '2026-09-18 08:01Z', 'vote', 'ok')")
+            reading = _reads(chosen, tmp_path, url.replace("postgresql:", "postgresql+psycopg:", 1), "")
+            report = update_from_table(reading)
+            # In a database without an encoding the byte is no UTF-8; elsewhere it is a letter.
+            assert (report.rows, report.rejected) == ((1, 1) if encoding == "SQL_ASCII" else (2, 0))
+            assert update_from_table(reading, compare=True).files == 0
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+def test_an_error_of_the_warehouse_is_not_blamed_on_the_table(mapped: Settings, ballots: Ballots) -> None:
+    ballots.put(row("v", ms(1)))
+    table = open_table(mapped)
+    assert table is not None
+    with transaction(mapped) as connection:
+        connection.execute(sa.text("ALTER TABLE ingest.table_reads RENAME TO table_reads_away"))
+    with pytest.raises(ElectionMetricsError, match="migrate") as raised:
+        land_table(mapped, table, "run", NOW)
+    assert table.place not in str(raised.value)
+    with transaction(mapped) as connection:
+        connection.execute(sa.text("ALTER TABLE ingest.table_reads_away RENAME TO table_reads"))
