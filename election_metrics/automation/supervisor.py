@@ -176,7 +176,10 @@ class Supervisor:
         self._claim.flush()
 
     def _own_environment(self) -> dict[str, str]:
-        environment = dagster_environment(self.settings) | {f"{PREFIX}HOME": str(self.settings.home)}
+        environment = dagster_environment(self.settings) | {
+            f"{PREFIX}HOME": str(self.settings.home),
+            f"{PREFIX}ALERT_AFTER_MINUTES": str(self.settings.alert_after_minutes),
+        }
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
         if "ui_url" not in self.settings.model_fields_set:

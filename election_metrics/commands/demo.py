@@ -31,7 +31,8 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
     """Replays, lands, computes, prints; then serves the UI while the last hours arrive, until Ctrl-C."""
     home = read_settings().home / "demo"
     exports, tree = home / "exports", home / "replay"
-    chosen = read_settings(source=exports)
+    # The hours that arrive while one looks on are late by the clock, and are no problem.
+    chosen = read_settings(source=exports, alert_after_minutes=int(_WATCHED / timedelta(minutes=1)) + 60)
     _start_afresh(chosen, home)
     today = datetime.now(MOSCOW).date()
     with console.status("Replaying the vote of September 2026 …"):

@@ -40,11 +40,20 @@ def print_summary(console: Console, settings: Settings) -> None:
         console.print(
             f"[bold]{shown(row.name)}[/bold] ({'voting times not known' if pd.isna(row.status) else row.status})"
         )
-        console.print(
-            f"  turnout   {_percent(row.participation_rate)}: {_number(row.votes_cast)} votes of "
-            f"{_number(row.registered_voters)} registered; {_number(row.bulletins_issued)} bulletins, "
-            f"gap {_percent(row.gap_rate)}"
-        )
+        if not pd.isna(row.starts_at):
+            console.print(f"  voting    {_moment(row.starts_at)} to {_moment(row.ends_at)} UTC")
+        if row.status == "scheduled":
+            wait = (pd.Timestamp(row.starts_at) - datetime.now(UTC)).ceil("min").components
+            console.print(
+                f"  opens in  {wait.days} d {wait.hours} h {wait.minutes} min: "
+                f"{_number(row.registered_voters)} registered"
+            )
+        else:
+            console.print(
+                f"  turnout   {_percent(row.participation_rate)}: {_number(row.votes_cast)} votes of "
+                f"{_number(row.registered_voters)} registered; {_number(row.bulletins_issued)} bulletins, "
+                f"gap {_percent(row.gap_rate)}"
+            )
         console.print(
             f"  coverage  {_percent(row.coverage)} of the hours so far; {_number(row.constituencies_reporting)} of "
             f"{_number(row.constituencies_total)} reporting; {_number(row.rejected_lines)} lines rejected"

@@ -331,7 +331,7 @@ def read_summaries(connection: sa.Connection) -> pd.DataFrame:
     """election_summaries with the election's name and its status by now, largest first."""
     query = sa.text(
         """
-        SELECT election.name, summary.*,
+        SELECT election.name, election.starts_at, election.ends_at, summary.*,
             CASE
                 WHEN election.ends_at <= now() THEN 'completed'
                 WHEN election.starts_at > now() THEN 'scheduled'

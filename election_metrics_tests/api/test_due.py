@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
 
+from election_metrics.commands.reports import print_summary
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.due import read_overdue
@@ -110,3 +112,16 @@ def test_no_age_is_negative(voting: tuple[Settings, str, datetime], ahead: timed
     query = f"SELECT age IS NULL AS unknown, age >= '0' AS right FROM metrics.election_current WHERE election_id = '{election}'"
     (row,) = rows(settings, query).itertuples()
     assert row.unknown if ahead > timedelta(0) else row.right
+
+
+def test_summary_says_when_an_election_opens_and_no_turnout_before(voting: tuple[Settings, str, datetime]) -> None:
+    settings, election, hour = voting
+    with transaction(settings) as connection:
+        times = {"starts_at": hour + 27 * HOUR, "ends_at": hour + 60 * HOUR}
+        connection.execute(sa.update(elections).filter_by(election_id=election).values(**times))
+    console = Console(record=True, width=200)
+    print_summary(console, settings)
+    text = next(part for part in console.export_text().split("\n\n") if election in part)
+    assert f"voting    {hour + 27 * HOUR:%Y-%m-%d %H:%M} to {hour + 60 * HOUR:%Y-%m-%d %H:%M} UTC" in text
+    assert "opens in  1 d 2 h" in text
+    assert "turnout" not in text

@@ -86,35 +86,38 @@ def outside_voting(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 
 def rejected_share(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Too many votes of an hour were rejected."""
-    return _share_of_votes(evidence, thresholds, "votes_rejected", "votes were rejected")
+    return _share_of_votes(evidence, thresholds, "votes_rejected", "was rejected", "were rejected")
 
 
 def unknown_outcomes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Too many votes of an hour have neither a failure nor a recorded vote."""
-    return _share_of_votes(evidence, thresholds, "votes_unknown", "votes have an unknown outcome")
+    return _share_of_votes(evidence, thresholds, "votes_unknown", "has an unknown outcome", "have an unknown outcome")
 
 
 def revotes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Too many votes of an hour came from voter keys that had voted."""
-    return _share_of_votes(evidence, thresholds, "revotes", "votes came from keys that had voted")
+    return _share_of_votes(
+        evidence, thresholds, "revotes", "came from a key that had voted", "came from keys that had voted"
+    )
 
 
-def _share_of_votes(evidence: Evidence, thresholds: Thresholds, column: str, what: str) -> pd.DataFrame:
+def _share_of_votes(evidence: Evidence, thresholds: Thresholds, column: str, one: str, many: str) -> pd.DataFrame:
     rows = evidence.hours
     total = rows[_OUTCOMES].sum(axis=1)
-    return _unusual_share(rows, rows[column], total, thresholds, f"of {{total:.0f}} votes, {{part:.0f}} {what}")
+    return _unusual_share(rows, rows[column], total, thresholds, "vote", (one, many))
 
 
 def rollback_cluster(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Too many transactions of an hour were withdrawn."""
     rows = evidence.hours
     total = rows["transaction_count"] + rows["withdrawn"]
-    words = "of {total:.0f} transactions, {part:.0f} were withdrawn"
-    return _unusual_share(rows, rows["withdrawn"], total, thresholds, words)
+    return _unusual_share(
+        rows, rows["withdrawn"], total, thresholds, "transaction", ("was withdrawn", "were withdrawn")
+    )
 
 
 def _unusual_share(
-    rows: pd.DataFrame, part: pd.Series, total: pd.Series, thresholds: Thresholds, words: str
+    rows: pd.DataFrame, part: pd.Series, total: pd.Series, thresholds: Thresholds, noun: str, did: tuple[str, str]
 ) -> pd.DataFrame:
     chance = chance_of_share(part.to_numpy(), total.to_numpy(), thresholds["usual_share"] / 100)
     is_unusual = (
@@ -128,7 +131,7 @@ def _unusual_share(
     severity = (found["observed"] >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
     return findings(
         found, severity,
-        lambda row: f"{words.format(part=row.part, total=row.total)}: {row.observed:.1f} %, "
+        lambda row: f"of {counted(row.total, noun)}, {counted(row.part, *did)}: {row.observed:.1f} %, "
         f"where {row.expected:g} % are usual",
     )  # fmt: skip
 
