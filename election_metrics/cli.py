@@ -193,7 +193,7 @@ def check_table() -> None:
     from election_metrics.commands.table import print_check
     from election_metrics.settings import settings
 
-    print_check(Console(highlight=False), settings())
+    sys.exit(print_check(Console(highlight=False), settings()))
 
 
 @table.command("ingest")
@@ -428,11 +428,12 @@ def compare(constituencies: tuple[str, ...], first: datetime | None, last: datet
 @click.option("--constituency", help="Only rows of this constituency_id.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")
 def export(table: str, kind: str, election: str | None, constituency: str | None, out: Path | None) -> None:
-    """Write a TABLE as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, null as empty.
+    """Write a TABLE, or a view, as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, null as empty.
 
     \b
     election-metrics export hourly_stats > hourly_stats.csv
     election-metrics export constituency_metrics --format parquet --out metrics.parquet
+    election-metrics export conflicting_transactions > lost_rows.csv
     """
     from election_metrics.settings import settings
     from election_metrics.warehouse.export import export_table
@@ -487,7 +488,9 @@ def migrate(revision: str, yes: bool) -> None:
 @click.argument("series", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the tree.")
 @click.option("--scale", default=1.0, show_default=True, help="Factor for all counts.")
-@click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same bytes."
+)
 @click.option("--region", default="77 - город Москва", show_default=True, help="Region of rows that name none.")
 @click.option("--zip", "zipped", is_flag=True, help="Every file as a zip.")
 @click.option("--faults", is_flag=True, help="Mix in what real data does wrong.")
@@ -495,7 +498,8 @@ def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped
     """Turn a turnout SERIES into a tree of portal exports, and say what must come out of it.
 
     SERIES is a CSV with bucket_start, bulletins_issued and votes_cast, and optionally constituency, name, election,
-    registered_voters, region and time_zone; each constituency's rows together, in order of time. A series that is
+    registered_voters, region and time_zone; each constituency's rows together, in order of time; bucket_start in ISO
+    8601, by the row's time_zone (as a rule Europe/Moscow) where it has no offset. A series that is
     wrong is refused with its line, before anything is written. Beside the tree, expected.json holds the rows of
     hourly_stats that a correct pipeline gives. --faults mixes in failed, rejected and unknown calls, re-votes,
     rollbacks before and after, repeated lines, overlapping files, late rows and garbage; none changes what was issued

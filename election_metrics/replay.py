@@ -152,7 +152,9 @@ def _read_rows(path: Path, scale: float, region: str) -> Iterator[tuple[int, _Ro
     for number, fields in _lines(path):
         try:
             start, bulletins, votes = _start(fields), *(_count(fields, name, scale) for name in _NEEDED[1:])
-            yield number, _Row(_voting(fields, scale, region), start, bulletins, votes)
+            voting = _voting(fields, scale, region)
+            start = start.replace(tzinfo=ZoneInfo(voting.time_zone)) if start.tzinfo is None else start
+            yield number, _Row(voting, start, bulletins, votes)
         except ValueError as error:
             raise DataError(f"{path}: line {number}: {error}") from None
 
@@ -167,6 +169,9 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             missing = set(_NEEDED) - set(header)
             if missing:
                 raise DataError(f"{path}: line 1: missing columns: {', '.join(sorted(missing))}")
+            twice = sorted({name for name in header if header.count(name) > 1})
+            if twice:
+                raise DataError(f"{path}: line 1: columns that stand twice: {', '.join(twice)}")
             for fields in reader:
                 number = reader.line_num
                 if fields:
@@ -204,7 +209,7 @@ def _start(fields: Mapping[str, str]) -> datetime:
         raise ValueError(f"bucket_start is {said!r}, and must be a time such as 2026-09-18T08:00:00+03:00") from None
     if not 2000 <= start.year <= _LAST_YEAR:
         raise ValueError(f"bucket_start is {said!r}, and must be from 2000 to {_LAST_YEAR}")
-    return start.astimezone() if start.tzinfo is None else start
+    return start
 
 
 _LAST_YEAR = 9998
@@ -362,15 +367,21 @@ class _Writer:
         """The portal has a file for an hour in which nothing happened, too: an empty one."""
         hour = (after.astimezone(UTC) + _HOUR).astimezone(self.zone)
         while hour < before:
-            self.create_file(hour)
-            self.close_file(silent=True)
+            # An hour that the clock repeats has one name, and its file may be there.
+            if not any(self._place(hour)[0].glob("*")):
+                self.create_file(hour)
+                self.close_file(silent=True)
             hour = (hour.astimezone(UTC) + _HOUR).astimezone(self.zone)
 
-    def create_file(self, local: datetime) -> None:
+    def _place(self, local: datetime) -> tuple[Path, str]:
+        """The folder of the hour's file, and the file's name without its ending."""
         end = local + timedelta(hours=1)
-        self.stem = f"{self.contract}_{local:%Y-%m-%d}_{local:%H%M}-{end:%H%M}"
-        place = (self.voting.region, self.voting.election, self.voting.name, self.contract, self.stem)
-        self.folder = self.out.joinpath(*(_file_name(part) for part in place))
+        stem = f"{self.contract}_{local:%Y-%m-%d}_{local:%H%M}-{end:%H%M}"
+        place = (self.voting.region, self.voting.election, self.voting.name, self.contract, stem)
+        return self.out.joinpath(*(_file_name(part) for part in place)), stem
+
+    def create_file(self, local: datetime) -> None:
+        self.folder, self.stem = self._place(local)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.file = (self.folder / f"{self.stem}.csv.part").open("w", encoding="utf-8", newline="\n", buffering=1 << 20)
 
@@ -578,18 +589,29 @@ def all_or_nothing(out: Path) -> Iterator[Path]:
     """A folder to write into; what stands in it at the end is moved to `out`, and after an error nothing is.
 
     Raises:
-        SourceError: `out` cannot be created or written to.
+        SourceError: `out` cannot be created or written to, or holds files of another replay.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-unfinished-", dir=out.parent) as unfinished:
             yield Path(unfinished)
+            _refuse_a_mixture(Path(unfinished), out)
             for file in sorted(path for path in Path(unfinished).rglob("*") if path.is_file()):
                 final = out / file.relative_to(unfinished)
                 final.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(file, final)
     except OSError as error:
         raise SourceError(f"{out} cannot be written: {error}") from None
+
+
+def _refuse_a_mixture(new: Path, out: Path) -> None:
+    """Two replays in one folder are counted together, and `expected.json` is of one of them."""
+    own = {path.relative_to(new) for path in new.rglob("*")}
+    others = sorted(path for path in out.rglob("*") if path.is_file() and path.relative_to(out) not in own)
+    if others:
+        raise SourceError(
+            f"{out} holds {len(others)} other file(s), such as {others[0]}; give an empty folder as --out"
+        )
 
 
 def write_expected(replay: Replay, out: Path) -> Path:

@@ -25,11 +25,11 @@ TABLES = (
 )  # fmt: skip
 
 
-def update(settings: Settings, source: Path, now: datetime = NOW) -> LandingReport:
-    """Lands what is pending and computes what changed."""
+def update(settings: Settings, source: Path, now: datetime = NOW, most: int = 744) -> LandingReport:
+    """Lands what is pending and computes what changed, in ranges of at most so many hours."""
     report = land(settings, source, "run", now)
     refresh_registry(settings, "run", now)
-    for first, last in contiguous(changed_hours(settings, now), 744):
+    for first, last in contiguous(changed_hours(settings, now), most):
         compute_hours(settings, first, last + timedelta(hours=1), "run", now)
     compute_constituency_metrics(settings, "run", now=now)
     compute_anomalies(settings, "run", now=now)

@@ -110,8 +110,9 @@ def _judge(operation: str | None, pairs: list[Any], failed: bool, has_vote: bool
         count = _length(_text(pairs, "data"))
         return "bulletin_issued", 1 if count is None else count, False
     if operation in _REGISTER:
-        count = _whole_number(_text(pairs, "votersCount") or "")
-        if count is not None and not 0 <= count <= _MOST_VOTERS:
+        said = _text(pairs, "votersCount")
+        count = None if said is None else _whole_number(said)
+        if said is not None and (count is None or not 0 <= count <= _MOST_VOTERS):
             raise Rejected("the number of voters is not between 0 and 1000000000")
         if count is None:
             count = _length(_text(pairs, "userIdHashes"))

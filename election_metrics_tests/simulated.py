@@ -118,7 +118,7 @@ class Election:
             .assign(first_hour=openings, last_hour=openings + _LENGTH - 1),
             conflicts=self._events(self.conflicts)
             .rename(columns={"voters": "transactions"})
-            .assign(lost=1, example="an id counts in one file and not in another"),
+            .assign(lost=1, files=[[("here.csv", "there.csv", ["a", "b", "c"])] for _ in self.conflicts]),
             registers=self._events(self.registers),
         )
 

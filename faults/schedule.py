@@ -99,10 +99,11 @@ class Schedule:
         hours = sorted(chance.sample(range(-1, 8), 2))
         begin, end = (START + timedelta(hours=hour) for hour in hours)
         clock = CLOCK + timedelta(hours=chance.choice((0, 0, 0, -30, -1, 1, 30)))
+        most = chance.choice((1, 2, 744, 744))
         act: dict[str, Callable[[], object]] = {
-            "update": lambda: update(self.settings, self.exports.root, datetime.now(UTC)),
+            "update": lambda: update(self.settings, self.exports.root, datetime.now(UTC), most),
             "land": lambda: land(self.settings, self.exports.root, "run"),
-            "compute": lambda: _compute(self.settings),
+            "compute": lambda: _compute(self.settings, most),
             "backfill": lambda: compute_hours(self.settings, begin, end, "run"),
             "compact": lambda: _compact(self.settings, begin, end),
             "ingest": lambda: run_ingest(Console(file=StringIO()), self.exports.root, self.settings),
@@ -229,8 +230,8 @@ def draw(chance: random.Random, weights: dict[str, float]) -> str:
     return chance.choices(list(weights), list(weights.values()))[0]
 
 
-def _compute(settings: Settings) -> None:
-    for first, last in contiguous(changed_hours(settings), 744):
+def _compute(settings: Settings, most: int = 744) -> None:
+    for first, last in contiguous(changed_hours(settings), most):
         compute_hours(settings, first, last + timedelta(hours=1), "run")
 
 

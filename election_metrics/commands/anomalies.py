@@ -21,8 +21,15 @@ _COLORS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
 
 
 def print_list(console: Console, settings: Settings, wanted: Mapping[str, str | None], *, everything: bool) -> None:
-    """Prints findings, a few lines each, worst and newest first."""
+    """Prints findings, a few lines each, worst and newest first.
+
+    Raises:
+        ElectionMetricsError: there is no such election, constituency or rule.
+    """
+    if wanted["rule"] is not None and wanted["rule"] not in RULES:
+        raise ElectionMetricsError(f"there is no rule {wanted['rule']!r}; type: election-metrics anomalies rules")
     with transaction(settings) as connection:
+        registry.check_named(connection, wanted["election_id"], wanted["constituency_id"])
         rows = store.list_anomalies(connection, wanted, unresolved=not everything)
     if rows.empty:
         console.print("No finding." if everything else "No finding is open. (--all shows resolved ones too.)")

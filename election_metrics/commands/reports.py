@@ -11,6 +11,7 @@ from election_metrics.commands.shown import shown
 from election_metrics.foreign import visible
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
+from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.replace import read_frame
@@ -66,8 +67,13 @@ def print_summary(console: Console, settings: Settings) -> None:
 
 
 def print_conflicts(console: Console, settings: Settings, election: str | None) -> None:
-    """Prints every transaction id that says several things, with its rows and their files."""
+    """Prints every transaction id that says several things, with its rows and their files.
+
+    Raises:
+        ElectionMetricsError: there is no such election.
+    """
     with transaction(settings) as connection:
+        registry.check_named(connection, election)
         rows = read_conflicts(connection, election)
     if rows.empty:
         console.print("No transaction id says several things.")

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from election_metrics.commands.shown import shown
 from election_metrics.errors import TransientError, WarehouseError
-from election_metrics.pipeline.table_landing import named_table, state_of
+from election_metrics.pipeline.table_landing import named_table, state_of, unreadable_of_sample
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping
 from election_metrics.sources.transactions_table import FIELDS
@@ -17,8 +17,11 @@ _WORDS = {
 }
 
 
-def print_check(console: Console, settings: Settings) -> None:
+def print_check(console: Console, settings: Settings) -> int:
     """Prints the table's columns and what they say, its rows by type and status, and how far it was read.
+
+    Returns:
+        The exit code: 3 where some of its first rows cannot be read.
 
     Raises:
         SettingsError: the mapping does not fit the table; the column is named.
@@ -48,6 +51,11 @@ def print_check(console: Console, settings: Settings) -> None:
         console.print(f"  {rows:>12,}  {shown(kind)}, {shown(status)}: {_meaning(mapping, kind, status)}")
     if counts.empty:
         console.print("  none")
+    read, unreadable = unreadable_of_sample(settings, table)
+    for reason, rows, example in unreadable.itertuples(index=False, name=None):
+        console.print(f"\n[red]{rows:,} of the first {read:,} rows cannot be read:[/] {shown(reason)}")
+        console.print(f"  such as {shown(example)}")
+    return 3 if len(unreadable) else 0
 
 
 def _print_state(console: Console, settings: Settings, source: str) -> None:

@@ -25,6 +25,7 @@ class Reading:
         fields: the columns of its batches, in the order of the fingerprint.
         time_zone: of times that have none.
         milliseconds: how many one of a time that is a number has; None: times are no numbers.
+        is_untyped: the column says no type, so each time is a number or text by itself.
         operations: the domain's name of a type, where it has another.
         outcomes: counted, failed or withdrawn, by status.
         otherwise: what any other status means: counted or unknown.
@@ -35,6 +36,7 @@ class Reading:
     fields: Sequence[str]
     time_zone: str
     milliseconds: int | None
+    is_untyped: bool
     operations: Mapping[str, str]
     outcomes: Mapping[str, str]
     otherwise: str
@@ -69,11 +71,13 @@ def add_rows(
 
 def _read(reading: Reading) -> str:
     """The batch's text with what it says of times and flags; the one query that only DuckDB understands."""
-    if reading.milliseconds is None:
-        moment = "TRY_CAST(time AS TIMESTAMPTZ)"
-        occurred = f"CASE WHEN isfinite({moment}) THEN epoch_ms({moment}) END"
-    else:
-        occurred = f"TRY(TRY_CAST(time AS BIGINT) * {reading.milliseconds})"
+    moment = "TRY_CAST(time AS TIMESTAMPTZ)"
+    # Rounded down, as an hour is: what happened within the last millisecond of an hour is of that hour.
+    occurred = f"CASE WHEN isfinite({moment}) THEN epoch_us({moment}) // 1000 END"
+    if reading.milliseconds is not None:
+        number = f"TRY(CAST(floor(TRY_CAST(time AS DECIMAL(38, 9)) * {reading.milliseconds}) AS BIGINT))"
+        is_number = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
+        occurred = f"CASE WHEN {is_number} THEN {number} ELSE {occurred} END" if reading.is_untyped else number
     said = ", ".join(f"coalesce({field}, '')" for field in reading.fields)
     return f"""
         SELECT *, CASE
@@ -94,8 +98,8 @@ def count_rows(connection: duckdb.DuckDBPyConnection) -> int:
     return int(connection.execute("SELECT count(*) FROM table_rows").fetchall()[0][0])
 
 
-def drop_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Place], contents: Sequence[int]) -> set[int]:
-    """Removes rows that stand in these parts, from these contents, under their id and hour; returns those hours."""
+def find_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Place], contents: Sequence[int]) -> set[int]:
+    """Finds rows that stand in these parts, from these contents, under their id and hour; returns those hours."""
     put_parquet_view(connection, "landed", parts, PART_COLUMNS)
     put_table(connection, "own_contents", pd.DataFrame({"content_id": contents}), {"content_id": "BIGINT"})
     connection.execute(
@@ -109,9 +113,43 @@ def drop_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Place], c
         WHERE landed.content_id IN (SELECT content_id FROM own_contents)
         """
     )
-    connection.execute("DELETE FROM table_rows WHERE row_number IN (SELECT row_number FROM landed_before)")
     rows = connection.execute("SELECT DISTINCT hour_number FROM landed_before").fetchall()
     return {int(row[0]) for row in rows}
+
+
+def drop_landed(connection: duckdb.DuckDBPyConnection) -> None:
+    """Removes the rows that `find_landed` found."""
+    connection.execute("DELETE FROM table_rows WHERE row_number IN (SELECT row_number FROM landed_before)")
+
+
+def said_otherwise(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, after: int, now: datetime
+) -> set[int]:
+    """Hours of rows beyond a position that say something else than what landed under their id; before `drop_landed`.
+
+    Takes `landed` and `own_contents`, as `find_landed` makes them.
+    """
+    stage_rows(connection, settings, reading, {}, now)
+    same = " AND ".join(f"landed.{name} IS NOT DISTINCT FROM staged.{name}" for name in _SAID)
+    rows = connection.execute(
+        f"""
+        SELECT DISTINCT staged.hour_number
+        FROM staged
+        INNER JOIN table_rows ON table_rows.row_number = staged.line_number
+        SEMI JOIN landed_before ON landed_before.row_number = staged.line_number
+        ANTI JOIN (SELECT * FROM landed WHERE content_id IN (SELECT content_id FROM own_contents)) AS landed
+            ON {same}
+        WHERE table_rows.position > ? AND NOT staged.is_rollback
+        """,  # noqa: S608 names are ours
+        [after],
+    ).fetchall()
+    return {int(row[0]) for row in rows}
+
+
+_SAID = (
+    "id_key", "transaction_id", "hour_number", "constituency_id", "occurred_ms", "operation", "kind", "quantity",
+    "sender", "fail_reason",
+)  # fmt: skip
 
 
 def drop_rejected(
@@ -124,6 +162,17 @@ def drop_rejected(
         "AND row_number IN (SELECT line_number FROM staged WHERE rejection IS NOT NULL)",
         [up_to],
     )
+
+
+def unreadable(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, now: datetime
+) -> pd.DataFrame:
+    """Of the rows in `table_rows`, those that cannot be read: reason, rows, example (text), the most first."""
+    stage_rows(connection, settings, reading, {}, now)
+    return connection.execute(
+        "SELECT rejection AS reason, count(*) AS rows, min(line_start) AS example FROM staged "
+        "WHERE rejection IS NOT NULL GROUP BY rejection ORDER BY rows DESC, reason"
+    ).df()
 
 
 def fingerprints(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
@@ -180,10 +229,10 @@ def stage_rows(
 
 
 def places(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """What the rows say of constituencies: constituency_id, election (the first by name; NA), first_hour."""
+    """What each content says of constituencies: content_id, constituency_id, election (the first by name; NA)."""
     return connection.execute(
-        "SELECT staged.constituency_id, "
-        "min(replace(table_rows.election, chr(0), '\\x00')) AS election, min(staged.hour_number) AS first_hour "
+        "SELECT staged.content_id, staged.constituency_id, "
+        "min(replace(table_rows.election, chr(0), '\\x00')) AS election "
         "FROM staged INNER JOIN table_rows ON table_rows.row_number = staged.line_number "
-        "WHERE staged.rejection IS NULL GROUP BY staged.constituency_id ORDER BY staged.constituency_id"
+        "WHERE staged.rejection IS NULL GROUP BY ALL ORDER BY ALL"
     ).df()

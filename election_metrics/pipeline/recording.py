@@ -206,8 +206,8 @@ def record_corrections(
     ledger.reopen_hours(connection, {int(hour) for hour in contested}, contested=True)
     ledger.reopen_hours(connection, hours - {int(hour) for hour in contested}, contested=False)
     ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
-    # After the hours: whoever computes locks hours first, then elections.
-    registry.touch_elections_of(connection, repeats.conflicts["constituency_id"])
+    # After the hours: whoever computes locks hours first, then elections. A finding names files of others, too.
+    registry.touch_elections_of(connection, ledger.places_of_conflicts(connection, sorted(unsettled)))
 
 
 _REPEATED = {"vote_cast": "repeated_vote", "bulletin_issued": "repeated_issue"}

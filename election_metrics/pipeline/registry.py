@@ -1,21 +1,26 @@
 """The registry: who votes where, refreshed from the ledger and the reference; changes re-open hours."""
 
 import csv
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import pandas as pd
+import sqlalchemy as sa
 
+from election_metrics.metrics.hourly import election_hours
 from election_metrics.metrics.registry import Registry, build_registry
+from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
 from election_metrics.sources.reference import empty_reference, read_reference
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import elections, ledger
 from election_metrics.warehouse import registry as store
-from election_metrics.warehouse.database import lock, transaction
-from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import constituencies
+from election_metrics.warehouse.database import lock, session_lock, transaction
+from election_metrics.warehouse.replace import notify, replace_scope
+from election_metrics.warehouse.tables import constituencies, hourly_stats
+from election_metrics.warehouse.tables import election_hours as election_hours_table
 
 
 @cache
@@ -28,13 +33,16 @@ def region_time_zones() -> dict[str, str]:
 def refresh_registry(settings: Settings, run_id: str, now: datetime | None = None) -> Registry:
     """Brings `elections` and `constituencies` up to date, and re-opens hours whose registry changed.
 
+    The hours of a constituency that votes in another election now are that election's in the same moment, and so is
+    what follows from them: computing them again range by range would show parts of it in both.
+
     Raises:
         SettingsError: the reference file cannot be read.
         DataError: the reference file is wrong; its line is named.
     """
     moment = now or datetime.now(UTC)
     file = empty_reference() if settings.reference is None else read_reference(settings.reference, settings.time_zone)
-    with transaction(settings) as connection:
+    with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         lock(connection, "registry")
         store.mark_registry(connection)  # first: what people say from here on leaves it behind
         registry = build_registry(
@@ -57,9 +65,25 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         touched = set(changed["election_id"]) | set(moved["election_id"]) | set(gone["election_id"])
         store.touch_elections(connection, touched)
         store.touch_constituencies(connection, {election: [] for election in renamed - touched})
+        moved_between = _move_hours(connection, list(changed["constituency_id"]), run_id, moment)
+        if moved_between:
+            publication.publish(connection, run_id, moment, sorted(moved_between))
         notify(connection, constituencies, touched | renamed)
         store.drop_empty_elections(connection)
     return registry
+
+
+def _move_hours(connection: sa.Connection, ids: Sequence[str], run_id: str, now: datetime) -> set[str]:
+    """Gives computed hours to the elections that their constituencies vote in; returns those that lost or got some."""
+    hours, between = elections.give_hours_to_own_election(connection, ids)
+    if between:
+        frame = elections.read_hours_at(connection, sorted(between), hours)
+        scope = sa.and_(election_hours_table.c.election_id.in_(between), election_hours_table.c.hour.in_(hours))
+        replace_scope(
+            connection, election_hours_table, scope, election_hours(frame).assign(run_id=run_id, computed_at=now)
+        )
+        notify(connection, hourly_stats, dict.fromkeys(between))
+    return between
 
 
 def registry_is_behind(settings: Settings) -> bool:

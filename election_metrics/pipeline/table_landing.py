@@ -7,6 +7,7 @@ is only a way to read little: what is true is what the comparison finds, hour by
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,12 @@ def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) ->
 
 def _hour_of(text: str | None, table: TransactionsTable) -> int | None:
     """The hour of a time that the table gave, for a guess."""
-    unit = reading_of(table).milliseconds
+    reading = reading_of(table)
     try:
-        if text is None or unit is not None:
-            return None if text is None else int(text) * (unit or 1) // 3_600_000
+        if text is None:
+            return None
+        if reading.milliseconds is not None and (not reading.is_untyped or text.lstrip("-").isdecimal()):
+            return int(text) * reading.milliseconds // 3_600_000
         moment = pd.Timestamp(text)
         moment = moment.tz_localize(table.mapping.time_zone) if moment.tzinfo is None else moment
         return int(moment.timestamp()) // 3600
@@ -184,6 +187,8 @@ def land_table(
             _land_hours(job, differing_hours(job))
             with transaction(settings) as connection:
                 table_reads.mark_compared(connection, name, moment)
+        elif suspects and snapshot.horizon is None:
+            _land_hours(job, sorted(suspects))
         elif suspects:
             _land_hours(job, sorted(suspects & set(differing_hours(job))))
     return report
@@ -220,12 +225,14 @@ class _Job:
 def reading_of(table: TransactionsTable) -> table_rows.Reading:
     """How the table's text is read."""
     mapping = table.mapping
-    is_number = isinstance(table.table.c[mapping.columns.time].type, sa.Numeric | sa.Integer)
+    kind = table.table.c[mapping.columns.time].type
+    is_untyped = isinstance(kind, sa.types.NullType)
     unit = 1000 if mapping.time_unit == "s" else 1
     return table_rows.Reading(
         fields=FIELDS,
         time_zone=mapping.time_zone,
-        milliseconds=unit if is_number else None,
+        milliseconds=unit if is_untyped or isinstance(kind, sa.Numeric | sa.Float | sa.Integer) else None,
+        is_untyped=is_untyped,
         operations=mapping.types,
         outcomes=mapping.status.outcomes(),
         otherwise=mapping.status.otherwise,
@@ -234,8 +241,28 @@ def reading_of(table: TransactionsTable) -> table_rows.Reading:
     )
 
 
+def unreadable_of_sample(settings: Settings, table: TransactionsTable) -> tuple[int, pd.DataFrame]:
+    """Reads the first rows of the table as a landing would, and lands none.
+
+    Returns:
+        How many rows were read, at most 100,000; and of those that cannot be read: reason, rows, example (text).
+
+    Raises:
+        SourceError: the table cannot be read.
+    """
+    make_scratch(settings)
+    with connect(settings) as engine, table.snapshot() as snapshot:
+        reading = reading_of(table)
+        table_rows.begin_rows(engine.local, reading)
+        for batch in islice(snapshot.every_row(), 1):
+            table_rows.add_rows(engine.local, reading, batch.rows)
+        return table_rows.count_rows(engine.local), table_rows.unreadable(
+            engine.local, settings, reading, datetime.now(UTC)
+        )
+
+
 def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
-    """Lands what appeared; returns hours of rows that had landed before, and so may have been changed."""
+    """Lands what appeared; returns hours of rows that may have been changed since they landed."""
     known: set[int] = set()
     newest = None
     last = job.snapshot.last_position()
@@ -249,9 +276,8 @@ def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
             known |= _land_batch(job, read)
             table_rows.begin_rows(job.engine.local, job.reading)
     overlap = timedelta(minutes=job.table.mapping.overlap_minutes)
-    # Where nothing else tells new rows from old ones, rows are read again as a rule: that says nothing.
     known |= _land_batch(job, read, read.moved(newest, job.snapshot.horizon, overlap, job.now))
-    return known if job.snapshot.horizon is not None else set()
+    return known
 
 
 def differing_hours(job: _Job) -> list[int]:
@@ -321,7 +347,7 @@ def _land_batch(
         instead_of: the hours that they are.
 
     Returns:
-        Hours of rows that had landed before, and were left out.
+        Hours of rows that had landed before and were left out, and that may have been changed since.
     """
     settings, engine = job.settings, job.engine
     with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
@@ -342,8 +368,15 @@ def _drop_landed(job: _Job, connection: sa.Connection, before: ReadUpTo) -> set[
     own = table_reads.own_contents(connection, job.source, hours)
     if not own:
         return set()
-    parts = ledger.parts_of_hours(connection, hours)
-    return table_rows.drop_landed(job.engine.local, [job.settings.lake_path / path for path in parts["path"]], own)
+    parts = [job.settings.lake_path / path for path in ledger.parts_of_hours(connection, hours)["path"]]
+    here = job.engine.local
+    suspects = table_rows.find_landed(here, parts, own)
+    if job.snapshot.horizon is None:
+        # Rows are read again as a rule, which says nothing; one that is new under a known id does.
+        newest = -1 if before.newest is None else before.newest
+        suspects = table_rows.said_otherwise(here, job.settings, job.reading, newest, job.now) if suspects else set()
+    table_rows.drop_landed(here)
+    return suspects
 
 
 def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame, instead_of: Sequence[int]) -> None:
@@ -355,9 +388,10 @@ def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame
     engine.take_local("staged")
     lake.drop_repeats_within_files(engine)
     dropped: list[int] = []
+    forgotten: set[str] = set()
     if instead_of:
         dropped = ledger.supersede(connection, table_reads.paths_of_hours(connection, job.source, instead_of))
-        table_reads.forget_contents(connection, job.source, instead_of)
+        forgotten = table_reads.forget_contents(connection, job.source, instead_of)
     rows = _ledger_rows(job, contents, said, recording.file_facts(engine))
     if len(rows):
         ledger.record_files(connection, rows)
@@ -372,8 +406,8 @@ def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame
     ledger.drop_rejected(connection, dropped)
     if job.table.mapping.election is not None:
         places = places.assign(election=job.table.mapping.election)
-    table_reads.add_constituencies(connection, job.source, places)
-    elections = table_reads.elections_of(connection, list(places["constituency_id"]))
+    table_reads.add_places(connection, job.source, places, forgotten)
+    elections = table_reads.elections_of(connection, [*places["constituency_id"], *forgotten])
     registry.touch_constituencies(connection, {election: [] for election in elections})
     notify(connection, transaction_files, [None])
     _add_to_report(job.report, rows, touched)

@@ -131,7 +131,8 @@ class TransactionsTable:
                     f"the mapping's {shown} names the column {column!r}, which {self.mapping.table} has not; "
                     f"it has {', '.join(table.c.keys())}"
                 )
-        if not isinstance(table.c[self.mapping.position_column].type, sa.Integer):
+        # A column of SQLite need not say its type, and one of a view never does: its values are judged one by one.
+        if not isinstance(table.c[self.mapping.position_column].type, sa.Integer | sa.types.NullType):
             raise SettingsError(
                 f"the column {self.mapping.position_column!r} is no whole number; "
                 "name one that grows with every insert as `position` in the mapping"
@@ -192,9 +193,8 @@ class Snapshot:
         """PostgreSQL's, of an ordinary table; None for views and for other databases."""
         if self._connection.dialect.name != "postgresql":
             return None
-        kinds = self._rows(
-            sa.text("SELECT relkind FROM pg_class WHERE oid = to_regclass(:name)").bindparams(name=self.mapping.table)
-        )
+        name = self._connection.dialect.identifier_preparer.format_table(self._table)
+        kinds = self._rows(sa.text("SELECT relkind FROM pg_class WHERE oid = to_regclass(:name)").bindparams(name=name))
         if not kinds or kinds[0][0] not in ("r", "p"):
             return None
         rows = self._rows(

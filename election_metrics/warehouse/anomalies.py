@@ -82,7 +82,12 @@ def read_repeated_issues(connection: sa.Connection, election: str) -> pd.DataFra
 
 
 def read_conflicts(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Rows of ids in conflict, by constituency and hour: transactions, lost (rows that do not count), example."""
+    """Rows of ids in conflict, by constituency and hour.
+
+    Returns:
+        constituency_id, hour_number, transactions (ids), lost (rows here that do not count), files: for each two files
+        of which one holds the row that counts and the other one that does not, [counts in, not in, ids].
+    """
     return read_frame(
         connection,
         sa.text(
@@ -91,22 +96,35 @@ def read_conflicts(connection: sa.Connection, election: str) -> pd.DataFrame:
                 SELECT
                     transaction_id, election_id, constituency_id, stands,
                     floor(extract(epoch FROM occurred_at) / 3600)::bigint AS hour_number,
-                    short, min(short) FILTER (WHERE stands) OVER same AS counts_in,
-                    min(short) FILTER (WHERE NOT stands) OVER same AS lost_in
-                FROM metrics.conflicting_transactions,
-                    LATERAL (SELECT substring(file FROM '((?:[^/]*/){0,2}[^/]*)$') AS short) AS named
-                WINDOW same AS (PARTITION BY transaction_id)
+                    substring(file FROM '((?:[^/]*/){0,2}[^/]*)$') AS file
+                FROM metrics.conflicting_transactions
+            ), place AS (
+                SELECT
+                    constituency_id, hour_number, count(DISTINCT transaction_id) AS transactions,
+                    count(*) FILTER (WHERE NOT stands) AS lost
+                FROM conflict
+                WHERE election_id = :election
+                GROUP BY constituency_id, hour_number
+            ), pair AS (
+                SELECT
+                    here.constituency_id, here.hour_number, counts.file AS counts_in, lost.file AS not_in,
+                    jsonb_agg(DISTINCT here.transaction_id) AS ids
+                FROM conflict AS here
+                JOIN conflict AS counts ON counts.transaction_id = here.transaction_id AND counts.stands
+                JOIN conflict AS lost ON lost.transaction_id = here.transaction_id AND NOT lost.stands
+                WHERE here.election_id = :election
+                    AND (here.file = counts.file OR here.file = lost.file)
+                GROUP BY 1, 2, 3, 4
             )
             SELECT
-                constituency_id, hour_number, count(DISTINCT transaction_id) AS transactions,
-                count(*) FILTER (WHERE NOT stands) AS lost,
-                min(format(
-                    '%s counts in %s and not in %s', transaction_id, counts_in,
-                    CASE WHEN stands THEN lost_in ELSE short END
-                )) AS example
-            FROM conflict
-            WHERE election_id = :election
-            GROUP BY constituency_id, hour_number
+                constituency_id, hour_number, transactions, lost,
+                coalesce(
+                    jsonb_agg(jsonb_build_array(counts_in, not_in, ids) ORDER BY counts_in, not_in)
+                        FILTER (WHERE ids IS NOT NULL), '[]'
+                ) AS files
+            FROM place
+            LEFT JOIN pair USING (constituency_id, hour_number)
+            GROUP BY constituency_id, hour_number, transactions, lost
             """
         ),
         election=election,

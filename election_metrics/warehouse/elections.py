@@ -207,6 +207,38 @@ def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFr
     return read_table(connection, hourly_stats, FIGURES, where, election=election)
 
 
+def give_hours_to_own_election(
+    connection: sa.Connection, constituencies: Sequence[str]
+) -> tuple[list[datetime], set[str]]:
+    """Makes hourly_stats of these constituencies rows of the election that they vote in now.
+
+    Returns:
+        The hours (start, UTC) of rows that were of another election; the elections (election_id) that lost or got some.
+    """
+    query = sa.text(
+        """
+        WITH misplaced AS (
+            SELECT row.constituency_id, row.hour, row.election_id AS had, place.election_id AS has
+            FROM metrics.hourly_stats AS row
+            JOIN metrics.constituencies AS place USING (constituency_id)
+            WHERE row.constituency_id = ANY(:constituencies) AND row.election_id <> place.election_id
+        ), given AS (
+            UPDATE metrics.hourly_stats AS row SET election_id = misplaced.has FROM misplaced
+            WHERE row.constituency_id = misplaced.constituency_id AND row.hour = misplaced.hour
+        )
+        SELECT DISTINCT hour, had, has FROM misplaced
+        """
+    )
+    rows = connection.execute(query, {"constituencies": list(constituencies)}).all()
+    return sorted({row.hour for row in rows}), {name for row in rows for name in (row.had, row.has)}
+
+
+def read_hours_at(connection: sa.Connection, named: Sequence[str], hours: Sequence[datetime]) -> pd.DataFrame:
+    """hourly_stats of these elections at these hours."""
+    where = "election_id = ANY(%(named)s) AND hour = ANY(%(hours)s)"
+    return read_table(connection, hourly_stats, FIGURES, where, named=list(named), hours=list(hours))
+
+
 def read_hours_of(
     connection: sa.Connection, constituencies: Sequence[str], first: datetime | None, last: datetime | None
 ) -> pd.DataFrame:

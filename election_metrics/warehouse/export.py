@@ -1,4 +1,4 @@
-"""Tables as files: their columns, and the election of rows that are of one; streamed, times in ISO 8601 with Z."""
+"""Tables and views as files: their columns, and the election of rows that are of one; streamed, times in ISO 8601."""
 
 import json
 from typing import IO
@@ -7,13 +7,14 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INTERVAL, JSONB
 
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
+from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import arrow_type
-from election_metrics.warehouse.tables import Instant, metadata
+from election_metrics.warehouse.tables import metadata
 
 _ROWS_AT_ONCE = 20_000
 # Whole seconds without a fraction, others without trailing zeros.
@@ -43,6 +44,17 @@ def exportable() -> dict[str, sa.Table]:
     return {table.name: table for table in sorted(metadata.tables.values(), key=lambda table: table.fullname)}
 
 
+def _find(connection: sa.Connection, name: str) -> sa.Table:
+    """A table of ours, or a view of schema `metrics` as the database has it."""
+    tables = exportable()
+    if name in tables:
+        return tables[name]
+    views = sorted(sa.inspect(connection).get_view_names("metrics"))
+    if name in views:
+        return sa.Table(name, sa.MetaData("metrics"), autoload_with=connection)
+    raise ElectionMetricsError(f"there is no table or view {name!r}; choose one of: {', '.join([*tables, *views])}")
+
+
 def export_table(
     settings: Settings,
     name: str,
@@ -52,11 +64,11 @@ def export_table(
     election: str | None = None,
     constituency: str | None = None,
 ) -> None:
-    """Writes a table to a binary stream, in the order of its key.
+    """Writes a table to a binary stream, in the order of its key; a view of `metrics` in that of its columns.
 
     Args:
         settings: the settings.
-        name: the table.
+        name: the table or view.
         kind: csv (text that a spreadsheet would take for a formula begins with a '), json (an array of objects) or
             parquet.
         out: where to.
@@ -64,18 +76,18 @@ def export_table(
         constituency: only rows of this constituency_id.
 
     Raises:
-        ElectionMetricsError: there is no such table, or its rows are of no election or constituency.
+        ElectionMetricsError: there is no such table, its rows are of no election or constituency, or there is no such
+            election or constituency.
     """
-    table = exportable().get(name)
-    if table is None:
-        raise ElectionMetricsError(f"there is no table {name!r}; choose one of: {', '.join(exportable())}")
     wanted = {"election_id": election, "constituency_id": constituency}
     filters = {column: value for column, value in wanted.items() if value is not None}
-    for column in filters:
-        if column not in columns_of(table):
-            raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
     write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[kind]
     with transaction(settings, snapshot=True) as connection:
+        table = _find(connection, name)
+        for column in filters:
+            if column not in columns_of(table):
+                raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
+        registry.check_named(connection, election, constituency)
         write(connection, table, filters, out)
 
 
@@ -101,15 +113,15 @@ def _where(table: sa.Table, filters: dict[str, str]) -> str:
 
 def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, formulas: bool = True) -> str:
     columns = [
-        _ISO.format(column.name) if times_as_text and column.type is Instant
+        _ISO.format(column.name) if times_as_text and isinstance(column.type, sa.DateTime) and column.type.timezone
         else _NO_FORMULA.format(column.name) if not formulas and isinstance(column.type, sa.Text)
-        else f"{column.name}::text" if isinstance(column.type, JSONB) and not times_as_text
+        else f"{column.name}::text" if isinstance(column.type, JSONB | INTERVAL) and not times_as_text
         else column.name
         for column in table.columns
     ]  # fmt: skip
     if len(columns) < len(columns_of(table)):
         columns.insert(0, f"{_election_of(table)} AS election_id")
-    key = ", ".join(f"exported.{column.name}" for column in table.primary_key)
+    key = ", ".join(f"exported.{column.name}" for column in table.primary_key or table.columns)
     source = f"{table.fullname} AS exported WHERE {_where(table, filters)}"
     return f"SELECT {', '.join(columns)} FROM {source} ORDER BY {key}"  # noqa: S608
 

@@ -251,6 +251,14 @@ def conflicting_ids(connection: sa.Connection, contents: Sequence[int]) -> set[s
     return set(connection.execute(query.distinct()).scalars())
 
 
+def places_of_conflicts(connection: sa.Connection, transaction_ids: Sequence[str]) -> set[str]:
+    """Constituencies (constituency_id) with a row of these ids, where they say several things."""
+    query = sa.select(conflicting_rows.c.constituency_id).where(
+        is_any_of(conflicting_rows.c.transaction_id, transaction_ids)
+    )
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def add_registry_events(connection: sa.Connection, rows: pd.DataFrame) -> None:
     """Adds calls that change the register or the state of voting."""
     _insert_new(connection, registry_events, rows)

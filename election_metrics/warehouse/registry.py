@@ -7,8 +7,11 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import notify, read_frame
 from election_metrics.warehouse.tables import (
+    anomalies,
     constituencies,
     constituency_reference,
     constituency_versions,
@@ -65,6 +68,21 @@ def read_voting_times(connection: sa.Connection) -> list[tuple[str, datetime | N
         sa.func.metrics.natural_order(elections.c.name)
     )
     return [(name, starts_at, ends_at) for name, starts_at, ends_at in connection.execute(query)]
+
+
+def check_named(connection: sa.Connection, election: str | None = None, constituency: str | None = None) -> None:
+    """Checks that what somebody asks for was ever there: a mistyped name must not look like "nothing found".
+
+    Raises:
+        ElectionMetricsError: there is no such election, or no such constituency.
+    """
+    for what, name, table in (
+        ("election", election, elections), ("constituency", constituency, constituencies)
+    ):  # fmt: skip
+        column = f"{what}_id"
+        known = sa.select(table.c[column]).union(sa.select(anomalies.c[column]))
+        if name is not None and name not in set(connection.execute(known).scalars()):
+            raise ElectionMetricsError(f"there is no {what} {name!r}; election-metrics export {table.name} lists them")
 
 
 def election_ids(connection: sa.Connection) -> set[str]:
@@ -180,10 +198,21 @@ def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:
 
 
 def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequence[str]]) -> None:
-    """Says that derived rows of these constituencies are behind, by election; none: what looks at all of them is."""
+    """Says that derived rows of these constituencies are behind, by election; none: what looks at all of them is.
+
+    A constituency is behind in the election that it votes in; another one that had hours of it only looks at all again.
+    """
+    named = sorted({name for ids in changed.values() for name in ids})
+    query = sa.select(constituencies.c.constituency_id, constituencies.c.election_id)
+    known = connection.execute(query.where(is_any_of(constituencies.c.constituency_id, named)))
+    own = {row.constituency_id: row.election_id for row in known}
     for election, ids in sorted(changed.items()):
         version = _next_version(connection, election)
-        rows = [{"constituency_id": i, "election_id": election, "hourly_version": version} for i in sorted(ids)]
+        rows = [
+            {"constituency_id": name, "election_id": election, "hourly_version": version}
+            for name in sorted(ids)
+            if own.get(name, election) == election
+        ]
         _upsert(connection, constituency_versions, rows, "constituency_id")
 
 

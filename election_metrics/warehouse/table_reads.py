@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import copy_rows, read_frame
-from election_metrics.warehouse.tables import table_constituencies, table_contents, table_reads, transaction_files
+from election_metrics.warehouse.tables import table_contents, table_places, table_reads, transaction_files
 
 PATH = "table:{source}/"
 """How paths of a table's rows begin in the ledger; the hour follows."""
@@ -73,10 +73,13 @@ def paths_of_hours(connection: sa.Connection, source: str, hours: Iterable[int])
     return list(connection.execute(sa.select(transaction_files.c.path).where(theirs).distinct()).scalars())
 
 
-def forget_contents(connection: sa.Connection, source: str, hours: Iterable[int]) -> None:
-    """These hours are read again: what landed of them counts no more."""
+def forget_contents(connection: sa.Connection, source: str, hours: Iterable[int]) -> set[str]:
+    """These hours are read again: what landed of them counts no more; returns the constituencies that it was of."""
     these = is_any_of(table_contents.c.hour_number, hours)
-    connection.execute(sa.delete(table_contents).where(table_contents.c.source == source, these))
+    gone = sa.delete(table_contents).where(table_contents.c.source == source, these)
+    contents = list(connection.execute(gone.returning(table_contents.c.content_id)).scalars())
+    places = sa.delete(table_places).where(is_any_of(table_places.c.content_id, contents))
+    return set(connection.execute(places.returning(table_places.c.constituency_id)).scalars())
 
 
 def read_again(connection: sa.Connection, hours: Sequence[int]) -> None:
@@ -92,27 +95,38 @@ def add_contents(connection: sa.Connection, rows: pd.DataFrame) -> None:
     copy_rows(connection, table_contents, rows)
 
 
-def add_constituencies(connection: sa.Connection, source: str, places: pd.DataFrame) -> None:
-    """Adds constituencies, or what is said of them now: constituency_id, election, first_hour."""
-    rows = places.astype(object).where(places.notna(), None).assign(source=source).to_dict("records")
-    if not rows:
-        return
-    new = insert(table_constituencies)
-    said, known = new.excluded, table_constituencies.c
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=["source", "constituency_id"],
-            set_={
-                "election": sa.func.coalesce(said.election, known.election),
-                "first_hour": sa.func.least(said.first_hour, known.first_hour),
-            },
-            where=sa.or_(
-                known.first_hour > said.first_hour,
-                sa.and_(said.election.is_not(None), known.election.is_distinct_from(said.election)),
-            ),
-        ),
-        rows,
+def add_places(connection: sa.Connection, source: str, places: pd.DataFrame, forgotten: Iterable[str]) -> None:
+    """Adds what contents say of constituencies, and brings `table_constituencies` up to date.
+
+    The election that a constituency's earliest hour names is its own, the first by name where that hour names several:
+    whatever landed first, and in whatever batches.
+
+    Args:
+        connection: in a transaction.
+        source: the transactions table.
+        places: content_id, constituency_id, election (NA: none).
+        forgotten: other constituencies of which something was forgotten.
+    """
+    copy_rows(connection, table_places, places)
+    said = sa.text(
+        """
+        INSERT INTO ingest.table_constituencies (source, constituency_id, election, first_hour)
+        SELECT
+            :source, place.constituency_id,
+            (array_agg(place.election ORDER BY content.hour_number, place.election COLLATE "C")
+                FILTER (WHERE place.election IS NOT NULL))[1],
+            min(content.hour_number)
+        FROM ingest.table_places AS place
+        JOIN ingest.table_contents AS content USING (content_id)
+        WHERE content.source = :source AND place.constituency_id = ANY(:ids)
+        GROUP BY place.constituency_id
+        ON CONFLICT (source, constituency_id) DO UPDATE
+        SET election = excluded.election, first_hour = excluded.first_hour
+        WHERE (table_constituencies.election, table_constituencies.first_hour)
+            IS DISTINCT FROM (excluded.election, excluded.first_hour)
+        """
     )
+    connection.execute(said, {"source": source, "ids": sorted({*places["constituency_id"], *forgotten})})
 
 
 def elections_of(connection: sa.Connection, constituencies: Sequence[str]) -> set[str]:

@@ -575,6 +575,14 @@ table_contents = Table(
     schema="ingest", comment="What landed of a table's hours and still counts: compared with what the table holds now",
 )  # fmt: skip
 
+table_places = Table(
+    "table_places", metadata,
+    _count("content_id", "What landed of an hour of a table", primary_key=True, autoincrement=False),
+    _text("constituency_id", "Constituency", primary_key=True, index=True),
+    _text("election", "Election's name in these rows, the first by name; NULL where none says it"),
+    schema="ingest", comment="Constituencies that landed rows of a transactions table are of",
+)  # fmt: skip
+
 table_constituencies = Table(
     "table_constituencies", metadata,
     _text("source", "Transactions table", primary_key=True),

@@ -220,6 +220,17 @@ def test_a_scale_that_is_none_is_told_and_writes_nothing(tmp_path: Path, scale: 
     assert not (tmp_path / "tree").exists()
 
 
+def test_a_replay_is_not_mixed_with_another(tmp_path: Path) -> None:
+    for name, lines in (("long", GOOD), ("short", GOOD[:1])):
+        (tmp_path / f"{name}.csv").write_text("\n".join([HEADER, *lines]) + "\n", "utf-8")
+    assert replay_into(tmp_path / "tree", tmp_path / "long.csv")[0] == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "tree").rglob("*") if path.is_file()}
+    assert replay_into(tmp_path / "tree", tmp_path / "long.csv")[0] == 0, "the same replay again is the same tree"
+    code, told = replay_into(tmp_path / "tree", tmp_path / "short.csv")
+    assert (code, "give an empty folder as --out" in told) == (1, True), told
+    assert {path: path.read_bytes() for path in (tmp_path / "tree").rglob("*") if path.is_file()} == before
+
+
 def test_a_tree_that_cannot_be_finished_is_not_begun(tmp_path: Path) -> None:
     def fail() -> None:
         with all_or_nothing(tmp_path / "tree") as unfinished:

@@ -1,6 +1,7 @@
 """Which row of an id stands: one rule from the rows alone, whatever the order, the batches and the contracts."""
 
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -225,6 +226,36 @@ def test_an_id_in_two_contracts_is_a_finding_that_names_both_files(chosen: Setti
         assert f"{B}_there.csv" in explanation
     listed = rows(chosen, "SELECT constituency_id, stands FROM metrics.conflicting_transactions ORDER BY 1")
     assert listed.values.tolist() == [[A, True], [B, False]]
+
+
+def test_a_finding_names_every_two_files_that_share_ids_and_no_other(chosen: Settings, tmp_path: Path) -> None:
+    """One file of A lost a row to B and another one six rows to a copy, in the same hour and the next."""
+    folder = Folder(tmp_path)
+    folder.put(
+        vote("w", ms(1), "w"), *[vote(f"x{n}", ms(n + 2, hour=n % 2), f"s{n}") for n in range(6)], name="1", contract=A
+    )
+    folder.put(vote("w", ms(0), "w"), name="2", contract=B)
+    folder.put(*[vote(f"x{n}", ms(n + 9, hour=n % 2), f"s{n}") for n in range(6)], name="copy", contract=A)
+    update(chosen, folder.root)
+    found = rows(
+        chosen, "SELECT constituency_id, region, explanation FROM metrics.anomalies WHERE rule = 'conflicting_ids'"
+    )
+    said = found.set_index("constituency_id")["explanation"].to_dict()
+    places = {name: f"{A}_{name}.csv" for name in ("1", "copy")} | {"2": f"{B}_2.csv"}
+    assert said[A].startswith(
+        "7 transaction ids with another row that says something else; of the rows here 7 do not count: x0 and 5 more"
+    )
+    for first, second in (("1", "copy"), ("2", "1")):
+        assert re.search(
+            rf"count in [^;]*{places[first]}, not in [^;]*{places[second]}|counts in [^;]*{places[first]}, not in [^;]*{places[second]}",
+            said[A],
+        )
+    assert "copy" not in said[B]
+    assert "w counts in" in said[B]
+    known = rows(chosen, "SELECT constituency_id, region FROM metrics.constituencies").set_index("constituency_id")[
+        "region"
+    ]
+    assert found.set_index("constituency_id")["region"].to_dict() == known.to_dict()
 
 
 def test_a_register_below_zero_is_a_finding_until_it_is_not(chosen: Settings, tmp_path: Path) -> None:

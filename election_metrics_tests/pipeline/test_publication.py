@@ -15,7 +15,7 @@ from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics_tests.computing import NOW, rows, update
-from election_metrics_tests.exports import HOUR, OTHER, Folder, issue, line, ms, vote
+from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, vote
 
 ONE = timedelta(hours=1)
 _SHOWN = """
@@ -107,3 +107,63 @@ def test_an_election_is_judged_whatever_other_elections_wait(chosen: Settings, t
     compute_hours(chosen, HOUR, HOUR + ONE, "run", NOW)
     query = "SELECT state FROM metrics.anomalies WHERE rule = 'turnout_above_register'"
     assert rows(chosen, query)["state"].tolist() == ["resolved"]
+
+
+_STATES = """
+    SELECT
+        summary.votes_cast,
+        (SELECT coalesce(sum(votes_cast), 0) FROM metrics.hourly_stats AS h WHERE h.election_id = summary.election_id),
+        (SELECT coalesce(sum(votes_cast), 0) FROM metrics.election_hours AS h WHERE h.election_id = summary.election_id),
+        (SELECT coalesce(sum(votes_cast), 0) FROM metrics.constituency_metrics AS m
+            WHERE m.election_id = summary.election_id AND period = 'election'),
+        (SELECT coalesce(sum(votes_cast), 0) FROM metrics.region_summaries AS r
+            WHERE r.election_id = summary.election_id)
+    FROM metrics.election_summaries AS summary
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "by"), [("Б", "A", "folder"), ("Z", "Y", "people"), ("Y", "Z", "people"), ("A", "Б", "people")]
+)
+@pytest.mark.parametrize("most", [1, 744])
+def test_a_contract_that_moves_to_another_election_is_never_in_both_or_in_none(
+    chosen: Settings, tmp_path: Path, old: str, new: str, most: int, by: str
+) -> None:
+    """The register is loaded the evening before, so that its hours are two ranges."""
+    region = tmp_path / "77 - Москва"
+    stays, moves = Folder(region / new), Folder(region / old)
+    for folder, contract, voters in ((stays, CONTRACT, 39), (moves, OTHER, 50)):
+        folder.put(
+            line(f"r{contract}", ms(0, hour=-12), "addVotersList", votersCount=100),
+            *[vote(f"{contract}{n}", ms(n, hour=n % 2 * 3)) for n in range(voters)],
+            name="dump", contract=contract,
+        )  # fmt: skip
+    update(chosen, tmp_path)
+    seen: set[tuple[int, ...]] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            with transaction(chosen, snapshot=True) as connection:
+                seen.update(tuple(int(count) for count in row) for row in connection.execute(sa.text(_STATES)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        if by == "folder":
+            (path,) = (region / old).rglob("*.csv")
+            target = region / new / path.relative_to(region / old)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        else:
+            with transaction(chosen) as connection:
+                say = "INSERT INTO metrics.constituency_reference (constituency_id, election, set_by, set_at) VALUES (:c, :e, 'me', now())"
+                connection.execute(sa.text(say), {"c": OTHER, "e": new})
+        update(chosen, tmp_path, NOW + ONE, most)
+    finally:
+        done.set()
+        watcher.join(20)
+    assert [state for state in seen if len(set(state)) > 1] == []
+    query = "SELECT votes_cast, registered_voters FROM metrics.election_summaries"
+    assert rows(chosen, query).values.tolist() == [[89, 200]]
+    assert publication.elections_behind(chosen) == []

@@ -690,3 +690,113 @@ def test_an_error_of_the_warehouse_is_not_blamed_on_the_table(mapped: Settings, 
     assert table.place not in str(raised.value)
     with transaction(mapped) as connection:
         connection.execute(sa.text("ALTER TABLE ingest.table_reads_away RENAME TO table_reads"))
+
+
+@pytest.mark.parametrize("times", ["numbers", "texts", "both", "view"])
+def test_a_column_without_a_type_is_read_by_its_values(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: str
+) -> None:
+    """A column of SQLite need not declare its type, and an expression in a view has none."""
+    with sqlite3.connect(tmp_path / "votes.db") as raw:
+        raw.execute("CREATE TABLE own (n, id, place, at, call, state)")
+        for number in range(4):
+            text = f"2026-09-18 08:0{number}:00Z"
+            at = ms(number) if times in ("numbers", "view") or (times == "both" and number % 2) else text
+            raw.execute("INSERT INTO own VALUES (?, ?, 'north', ?, 'vote', 'ok')", (number, f"v{number}", at))
+        raw.execute("INSERT INTO own VALUES (9, 'bad', 'north', 'soon', 'vote', 'ok')")
+        raw.execute(
+            "CREATE VIEW t AS SELECT n + 0 AS n, id || '' AS id, place || '' AS place, "
+            f"{'at' if times in ('texts', 'both') else 'CASE WHEN at = 0 THEN 1 ELSE at END'} AS at, call, state FROM own"
+        )
+    reading = _reads(chosen, tmp_path, f"sqlite:///{tmp_path}/votes.db", "")
+    report = update_from_table(reading)
+    assert (report.rows, report.rejected) == (4, 1)
+    assert hourly(reading)["08"]["votes_cast"] == 4
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_URL", f"sqlite:///{tmp_path}/votes.db")
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_TABLE", str(tmp_path / "own.toml"))
+    settings.cache_clear()
+    checked = CliRunner().invoke(main, ["table", "check"])
+    assert checked.exit_code == 3
+    assert "1 of the first 5 rows cannot be read: the time cannot be read" in checked.output
+
+
+@pytest.mark.parametrize("first", [20, 10])
+def test_another_row_of_a_known_id_is_seen_at_once(
+    chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """SQLite: the row of the id that stands is the smaller one, whichever landed first."""
+    made = Ballots(f"sqlite:///{tmp_path}/votes.db")
+    reading = _mapped(chosen, made, tmp_path, monkeypatch)
+    for quantity in (first, 30 - first):
+        made.put(row("x", ms(1), call="addVotersList", number=quantity), row(f"v{quantity}", ms(2)))
+        update_from_table(reading, compare=False)
+    query = "SELECT registered_voters, votes_cast FROM metrics.hourly_stats"
+    assert rows(reading, query).values.tolist() == [[10, 2]]
+    assert update_from_table(reading, compare=False).files == 0, "what was said is not said again"
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("kind", ["timestamptz", "numeric", "double precision"])
+def test_the_last_moment_of_an_hour_is_of_that_hour(
+    chosen: Settings, ballots: Ballots, tmp_path: Path, kind: str
+) -> None:
+    """Of 30 hours: a comparison reads 24 at a time, and no row may fall between."""
+    ballots.run(f"CREATE TABLE t (n serial, id text, place text, at {kind}, call text, state text)")
+    for hour in range(30):
+        for minute in ("30:00", "59:59.9999"):
+            at = f"timestamptz '2026-09-18 08:{minute}Z' + interval '{hour} hours'"
+            value = at if kind == "timestamptz" else f"extract(epoch FROM {at})"
+            ballots.run(
+                f"INSERT INTO t (id, place, at, call, state) SELECT 'v{hour}-{minute}', 'north', {value}, 'vote', 'ok'"
+            )
+    reading = _reads(chosen, tmp_path, ballots.engine.url.render_as_string(hide_password=False), 'time_unit = "s"\n')
+    for _ in range(2):
+        update_from_table(reading, compare=True)
+        assert rows(reading, "SELECT votes_cast FROM metrics.hourly_stats")["votes_cast"].tolist() == [2] * 30
+    assert update_from_table(reading, compare=True).files == 0
+
+
+@pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("name", ["Votes", "my votes", "Öffentlich.Stimmen"])
+def test_a_table_of_any_name_misses_no_row_that_is_committed_late(
+    chosen: Settings, ballots: Ballots, tmp_path: Path, name: str
+) -> None:
+    schema, _, table = name.rpartition(".")
+    if schema:
+        ballots.run(f'CREATE SCHEMA "{schema}"')
+    quoted = f'"{schema}"."{table}"' if schema else f'"{table}"'
+    ballots.run(f"CREATE TABLE {quoted} (n int, id text, place text, at timestamptz, call text, state text)")
+    reading = _reads(
+        chosen, tmp_path, ballots.engine.url.render_as_string(hide_password=False), "overlap_minutes = 0\n"
+    )
+    assert reading.source_table is not None
+    reading.source_table.write_text(reading.source_table.read_text("utf-8").replace('"t"', f'"{name}"'), "utf-8")
+    said = "VALUES ({0}, 'v{0}', 'north', '2026-09-18 08:01Z', 'vote', 'ok')"
+    with ballots.engine.begin() as open_one:
+        open_one.execute(sa.text(f"INSERT INTO {quoted} {said.format(1)}"))
+        ballots.run(f"INSERT INTO {quoted} {said.format(2)}")
+        update_from_table(reading, compare=False)
+    update_from_table(reading, compare=False)
+    assert hourly(reading)["08"]["votes_cast"] == 2
+
+
+@pytest.mark.parametrize("ballots", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_the_election_of_a_constituency_follows_from_its_rows_alone(
+    mapped: Settings, ballots: Ballots, order: tuple[int, ...]
+) -> None:
+    said = [row("a", ms(1), election="Beta"), row("b", ms(1, hour=1), election="Alpha"), row("c", ms(2), election=None)]
+    for number in order:
+        ballots.put(said[number])
+        update_from_table(mapped)
+    query = "SELECT name FROM metrics.elections"
+    assert rows(mapped, query)["name"].tolist() == ["Beta"], "the earliest hour names it"
+    for first, last in ((None, 0), (None, None)):
+        table = open_table(mapped)
+        assert table is not None
+        land_table(mapped, table, "run", NOW, again=(first, last))
+        update_from_table(mapped, compare=False)
+        assert rows(mapped, query)["name"].tolist() == ["Beta"]
+    ballots.run("DELETE FROM ballots WHERE id = 'a'")
+    update_from_table(mapped, compare=True)
+    assert rows(mapped, query)["name"].tolist() == ["Alpha"]

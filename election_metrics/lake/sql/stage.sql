@@ -44,7 +44,8 @@ judged AS (
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
             -- A CASE of its own, so that nothing is read of the lines of voters.
             WHEN is_register(operation) THEN CASE
-                WHEN NOT coalesce(whole_number(pair_text(params, 'votersCount')) BETWEEN 0 AND 1000000000, TRUE)
+                WHEN pair_text(params, 'votersCount') IS NOT NULL
+                    AND NOT coalesce(whole_number(pair_text(params, 'votersCount')) BETWEEN 0 AND 1000000000, FALSE)
                     THEN 'the number of voters is not between 0 and 1000000000'
             END
         END AS rejection,

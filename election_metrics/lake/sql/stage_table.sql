@@ -66,7 +66,7 @@ judged AS (
         END AS rejection,
         operation = 'vote' AND outcome IN ('counted', 'withdrawn') AS is_cast,
         operation = 'blindSigIssue' AND outcome IN ('counted', 'withdrawn') AS is_issued,
-        is_register(operation) AS is_register
+        is_register(operation) AND outcome <> 'unknown' AS is_register
     FROM named
 ),
 staged_rows AS (

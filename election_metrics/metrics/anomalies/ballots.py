@@ -1,6 +1,6 @@
 """Rules on ballots: what can't be, or hardly is, in a constituency's own counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -190,13 +190,32 @@ def conflicting_ids(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     rows = evidence.conflicts.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
     found = episodes(
         rows.assign(observed=rows["transactions"], expected=0), rows["transactions"] >= thresholds["least_ids"],
-        lasting=False, observed="sum", expected="sum", lost="sum", example="first",
+        lasting=False, observed="sum", expected="sum", lost="sum", files="sum",
     )  # fmt: skip
     return findings(
         found, "warning",
         lambda row: f"{counted(row.observed, 'transaction id')} with another row that says something else; of the rows "
-        f"here {row.lost:.0f} do not count: {row.example}; is a file in the wrong place, or made twice?",
+        f"here {row.lost:.0f} {'does' if row.lost == 1 else 'do'} not count{_which_files(row.files)}; is a file in the "
+        "wrong place, or made twice?",
     )  # fmt: skip
+
+
+_FILES_NAMED = 3
+
+
+def _which_files(pairs: Sequence[tuple[str, str, Sequence[str]]]) -> str:
+    """Where rows of the same ids count and where they do not: by pairs of files, those with the most ids first."""
+    shared: dict[tuple[str, str], set[str]] = {}
+    for counts_in, not_in, ids in pairs:
+        shared.setdefault((counts_in, not_in), set()).update(ids)
+    by_size = sorted(shared.items(), key=lambda item: (-len(item[1]), item[0]))
+    said = [
+        f"{min(ids)}{f' and {len(ids) - 1} more count' if len(ids) > 1 else ' counts'} in {counts_in}, not in {not_in}"
+        for (counts_in, not_in), ids in by_size[:_FILES_NAMED]
+    ]
+    if len(by_size) > _FILES_NAMED:
+        said.append(counted(len(by_size) - _FILES_NAMED, "more pair of files", "more pairs of files"))
+    return f": {'; '.join(said)}" if said else ""
 
 
 def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:

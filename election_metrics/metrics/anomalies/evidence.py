@@ -35,8 +35,8 @@ class Evidence:
         highest: constituency_id, transactions (the most, withdrawn ones included, that were ever computed),
             first_hour, last_hour of them.
         conflicts: constituency_id, hour_number, transactions: how many transaction ids have a row there and say
-            something else in another row, of whatever file; lost: how many of these rows do not count; example: one, in
-            words.
+            something else in another row, of whatever file; lost: how many of these rows do not count; files: for each
+            two files of which one holds a row that counts and the other one that does not, (counts in, not in, ids).
         registers: constituency_id, hour_number, voters: the register by its calls alone, after each hour with any.
     """
 
@@ -48,7 +48,7 @@ class Evidence:
     repeated_issues: pd.DataFrame
     highest: pd.DataFrame
     conflicts: pd.DataFrame = field(
-        default_factory=lambda: _nothing("constituency_id", "hour_number", "transactions", "lost", "example")
+        default_factory=lambda: _nothing("constituency_id", "hour_number", "transactions", "lost", "files")
     )
     registers: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "hour_number", "voters"))
 

@@ -233,4 +233,7 @@ def find_anomalies(
         thresholds = {name: threshold.default for name, threshold in rule.thresholds.items()}
         frame = rule.find(evidence, {**thresholds, **overrides.get(rule.name, {})})
         found.append(frame.assign(rule=rule.name, lasts=rule.lasts))
-    return pd.concat([frame for frame in found if len(frame)] or found[:1], ignore_index=True)
+    every = pd.concat([frame for frame in found if len(frame)] or found[:1], ignore_index=True)
+    known = evidence.constituencies.set_index("constituency_id")["region"]
+    region = every["region"].fillna(every["constituency_id"].map(known)).astype(object)
+    return every.assign(region=region.where(region.notna(), None))

@@ -115,12 +115,12 @@ export function hoursChart({ hours, zone, width, opens, findings = [], missing =
     marks: [
       ...timeAxis(domain, width),
       Plot.rectX(lacking, { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--quiet)", fillOpacity: 0.16 }),
-      Plot.rectX(shaded("warning"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--warning)", fillOpacity: 0.1, ariaDescription: "warning hours" }),
-      Plot.rectX(shaded("critical"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.2, ariaDescription: "critical hours" }),
       Plot.rectY(rows, {
         x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)",
         fillOpacity: (row) => (row.hour === current ? 0.45 : 0.85),
       }),
+      Plot.rectX(shaded("warning"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--warning)", fillOpacity: 0.1, ariaDescription: "warning hours" }),
+      Plot.rectX(shaded("critical"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.2, ariaDescription: "critical hours" }),
       Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
       Plot.ruleY([0], { stroke: "currentColor" }),
       Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)" })),

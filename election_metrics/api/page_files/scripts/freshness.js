@@ -15,9 +15,8 @@ export function warnings(page) {
   }
   if (!election) return found;
   if (election.hours_overdue) {
-    const { hours_overdue: overdue, hours_expected: expected, coverage } = election;
-    const words = { missing: count(overdue), expected: count(expected), coverage: percent(coverage), since: dayAndClock(election.overdue_since, zone) };
-    found.push([election.status === "active" ? "critical" : "warning", t("overdue_title"), t("overdue", words, expected)]);
+    const words = { missing: count(election.hours_overdue), since: dayAndClock(election.overdue_since, zone) };
+    found.push([election.status === "active" ? "critical" : "warning", t("overdue_title"), t("overdue", words, election.hours_overdue)]);
   }
   if (election.participation_rate > 100) found.push(["critical", "", t("above_100")]);
   if (election.participation_rate == null && election.constituencies_without_register)

@@ -11,8 +11,8 @@ const EN = {
   stale_title: "These figures are old.",
   overdue_title: "Input is overdue.",
   overdue: {
-    one: "{missing} of {expected} hour that should be here is missing, since {since} ({coverage} are here). Totals are too low.",
-    other: "{missing} of {expected} hours that should be here are missing, the first since {since} ({coverage} are here). Totals are too low.",
+    one: "{missing} hour of a constituency of this election is overdue since {since}. Totals are too low.",
+    other: "{missing} hours of constituencies of this election are overdue, the first since {since}. Totals are too low.",
   },
   next_due: "next file due {time}", ahead: "{time} ahead of the clock",
   opens_in: "opens in {time}", times_all: "First polls open {from}, the last close {to}", times_all_open: "First polls open {from}; when the last close is not known",
@@ -25,8 +25,8 @@ const EN = {
   critical_found: { one: "{count} critical finding.", other: "{count} critical findings." }, see_findings: "See what was found",
   stale_connection: "The connection broke at {time}. What you see is of {as_of}; it goes on by itself.",
   stale_behind: {
-    one: "{count} hour is being computed again: figures are about to change.",
-    other: "{count} hours are being computed again: figures are about to change.",
+    one: "{count} hour of all elections is being computed: these figures may change.",
+    other: "{count} hours of all elections are being computed: these figures may change.",
   },
   above_100: "More votes than registered voters: the register is incomplete, or worse. The rate is shown as it is.",
   no_register: {
@@ -96,9 +96,9 @@ const RU = {
   stale_title: "Эти данные устарели.",
   overdue_title: "Данные запаздывают.",
   overdue: {
-    one: "Не хватает {missing} из {expected} часа, первого с {since} (получено {coverage}). Итоги занижены.",
-    few: "Не хватает {missing} из {expected} часов, первого с {since} (получено {coverage}). Итоги занижены.",
-    many: "Не хватает {missing} из {expected} часов, первого с {since} (получено {coverage}). Итоги занижены.",
+    one: "Ожидается {missing} час данных округов этих выборов, первый — с {since}. Итоги занижены.",
+    few: "Ожидаются {missing} часа данных округов этих выборов, первый — с {since}. Итоги занижены.",
+    many: "Ожидаются {missing} часов данных округов этих выборов, первый — с {since}. Итоги занижены.",
   },
   next_due: "следующий файл ожидается в {time}", ahead: "опережает часы на {time}",
   opens_in: "откроется через {time}", times_all: "Первые участки открываются {from}, последние закрываются {to}", times_all_open: "Первые участки открываются {from}; когда закроются последние, неизвестно",
@@ -111,7 +111,7 @@ const RU = {
   },
   critical_found: { one: "{count} критическое замечание.", few: "{count} критических замечания.", many: "{count} критических замечаний." }, see_findings: "Что найдено",
   stale_connection: "Связь прервалась в {time}. Показаны данные на {as_of}; обновление возобновится само.",
-  stale_behind: "Пересчитываются часы ({count}): данные вот-вот изменятся.",
+  stale_behind: "Часов всех выборов в обработке: {count}; эти данные могут измениться.",
   above_100: "Голосов больше, чем избирателей в списке: список неполон или хуже. Доля показана как есть.",
   no_register: "Списки неизвестны у округов: {count}; общей доли нет.",
   turnout: "Явка", turnout_of: { one: "{votes} голос из {voters} в списке", few: "{votes} голоса из {voters} в списке", many: "{votes} голосов из {voters} в списке" }, turnout_unknown: "неизвестна",
