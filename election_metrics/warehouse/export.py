@@ -116,6 +116,7 @@ def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, fo
         _ISO.format(column.name) if times_as_text and isinstance(column.type, sa.DateTime) and column.type.timezone
         else _NO_FORMULA.format(column.name) if not formulas and isinstance(column.type, sa.Text)
         else f"{column.name}::text" if isinstance(column.type, JSONB | INTERVAL) and not times_as_text
+        else f"{column.name}::double precision" if isinstance(column.type, sa.Numeric) and not times_as_text
         else column.name
         for column in table.columns
     ]  # fmt: skip

@@ -166,7 +166,7 @@ def arrow_type(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
         return pa.list_(arrow_type(kind.item_type))
     if isinstance(kind, sa.DateTime):
         return pa.timestamp("us", tz="UTC" if kind.timezone else None)
-    kinds = {sa.BigInteger: pa.int64(), sa.Double: pa.float64(), sa.Boolean: pa.bool_()}
+    kinds = {sa.BigInteger: pa.int64(), sa.Double: pa.float64(), sa.Numeric: pa.float64(), sa.Boolean: pa.bool_()}
     return next((arrow for cls, arrow in kinds.items() if isinstance(kind, cls)), pa.string())
 
 
