@@ -96,7 +96,10 @@ class Settings(BaseSettings):
         None, description="Where raw transactions rest as Parquet: a folder, or s3://bucket/folder; unset: HOME/lake."
     )
     reference: Path | None = Field(
-        None, description="CSV that overrides names, regions, time zones, registered voters and voting times."
+        None,
+        description="CSV that overrides names, regions, time zones, registered voters and voting times. Columns: "
+        "constituency_id, and any of name, election, region_code, region, time_zone, registered_voters, starts_at, "
+        "ends_at (ISO 8601; in the row's time zone without an offset); an empty field says nothing.",
     )
     first_hour: WholeHour = Field(
         datetime(2024, 1, 1, tzinfo=UTC),

@@ -239,7 +239,12 @@ def constituency_periods(
 def compare(
     connection: sa.Connection,
     ids: Annotated[
-        list[str], Query(min_length=2, max_length=_MOST_COMPARED, description="Two to ten constituency_ids")
+        list[str],
+        Query(
+            min_length=2,
+            max_length=_MOST_COMPARED,
+            description="Two to ten constituency_ids, each as an `ids` of its own: ids=…&ids=…",
+        ),
     ],
 ) -> Reply:
     """Constituencies side by side: figures and hours."""

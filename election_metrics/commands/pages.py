@@ -64,7 +64,8 @@ def rules_page(_settings: Settings) -> str:
         "# Anomaly rules",
         "",
         "What each rule says, why, and from which values on it fires. A *state* resolves itself when it is over; an",
-        "*event* stays open until a person has looked at it. Thresholds can be set for an election:",
+        "*event* stays open until a person has looked at it, or until the figures no longer show it, as when a file",
+        "was replaced: then `system` resolves it and says why. Thresholds can be set for an election:",
         "`election-metrics anomalies threshold RULE NAME VALUE --election ID`. This page is made from",
         "`metrics/anomalies/rules.py` by `make docs`.",
     ]

@@ -36,6 +36,7 @@ named AS (
             CASE WHEN starts_with(table_rows.anomaly, no_text) THEN 'anomaly' END,
             CASE WHEN starts_with(table_rows.anomaly_reason, no_text) THEN 'anomaly_reason' END
         ) AS no_texts,
+        limits.no_text,
         limits.latest_ms,
         limits.first_hour_ms,
         limits.first_hour_setting
@@ -106,8 +107,8 @@ staged_rows AS (
         CASE
             WHEN rejection IS NOT NULL
                 THEN substring(
-                    concat('position=', position, '; id=', transaction_id, '; constituency=', constituency_id, '; time=', time, '; type=',
-                        operation, '; status=', status, '; quantity=', quantity), 1, 200
+                    replace(concat('position=', position, '; id=', transaction_id, '; constituency=', constituency_id, '; time=', time, '; type=',
+                        operation, '; status=', status, '; quantity=', quantity), no_text, ''), 1, 200
                 )
         END AS line_start,
         outcome = 'withdrawn' AND rejection IS NULL AS is_withdrawn
