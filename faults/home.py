@@ -43,6 +43,7 @@ class Server:
         link = self._open / ".s.PGSQL.5432"
         link.unlink(missing_ok=True)
         os.link(self._socket, link)
+        link.chmod(0o777)  # the kernel says who is there: root still
 
     def url(self, database: str) -> str:
         """URL of a database."""

