@@ -19,8 +19,27 @@ PARTLY_READ = 3
 console = Console(stderr=True, highlight=False)
 
 
+_ALONE = ("replay",)
+"""Commands that touch neither HOME nor a database."""
+
+
+class _Command(click.Command):
+    """Keeps off a HOME that an `up` of another release has."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        if self.name not in _ALONE:
+            from election_metrics.settings import settings
+            from election_metrics.warehouse.release import refuse_beside_another_release
+
+            refuse_beside_another_release(settings().home)
+        return super().invoke(ctx)
+
+
 class _Commands(click.Group):
     """Turns our errors into one sentence and exit code 1."""
+
+    command_class = _Command
+    group_class = type
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -479,7 +498,7 @@ def migrate(revision: str, yes: bool) -> None:
 
     if revision != "head" and not yes:
         click.confirm(f"Moving to {revision!r} may drop tables and their rows. Go on?", abort=True)
-    before, after = move(settings(), revision)
+    before, after = move(settings(), revision, lambda sentence: console.print(sentence, markup=False))
     console.print(f"The warehouse was at {before or 'nothing'}, and is at {after or 'nothing'}.")
 
 
