@@ -255,6 +255,42 @@ def move_lake(target: Place) -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--link", is_flag=True, help="Link the lake's files instead of copying them; on the same disk only.")
+def backup(folder: Path, link: bool) -> None:
+    """Write both databases, the lake and the settings into FOLDER, which must not be there yet.
+
+    It may be typed while the system runs: everything is as of one moment. Secrets are not in it, so keep those
+    yourself. A lake in an object store is named, with the hash of every part, and not copied. FOLDER has its name once
+    it is whole; until then it is FOLDER.unfinished. Exit code 1: nothing was backed up.
+
+    \b
+    election-metrics backup /backups/2026-09-21
+    """
+    from election_metrics.commands.backup import run_backup
+
+    run_backup(console, folder, link=link)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--check", is_flag=True, help="Read the backup again and say whether it is whole; restore nothing.")
+def restore(folder: Path, check: bool) -> None:
+    """Make a system of the backup in FOLDER, in an empty place only.
+
+    The place is ELECTION_METRICS_HOME and, where that is set, ELECTION_METRICS_DATABASE_URL. Every file is held to its
+    hash before, every table to its figures after. Roles and rights are made anew.
+
+    \b
+    election-metrics restore --check /backups/2026-09-21
+    ELECTION_METRICS_HOME=/srv/election-metrics election-metrics restore /backups/2026-09-21
+    """
+    from election_metrics.commands.backup import run_check, run_restore
+
+    (run_check if check else run_restore)(console, folder)
+
+
+@main.command()
 @click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
 def maintain(dry_run: bool) -> None:
     """Keep the system small: prune Dagster's records, merge parts of closed hours, remove stray files.

@@ -168,9 +168,10 @@ class Supervisor:
             fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._claim.seek(0)
+            process = self._claim.readline().strip() or "?"
             raise ElectionMetricsError(
-                f"{self.settings.home} is in use by process {self._claim.readline().strip() or '?'}; end that one, or set "
-                "ELECTION_METRICS_HOME to another folder"
+                f"{self.settings.home} is in use by process {process}; end that one, or set ELECTION_METRICS_HOME to "
+                "another folder"
             ) from None
         self._claim.truncate(0)
         self._claim.write(claim_text(os.getpid()))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -32,7 +33,7 @@ from election_metrics.pipeline.manifest import (
     figures_of,
     in_words,
 )
-from election_metrics.places import Place, name_of
+from election_metrics.places import name_of
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import session_lock, transaction
@@ -101,7 +102,10 @@ def back_up(settings: Settings, folder: Path, progress: Progress, *, link: bool 
 
 @contextlib.contextmanager
 def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
-    """A private folder beside the final one, that takes its name at the end; what a killed backup left is removed."""
+    """A private folder beside the final one, that takes its name at the end; what a killed backup left is removed.
+
+    Yields it with the descriptor of its lock: a pg_dump that outlives us keeps the next backup out of it.
+    """
     if folder.exists():
         raise SettingsError(f"{folder} is there already; name a folder that is not, such as {folder}-2")
     work = folder.with_name(f"{folder.name}.unfinished")
@@ -109,21 +113,31 @@ def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
     try:
         work.mkdir(parents=True, exist_ok=True)
         with (work / _LOCK).open("w") as lock:
+            _claim(work, lock)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SettingsError(f"another backup is being written into {work}") from None
-            for left in work.iterdir():
-                if left.name != _LOCK:
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
-            yield work, lock.fileno()
-            (work / _LOCK).unlink()
-            os.sync()
-            work.rename(folder)
+                yield work, lock.fileno()
+                (work / _LOCK).unlink()
+                os.sync()
+                work.rename(folder)
+            except BaseException:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
     except OSError as error:
-        raise SettingsError(f"{work} cannot be written: {error.strerror}") from error
+        raise SettingsError(f"{error.filename or work}: {error.strerror}; nothing was backed up") from error
     finally:
         os.umask(before)
+
+
+def _claim(work: Path, lock: IO[str]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SettingsError(f"another backup is being written into {work}") from None
+    for left in work.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != _LOCK:
+            left.unlink()
 
 
 def _dump_both(settings: Settings, work: Path, progress: Progress, lock: int) -> _Snapshot:
@@ -163,18 +177,18 @@ def _keep_lake(
 ) -> tuple[list[FileFacts], bool]:
     """Copies or links the parts of a lake on this machine; of one in an object store, reads what they are."""
     root = settings.lake_path
-    here = isinstance(root, Path)
+    here = root if isinstance(root, Path) else None
     in_all, done = sum(size for _, size in named), 0
-    if here and not link and in_all > (free := shutil.disk_usage(work).free):
+    if here is not None and not link and in_all > (free := shutil.disk_usage(work).free):
         raise SettingsError(
-            f"the lake has {in_all / 2**20:,.0f} MiB, and {work.parent} has room for {free / 2**20:,.0f}; name a folder "
-            "on another disk, or add --link on the same"
+            f"the lake has {in_all / 2**20:,.0f} MiB, and {work.parent} has room for {free / 2**20:,.0f}; name a "
+            "folder on another disk, or add --link on the same"
         )
     report = progress("Lake", "bytes")
     parts, wrong = [], []
     for path, size in named:
         try:
-            facts = _keep(root, path, work / LAKE / path if here else None, link=link)
+            facts = facts_of(root / path, path) if here is None else _keep(here, path, work / LAKE / path, link=link)
             if facts.size != size:
                 wrong.append(f"{name_of(root / path)} is damaged: {facts.size} bytes instead of {size}")
             parts.append(facts)
@@ -184,12 +198,10 @@ def _keep_lake(
         report(done, in_all)
     if wrong:
         raise DataError(f"{in_words(wrong)}. election-metrics reland reads their files again; then back up")
-    return parts, here
+    return parts, here is not None
 
 
-def _keep(root: Place, path: str, copy: Path | None, *, link: bool) -> FileFacts:
-    if copy is None:
-        return facts_of(root / path, path)
+def _keep(root: Path, path: str, copy: Path, *, link: bool) -> FileFacts:
     copy.parent.mkdir(parents=True, exist_ok=True)
     if not link:
         return facts_of(root / path, path, copy)

@@ -330,9 +330,7 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
     with transaction(settings) as connection:
         # A backup reads parts for as long as it takes; what is left for later now, the next compaction removes.
         may = is_free(connection, FORGET_PARTS)
-        forgotten = (
-            ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1))) if may else []
-        )
+        forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1))) if may else []
     for path in forgotten:
         remove(settings.lake_path / path)
     return merged

@@ -83,8 +83,8 @@ def read_manifest(folder: Path) -> Manifest:
         said: dict[str, Any] = json.loads(file.read_text("utf-8"))
         if said.pop("format") != _FORMAT:
             raise DataError(f"{folder} is a backup by a later release; restore it with that one")
-        facts = {name: [FileFacts(**one) for one in said.pop(name)] for name in ("files", "parts")}
-        return Manifest(**facts, **said)
+        files, parts = ([FileFacts(**one) for one in said.pop(name)] for name in ("files", "parts"))
+        return Manifest(files=files, parts=parts, **said)
     except FileNotFoundError:
         what = "is no whole backup: the backup was ended half way" if folder.is_dir() else "is no backup: not there"
         raise DataError(f"{folder} {what} ({file.name} is missing)") from None
@@ -141,7 +141,12 @@ def in_words(wrong: list[str]) -> str:
 def figures_of(connection: sa.Connection) -> dict[str, list[str]]:
     """Rows, and the sum of their hashes, of every table: equal where the tables hold the same, in whatever order."""
     # A row's text depends on these.
-    for setting in ("timezone TO 'UTC'", "datestyle TO 'ISO'", "intervalstyle TO 'postgres'", "extra_float_digits TO 1"):
+    for setting in (
+        "timezone TO 'UTC'",
+        "datestyle TO 'ISO'",
+        "intervalstyle TO 'postgres'",
+        "extra_float_digits TO 1",
+    ):
         connection.execute(sa.text(f"SET LOCAL {setting}"))
     tables = connection.execute(
         sa.text(

@@ -68,14 +68,16 @@ def refuse_other_connections(connection: sa.Connection) -> None:
             """
             SELECT application_name, count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()
-                AND (application_name = :ours OR starts_with(application_name, :ours || ' ')) AND application_name <> :this
+                AND split_part(application_name, ' ', 1) = :ours AND application_name <> :this
             GROUP BY application_name ORDER BY application_name
             """
         ),
         {"ours": APPLICATION, "this": application_name()},
     ).all()
     if others:
-        seen = ", ".join(f"{count} of {name.removeprefix(APPLICATION).strip() or 'an old one'}" for name, count in others)
+        seen = ", ".join(
+            f"{count} of {name.removeprefix(APPLICATION).strip() or 'an old one'}" for name, count in others
+        )
         raise WarehouseError(
             f"processes of another release are connected to this warehouse ({seen}; this is {release()}): {_NEXT}"
         )

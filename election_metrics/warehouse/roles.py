@@ -17,8 +17,8 @@ ROLES = (READER, API)
 _CONNECTIONS = {READER: 20, API: 40}
 _TIMEOUTS = {READER: {"statement_timeout": "5min", "idle_in_transaction_session_timeout": "1min"}, API: {}}
 _OF_THE_LEDGER = (
-    "transaction_files", "rejected_transactions", "lake_parts", "hour_versions", "election_versions", "registry_version",
-    "audit_log", "table_contents", "table_constituencies", "table_reads", "judged_rows",
+    "transaction_files", "rejected_transactions", "lake_parts", "hour_versions", "election_versions",
+    "registry_version", "audit_log", "table_contents", "table_constituencies", "table_reads", "judged_rows",
 )  # fmt: skip
 _WRITTEN_BY_PEOPLE = ("constituency_reference", "election_reference", "anomaly_thresholds")
 _STATE = ("state", "state_by", "state_at", "state_note")
@@ -131,7 +131,7 @@ def _roles_to_make(connection: sa.Connection) -> Iterator[_Step]:
             yield _Step(f"CREATE ROLE {role} NOLOGIN", f"role {role} is missing")
     if API in there:
         may = "'SET'" if _server(connection) >= 160_000 else "'MEMBER'"
-        if not connection.execute(sa.text(f"SELECT pg_has_role(CURRENT_USER, '{API}', {may})")).scalar():  # noqa: S608
+        if not connection.execute(sa.text(f"SELECT pg_has_role(CURRENT_USER, '{API}', {may})")).scalar():
             yield _Step(f"GRANT {API} TO CURRENT_USER", f"it may not take on role {API}")
 
 
@@ -224,16 +224,18 @@ def _relations(connection: sa.Connection, schema: str, names: tuple[str, ...] | 
         "WHERE nspname = :schema AND relkind IN ('r', 'v', 'm', 'p') "
         "AND (CAST(:names AS text[]) IS NULL OR relname = ANY(CAST(:names AS text[]))) ORDER BY 1"
     )
-    return list(connection.execute(query, {"schema": schema, "names": None if names is None else list(names)}).scalars())
+    return list(
+        connection.execute(query, {"schema": schema, "names": None if names is None else list(names)}).scalars()
+    )
 
 
 def _has(connection: sa.Connection, kind: str, role: str, name: str, right: str) -> bool:
-    query = sa.text(f"SELECT has_{kind}_privilege(CAST(:role AS name), :name, :right)")  # noqa: S608 kinds are ours
+    query = sa.text(f"SELECT has_{kind}_privilege(CAST(:role AS name), :name, :right)")
     return bool(connection.execute(query, {"role": role, "name": name, "right": right}).scalar())
 
 
 def _has_column(connection: sa.Connection, relation: str, column: str, right: str) -> bool:
-    query = sa.text(f"SELECT has_column_privilege('{API}', :relation, :column, :right)")  # noqa: S608 the name is ours
+    query = sa.text(f"SELECT has_column_privilege('{API}', :relation, :column, :right)")
     return bool(connection.execute(query, {"relation": relation, "column": column, "right": right}).scalar())
 
 
