@@ -534,7 +534,7 @@ def migrate(revision: str, yes: bool) -> None:
 
     if revision != "head" and not yes:
         click.confirm(f"Moving to {revision!r} may drop tables and their rows. Go on?", abort=True)
-    before, after = move(settings(), revision, lambda sentence: console.print(sentence, markup=False))
+    before, after = move(settings(), revision, lambda sentence: console.print(sentence, markup=False, soft_wrap=True))
     console.print(f"The warehouse was at {before or 'nothing'}, and is at {after or 'nothing'}.")
 
 

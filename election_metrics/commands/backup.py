@@ -27,17 +27,19 @@ def run_backup(console: Console, folder: Path, chosen: Settings | None = None, *
     folder = folder.expanduser().absolute()
     with bars(console) as progress:
         made = back_up(chosen, folder, progress.of, link=link)
-    console.print(f"{_in_words(made)} are in {shown(folder)}, as of {made.taken_at}.")
+    console.print(f"{_in_words(made)} are in {shown(folder)}, as of {made.taken_at}.", soft_wrap=True)
     if not made.is_copied:
         console.print(
             f"The lake is in an object store: its {len(made.parts):,} part(s) are named with their hashes, not copied. "
-            f"Keep {shown(made.lake)} by the store's own means, or copy it: election-metrics lake move FOLDER"
+            f"Keep {shown(made.lake)} by the store's own means, or copy it: election-metrics lake move FOLDER",
+            soft_wrap=True,
         )
     if made.secrets:
-        console.print(f"Not in it, as they are secrets: {', '.join(made.secrets)}.")
+        console.print(f"Not in it, as they are secrets: {', '.join(made.secrets)}.", soft_wrap=True)
     console.print(
         f"To try it: election-metrics restore --check {shown(folder)}\n"
-        f"To have it back, in an empty place: election-metrics restore {shown(folder)}"
+        f"To have it back, in an empty place: election-metrics restore {shown(folder)}",
+        soft_wrap=True,
     )
 
 
@@ -49,7 +51,7 @@ def run_check(console: Console, folder: Path, chosen: Settings | None = None) ->
     """
     with bars(console) as progress:
         found = check_backup(chosen or settings(), folder, progress.of)
-    console.print(f"The backup of {found.taken_at} is whole: {_in_words(found)}.")
+    console.print(f"The backup of {found.taken_at} is whole: {_in_words(found)}.", soft_wrap=True)
 
 
 def run_restore(console: Console, folder: Path, chosen: Settings | None = None) -> None:
@@ -65,14 +67,15 @@ def run_restore(console: Console, folder: Path, chosen: Settings | None = None) 
         found = restore_backup(chosen, folder, progress.of, said.append)
     with open_instance(chosen) as instance:
         cancelled = _end_runs(instance)
-    console.print(f"Restored and read back: {_in_words(found)}, as of {found.taken_at}.")
+    console.print(f"Restored and read back: {_in_words(found)}, as of {found.taken_at}.", soft_wrap=True)
     if cancelled:
         console.print(f"{cancelled} run(s) were under way then, and are cancelled; `up` asks again for what is behind.")
     for line in [*said, *_by_hand(found)]:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     console.print(
         f"Set what {shown(folder / 'settings.env')} has where it still fits, then type:\n\n"
-        "election-metrics summary\nelection-metrics up"
+        "election-metrics summary\nelection-metrics up",
+        soft_wrap=True,
     )
 
 

@@ -29,6 +29,7 @@ from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.dumps import restore as fill
 from election_metrics.warehouse.dumps import server_version
 from election_metrics.warehouse.migrate import UNFINISHED, migrate
+from election_metrics.warehouse.release import release, revision_of
 from election_metrics.warehouse.server import dagster_url, ensure_database, plain_url, warehouse_url
 
 Progress = Callable[[str, str], Callable[[int, int], None]]
@@ -71,11 +72,16 @@ def restore_backup(
 
     Raises:
         SettingsError: HOME or the lake is not empty.
-        DataError: the backup is damaged, or something came out otherwise than it went in.
+        DataError: the backup is damaged or of a later release, or something came out otherwise than it went in.
         WarehouseError: a database is not empty, the server is too old, or cannot be filled.
     """
     refuse_home(settings)
     manifest = check_backup(settings, folder, progress)
+    if revision_of(manifest.release) > revision_of(release()):
+        raise DataError(
+            f"the backup was taken by release {manifest.release}, and this is {release()}: restore it with that one or "
+            "a newer one"
+        )
     if manifest.is_copied:
         refuse_lake(settings.lake_path)
     for url in _named(settings):

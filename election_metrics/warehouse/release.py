@@ -21,6 +21,11 @@ def release() -> str:
     return f"{__version__}/{max(path.name[:4] for path in versions.glob('[0-9]*.py'))}"
 
 
+def revision_of(named: str) -> str:
+    """The newest revision of the tables that a release knows."""
+    return named.partition("/")[2]
+
+
 def application_name() -> str:
     """What our connections call themselves, so that others see which release they are of."""
     return f"{APPLICATION} {release()}"

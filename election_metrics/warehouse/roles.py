@@ -42,11 +42,12 @@ def ensure_roles(connection: sa.Connection) -> list[str]:
     Returns:
         What this login may not do, each in a few words; empty for a superuser.
     """
-    for steps in (_roles_to_make, _limits_to_set, _rights_to_give, _doors_to_close):
+    # Rights come last: what everybody may until a door is closed, nobody has been given.
+    everything = (_roles_to_make, _limits_to_set, _doors_to_close, _rights_to_give)
+    for steps in everything:
         for step in list(steps(connection)):
             _try(connection, step)
-    left = [step for steps in (_roles_to_make, _limits_to_set, _rights_to_give) for step in steps(connection)]
-    return sorted({step.purpose for step in [*left, *_doors_to_close(connection)]})
+    return sorted({step.purpose for steps in everything for step in steps(connection)})
 
 
 def close_database(connection: sa.Connection) -> list[str]:

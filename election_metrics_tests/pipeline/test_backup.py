@@ -28,11 +28,13 @@ from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.manifest import read_manifest
 from election_metrics.pipeline.restore import check_backup, restore_backup
 from election_metrics.settings import Settings, read_settings, settings
-from election_metrics.warehouse.database import close_engines, transaction
+from election_metrics.warehouse.database import close_engines, lock, transaction
 from election_metrics.warehouse.migrate import UNFINISHED, migrate
+from election_metrics.warehouse.release import release
 from election_metrics.warehouse.server import dagster_url, ensure_database, plain_url, warehouse_url
 from election_metrics_tests.computing import everything, rows, update
 from election_metrics_tests.exports import HOUR, Folder, issue, ms, vote
+from election_metrics_tests.objects import ObjectStore
 
 
 def quietly(label: str, unit: str) -> Callable[[int, int], None]:
@@ -88,7 +90,9 @@ def test_a_backup_comes_back_on_another_server_with_figures_roles_and_rights(
 ) -> None:
     before = everything(chosen)
     there = elsewhere(other_server, tmp_path / "there")
-    restore_backup(there, backed_up, quietly)
+    said: list[str] = []
+    restore_backup(there, backed_up, quietly, said.append)
+    assert not said
     assert everything(there) == before
     difference = compare_with_lake(there, HOUR, HOUR + timedelta(hours=3))
     assert (difference["in_lake"] == difference["in_hours"]).all()
@@ -99,6 +103,7 @@ def test_a_backup_comes_back_on_another_server_with_figures_roles_and_rights(
         assert connection.execute(sa.text("SELECT current_setting('is_superuser')")).scalar() == "off"
         assert connection.execute(sa.text("SELECT count(*) FROM ingest.transaction_files")).scalar() == 3
         connection.execute(sa.text("DELETE FROM metrics.anomaly_thresholds"))
+        lock(connection, "anomalies")
     with psycopg.connect(plain_url(warehouse_url(there)), options="-c role=election_metrics_reader") as reader:
         assert reader.execute("SELECT count(*) FROM metrics.hourly_stats").fetchone() == (3,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -287,3 +292,41 @@ def test_a_backup_is_for_its_owner_and_holds_no_secret(
     part = next((backup / "lake").rglob("*.parquet"))
     assert part.samefile(chosen.lake_path / part.relative_to(backup / "lake"))  # type: ignore[arg-type]
     close_engines()
+
+
+def test_a_backup_of_a_later_release_is_left_alone(chosen: Settings, backed_up: Path, tmp_path: Path) -> None:
+    manifest = backed_up / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8").replace(release(), "9.0.0/9999"), "utf-8")
+    with pytest.raises(DataError, match=r"taken by release 9\.0\.0/9999"):
+        restore_backup(chosen.model_copy(update={"home": tmp_path / "new"}), backed_up, quietly)
+
+
+@pytest.mark.filterwarnings("ignore")  # botocore's own
+def test_a_lake_in_an_object_store_is_named_and_held_to_its_hashes(
+    chosen: Settings, store: ObjectStore, tmp_path: Path, other_server: str
+) -> None:
+    away = chosen.model_copy(update={"lake": "s3://observatory/lake"})
+    fill(away, Folder(tmp_path / "exports"), files=2)
+    before = everything(away)
+    made = back_up(away, tmp_path / "backup", quietly)
+    assert not made.is_copied
+    assert not (tmp_path / "backup" / "lake").exists()
+    there = elsewhere(other_server, tmp_path / "there").model_copy(update={"lake": away.lake})
+    restore_backup(there, tmp_path / "backup", quietly)
+    assert everything(there) == before
+    (away.lake_path / made.parts[0].path).write_bytes(b"other bytes")
+    with pytest.raises(DataError, match="is damaged"):
+        check_backup(there, tmp_path / "backup", quietly)
+
+
+def test_an_owner_who_is_no_superuser_restores_too_and_is_told_what_is_left(
+    chosen: Settings, backed_up: Path, tmp_path: Path, other_server: str
+) -> None:
+    with psycopg.connect(other_server, autocommit=True) as root:
+        root.execute("CREATE ROLE keeper LOGIN CREATEDB")
+    there = elsewhere(other_server.replace("postgres:@", "keeper:@"), tmp_path / "there")
+    said: list[str] = []
+    restore_backup(there, backed_up, quietly, said.append)
+    assert everything(there) == everything(chosen)
+    assert len(said) == 1
+    assert "'keeper' is no superuser" in said[0]
