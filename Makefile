@@ -41,8 +41,8 @@ fmt: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 
 audit: $(VENV)/.dev ## Look for known weaknesses and unwanted licences in what is installed
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 	$(BIN)/python -m benchmarks.licences docs/licences.md
+	$(BIN)/python -m benchmarks.audit constraints.txt
 
 faults: $(VENV)/.dev ## Hurt the system at random, and hold it to one law (ARGS="--seed 1 --schedules 500", --system, --help)
 	$(BIN)/python -m faults $(ARGS)

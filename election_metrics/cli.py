@@ -19,8 +19,27 @@ PARTLY_READ = 3
 console = Console(stderr=True, highlight=False)
 
 
+_ALONE = ("replay",)
+"""Commands that touch neither HOME nor a database."""
+
+
+class _Command(click.Command):
+    """Keeps off a HOME that an `up` of another release has."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        if self.name not in _ALONE:
+            from election_metrics.settings import settings
+            from election_metrics.warehouse.release import refuse_beside_another_release
+
+            refuse_beside_another_release(settings().home)
+        return super().invoke(ctx)
+
+
 class _Commands(click.Group):
     """Turns our errors into one sentence and exit code 1."""
+
+    command_class = _Command
+    group_class = type
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -233,6 +252,42 @@ def move_lake(target: Place) -> None:
     from election_metrics.commands.lake import run_move
 
     run_move(console, target)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--link", is_flag=True, help="Link the lake's files instead of copying them; on the same disk only.")
+def backup(folder: Path, link: bool) -> None:
+    """Write both databases, the lake and the settings into FOLDER, which must not be there yet.
+
+    It may be typed while the system runs: everything is as of one moment. Secrets are not in it, so keep those
+    yourself. A lake in an object store is named, with the hash of every part, and not copied. FOLDER has its name once
+    it is whole; until then it is FOLDER.unfinished. Exit code 1: nothing was backed up.
+
+    \b
+    election-metrics backup /backups/2026-09-21
+    """
+    from election_metrics.commands.backup import run_backup
+
+    run_backup(console, folder, link=link)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--check", is_flag=True, help="Read the backup again and say whether it is whole; restore nothing.")
+def restore(folder: Path, check: bool) -> None:
+    """Make a system of the backup in FOLDER, in an empty place only.
+
+    The place is ELECTION_METRICS_HOME and, where that is set, ELECTION_METRICS_DATABASE_URL. Every file is held to its
+    hash before, every table to its figures after. Roles and rights are made anew.
+
+    \b
+    election-metrics restore --check /backups/2026-09-21
+    ELECTION_METRICS_HOME=/srv/election-metrics election-metrics restore /backups/2026-09-21
+    """
+    from election_metrics.commands.backup import run_check, run_restore
+
+    (run_check if check else run_restore)(console, folder)
 
 
 @main.command()
@@ -480,7 +535,7 @@ def migrate(revision: str, yes: bool) -> None:
 
     if revision != "head" and not yes:
         click.confirm(f"Moving to {revision!r} may drop tables and their rows. Go on?", abort=True)
-    before, after = move(settings(), revision)
+    before, after = move(settings(), revision, lambda sentence: console.print(sentence, markup=False, soft_wrap=True))
     console.print(f"The warehouse was at {before or 'nothing'}, and is at {after or 'nothing'}.")
 
 

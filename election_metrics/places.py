@@ -175,7 +175,7 @@ def with_patience(ask: Callable[[], Any], what: str) -> Any:
     Raises:
         TransientError: it is away or busy, after some tries, or refuses our credentials.
     """
-    waits = tenacity.wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT)
+    waits = tenacity.wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT)
     answers = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, AttributeError, TypeError)
     try:
         for attempt in tenacity.Retrying(

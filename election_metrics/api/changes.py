@@ -11,6 +11,7 @@ import psycopg
 
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import connection_options
+from election_metrics.warehouse.release import application_name
 from election_metrics.warehouse.replace import CHANNEL
 from election_metrics.warehouse.server import plain_url, warehouse_url
 
@@ -78,7 +79,7 @@ class Changes:
     async def _listen(self) -> None:
         connection = await psycopg.AsyncConnection.connect(
             plain_url(warehouse_url(self._settings)), autocommit=True, connect_timeout=10,
-            options=connection_options(self._settings),
+            options=connection_options(self._settings), application_name=application_name(),
         )  # fmt: skip
         async with connection:
             await connection.execute(f"LISTEN {CHANNEL}")

@@ -27,6 +27,7 @@ from dagster._grpc.client import DagsterGrpcClient
 from election_metrics.automation.launch import dagster_environment
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import PREFIX, Settings
+from election_metrics.warehouse.release import claim_text
 from election_metrics.warehouse.server import is_up, revive
 
 _THIS_MACHINE = "127.0.0.1"
@@ -167,12 +168,13 @@ class Supervisor:
             fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._claim.seek(0)
+            process = self._claim.readline().strip() or "?"
             raise ElectionMetricsError(
-                f"{self.settings.home} is in use by process {self._claim.read() or '?'}; end that one, or set "
-                "ELECTION_METRICS_HOME to another folder"
+                f"{self.settings.home} is in use by process {process}; end that one, or set ELECTION_METRICS_HOME to "
+                "another folder"
             ) from None
         self._claim.truncate(0)
-        self._claim.write(str(os.getpid()))
+        self._claim.write(claim_text(os.getpid()))
         self._claim.flush()
 
     def _own_environment(self) -> dict[str, str]:

@@ -26,8 +26,8 @@ _LOOK_AT_RUNS_EVERY = 3.0
 def run_up(console: Console, *, host: str, port: int, read_only_port: int | None) -> None:
     """Migrates, starts everything and looks after it until SIGINT or SIGTERM."""
     chosen = settings()
-    migrate(chosen)
     say = teller(console)
+    migrate(chosen, tell=say)
     supervisor = Supervisor(chosen, free_port(port, host), read_only_port, host, port_for_api(chosen), tell=say)
     with stop_on_signals() as asked:
         say("Starting …")

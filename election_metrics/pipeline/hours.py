@@ -25,12 +25,14 @@ from election_metrics.places import Place, remove
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse import registry as store
-from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.database import is_free, session_lock, transaction
 from election_metrics.warehouse.elections import FIGURES
 from election_metrics.warehouse.replace import arrow_schema, notify, read_arrow, read_frame, replace_scope
 from election_metrics.warehouse.tables import election_hours as sums_table
 from election_metrics.warehouse.tables import hourly_stats as table
 
+FORGET_PARTS = "forget parts"
+"""The lock of whoever removes files of the lake; shared by those who read them for longer than a while."""
 _RETIRED_FOR = timedelta(minutes=30)
 _MOST_ROWS_AT_ONCE = 10_000_000
 _MOST_TRIES = 20
@@ -326,7 +328,9 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
             if _compact_hour(settings, engine, int(str(number)), paths, moment):
                 merged[int(str(number))] = len(paths)
     with transaction(settings) as connection:
-        forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1)))
+        # A backup reads parts for as long as it takes; what is left for later now, the next compaction removes.
+        may = is_free(connection, FORGET_PARTS)
+        forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1))) if may else []
     for path in forgotten:
         remove(settings.lake_path / path)
     return merged

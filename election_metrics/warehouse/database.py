@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.settings import Settings
+from election_metrics.warehouse.release import application_name
 from election_metrics.warehouse.server import warehouse_url
 
 _engines: dict[Settings, sa.Engine] = {}
@@ -25,7 +26,7 @@ def engine(settings: Settings) -> sa.Engine:
             connect_args={
                 "options": connection_options(settings),
                 "connect_timeout": 10,
-                "application_name": "election-metrics",
+                "application_name": application_name(),
             },
         )
     return _engines[settings]
@@ -89,21 +90,29 @@ def lock(connection: sa.Connection, name: str) -> None:
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
+def is_free(connection: sa.Connection, name: str) -> bool:
+    """Takes the advisory lock of this name until the transaction ends, if nobody has it."""
+    query = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+    return bool(connection.execute(query, {"name": name}).scalar())
+
+
 @contextlib.contextmanager
-def session_lock(settings: Settings, name: str) -> Iterator[None]:
+def session_lock(settings: Settings, name: str, *, shared: bool = False) -> Iterator[None]:
     """Holds the advisory lock of this name over several transactions; it goes with the connection.
 
-    A snapshot must be taken after the lock, and a lock taken within a snapshot's transaction comes too late.
+    A snapshot must be taken after the lock, and a lock taken within a snapshot's transaction comes too late. Several
+    may share it at once, and keep out who wants it alone.
     """
+    kind = "_shared" if shared else ""
     with engine(settings).connect() as connection:
         autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
         parameters = {"name": name}
         try:
-            autocommit.execute(sa.text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), parameters)
+            autocommit.execute(sa.text(f"SELECT pg_advisory_lock{kind}(hashtextextended(:name, 0))"), parameters)
         except OperationalError as error:
             raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
         try:
             yield
         finally:
             with contextlib.suppress(OperationalError):
-                autocommit.execute(sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), parameters)
+                autocommit.execute(sa.text(f"SELECT pg_advisory_unlock{kind}(hashtextextended(:name, 0))"), parameters)

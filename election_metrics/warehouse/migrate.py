@@ -1,5 +1,6 @@
 """Brings both databases up to date: creates them where missing, and runs our migrations up or down."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,8 +12,13 @@ from alembic.util.exc import CommandError
 
 from election_metrics.errors import WarehouseError
 from election_metrics.settings import Settings
+from election_metrics.warehouse import roles
 from election_metrics.warehouse.database import engine, lock, transaction
+from election_metrics.warehouse.release import refuse_beside_another_release, refuse_other_connections
 from election_metrics.warehouse.server import dagster_url, ensure_database, warehouse_url
+
+UNFINISHED = ".restoring"
+"""File of a HOME into which a backup is being restored."""
 
 
 def _config(connection: sa.Connection | None = None) -> Config:
@@ -22,15 +28,29 @@ def _config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def migrate(settings: Settings, revision: str = "head") -> tuple[str | None, str | None]:
-    """Moves our database to a revision: `head`, a revision's name, or `base` (which drops every table).
+def migrate(
+    settings: Settings, revision: str = "head", tell: Callable[[str], None] = lambda _: None
+) -> tuple[str | None, str | None]:
+    """Moves our database to a revision, and makes sure of roles and rights, whatever is there.
+
+    Args:
+        settings: the settings.
+        revision: `head`, a revision's name, or `base` (which drops every table).
+        tell: called with a sentence of what our login may not do, if there is anything.
 
     Returns:
         The revision before and after.
 
     Raises:
-        WarehouseError: there is no such revision.
+        WarehouseError: there is no such revision, processes of another release are at work, or the place was restored
+            by half.
     """
+    refuse_beside_another_release(settings.home)
+    if (settings.home / UNFINISHED).exists():
+        raise WarehouseError(
+            f"a restore into {settings.home} did not end: remove that folder, drop the databases that it was to fill, "
+            "and type the restore again"
+        )
     ensure_database(warehouse_url(settings))
     ensure_database(dagster_url(settings))
     with transaction(settings) as connection:
@@ -40,6 +60,8 @@ def migrate(settings: Settings, revision: str = "head") -> tuple[str | None, str
         before = _current(connection)
         config = _config(connection)
         try:
+            if before and before != _target(config, revision):
+                refuse_other_connections(connection)
             if revision == "base" or (before and _is_below(config, revision, before)):
                 command.downgrade(config, revision)
             else:
@@ -47,8 +69,27 @@ def migrate(settings: Settings, revision: str = "head") -> tuple[str | None, str
         except CommandError as error:
             raise WarehouseError(f"there is no revision {revision!r}: {error}") from None
         after = _current(connection)
+        left = [] if after is None else roles.ensure_roles(connection)
+        login = str(connection.execute(sa.text("SELECT CURRENT_USER")).scalar_one())
+        if settings.database_url is None:
+            roles.close_databases_of_server(connection)
     engine(settings).dispose()
+    left += _close_dagsters(settings)
+    if left:
+        tell(roles.shortfall(login, left))
     return before, after
+
+
+def _close_dagsters(settings: Settings) -> list[str]:
+    """No reader of ours gets into Dagster's database, where it could hold its locks or fill the disk."""
+    url = dagster_url(settings).set(drivername="postgresql+psycopg")
+    own = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 10})
+    with own.begin() as connection:
+        return roles.close_database(connection)
+
+
+def _target(config: Config, revision: str) -> str | None:
+    return ScriptDirectory.from_config(config).get_current_head() if revision == "head" else revision
 
 
 def _current(connection: sa.Connection) -> str | None:

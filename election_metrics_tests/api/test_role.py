@@ -13,6 +13,8 @@ from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.api.conftest import serve
 
+SAID: list[str] = []
+
 
 @pytest.fixture
 def owned(server: str) -> Iterator[tuple[Settings, psycopg.Connection[tuple[object, ...]]]]:
@@ -23,9 +25,10 @@ def owned(server: str) -> Iterator[tuple[Settings, psycopg.Connection[tuple[obje
             root.execute(f"CREATE DATABASE {name} OWNER plain_owner")
         url = server.replace("/election_metrics?", "/owned?").replace("postgres:@", "plain_owner:@")
         settings = read_settings(database_url=url)
-        migrate(settings)
+        migrate(settings, tell=SAID.append)
         yield settings, root
         close_engines()
+        SAID.clear()
         for name in ("owned", "owned_dagster"):
             root.execute(f"DROP DATABASE {name} WITH (FORCE)")
         root.execute("DROP ROLE plain_owner")
@@ -49,6 +52,9 @@ def test_an_owner_who_may_not_is_told_and_the_api_works(
     owned: tuple[Settings, psycopg.Connection[tuple[object, ...]]], caplog: pytest.LogCaptureFixture
 ) -> None:
     settings, _ = owned
+    assert len(SAID) == 1, "one sentence"
+    assert "'plain_owner' is no superuser: every role may take our locks and make large objects" in SAID[0]
+    assert "temporary" not in SAID[0]  # that, an owner may take away
     with caplog.at_level(logging.WARNING, "election_metrics.api"):
         assert user(with_own_role(settings)) == "plain_owner"
     assert "GRANT election_metrics_api TO" in caplog.text

@@ -1,10 +1,12 @@
 """Least privilege: what each database role must not be able to do, tried."""
 
+import contextlib
 import uuid
 from collections.abc import Iterator
 
 import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines
@@ -44,7 +46,71 @@ def url(server: str) -> Iterator[str]:
         migrate(read_settings(database_url=made))
         close_engines()
         yield made
-        root.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        for database in (name, f"{name}_dagster"):
+            root.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def login(url: str) -> Iterator[str]:
+    """URL of a login of a BI tool's, made by hand as docs/deploy.md says."""
+    name = f"bi_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as root:
+        root.execute(f"CREATE ROLE {name} LOGIN IN ROLE election_metrics_reader")
+        migrate(read_settings(database_url=url))
+        close_engines()
+        yield url.replace("postgres:@", f"{name}:@")
+        root.execute(f"DROP ROLE {name}")
+
+
+def test_a_reader_cannot_take_every_connection(url: str, login: str) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(20):
+            held.enter_context(psycopg.connect(login))
+        with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+            psycopg.connect(login)
+        psycopg.connect(url).close()
+
+
+def test_a_reader_does_not_ask_for_ever_nor_sit_on_a_transaction(login: str) -> None:
+    with psycopg.connect(login) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("5min",)
+        assert connection.execute("SHOW idle_in_transaction_session_timeout").fetchone() == ("1min",)
+
+
+def test_a_limit_that_somebody_set_stays(url: str, login: str) -> None:
+    name = make_url(login).username
+    with psycopg.connect(url, autocommit=True) as root:
+        root.execute(f"ALTER ROLE {name} CONNECTION LIMIT 3")
+        root.execute(f"ALTER ROLE {name} SET statement_timeout = '1h'")
+        migrate(read_settings(database_url=url))
+        assert root.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = %s", [name]).fetchone() == (3,)
+    with psycopg.connect(login) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("1h",)
+
+
+def test_a_reader_comes_into_one_database_only(server: str, url: str, login: str) -> None:
+    psycopg.connect(login).close()
+    database = make_url(login).database
+    for other in (f"{database}_dagster", "postgres", "template1", "election_metrics_dagster"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(login.replace(f"/{database}?", f"/{other}?"))
+
+
+def test_every_migrate_makes_good_what_a_restore_or_a_hand_took_away(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as root:
+        root.execute(
+            "REVOKE ALL ON ALL TABLES IN SCHEMA metrics, ingest FROM election_metrics_api, election_metrics_reader"
+        )
+        root.execute("REVOKE ALL ON SCHEMA metrics, ingest FROM election_metrics_api, election_metrics_reader")
+        root.execute("GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint) TO PUBLIC")
+        root.execute(f"GRANT TEMPORARY ON DATABASE {make_url(url).database} TO PUBLIC")
+        said: list[str] = []
+        migrate(read_settings(database_url=url), tell=said.append)
+        assert not said
+        for role in ("election_metrics_reader", "election_metrics_api"):
+            test_a_role_does_what_it_must(url, role)
+        for query in (FORBIDDEN["hold our locks"], FORBIDDEN["fill the disk with temporary tables"]):
+            test_a_role_does_no_more_than_it_must(url, "election_metrics_reader", query)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,235 @@
+"""A backup: both databases as they were at one moment, and the lake that they name, while the system goes on.
+
+The warehouse's snapshot comes first and Dagster's a moment after it, so that every run that a figure names is known.
+What lands later is in neither. Parts of the lake never change; until they are copied, none is removed.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy.engine import URL
+
+from election_metrics.errors import DataError, ElectionMetricsError, SettingsError
+from election_metrics.pipeline.hours import FORGET_PARTS
+from election_metrics.pipeline.manifest import (
+    DAGSTER_DUMP,
+    LAKE,
+    SETTINGS,
+    TOKENS,
+    WAREHOUSE_DUMP,
+    FileFacts,
+    Manifest,
+    facts_of,
+    figures_of,
+    in_words,
+)
+from election_metrics.places import name_of
+from election_metrics.settings import PREFIX, Settings
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.dumps import dump, server_version
+from election_metrics.warehouse.release import release
+from election_metrics.warehouse.roles import logins_of
+from election_metrics.warehouse.server import dagster_url, warehouse_url
+
+Progress = Callable[[str, str], Callable[[int, int], None]]
+_LOCK = ".lock"
+_PRIVATE = 0o077
+_SHOWN_TO_NOBODY = re.compile(r"(?<=://)[^/@]+@")
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What both databases were at one moment."""
+
+    parts: list[tuple[str, int]]
+    figures: dict[str, dict[str, list[str]]]
+    logins: dict[str, list[str]]
+    taken_at: datetime
+
+
+def back_up(settings: Settings, folder: Path, progress: Progress, *, link: bool = False) -> Manifest:
+    """Writes a backup into a folder that is not there yet; nobody ever sees half of one under its name.
+
+    Args:
+        settings: the settings.
+        folder: what to make; it is for its owner alone.
+        progress: of a label and a unit, gives what is called with (done, in all).
+        link: name the lake's files a second time instead of copying them: at once, and without room of their own, where
+            the file system is the same.
+
+    Returns:
+        What the backup holds.
+
+    Raises:
+        SettingsError: the folder is there, cannot be made, or another backup is being written into it.
+        DataError: a part of the lake is lost, or is not what it was.
+        WarehouseError: a database cannot be dumped.
+    """
+    with _unfinished(folder) as (work, lock), session_lock(settings, FORGET_PARTS, shared=True):
+        moment = _dump_both(settings, work, progress, lock)
+        parts, is_copied = _keep_lake(settings, moment.parts, work, progress, link=link)
+        secrets = _write_settings(settings, work / SETTINGS)
+        if settings.tokens_path.is_file():
+            shutil.copyfile(settings.tokens_path, work / TOKENS)
+        names = [name for name in (WAREHOUSE_DUMP, DAGSTER_DUMP, SETTINGS, TOKENS) if (work / name).exists()]
+        manifest = Manifest(
+            taken_at=moment.taken_at.isoformat(timespec="seconds"),
+            release=release(),
+            server=server_version(warehouse_url(settings)),
+            files=[facts_of(work / name, name) for name in names],
+            lake=_without_login(name_of(settings.lake_path)),
+            is_copied=is_copied,
+            parts=parts,
+            figures=moment.figures,
+            logins=moment.logins,
+            secrets=secrets,
+            source=None if settings.source is None else _without_login(str(settings.source)),
+        )
+        manifest.write(work)
+        return manifest
+
+
+@contextlib.contextmanager
+def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A private folder beside the final one, that takes its name at the end; what a killed backup left is removed.
+
+    Yields it with the descriptor of its lock: a pg_dump that outlives us keeps the next backup out of it.
+    """
+    if folder.exists():
+        raise SettingsError(f"{folder} is there already; name a folder that is not, such as {folder}-2")
+    work = folder.with_name(f"{folder.name}.unfinished")
+    before = os.umask(_PRIVATE)
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with (work / _LOCK).open("w") as lock:
+            _claim(work, lock)
+            try:
+                yield work, lock.fileno()
+                (work / _LOCK).unlink()
+                os.sync()
+                work.rename(folder)
+            except BaseException:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+    except OSError as error:
+        raise SettingsError(f"{error.filename or work}: {error.strerror}; nothing was backed up") from error
+    finally:
+        os.umask(before)
+
+
+def _claim(work: Path, lock: IO[str]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SettingsError(f"another backup is being written into {work}") from None
+    for left in work.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != _LOCK:
+            left.unlink()
+
+
+def _dump_both(settings: Settings, work: Path, progress: Progress, lock: int) -> _Snapshot:
+    report = progress("Databases", "database(s)")
+    report(0, 2)
+    dagster = dagster_url(settings)
+    with transaction(settings, snapshot=True) as ours, _snapshot_of(dagster) as theirs:
+        ours_named, theirs_named = _exported(ours), _exported(theirs)
+        now = datetime.now(UTC)
+        parts = ledger.parts_of_hours(ours)
+        logins = logins_of(ours)
+        figures = {WAREHOUSE_DUMP: figures_of(ours), DAGSTER_DUMP: figures_of(theirs)}
+        dump(warehouse_url(settings), work / WAREHOUSE_DUMP, ours_named, [lock])
+        report(1, 2)
+        dump(dagster, work / DAGSTER_DUMP, theirs_named, [lock])
+        report(2, 2)
+    named = [(str(path), int(size)) for path, size in parts[["path", "size"]].itertuples(index=False)]
+    return _Snapshot(named, figures, logins, now)
+
+
+@contextlib.contextmanager
+def _snapshot_of(url: URL) -> Iterator[sa.Connection]:
+    own = sa.create_engine(
+        url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool, isolation_level="REPEATABLE READ",
+        connect_args={"connect_timeout": 10},
+    )  # fmt: skip
+    with own.begin() as connection:
+        yield connection
+
+
+def _exported(connection: sa.Connection) -> str:
+    return str(connection.execute(sa.text("SELECT pg_export_snapshot()")).scalar_one())
+
+
+def _keep_lake(
+    settings: Settings, named: list[tuple[str, int]], work: Path, progress: Progress, *, link: bool
+) -> tuple[list[FileFacts], bool]:
+    """Copies or links the parts of a lake on this machine; of one in an object store, reads what they are."""
+    root = settings.lake_path
+    here = root if isinstance(root, Path) else None
+    in_all, done = sum(size for _, size in named), 0
+    if here is not None and not link and in_all > (free := shutil.disk_usage(work).free):
+        raise SettingsError(
+            f"the lake has {in_all / 2**20:,.0f} MiB, and {work.parent} has room for {free / 2**20:,.0f}; name a "
+            "folder on another disk, or add --link on the same"
+        )
+    report = progress("Lake", "bytes")
+    parts, wrong = [], []
+    for path, size in named:
+        try:
+            facts = facts_of(root / path, path) if here is None else _keep(here, path, work / LAKE / path, link=link)
+            if facts.size != size:
+                wrong.append(f"{name_of(root / path)} is damaged: {facts.size} bytes instead of {size}")
+            parts.append(facts)
+        except FileNotFoundError:
+            wrong.append(f"{name_of(root / path)} is missing")
+        done += size
+        report(done, in_all)
+    if wrong:
+        raise DataError(f"{in_words(wrong)}. election-metrics reland reads their files again; then back up")
+    return parts, here is not None
+
+
+def _keep(root: Path, path: str, copy: Path, *, link: bool) -> FileFacts:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if not link:
+        return facts_of(root / path, path, copy)
+    try:
+        copy.hardlink_to(root / path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ElectionMetricsError(
+            f"{root} and {copy} are not on one file system ({error.strerror}): leave --link away"
+        ) from None
+    return facts_of(copy, path)
+
+
+def _write_settings(settings: Settings, file: Path) -> list[str]:
+    """Writes what is set, as a shell reads it; of secrets, that they are. Returns their names."""
+    secrets, lines = [], []
+    for field in sorted(settings.model_fields_set):
+        value, name = getattr(settings, field), f"{PREFIX}{field.upper()}"
+        if isinstance(value, SecretStr):
+            secrets.append(name)
+        elif value is not None:
+            text = _without_login(value.isoformat() if isinstance(value, datetime) else str(value))
+            lines.append(f"{name}={text}")
+    lines += [f"# {name} was set; it is a secret, and not in this backup" for name in secrets]
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return secrets
+
+
+def _without_login(text: str) -> str:
+    return _SHOWN_TO_NOBODY.sub("", text)

@@ -1,0 +1,167 @@
+"""What a backup says of itself: its files with their hashes, the parts of the lake, and the figures that must come out.
+
+It is written last: a folder without a manifest is a backup that did not end.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import sqlalchemy as sa
+
+from election_metrics.errors import DataError
+from election_metrics.places import Place, with_patience
+
+MANIFEST = "manifest.json"
+LAKE = "lake"
+WAREHOUSE_DUMP = "warehouse.dump"
+DAGSTER_DUMP = "dagster.dump"
+SETTINGS = "settings.env"
+TOKENS = "tokens.json"
+_FORMAT = 1
+_BLOCK = 1 << 22
+_SHOWN = 5
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A file as it was when it was read: path below its folder, bytes, SHA-256 of its content."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A backup.
+
+    Attributes:
+        taken_at: when its databases were read (ISO 8601, UTC).
+        release: of the program that took it.
+        server: major version of PostgreSQL; an older one cannot read it.
+        files: dumps, settings and tokens, below the backup.
+        lake: where the lake was.
+        is_copied: whether its parts are in the backup; else only their names, sizes and hashes are.
+        parts: the parts that count, below the lake.
+        figures: of each table of both databases, its rows and a sum over their hashes.
+        logins: members of our roles, by role.
+        secrets: names of the settings that were set and are not in it.
+        source: where the exports were; files are known by their path.
+    """
+
+    taken_at: str
+    release: str
+    server: int
+    files: list[FileFacts]
+    lake: str
+    is_copied: bool
+    parts: list[FileFacts]
+    figures: dict[str, dict[str, list[str]]]
+    logins: dict[str, list[str]] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
+    source: str | None = None
+
+    def write(self, folder: Path) -> None:
+        """Writes it; the backup is whole then."""
+        text = json.dumps({"format": _FORMAT, **asdict(self)}, ensure_ascii=False, indent=1)
+        (folder / MANIFEST).write_text(text, "utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads the manifest of a backup.
+
+    Raises:
+        DataError: there is no backup, it did not end, or it is of a later release.
+    """
+    file = folder / MANIFEST
+    try:
+        said: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        if said.pop("format") != _FORMAT:
+            raise DataError(f"{folder} is a backup by a later release; restore it with that one")
+        files, parts = ([FileFacts(**one) for one in said.pop(name)] for name in ("files", "parts"))
+        return Manifest(files=files, parts=parts, **said)
+    except FileNotFoundError:
+        what = "is no whole backup: the backup was ended half way" if folder.is_dir() else "is no backup: not there"
+        raise DataError(f"{folder} {what} ({file.name} is missing)") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file} is damaged: {' '.join(str(error).split())}") from None
+
+
+def facts_of(place: Place, path: str, copy: Path | None = None) -> FileFacts:
+    """Reads a file once: what it is, and with `copy`, the same bytes there.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        TransientError: the object store is away.
+    """
+
+    def read() -> FileFacts:
+        content, size = hashlib.sha256(), 0
+        with place.open("rb") as source:
+            target: IO[bytes] | None = None if copy is None else copy.open("wb")
+            try:
+                while block := source.read(_BLOCK):
+                    content.update(block)
+                    size += len(block)
+                    if target is not None:
+                        target.write(block)
+            finally:
+                if target is not None:
+                    target.close()
+        return FileFacts(path, size, content.hexdigest())
+
+    facts: FileFacts = with_patience(read, str(place))
+    return facts
+
+
+def damaged(root: Place, expected: Iterable[FileFacts], progress: Callable[[int], None]) -> list[str]:
+    """Reads files again: which are gone, or hold other bytes than they did, each with what is wrong."""
+    wrong = []
+    for facts in expected:
+        try:
+            if facts_of(root / facts.path, facts.path) != facts:
+                wrong.append(f"{root / facts.path} is damaged: it holds other bytes than when it was backed up")
+        except FileNotFoundError:
+            wrong.append(f"{root / facts.path} is missing")
+        progress(facts.size)
+    return wrong
+
+
+def in_words(wrong: list[str]) -> str:
+    """The first few of many, and how many more there are."""
+    more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    return "; ".join(wrong[:_SHOWN]) + more
+
+
+def figures_of(connection: sa.Connection) -> dict[str, list[str]]:
+    """Rows, and the sum of their hashes, of every table: equal where the tables hold the same, in whatever order."""
+    # A row's text depends on these.
+    for setting in (
+        "timezone TO 'UTC'",
+        "datestyle TO 'ISO'",
+        "intervalstyle TO 'postgres'",
+        "extra_float_digits TO 1",
+    ):
+        connection.execute(sa.text(f"SET LOCAL {setting}"))
+    tables = connection.execute(
+        sa.text(
+            """
+            SELECT format('%I.%I', nspname, relname)
+            FROM pg_class JOIN pg_namespace AS schema ON schema.oid = relnamespace
+            WHERE relkind IN ('r', 'p') AND NOT relispartition AND relpersistence <> 't'
+                AND nspname NOT IN ('pg_catalog', 'information_schema')
+            ORDER BY 1
+            """
+        )
+    ).scalars()
+    found = {}
+    for table in list(tables):
+        query = f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM ONLY {table} AS t"  # noqa: S608
+        rows, total = connection.exec_driver_sql(query).one()
+        found[table] = [str(rows), str(total)]
+    return found

@@ -1,0 +1,210 @@
+"""A backup becomes a system again: in an empty place only, and only if every byte is what it was."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from election_metrics.errors import DataError, SettingsError, WarehouseError
+from election_metrics.pipeline.manifest import (
+    DAGSTER_DUMP,
+    LAKE,
+    TOKENS,
+    WAREHOUSE_DUMP,
+    Manifest,
+    damaged,
+    figures_of,
+    in_words,
+    read_manifest,
+)
+from election_metrics.pipeline.scratch import make_scratch, work_folder
+from election_metrics.places import Place, move_into_place, name_of, with_patience
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import close_engines, transaction
+from election_metrics.warehouse.dumps import restore as fill
+from election_metrics.warehouse.dumps import server_version
+from election_metrics.warehouse.migrate import UNFINISHED, migrate
+from election_metrics.warehouse.release import release, revision_of
+from election_metrics.warehouse.server import dagster_url, ensure_database, plain_url, warehouse_url
+
+Progress = Callable[[str, str], Callable[[int, int], None]]
+
+
+def check_backup(settings: Settings, folder: Path, progress: Progress) -> Manifest:
+    """Reads every file of a backup again, and of a lake that it only names, every part where it is now.
+
+    Raises:
+        DataError: it is no whole backup, or files are damaged or missing; they are named.
+    """
+    manifest = read_manifest(folder)
+    lake: Place = folder / LAKE if manifest.is_copied else settings.lake_path
+    in_all = sum(facts.size for facts in [*manifest.files, *manifest.parts])
+    report, done = progress("Reading", "bytes"), 0
+
+    def read(size: int) -> None:
+        nonlocal done
+        done += size
+        report(done, in_all)
+
+    if wrong := [*damaged(folder, manifest.files, read), *damaged(lake, manifest.parts, read)]:
+        raise DataError(f"nothing is restored: {in_words(wrong)}")
+    return manifest
+
+
+def restore_backup(
+    settings: Settings, folder: Path, progress: Progress, tell: Callable[[str], None] = lambda _: None
+) -> Manifest:
+    """Fills an empty HOME and empty databases from a backup, and holds the figures to what they were.
+
+    Args:
+        settings: the settings; they say where to.
+        folder: the backup.
+        progress: of a label and a unit, gives what is called with (done, in all).
+        tell: called with a sentence of what our login may not do, if there is anything.
+
+    Returns:
+        What the backup holds.
+
+    Raises:
+        SettingsError: HOME or the lake is not empty.
+        DataError: the backup is damaged or of a later release, or something came out otherwise than it went in.
+        WarehouseError: a database is not empty, the server is too old, or cannot be filled.
+    """
+    refuse_home(settings)
+    manifest = check_backup(settings, folder, progress)
+    if revision_of(manifest.release) > revision_of(release()):
+        raise DataError(
+            f"the backup was taken by release {manifest.release}, and this is {release()}: restore it with that one or "
+            "a newer one"
+        )
+    if manifest.is_copied:
+        refuse_lake(settings.lake_path)
+    for url in _named(settings):
+        ensure_database(url)
+        _refuse_database(url, manifest)
+    with _unfinished(settings.home):
+        dumps = {WAREHOUSE_DUMP: warehouse_url(settings), DAGSTER_DUMP: dagster_url(settings)}
+        for url in dumps.values():
+            ensure_database(url)
+        if manifest.is_copied:
+            _fill_lake(settings, folder, manifest, progress)
+        report = progress("Databases", "database(s)")
+        report(0, len(dumps))
+        for done, (name, url) in enumerate(dumps.items(), 1):
+            fill(url, folder / name)
+            _compare(url, manifest.figures[name], name)
+            report(done, len(dumps))
+        with transaction(settings) as connection:
+            # They were merged into others when the backup was taken, and are not in it.
+            connection.execute(sa.text("DELETE FROM ingest.lake_parts WHERE retired_at IS NOT NULL"))
+        if (folder / TOKENS).is_file():
+            tokens = settings.tokens_path
+            tokens.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / TOKENS, tokens)
+            tokens.chmod(0o600)
+    close_engines()
+    migrate(settings, tell=tell)
+    return manifest
+
+
+def refuse_home(settings: Settings) -> None:
+    """HOME must be empty, or not there.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    home = settings.home
+    if (home / UNFINISHED).exists():
+        raise SettingsError(
+            f"a restore into {home} did not end: remove that folder, drop the databases that it was to fill, and type "
+            "the restore again"
+        )
+    if home.is_dir() and any(home.iterdir()):
+        raise SettingsError(
+            f"{home} is not empty, and a restore overwrites nothing: set ELECTION_METRICS_HOME to an empty folder, or "
+            f"type: mv {home} {home}.before"
+        )
+
+
+def refuse_lake(lake: Place) -> None:
+    """A lake that is to be filled must hold no part.
+
+    Raises:
+        SettingsError: it does.
+    """
+    there = with_patience(lambda: next(iter(lake.rglob("*.parquet")), None) if lake.exists() else None, str(lake))
+    if there is not None:
+        raise SettingsError(
+            f"the lake {name_of(lake)} is not empty, and a restore overwrites nothing: set ELECTION_METRICS_LAKE to "
+            "another place, or move that one away"
+        )
+
+
+@contextlib.contextmanager
+def _unfinished(home: Path) -> Iterator[None]:
+    """Marks HOME for as long as it is half of what it will be: nothing of ours starts on it."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (home / UNFINISHED).write_text(f"{os.getpid()}\n", "utf-8")
+    except OSError as error:
+        raise SettingsError(f"ELECTION_METRICS_HOME is {str(home)!r}: {error.strerror}") from None
+    yield
+    (home / UNFINISHED).unlink()
+
+
+def _named(settings: Settings) -> Iterator[URL]:
+    """Databases of servers that the settings name: they may hold something, as one below an empty HOME cannot."""
+    if settings.database_url is not None:
+        yield warehouse_url(settings)
+    if settings.database_url is not None or settings.dagster_database_url is not None:
+        yield dagster_url(settings)
+
+
+def _refuse_database(url: URL, manifest: Manifest) -> None:
+    """It must be empty, on a server that can read the dump."""
+    version = server_version(url)
+    if version < manifest.server:
+        raise WarehouseError(
+            f"the backup is of PostgreSQL {manifest.server}, and the server is {version}: restore into "
+            f"{manifest.server} or newer"
+        )
+    with psycopg.connect(plain_url(url), connect_timeout=10) as connection:
+        found = connection.execute(
+            "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
+            "WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(toast|temp)' LIMIT 1"
+        ).fetchone()
+    if found is not None:
+        raise WarehouseError(
+            f"the database {url.database!r} is not empty (it has {found[0]}), and a restore overwrites nothing: name "
+            "another one in the URL, or drop it yourself"
+        )
+
+
+def _fill_lake(settings: Settings, folder: Path, manifest: Manifest, progress: Progress) -> None:
+    """Copies the parts, and reads each back where it is then."""
+    make_scratch(settings)
+    lake = settings.lake_path
+    report, done, in_all = progress("Lake", "bytes"), 0, sum(facts.size for facts in manifest.parts)
+    with work_folder(settings.scratch_path) as work:
+        for facts in manifest.parts:
+            copy = work / "part.parquet"
+            shutil.copyfile(folder / LAKE / facts.path, copy)
+            move_into_place(copy, lake / facts.path)
+            if wrong := damaged(lake, [facts], lambda _: None):
+                raise DataError(in_words(wrong))
+            done += facts.size
+            report(done, in_all)
+
+
+def _compare(url: URL, expected: dict[str, list[str]], name: str) -> None:
+    """Every table holds what it held when the backup was taken."""
+    own = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+    with own.begin() as connection:
+        found = figures_of(connection)
+    if wrong := sorted(table for table in expected.keys() | found.keys() if expected.get(table) != found.get(table)):
+        raise DataError(f"{name} came out otherwise than it went in: {in_words(wrong)}")

@@ -1,0 +1,88 @@
+"""Which release this is, and whether another one works beside it: two that disagree on tables must not."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+
+from election_metrics import __version__
+from election_metrics.errors import WarehouseError
+
+APPLICATION = "election-metrics"
+_CLAIM = ".up.lock"
+_NEXT = "stop it (Ctrl-C, or systemctl stop election-metrics), type: election-metrics migrate, and start it again"
+
+
+@lru_cache(maxsize=1)
+def release() -> str:
+    """Version, and the newest revision of the tables that it knows: 0.1.0/0010."""
+    versions = Path(__file__).parent / "migrations" / "versions"
+    return f"{__version__}/{max(path.name[:4] for path in versions.glob('[0-9]*.py'))}"
+
+
+def revision_of(named: str) -> str:
+    """The newest revision of the tables that a release knows."""
+    return named.partition("/")[2]
+
+
+def application_name() -> str:
+    """What our connections call themselves, so that others see which release they are of."""
+    return f"{APPLICATION} {release()}"
+
+
+def claim_text(pid: int) -> str:
+    """What `up` writes into its claim of HOME: its process, and its release."""
+    return f"{pid}\n{release()}\n"
+
+
+def claimant(home: Path) -> tuple[int, str] | None:
+    """Process and release of the `up` that has this HOME; None: there is none. A release of "" is an old one."""
+    claim = home / _CLAIM
+    try:
+        pid, _, theirs = claim.read_text("utf-8").strip().partition("\n")
+        since = psutil.Process(int(pid)).create_time()
+        written = claim.stat().st_mtime
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return (int(pid), theirs) if since <= written + 1 else None  # a later process has its number
+
+
+def refuse_beside_another_release(home: Path) -> None:
+    """Nothing of ours may work on a HOME that an `up` of another release has.
+
+    Raises:
+        WarehouseError: such an `up` runs; says what to type.
+    """
+    found = claimant(home)
+    if found is not None and found[1] != release():
+        raise WarehouseError(
+            f"{home} is run by an `up` of {f'release {found[1]}' if found[1] else 'an older release'} (process "
+            f"{found[0]}), and this is {release()}: {_NEXT}"
+        )
+
+
+def refuse_other_connections(connection: sa.Connection) -> None:
+    """The tables may not change under processes of another release, on whatever machine they are.
+
+    Raises:
+        WarehouseError: some are connected to this database; says how many, and what to type.
+    """
+    others = connection.execute(
+        sa.text(
+            """
+            SELECT application_name, count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+                AND split_part(application_name, ' ', 1) = :ours AND application_name <> :this
+            GROUP BY application_name ORDER BY application_name
+            """
+        ),
+        {"ours": APPLICATION, "this": application_name()},
+    ).all()
+    if others:
+        seen = ", ".join(
+            f"{count} of {name.removeprefix(APPLICATION).strip() or 'an old one'}" for name, count in others
+        )
+        raise WarehouseError(
+            f"processes of another release are connected to this warehouse ({seen}; this is {release()}): {_NEXT}"
+        )

@@ -1,0 +1,252 @@
+"""Who may do what in our databases: made sure of by every `migrate`, whatever a restore or a hand left there.
+
+Roles are the cluster's, rights are a database's. What is not yet so is looked for, and only that is changed; where our
+login may not change it, the rest is said in one sentence.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+READER = "election_metrics_reader"
+API = "election_metrics_api"
+ROLES = (READER, API)
+
+_CONNECTIONS = {READER: 20, API: 40}
+_TIMEOUTS = {READER: {"statement_timeout": "5min", "idle_in_transaction_session_timeout": "1min"}, API: {}}
+_OF_THE_LEDGER = (
+    "transaction_files", "rejected_transactions", "lake_parts", "hour_versions", "election_versions",
+    "registry_version", "audit_log", "table_contents", "table_constituencies", "table_reads", "judged_rows",
+)  # fmt: skip
+_WRITTEN_BY_PEOPLE = ("constituency_reference", "election_reference", "anomaly_thresholds")
+_STATE = ("state", "state_by", "state_at", "state_note")
+_AUDIT = ("who", "action", "target", "before", "after")
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A statement, and what it is for: "… is left"."""
+
+    statement: str
+    purpose: str
+
+
+def ensure_roles(connection: sa.Connection) -> list[str]:
+    """Makes roles, limits and rights in our database what they must be.
+
+    Args:
+        connection: to our database, in a transaction; after the migrations.
+
+    Returns:
+        What this login may not do, each in a few words; empty for a superuser.
+    """
+    # Rights come last: what everybody may until a door is closed, nobody has been given.
+    everything = (_roles_to_make, _limits_to_set, _doors_to_close, _rights_to_give)
+    for steps in everything:
+        for step in list(steps(connection)):
+            _try(connection, step)
+    return sorted({step.purpose for steps in everything for step in steps(connection)})
+
+
+def close_database(connection: sa.Connection) -> list[str]:
+    """Lets nobody but its owner, and who has a right of his own, into a database that is not for readers: Dagster's.
+
+    Args:
+        connection: to that database, in a transaction.
+
+    Returns:
+        What this login may not do, each in a few words.
+    """
+    if not _existing(connection):
+        return []  # another server: nobody of ours can log in there
+    for step in list(_doors_to_close(connection, for_readers=False)):
+        _try(connection, step)
+    return sorted({step.purpose for step in _doors_to_close(connection, for_readers=False)})
+
+
+def close_databases_of_server(connection: sa.Connection) -> None:
+    """Takes CONNECT to every other database from everybody, on a server that is ours alone."""
+    names = connection.execute(
+        sa.text(
+            "SELECT datname FROM pg_database WHERE datname IN ('postgres', 'template1') "
+            "AND has_database_privilege('public', oid, 'CONNECT')"
+        )
+    ).scalars()
+    for name in list(names):
+        _try(connection, _Step(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC", ""))
+
+
+def logins_of(connection: sa.Connection) -> dict[str, list[str]]:
+    """Logins that are members of our roles, by role: who made them must make them again on another server."""
+    return {role: list(_members(connection, role)) for role in _existing(connection)}
+
+
+def shortfall(login: str, left: list[str]) -> str:
+    """One sentence of all that a login could not do."""
+    return (
+        f"The login {login!r} is no superuser: {'; '.join(left)}. docs/security.md has the statements for a superuser, "
+        "under What each role may."
+    )
+
+
+def _try(connection: sa.Connection, step: _Step) -> None:
+    """Runs a statement that may be forbidden, or that another migration may be making at this moment."""
+    savepoint = connection.begin_nested()
+    try:
+        connection.exec_driver_sql(step.statement.replace("%", "%%"))
+    except DBAPIError:
+        savepoint.rollback()
+    else:
+        savepoint.commit()
+
+
+def _existing(connection: sa.Connection) -> list[str]:
+    query = sa.text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:roles) ORDER BY rolname")
+    return list(connection.execute(query, {"roles": list(ROLES)}).scalars())
+
+
+def _members(connection: sa.Connection, role: str) -> Iterator[str]:
+    """Logins with the rights of a role, but for who owns the database: its own limits would stop the pipeline."""
+    yield from connection.execute(
+        sa.text(
+            """
+            SELECT login.rolname
+            FROM pg_roles AS login, pg_database AS ours
+            WHERE ours.datname = current_database() AND login.rolcanlogin AND NOT login.rolsuper
+                AND login.rolname <> :role AND pg_has_role(login.oid, CAST(:role AS name), 'MEMBER')
+                AND login.rolname NOT IN (CURRENT_USER, SESSION_USER)
+                AND NOT pg_has_role(login.oid, ours.datdba, 'MEMBER')
+            ORDER BY login.rolname
+            """
+        ),
+        {"role": role},
+    ).scalars()
+
+
+def _roles_to_make(connection: sa.Connection) -> Iterator[_Step]:
+    there = _existing(connection)
+    for role in ROLES:
+        if role not in there:
+            yield _Step(f"CREATE ROLE {role} NOLOGIN", f"role {role} is missing")
+    if API in there:
+        may = "'SET'" if _server(connection) >= 160_000 else "'MEMBER'"
+        if not connection.execute(sa.text(f"SELECT pg_has_role(CURRENT_USER, '{API}', {may})")).scalar():
+            yield _Step(f"GRANT {API} TO CURRENT_USER", f"it may not take on role {API}")
+
+
+def _limits_to_set(connection: sa.Connection) -> Iterator[_Step]:
+    """Limits hold for the login that connects, not for roles that it is a member of: so each login gets them.
+
+    A limit that somebody has set stays.
+    """
+    for role in _existing(connection):
+        for name in (role, *_members(connection, role)):
+            limit, settings = connection.execute(
+                sa.text("SELECT rolconnlimit, rolconfig FROM pg_roles WHERE rolname = :name"), {"name": name}
+            ).one()
+            quoted, purpose = _quoted(connection, name), f"{name} has no limits"
+            if limit == -1:
+                yield _Step(f"ALTER ROLE {quoted} CONNECTION LIMIT {_CONNECTIONS[role]}", purpose)
+            there = {entry.partition("=")[0] for entry in settings or ()}
+            for setting, value in _TIMEOUTS[role].items():
+                if setting not in there:
+                    yield _Step(f"ALTER ROLE {quoted} SET {setting} = '{value}'", purpose)
+
+
+def _rights_to_give(connection: sa.Connection) -> Iterator[_Step]:
+    purpose = "a role lacks rights"
+    for role in _existing(connection):
+        for schema in ("metrics", "ingest") if role == API else ("metrics",):
+            if not _has(connection, "schema", role, schema, "USAGE"):
+                yield _Step(f"GRANT USAGE ON SCHEMA {schema} TO {role}", purpose)
+        for relation in _relations(connection, "metrics"):
+            if not _has(connection, "table", role, relation, "SELECT"):
+                yield _Step(f"GRANT SELECT ON {relation} TO {role}", purpose)
+        if not _has(connection, "database", role, _database(connection), "CONNECT"):
+            yield _Step(f"GRANT CONNECT ON DATABASE {_quoted(connection, _database(connection))} TO {role}", purpose)
+    if API in _existing(connection):
+        yield from (_Step(statement, purpose) for statement in _rights_of_the_api(connection))
+
+
+def _rights_of_the_api(connection: sa.Connection) -> Iterator[str]:
+    """Reads the ledger, writes what people own, takes the pipeline's locks, and adds to the audit."""
+    for relation in _relations(connection, "ingest", _OF_THE_LEDGER):
+        if not _has(connection, "table", API, relation, "SELECT"):
+            yield f"GRANT SELECT ON {relation} TO {API}"
+    for relation in _relations(connection, "metrics", _WRITTEN_BY_PEOPLE):
+        for right in ("INSERT", "UPDATE", "DELETE"):
+            if not _has(connection, "table", API, relation, right):
+                yield f"GRANT {right} ON {relation} TO {API}"
+    columns = (("metrics", "anomalies", "UPDATE", _STATE), ("ingest", "audit_log", "INSERT", _AUDIT))
+    for schema, table, right, names in columns:
+        for relation in _relations(connection, schema, (table,)):
+            lacking = [name for name in names if not _has_column(connection, relation, name, right)]
+            if lacking:
+                yield f"GRANT {right} ({', '.join(lacking)}) ON {relation} TO {API}"
+    for function in _functions(connection, "^pg_advisory_", API, has=False):
+        yield f"GRANT EXECUTE ON FUNCTION {function} TO {API}"
+
+
+def _doors_to_close(connection: sa.Connection, *, for_readers: bool = True) -> Iterator[_Step]:
+    """What PostgreSQL lets every role do, and ours must not: hold our locks, fill the disk, look around."""
+    database = _database(connection)
+    name = _quoted(connection, database)
+    rights = {"TEMPORARY": "every role may make temporary tables"}
+    if not for_readers:
+        rights["CONNECT"] = f"every role may connect to {database}"
+    for right, purpose in rights.items():
+        if _has(connection, "database", "public", database, right):
+            yield _Step(f"GRANT {right} ON DATABASE {name} TO CURRENT_USER", purpose)
+            yield _Step(f"REVOKE {right} ON DATABASE {name} FROM PUBLIC", purpose)
+    if _has(connection, "schema", "public", "public", "CREATE"):
+        yield _Step("REVOKE CREATE ON SCHEMA public FROM PUBLIC", "every role may make tables in schema public")
+    purpose = "every role may take our locks and make large objects"
+    pattern = "^(pg_(try_)?advisory_.*|lo_creat|lo_create|lo_from_bytea|lo_put)$"
+    for function in _functions(connection, pattern, "public", has=True):
+        yield _Step(f"GRANT EXECUTE ON FUNCTION {function} TO CURRENT_USER", purpose)
+        yield _Step(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC", purpose)
+
+
+def _functions(connection: sa.Connection, pattern: str, role: str, *, has: bool) -> list[str]:
+    """PostgreSQL's own functions that a role may call, or may not."""
+    query = sa.text(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace "
+        "AND proname ~ :pattern AND has_function_privilege(CAST(:role AS name), oid, 'EXECUTE') = :has ORDER BY 1"
+    )
+    return list(connection.execute(query, {"pattern": pattern, "role": role, "has": has}).scalars())
+
+
+def _relations(connection: sa.Connection, schema: str, names: tuple[str, ...] | None = None) -> list[str]:
+    """Tables and views of a schema that are there, as SQL names them."""
+    query = sa.text(
+        "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
+        "WHERE nspname = :schema AND relkind IN ('r', 'v', 'm', 'p') "
+        "AND (CAST(:names AS text[]) IS NULL OR relname = ANY(CAST(:names AS text[]))) ORDER BY 1"
+    )
+    return list(
+        connection.execute(query, {"schema": schema, "names": None if names is None else list(names)}).scalars()
+    )
+
+
+def _has(connection: sa.Connection, kind: str, role: str, name: str, right: str) -> bool:
+    query = sa.text(f"SELECT has_{kind}_privilege(CAST(:role AS name), :name, :right)")
+    return bool(connection.execute(query, {"role": role, "name": name, "right": right}).scalar())
+
+
+def _has_column(connection: sa.Connection, relation: str, column: str, right: str) -> bool:
+    query = sa.text(f"SELECT has_column_privilege('{API}', :relation, :column, :right)")
+    return bool(connection.execute(query, {"relation": relation, "column": column, "right": right}).scalar())
+
+
+def _database(connection: sa.Connection) -> str:
+    return str(connection.execute(sa.text("SELECT current_database()")).scalar_one())
+
+
+def _server(connection: sa.Connection) -> int:
+    return int(connection.execute(sa.text("SELECT current_setting('server_version_num')")).scalar_one())
+
+
+def _quoted(connection: sa.Connection, name: str) -> str:
+    return str(connection.execute(sa.text("SELECT quote_ident(:name)"), {"name": name}).scalar_one())
