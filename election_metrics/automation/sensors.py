@@ -42,7 +42,7 @@ def new_transactions_sensor(
         )
         return
     if busy := _busy(context.instance, ["new_transactions"]):
-        yield dg.SkipReason(busy)
+        yield dg.SkipReason(f"{busy}; {_progress(context.instance, settings)}")
         return
     now = datetime.now(UTC)
     found: list[dg.RunRequest | dg.SkipReason] = []
@@ -129,6 +129,21 @@ def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
         for run in instance.get_runs(filters, limit=1):
             return f"run {run.run_id[:8]} ({trigger}) is {run.status.value.lower()}"
     return None
+
+
+def _progress(instance: dg.DagsterInstance, settings: Settings) -> str:
+    """How far the landing that goes on has come."""
+    from election_metrics.pipeline.landing import files_of_run
+    from election_metrics.pipeline.run_tags import FILES
+
+    filters = dg.RunsFilter(job_name=JOB, statuses=list(UNFINISHED), tags={TRIGGER: "new_transactions"})
+    for run in instance.get_runs(filters, limit=1):
+        try:
+            landed = files_of_run(settings, run.run_id)
+        except ElectionMetricsError as error:
+            return str(error)
+        return f"{landed:,} of {int(run.tags.get(FILES, landed)):,} file(s) landed"
+    return "it has just ended"
 
 
 def _requests(

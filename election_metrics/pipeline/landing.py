@@ -10,16 +10,19 @@ from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.clock import hour_number
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, connect
 from election_metrics.lake.reading import Readable
 from election_metrics.pipeline import recording
+from election_metrics.pipeline.registry import region_time_zones
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings
@@ -140,16 +143,45 @@ def forget_lost_parts(
 
 
 def expected_hours(settings: Settings, files: Sequence[FileVersion], now: datetime) -> list[int]:
-    """The hours that these files seem to touch, from their first and last timestamps."""
+    """The hours that these files seem to touch: of a few by their first and last timestamps, of many by their names.
+
+    A guess that takes seconds however many there are; what it misses is computed when it has landed.
+    """
     earliest = int(settings.first_hour.timestamp()) // 3600
     latest = int(now.timestamp()) // 3600 + 24
+    until = time.monotonic() + _SECONDS_OPENING
     hours: set[int] = set()
-    for file in files:
-        span = peek_span(file)
+    named: dict[str, FileVersion] = {}
+    for number, file in enumerate(files):
+        span = peek_span(file) if number < _MOST_OPENED and time.monotonic() < until else None
         if span is not None:
             first, last = max(span[0] // 3_600_000, earliest), min(span[1] // 3_600_000, latest)
             hours.update(range(first, last + 1))
+        else:
+            named.setdefault(file.path.rpartition("/")[2].partition(".")[0].partition("_")[2], file)
+    for file in named.values():
+        hours.update(hour for hour in _hours_by_name(settings, file) if earliest <= hour <= latest)
     return sorted(hours)
+
+
+_MOST_OPENED = 200
+_SECONDS_OPENING = 5.0
+
+
+def _hours_by_name(settings: Settings, file: FileVersion) -> range:
+    """The hours of a file's name, local to its region as far as that is known."""
+    place = parse_export_path(PurePath(file.path))
+    if place is None or place.interval_start is None or place.interval_end is None:
+        return range(0)
+    zone = ZoneInfo(region_time_zones().get(place.region or "", settings.time_zone))
+    start, end = (hour_number(moment.replace(tzinfo=zone)) for moment in (place.interval_start, place.interval_end))
+    return range(start, max(end, start + 1))
+
+
+def files_of_run(settings: Settings, run_id: str) -> int:
+    """How many files (and members of archives) a run has landed so far."""
+    with transaction(settings) as connection:
+        return ledger.count_files_of_run(connection, run_id)
 
 
 def elections_of(files: Sequence[FileVersion]) -> list[str]:

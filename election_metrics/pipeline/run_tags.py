@@ -20,6 +20,8 @@ _PRIORITIES = {
 }  # fmt: skip
 """Dagster starts the highest first: what arrives goes before what is repeated."""
 _LONGEST_TAG = 250
+FILES = "election_metrics/files"
+"""How many files the sensor saw."""
 
 
 def range_tags(first: datetime, last: datetime) -> dict[str, str]:
@@ -41,7 +43,7 @@ def run_tags(
         tags |= range_tags(first, last)
         tags["election_metrics/hours"] = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     if files is not None:
-        tags["election_metrics/files"] = str(files)
+        tags[FILES] = str(files)
     if elections:
         tags["election_metrics/elections"] = ", ".join(elections)[:_LONGEST_TAG]
     return tags

@@ -38,6 +38,12 @@ def is_any_of(column: sa.Column[Any], values: Iterable[object]) -> sa.ColumnElem
     return column == sa.any_(sa.literal(list(values), sa.ARRAY(column.type)))
 
 
+def count_files_of_run(connection: sa.Connection, run_id: str) -> int:
+    """Rows of the ledger that a run wrote."""
+    query = sa.select(sa.func.count()).select_from(transaction_files).where(transaction_files.c.run_id == run_id)
+    return int(connection.execute(query).scalar_one())
+
+
 def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None) -> set[tuple[str, int, int]]:
     """(path, size, modified_ns) of the file versions that the ledger holds as current."""
     query = sa.select(transaction_files.c.path, transaction_files.c.size, transaction_files.c.modified_ns).where(

@@ -417,7 +417,7 @@ transaction_files = Table(
     _count("rejected", "Lines in quarantine", nullable=True),
     _instant("first_transaction_at", "First transaction of the file"),
     _instant("last_transaction_at", "Last transaction of the file"),
-    _text("run_id", "Dagster run that landed it", nullable=False),
+    _text("run_id", "Dagster run that landed it", nullable=False, index=True),
     _instant("seen_at", "When this version was recorded", nullable=False),
     CheckConstraint("status IN ('landed', 'superseded', 'unreadable')", name="status"),
     CheckConstraint("lines = rows + rollbacks + repeated + rejected", name="every_line_accounted"),

@@ -57,11 +57,13 @@ def upgrade() -> None:
         comment="Constituencies that landed rows of a transactions table are of",
     )
     op.create_index(op.f("table_places_constituency_id_idx"), "table_places", ["constituency_id"], schema="ingest")
+    op.create_index(op.f("transaction_files_run_id_idx"), "transaction_files", ["run_id"], schema="ingest")
     # What landed before is read again at the next comparison, now.
     op.execute("UPDATE ingest.table_contents SET fingerprint = -1")
     op.execute("UPDATE ingest.table_reads SET compared_at = NULL")
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("transaction_files_run_id_idx"), "transaction_files", schema="ingest")
     op.drop_table("table_places", schema="ingest")
     _say(0)
