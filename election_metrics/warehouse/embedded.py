@@ -84,7 +84,7 @@ def socket_folder(home: Path) -> Path:
 def url(home: Path, database: str) -> URL:
     """URL of a database of HOME's server, for psql and psycopg; the socket's folder is a query of it."""
     return URL.create(
-        "postgresql", username=SUPERUSER, database=database, query={"host": str(socket_folder(home))}
+        "postgresql", username=SUPERUSER, password="", database=database, query={"host": str(socket_folder(home))}
     )  # fmt: skip
 
 

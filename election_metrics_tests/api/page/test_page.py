@@ -185,7 +185,9 @@ def test_overdue_input_is_loud(reader: Reader) -> None:
         connection.execute(sa.insert(missing_input).values(gap))
     commit(reader.api.settings, election, coverage=97.0, hours_expected=100, hours_delivered=97)
     page = reader.open(f"?election={election}")
-    expect(page.locator(".alarm.critical").first).to_contain_text("Input is overdue. 3 of 100 hours")
+    expect(page.locator(".alarm.critical").first).to_contain_text(
+        "Input is overdue. 3 hours of constituencies of this election are overdue"
+    )
     expect(page.locator(".chip")).to_have_text("incomplete: 97 % of the input")
     commit(reader.api.settings, election, participation_rate=101.5)
     expect(page.locator("main")).to_contain_text("More votes than registered voters")
