@@ -14,6 +14,7 @@ from election_metrics.api.access import AtTheDoor, is_own_address
 from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Changes
 from election_metrics.api.problems import answer_with_problems
+from election_metrics.api.pulse import Pulse, WhileItHangs
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
@@ -32,16 +33,19 @@ list is CSV with `Accept: text/csv`, or a path that ends in `.csv`. Answers have
 def create_app(settings: Settings) -> FastAPI:
     """The API for these settings, with the rights of its own role in the database."""
     limited = with_own_role(settings)
+    pulse = Pulse(limited)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         answers = Answers(limited)
         changes = Changes(limited, answers.heard)
         answers.is_listening = lambda: changes.is_listening
+        answers.hangs = lambda: pulse.hangs
+        app.state.pulse = pulse
         app.state.settings, app.state.answers, app.state.changes = limited, answers, changes
         app.state.observed = observed.Observed(answers)
         try:
-            async with changes.listening():
+            async with changes.listening(), pulse.felt():
                 yield
         finally:
             await answers.close()
@@ -55,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(operating.metrics_router)
     page.serve_files(app)
     answer_with_problems(app)
+    app.add_middleware(WhileItHangs, pulse=pulse)
     app.add_middleware(AtTheDoor, settings=limited)
     # A page of somebody else that gives its name this address must not read here.
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_names(settings))
