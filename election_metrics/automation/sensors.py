@@ -42,7 +42,7 @@ def new_transactions_sensor(
         )
         return
     if busy := _busy(context.instance, ["new_transactions"]):
-        yield dg.SkipReason(f"{busy}; {_progress(context.instance, settings)}")
+        yield dg.SkipReason(f"{_at_it(busy)}; {_progress(busy, settings)}")
         return
     now = datetime.now(UTC)
     found: list[dg.RunRequest | dg.SkipReason] = []
@@ -107,7 +107,7 @@ def changed_hours_sensor(
     from election_metrics.pipeline.registry import registry_is_behind
 
     if busy := _busy(context.instance, ["new_transactions", "changed_hours"]):
-        yield dg.SkipReason(busy)
+        yield dg.SkipReason(_at_it(busy))
         return
     now = datetime.now(UTC)
     try:
@@ -122,28 +122,29 @@ def changed_hours_sensor(
     yield from _requests(context.instance, asks, "changed_hours", state, now)
 
 
-def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> str | None:
+def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> dg.DagsterRun | None:
     """A run that is already at it."""
     for trigger in triggers:
         filters = dg.RunsFilter(job_name=JOB, statuses=list(UNFINISHED), tags={TRIGGER: trigger})
         for run in instance.get_runs(filters, limit=1):
-            return f"run {run.run_id[:8]} ({trigger}) is {run.status.value.lower()}"
+            return run
     return None
 
 
-def _progress(instance: dg.DagsterInstance, settings: Settings) -> str:
-    """How far the landing that goes on has come."""
+def _at_it(run: dg.DagsterRun) -> str:
+    return f"run {run.run_id[:8]} ({run.tags[TRIGGER]}) is {run.status.value.lower()}"
+
+
+def _progress(run: dg.DagsterRun, settings: Settings) -> str:
+    """How far the landing of a run has come."""
     from election_metrics.pipeline.landing import files_of_run
     from election_metrics.pipeline.run_tags import FILES
 
-    filters = dg.RunsFilter(job_name=JOB, statuses=list(UNFINISHED), tags={TRIGGER: "new_transactions"})
-    for run in instance.get_runs(filters, limit=1):
-        try:
-            landed = files_of_run(settings, run.run_id)
-        except ElectionMetricsError as error:
-            return str(error)
-        return f"{landed:,} of {int(run.tags.get(FILES, landed)):,} file(s) landed"
-    return "it has just ended"
+    try:
+        landed = files_of_run(settings, run.run_id)
+    except ElectionMetricsError as error:
+        return str(error)
+    return f"{landed:,} of {int(run.tags.get(FILES, landed)):,} file(s) landed"
 
 
 def _requests(
