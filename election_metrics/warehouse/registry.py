@@ -80,8 +80,8 @@ def check_named(connection: sa.Connection, election: str | None = None, constitu
         ("election", election, elections), ("constituency", constituency, constituencies)
     ):  # fmt: skip
         column = f"{what}_id"
-        known = sa.select(table.c[column]).union(sa.select(anomalies.c[column]))
-        if name is not None and name not in set(connection.execute(known).scalars()):
+        places = [sa.exists().where(one.c[column] == name) for one in (table, anomalies)]
+        if name is not None and not connection.execute(sa.select(sa.or_(*places))).scalar_one():
             raise ElectionMetricsError(f"there is no {what} {name!r}; election-metrics export {table.name} lists them")
 
 
