@@ -283,7 +283,7 @@ class Snapshot:
 
     def _batches(self, *where: sa.ColumnElement[bool]) -> Iterator[Batch]:
         """By position, each batch from where the last one ended: no cursor is held, nobody is kept from writing."""
-        query = self._query(self._is_numbered, *where).order_by(self._position)
+        query = self._query(self._position, self._is_numbered, *where).order_by(self._position)
         after: int | None = None
         while True:
             step = query if after is None else query.where(self._position > after)
@@ -301,9 +301,7 @@ class Snapshot:
 
     def _unnumbered(self, *where: sa.ColumnElement[bool]) -> Iterator[Batch]:
         """Rows whose position is none, or no whole number, as they come."""
-        query = self._query(sa.not_(self._is_numbered), *where).with_only_columns(
-            *(text.label(field) for field, text in self._text.items()), sa.null().label("at")
-        )
+        query = self._query(sa.null(), sa.not_(self._is_numbered), *where)
         with self._source.told():
             result = self._connection.execute(query.execution_options(stream_results=True))
         while True:
@@ -313,9 +311,9 @@ class Snapshot:
                 return
             yield self._batch(rows, None)
 
-    def _query(self, *where: sa.ColumnElement[bool]) -> Any:
+    def _query(self, position: sa.ColumnElement[Any], *where: sa.ColumnElement[bool]) -> Any:
         columns = [text.label(field) for field, text in self._text.items()]
-        return sa.select(*columns, self._position.label("at")).where(*where)
+        return sa.select(*columns, position.label("at")).where(*where)
 
     def _rows(self, query: sa.Executable) -> Sequence[Any]:
         with self._source.told():
