@@ -67,10 +67,7 @@ def socket_folder(home: Path) -> Path:
         return _started[data]
     make_private(home)
     try:
-        with _start_lock(home):
-            folder = _running(home) or _start(home)
-            _answers(folder)
-            _keep(home, os.getpid())
+        folder = _join(home)
     except (psycopg.OperationalError, OSError, KeyError) as error:
         raise WarehouseError(
             f"the embedded PostgreSQL under {data} does not start: {' '.join(str(error).split())}. "
@@ -162,12 +159,21 @@ def major_version(program: Path) -> int | None:
 
 
 @tenacity.retry(
-    # The children of a server that was killed may be there for a moment.
-    stop=tenacity.stop_after_delay(30),
+    # A server may be killed while we join it, and its children be there for a moment.
+    stop=tenacity.stop_after_delay(60),
     wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=3),
-    retry=tenacity.retry_if_exception_type(OSError),
+    retry=tenacity.retry_if_exception_type((OSError, psycopg.OperationalError)),
     reraise=True,
 )
+def _join(home: Path) -> Path:
+    """Becomes a user of the server, which is started where it does not run; returns the folder of its socket."""
+    with _start_lock(home):
+        folder = _running(home) or _start(home)
+        _answers(folder)
+        _keep(home, os.getpid())
+        return folder
+
+
 def _start(home: Path) -> Path:
     """Starts the server, after making its data where there are none; returns the folder of its socket."""
     data = home / "postgres"
