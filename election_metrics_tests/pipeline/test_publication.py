@@ -1,6 +1,8 @@
 """What follows from hours becomes visible together with them; nothing is judged while hours wait."""
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,27 +32,34 @@ _SHOWN = """
 """
 
 
-def test_every_table_that_shows_votes_shows_the_same_at_every_moment(chosen: Settings, tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    folder.put(line("r", ms(0), "addVotersList", votersCount=1000), vote("v", ms(1)), name="first")
-    update(chosen, folder.root)
+@contextlib.contextmanager
+def watched(settings: Settings, query: str) -> Iterator[set[tuple[int, ...]]]:
+    """Collects every row of counts that a reader sees meanwhile, who asks again and again."""
     seen: set[tuple[int, ...]] = set()
     done = threading.Event()
 
     def watch() -> None:
-        while not done.is_set():
-            with transaction(chosen, snapshot=True) as connection:
-                seen.add(tuple(int(count) for count in connection.execute(sa.text(_SHOWN)).one()))
+        while not done.wait(0.005):  # a moment for the run: no state lasts so short
+            with transaction(settings, snapshot=True) as connection:
+                seen.update(tuple(int(count) for count in row) for row in connection.execute(sa.text(query)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        for number in range(6):
-            folder.put(*[vote(f"v{number}_{n}", ms(n, hour=number % 3)) for n in range(number + 1)], name=f"{number}")
-            update(chosen, folder.root)
+        yield seen
     finally:
         done.set()
         watcher.join(20)
+
+
+def test_every_table_that_shows_votes_shows_the_same_at_every_moment(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(line("r", ms(0), "addVotersList", votersCount=1000), vote("v", ms(1)), name="first")
+    update(chosen, folder.root)
+    with watched(chosen, _SHOWN) as seen:
+        for number in range(6):
+            folder.put(*[vote(f"v{number}_{n}", ms(n, hour=number % 3)) for n in range(number + 1)], name=f"{number}")
+            update(chosen, folder.root)
     assert len(seen) > 3, "the watcher saw the figures change"
     assert [shown for shown in seen if len(set(shown)) > 1] == []
 
@@ -139,17 +148,7 @@ def test_a_contract_that_moves_to_another_election_is_never_in_both_or_in_none(
             name="dump", contract=contract,
         )  # fmt: skip
     update(chosen, tmp_path)
-    seen: set[tuple[int, ...]] = set()
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.is_set():
-            with transaction(chosen, snapshot=True) as connection:
-                seen.update(tuple(int(count) for count in row) for row in connection.execute(sa.text(_STATES)))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with watched(chosen, _STATES) as seen:
         if by == "folder":
             (path,) = (region / old).rglob("*.csv")
             target = region / new / path.relative_to(region / old)
@@ -160,9 +159,6 @@ def test_a_contract_that_moves_to_another_election_is_never_in_both_or_in_none(
                 say = "INSERT INTO metrics.constituency_reference (constituency_id, election, set_by, set_at) VALUES (:c, :e, 'me', now())"
                 connection.execute(sa.text(say), {"c": OTHER, "e": new})
         update(chosen, tmp_path, NOW + ONE, most)
-    finally:
-        done.set()
-        watcher.join(20)
     assert [state for state in seen if len(set(state)) > 1] == []
     query = "SELECT votes_cast, registered_voters FROM metrics.election_summaries"
     assert rows(chosen, query).values.tolist() == [[89, 200]]
