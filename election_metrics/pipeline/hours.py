@@ -125,7 +125,7 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
         parts = ledger.parts_of_hours(connection, range(first, last + 1))
         contested = set(versions.loc[versions["is_contested"].astype(bool), "hour_number"])
         corrections = ledger.read_corrections(connection) if contested else _NO_CORRECTIONS
-        constituencies = store.read_constituencies(connection)
+        constituencies = store.read_registry(connection)
         events = store.read_events(connection)
     is_contested = parts["hour_number"].isin(contested)
     hours = lake.LakeHours(
@@ -196,6 +196,7 @@ def _compute_chunk(
             sa.and_(hour >= hour_start(first), hour <= hour_start(last), hour.not_in(taken))
             for hour in (table.c.hour, sums_table.c.hour)
         )
+        store.publish_constituencies(connection)
         before = stored_figures(connection, first, last, newer)
         changed = _changed_constituencies(engine.local, before, kept)
         replace_scope(connection, table, scope, kept)

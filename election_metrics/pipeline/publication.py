@@ -1,6 +1,7 @@
 """What follows from hours becomes visible together with them: metrics, findings and summary, in one transaction.
 
-A reader never sees hours of one moment beside a headline of another.
+A reader never sees hours of one moment beside a headline of another, nor a register beside the turnout of an earlier
+one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequen
 
     The caller holds LOCK, and commits.
     """
+    registry.publish_constituencies(connection, named)
     elections = sorted(store.behind_metrics(connection, named))
     for election in elections:
         write_metrics(connection, election, run_id, now, whole=bool(named))

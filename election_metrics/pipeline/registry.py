@@ -31,10 +31,11 @@ def region_time_zones() -> dict[str, str]:
 
 
 def refresh_registry(settings: Settings, run_id: str, now: datetime | None = None) -> Registry:
-    """Brings `elections` and `constituencies` up to date, and re-opens hours whose registry changed.
+    """Brings elections and the registry up to date, and re-opens hours whose registry changed.
 
-    The hours of a constituency that votes in another election now are that election's in the same moment, and so is
-    what follows from them: computing them again range by range would show parts of it in both.
+    Readers see it with the figures that follow: here where no hour waits, else when those hours are computed. The
+    hours of a constituency that votes in another election now are that election's in the same moment, and so is what
+    follows from them: computing them again range by range would show parts of it in both.
 
     Raises:
         SettingsError: the reference file cannot be read.
@@ -54,7 +55,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
             settings.time_zone,
             moment,
         )
-        before = store.read_constituencies(connection)
+        before = store.read_registry(connection)
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
         changed = _changed(before, registry.constituencies)
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
@@ -68,6 +69,8 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         moved_between = _move_hours(connection, list(changed["constituency_id"]), run_id, moment)
         if moved_between:
             publication.publish(connection, run_id, moment, sorted(moved_between))
+        if not ledger.hours_wait(connection):
+            publication.publish(connection, run_id, moment)
         notify(connection, constituencies, touched | renamed)
         store.drop_empty_elections(connection)
     return registry

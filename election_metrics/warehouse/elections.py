@@ -220,7 +220,7 @@ def give_hours_to_own_election(
         WITH misplaced AS (
             SELECT row.constituency_id, row.hour, row.election_id AS had, place.election_id AS has
             FROM metrics.hourly_stats AS row
-            JOIN metrics.constituencies AS place USING (constituency_id)
+            JOIN ingest.constituency_registry AS place USING (constituency_id)
             WHERE row.constituency_id = ANY(:constituencies) AND row.election_id <> place.election_id
         ), given AS (
             UPDATE metrics.hourly_stats AS row SET election_id = misplaced.has FROM misplaced

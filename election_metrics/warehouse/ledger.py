@@ -422,6 +422,12 @@ def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:
     return list(connection.execute(query, {"now": now}).scalars())
 
 
+def hours_wait(connection: sa.Connection) -> bool:
+    """Whether any hour's figures are behind what landed."""
+    waits = sa.exists().where(hour_versions.c.landed_version > hour_versions.c.computed_version)
+    return bool(connection.execute(sa.select(waits)).scalar_one())
+
+
 def read_hour_versions(connection: sa.Connection, first: int, last: int) -> pd.DataFrame:
     """hour_number, landed_version, computed_version, is_contested of the hours first..last that have transactions."""
     query = sa.select(

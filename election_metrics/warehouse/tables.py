@@ -110,20 +110,31 @@ elections = Table(
     schema="metrics", comment="Elections: names, voting times and status",
 )  # fmt: skip
 
+
+def _constituency() -> list[Column[Any]]:
+    return [
+        _text("constituency_id", "Contract id (base58)", primary_key=True),
+        _text("election_id", "Election it votes in", ForeignKey(_ELECTION), nullable=False, index=True),
+        _text("name", "Name of the constituency; NULL where no path or reference has it"),
+        _text("region_code", "Region's code as the portal writes it"),
+        _text("region", "Region's name"),
+        _text("time_zone", "IANA time zone", nullable=False),
+        _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
+        _count("reference_voters", "Registered voters that people or the reference file give; NULL where they give none", nullable=True),
+        _instant("starts_at", "Voting starts; NULL where not known"),
+        _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
+        *_lineage(),
+    ]  # fmt: skip
+
+
 constituencies = Table(
-    "constituencies", metadata,
-    _text("constituency_id", "Contract id (base58)", primary_key=True),
-    _text("election_id", "Election it votes in", ForeignKey(_ELECTION), nullable=False, index=True),
-    _text("name", "Name of the constituency; NULL where no path or reference has it"),
-    _text("region_code", "Region's code as the portal writes it"),
-    _text("region", "Region's name"),
-    _text("time_zone", "IANA time zone", nullable=False),
-    _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
-    _count("reference_voters", "Registered voters that people or the reference file give; NULL where they give none", nullable=True),
-    _instant("starts_at", "Voting starts; NULL where not known"),
-    _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
-    *_lineage(),
-    schema="metrics", comment="Constituencies: one voting, that is one smart contract",
+    "constituencies", metadata, *_constituency(),
+    schema="metrics", comment="Constituencies: one voting, that is one smart contract; as the figures beside them use them",
+)  # fmt: skip
+
+constituency_registry = Table(
+    "constituency_registry", metadata, *_constituency(),
+    schema="ingest", comment="Constituencies as known now; metrics.constituencies follows when figures do",
 )  # fmt: skip
 
 hourly_stats = Table(
