@@ -85,6 +85,17 @@ def _ballots() -> list[Column[int]]:
     ]
 
 
+def _running_rates() -> list[Column[float]]:
+    """What running totals are in percent."""
+    return [
+        _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+        _number("running_issue_rate", "Running bulletins / registered voters * 100; NULL as participation_rate"),
+        _number(
+            "running_gap_rate", "Running bulletins less running votes, / running bulletins * 100; NULL without any"
+        ),
+    ]
+
+
 def _not_negative(*names: str) -> CheckConstraint:
     return CheckConstraint(" AND ".join(f"{name} >= 0" for name in names), name="not_negative")
 
@@ -168,9 +179,15 @@ election_hours = Table(
     _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it"),
     _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)"),
     _instant("last_transaction_at", "Last transaction that stands"),
+    _count("registered_voters", "Registered voters of the election at the end of the hour; NULL while that of a constituency"
+                                " that has sent bulletins or votes is not known", nullable=True),
+    _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known"),
+    _count("running_bulletins", "Bulletins issued from the first hour to the end of this one"),
+    _count("running_votes", "Votes cast from the first hour to the end of this one"),
+    *_running_rates(),
     *_lineage(),
-    _not_negative(*_COUNTS, "constituencies_active", "outside_voting"),
-    schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, replaced with them",
+    _not_negative(*_COUNTS, "constituencies_active", "outside_voting", "running_bulletins", "running_votes"),
+    schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, with running totals",
 )  # fmt: skip
 
 constituency_metrics = Table(
@@ -198,7 +215,7 @@ constituency_metrics = Table(
     _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
     _count("running_bulletins", "Bulletins issued from the first hour to the end of the period"),
     _count("running_votes", "Votes cast from the first hour to the end of the period"),
-    _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+    *_running_rates(),
     _number("issue_rate", "Bulletins issued / registered voters * 100; NULL where the register is 0 or not known"),
     _number("bulletin_trend", "Slope of the least-squares line through the bulletins of the voting hours, silent ones"
                               " being 0: bulletins an hour per hour; NULL for fewer than two of them"),
