@@ -5,10 +5,7 @@ that may operate, everywhere. The page sends its token as a cookie, which counts
 else cannot make a browser change anything.
 """
 
-import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
@@ -20,11 +17,8 @@ from election_metrics.api.problems import problem
 from election_metrics.api.tokens import Scope, Token, Tokens
 from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
-
-Asgi = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Asgi]]
-Send = Callable[[Asgi], Awaitable[None]]
-App = Callable[[Asgi, Receive, Send], Awaitable[None]]
+from election_metrics.web.asgi import App, Asgi, Receive, Send
+from election_metrics.web.names import is_own_address
 
 COOKIE = "election_metrics_token"
 AUDIT = "/api/v1/audit"
@@ -113,21 +107,7 @@ def reads_are_open(settings: Settings) -> bool:
     """Whether anybody may read: as the settings say, else on this machine's own address only."""
     if settings.api_reads is not None:
         return settings.api_reads == "open"
-    return is_own_address(settings.api_host)
-
-
-def is_own_address(host: str) -> bool:
-    """Whether only this machine reaches the address.
-
-    Raises:
-        SettingsError: it is no address.
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        raise SettingsError(f"ELECTION_METRICS_API_HOST is {host!r}: it must be an address such as 0.0.0.0") from None
+    return is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST")
 
 
 def _unknown(detail: str) -> Response:

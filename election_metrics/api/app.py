@@ -10,13 +10,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from election_metrics import __version__
 from election_metrics.api import live, observed, operating, page, routes, sessions, writing
-from election_metrics.api.access import AtTheDoor, is_own_address
+from election_metrics.api.access import AtTheDoor
 from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Changes
 from election_metrics.api.problems import answer_with_problems
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
+from election_metrics.web.names import is_own_address
 
 _LOG = logging.getLogger("election_metrics.api")
 ROLE = "election_metrics_api"
@@ -81,7 +82,7 @@ def with_own_role(settings: Settings) -> Settings:
 
 def _names(settings: Settings) -> list[str]:
     named = [name.strip() for name in (settings.api_hosts or "").split(",") if name.strip()]
-    if not named and not is_own_address(settings.api_host):
+    if not named and not is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST"):
         return ["*"]  # reading needs a token there, which no other page has
     return ["127.0.0.1", "localhost", "[::1]", *named]
 
