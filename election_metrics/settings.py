@@ -26,6 +26,7 @@ from election_metrics.errors import SettingsError
 from election_metrics.places import Place, is_url, named_here, place
 
 PREFIX = "ELECTION_METRICS_"
+_SHORTEST_TOKEN = 16
 
 
 def _whole_hour(value: object) -> datetime:
@@ -158,6 +159,23 @@ class Settings(BaseSettings):
     ui_url: str = Field(
         "http://127.0.0.1:3000", description="Where people reach the Dagster UI, for links; `up` knows its own port."
     )
+    ui_hosts: str | None = Field(
+        None,
+        description="Further names, with commas between, by which others reach the Dagster UI, such as ui.example.org.",
+    )
+    ui_token: SecretStr | None = Field(
+        None,
+        description="Who opens the Dagster UI must show it: as the password to any name, or as Authorization: Bearer. "
+        "Needed where `up --host` is not this machine's own address.",
+    )
+    ui_reads: Literal["open", "token"] | None = Field(
+        None,
+        description="Who may open the read-only Dagster UI: anybody (open), or who has UI_TOKEN; unset: anybody, on "
+        "this machine only.",
+    )
+    ui_reports: bool = Field(
+        False, description="Whether people and other programs may report assets and checks that no run made."
+    )
     metrics_port: int | None = Field(
         None, description="`up` serves the pipeline's own metrics for Prometheus on this port; unset: it does not."
     )
@@ -224,6 +242,13 @@ class Settings(BaseSettings):
             raise ValueError("it must look like smtp://user:password@host:587 or smtps://user:password@host:465")
         return value
 
+    @field_validator("ui_token")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < _SHORTEST_TOKEN:
+            raise ValueError(f"it must have at least {_SHORTEST_TOKEN} characters; openssl rand -hex 24 makes some")
+        return value
+
     @field_validator("cache_url")
     @classmethod
     def _redis(cls, value: SecretStr | None) -> SecretStr | None:
@@ -281,7 +306,7 @@ def _sentence(error: ValidationError) -> str:
     for problem in error.errors():
         field = str(problem["loc"][0]) if problem["loc"] else "?"
         value = problem.get("input")
-        shown = "" if field.endswith(("_url", "webhook")) else f" is {str(value)!r}"
+        shown = "" if field.endswith(("_url", "webhook", "_token")) else f" is {str(value)!r}"
         reason = problem["msg"].removeprefix("Value error, ")
         sentences.append(f"{PREFIX}{field.upper()}{shown}: {reason}")
     return "; ".join(sentences)

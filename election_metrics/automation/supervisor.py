@@ -29,6 +29,7 @@ from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse.release import claim_text
 from election_metrics.warehouse.server import is_up, revive
+from election_metrics.web.names import reached_at
 
 _THIS_MACHINE = "127.0.0.1"
 _LOOK_EVERY = 0.5
@@ -185,9 +186,9 @@ class Supervisor:
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
         if "ui_url" not in self.settings.model_fields_set:
-            environment[f"{PREFIX}UI_URL"] = f"http://{self.host}:{self.port}"
+            environment[f"{PREFIX}UI_URL"] = f"http://{reached_at(self.host)}:{self.port}"
         if "api_webserver" not in self.settings.model_fields_set:
-            environment[f"{PREFIX}API_WEBSERVER"] = f"http://{self.host}:{self.port}"
+            environment[f"{PREFIX}API_WEBSERVER"] = f"http://{reached_at(self.host)}:{self.port}"
         return environment | {"PYTHONUNBUFFERED": "1"}
 
     def _parts(self) -> list[Part]:
@@ -199,15 +200,15 @@ class Supervisor:
         python = [sys.executable, "-m"]
         server = ["dagster", "api", "grpc", "--module-name", self.module, "--socket", str(code)]
         server += ["--location-name", "election_metrics"]
-        web = [*python, "dagster_webserver", "-w", str(workspace), "-h", self.host]
+        web = [*python, "election_metrics.automation.webserver", self.host]
         parts = [
             Part("code location", [*python, *server], lambda: _serves_code(code)),
-            Part("webserver", [*web, "-p", str(self.port)], lambda: _answers(self.host, self.port)),
+            Part("webserver", [*web, str(self.port), str(workspace)], lambda: _answers(self.host, self.port)),
             Part("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]),
         ]
         if self.read_only_port is not None:
             port = self.read_only_port
-            command = [*web, "-p", str(port), "--read-only"]
+            command = [*web, str(port), str(workspace), "--read-only"]
             parts.append(Part("read-only webserver", command, lambda: _answers(self.host, port)))
         if self.api_port is not None:
             api, api_host = self.api_port, self.settings.api_host

@@ -14,10 +14,12 @@ from election_metrics.automation.console import quiet_retries
 from election_metrics.automation.exporter import serve
 from election_metrics.automation.launch import DATABASE_AWAY, open_instance
 from election_metrics.automation.supervisor import Supervisor, free_port, port_for_api, stop_on_signals
+from election_metrics.automation.ui_door import rules_of
 from election_metrics.pipeline.run_tags import TRIGGER, WHY
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics.web.names import reached_at
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _LOOK_AT_RUNS_EVERY = 3.0
@@ -26,15 +28,20 @@ _LOOK_AT_RUNS_EVERY = 3.0
 def run_up(console: Console, *, host: str, port: int, read_only_port: int | None) -> None:
     """Migrates, starts everything and looks after it until SIGINT or SIGTERM."""
     chosen = settings()
+    rules_of(chosen, host, read_only=False)
+    if read_only_port is not None:
+        rules_of(chosen, host, read_only=True)
     say = teller(console)
     migrate(chosen, tell=say)
     supervisor = Supervisor(chosen, free_port(port, host), read_only_port, host, port_for_api(chosen), tell=say)
     with stop_on_signals() as asked:
         say("Starting …")
         with supervisor:
-            say(f"The Dagster UI is at http://{host}:{supervisor.port} (log: {supervisor.log_path}).")
+            say(f"The Dagster UI is at http://{reached_at(host)}:{supervisor.port} (log: {supervisor.log_path}).")
             if read_only_port is not None:
-                say(f"For onlookers, without any button that changes something: http://{host}:{read_only_port}")
+                say(
+                    f"For onlookers, without any button that changes something: http://{reached_at(host)}:{read_only_port}"
+                )
             if supervisor.api_port is not None:
                 say(f"The page: http://{chosen.api_host}:{supervisor.api_port} (API: /docs)")
             unset = "ELECTION_METRICS_SOURCE is not set: no folder is watched."
