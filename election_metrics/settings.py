@@ -196,6 +196,9 @@ class Settings(BaseSettings):
     )
     api_read_rate: Rate = Field("200/second", description="Reads that one address or token may make.")
     api_write_rate: Rate = Field("60/minute", description="Changes, and wrong tokens, that one may make.")
+    api_streams_per_address: int = Field(50, gt=0, description="Live streams that one address may have open.")
+    api_streams: int = Field(500, gt=0, description="Live streams that may be open in all.")
+    api_session_hours: float = Field(12, gt=0, description="Hours after which the page asks for the token again.")
     api_database_url: SecretStr | None = Field(
         None,
         description="PostgreSQL with a login of the API's own, a member of election_metrics_api; unset: DATABASE_URL, "

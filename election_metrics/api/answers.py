@@ -16,8 +16,6 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 import xxhash
-from cashews import Cache
-from cashews.exceptions import BackendNotAvailableError
 from cashews.serialize import register_type
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,15 +23,14 @@ from starlette.responses import Response
 from election_metrics.api.batches import Batches, OneOfMany
 from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Format, Reply, Stored, dump, iso, newest_of, pack, render, unpack
+from election_metrics.api.shared import open_store
 from election_metrics.api.tags import RestsOn, Tags
-from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.queries import Row, elections_now, elections_of_constituencies
 from election_metrics.warehouse.server import warehouse_url
 
 _WHILE_DEAF_SECONDS = 2.0
-_SWEEP_SECONDS = 20
 _READERS = 4  # more threads would only wait for the interpreter, and keep answers that are there from going out
 _REGISTRY = "constituencies"
 Read = Callable[[sa.Connection], Reply]
@@ -65,28 +62,13 @@ class Answers:
 
     def __post_init__(self) -> None:
         """Sets up the store: this process's memory, or the Redis of the settings."""
-        self._cache = Cache()
-        if self.settings.cache_url is None:
-            self._cache.setup(
-                "mem://", size=self.settings.cache_answers, check_interval=_SWEEP_SECONDS, check_repr=False
-            )
-        else:
-            self._set_up_redis(self.settings.cache_url.get_secret_value())
+        self._cache = open_store(self.settings, self.settings.cache_answers)
         register_type(Stored, pack, unpack)
         shown = warehouse_url(self.settings).render_as_string(hide_password=True)
         self._batches = Batches(self.settings)
         self._readers = anyio.CapacityLimiter(_READERS)
         self._reader_of_meta = anyio.CapacityLimiter(1)  # every answer waits for it, so it waits for none
         self._prefix = f"election-metrics:{xxhash.xxh3_64_hexdigest(shown)}"
-
-    def _set_up_redis(self, url: str) -> None:
-        try:
-            self._cache.setup(url, suppress=True)  # while it is away, answers are read anew
-        except BackendNotAvailableError:
-            raise SettingsError(
-                "ELECTION_METRICS_CACHE_URL is set, and the package redis is not installed; type: "
-                "pip install 'election-metrics[redis]'"
-            ) from None
 
     @property
     def hit_rate(self) -> float | None:

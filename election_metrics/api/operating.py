@@ -33,6 +33,7 @@ class Status(BaseModel):
     cache_misses: int = Field(description="Answers that had to be read")
     hit_rate: float | None = Field(description="Percent of the answers that were in the cache; null: none yet")
     ui_url: str = Field(description="The Dagster UI, for people")
+    is_signed_in: bool = Field(description="Whether a browser asks that has signed in")
     stale_after_minutes: int = Field(description="Input is overdue so long after the end of its hour")
 
 
@@ -60,6 +61,7 @@ def status(request: Request) -> Response:
         figures = read_status(connection)
     said = {"figures": figures, "is_listening": answers.is_listening(), "cache_hits": answers.hits,
             "cache_misses": answers.misses, "hit_rate": answers.hit_rate, "ui_url": settings.ui_url,
+            "is_signed_in": getattr(request.state, "is_signed_in", False),
             "stale_after_minutes": settings.alert_after_minutes}  # fmt: skip
     return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
 

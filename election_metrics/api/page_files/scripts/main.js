@@ -1,7 +1,7 @@
 // The page: it holds what was read, reads again when a commit is told of, and shows it. Each part is a function of it.
 
 import { html, render } from "../libraries/lit-html/lit-html.js";
-import { ask, listen, Refused, signIn } from "./api.js";
+import { ask, listen, Refused, signIn, signOut } from "./api.js";
 import { comparison } from "./compare.js";
 import { constituencies, listQuestion } from "./constituencies.js";
 import { constituency } from "./constituency.js";
@@ -296,6 +296,7 @@ function bar(page) {
         <button type="button" class="theme" aria-label=${t("theme", { now: t(isDark ? "theme_dark" : "theme_light") })} @click=${() => { chooseTheme(isDark ? "light" : "dark"); page.draw(); }}>${isDark ? "☾" : "☀"}</button>
         <button type="button" class="print" @click=${() => print()}>${t("print")}</button>
         <a href="/docs">${t("api")}</a>
+        ${page.status?.is_signed_in ? html`<button type="button" class="sign-out" @click=${() => signOut().then(() => location.reload())}>${t("sign_out")}</button>` : ""}
         ${page.status?.ui_url ? html`<a href=${page.status.ui_url} target="_blank" rel="noopener">${t("ui")}</a>` : ""}
       </nav>
     </header>`;
