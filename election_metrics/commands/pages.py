@@ -148,14 +148,16 @@ election-metrics token revoke newsroom
 ```
 
 A token is shown once and kept as a hash (`HOME/tokens.json`). Put TLS in front of any address but this machine's own
-([deploy.md](deploy.md)). Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`;
-429), live streams by address and in all (`ELECTION_METRICS_API_STREAMS_PER_ADDRESS`, 429; `_API_STREAMS`, 503). APIs that
-share a Redis count rates together. A path or method that there is not is 404 or 405 to everybody; OPTIONS says what there
-is. Whoever takes more than 10 seconds for the headers or 20 for the body is answered 408.
+([deploy.md](deploy.md)).
 
-On the page, a token begins a session of the browser: a cookie with a random id, kept here as a hash, which no script sees
-and which only reads. It ends by `sign-out`, with its token, after `ELECTION_METRICS_API_SESSION_HOURS`, and, where APIs share no
-Redis, with the API's process.
+On the page, a token begins a session of the browser: a cookie with a random id, kept here as a hash, which no script
+sees and which only reads. It ends by `sign-out`, with its token, after `ELECTION_METRICS_API_SESSION_HOURS`, and, where
+APIs share no Redis, with the API's process.
+
+Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`; 429), live streams by
+address (`_API_STREAMS_PER_ADDRESS`; 429) and in all (`_API_STREAMS`; 503). APIs that share a Redis count rates together.
+A path or method that there is not is 404 or 405 to everybody; OPTIONS says what there is. Whoever takes more than 10
+seconds for the headers of a request, or 20 for its body, is answered 408.
 
 Every change is in `ingest.audit_log` and `/api/v1/audit`: who, what, when, before and after; triggers in the database
 write it, so a change by psql is there too. The API's connections have role `election_metrics_api`, which reads schema
