@@ -155,7 +155,7 @@ sees and which only reads. It ends by `sign-out`, with its token, after `ELECTIO
 APIs share no Redis, with the API's process.
 
 Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`; 429), live streams by
-address (`_API_STREAMS_PER_ADDRESS`; 429) and in all (`_API_STREAMS`; 503). APIs that share a Redis count rates together.
+address (`_API_STREAMS_PER_ADDRESS`; 429) and in all (`_API_STREAMS`; 503). APIs that share a Redis count rates as one.
 A path or method that there is not is 404 or 405 to everybody; OPTIONS says what there is. Whoever takes more than 10
 seconds for the headers of a request, or 20 for its body, is answered 408.
 
