@@ -20,7 +20,7 @@ from election_metrics.web.names import Names, is_own_address, names_of
 
 _GRAPHQL = "/graphql"
 _REPORTS = "/report_asset_"
-_MOST_BYTES = 2 * 2**20
+MOST_BYTES = 2 * 2**20
 """The UI sends the name of every partition that is chosen: a backfill of ten years of hours is 1.8 MB."""
 _SAFE = {
     "x-content-type-options": "nosniff",
@@ -84,7 +84,7 @@ class UiDoor:
 
     def __init__(self, app: App, rules: Rules) -> None:
         """Stands before `app`."""
-        self._app = SmallBodies(app, _MOST_BYTES, lambda said: PlainTextResponse(f"{said}\n", 413))
+        self._app = SmallBodies(app, MOST_BYTES, lambda said: PlainTextResponse(f"{said}\n", 413))
         self._rules = rules
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:

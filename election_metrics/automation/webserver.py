@@ -17,7 +17,7 @@ from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__
 
-from election_metrics.automation.ui_door import Rules, UiDoor, rules_of
+from election_metrics.automation.ui_door import MOST_BYTES, Rules, UiDoor, rules_of
 from election_metrics.settings import read_settings
 from election_metrics.web.patience import Patience
 
@@ -68,7 +68,7 @@ def serve(host: str, port: int, workspace: str, *, read_only: bool) -> None:
         with behind_the_door(instance, WorkspaceFileTarget([workspace]), rules, read_only=read_only) as app:
             uvicorn.run(
                 app, host=host, port=port, http=Patience, log_level="warning", access_log=False, server_header=False,
-                timeout_graceful_shutdown=_STOP_WITHIN,
+                timeout_graceful_shutdown=_STOP_WITHIN, ws_max_size=MOST_BYTES,
             )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ _LOOK_AT_RUNS_EVERY = 3.0
 def run_up(console: Console, *, host: str, port: int, read_only_port: int | None) -> None:
     """Migrates, starts everything and looks after it until SIGINT or SIGTERM."""
     chosen = settings()
-    rules_of(chosen, host, read_only=False)
+    rules = rules_of(chosen, host, read_only=False)
     if read_only_port is not None:
         rules_of(chosen, host, read_only=True)
     say = teller(console)
@@ -38,6 +38,8 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
         say("Starting …")
         with supervisor:
             say(f"The Dagster UI is at http://{reached_at(host)}:{supervisor.port} (log: {supervisor.log_path}).")
+            if rules.token is not None:
+                say("It asks for a login: any name, and ELECTION_METRICS_UI_TOKEN as the password.")
             if read_only_port is not None:
                 say(
                     f"For onlookers, without any button that changes something: http://{reached_at(host)}:{read_only_port}"

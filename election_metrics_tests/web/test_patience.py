@@ -119,6 +119,21 @@ def test_a_large_body_is_refused_before_anything_reads_it(server: tuple[str, int
     assert heard == []
 
 
+def test_headers_and_trailers_have_an_end(server: tuple[str, int]) -> None:
+    heard.clear()
+    long = b"X-Long: " + b"x" * 10_000 + b"\r\n"
+    for parts in (
+        [HEAD, *[long] * 2000],
+        [HEAD, b"X-Long: ", *[b"x" * 10_000] * 2000],
+        [b"GET /", *[b"x" * 10_000] * 2000],
+    ):
+        answer = answer_to(server, *parts)
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 ")), answer
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+    answer_to(server, chunked, *[long] * 2000)
+    assert heard == []
+
+
 def test_a_request_in_time_is_answered_and_the_line_goes_on(server: tuple[str, int]) -> None:
     whole = HEAD + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000
     chunked = HEAD + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
