@@ -98,7 +98,13 @@ class AtTheDoor:
             return await self._too_often("operate", address) or _unknown("this token is not known, or was revoked")
         if too_often := await self._too_often("read" if is_read else "operate", who):
             return too_often
-        scope.setdefault("state", {})["who"] = who
+
+        async def holds() -> bool:
+            """Whether what let this request in still does: an answer may take long to end."""
+            again = self._tokens.find(given) if given else await self._signed_in(scope, headers)
+            return again is not None or (token is None and self._is_open)
+
+        scope.setdefault("state", {}).update(who=who, holds=holds)
         if scope["method"] == "OPTIONS":
             return _options(scope)
         refused = self._not_allowed(path, needed, token)

@@ -95,7 +95,7 @@ def _alive() -> ServerSentEvent:
 async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEvent]:
     changes: Changes = request.app.state.changes
     seen: dict[str, str] = {}
-    while True:
+    while await request.state.holds():  # a token that is revoked, or a session that ended, hears no more
         elections = await _elections(request.app.state.answers)
         news = [one for one in elections if one["computed_at"] > seen.get(one["election_id"], since)]
         for election, following in itertools.zip_longest(news, news[1:]):

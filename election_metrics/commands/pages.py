@@ -152,7 +152,7 @@ A token is shown once and kept as a hash (`HOME/tokens.json`). Put TLS in front 
 
 On the page, a token begins a session of the browser: a cookie with a random id, kept here as a hash, which no script
 sees and which only reads. It ends by `sign-out`, with its token, after `ELECTION_METRICS_API_SESSION_HOURS`, and, where
-APIs share no Redis, with the API's process.
+APIs share no Redis, with the API's process. A live stream ends with what let it in, within 15 seconds.
 
 Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`; 429), live streams by
 address (`_API_STREAMS_PER_ADDRESS`; 429) and in all (`_API_STREAMS`; 503). APIs that share a Redis count rates as one.

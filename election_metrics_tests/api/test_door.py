@@ -108,6 +108,24 @@ def test_streams_are_so_many_from_one_address_and_so_many_in_all(chosen: Setting
         wait_for("the place that is free again", lambda: open_from("192.0.2.1").status_code == 200, 15)
 
 
+def test_a_stream_ends_with_what_let_it_in(locked: Api) -> None:
+    reader = create_token(locked.settings, "newsroom", ["read"], "test")
+    operator = bearer(create_token(locked.settings, "anna", ["operate"], "test"))
+    browser = signed_in(locked, reader)
+    live = f"{locked.address}/api/v1/live"
+    with (
+        browser.get(live, stream=True, timeout=12) as by_session,
+        requests.get(live, headers=bearer(reader), stream=True, timeout=12) as by_token,
+        requests.get(live, headers=operator, stream=True, timeout=2) as other,
+    ):
+        locked.ask("POST", "/sign-out", cookie=f"{SESSION}={browser.cookies[SESSION]}")
+        revoke_token(locked.settings, "newsroom", "test")
+        locked.ask("POST", "/invalidate-cache/dashboard", **operator)
+        assert b"".join(by_session.iter_content()) == b"".join(by_token.iter_content()) == b"", "both have ended"
+        with pytest.raises(requests.ConnectionError, match="timed out"):
+            next(other.iter_content())
+
+
 def test_the_cookie_is_no_token_and_reads_only_while_the_token_holds(locked: Api) -> None:
     token = create_token(locked.settings, "newsroom", ["operate"], "test")
     browser, other = signed_in(locked, token), signed_in(locked, token)
