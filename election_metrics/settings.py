@@ -137,6 +137,11 @@ class Settings(BaseSettings):
     warm_runs: bool = Field(
         True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
     )
+    reserve_mb: int = Field(
+        64,
+        ge=0,
+        description="Megabytes kept for PostgreSQL on a full disk: landing waits while less than that is free.",
+    )
     set_aside_minutes: float = Field(
         60, ge=0, description="A file that brings the landing down is tried again after this long, while others land."
     )
@@ -287,6 +292,11 @@ class Settings(BaseSettings):
     def source_path(self) -> Place | None:
         """Folder of the export files, or its place in an object store."""
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
+
+    @property
+    def reserve_bytes(self) -> int:
+        """What is kept for PostgreSQL where the disk fills."""
+        return self.reserve_mb * 1_000_000
 
     @property
     def late_after(self) -> timedelta:

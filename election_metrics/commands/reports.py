@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from election_metrics.commands.shown import shown
-from election_metrics.foreign import visible
+from election_metrics.foreign import one_line, visible
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse import registry
@@ -142,13 +142,15 @@ def _print_problems(console: Console, settings: Settings) -> None:
     if len(wrong):
         console.print("\nProblems that alerts were raised for:")
         for title, detail, since in wrong.itertuples(index=False, name=None):
-            console.print(f"  {visible(title)} (since {since:%Y-%m-%d %H:%M} UTC)\n    {visible(detail)}", markup=False)
+            console.print(
+                f"  {one_line(title)} (since {since:%Y-%m-%d %H:%M} UTC)\n    {one_line(detail)}", markup=False
+            )
     if len(waiting):
         console.print(
             "\nFiles set aside, so that the others land (tried again every ELECTION_METRICS_SET_ASIDE_MINUTES):"
         )
         for path, tries, reason in waiting.itertuples(index=False, name=None):
-            console.print(f"  {visible(path)}\n    tries: {tries}; {visible(reason)}", markup=False)
+            console.print(f"  {visible(path)}\n    tries: {tries}; {one_line(reason)}", markup=False)
 
 
 def print_status(console: Console, settings: Settings) -> None:
@@ -177,7 +179,7 @@ def print_status(console: Console, settings: Settings) -> None:
     if problems:
         console.print("\nFiles and folders that cannot be read:")
         for path, reason in problems:
-            console.print(f"  {visible(path)}\n    {visible(reason)}", markup=False)
+            console.print(f"  {visible(path)}\n    {one_line(reason)}", markup=False)
     if counts["ids_in_conflict"]:
         console.print(
             f"\n{counts['ids_in_conflict']} transaction id(s) say several things, in two contracts, at two times or "
