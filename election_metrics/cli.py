@@ -518,11 +518,16 @@ def conflicts(election: str | None) -> None:
 
 @main.command()
 def status() -> None:
-    """Say what landed, what is behind, and what could not be read."""
+    """Say what landed, what is behind, and what could not be read.
+
+    While PostgreSQL does not answer, it says what was known last, and its exit code is 4.
+    """
     from election_metrics.commands.reports import print_status
     from election_metrics.settings import settings
 
-    print_status(Console(highlight=False), settings())
+    code = print_status(Console(highlight=False), settings())
+    if code:
+        sys.exit(code)
 
 
 @main.command()

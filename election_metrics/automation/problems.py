@@ -189,7 +189,7 @@ def find_problems(seen: Seen, now: datetime, ui_url: str, page_url: str | None =
         *_of_database(seen, page_url or ui),
         *_of_source(seen, now, ui),
         *_of_disks(seen, page_url or ui),
-        *_of_dagster(seen, ui),
+        *_of_dagster(seen, ui, page_url or ui),
         *_of_runs(seen, ui),
         *(_failed_check(check, ui) for check in seen.failed_checks),
         *(_overdue(election, ui) for election in seen.overdue),
@@ -236,13 +236,13 @@ def _of_disks(seen: Seen, page: str) -> list[Problem]:
     return problems
 
 
-def _of_dagster(seen: Seen, ui: str) -> list[Problem]:
+def _of_dagster(seen: Seen, ui: str, page: str) -> list[Problem]:
     problems = []
     if not seen.database:  # whatever waits for the database is silent, too
         why = "it hangs, or was stopped; up starts it again if it stays so"
         problems += [
             Problem(f"silent {part.name}", "error", f"The {part.name} does not answer", part.name,
-                    f"{why} (since {part.since:%H:%M:%S} UTC)", STATUS, f"{ui}/deployment/daemons")
+                    f"{why} (since {part.since:%H:%M:%S} UTC)", STATUS, ui if part.name == "API" else page)
             for part in seen.silent
         ]  # fmt: skip
     for tick in seen.failing_ticks:

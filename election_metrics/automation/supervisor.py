@@ -7,8 +7,8 @@ parts end by themselves (`leashed`), and the next start finds a clean table.
 
 import contextlib
 import fcntl
+import http.client
 import logging
-import logging.handlers
 import os
 import signal
 import socket
@@ -17,15 +17,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil
 from dagster._grpc.client import DagsterGrpcClient
 
 from election_metrics.automation.launch import dagster_environment
+from election_metrics.automation.log_file import LogFile
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.disk import Reserve
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse.release import claim_text
 from election_metrics.warehouse.server import is_up, revive
@@ -91,7 +94,9 @@ class Supervisor:
         self.log_path = self.settings.home / "logs" / "up.log"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = logging.Logger("election_metrics.up")
-        handler = logging.handlers.RotatingFileHandler(self.log_path, maxBytes=_LOG_BYTES, backupCount=5)
+        self.tell = _surviving(self.tell)
+        self._reserve = Reserve(self.settings)
+        handler = LogFile(self.log_path, _LOG_BYTES, 5, self.tell)
         handler.setFormatter(logging.Formatter("%(message)s"))
         self._log.addHandler(handler)
         # A socket's path may have 107 characters; HOME may be longer.
@@ -116,7 +121,9 @@ class Supervisor:
                 time.sleep(0.2)
 
     def look(self) -> None:
-        """Starts again what has ended."""
+        """Starts again what has ended, and keeps the reserve."""
+        if given := self._reserve.look():
+            self._say(given)
         if self.settings.database_url is None and not is_up(self.settings):
             self._say("The embedded PostgreSQL is gone; starting it again.")
             with contextlib.suppress(ElectionMetricsError):
@@ -134,6 +141,27 @@ class Supervisor:
                 part.pause = min(part.pause * 2, _LONGEST_PAUSE)
             elif now >= part.not_before:
                 self._start(part)
+
+    def questions(self) -> Mapping[str, Callable[[], bool]]:
+        """How each part is asked whether it answers; call them with a deadline."""
+        asked: dict[str, Callable[[], bool]] = {}
+        for part in self.parts:
+            asked[part.name] = _question(part, self._address_of(part))
+        return asked
+
+    def _address_of(self, part: Part) -> tuple[str, int] | None:
+        api = None if self.api_port is None else (self.settings.api_host, self.api_port)
+        read_only = None if self.read_only_port is None else (self.host, self.read_only_port)
+        return {"webserver": (self.host, self.port), "read-only webserver": read_only, "API": api}.get(part.name)
+
+    def end_hanging(self, name: str) -> bool:
+        """Kills a part that does not answer, so that it starts again; whether there was one to kill."""
+        for part in self.parts:
+            if part.name == name and part.process is not None and part.process.poll() is None:
+                self._say(f"The {name} does not answer for long; it is ended and starts again.")
+                part.process.kill()  # one that hangs hears no request
+                return True
+        return False
 
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
         """Looks after the parts until told to stop, or interrupted."""
@@ -177,6 +205,12 @@ class Supervisor:
         self._claim.truncate(0)
         self._claim.write(claim_text(os.getpid()))
         self._claim.flush()
+
+    def with_own_addresses(self, chosen: Settings) -> Settings:
+        """These settings with the address under which this one's UI is, unless they name one."""
+        if "ui_url" in chosen.model_fields_set:
+            return chosen
+        return chosen.model_copy(update={"ui_url": f"http://{self.host}:{self.port}"})
 
     def _own_environment(self) -> dict[str, str]:
         environment = dagster_environment(self.settings) | {
@@ -258,6 +292,43 @@ def _serves_code(path: Path) -> bool:
         return bool(DagsterGrpcClient(socket=str(path)).health_check_query() == "SERVING")  # type: ignore[no-untyped-call]
     except Exception:  # every way of not being there yet
         return False
+
+
+def _question(part: Part, address: tuple[str, int] | None) -> Callable[[], bool]:
+    return lambda: _runs(part) and (part.ready() if address is None else _speaks(*address))
+
+
+def _runs(part: Part) -> bool:
+    """Whether the part's process is there, and neither dead nor stopped by a signal."""
+    process = part.process
+    if process is None or process.poll() is not None:
+        return False
+    try:
+        return psutil.Process(process.pid).status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _speaks(host: str, port: int) -> bool:
+    """Whether somebody answers in HTTP there, whatever he says; a process that hangs takes the connection, too."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/api/v1/health")
+        return bool(connection.getresponse().status)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _surviving(tell: Tell) -> Tell:
+    """The same, which goes on where the terminal is a file on a full disk, or gone."""
+
+    def survive(text: str) -> None:
+        with contextlib.suppress(OSError):
+            tell(text)
+
+    return survive
 
 
 def _answers(host: str, port: int) -> bool:

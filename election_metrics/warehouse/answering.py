@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import psycopg
-from psycopg.pq import Ping
 
 from election_metrics.errors import TransientError
 from election_metrics.settings import Settings
@@ -59,11 +58,15 @@ def ask_database(settings: Settings) -> None:
     """Asks PostgreSQL for as little as possible, on a connection of its own; call it with a deadline.
 
     Raises:
+        TimeoutError: it says nothing.
         psycopg.Error: it cannot be reached, or refuses.
     """
     url = plain_url(warehouse_url(settings))
-    with psycopg.connect(url, connect_timeout=int(SECONDS), autocommit=True) as connection:
-        connection.execute("SELECT 1")
+    try:
+        with psycopg.connect(url, connect_timeout=int(SECONDS), autocommit=True) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.errors.ConnectionTimeout as error:
+        raise TimeoutError(str(error)) from None
 
 
 def check_that_it_answers(settings: Settings, seconds: float = 1.5) -> None:
@@ -84,8 +87,14 @@ def check_that_it_answers(settings: Settings, seconds: float = 1.5) -> None:
         raise TransientError(HANGS) from None
 
 
-def _ping(address: str) -> Ping:
-    return Ping(psycopg.pq.PGconn.ping(address.encode()))
+def _ping(address: str) -> None:
+    """Waits for any word of the server; a refusal is one."""
+    try:
+        psycopg.connect(address, connect_timeout=2).close()
+    except psycopg.errors.ConnectionTimeout as error:
+        raise TimeoutError(str(error)) from None
+    except psycopg.OperationalError:
+        return
 
 
 def _address_of_embedded(pid_file: Path) -> str:
@@ -93,7 +102,7 @@ def _address_of_embedded(pid_file: Path) -> str:
     try:
         lines = pid_file.read_text("utf-8").split("\n")
         folder = lines[4].replace("\\", "\\\\").replace("'", "\\'")
-        return f"host='{folder}' port={int(lines[3])}"
+        return f"host='{folder}' port={int(lines[3])} user=postgres dbname=postgres"
     except (OSError, IndexError, ValueError):
         return ""  # it starts just now
 
