@@ -14,6 +14,7 @@ from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Changes
 from election_metrics.api.parameters import refuse_unknown_parameters
 from election_metrics.api.problems import answer_with_problems, problem
+from election_metrics.api.pulse import Pulse, WhileItHangs
 from election_metrics.api.rates import Rates
 from election_metrics.api.sessions import Sessions
 from election_metrics.errors import ElectionMetricsError
@@ -37,17 +38,20 @@ def create_app(settings: Settings) -> FastAPI:
     """The API for these settings, with the rights of its own role in the database."""
     limited = with_own_role(settings)
     names, rates, signed_in = names_of_api(settings), Rates(settings), Sessions(settings)
+    pulse = Pulse(limited)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         answers = Answers(limited)
         changes = Changes(limited, answers.heard)
         answers.is_listening = lambda: changes.is_listening
+        answers.hangs = lambda: pulse.hangs
+        app.state.pulse = pulse
         app.state.settings, app.state.answers, app.state.changes = limited, answers, changes
         app.state.observed = observed.Observed(answers)
         app.state.sessions, app.state.streams = signed_in, live.Streams(limited)
         try:
-            async with changes.listening():
+            async with changes.listening(), pulse.felt():
                 yield
         finally:
             await answers.close()
@@ -65,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     page.serve_files(app)
     answer_with_problems(app)
     app.add_middleware(SmallBodies, most=_MOST_BYTES, too_large=lambda said: problem(413, said))
+    app.add_middleware(WhileItHangs, pulse=pulse)
     app.add_middleware(AtTheDoor, settings=limited, names=names, rates=rates, sessions=signed_in)
     return app
 

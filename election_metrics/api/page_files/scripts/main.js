@@ -28,6 +28,7 @@ class Page {
   compared = null;
   before = null;
   status = null;
+  problems = [];
   source = null;
   error = null;
   needsToken = false;
@@ -211,6 +212,14 @@ class Page {
     }
   }
 
+  /** What is wrong with the system itself; needs no database, so it is known while figures are not. */
+  async readProblems() {
+    const { problems } = await ask("/problems").catch(() => ({ problems: [] }));
+    if (JSON.stringify(problems) === JSON.stringify(this.problems)) return;
+    this.problems = problems;
+    this.draw();
+  }
+
   async #readOne(id) {
     const place = encodeURIComponent(id);
     try {
@@ -257,6 +266,7 @@ function frame(page) {
       ${page.error && !page.needsToken ? html`<p class="alarm critical" role="alert">${t("failed", { why: page.error.message })}</p>` : ""}
       ${page.election ? html`<p class="print-only">${page.election.name} · ${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
       ${page.isUnknown ? html`<p class="alarm warning" role="note">${t("no_such_election")}</p>` : ""}
+      ${page.problems.map((one) => html`<p class="alarm ${one.severity === "error" ? "critical" : "warning"}" role="alert"><strong>${one.title}</strong> ${t("problem_since", { time: fullMoment(one.since) })}</p>`)}
       ${loudWarnings(page)}
       ${page.needsToken ? "" : criticalFindings(page)}
       ${page.needsToken ? signInForm(page) : body(page)}
@@ -376,6 +386,8 @@ new ResizeObserver(() => {
   }
 }).observe(root);
 setInterval(() => page.draw(), 5000);
+page.readProblems();
+setInterval(() => page.readProblems(), 10_000);
 setInterval(() => page.load(), 60_000); // what is overdue follows from the clock, without a commit
 addEventListener("popstate", () => page.returned());
 addEventListener("keydown", (event) => {
