@@ -263,14 +263,20 @@ class Supervisor:
 
     def _copy(self, name: str, output: IO[bytes]) -> None:
         told = 0.0
-        for line in output:
-            text = line.decode("utf-8", "replace").rstrip()
-            self._log.info("%s %-13s | %s", _clock(), name, text)
-            loud = any(mark in text for mark in _LOUD) and _OF_A_RUN not in text
-            # A part that cannot reach its database says so many times a second.
-            if loud and time.monotonic() - told > _QUIET_FOR:
-                told = time.monotonic()
-                self.tell(f"{name}: {text} (more in the log)")
+        with output:
+            for line in output:
+                told = self._copy_line(name, line, told)
+
+    def _copy_line(self, name: str, line: bytes, told: float) -> float:
+        """Writes it to the log; tells what is loud, now and then. Returns when something was told last."""
+        text = line.decode("utf-8", "replace").rstrip()
+        self._log.info("%s %-13s | %s", _clock(), name, text)
+        loud = any(mark in text for mark in _LOUD) and _OF_A_RUN not in text
+        # A part that cannot reach its database says so many times a second.
+        if loud and time.monotonic() - told > _QUIET_FOR:
+            told = time.monotonic()
+            self.tell(f"{name}: {text} (more in the log)")
+        return told
 
     def _say(self, text: str) -> None:
         self._log.warning("%s %-13s | %s", _clock(), "supervisor", text)

@@ -233,12 +233,13 @@ def _print_all(console: Console, settings: Settings) -> None:
     console.print(f"Source      {settings.source or 'ELECTION_METRICS_SOURCE is not set: no folder is watched'}")
     for name, read_at in tables:
         console.print(f"Table       {shown(name)}, looked at {read_at:%Y-%m-%d %H:%M:%S} UTC")
-    console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+    console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    _print_full_disks(console, settings)
+    console.print()
     for name, count in counts.items():
         console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
     _print_queue(console, settings)
     _print_disk(console, settings)
-    _print_full_disks(console, settings)
     _print_problems(console, settings)
     problems = list(unreadable.itertuples(index=False, name=None))
     source = settings.source_path

@@ -64,7 +64,7 @@ def watched(chosen: Settings, tmp_path: Path) -> Iterator[Watched]:
     with dg.instance_for_test() as instance:
         found = Watched(telling, instance)
         try:
-            wait_for("the part", lambda: found.supervisor.questions()["webserver"](), 20)
+            wait_for("the part", found.supervisor.questions()["webserver"], 20)
             yield found
         finally:
             found.supervisor.stop(1)
@@ -106,7 +106,6 @@ def test_a_database_that_hangs_is_told_once_and_nothing_is_killed_for_it(watched
         assert "PostgreSQL does not answer" in said.stdout
         assert "files landed" in said.stdout
         assert "Problems that alerts were raised for" in said.stdout
-        watched.watch._asker.ask_all({}, 0)
         assert watched.look(120) == []
     wait_for("the end of it", lambda: any(text.startswith("🟢") for text in watched.look()), 20)
     assert [part.starts for part in watched.supervisor.parts] == [1, 1]
@@ -128,10 +127,12 @@ def test_a_part_that_does_not_answer_is_told_and_after_a_while_started_again(wat
     assert "The daemon does not answer for long; it is ended and starts again." in told
     wait_for(
         "both again",
-        lambda: watched.look() is not None and [part.starts for part in watched.supervisor.parts] == [2, 2],
+        lambda: watched.look(0.05) is not None and [part.starts for part in watched.supervisor.parts] == [2, 2],
         20,
     )
-    wait_for("the end of it", lambda: sum(text.startswith("🟢") for text in [*watched.told, *watched.look()]) == 2, 20)
+    wait_for(
+        "the end of it", lambda: sum(text.startswith("🟢") for text in [*watched.told, *watched.look(0.05)]) == 2, 20
+    )
     assert not any(process.is_running() for process in processes)
 
 
