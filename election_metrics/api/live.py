@@ -4,6 +4,7 @@ An event's id is the moment its figures were computed. Whoever comes back with t
 since; whoever comes anew gets everything that there is. Nothing is kept for anybody who is away.
 """
 
+import asyncio
 import contextlib
 import itertools
 from collections import Counter
@@ -96,6 +97,7 @@ async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEv
     changes: Changes = request.app.state.changes
     seen: dict[str, str] = {}
     while await request.state.holds():  # a token that is revoked, or a session that ended, hears no more
+        next_change = changes.next()
         elections = await _elections(request.app.state.answers)
         news = [one for one in elections if one["computed_at"] > seen.get(one["election_id"], since)]
         for election, following in itertools.zip_longest(news, news[1:]):
@@ -105,7 +107,8 @@ async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEv
             said = dump(election).decode()
             yield ServerSentEvent(said, event="summary", id=computed if is_last else None, sep="\n")
             seen[election["election_id"]] = computed
-        await changes.wait(_LOOK_AT_LEAST_EVERY)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(next_change.wait(), _LOOK_AT_LEAST_EVERY)
 
 
 async def _elections(answers: Answers) -> list[dict[str, str]]:
