@@ -8,6 +8,8 @@ from email.message import EmailMessage
 from html import escape
 from urllib.parse import unquote, urlsplit
 
+from pydantic import SecretStr
+
 from election_metrics.automation.problems import without_secrets
 from election_metrics.settings import Settings
 
@@ -67,11 +69,10 @@ def _mail(settings: Settings, text: str) -> None:
 
 
 def without_own_secrets(settings: Settings, text: str) -> str:
-    """The text without the passwords and webhook addresses of these settings."""
+    """The text without anything that is secret in these settings, and without the passwords in it."""
     secrets = {}
-    for name in ("database_url", "dagster_database_url", "smtp_url", "alert_webhook"):
-        value = getattr(settings, name)
-        if value is not None:
+    for name, value in settings:
+        if isinstance(value, SecretStr):
             secret = value.get_secret_value()
             secrets[name] = secret
             secrets[f"password of {name}"] = unquote(urlsplit(secret).password or "")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import dagster as dg
 import pytest
@@ -15,9 +16,11 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
 from dagster._utils.error import SerializableErrorInfo
+from pydantic import SecretStr
 
 from election_metrics.assets.checks import checks
 from election_metrics.automation.alerts import raise_alerts
+from election_metrics.automation.delivery import without_own_secrets
 from election_metrics.automation.duty import NAMES
 from election_metrics.automation.launch import run_update
 from election_metrics.automation.problems import (
@@ -127,6 +130,16 @@ def test_overdue_input_is_a_problem_which_says_how_much_and_since_when() -> None
 def test_secrets_never_leave() -> None:
     text = without_secrets("cannot reach postgresql://u:hunter22@db/x as hunter22", {"password": "hunter22"})
     assert text == "cannot reach postgresql://u:(password)@db/x as (password)"
+
+
+def test_no_secret_of_any_setting_leaves_in_an_alert() -> None:
+    names = [name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)]
+    assert {"ui_token", "source_url", "cache_url"} < set(names)
+    secrets = {name: f"x://me:planted-{name}@host/{name}" for name in names}
+    chosen = Settings.model_construct(**{name: SecretStr(secret) for name, secret in secrets.items()})
+    for name in names:
+        said = without_own_secrets(chosen, f"cannot reach {secrets[name]} as planted-{name}")
+        assert said == f"cannot reach ({name}) as (password of {name})"
 
 
 @pytest.fixture
