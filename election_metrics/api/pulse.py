@@ -17,6 +17,7 @@ from election_metrics.api.problems import problem
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import HANGS
 from election_metrics.warehouse.database import connection_options
+from election_metrics.warehouse.release import application_name
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics.web.asgi import App, Asgi, Receive, Send
 
@@ -86,7 +87,7 @@ class Pulse:
     async def _feel_on_one_connection(self) -> None:
         connection = await psycopg.AsyncConnection.connect(
             plain_url(warehouse_url(self._settings)), autocommit=True, connect_timeout=2,
-            options=connection_options(self._settings), application_name="election-metrics pulse",
+            options=connection_options(self._settings), application_name=application_name(),
         )  # fmt: skip
         async with connection:
             while True:
