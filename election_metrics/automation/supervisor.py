@@ -210,7 +210,11 @@ class Supervisor:
         """These settings with the address under which this one's UI is, unless they name one."""
         if "ui_url" in chosen.model_fields_set:
             return chosen
-        return chosen.model_copy(update={"ui_url": f"http://{self.host}:{self.port}"})
+        return chosen.model_copy(update={"ui_url": self._own_address})
+
+    @property
+    def _own_address(self) -> str:
+        return f"http://{reached_at(self.host)}:{self.port}"
 
     def _own_environment(self) -> dict[str, str]:
         environment = dagster_environment(self.settings) | {
@@ -220,9 +224,9 @@ class Supervisor:
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
         if "ui_url" not in self.settings.model_fields_set:
-            environment[f"{PREFIX}UI_URL"] = f"http://{reached_at(self.host)}:{self.port}"
+            environment[f"{PREFIX}UI_URL"] = self._own_address
         if "api_webserver" not in self.settings.model_fields_set:
-            environment[f"{PREFIX}API_WEBSERVER"] = f"http://{reached_at(self.host)}:{self.port}"
+            environment[f"{PREFIX}API_WEBSERVER"] = self._own_address
         return environment | {"PYTHONUNBUFFERED": "1"}
 
     def _parts(self) -> list[Part]:

@@ -47,7 +47,7 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
                     f"For onlookers, without any button that changes something: http://{reached_at(host)}:{read_only_port}"
                 )
             if supervisor.api_port is not None:
-                say(f"The page: http://{chosen.api_host}:{supervisor.api_port} (API: /docs)")
+                say(f"The page: http://{reached_at(chosen.api_host)}:{supervisor.api_port} (API: /docs)")
             say(watched(chosen))
             say(f'The tables: psql "{plain_url(warehouse_url(chosen))}"')
             say("Ctrl-C ends everything.")
@@ -82,7 +82,7 @@ def teller(console: Console) -> Callable[[str], None]:
 def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
     """Looks after the parts, and says how each run ended and what is wrong."""
     with open_instance(chosen) as instance:
-        page = f"http://{chosen.api_host}:{supervisor.api_port}" if supervisor.api_port else None
+        page = f"http://{reached_at(chosen.api_host)}:{supervisor.api_port}" if supervisor.api_port else None
         watching = Watch(supervisor.with_own_addresses(chosen), supervisor, instance, page)
         if chosen.metrics_port is not None:
 
@@ -90,7 +90,8 @@ def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
                 return {part.name: part.starts for part in supervisor.parts}
 
             serve(chosen, instance, chosen.metrics_port, supervisor.host, starts, watching)
-            supervisor.tell(f"Metrics for Prometheus: http://{supervisor.host}:{chosen.metrics_port}/metrics")
+            where = f"{reached_at(supervisor.host)}:{chosen.metrics_port}"
+            supervisor.tell(f"Metrics for Prometheus: http://{where}/metrics")
 
         def tell_of_runs(ended: Event) -> None:
             # In a thread of its own: while PostgreSQL hangs, this does, and the parts must be looked after.

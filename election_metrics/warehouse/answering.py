@@ -4,14 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TypeVar
 
 import psycopg
 
 from election_metrics.errors import TransientError
 from election_metrics.settings import Settings
-from election_metrics.warehouse.server import is_up, plain_url, warehouse_url
+from election_metrics.warehouse.server import address_if_ready, plain_url, warehouse_url
 
 SECONDS = 5.0
 HANGS = "PostgreSQL does not answer: it takes connections and says nothing"
@@ -75,11 +74,8 @@ def check_that_it_answers(settings: Settings, seconds: float = 1.5) -> None:
     Raises:
         TransientError: it does not answer in time.
     """
-    if settings.database_url is not None:
-        address = plain_url(warehouse_url(settings))
-    elif is_up(settings):
-        address = _address_of_embedded(settings.home / "postgres" / "postmaster.pid")
-    else:
+    address = address_if_ready(settings)
+    if address is None:
         return
     try:
         within(seconds, lambda: _ping(address))
@@ -95,16 +91,6 @@ def _ping(address: str) -> None:
         raise TimeoutError(str(error)) from None
     except psycopg.OperationalError:
         return
-
-
-def _address_of_embedded(pid_file: Path) -> str:
-    """Where the running server listens, as it says itself: in line 4 its port, in line 5 its socket's folder."""
-    try:
-        lines = pid_file.read_text("utf-8").split("\n")
-        folder = lines[4].replace("\\", "\\\\").replace("'", "\\'")
-        return f"host='{folder}' port={int(lines[3])} user=postgres dbname=postgres"
-    except (OSError, IndexError, ValueError):
-        return ""  # it starts just now
 
 
 def _start(ask: Callable[[], T]) -> "Future[T]":

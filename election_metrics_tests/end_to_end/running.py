@@ -45,8 +45,8 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120) -> A
 def hanging(url: str) -> Iterator[None]:
     """The server of this URL hangs: it takes connections and says nothing."""
     with psycopg.connect(url, connect_timeout=5) as connection:
-        (data,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-    postmaster = psutil.Process(int((Path(data) / "postmaster.pid").read_text().split("\n")[0]))
+        postmaster = psutil.Process(connection.info.backend_pid).parent()
+    assert postmaster is not None
     everything = [postmaster, *postmaster.children()]
     try:
         for process in everything:
