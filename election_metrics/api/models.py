@@ -278,11 +278,13 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {
         "model": Problem,
         "content": {"text/plain": {"schema": {"type": "string"}}},
-        "description": "The request or its body is none, is too long, or names another host",
+        "description": "The request or its body is none, or is too long",
     },
     401: {"model": Problem, "description": "A token is needed here, or the one given is not known"},
     404: {"model": Problem, "description": "There is no such thing"},
-    422: {"model": Problem, "description": "A parameter cannot be read"},
+    413: {"model": Problem, "description": "The body is larger than 64 KiB"},
+    421: {"model": Problem, "description": "The API is not reached by this name"},
+    422: {"model": Problem, "description": "A parameter cannot be read, or there is none of this name"},
     429: {"model": Problem, "description": "Too many requests; Retry-After says when to go on"},
     503: {"model": Problem, "description": "PostgreSQL, or Dagster's webserver, is away; try again"},
 }

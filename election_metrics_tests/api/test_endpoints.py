@@ -319,7 +319,7 @@ def test_an_error_is_a_problem_that_says_what_to_do(api: Api, path: str, status:
 
 
 def test_another_name_for_this_address_is_refused(api: Api) -> None:
-    assert api.get("/elections", host="evil.example").status_code == 400
+    assert api.get("/elections", host="evil.example").status_code == 421
 
 
 @pytest.fixture

@@ -504,6 +504,9 @@ def test_reading_with_a_token(voted: Settings, browser: Browser) -> None:
             page.get_by_role("button", name="Enter").click()
             page.wait_for_selector(".chart svg")
             assert page.evaluate("document.cookie") == "", "no script reads it"
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_label("Token")).to_be_visible()
+            assert page.context.cookies() == []
             reader.excused = "401"
 
 
