@@ -133,6 +133,12 @@ class Settings(BaseSettings):
         10.0, ge=0, description="A file that ends within a line is left alone until it rests this long."
     )
     max_hours_per_run: int = Field(168, gt=0, description="A run asked for by a sensor covers no more hours.")
+    max_hours_per_backfill: int = Field(
+        2208,
+        gt=0,
+        description="A run or backfill that covers more hours is refused, by UI, API and Dagster's command line alike; "
+        "`election-metrics backfill` cuts a wider range into runs that fit.",
+    )
     warm_runs: bool = Field(
         True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
     )
@@ -259,6 +265,11 @@ class Settings(BaseSettings):
     def source_path(self) -> Place | None:
         """Folder of the export files, or its place in an object store."""
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
+
+    @property
+    def most_hours(self) -> int:
+        """The most hours that any run or backfill covers, whoever asks for it."""
+        return max(self.max_hours_per_backfill, self.max_hours_per_run)
 
     @property
     def late_after(self) -> timedelta:
