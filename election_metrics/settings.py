@@ -103,7 +103,12 @@ class Settings(BaseSettings):
     )
     first_hour: WholeHour = Field(
         datetime(2024, 1, 1, tzinfo=UTC),
-        description="First hour partition (UTC); earlier rows are quarantined.",
+        description="First hour (UTC) in which transactions may be; earlier rows are quarantined.",
+    )
+    first_partition: WholeHour | None = Field(
+        None,
+        description="First hour (UTC) that the Dagster UI shows a partition of; unset: the first hour with "
+        "transactions where `up` runs, else FIRST_HOUR. `up` moves it where something older lands.",
     )
     time_zone: str = Field("Europe/Moscow", description="Time zone of a constituency whose region is not known.")
     batch_bytes: int = Field(2**30, gt=0, description="Export files are landed in batches of about this size.")
@@ -265,6 +270,11 @@ class Settings(BaseSettings):
     def source_path(self) -> Place | None:
         """Folder of the export files, or its place in an object store."""
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
+
+    @property
+    def first_shown(self) -> datetime:
+        """The first hour of the partitions."""
+        return max(self.first_hour, self.first_partition or self.first_hour)
 
     @property
     def most_hours(self) -> int:

@@ -17,6 +17,7 @@ from dagster._core.storage.tags import BACKFILL_ID_TAG, MAX_RETRIES_TAG, WILL_RE
 from election_metrics.errors import ElectionMetricsError, SettingsError
 from election_metrics.pipeline.run_tags import (
     CANCELLED,
+    GRID,
     HOURLY,
     HOURS,
     JOB,
@@ -114,7 +115,9 @@ def _needs_hours(run: dg.DagsterRun) -> bool:
 
 
 def _first_partition(run: dg.DagsterRun) -> datetime | None:
-    """The first hour of the grid that this process knows the assets by."""
+    """The first hour of the grid that the run is planned by; None: not known."""
+    if GRID in run.tags:
+        return hour_of_key(run.tags[GRID])
     subset = run.partitions_subset
     return subset.partitions_def.start if isinstance(subset, TimeWindowPartitionsSubset) else None
 

@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 from rich.console import Console
 
+from election_metrics.assets.partitions import in_grid
 from election_metrics.assets.running import Progress
 from election_metrics.automation.jobs import ASSETS
 from election_metrics.automation.launch import open_instance, run_update
@@ -38,7 +39,7 @@ def run_ingest(console: Console, path: Place, chosen: Settings | None = None) ->
     if not pending and not unseen and not changed:
         console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
         return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable))
-    hours = sorted({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed})
+    hours = sorted(in_grid({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed}))
     first, last = _widest_range(chosen, hours) if hours else (now.replace(minute=0, second=0, microsecond=0),) * 2
     console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
     with open_instance(chosen) as instance, bars(console) as progress:
@@ -63,7 +64,7 @@ def run_table_ingest(
     now = datetime.now(UTC)
     table = named_table(chosen)
     pending = pending_rows(chosen, table, now)
-    hours = [hour_start(number) for number in pending.hours] or [now.replace(minute=0, second=0, microsecond=0)]
+    hours = in_grid(hour_start(number) for number in pending.hours) or [now.replace(minute=0, second=0, microsecond=0)]
     begin, end = _widest_range(chosen, [*hours, *(hour for hour in (first, last) if hour is not None)])
     asked: dict[str, object] = {"compare": compare, "again": first is not None or last is not None}
     asked |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
@@ -167,10 +168,11 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
     latest = datetime.now(UTC) + timedelta(hours=24)
     if first > last:
         raise ElectionMetricsError(f"--from {first:%Y-%m-%dT%H:%M} is after --to {last:%Y-%m-%dT%H:%M}; swap them")
-    if first < chosen.first_hour:
+    if first < chosen.first_shown:
+        name = "FIRST_HOUR" if chosen.first_shown == chosen.first_hour else "FIRST_PARTITION"
         raise ElectionMetricsError(
-            f"--from {first:%Y-%m-%dT%H:%M} is before the first hour, {chosen.first_hour:%Y-%m-%dT%H:%M}Z "
-            "(setting ELECTION_METRICS_FIRST_HOUR)"
+            f"--from {first:%Y-%m-%dT%H:%M} is before the first hour, {chosen.first_shown:%Y-%m-%dT%H:%M}Z "
+            f"(setting ELECTION_METRICS_{name})"
         )
     if last > latest:
         raise ElectionMetricsError(
@@ -180,7 +182,7 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
 
 def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
     """Computes what first and last lines of files did not show: rows in other hours, corrections of old ones."""
-    for first, last in contiguous(changed_hours(chosen), _widest(chosen)):
+    for first, last in contiguous(in_grid(changed_hours(chosen)), _widest(chosen)):
         console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
         only = [key for key in ASSETS if key != "landed_files"]
         _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)

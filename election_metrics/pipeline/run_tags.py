@@ -23,6 +23,8 @@ WHO = "election_metrics/who"
 """Run tag: the person or program that asked."""
 CANCELLED = "election_metrics/cancelled"
 """Run tag: when somebody cancelled the run."""
+GRID = ".dagster/election_metrics_first_partition"
+"""Tag of the job: the first partition that the process knew that planned the run."""
 HOURLY = ("raw_transactions", "hourly_stats")
 """The assets that are computed by hour: a run of them must say which hours."""
 
