@@ -355,6 +355,13 @@ def changed_hours(settings: Settings, now: datetime | None = None) -> list[datet
         return [hour_start(number) for number in ledger.changed_hours(connection, now or datetime.now(UTC))]
 
 
+def first_landed_hour(settings: Settings) -> datetime | None:
+    """The first hour (UTC) with transactions; None where nothing has landed."""
+    with transaction(settings) as connection:
+        number = ledger.first_hour(connection)
+    return None if number is None else hour_start(number)
+
+
 def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, datetime]]:
     """The hours as ranges (first, last) without a hole, none wider than `most` hours."""
     group: list[datetime] = []

@@ -415,6 +415,12 @@ def reopen_constituencies(connection: sa.Connection, reached: Sequence[tuple[str
     )
 
 
+def first_hour(connection: sa.Connection) -> int | None:
+    """The first hour with transactions; None where nothing has landed."""
+    found: int | None = connection.execute(sa.text("SELECT min(hour_number) FROM ingest.hour_versions")).scalar()
+    return found
+
+
 def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:
     """Hours whose figures are behind what landed, and closed hours that were computed while in progress."""
     query = sa.text(
