@@ -57,6 +57,8 @@ def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summe
         constituency_id, window_start, window_end, is_ongoing (no judged hour after it) and the summed columns.
     """
     marked = is_marked.fillna(False).to_numpy(dtype=bool)
+    if not marked.any():  # so it is nearly always, for nearly every rule
+        return _no_episodes(rows, list(summed))
     constituency, hour = rows["constituency_id"].to_numpy(), rows["hour_number"].to_numpy()
     follows = np.zeros(len(rows), dtype=bool)
     follows[1:] = (constituency[1:] == constituency[:-1]) & marked[:-1]
@@ -75,3 +77,10 @@ def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summe
     )
     frame["window_end"] = frame["window_end"] + 1
     return frame.reset_index(drop=True)
+
+
+def _no_episodes(rows: pd.DataFrame, summed: list[str]) -> pd.DataFrame:
+    """What `episodes` returns where no hour is marked."""
+    frame = rows.iloc[:0][["constituency_id", "hour_number", *summed]].assign(is_ongoing=False)
+    hours = {"window_start": frame["hour_number"], "window_end": frame["hour_number"]}
+    return frame.assign(**hours).drop(columns="hour_number")
