@@ -22,7 +22,7 @@ def counted(number: float, one: str, many: str | None = None) -> str:
 
 def no_findings() -> pd.DataFrame:
     """An empty frame of findings."""
-    return pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
+    return pd.DataFrame(columns=list(COLUMNS), dtype=object)
 
 
 def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) -> pd.DataFrame:
@@ -81,6 +81,7 @@ def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summe
 
 def _no_episodes(rows: pd.DataFrame, summed: list[str]) -> pd.DataFrame:
     """What `episodes` returns where no hour is marked."""
-    frame = rows.iloc[:0][["constituency_id", "hour_number", *summed]].assign(is_ongoing=False)
-    hours = {"window_start": frame["hour_number"], "window_end": frame["hour_number"]}
-    return frame.assign(**hours).drop(columns="hour_number")
+    none = rows.iloc[:0]
+    ours = {"constituency_id": "constituency_id", "window_start": "hour_number", "window_end": "hour_number"}
+    columns = {name: none[column] for name, column in ours.items()}
+    return pd.DataFrame({**columns, "is_ongoing": False, **{name: none[name] for name in summed}})
