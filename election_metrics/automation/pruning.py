@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from election_metrics.errors import TransientError
+from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.settings import Settings
+from election_metrics.warehouse.database import is_missing
 from election_metrics.warehouse.server import dagster_url, plain_url
 
 _DONE = "SELECT run_id FROM runs WHERE status = 'SUCCESS' AND update_timestamp < %(recent)s"
@@ -86,6 +87,8 @@ def prune_dagster(settings: Settings, *, dry_run: bool, now: datetime | None = N
                     connection.execute(f"VACUUM {table}".encode())
             return found
     except psycopg.OperationalError as error:
+        if is_missing(error, dagster_url(settings).database):
+            raise WarehouseError("Dagster's database is not there yet; type: election-metrics migrate") from None
         raise TransientError(f"Dagster's database is away or busy: {' '.join(str(error).split())}") from error
 
 
