@@ -25,12 +25,17 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> str:
+def home_of_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """HOME of the session's server."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def server(home_of_server: Path) -> str:
     """URL pattern of the session's server; its database `election_metrics` is migrated and serves as a template."""
     for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:
         del os.environ[name]
-    home = tmp_path_factory.mktemp("home")
-    chosen = read_settings(home=home)
+    chosen = read_settings(home=home_of_server)
     migrate(chosen)
     close_engines()
     url = plain_url(warehouse_url(chosen))
