@@ -119,7 +119,7 @@ def demo(once: bool, port: int, pace: float, transactions: int) -> None:
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. The UI has no login.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; another if it is taken.")
 @click.option("--read-only-port", type=int, help="Port of a second UI for onlookers, which can change nothing.")
 def up(host: str, port: int, read_only_port: int | None) -> None:
@@ -518,11 +518,16 @@ def conflicts(election: str | None) -> None:
 
 @main.command()
 def status() -> None:
-    """Say what landed, what is behind, and what could not be read."""
+    """Say what landed, what is behind, and what could not be read.
+
+    While PostgreSQL does not answer, it says what was known last, and its exit code is 4.
+    """
     from election_metrics.commands.reports import print_status
     from election_metrics.settings import settings
 
-    print_status(Console(highlight=False), settings())
+    code = print_status(Console(highlight=False), settings())
+    if code:
+        sys.exit(code)
 
 
 @main.command()

@@ -15,6 +15,11 @@ def visible(text: object) -> str:
     return _CONTROLS.sub(lambda found: rf"\x{ord(found[0]):02x}", str(text))
 
 
+def one_line(text: object) -> str:
+    """The same where line breaks are ours: they become spaces."""
+    return visible(" ".join(str(text).split()))
+
+
 def in_markdown(text: object) -> str:
     """The same, as plain words within Markdown: no link, no picture, no further cell of a table."""
     return _MARKDOWN.sub(r"\\\1", visible(text))

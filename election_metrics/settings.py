@@ -26,6 +26,7 @@ from election_metrics.errors import SettingsError
 from election_metrics.places import Place, is_url, named_here, place
 
 PREFIX = "ELECTION_METRICS_"
+_SHORTEST_TOKEN = 16
 
 
 def _whole_hour(value: object) -> datetime:
@@ -147,6 +148,11 @@ class Settings(BaseSettings):
     warm_runs: bool = Field(
         True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
     )
+    reserve_mb: int = Field(
+        64,
+        ge=0,
+        description="Megabytes kept for PostgreSQL on a full disk: landing waits while less than that is free.",
+    )
     set_aside_minutes: float = Field(
         60, ge=0, description="A file that brings the landing down is tried again after this long, while others land."
     )
@@ -169,6 +175,23 @@ class Settings(BaseSettings):
     ui_url: str = Field(
         "http://127.0.0.1:3000", description="Where people reach the Dagster UI, for links; `up` knows its own port."
     )
+    ui_hosts: str | None = Field(
+        None,
+        description="Further names, with commas between, by which others reach the Dagster UI, such as ui.example.org.",
+    )
+    ui_token: SecretStr | None = Field(
+        None,
+        description="Who opens the Dagster UI must show it: as the password to any name, or as Authorization: Bearer. "
+        "Needed where `up --host` is not this machine's own address.",
+    )
+    ui_reads: Literal["open", "token"] | None = Field(
+        None,
+        description="Who may open the read-only Dagster UI: anybody (open), or who has UI_TOKEN; unset: anybody, on "
+        "this machine only.",
+    )
+    ui_reports: bool = Field(
+        False, description="Whether people and other programs may report assets and checks that no run made."
+    )
     metrics_port: int | None = Field(
         None, description="`up` serves the pipeline's own metrics for Prometheus on this port; unset: it does not."
     )
@@ -189,6 +212,9 @@ class Settings(BaseSettings):
     )
     api_read_rate: Rate = Field("200/second", description="Reads that one address or token may make.")
     api_write_rate: Rate = Field("60/minute", description="Changes, and wrong tokens, that one may make.")
+    api_streams_per_address: int = Field(50, gt=0, description="Live streams that one address may have open.")
+    api_streams: int = Field(500, gt=0, description="Live streams that may be open in all.")
+    api_session_hours: float = Field(12, gt=0, description="Hours after which the page asks for the token again.")
     api_database_url: SecretStr | None = Field(
         None,
         description="PostgreSQL with a login of the API's own, a member of election_metrics_api; unset: DATABASE_URL, "
@@ -233,6 +259,13 @@ class Settings(BaseSettings):
     def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://")):
             raise ValueError("it must look like smtp://user:password@host:587 or smtps://user:password@host:465")
+        return value
+
+    @field_validator("ui_token")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < _SHORTEST_TOKEN:
+            raise ValueError(f"it must have at least {_SHORTEST_TOKEN} characters; openssl rand -hex 24 makes some")
         return value
 
     @field_validator("cache_url")
@@ -282,6 +315,11 @@ class Settings(BaseSettings):
         return max(self.max_hours_per_backfill, self.max_hours_per_run)
 
     @property
+    def reserve_bytes(self) -> int:
+        """What is kept for PostgreSQL where the disk fills."""
+        return self.reserve_mb * 1_000_000
+
+    @property
     def late_after(self) -> timedelta:
         """How long after its end an hour's input may come without being overdue."""
         return timedelta(minutes=self.alert_after_minutes)
@@ -302,7 +340,7 @@ def _sentence(error: ValidationError) -> str:
     for problem in error.errors():
         field = str(problem["loc"][0]) if problem["loc"] else "?"
         value = problem.get("input")
-        shown = "" if field.endswith(("_url", "webhook")) else f" is {str(value)!r}"
+        shown = "" if field.endswith(("_url", "webhook", "_token")) else f" is {str(value)!r}"
         reason = problem["msg"].removeprefix("Value error, ")
         sentences.append(f"{PREFIX}{field.upper()}{shown}: {reason}")
     return "; ".join(sentences)

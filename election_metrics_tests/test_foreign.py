@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
-from election_metrics.automation.alerts import deliver
+from election_metrics.automation.delivery import deliver
 from election_metrics.cli import main
 from election_metrics.errors import SettingsError
 from election_metrics.foreign import in_markdown, visible

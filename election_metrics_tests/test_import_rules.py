@@ -21,8 +21,9 @@ ALLOWED = {
     "warehouse": {"warehouse", "metrics", "settings", "errors"},
     "pipeline": {"pipeline", "sources", "lake", "metrics", "warehouse", "settings", "errors"},
     "assets": {"assets", "pipeline", "sources", "lake", "metrics", "warehouse", "settings", "errors"},
-    "api": {"api", "pipeline", "warehouse", "settings", "errors"},
-    "automation": {"automation", "assets", "pipeline", "warehouse", "settings", "errors", "definitions"},
+    "web": {"web", "errors"},
+    "api": {"api", "web", "pipeline", "warehouse", "settings", "errors"},
+    "automation": {"automation", "web", "assets", "pipeline", "warehouse", "settings", "errors", "definitions"},
 }
 
 

@@ -1,35 +1,35 @@
 """Who may do what, how often, and what holds for every request: the first thing that a request meets.
 
 On this machine's own address anybody may read; on any other, reading needs a token. Changing anything needs a token
-that may operate, everywhere. The page sends its token as a cookie, which counts for reading only: a page of somebody
+that may operate, everywhere. The page has a session, by a cookie, which counts for reading only: a page of somebody
 else cannot make a browser change anything.
 """
 
-import ipaddress
-from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.responses import Response
+from starlette.routing import Match
 
 from election_metrics.api.problems import problem
+from election_metrics.api.rates import Rates
 from election_metrics.api.tokens import Scope, Token, Tokens
 from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
+from election_metrics.web.asgi import App, Asgi, Receive, Send
+from election_metrics.web.names import Names, is_own_address, names_of
 
-Asgi = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Asgi]]
-Send = Callable[[Asgi], Awaitable[None]]
-App = Callable[[Asgi, Receive, Send], Awaitable[None]]
+if TYPE_CHECKING:
+    from election_metrics.api.sessions import Sessions
 
-COOKIE = "election_metrics_token"
+COOKIE = "election_metrics_session"
 AUDIT = "/api/v1/audit"
 SIGN_IN = "/api/v1/sign-in"
-_NEED_NOTHING = {"/api/v1/health", "/api/v1/ready", SIGN_IN, "/api/v1/openapi.json"}  # probes hold no token
+SIGN_OUT = "/api/v1/sign-out"
+# Probes hold no token.
+_NEED_NOTHING = {"/api/v1/health", "/api/v1/ready", SIGN_IN, SIGN_OUT, "/api/v1/openapi.json"}
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SAFE = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -44,15 +44,15 @@ _SAFE_BYTES = [(name.encode(), value.encode()) for name, value in _SAFE.items()]
 
 
 class AtTheDoor:
-    """What every request passes: rates, tokens, `.csv` means CSV, no NUL gets in, safe headers go out."""
+    """What every request passes: names, rates, tokens, `.csv` means CSV, no NUL gets in, safe headers go out."""
 
-    def __init__(self, app: App, settings: Settings) -> None:
+    def __init__(self, app: App, settings: Settings, names: Names | None, rates: Rates, sessions: "Sessions") -> None:
         """Reads the tokens' file when a token comes."""
         self._app = app
         self._tokens = Tokens(settings.tokens_path)
         self._is_open = reads_are_open(settings)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._rates = {"read": parse(settings.api_read_rate), "operate": parse(settings.api_write_rate)}
+        self._names = names
+        self._rates, self._sessions = rates, sessions
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
         """Lets the request pass, or refuses it."""
@@ -65,34 +65,57 @@ class AtTheDoor:
                 message["headers"] = [*message["headers"], *_SAFE_BYTES]
             await send(message)
 
+        await (await self._answer(scope) or self._app)(_as_csv(scope), receive, send_safely)
+
+    async def _answer(self, scope: Asgi) -> Response | None:
+        """What is answered without asking the application; None: it is asked."""
         path: str = scope["path"]
-        refused = None
         if any(character < " " for character in path) or b"%00" in scope.get("query_string", b""):
             # Routes match a path that ends in a line feed as if it had none; what is allowed is decided by the path.
-            refused = problem(422, "the path holds a control character, or a parameter a NUL character")
-        elif path.startswith("/api/") or path == "/metrics":
-            try:
-                refused = self._refusal(scope, path.removesuffix(".csv"))
-            except SettingsError as error:
-                refused = problem(503, str(error), {"retry-after": "2"})
-        await (refused or self._app)(_as_csv(scope), receive, send_safely)
+            return problem(422, "the path holds a control character, or a parameter a NUL character")
+        host = Headers(scope=scope).get("host", "")
+        if self._names is not None and not self._names.has(host):
+            # A page of somebody else that gives its name this address must not read here.
+            return problem(421, f"this is not {host!r}; if people reach the page by that name, add it to "
+                                "ELECTION_METRICS_API_HOSTS")  # fmt: skip
+        if not (path.startswith("/api/") or path == "/metrics"):
+            return None
+        try:
+            return await self._refusal(scope, path.removesuffix(".csv"))
+        except SettingsError as error:
+            return problem(503, str(error), {"retry-after": "2"})
 
-    def _refusal(self, scope: Asgi, path: str) -> Response | None:
+    async def _refusal(self, scope: Asgi, path: str) -> Response | None:
         headers = Headers(scope=scope)
-        is_read = scope["method"] in ("GET", "HEAD")
+        is_read = scope["method"] in ("GET", "HEAD", "OPTIONS")
         needed: Scope = "read" if is_read and path != AUDIT else "operate"
-        given = _bearer(headers) or (_cookie(headers) if is_read else None)
-        token = self._tokens.find(given) if given else None
-        address = scope["client"][0] if scope.get("client") else "unknown"
+        address = address_of(scope)
+        given = _bearer(headers)
+        token = self._tokens.find(given) if given else await self._signed_in(scope, headers) if is_read else None
         who = token.name if token else address
-        rate = "read" if is_read else "operate"
         if given and not token:
             # Whoever tries tokens is slowed down, whatever he reads.
-            return self._too_often("operate", address) or _unknown("this token is not known, or was revoked")
-        if too_often := self._too_often(rate, who):
+            return await self._too_often("operate", address) or _unknown("this token is not known, or was revoked")
+        if too_often := await self._too_often("read" if is_read else "operate", who):
             return too_often
-        scope.setdefault("state", {})["who"] = who
-        return self._not_allowed(path, needed, token)
+
+        async def holds() -> bool:
+            """Whether what let this request in still does: an answer may take long to end."""
+            again = self._tokens.find(given) if given else await self._signed_in(scope, headers)
+            return again is not None or (token is None and self._is_open)
+
+        scope.setdefault("state", {}).update(who=who, holds=holds)
+        if scope["method"] == "OPTIONS":
+            return _options(scope)
+        refused = self._not_allowed(path, needed, token)
+        return refused and (_nothing_there(scope) or refused)
+
+    async def _signed_in(self, scope: Asgi, headers: Headers) -> Token | None:
+        """The token of a browser's session. One that has ended is none, and stands in nobody's way."""
+        session = _cookie(headers)
+        token = await self._sessions.find(session) if session else None
+        scope.setdefault("state", {})["is_signed_in"] = token is not None
+        return token
 
     def _not_allowed(self, path: str, needed: Scope, token: Token | None) -> Response | None:
         if path in _NEED_NOTHING or (token and token.may(needed)) or (needed == "read" and self._is_open):
@@ -102,32 +125,60 @@ class AtTheDoor:
                             f"election-metrics token create NAME --scope {needed} makes one")  # fmt: skip
         return problem(403, f"the token {token.name!r} may {' and '.join(token.scopes)}; this needs {needed}")
 
-    def _too_often(self, rate: str, who: str) -> Response | None:
-        limit: RateLimitItem = self._rates[rate]
-        if self._limiter.hit(limit, rate, who):
+    async def _too_often(self, rate: str, who: str) -> Response | None:
+        limit = await self._rates.exceeded(rate, who)
+        if limit is None:
             return None
         return problem(429, f"more than {limit}: wait a moment", {"retry-after": str(max(1, limit.get_expiry()))})
+
+
+def address_of(scope: Asgi) -> str:
+    """Where a request comes from."""
+    return str(scope["client"][0]) if scope.get("client") else "unknown"
+
+
+def _methods_at(scope: Asgi) -> list[str]:
+    def takes(asked: Asgi) -> bool:
+        return any(route.matches(asked)[0] is Match.FULL for route in scope["app"].routes)
+
+    return [method for method in _METHODS if takes({**_as_csv(scope), "method": method})]
+
+
+def _nothing_there(scope: Asgi) -> Response | None:
+    """That there is no such path, or nothing to do so with it; this is no secret, and no token would help."""
+    methods = _methods_at(scope)
+    if not methods:
+        return problem(404, f"there is no {scope['path']}: see /api/v1/openapi.json for what there is")
+    if scope["method"] not in methods:
+        return problem(405, f"{scope['path']} takes {', '.join(methods)}", {"allow": ", ".join(methods)})
+    return None
+
+
+def _options(scope: Asgi) -> Response:
+    """What can be done at a path. No page of another origin may, so none is named."""
+    methods = _methods_at(scope)
+    if not methods:
+        return problem(404, f"there is no {scope['path']}: see /api/v1/openapi.json for what there is")
+    return Response(status_code=204, headers={"allow": ", ".join([*methods, "OPTIONS"])})
 
 
 def reads_are_open(settings: Settings) -> bool:
     """Whether anybody may read: as the settings say, else on this machine's own address only."""
     if settings.api_reads is not None:
         return settings.api_reads == "open"
-    return is_own_address(settings.api_host)
+    return is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST")
 
 
-def is_own_address(host: str) -> bool:
-    """Whether only this machine reaches the address.
+def names_of_api(settings: Settings) -> Names | None:
+    """The names under which the API answers; None: all.
 
     Raises:
-        SettingsError: it is no address.
+        SettingsError: what it listens on is no address.
     """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        raise SettingsError(f"ELECTION_METRICS_API_HOST is {host!r}: it must be an address such as 0.0.0.0") from None
+    named = [name.strip() for name in (settings.api_hosts or "").split(",") if name.strip()]
+    if not named and not is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST"):
+        return None  # reading needs a token there, which no other page has
+    return names_of("127.0.0.1", named)
 
 
 def _unknown(detail: str) -> Response:

@@ -16,8 +16,6 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 import xxhash
-from cashews import Cache
-from cashews.exceptions import BackendNotAvailableError
 from cashews.serialize import register_type
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,15 +23,17 @@ from starlette.responses import Response
 from election_metrics.api.batches import Batches, OneOfMany
 from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Format, Reply, Stored, dump, iso, newest_of, pack, render, unpack
+from election_metrics.api.shared import open_store
 from election_metrics.api.tags import RestsOn, Tags
-from election_metrics.errors import SettingsError
+from election_metrics.errors import TransientError
 from election_metrics.settings import Settings
+from election_metrics.warehouse.answering import HANGS
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.queries import Row, elections_now, elections_of_constituencies
 from election_metrics.warehouse.server import warehouse_url
 
 _WHILE_DEAF_SECONDS = 2.0
-_SWEEP_SECONDS = 20
+_WHILE_IT_HANGS_SECONDS = 600.0
 _READERS = 4  # more threads would only wait for the interpreter, and keep answers that are there from going out
 _REGISTRY = "constituencies"
 Read = Callable[[sa.Connection], Reply]
@@ -49,6 +49,7 @@ class Answers:
         hits: answers that were there.
         misses: answers that had to be read.
         is_listening: whether commits are heard of.
+        hangs: whether PostgreSQL does not answer: what is kept is then given, however old.
         meta_read_at: when what `meta` says was read, in seconds since 1970.
     """
 
@@ -56,6 +57,7 @@ class Answers:
     hits: int = 0
     misses: int = 0
     is_listening: Callable[[], bool] = lambda: True
+    hangs: Callable[[], bool] = lambda: False
     meta_read_at: float = 0.0
     _tags: Tags = field(default_factory=Tags)
     _places: dict[str, str] = field(default_factory=dict)
@@ -65,28 +67,13 @@ class Answers:
 
     def __post_init__(self) -> None:
         """Sets up the store: this process's memory, or the Redis of the settings."""
-        self._cache = Cache()
-        if self.settings.cache_url is None:
-            self._cache.setup(
-                "mem://", size=self.settings.cache_answers, check_interval=_SWEEP_SECONDS, check_repr=False
-            )
-        else:
-            self._set_up_redis(self.settings.cache_url.get_secret_value())
+        self._cache = open_store(self.settings, self.settings.cache_answers)
         register_type(Stored, pack, unpack)
         shown = warehouse_url(self.settings).render_as_string(hide_password=True)
         self._batches = Batches(self.settings)
         self._readers = anyio.CapacityLimiter(_READERS)
         self._reader_of_meta = anyio.CapacityLimiter(1)  # every answer waits for it, so it waits for none
         self._prefix = f"election-metrics:{xxhash.xxh3_64_hexdigest(shown)}"
-
-    def _set_up_redis(self, url: str) -> None:
-        try:
-            self._cache.setup(url, suppress=True)  # while it is away, answers are read anew
-        except BackendNotAvailableError:
-            raise SettingsError(
-                "ELECTION_METRICS_CACHE_URL is set, and the package redis is not installed; type: "
-                "pip install 'election-metrics[redis]'"
-            ) from None
 
     @property
     def hit_rate(self) -> float | None:
@@ -107,7 +94,7 @@ class Answers:
     async def of_constituency(self, constituency: str) -> RestsOn:
         """What an answer on a constituency rests on; everything, where its election is not known."""
         places, registry = self._places, self._registry
-        if constituency not in places:
+        if constituency not in places and not self.hangs():
             places = await self._once(f"places:{registry}", self._read_places)
             if registry == self._registry:  # else they may be older than the change that was heard meanwhile
                 self._places = places
@@ -122,9 +109,11 @@ class Answers:
         version, own = self._tags.version(what)
         key = f"{self._prefix}:{name}:{kind}:{asked}:{own}"
         found: Stored | None = await self._cache.get(key)
-        if found is not None and found.version == version:
+        if found is not None and (self.hangs() or (found.version == version and self._is_fresh(found))):
             self.hits += 1
             return found
+        if self.hangs():
+            raise TransientError(HANGS)
         return await self._once(f"{key}:{version}", lambda: self._read_and_keep(key, version, kind, read))
 
     async def meta(self, stored: Stored, what: RestsOn) -> dict[str, Any]:
@@ -132,7 +121,7 @@ class Answers:
         version, _ = self._tags.version(RestsOn(summaries=True))
         if not self.is_listening():
             version += f".{time.monotonic() // _WHILE_DEAF_SECONDS}"
-        if self._elections[0] != version:
+        if self._elections[0] != version and not self.hangs():
             self._elections = (version, await self._once(f"elections:{version}", self._read_elections))
             self.meta_read_at = time.time()
         elections = [row for row in self._elections[1] if what.election in (None, row["election_id"])]
@@ -155,9 +144,18 @@ class Answers:
             answer = await self._batches.get(read, kind, version)
         else:
             answer = await anyio.to_thread.run_sync(self._read, version, kind, read, limiter=self._readers)
-        seconds = self.settings.cache_seconds if self.is_listening() else _WHILE_DEAF_SECONDS
-        await self._cache.set(key, answer, expire=seconds)
+        await self._cache.set(key, answer, expire=self._keep_seconds())
         return answer
+
+    def _fresh_seconds(self) -> float:
+        return self.settings.cache_seconds if self.is_listening() else _WHILE_DEAF_SECONDS
+
+    def _is_fresh(self, found: Stored) -> bool:
+        return time.time() - found.read_at < self._fresh_seconds()
+
+    def _keep_seconds(self) -> float:
+        """Longer than it is fresh where memory bounds it: while PostgreSQL hangs, an old answer is better than none."""
+        return self._fresh_seconds() if self.settings.cache_url else max(self._fresh_seconds(), _WHILE_IT_HANGS_SECONDS)
 
     def _read(self, version: str, kind: Format, read: Read) -> Stored:
         read_at = time.time()

@@ -5,19 +5,24 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from fastapi import Depends, FastAPI
 
 from election_metrics import __version__
 from election_metrics.api import live, observed, operating, page, routes, sessions, writing
-from election_metrics.api.access import AtTheDoor, is_own_address
+from election_metrics.api.access import AtTheDoor, names_of_api
 from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Changes
-from election_metrics.api.problems import answer_with_problems
+from election_metrics.api.parameters import refuse_unknown_parameters
+from election_metrics.api.problems import answer_with_problems, problem
+from election_metrics.api.pulse import Pulse, WhileItHangs
+from election_metrics.api.rates import Rates
+from election_metrics.api.sessions import Sessions
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
+from election_metrics.web.asgi import SmallBodies
 
+_MOST_BYTES = 64 * 2**10
 _LOG = logging.getLogger("election_metrics.api")
 ROLE = "election_metrics_api"
 """The role in PostgreSQL that may read `metrics` and write what people own, and no more."""
@@ -32,32 +37,40 @@ list is CSV with `Accept: text/csv`, or a path that ends in `.csv`. Answers have
 def create_app(settings: Settings) -> FastAPI:
     """The API for these settings, with the rights of its own role in the database."""
     limited = with_own_role(settings)
+    names, rates, signed_in = names_of_api(settings), Rates(settings), Sessions(settings)
+    pulse = Pulse(limited)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         answers = Answers(limited)
         changes = Changes(limited, answers.heard)
         answers.is_listening = lambda: changes.is_listening
+        answers.hangs = lambda: pulse.hangs
+        app.state.pulse = pulse
         app.state.settings, app.state.answers, app.state.changes = limited, answers, changes
         app.state.observed = observed.Observed(answers)
+        app.state.sessions, app.state.streams = signed_in, live.Streams(limited)
         try:
-            async with changes.listening():
+            async with changes.listening(), pulse.felt():
                 yield
         finally:
             await answers.close()
+            await signed_in.close()
+            await rates.close()
 
     app = _App(
         title="election-metrics", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None,
-        redoc_url=None, openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
+        redoc_url=None, dependencies=[Depends(refuse_unknown_parameters)],
+        openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     for part in (routes, writing, live, operating, sessions, page):
         app.include_router(part.router)
     app.include_router(operating.metrics_router)
     page.serve_files(app)
     answer_with_problems(app)
-    app.add_middleware(AtTheDoor, settings=limited)
-    # A page of somebody else that gives its name this address must not read here.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_names(settings))
+    app.add_middleware(SmallBodies, most=_MOST_BYTES, too_large=lambda said: problem(413, said))
+    app.add_middleware(WhileItHangs, pulse=pulse)
+    app.add_middleware(AtTheDoor, settings=limited, names=names, rates=rates, sessions=signed_in)
     return app
 
 
@@ -79,13 +92,6 @@ def with_own_role(settings: Settings) -> Settings:
             return limited  # PostgreSQL is away
 
 
-def _names(settings: Settings) -> list[str]:
-    named = [name.strip() for name in (settings.api_hosts or "").split(",") if name.strip()]
-    if not named and not is_own_address(settings.api_host):
-        return ["*"]  # reading needs a token there, which no other page has
-    return ["127.0.0.1", "localhost", "[::1]", *named]
-
-
 class _App(FastAPI):
     """FastAPI, whose OpenAPI says of errors what they are: problem details."""
 
@@ -94,7 +100,7 @@ class _App(FastAPI):
         if self.openapi_schema is None:
             operations = [way for path in super().openapi()["paths"].values() for way in path.values()]
             for answers in (operation["responses"] for operation in operations):
-                for status in answers.keys() & {"400", "401", "403", "404", "422", "429", "503"}:
+                for status in answers.keys() & {"400", "401", "403", "404", "413", "421", "422", "429", "503"}:
                     content = answers[status]["content"]
                     content["application/problem+json"] = content.pop("application/json")
         assert self.openapi_schema is not None

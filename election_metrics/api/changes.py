@@ -61,10 +61,9 @@ class Changes:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def wait(self, seconds: float) -> None:
-        """Waits for the next change, but no longer than this."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+    def next(self) -> asyncio.Event:
+        """What the next change sets. Whoever takes it before reading misses no change that comes meanwhile."""
+        return self._woken
 
     async def _run(self) -> None:
         while True:

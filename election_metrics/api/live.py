@@ -4,28 +4,81 @@ An event's id is the moment its figures were computed. Whoever comes back with t
 since; whoever comes anew gets everything that there is. Nothing is kept for anybody who is away.
 """
 
+import asyncio
+import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 import orjson
 import sqlalchemy as sa
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from election_metrics.api.access import address_of
 from election_metrics.api.answers import Answers
 from election_metrics.api.changes import Changes
 from election_metrics.api.models import PROBLEMS
+from election_metrics.api.problems import problem
 from election_metrics.api.rendering import Reply, dump
 from election_metrics.api.tags import RestsOn
+from election_metrics.settings import Settings
 from election_metrics.warehouse.queries import elections_now
+from election_metrics.web.asgi import Asgi, Receive, Send
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
 _LOOK_AT_LEAST_EVERY = 15.0
 _ALIVE_EVERY = 10
 
 
-@router.get("/live", response_class=EventSourceResponse, responses={s: PROBLEMS[s] for s in (401, 429, 503)})
+class Streams:
+    """How many streams are open, from each address and in all."""
+
+    def __init__(self, settings: Settings) -> None:
+        """None is."""
+        self._most_of_one, self._most = settings.api_streams_per_address, settings.api_streams
+        self._open: Counter[str] = Counter()
+
+    def refusal(self, address: str) -> Response | None:
+        """Why no further one is opened from there; None: it may be."""
+        if self._open[address] >= self._most_of_one:
+            return _refused(429, f"{address} has {self._most_of_one} streams open already: close some, or set "
+                                 "ELECTION_METRICS_API_STREAMS_PER_ADDRESS")  # fmt: skip
+        if self._open.total() >= self._most:
+            return _refused(503, f"{self._most} streams are open already: try again later, or set "
+                                 "ELECTION_METRICS_API_STREAMS")  # fmt: skip
+        return None
+
+    @contextlib.contextmanager
+    def opened(self, address: str) -> Iterator[None]:
+        """Counts one while it is open."""
+        self._open[address] += 1
+        try:
+            yield
+        finally:
+            self._open[address] -= 1
+            self._open += Counter()  # forgets addresses that have none
+
+
+def _refused(status: int, said: str) -> Response:
+    return problem(status, said, {"retry-after": "10", "connection": "close"})
+
+
+class _Stream(EventSourceResponse):
+    """A stream that has a place among the others, or is refused."""
+
+    async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
+        streams: Streams = scope["app"].state.streams
+        address = address_of(scope)
+        if refused := streams.refusal(address):
+            await refused(scope, receive, send)
+            return
+        with streams.opened(address):
+            await super().__call__(scope, receive, send)
+
+
+@router.get("/live", response_class=EventSourceResponse, responses={s: PROBLEMS[s] for s in (401, 421, 422, 429, 503)})
 async def live(
     request: Request, last_event_id: Annotated[str, Header(description="Id of the last event that arrived")] = ""
 ) -> EventSourceResponse:
@@ -33,7 +86,7 @@ async def live(
 
     Every 10 seconds an event `alive`, so that a line that was cut without a word is found by its silence.
     """
-    return EventSourceResponse(_summaries(request, last_event_id), ping=_ALIVE_EVERY, ping_message_factory=_alive)
+    return _Stream(_summaries(request, last_event_id), ping=_ALIVE_EVERY, ping_message_factory=_alive)
 
 
 def _alive() -> ServerSentEvent:
@@ -43,7 +96,8 @@ def _alive() -> ServerSentEvent:
 async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEvent]:
     changes: Changes = request.app.state.changes
     seen: dict[str, str] = {}
-    while True:
+    while await request.state.holds():  # a token that is revoked, or a session that ended, hears no more
+        next_change = changes.next()
         elections = await _elections(request.app.state.answers)
         news = [one for one in elections if one["computed_at"] > seen.get(one["election_id"], since)]
         for election, following in itertools.zip_longest(news, news[1:]):
@@ -53,7 +107,8 @@ async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEv
             said = dump(election).decode()
             yield ServerSentEvent(said, event="summary", id=computed if is_last else None, sep="\n")
             seen[election["election_id"]] = computed
-        await changes.wait(_LOOK_AT_LEAST_EVERY)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(next_change.wait(), _LOOK_AT_LEAST_EVERY)
 
 
 async def _elections(answers: Answers) -> list[dict[str, str]]:

@@ -1,18 +1,23 @@
 """Endpoints about the system itself: does it answer, is it ready, what state is it in."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from election_metrics.api.access import reads_are_open
 from election_metrics.api.answers import Answers
 from election_metrics.api.models import PROBLEMS
 from election_metrics.api.observed import Observed
+from election_metrics.api.pulse import Pulse
 from election_metrics.api.rendering import dump
+from election_metrics.pipeline.last_known import read_last_known
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_status
+from election_metrics.web.names import is_own_address
 
 router = APIRouter(prefix="/api/v1", tags=["operating"])
 _AWAY: dict[int | str, dict[str, Any]] = {status: PROBLEMS[status] for status in (401, 429, 503)}
@@ -28,11 +33,14 @@ class Status(BaseModel):
     """How far the pipeline is, and how the cache does."""
 
     figures: dict[str, int] = Field(description="Files, lines, hours and elections by state")
+    database_answers: bool = Field(description="Whether PostgreSQL answers; else the figures are those known last")
+    figures_at: datetime | None = Field(description="When the figures were read; null: never")
     is_listening: bool = Field(description="Whether commits empty the cache at once; else answers live 2 seconds")
     cache_hits: int = Field(description="Answers that were in the cache, since the start")
     cache_misses: int = Field(description="Answers that had to be read")
     hit_rate: float | None = Field(description="Percent of the answers that were in the cache; null: none yet")
     ui_url: str = Field(description="The Dagster UI, for people")
+    is_signed_in: bool = Field(description="Whether a browser asks that has signed in")
     stale_after_minutes: int = Field(description="Input is overdue so long after the end of its hour")
 
 
@@ -56,11 +64,48 @@ def status(request: Request) -> Response:
     """How far the pipeline is."""
     settings: Settings = request.app.state.settings
     answers: Answers = request.app.state.answers
-    with transaction(settings) as connection:
-        figures = read_status(connection)
-    said = {"figures": figures, "is_listening": answers.is_listening(), "cache_hits": answers.hits,
-            "cache_misses": answers.misses, "hit_rate": answers.hit_rate, "ui_url": settings.ui_url,
+    pulse: Pulse = request.app.state.pulse
+    if pulse.hangs:
+        known = read_last_known(settings)
+        figures, figures_at = known.figures, known.figures_at
+    else:
+        with transaction(settings) as connection:
+            figures, figures_at = read_status(connection), datetime.now(UTC)
+    said = {"figures": figures, "database_answers": not pulse.hangs, "figures_at": figures_at,
+            "is_listening": answers.is_listening(), "cache_hits": answers.hits, "cache_misses": answers.misses,
+            "hit_rate": answers.hit_rate, "ui_url": settings.ui_url,
+            "is_signed_in": getattr(request.state, "is_signed_in", False),
             "stale_after_minutes": settings.alert_after_minutes}  # fmt: skip
+    return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
+
+
+class Problem(BaseModel):
+    """Something that is wrong now."""
+
+    severity: Literal["error", "warning"]
+    title: str = Field(description="What is wrong, in a line")
+    detail: str = Field(description="Where, why, what to type and where to look; empty for onlookers")
+    since: datetime = Field(description="When it was first seen")
+
+
+class Problems(BaseModel):
+    """What is wrong with the system, as its supervisor knows it."""
+
+    looked_at: datetime | None = Field(description="When the supervisor looked last; null: none has")
+    is_watched: bool = Field(description="Whether a supervisor (`election-metrics up`) watches now")
+    problems: list[Problem]
+
+
+@router.get("/problems", response_model=Problems, responses=_AWAY)
+def problems(request: Request) -> Response:
+    """What is wrong with the system; needs no database. Where anybody may read from elsewhere, without the details."""
+    settings: Settings = request.app.state.settings
+    now = datetime.now(UTC)
+    known = read_last_known(settings)
+    is_public = reads_are_open(settings) and not is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST")
+    found = [{"severity": one.severity, "since": one.since, "detail": "" if is_public else one.detail,
+              "title": "Figures may be late" if is_public else one.title} for one in known.everything(now)]  # fmt: skip
+    said = {"looked_at": known.looked_at, "is_watched": known.watches(now), "problems": found}
     return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
 
 

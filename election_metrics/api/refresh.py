@@ -27,6 +27,7 @@ query UnderWay($filter: RunsFilter!) {
 }"""
 _NOT_ENDED = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]
 _SECONDS = 20
+_REFUSALS = (401, 403, 421)  # each a sentence that says what to set
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,11 @@ def _graphql(settings: Settings, query: str, **variables: object) -> Any:
     address = (settings.api_webserver or settings.ui_url).rstrip("/")
     try:
         answer = requests.post(
-            f"{address}/graphql", json={"query": query, "variables": variables}, timeout=_SECONDS, allow_redirects=False
-        )
+            f"{address}/graphql", json={"query": query, "variables": variables}, headers=_shown(settings),
+            timeout=_SECONDS, allow_redirects=False,
+        )  # fmt: skip
+        if answer.status_code in _REFUSALS:
+            raise TransientError(f"Dagster's webserver at {address} refused the question: {answer.text.strip()}")
         answer.raise_for_status()
         said = answer.json()
     except (requests.RequestException, ValueError) as error:
@@ -112,3 +116,8 @@ def _graphql(settings: Settings, query: str, **variables: object) -> Any:
     if said.get("errors"):
         raise TransientError(f"Dagster's webserver refused the question: {said['errors'][0].get('message')}")
     return said["data"]
+
+
+def _shown(settings: Settings) -> dict[str, str]:
+    token = settings.ui_token
+    return {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}

@@ -6,6 +6,7 @@ import uvicorn
 
 from election_metrics.api.app import create_app
 from election_metrics.settings import read_settings
+from election_metrics.web.patience import Patience
 
 _STOP_WITHIN = 3
 _TURN_SECONDS = 0.0005
@@ -24,6 +25,7 @@ def serve(host: str, port: int) -> None:
     uvicorn.run(
         create_app(settings), host=host, port=port, proxy_headers=settings.api_hosts is not None, log_level="warning",
         access_log=False, timeout_graceful_shutdown=_STOP_WITHIN, server_header=False,
+        http=Patience,
     )  # fmt: skip
 
 

@@ -1,21 +1,90 @@
-"""Signing in on the page: a token becomes a cookie that no script can read, and that counts for reading only."""
+"""Signing in on the page: a browser's session, which no script can see, which reads only, and which ends.
 
+A session is a random id of its own, kept as its hash beside the hash of the token that it began with: who steals the
+cookie has no token, and a token that is revoked ends its sessions. It is in memory, so it ends with the process; where
+several APIs share a Redis, it is there, and holds at all of them.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
 from typing import Annotated, Any
 
+import orjson
+from cashews.serialize import register_type
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from election_metrics.api.access import COOKIE, SIGN_IN
+from election_metrics.api.access import COOKIE, SIGN_IN, SIGN_OUT
 from election_metrics.api.models import PROBLEMS, Problem
 from election_metrics.api.problems import problem
-from election_metrics.api.tokens import Tokens
+from election_metrics.api.shared import open_store
+from election_metrics.api.tokens import Token, Tokens
 from election_metrics.settings import Settings
 
 router = APIRouter(tags=["access"])
 _REFUSED: dict[int | str, dict[str, Any]] = {
-    **{status: PROBLEMS[status] for status in (400, 422, 429)},
+    **{status: PROBLEMS[status] for status in (400, 413, 422, 429, 503)},
     401: {"model": Problem, "description": "There is no such token"},
 }  # fmt: skip
+_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is kept of a session.
+
+    Attributes:
+        token_sha256: hash of the token that it began with.
+    """
+
+    token_sha256: str
+
+
+async def _pack(session: Session, *_: Any) -> bytes:
+    return orjson.dumps([session.token_sha256])
+
+
+async def _unpack(packed: bytes, *_: Any) -> Session:
+    return Session(*orjson.loads(packed))
+
+
+class Sessions:
+    """The sessions of browsers."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nobody is signed in yet, or whoever is so in the Redis of the settings.
+
+        Raises:
+            SettingsError: the package for Redis is missing.
+        """
+        register_type(Session, _pack, _unpack)
+        self.seconds = int(settings.api_session_hours * 3600)
+        self._tokens = Tokens(settings.tokens_path)
+        self._store = open_store(settings, _MOST)
+
+    async def begin(self, token: Token) -> str | None:
+        """The id of a session that begins; None: it cannot be kept, as Redis is away."""
+        made = secrets.token_urlsafe(32)
+        await self._store.set(_key(made), Session(token.sha256), expire=self.seconds)
+        return made if await self.find(made) else None
+
+    async def find(self, session: str) -> Token | None:
+        """The token that a session began with, while both hold."""
+        found: Session | None = await self._store.get(_key(session))
+        return self._tokens.with_hash(found.token_sha256) if found else None
+
+    async def end(self, session: str) -> None:
+        """Ends it, everywhere."""
+        await self._store.delete(_key(session))
+
+    async def close(self) -> None:
+        """Lets go of the store's connections."""
+        await self._store.close()
+
+
+def _key(session: str) -> str:
+    return f"election-metrics-session:{hashlib.sha256(session.encode()).hexdigest()}"
 
 
 class SignIn(BaseModel):
@@ -25,12 +94,30 @@ class SignIn(BaseModel):
 
 
 @router.post(SIGN_IN, status_code=204, response_class=Response, responses=_REFUSED)
-def sign_in(request: Request, said: SignIn) -> Response:
-    """Keeps a token as a cookie of this browser, until it is closed."""
+async def sign_in(request: Request, said: SignIn) -> Response:
+    """Begins a session of this browser, by a cookie; it reads what the token reads, and ends after some hours."""
     settings: Settings = request.app.state.settings
-    if Tokens(settings.tokens_path).find(said.token) is None:
+    sessions: Sessions = request.app.state.sessions
+    token = Tokens(settings.tokens_path).find(said.token)
+    if token is None:
         return problem(401, "this token is not known, or was revoked", {"www-authenticate": "Bearer"})
+    session = await sessions.begin(token)
+    if session is None:
+        return problem(503, "sessions are kept in Redis, which is away; try again", {"retry-after": "2"})
     answer = Response(status_code=204)
     secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, said.token, httponly=True, samesite="strict", secure=secure, path="/")
+    answer.set_cookie(
+        COOKIE, session, max_age=sessions.seconds, httponly=True, samesite="strict", secure=secure, path="/"
+    )
+    return answer
+
+
+@router.post(SIGN_OUT, status_code=204, response_class=Response, responses={429: PROBLEMS[429], 503: PROBLEMS[503]})
+async def sign_out(request: Request) -> Response:
+    """Ends the session of this browser; whoever kept its cookie has nothing."""
+    sessions: Sessions = request.app.state.sessions
+    if session := request.cookies.get(COOKIE):
+        await sessions.end(session)
+    answer = Response(status_code=204)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict", path="/")
     return answer

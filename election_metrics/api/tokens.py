@@ -60,6 +60,11 @@ class Tokens:
         # Looked up by hash: how long it takes says nothing of a token that is almost right.
         return self._by_hash.get(_hash(token))
 
+    def with_hash(self, sha256: str) -> Token | None:
+        """The token of this hash, if there still is such a one."""
+        self._refresh()
+        return self._by_hash.get(sha256)
+
     def _refresh(self) -> None:
         try:
             stat = self._path.stat()

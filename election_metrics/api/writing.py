@@ -50,7 +50,7 @@ router = APIRouter(
     responses={
         401: {"model": Problem, "description": "There is no token, or none of that kind"},
         403: {"model": Problem, "description": "The token may not operate"},
-        **{status: PROBLEMS[status] for status in (400, 404, 422, 429, 503)},
+        **{status: PROBLEMS[status] for status in (400, 404, 413, 421, 422, 429, 503)},
     },
 )
 

@@ -41,9 +41,9 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
     ("elections", "keys_unique", ERROR, "One row an election, one election a name.",
      "SELECT name, count(*) FROM metrics.elections GROUP BY name HAVING count(*) > 1"),
     ("constituencies", "keys_unique", ERROR, "One row a constituency.",
-     "SELECT constituency_id, count(*) FROM metrics.constituencies GROUP BY constituency_id HAVING count(*) > 1"),
+     "SELECT constituency_id, count(*) FROM ingest.constituency_registry GROUP BY constituency_id HAVING count(*) > 1"),
     ("constituencies", "registers_known", WARN, "The register of every constituency is known.",
-     "SELECT constituency_id, name FROM metrics.constituencies WHERE registered_voters IS NULL"),
+     "SELECT constituency_id, name FROM ingest.constituency_registry WHERE registered_voters IS NULL"),
     ("hourly_stats", "keys_unique", ERROR, "One row a constituency and hour, in the hours of the run.",
      f"SELECT constituency_id, hour, count(*) FROM metrics.hourly_stats WHERE {_IN_RUN}"
      " GROUP BY constituency_id, hour HAVING count(*) > 1"),

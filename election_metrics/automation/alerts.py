@@ -1,39 +1,45 @@
 """Sees what is wrong, and says so once: to the log, to a webhook, by mail. Says as well when it is over.
 
 Level-triggered like everything here: what was said is written down (`ingest.problems`), so a restart neither repeats
-nor forgets an alert, and one that could not be delivered is tried again.
+nor forgets an alert, and one that could not be delivered is tried again. What needs neither the warehouse nor the
+daemon to be seen, `up` sees and says itself (`watching`); where there is no `up`, this does.
 """
 
-import json
+import contextlib
 import logging
-import shutil
-import smtplib
-from collections.abc import Callable, Sequence
+import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
-from html import escape
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 import dagster as dg
 import sqlalchemy as sa
 
+from election_metrics.automation.delivery import deliver, without_own_secrets
+from election_metrics.automation.duty import failing_ticks, stopped
 from election_metrics.automation.problems import (
     FailedCheck,
     FailedRun,
+    FullDisk,
     Overdue,
     Seen,
+    Waiting,
     find_problems,
     message,
     recovery,
-    without_secrets,
 )
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.disk import disks_of
+from election_metrics.pipeline.last_known import read_last_known
 from election_metrics.pipeline.run_tags import TRIGGER
 from election_metrics.settings import Settings
 
 _log = logging.getLogger("election_metrics.alerts")
-_SECONDS = 10
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 _STALE_RUN = timedelta(hours=24)
+_MOST_FAILURES_A_KIND = 20
+_MOST_LOOKED_AT = 1_000
+_QUIET_LONG_ENOUGH = timedelta(minutes=15)
 
 
 def raise_alerts(
@@ -43,33 +49,49 @@ def raise_alerts(
     from election_metrics.warehouse.database import lock, transaction
     from election_metrics.warehouse.tables import problems as table
 
-    moment = now or datetime.now(UTC)
-    found = {p.key: p for p in find_problems(see(settings, instance, checks), moment, settings.ui_url)}
+    moment, host = now or datetime.now(UTC), socket.gethostname()
+    last_known = read_last_known(settings)
+    is_watched = last_known.watches(datetime.now(UTC))
+    of_supervisor = {problem.key for problem in last_known.problems} if is_watched else set()
+    seen = see(settings, instance, checks, is_watched=is_watched)
+    found = {problem.key: problem for problem in find_problems(seen, moment, settings.ui_url)}
     sent = []
     with transaction(settings) as connection:
         lock(connection, "problems")
         known = {row.problem_id: row for row in connection.execute(sa.select(table))}
         for key in sorted(known.keys() - found.keys()):
-            text = recovery(known[key].title, known[key].since, moment)
-            if known[key].alerted_at is None or deliver(settings, text):
+            text = recovery(known[key].title, known[key].since, moment, host)
+            if known[key].alerted_at is None or key in of_supervisor or _say(settings, text):
                 connection.execute(sa.delete(table).where(table.c.problem_id == key))
                 sent.append(text)
         for key, problem in sorted(found.items()):
             before = known.get(key)
             since = before.since if before else moment
+            said = {"title": without_own_secrets(settings, problem.title),
+                    "detail": without_own_secrets(settings, problem.detail)}  # fmt: skip
             if before is None:
-                row = {"problem_id": key, "severity": problem.severity, "title": problem.title}
-                connection.execute(sa.insert(table).values(**row, detail=_clean(settings, problem.detail), since=since))
+                row = {"problem_id": key, "severity": problem.severity, "since": since, **said}
+                connection.execute(sa.insert(table).values(row))
+            elif (before.title, before.detail) != (said["title"], said["detail"]):
+                # The newest run of the same cause: what is shown links to it, and nobody is called again.
+                connection.execute(sa.update(table).where(table.c.problem_id == key).values(said))
             if before is None or before.alerted_at is None:
-                text = message(problem, since)
-                if deliver(settings, text):
+                text = message(problem, since, host)
+                if _say(settings, text):
                     connection.execute(sa.update(table).where(table.c.problem_id == key).values(alerted_at=moment))
-                    sent.append(_clean(settings, text))
+                    sent.append(without_own_secrets(settings, text))
     return sent
 
 
-def see(settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckSpec]) -> Seen:
-    """What there is to see: in Dagster, in the warehouse, on the disk."""
+def _say(settings: Settings, text: str) -> bool:
+    _log.warning(without_own_secrets(settings, text))
+    return deliver(settings, text)
+
+
+def see(
+    settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckSpec], *, is_watched: bool = False
+) -> Seen:
+    """What there is to see: in Dagster, in the warehouse, on the disk; less what a supervisor watches already."""
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.due import read_overdue
     from election_metrics.warehouse.elections import read_behind_since
@@ -79,26 +101,103 @@ def see(settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.As
         overdue = [Overdue(*row) for row in read_overdue(connection, settings.late_after)]
         oldest_behind = read_behind_since(connection)
         tables = looked_at(connection) if settings.source_url is not None else []
-    settings.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    usage = shutil.disk_usage(settings.scratch_path)
-    failed_runs, failed_checks = _failed_runs(instance), _failed_checks(instance, checks)
-    return Seen(failed_runs, failed_checks, overdue, oldest_behind, usage.free / usage.total, tables)
+    trouble = source_trouble(settings)
+    return Seen(
+        failed_runs=_failed_runs(instance),
+        failed_checks=_failed_checks(instance, checks),
+        overdue=overdue,
+        oldest_behind=oldest_behind,
+        tables=tables,
+        waiting=None if trouble else waiting_files(settings),
+        source=None if is_watched else trouble,
+        disks=[] if is_watched else full_disks(settings),
+        failing_ticks=[] if is_watched else failing_ticks(instance),
+        stopped=[] if is_watched else stopped(instance),
+    )
+
+
+def full_disks(settings: Settings) -> list[FullDisk]:
+    """The disks, as problems follow from them."""
+    return [
+        FullDisk(disk.what, disk.path, disk.free / max(1, disk.total), str(disk), disk.is_full)
+        for disk in disks_of(settings)
+    ]
+
+
+def source_trouble(settings: Settings) -> tuple[str, str] | None:
+    """The source and what is wrong with it; None where nothing is."""
+    from election_metrics.pipeline.source import EMPTIED, landed_from, look_at_source
+
+    source = settings.source_path
+    if source is None:
+        return None
+    state = look_at_source(source)
+    trouble = state.trouble
+    if not trouble and not state.has_files and landed_from(settings, source):
+        trouble = EMPTIED
+    return (str(source), trouble) if trouble else None
+
+
+def waiting_files(settings: Settings) -> Waiting | None:
+    """Files that do not land though they could; looked for only where nothing has landed for a while."""
+    from election_metrics.pipeline.landing import pending_files
+    from election_metrics.warehouse.database import transaction
+
+    source = settings.source_path
+    if source is None:
+        return None
+    with transaction(settings) as connection:
+        landed = connection.execute(sa.text("SELECT max(seen_at) FROM ingest.transaction_files")).scalar()
+    if landed is not None and datetime.now(UTC) - landed < _QUIET_LONG_ENOUGH:
+        return None
+    try:
+        pending, _, _ = pending_files(settings, source, settled_only=True)
+    except ElectionMetricsError:
+        return None  # the source's own problem
+    if not pending:
+        return None
+    # A copy keeps the time at which a file was written; when it came here, its inode knows.
+    came = min(_came_at(file.path, file.modified_ns) for file in pending[:_MOST_LOOKED_AT])
+    return Waiting(str(source), len(pending), max(came, landed) if landed is not None else came)
+
+
+def _came_at(path: str, modified_ns: int) -> datetime:
+    seconds = modified_ns / 1e9
+    with contextlib.suppress(OSError):
+        seconds = Path(path).stat().st_ctime
+    return datetime.fromtimestamp(max(0.0, seconds), UTC)
 
 
 def _failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
-    """The newest run of each kind, where it failed. A kind is a job and who asked for it."""
-    newest: dict[str, dg.DagsterRun] = {}
+    """Runs that failed since one of their kind went well, newest first. A kind is a job and who asked for it."""
+    well: set[str] = set()
+    failed: dict[str, list[str]] = {}
+    found = []
     filters = dg.RunsFilter(statuses=_FINISHED, updated_after=datetime.now(UTC) - _STALE_RUN)
     for record in instance.get_run_records(filters, limit=200):
         run = record.dagster_run
-        if run.status == dg.DagsterRunStatus.FAILURE and run.tags.get("dagster/will_retry") == "true":
-            continue  # Dagster starts it again: what becomes of that is the news
-        newest.setdefault(f"{run.job_name} ({run.tags.get(TRIGGER, 'by hand')})", run)
-    return [
-        FailedRun(run.run_id, kind, reason_of(instance, run.run_id))
-        for kind, run in newest.items()
-        if run.status == dg.DagsterRunStatus.FAILURE
-    ]
+        kind = f"{run.job_name} ({run.tags.get(TRIGGER, 'by hand')})"
+        if run.status == dg.DagsterRunStatus.SUCCESS:
+            well.add(kind)
+        elif kind not in well and run.tags.get("dagster/will_retry") != "true":
+            # One that Dagster starts again is no news: what becomes of that is.
+            runs = failed.setdefault(kind, [])
+            if len(runs) < _MOST_FAILURES_A_KIND:
+                runs.append(run.run_id)
+                found.append(FailedRun(run.run_id, kind, _remembered_reason(instance, run.run_id)))
+    return found
+
+
+_reasons: dict[str, str] = {}
+
+
+def _remembered_reason(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Why a run failed, read once: a run that has ended says nothing new."""
+    if run_id not in _reasons:
+        if len(_reasons) > 1_000:
+            _reasons.clear()
+        _reasons[run_id] = reason_of(instance, run_id)
+    return _reasons[run_id]
 
 
 def reason_of(instance: dg.DagsterInstance, run_id: str) -> str:
@@ -131,63 +230,3 @@ def _failed_checks(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckS
             said = specs[key].description or key.name
             failed.append(FailedCheck(key.asset_key.to_user_string(), key.name, is_error, said))
     return failed
-
-
-def deliver(settings: Settings, text: str) -> bool:
-    """Sends a text everywhere that the settings name; whether all of it arrived."""
-    text = _clean(settings, text)
-    _log.warning(text)
-    ways: list[Callable[[Settings, str], None]] = []
-    if settings.alert_webhook is not None:
-        ways.append(_post)
-    if settings.alert_email is not None and settings.smtp_url is not None:
-        ways.append(_mail)
-    arrived = True
-    for way in ways:
-        try:
-            way(settings, text)
-        except Exception as error:  # an alert that fails must not fail the sensor: it is sent again
-            _log.error(_clean(settings, f"the alert could not be sent ({way.__name__[1:]}): {type(error).__name__}"))
-            arrived = False
-    return arrived
-
-
-def _post(settings: Settings, text: str) -> None:
-    import requests
-
-    assert settings.alert_webhook is not None
-    # To Slack, <…> in a name of others would be a link, or a call to everybody.
-    body = json.dumps({"text": escape(text, quote=False)}, ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json"}
-    url = settings.alert_webhook.get_secret_value()
-    requests.post(url, data=body, headers=headers, timeout=_SECONDS).raise_for_status()
-
-
-def _mail(settings: Settings, text: str) -> None:
-    assert settings.smtp_url is not None
-    assert settings.alert_email is not None
-    url = urlsplit(settings.smtp_url.get_secret_value())
-    mail = EmailMessage()
-    mail["Subject"] = f"[election-metrics] {text.splitlines()[0]}"
-    mail["From"] = unquote(url.username or "") if "@" in unquote(url.username or "") else settings.alert_email
-    mail["To"] = settings.alert_email
-    mail.set_content(text)
-    kind = smtplib.SMTP_SSL if url.scheme == "smtps" else smtplib.SMTP
-    with kind(url.hostname or "", url.port or (465 if url.scheme == "smtps" else 587), timeout=_SECONDS) as server:
-        if url.scheme == "smtp" and server.has_extn("starttls"):
-            server.starttls()
-        if url.username:
-            server.login(unquote(url.username), unquote(url.password or ""))
-        server.send_message(mail)
-
-
-def _clean(settings: Settings, text: str) -> str:
-    """The text without passwords and webhook addresses."""
-    secrets = {}
-    for name in ("database_url", "dagster_database_url", "smtp_url", "alert_webhook"):
-        value = getattr(settings, name)
-        if value is not None:
-            secret = value.get_secret_value()
-            secrets[name] = secret
-            secrets[f"password of {name}"] = unquote(urlsplit(secret).password or "")
-    return without_secrets(text, secrets)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 import dagster as dg
@@ -16,10 +17,15 @@ from election_metrics.automation.pruning import dagster_bytes
 from election_metrics.automation.queue import counts_of_last_day, unfinished_runs
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
+from election_metrics.warehouse.answering import Asker
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_newest_transactions, read_status
 
+if TYPE_CHECKING:
+    from election_metrics.automation.watching import Watch
+
 PREFIX = "election_metrics"
+_PATIENCE = 8.0  # Prometheus waits ten seconds
 _WHAT = {
     "files_landed": "Current files that landed",
     "files_unreadable": "Files that could not be read",
@@ -36,8 +42,15 @@ _WHAT = {
 class Pipeline(Collector):
     """Reads everything when it is asked, so that nothing is ever older than the question."""
 
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance, starts: Callable[[], dict[str, int]]) -> None:
-        self._settings, self._instance, self._starts = settings, instance, starts
+    def __init__(
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        starts: Callable[[], dict[str, int]],
+        watching: "Watch | None" = None,
+    ) -> None:
+        self._settings, self._instance, self._starts, self._watch = settings, instance, starts, watching
+        self._asker = Asker()
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Nothing in advance: asking would need the database."""
@@ -46,9 +59,10 @@ class Pipeline(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Every metric; only `up` (0) where the database is away."""
         up = GaugeMetricFamily(f"{PREFIX}_up", "Whether the databases answered", value=1)
+        yield from self._of_watch()
         try:
-            found = [*self._of_warehouse(), *self._of_dagster()]
-        except (ElectionMetricsError, *DATABASE_AWAY):
+            found = self._found()
+        except (ElectionMetricsError, TimeoutError, *DATABASE_AWAY):
             up, found = GaugeMetricFamily(f"{PREFIX}_up", "Whether the databases answered", value=0), []
         yield up
         yield from found
@@ -56,6 +70,31 @@ class Pipeline(Collector):
         for part, count in self._starts().items():
             starts.add_metric([part], count)
         yield starts
+
+    def _found(self) -> list[GaugeMetricFamily]:
+        """What the databases say, if they do so in time."""
+        if self._watch is not None and self._watch.seen.database:
+            raise TimeoutError(self._watch.seen.database)
+        read = lambda: [*self._of_warehouse(), *self._of_dagster()]  # noqa: E731 it is asked, not called
+        answer = self._asker.ask_all({"databases": read}, _PATIENCE)["databases"]
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, list)
+        return answer
+
+    def _of_watch(self) -> Iterator[GaugeMetricFamily]:
+        """What the supervisor knows without any database."""
+        if self._watch is None:
+            return
+        wrong = GaugeMetricFamily(f"{PREFIX}_problem", "Something that is wrong now", labels=["problem", "severity"])
+        for problem in self._watch.known.everything(datetime.now(UTC)):
+            wrong.add_metric([problem.key, problem.severity], 1)
+        yield wrong
+        if self._watch.heartbeat is not None:
+            age = (datetime.now(UTC) - self._watch.heartbeat).total_seconds()
+            yield GaugeMetricFamily(f"{PREFIX}_heartbeat_seconds", "Age of the daemon's oldest heartbeat", value=age)
+        free = shutil.disk_usage(self._settings.home).free
+        yield GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", "Free on the disk of HOME", value=free)
 
     def _of_warehouse(self) -> Iterator[GaugeMetricFamily]:
         with transaction(self._settings) as connection:
@@ -92,15 +131,21 @@ class Pipeline(Collector):
             ended.add_metric([how], count)
         yield ended
         yield GaugeMetricFamily(f"{PREFIX}_dagster_bytes", "Dagster's database", value=dagster_bytes(self._settings))
-        free = shutil.disk_usage(self._settings.home).free
-        yield GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", "Free on the disk of HOME", value=free)
+        if self._watch is None:
+            free = shutil.disk_usage(self._settings.home).free
+            yield GaugeMetricFamily(f"{PREFIX}_disk_free_bytes", "Free on the disk of HOME", value=free)
 
 
 def serve(
-    settings: Settings, instance: dg.DagsterInstance, port: int, host: str, starts: Callable[[], dict[str, int]]
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    port: int,
+    host: str,
+    starts: Callable[[], dict[str, int]],
+    watching: "Watch | None" = None,
 ) -> WSGIServer:
     """Serves them at http://host:port/metrics from a thread; ends with `shutdown()`."""
     registry = CollectorRegistry()
-    registry.register(Pipeline(settings, instance, starts))
+    registry.register(Pipeline(settings, instance, starts, watching))
     server, _ = start_http_server(port, host, registry)
     return server

@@ -1,5 +1,6 @@
 """What is wrong now, as a pure function of what was seen; and what to say of it, once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +8,8 @@ from datetime import datetime, timedelta
 _BEHIND_TOO_LONG = timedelta(minutes=15)
 _LEAST_FREE = 0.05
 _TABLE_AWAY = timedelta(minutes=10)
+_MOST_SAID = 300
+STATUS = "election-metrics status"
 
 
 @dataclass(frozen=True)
@@ -17,18 +20,35 @@ class Problem:
         key: the same as long as it is the same problem.
         severity: error or warning.
         title: what is wrong, in a line.
-        detail: where, why, and what to type.
+        where: the path, asset or part.
+        why: the cause, in our words.
+        do: what to type.
+        link: where to look.
     """
 
     key: str
     severity: str
     title: str
-    detail: str
+    where: str
+    why: str
+    do: str
+    link: str
+
+    @property
+    def detail(self) -> str:
+        """Everything but the title, a line each."""
+        return f"where: {self.where}\nwhy: {self.why}\ntype: {self.do}\nsee: {self.link}"
 
 
 @dataclass(frozen=True)
 class FailedRun:
-    """The newest finished run of its kind, which failed."""
+    """A run that failed since a run of its kind went well.
+
+    Attributes:
+        run_id: its id.
+        kind: its job, and who asked for it.
+        reason: what Dagster recorded.
+    """
 
     run_id: str
     kind: str
@@ -61,94 +81,274 @@ class Overdue:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Everything that problems follow from.
+class Waiting:
+    """Files that lie in the source and do not land.
 
     Attributes:
-        failed_runs: kinds of runs whose newest one failed.
+        path: the source.
+        files: how many.
+        since: since when the oldest of them lies there, or nothing has landed, whichever is later.
+    """
+
+    path: str
+    files: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class FailingTicks:
+    """A sensor or schedule whose last ticks failed.
+
+    Attributes:
+        name: its name.
+        ticks: how many in a row.
+        error: what the newest said.
+    """
+
+    name: str
+    ticks: int
+    error: str
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A part that does not answer, or a daemon without a heartbeat.
+
+    Attributes:
+        name: its name.
+        since: since when.
+    """
+
+    name: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class FullDisk:
+    """A disk and what is left of it.
+
+    Attributes:
+        what: what of ours is on it.
+        path: where.
+        free_share: free part, 0 to 1.
+        free: how much is free, in words.
+        is_full: whether landing waits for room.
+    """
+
+    what: str
+    path: str
+    free_share: float
+    free: str
+    is_full: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that problems follow from. Whoever looks fills in what it sees; what nobody saw is no problem.
+
+    Attributes:
+        failed_runs: runs that failed since one of their kind went well, newest first.
         failed_checks: checks whose newest result failed.
         overdue: elections whose input is overdue.
         oldest_behind: since when some hour has been behind; None where none is.
-        free_share: free part of the disk that the lake is on, 0 to 1.
+        disks: the disks that we write to.
         tables: name of each transactions table that is watched, and when it was looked at last.
+        source: the source and what is wrong with it, as the end of a sentence; None where nothing is.
+        waiting: files that do not land; None where none are.
+        database: why PostgreSQL does not answer; nothing where it does.
+        silent: parts that do not answer, and daemons without a heartbeat.
+        failing_ticks: sensors and schedules whose ticks fail.
+        stopped: sensors and schedules that are turned off.
     """
 
-    failed_runs: Sequence[FailedRun]
-    failed_checks: Sequence[FailedCheck]
-    overdue: Sequence[Overdue]
-    oldest_behind: datetime | None
-    free_share: float
+    failed_runs: Sequence[FailedRun] = ()
+    failed_checks: Sequence[FailedCheck] = ()
+    overdue: Sequence[Overdue] = ()
+    oldest_behind: datetime | None = None
+    disks: Sequence[FullDisk] = ()
     tables: Sequence[tuple[str, datetime]] = ()
+    source: tuple[str, str] | None = None
+    waiting: Waiting | None = None
+    database: str = ""
+    silent: Sequence[Silent] = ()
+    failing_ticks: Sequence[FailingTicks] = ()
+    stopped: Sequence[str] = ()
 
 
-def find_problems(seen: Seen, now: datetime, ui_url: str) -> list[Problem]:
+def find_problems(seen: Seen, now: datetime, ui_url: str, page_url: str | None = None) -> list[Problem]:
     """Everything that is wrong.
 
     Args:
         seen: what was seen.
         now: the clock.
         ui_url: the Dagster UI, for links.
+        page_url: the page, which answers while the database does not; None: there is none.
     """
-    problems = [
-        Problem(
-            f"run {run.kind}",
-            "error",
-            f"The newest run of {run.kind} failed",
-            f"{run.reason}\n{ui_url}/runs/{run.run_id}",
-        )
-        for run in seen.failed_runs
+    ui = ui_url.rstrip("/")
+    return [
+        *_of_database(seen, page_url or ui),
+        *_of_source(seen, now, ui),
+        *_of_disks(seen, page_url or ui),
+        *_of_dagster(seen, ui, page_url or ui),
+        *_of_runs(seen, ui),
+        *(_failed_check(check, ui) for check in seen.failed_checks),
+        *(_overdue(election, ui) for election in seen.overdue),
+        *_of_lag(seen, now, ui),
     ]
-    problems += [
-        Problem(
-            f"check {check.asset}.{check.check}",
-            "error" if check.is_error else "warning",
-            f"Check {check.asset}.{check.check} failed; expected: “{check.description.rstrip('.')}”",
-            f"{ui_url}/assets/{check.asset}?view=checks",
+
+
+def _of_database(seen: Seen, page: str) -> list[Problem]:
+    if not seen.database:
+        return []
+    why = f"{seen.database}; everything waits for it, and goes on by itself"
+    return [Problem("database", "error", "PostgreSQL does not answer", "PostgreSQL", why, STATUS, page)]
+
+
+def _of_source(seen: Seen, now: datetime, ui: str) -> list[Problem]:
+    problems = []
+    if seen.source is not None:
+        path, trouble = seen.source
+        why = (
+            "it was moved, unmounted, or is out of reach; what landed from it stays, and new files land when it is back"
         )
-        for check in seen.failed_checks
-    ]
-    problems += [_overdue(election, ui_url) for election in seen.overdue]
-    if seen.oldest_behind is not None and now - seen.oldest_behind > _BEHIND_TOO_LONG:
-        minutes = int((now - seen.oldest_behind).total_seconds() / 60)
-        detail = f"election-metrics status says which. Sensors and runs: {ui_url}/automation"
-        problems.append(Problem("hours behind", "error", f"Hours have been behind for {minutes} minutes", detail))
-    problems += [
-        Problem(
-            f"table {name}",
-            "error",
-            f"The table {name} could not be read since {read_at:%Y-%m-%d %H:%M} UTC",
-            f"election-metrics table check says why. Its sensor: {ui_url}/automation",
-        )
-        for name, read_at in seen.tables
-        if now - read_at > _TABLE_AWAY
-    ]
-    if seen.free_share < _LEAST_FREE:
-        title = f"The disk of the lake is {100 - seen.free_share * 100:.0f} % full"
-        problems.append(Problem("disk", "error", title, "election-metrics maintain --dry-run says what can go."))
+        do = f"ls -ld '{path}'" if "://" not in path else STATUS
+        title = f"The source {path} {trouble}"
+        problems.append(Problem(f"source {path} {trouble[:40]}", "error", title, path, why, do, f"{ui}/automation"))
+    waiting = seen.waiting
+    if waiting is not None and seen.source is None and now - waiting.since > _BEHIND_TOO_LONG:
+        minutes = int((now - waiting.since).total_seconds() / 60)
+        title = f"{waiting.files} file(s) wait, and nothing has landed for {minutes} minutes"
+        why = "their landing fails, or its sensor does not come to an end; its last tick says which"
+        problems.append(Problem("waiting", "error", title, waiting.path, why, STATUS, f"{ui}/automation"))
     return problems
 
 
-def _overdue(election: Overdue, ui_url: str) -> Problem:
-    lacking = "1 hour of its constituencies" if election.hours == 1 else f"{election.hours} hours of its constituencies"
+def _of_disks(seen: Seen, page: str) -> list[Problem]:
+    problems = []
+    for disk in seen.disks:
+        if disk.is_full:
+            title, why = f"The disk of {disk.what} is full", f"{disk.free}; landing waits until there is room"
+            problems.append(Problem(f"disk full {disk.path}", "error", title, disk.path, why, STATUS, page))
+        elif disk.free_share < _LEAST_FREE:
+            title = f"The disk of {disk.what} is {100 - disk.free_share * 100:.0f} % full"
+            do = "election-metrics maintain --dry-run"
+            problems.append(Problem(f"disk {disk.path}", "error", title, disk.path, disk.free, do, page))
+    return problems
+
+
+def _of_dagster(seen: Seen, ui: str, page: str) -> list[Problem]:
+    problems = []
+    if not seen.database:  # whatever waits for the database is silent, too
+        why = "it hangs, or was stopped; up starts it again if it stays so"
+        problems += [
+            Problem(f"silent {part.name}", "error", f"The {part.name} does not answer", part.name,
+                    f"{why} (since {part.since:%H:%M:%S} UTC)", STATUS, ui if part.name == "API" else page)
+            for part in seen.silent
+        ]  # fmt: skip
+    for tick in seen.failing_ticks:
+        words, _ = in_our_words(tick.error)
+        title = f"{tick.name} failed {tick.ticks} times in a row"
+        link = f"{ui}/automation"
+        problems.append(
+            Problem(f"ticks {tick.name} {cause_of(tick.error)}", "error", title, tick.name, words, STATUS, link)
+        )
+    for name in seen.stopped:
+        do = f"in the UI, Automation: turn {name} on"
+        why = "somebody turned it off; what it asks for does not happen until it is on again"
+        title = f"{name} is turned off"
+        problems.append(Problem(f"stopped {name}", "warning", title, name, why, do, f"{ui}/automation"))
+    return problems
+
+
+def _of_runs(seen: Seen, ui: str) -> list[Problem]:
+    """One for each cause, whatever jobs fail of it; the newest run of each is linked."""
+    by_cause: dict[str, list[FailedRun]] = {}
+    for run in seen.failed_runs:
+        by_cause.setdefault(cause_of(run.reason), []).append(run)
+    problems = []
+    for cause, runs in by_cause.items():
+        words, do = in_our_words(runs[0].reason)
+        kinds = ", ".join(dict.fromkeys(run.kind for run in runs))
+        title = f"{kinds} failed: {words[:100]}"
+        problems.append(Problem(f"run {cause}", "error", title, kinds, words, do, f"{ui}/runs/{runs[0].run_id}"))
+    return problems
+
+
+def _failed_check(check: FailedCheck, ui: str) -> Problem:
     return Problem(
-        f"overdue {election.name}",
-        "error",
-        f"Input of {election.name} is overdue while it is voting",
-        f"{lacking} should be here by now, the first since {election.since:%Y-%m-%d %H:%M} UTC."
-        f" Do files arrive? {ui_url}/assets/landed_files",
+        f"check {check.asset}.{check.check}",
+        "error" if check.is_error else "warning",
+        f"Check {check.asset}.{check.check} failed",
+        check.asset,
+        f"expected was: “{check.description.rstrip('.')}”",
+        STATUS,
+        f"{ui}/assets/{check.asset}?view=checks",
     )
 
 
-def message(problem: Problem, since: datetime) -> str:
+def _overdue(election: Overdue, ui: str) -> Problem:
+    lacking = "1 hour of its constituencies" if election.hours == 1 else f"{election.hours} hours of its constituencies"
+    why = f"{lacking} should be here by now, the first since {election.since:%Y-%m-%d %H:%M} UTC; do files arrive?"
+    title = f"Input of {election.name} is overdue while it is voting"
+    return Problem(f"overdue {election.name}", "error", title, "landed_files", why, STATUS, f"{ui}/assets/landed_files")
+
+
+def _of_lag(seen: Seen, now: datetime, ui: str) -> list[Problem]:
+    problems = []
+    if seen.oldest_behind is not None and now - seen.oldest_behind > _BEHIND_TOO_LONG:
+        minutes = int((now - seen.oldest_behind).total_seconds() / 60)
+        title = f"Hours have been behind for {minutes} minutes"
+        why = "what landed is not computed: its runs fail, or nobody asks for them"
+        problems.append(Problem("hours behind", "error", title, "hourly_stats", why, STATUS, f"{ui}/automation"))
+    for name, read_at in seen.tables:
+        if now - read_at > _TABLE_AWAY:
+            title = f"The table {name} could not be read since {read_at:%Y-%m-%d %H:%M} UTC"
+            do = "election-metrics table check"
+            why = "its database is away, or refuses us; the command says which"
+            problems.append(Problem(f"table {name}", "error", title, name, why, do, f"{ui}/automation"))
+    return problems
+
+
+# What others say of a cause that we have words for; then what to type.
+_WORDS = (
+    (r"no space left|disk quota exceeded|could not extend file|disk of .* is full", "a disk is full", STATUS),
+    (r"OperationalError|psycopg|server closed the connection|PostgreSQL is away|PostgreSQL does not answer"
+     r"|connection to server", "PostgreSQL was away or busy", STATUS),
+    (r"MemoryError|Out of ?Memory|OutOfMemoryException|could not allocate", "there was too little memory; give more by "
+     "ELECTION_METRICS_MEMORY_LIMIT", STATUS),
+    (r"run's process is gone|run worker|was killed|SIGKILL", "its process was killed", STATUS),
+)  # fmt: skip
+
+
+def in_our_words(reason: str) -> tuple[str, str]:
+    """The cause in our words, with what was said where that helps; and what to type."""
+    said = " ".join(reason.split())
+    for pattern, words, do in _WORDS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return f"{words} ({said[:_MOST_SAID]})", do
+    return said[:_MOST_SAID], STATUS
+
+
+def cause_of(reason: str) -> str:
+    """The same for the same cause: without numbers, ids and moments, and by our word for it where we have one."""
+    said = " ".join(reason.split())
+    for pattern, words, _ in _WORDS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return words
+    without_ids = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "#", said)
+    return re.sub(r"\d+", "#", without_ids)[:200]
+
+
+def message(problem: Problem, since: datetime, host: str) -> str:
     """The alert, as text."""
     mark = "🔴" if problem.severity == "error" else "🟠"
-    return f"{mark} {problem.title} (since {since:%Y-%m-%d %H:%M} UTC)\n{problem.detail}"
+    return f"{mark} {problem.title} (on {host}, since {since:%Y-%m-%d %H:%M} UTC)\n{problem.detail}"
 
 
-def recovery(title: str, since: datetime, now: datetime) -> str:
+def recovery(title: str, since: datetime, now: datetime, host: str) -> str:
     """The all-clear, as text."""
     minutes = max(1, round((now - since).total_seconds() / 60))
-    return f"🟢 Over after {minutes} min: {title}"
+    return f"🟢 Over after {minutes} min: {title} (on {host})"
 
 
 def without_secrets(text: str, secrets: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ from election_metrics.automation.decisions import (
 from election_metrics.automation.jobs import OF_ELECTIONS, REGISTRY, update_metrics_job
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.disk import no_room
 from election_metrics.pipeline.run_tags import JOB, STATE, TRIGGER, run_tags
 from election_metrics.places import Place
 from election_metrics.settings import Settings
@@ -41,6 +42,9 @@ def new_transactions_sensor(
         yield dg.SkipReason(
             "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set: there is nothing to watch"
         )
+        return
+    if full := no_room(settings):
+        yield dg.SkipReason(full)
         return
     if busy := _busy(context.instance, ["new_transactions"]):
         yield dg.SkipReason(f"{_at_it(busy)}; {_progress(busy, settings)}")

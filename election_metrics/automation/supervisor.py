@@ -7,8 +7,8 @@ parts end by themselves (`leashed`), and the next start finds a clean table.
 
 import contextlib
 import fcntl
+import http.client
 import logging
-import logging.handlers
 import os
 import signal
 import socket
@@ -17,19 +17,23 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil
 from dagster._grpc.client import DagsterGrpcClient
 
 from election_metrics.automation.grid import Grid
 from election_metrics.automation.launch import dagster_environment
+from election_metrics.automation.log_file import LogFile
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.disk import Reserve
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse.release import claim_text
 from election_metrics.warehouse.server import is_up, revive
+from election_metrics.web.names import reached_at
 
 _THIS_MACHINE = "127.0.0.1"
 _LOOK_EVERY = 0.5
@@ -94,7 +98,9 @@ class Supervisor:
         self.log_path = self.settings.home / "logs" / "up.log"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = logging.Logger("election_metrics.up")
-        handler = logging.handlers.RotatingFileHandler(self.log_path, maxBytes=_LOG_BYTES, backupCount=5)
+        self.tell = _surviving(self.tell)
+        self._reserve = Reserve(self.settings)
+        handler = LogFile(self.log_path, _LOG_BYTES, 5, self.tell)
         handler.setFormatter(logging.Formatter("%(message)s"))
         self._log.addHandler(handler)
         # A socket's path may have 107 characters; HOME may be longer.
@@ -120,7 +126,9 @@ class Supervisor:
                 time.sleep(0.2)
 
     def look(self) -> None:
-        """Starts again what has ended."""
+        """Starts again what has ended, and keeps the reserve."""
+        if given := self._reserve.look():
+            self._say(given)
         if self.settings.database_url is None and not is_up(self.settings):
             self._say("The embedded PostgreSQL is gone; starting it again.")
             with contextlib.suppress(ElectionMetricsError):
@@ -142,6 +150,27 @@ class Supervisor:
                 part.pause = min(part.pause * 2, _LONGEST_PAUSE)
             elif now >= part.not_before:
                 self._start(part)
+
+    def questions(self) -> Mapping[str, Callable[[], bool]]:
+        """How each part is asked whether it answers; call them with a deadline."""
+        asked: dict[str, Callable[[], bool]] = {}
+        for part in self.parts:
+            asked[part.name] = _question(part, self._address_of(part))
+        return asked
+
+    def _address_of(self, part: Part) -> tuple[str, int] | None:
+        api = None if self.api_port is None else (self.settings.api_host, self.api_port)
+        read_only = None if self.read_only_port is None else (self.host, self.read_only_port)
+        return {"webserver": (self.host, self.port), "read-only webserver": read_only, "API": api}.get(part.name)
+
+    def end_hanging(self, name: str) -> bool:
+        """Kills a part that does not answer, so that it starts again; whether there was one to kill."""
+        for part in self.parts:
+            if part.name == name and part.process is not None and part.process.poll() is None:
+                self._say(f"The {name} does not answer for long; it is ended and starts again.")
+                part.process.kill()  # one that hangs hears no request
+                return True
+        return False
 
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
         """Looks after the parts until told to stop, or interrupted."""
@@ -188,6 +217,16 @@ class Supervisor:
         self._claim.write(claim_text(os.getpid()))
         self._claim.flush()
 
+    def with_own_addresses(self, chosen: Settings) -> Settings:
+        """These settings with the address under which this one's UI is, unless they name one."""
+        if "ui_url" in chosen.model_fields_set:
+            return chosen
+        return chosen.model_copy(update={"ui_url": self._own_address})
+
+    @property
+    def _own_address(self) -> str:
+        return f"http://{reached_at(self.host)}:{self.port}"
+
     def _own_environment(self) -> dict[str, str]:
         environment = dagster_environment(self.settings) | {
             f"{PREFIX}HOME": str(self.settings.home),
@@ -197,9 +236,9 @@ class Supervisor:
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
         if "ui_url" not in self.settings.model_fields_set:
-            environment[f"{PREFIX}UI_URL"] = f"http://{self.host}:{self.port}"
+            environment[f"{PREFIX}UI_URL"] = self._own_address
         if "api_webserver" not in self.settings.model_fields_set:
-            environment[f"{PREFIX}API_WEBSERVER"] = f"http://{self.host}:{self.port}"
+            environment[f"{PREFIX}API_WEBSERVER"] = self._own_address
         return environment | {"PYTHONUNBUFFERED": "1"}
 
     def _parts(self) -> list[Part]:
@@ -211,15 +250,15 @@ class Supervisor:
         python = [sys.executable, "-m"]
         server = ["dagster", "api", "grpc", "--module-name", self.module, "--socket", str(code)]
         server += ["--location-name", "election_metrics"]
-        web = [*python, "dagster_webserver", "-w", str(workspace), "-h", self.host]
+        web = [*python, "election_metrics.automation.webserver", self.host]
         parts = [
             Part(_CODE, [*python, *server], lambda: _serves_code(code)),
-            Part("webserver", [*web, "-p", str(self.port)], lambda: _answers(self.host, self.port)),
+            Part("webserver", [*web, str(self.port), str(workspace)], lambda: _answers(self.host, self.port)),
             Part("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]),
         ]
         if self.read_only_port is not None:
             port = self.read_only_port
-            command = [*web, "-p", str(port), "--read-only"]
+            command = [*web, str(port), str(workspace), "--read-only"]
             parts.append(Part("read-only webserver", command, lambda: _answers(self.host, port)))
         if self.api_port is not None:
             api, api_host = self.api_port, self.settings.api_host
@@ -241,14 +280,20 @@ class Supervisor:
 
     def _copy(self, name: str, output: IO[bytes]) -> None:
         told = 0.0
-        for line in output:
-            text = line.decode("utf-8", "replace").rstrip()
-            self._log.info("%s %-13s | %s", _clock(), name, text)
-            loud = any(mark in text for mark in _LOUD) and _OF_A_RUN not in text
-            # A part that cannot reach its database says so many times a second.
-            if loud and time.monotonic() - told > _QUIET_FOR:
-                told = time.monotonic()
-                self.tell(f"{name}: {text} (more in the log)")
+        with output:
+            for line in output:
+                told = self._copy_line(name, line, told)
+
+    def _copy_line(self, name: str, line: bytes, told: float) -> float:
+        """Writes it to the log; tells what is loud, now and then. Returns when something was told last."""
+        text = line.decode("utf-8", "replace").rstrip()
+        self._log.info("%s %-13s | %s", _clock(), name, text)
+        loud = any(mark in text for mark in _LOUD) and _OF_A_RUN not in text
+        # A part that cannot reach its database says so many times a second.
+        if loud and time.monotonic() - told > _QUIET_FOR:
+            told = time.monotonic()
+            self.tell(f"{name}: {text} (more in the log)")
+        return told
 
     def _say(self, text: str) -> None:
         self._log.warning("%s %-13s | %s", _clock(), "supervisor", text)
@@ -270,6 +315,43 @@ def _serves_code(path: Path) -> bool:
         return bool(DagsterGrpcClient(socket=str(path)).health_check_query() == "SERVING")  # type: ignore[no-untyped-call]
     except Exception:  # every way of not being there yet
         return False
+
+
+def _question(part: Part, address: tuple[str, int] | None) -> Callable[[], bool]:
+    return lambda: _runs(part) and (part.ready() if address is None else _speaks(*address))
+
+
+def _runs(part: Part) -> bool:
+    """Whether the part's process is there, and neither dead nor stopped by a signal."""
+    process = part.process
+    if process is None or process.poll() is not None:
+        return False
+    try:
+        return psutil.Process(process.pid).status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _speaks(host: str, port: int) -> bool:
+    """Whether somebody answers in HTTP there, whatever he says; a process that hangs takes the connection, too."""
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/api/v1/health")
+        return bool(connection.getresponse().status)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _surviving(tell: Tell) -> Tell:
+    """The same, which goes on where the terminal is a file on a full disk, or gone."""
+
+    def survive(text: str) -> None:
+        with contextlib.suppress(OSError):
+            tell(text)
+
+    return survive
 
 
 def _answers(host: str, port: int) -> bool:

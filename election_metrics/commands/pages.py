@@ -121,6 +121,7 @@ curl -N http://127.0.0.1:8000/api/v1/live
 An answer is `{"meta": …, "data": …}`. `meta` has `as_of` (when the newest of its figures was computed), `run_id` and
 `run_url` (the run in the Dagster UI that did it), `coverage` and `last_transaction_at`; the headers X-As-Of, X-Run-Id
 and X-Coverage say the same of a CSV. A page has `next`: pass it as `cursor`. Errors are problem details (RFC 9457).
+A parameter that an endpoint does not have is refused by its name (422). A body may have 64 KiB (413).
 What each field means is in `/api/v1/openapi.json`, in the words of [tables.md](tables.md); a typed client can be made
 of it.
 
@@ -147,7 +148,17 @@ election-metrics token revoke newsroom
 ```
 
 A token is shown once and kept as a hash (`HOME/tokens.json`). Put TLS in front of any address but this machine's own
-([deploy.md](deploy.md)). Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`).
+([deploy.md](deploy.md)).
+
+On the page, a token begins a session of the browser: a cookie with a random id, kept here as a hash, which no script
+sees and which only reads. It ends by `sign-out`, with its token, after `ELECTION_METRICS_API_SESSION_HOURS`, and, where
+APIs share no Redis, with the API's process. A live stream ends with what let it in, within 15 seconds.
+
+Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`; 429), live streams by
+address (`_API_STREAMS_PER_ADDRESS`; 429) and in all (`_API_STREAMS`; 503). APIs that share a Redis count rates as one.
+A path or method that there is not is 404 or 405 to everybody; OPTIONS says what there is. Whoever takes more than 10
+seconds for the headers of a request, or 20 for its body, is answered 408.
+
 Every change is in `ingest.audit_log` and `/api/v1/audit`: who, what, when, before and after; triggers in the database
 write it, so a change by psql is there too. The API's connections have role `election_metrics_api`, which reads schema
 `metrics` and the ledger, and writes reference data, thresholds, states of findings and the audit."""

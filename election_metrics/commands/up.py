@@ -1,6 +1,5 @@
 """`up`: the whole system, unattended."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
@@ -14,10 +13,15 @@ from election_metrics.automation.console import quiet_retries
 from election_metrics.automation.exporter import serve
 from election_metrics.automation.launch import DATABASE_AWAY, open_instance
 from election_metrics.automation.supervisor import Supervisor, free_port, port_for_api, stop_on_signals
+from election_metrics.automation.ui_door import rules_of
+from election_metrics.automation.watching import Watch, in_background
 from election_metrics.pipeline.run_tags import TRIGGER, WHY
+from election_metrics.pipeline.source import look_at_source
 from election_metrics.settings import Settings, settings
+from election_metrics.warehouse.answering import SECONDS, within
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics.web.names import reached_at
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _LOOK_AT_RUNS_EVERY = 3.0
@@ -26,24 +30,44 @@ _LOOK_AT_RUNS_EVERY = 3.0
 def run_up(console: Console, *, host: str, port: int, read_only_port: int | None) -> None:
     """Migrates, starts everything and looks after it until SIGINT or SIGTERM."""
     chosen = settings()
+    rules = rules_of(chosen, host, read_only=False)
+    if read_only_port is not None:
+        rules_of(chosen, host, read_only=True)
     say = teller(console)
     migrate(chosen, tell=say)
     supervisor = Supervisor(chosen, free_port(port, host), read_only_port, host, port_for_api(chosen), tell=say)
     with stop_on_signals() as asked:
         say("Starting …")
         with supervisor:
-            say(f"The Dagster UI is at http://{host}:{supervisor.port} (log: {supervisor.log_path}).")
+            say(f"The Dagster UI is at http://{reached_at(host)}:{supervisor.port} (log: {supervisor.log_path}).")
+            if rules.token is not None:
+                say("It asks for a login: any name, and ELECTION_METRICS_UI_TOKEN as the password.")
             if read_only_port is not None:
-                say(f"For onlookers, without any button that changes something: http://{host}:{read_only_port}")
+                say(
+                    f"For onlookers, without any button that changes something: http://{reached_at(host)}:{read_only_port}"
+                )
             if supervisor.api_port is not None:
-                say(f"The page: http://{chosen.api_host}:{supervisor.api_port} (API: /docs)")
-            unset = "ELECTION_METRICS_SOURCE is not set: no folder is watched."
-            say(f"Watching {chosen.source}." if chosen.source else unset)
+                say(f"The page: http://{reached_at(chosen.api_host)}:{supervisor.api_port} (API: /docs)")
+            say(watched(chosen))
             say(f'The tables: psql "{plain_url(warehouse_url(chosen))}"')
             say("Ctrl-C ends everything.")
             watch(supervisor, chosen, asked)
             say("Stopping; a run in progress may finish …")
     say("Stopped.")
+
+
+def watched(chosen: Settings) -> str:
+    """What is watched; or what is wrong with it."""
+    source = chosen.source_path
+    if source is None:
+        return "ELECTION_METRICS_SOURCE is not set: no folder is watched."
+    try:
+        state = within(SECONDS, lambda: look_at_source(source))
+    except TimeoutError:
+        return f"The source {source} does not answer; it is asked again and again."
+    if state.trouble:
+        return f"The source {source} {state.trouble}; it is looked for again and again."
+    return f"Watching {source}." if state.has_files else f"Watching {source}, in which there is no export file yet."
 
 
 def teller(console: Console) -> Callable[[str], None]:
@@ -56,27 +80,28 @@ def teller(console: Console) -> Callable[[str], None]:
 
 
 def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
-    """Looks after the parts, and says how each run ended."""
+    """Looks after the parts, and says how each run ended and what is wrong."""
     with open_instance(chosen) as instance:
-        news = RunNews(instance)
-        looked = time.monotonic()
+        page = f"http://{reached_at(chosen.api_host)}:{supervisor.api_port}" if supervisor.api_port else None
+        watching = Watch(supervisor.with_own_addresses(chosen), supervisor, instance, page)
         if chosen.metrics_port is not None:
 
             def starts() -> dict[str, int]:
                 return {part.name: part.starts for part in supervisor.parts}
 
-            serve(chosen, instance, chosen.metrics_port, supervisor.host, starts)
-            supervisor.tell(f"Metrics for Prometheus: http://{supervisor.host}:{chosen.metrics_port}/metrics")
+            serve(chosen, instance, chosen.metrics_port, supervisor.host, starts, watching)
+            where = f"{reached_at(supervisor.host)}:{chosen.metrics_port}"
+            supervisor.tell(f"Metrics for Prometheus: http://{where}/metrics")
 
-        def until() -> bool:
-            nonlocal looked
-            if time.monotonic() - looked > _LOOK_AT_RUNS_EVERY:
-                looked = time.monotonic()
+        def tell_of_runs(ended: Event) -> None:
+            # In a thread of its own: while PostgreSQL hangs, this does, and the parts must be looked after.
+            news = RunNews(instance)
+            while not ended.wait(_LOOK_AT_RUNS_EVERY):
                 for line in news.lines():
                     supervisor.tell(line)
-            return asked.is_set()
 
-        supervisor.watch(until)
+        with in_background(watching.run, tell_of_runs):
+            supervisor.watch(asked.is_set)
 
 
 class RunNews:
@@ -87,18 +112,13 @@ class RunNews:
         quiet_retries()
         self._since = datetime.now(UTC)
         self._told: set[str] = set()
-        self._away = False
 
     def lines(self) -> list[str]:
-        """One line for each run that ended since the last time; or that the database is away, or back."""
+        """One line for each run that ended since the last time; none while the database is away, as others say."""
         try:
-            lines = self._ended()
+            return self._ended()
         except DATABASE_AWAY:
-            said, self._away = self._away, True
-            return [] if said else ["PostgreSQL cannot be reached; everything waits for it."]
-        back = ["PostgreSQL is back."] if self._away else []
-        self._away = False
-        return back + lines
+            return []
 
     def _ended(self) -> list[str]:
         filters = dg.RunsFilter(statuses=_ENDED, updated_after=self._since)

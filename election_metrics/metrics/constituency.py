@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.hours import hour_numbers
-from election_metrics.metrics.rates import per, percent
+from election_metrics.metrics.rates import per, percent, running_rates
 
 PERIODS = ("hour", "day", "week", "month", "election")
 COUNTS = (
@@ -36,9 +36,7 @@ def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Se
     whole = metrics["period"] == "election"
     now = metrics["constituency_id"].map(register).astype("Int64")
     metrics["registered_voters"] = metrics["registered_voters"].where(~whole, now)
-    return with_rates(metrics).assign(
-        running_participation_rate=percent(metrics["running_votes"], metrics["registered_voters"])
-    )
+    return with_rates(metrics).assign(**running_rates(metrics))
 
 
 def compare(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:

@@ -9,12 +9,15 @@ import sqlalchemy as sa
 from election_metrics.metrics.constituency import constituency_metrics
 from election_metrics.metrics.coverage import coverage
 from election_metrics.metrics.election import participation_extremes, summarise
+from election_metrics.metrics.hourly import election_hours
+from election_metrics.metrics.registry import election_register_by_hour
 from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies, registry
 from election_metrics.warehouse import elections as store
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import constituency_metrics as metrics_table
+from election_metrics.warehouse.tables import election_hours as hours_table
 from election_metrics.warehouse.tables import election_summaries as summaries_table
 from election_metrics.warehouse.tables import participation_extremes as extremes_table
 from election_metrics.warehouse.tables import region_summaries as regions_table
@@ -33,6 +36,18 @@ def write_metrics(connection: sa.Connection, election: str, run_id: str, now: da
     replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=now))
     store.mark_metrics(connection, election, version)
     notify(connection, metrics_table, {election: only})
+
+
+def write_hours(connection: sa.Connection, election: str, run_id: str, now: datetime) -> None:
+    """Brings `election_hours` of an election up to date; hours that say what they said keep their run."""
+    sums = store.sum_hours(connection, election)
+    events = registry.read_events(connection, election)
+    members = store.read_members(connection, election)
+    rows = election_hours(sums, election_register_by_hour(members, events, sums["hour"]))
+    changed = store.hours_that_differ(connection, election, rows)
+    scope = sa.and_(hours_table.c.election_id == election, hours_table.c.hour.in_(changed))
+    kept = rows[rows["hour"].isin(changed)]
+    replace_scope(connection, hours_table, scope, kept.assign(run_id=run_id, computed_at=now))
 
 
 def write_summary(connection: sa.Connection, election: str, run_id: str, now: datetime) -> None:

@@ -16,7 +16,7 @@ from election_metrics.clock import hour_number, hour_start
 from election_metrics.errors import TransientError
 from election_metrics.lake import hours as lake
 from election_metrics.lake.engine import Engine, connect
-from election_metrics.metrics.hourly import election_hours, hourly_stats
+from election_metrics.metrics.hourly import hourly_stats
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline import publication
 from election_metrics.pipeline.registry import refresh_registry
@@ -28,7 +28,6 @@ from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import is_free, session_lock, transaction
 from election_metrics.warehouse.elections import FIGURES
 from election_metrics.warehouse.replace import arrow_schema, notify, read_arrow, read_frame, replace_scope
-from election_metrics.warehouse.tables import election_hours as sums_table
 from election_metrics.warehouse.tables import hourly_stats as table
 
 FORGET_PARTS = "forget parts"
@@ -125,7 +124,7 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
         parts = ledger.parts_of_hours(connection, range(first, last + 1))
         contested = set(versions.loc[versions["is_contested"].astype(bool), "hour_number"])
         corrections = ledger.read_corrections(connection) if contested else _NO_CORRECTIONS
-        constituencies = store.read_constituencies(connection)
+        constituencies = store.read_registry(connection)
         events = store.read_events(connection)
     is_contested = parts["hour_number"].isin(contested)
     hours = lake.LakeHours(
@@ -192,14 +191,12 @@ def _compute_chunk(
         numbers = frame["hour"].map(hour_number) if newer else pd.Series(0, index=frame.index)
         kept = frame[~numbers.isin(newer)] if newer else frame
         taken = [hour_start(number) for number in newer]
-        scope, summed = (
-            sa.and_(hour >= hour_start(first), hour <= hour_start(last), hour.not_in(taken))
-            for hour in (table.c.hour, sums_table.c.hour)
-        )
+        hour = table.c.hour
+        scope = sa.and_(hour >= hour_start(first), hour <= hour_start(last), hour.not_in(taken))
+        store.publish_constituencies(connection)
         before = stored_figures(connection, first, last, newer)
         changed = _changed_constituencies(engine.local, before, kept)
         replace_scope(connection, table, scope, kept)
-        replace_scope(connection, sums_table, summed, election_hours(kept).assign(run_id=run_id, computed_at=now))
         ledger.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
         notify(connection, table, _written_constituencies(before, kept))

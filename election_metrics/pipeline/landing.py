@@ -22,6 +22,7 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, connect
 from election_metrics.lake.reading import Readable
 from election_metrics.pipeline import recording
+from election_metrics.pipeline.disk import check_room
 from election_metrics.pipeline.registry import region_time_zones
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.places import Place, name_of
@@ -227,6 +228,8 @@ def land(
     with connect(settings) as engine:
         report.engine = engine.about()
         for batch in _plan(settings, pending, report):
+            # What a batch leaves is smaller than its files; half of them is room enough, and an error is no loss.
+            check_room(settings, sum(file.size for file in batch) // 2)
             job = _Landing(settings, engine, source, run_id, now or datetime.now(UTC), report, frozenset(again))
             _land_or_split(job, batch)
             done += sum(file.size for file in batch)

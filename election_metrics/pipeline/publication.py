@@ -1,6 +1,7 @@
 """What follows from hours becomes visible together with them: metrics, findings and summary, in one transaction.
 
-A reader never sees hours of one moment beside a headline of another.
+A reader never sees hours of one moment beside a headline of another, nor a register beside the turnout of an earlier
+one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.pipeline.anomalies import judge
-from election_metrics.pipeline.elections import write_metrics, write_summary
+from election_metrics.pipeline.elections import write_hours, write_metrics, write_summary
 from election_metrics.settings import Settings
 from election_metrics.warehouse import elections as store
 from election_metrics.warehouse import registry
@@ -25,8 +26,10 @@ def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequen
 
     The caller holds LOCK, and commits.
     """
+    registry.publish_constituencies(connection, named)
     elections = sorted(store.behind_metrics(connection, named))
     for election in elections:
+        write_hours(connection, election, run_id, now)
         write_metrics(connection, election, run_id, now, whole=bool(named))
     registry.drop_empty_elections(connection)
     _judge_and_summarise(connection, elections, run_id, now)

@@ -79,10 +79,19 @@ def socket_folder(home: Path) -> Path:
 
 
 def url(home: Path, database: str) -> URL:
-    """URL of a database of HOME's server, for psql and psycopg; the socket's folder is a query of it."""
-    return URL.create(
-        "postgresql", username=SUPERUSER, password="", database=database, query={"host": str(socket_folder(home))}
-    )  # fmt: skip
+    """URL of a database of HOME's server, which is started where it does not run, for psql and psycopg."""
+    return _url(socket_folder(home), database)
+
+
+def url_if_ready(home: Path, database: str) -> URL | None:
+    """The same; None where the server is not there, or not ready. Starts nothing and waits for nothing."""
+    folder = _ready(home)
+    return None if folder is None else _url(folder, database)
+
+
+def _url(folder: Path, database: str) -> URL:
+    """The URL with the socket's folder as a query of it."""
+    return URL.create("postgresql", username=SUPERUSER, password="", database=database, query={"host": str(folder)})
 
 
 def is_up(home: Path) -> bool:
@@ -339,17 +348,26 @@ def _answers(folder: Path) -> None:
 
 def _running(home: Path) -> Path | None:
     """The socket's folder of the server of HOME, where it runs; one that begins or ends is waited for."""
-    data = home / "postgres"
     deadline = time.monotonic() + _STOP_SECONDS
-    while (process := _lives(data / "postmaster.pid")) is not None:
-        with contextlib.suppress(OSError, IndexError):
-            lines = (data / "postmaster.pid").read_text().splitlines()
-            if lines[7].strip() == "ready":
-                note = home / ".postgres.socket"
-                return Path(note.read_text() if note.exists() else lines[4])
+    while (process := _lives(home / "postgres" / "postmaster.pid")) is not None:
+        if (folder := _ready(home)) is not None:
+            return folder
         if time.monotonic() > deadline:
             raise OSError(f"process {process.pid} is there, and does not get ready")
         time.sleep(0.1)
+    return None
+
+
+def _ready(home: Path) -> Path | None:
+    """The socket's folder of the server of HOME, where it runs and says that it is ready."""
+    pid_file = home / "postgres" / "postmaster.pid"
+    if _lives(pid_file) is None:
+        return None
+    with contextlib.suppress(OSError, IndexError):
+        lines = pid_file.read_text().splitlines()
+        if lines[7].strip() == "ready":
+            note = home / ".postgres.socket"
+            return Path(note.read_text() if note.exists() else lines[4])
     return None
 
 

@@ -44,6 +44,12 @@ def count_files_of_run(connection: sa.Connection, run_id: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def has_files_below(connection: sa.Connection, below: str) -> bool:
+    """Whether the ledger has a file below this folder."""
+    query = sa.text("SELECT EXISTS (SELECT 1 FROM ingest.transaction_files WHERE starts_with(path, :below))")
+    return bool(connection.execute(query, {"below": f"{below.rstrip('/')}/"}).scalar_one())
+
+
 def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None) -> set[tuple[str, int, int]]:
     """(path, size, modified_ns) of the file versions that the ledger holds as current."""
     query = sa.select(transaction_files.c.path, transaction_files.c.size, transaction_files.c.modified_ns).where(
@@ -426,6 +432,12 @@ def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:
         """
     )
     return list(connection.execute(query, {"now": now}).scalars())
+
+
+def hours_wait(connection: sa.Connection) -> bool:
+    """Whether any hour's figures are behind what landed."""
+    waits = sa.exists().where(hour_versions.c.landed_version > hour_versions.c.computed_version)
+    return bool(connection.execute(sa.select(waits)).scalar_one())
 
 
 def read_hour_versions(connection: sa.Connection, first: int, last: int) -> pd.DataFrame:

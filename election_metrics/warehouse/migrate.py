@@ -76,7 +76,7 @@ def migrate(
     engine(settings).dispose()
     left += _close_dagsters(settings)
     if left:
-        tell(roles.shortfall(login, left))
+        tell(roles.shortfall(login, list(dict.fromkeys(left))))
     return before, after
 
 

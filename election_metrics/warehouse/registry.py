@@ -14,6 +14,7 @@ from election_metrics.warehouse.tables import (
     anomalies,
     constituencies,
     constituency_reference,
+    constituency_registry,
     constituency_versions,
     election_reference,
     election_versions,
@@ -48,18 +49,45 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
     )
 
 
-def read_events(connection: sa.Connection) -> pd.DataFrame:
-    """Calls that stand: constituency_id, occurred_at (UTC), operation, voters."""
-    frame = read_frame(connection, sa.text(_STANDING_EVENTS))
+def read_events(connection: sa.Connection, election: str | None = None) -> pd.DataFrame:
+    """Calls that stand, of one election or of all: constituency_id, occurred_at (UTC), operation, voters."""
+    where = "CAST(:election AS text) IS NULL OR constituency_id IN ("
+    members = "SELECT constituency_id FROM ingest.constituency_registry WHERE election_id = :election)"
+    frame = read_frame(connection, sa.text(f"{_STANDING_EVENTS} WHERE {where}{members}"), election=election)
     return frame.assign(
         occurred_at=pd.to_datetime(frame["occurred_at"], utc=True).astype("datetime64[us, UTC]"),
         voters=frame["voters"].astype("Int64"),
     )
 
 
+def read_registry(connection: sa.Connection) -> pd.DataFrame:
+    """The constituencies as known now, every column: what hours are computed from."""
+    return read_frame(connection, sa.select(constituency_registry))
+
+
 def read_constituencies(connection: sa.Connection) -> pd.DataFrame:
-    """The stored constituencies, every column."""
+    """The constituencies that readers see, every column: what their figures beside them follow from."""
     return read_frame(connection, sa.select(constituencies))
+
+
+def publish_constituencies(connection: sa.Connection, named: Sequence[str] | None = None) -> None:
+    """Shows readers the constituencies as known now, of these elections or of all.
+
+    Whoever calls this publishes, in the same transaction, what follows from them.
+    """
+    known, shown = constituency_registry, constituencies
+    query = sa.select(known)
+    if named is not None:
+        moved = sa.select(shown.c.constituency_id).where(is_any_of(shown.c.election_id, named))
+        query = query.where(sa.or_(is_any_of(known.c.election_id, named), known.c.constituency_id.in_(moved)))
+    new = insert(shown)
+    others = {column.name: new.excluded[column.name] for column in known.columns if not column.primary_key}
+    changed = sa.or_(*[shown.c[name].is_distinct_from(value) for name, value in others.items()])
+    connection.execute(
+        new.from_select(list(known.columns.keys()), query).on_conflict_do_update(
+            index_elements=["constituency_id"], set_=others, where=changed
+        )
+    )
 
 
 def read_voting_times(connection: sa.Connection) -> list[tuple[str, datetime | None, datetime | None]]:
@@ -125,8 +153,8 @@ def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> set[str]:
 
 
 def store_constituencies(connection: sa.Connection, frame: pd.DataFrame) -> None:
-    """Adds constituencies or brings them up to date."""
-    _upsert(connection, constituencies, _records(frame), "constituency_id")
+    """Adds constituencies to the registry or brings them up to date; readers see them once they are published."""
+    _upsert(connection, constituency_registry, _records(frame), "constituency_id")
 
 
 def drop_constituencies(connection: sa.Connection, ids: Sequence[str]) -> None:
@@ -139,16 +167,16 @@ def drop_constituencies(connection: sa.Connection, ids: Sequence[str]) -> None:
         )
     """
     for table in ("metrics.missing_input", "metrics.participation_extremes", "metrics.anomalies",
-                  "ingest.constituency_versions", "metrics.constituencies"):  # fmt: skip
+                  "ingest.constituency_versions", "metrics.constituencies",
+                  "ingest.constituency_registry"):  # fmt: skip
         query = f"DELETE FROM {table} WHERE {silent.format(table)}"  # noqa: S608 names are ours
         connection.execute(sa.text(query), {"ids": list(ids)})
 
 
 def drop_empty_elections(connection: sa.Connection) -> None:
     """Removes elections that no constituency votes in any more, with what was derived for them; tells of it."""
-    empty = sa.select(elections.c.election_id).where(
-        elections.c.election_id.not_in(sa.select(constituencies.c.election_id))
-    )
+    used = sa.union(sa.select(constituencies.c.election_id), sa.select(constituency_registry.c.election_id))
+    empty = sa.select(elections.c.election_id).where(elections.c.election_id.not_in(used))
     ids = list(connection.execute(empty).scalars())
     derived = ("metrics.election_hours", "metrics.election_summaries", "metrics.region_summaries",
                "metrics.participation_extremes", "metrics.missing_input", "metrics.anomaly_thresholds",
@@ -203,8 +231,8 @@ def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequen
     A constituency is behind in the election that it votes in; another one that had hours of it only looks at all again.
     """
     named = sorted({name for ids in changed.values() for name in ids})
-    query = sa.select(constituencies.c.constituency_id, constituencies.c.election_id)
-    known = connection.execute(query.where(is_any_of(constituencies.c.constituency_id, named)))
+    query = sa.select(constituency_registry.c.constituency_id, constituency_registry.c.election_id)
+    known = connection.execute(query.where(is_any_of(constituency_registry.c.constituency_id, named)))
     own = {row.constituency_id: row.election_id for row in known}
     for election, ids in sorted(changed.items()):
         version = _next_version(connection, election)
@@ -219,7 +247,7 @@ def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequen
 def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str]) -> None:
     """Says that what looks at all of an election is behind, for the elections that these files are or were of."""
     query = sa.text(
-        "SELECT DISTINCT election_id FROM metrics.constituencies "
+        "SELECT DISTINCT election_id FROM ingest.constituency_registry "
         "JOIN ingest.transaction_files USING (constituency_id) WHERE path = ANY(:paths)"
     )
     elections_of = connection.execute(query, {"paths": list(paths)}).scalars()
@@ -228,7 +256,8 @@ def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str]) ->
 
 def touch_elections_of(connection: sa.Connection, ids: Iterable[str]) -> None:
     """Says that what looks at all of an election is behind, for the elections of these constituencies."""
-    query = sa.select(constituencies.c.election_id).where(constituencies.c.constituency_id.in_(sorted(set(ids))))
+    known = constituency_registry
+    query = sa.select(known.c.election_id).where(is_any_of(known.c.constituency_id, sorted(set(ids))))
     elections_of = connection.execute(query.distinct()).scalars()
     touch_constituencies(connection, {election: [] for election in elections_of})
 

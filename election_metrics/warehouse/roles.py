@@ -18,7 +18,8 @@ _CONNECTIONS = {READER: 20, API: 40}
 _TIMEOUTS = {READER: {"statement_timeout": "5min", "idle_in_transaction_session_timeout": "1min"}, API: {}}
 _OF_THE_LEDGER = (
     "transaction_files", "rejected_transactions", "lake_parts", "hour_versions", "election_versions",
-    "registry_version", "audit_log", "table_contents", "table_constituencies", "table_reads", "judged_rows",
+    "registry_version", "constituency_registry", "audit_log", "table_contents", "table_constituencies", "table_reads",
+    "judged_rows",
 )  # fmt: skip
 _WRITTEN_BY_PEOPLE = ("constituency_reference", "election_reference", "anomaly_thresholds")
 _STATE = ("state", "state_by", "state_at", "state_note")

@@ -27,6 +27,17 @@ def warehouse_url(settings: Settings) -> URL:
     return embedded.url(settings.home, DATABASE).set(drivername=_DRIVER)
 
 
+def address_if_ready(settings: Settings) -> str | None:
+    """Where our database is, for psycopg; None where the embedded server is not there, or not ready.
+
+    It starts nothing and waits for nothing, as `warehouse_url` may.
+    """
+    if settings.database_url is not None:
+        return plain_url(warehouse_url(settings))
+    found = embedded.url_if_ready(settings.home, DATABASE)
+    return None if found is None else plain_url(found)
+
+
 def dagster_url(settings: Settings) -> URL:
     """URL of Dagster's database, for SQLAlchemy with psycopg 2; on the same server unless a setting says else."""
     if settings.dagster_database_url is not None:

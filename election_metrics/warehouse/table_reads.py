@@ -131,5 +131,5 @@ def add_places(connection: sa.Connection, source: str, places: pd.DataFrame, for
 
 def elections_of(connection: sa.Connection, constituencies: Sequence[str]) -> set[str]:
     """The elections that these constituencies vote in, as far as the registry knows them."""
-    query = sa.text("SELECT DISTINCT election_id FROM metrics.constituencies WHERE constituency_id = ANY(:ids)")
+    query = sa.text("SELECT DISTINCT election_id FROM ingest.constituency_registry WHERE constituency_id = ANY(:ids)")
     return set(connection.execute(query, {"ids": list(constituencies)}).scalars())

@@ -85,6 +85,17 @@ def _ballots() -> list[Column[int]]:
     ]
 
 
+def _running_rates() -> list[Column[float]]:
+    """What running totals are in percent."""
+    return [
+        _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+        _number("running_issue_rate", "Running bulletins / registered voters * 100; NULL as participation_rate"),
+        _number(
+            "running_gap_rate", "Running bulletins less running votes, / running bulletins * 100; NULL without any"
+        ),
+    ]
+
+
 def _not_negative(*names: str) -> CheckConstraint:
     return CheckConstraint(" AND ".join(f"{name} >= 0" for name in names), name="not_negative")
 
@@ -110,20 +121,31 @@ elections = Table(
     schema="metrics", comment="Elections: names, voting times and status",
 )  # fmt: skip
 
+
+def _constituency() -> list[Column[Any]]:
+    return [
+        _text("constituency_id", "Contract id (base58)", primary_key=True),
+        _text("election_id", "Election it votes in", ForeignKey(_ELECTION), nullable=False, index=True),
+        _text("name", "Name of the constituency; NULL where no path or reference has it"),
+        _text("region_code", "Region's code as the portal writes it"),
+        _text("region", "Region's name"),
+        _text("time_zone", "IANA time zone", nullable=False),
+        _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
+        _count("reference_voters", "Registered voters that people or the reference file give; NULL where they give none", nullable=True),
+        _instant("starts_at", "Voting starts; NULL where not known"),
+        _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
+        *_lineage(),
+    ]  # fmt: skip
+
+
 constituencies = Table(
-    "constituencies", metadata,
-    _text("constituency_id", "Contract id (base58)", primary_key=True),
-    _text("election_id", "Election it votes in", ForeignKey(_ELECTION), nullable=False, index=True),
-    _text("name", "Name of the constituency; NULL where no path or reference has it"),
-    _text("region_code", "Region's code as the portal writes it"),
-    _text("region", "Region's name"),
-    _text("time_zone", "IANA time zone", nullable=False),
-    _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
-    _count("reference_voters", "Registered voters that people or the reference file give; NULL where they give none", nullable=True),
-    _instant("starts_at", "Voting starts; NULL where not known"),
-    _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
-    *_lineage(),
-    schema="metrics", comment="Constituencies: one voting, that is one smart contract",
+    "constituencies", metadata, *_constituency(),
+    schema="metrics", comment="Constituencies: one voting, that is one smart contract; as the figures beside them use them",
+)  # fmt: skip
+
+constituency_registry = Table(
+    "constituency_registry", metadata, *_constituency(),
+    schema="ingest", comment="Constituencies as known now; metrics.constituencies follows when figures do",
 )  # fmt: skip
 
 hourly_stats = Table(
@@ -157,9 +179,15 @@ election_hours = Table(
     _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it"),
     _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)"),
     _instant("last_transaction_at", "Last transaction that stands"),
+    _count("registered_voters", "Registered voters of the election at the end of the hour; NULL while that of a constituency"
+                                " that has sent bulletins or votes is not known", nullable=True),
+    _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known"),
+    _count("running_bulletins", "Bulletins issued from the first hour to the end of this one"),
+    _count("running_votes", "Votes cast from the first hour to the end of this one"),
+    *_running_rates(),
     *_lineage(),
-    _not_negative(*_COUNTS, "constituencies_active", "outside_voting"),
-    schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, replaced with them",
+    _not_negative(*_COUNTS, "constituencies_active", "outside_voting", "running_bulletins", "running_votes"),
+    schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, with running totals",
 )  # fmt: skip
 
 constituency_metrics = Table(
@@ -187,7 +215,7 @@ constituency_metrics = Table(
     _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
     _count("running_bulletins", "Bulletins issued from the first hour to the end of the period"),
     _count("running_votes", "Votes cast from the first hour to the end of the period"),
-    _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+    *_running_rates(),
     _number("issue_rate", "Bulletins issued / registered voters * 100; NULL where the register is 0 or not known"),
     _number("bulletin_trend", "Slope of the least-squares line through the bulletins of the voting hours, silent ones"
                               " being 0: bulletins an hour per hour; NULL for fewer than two of them"),

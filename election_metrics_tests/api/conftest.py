@@ -19,6 +19,7 @@ from election_metrics.demo import demo_buckets
 from election_metrics.replay import write_replay
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
+from election_metrics.web.patience import Patience
 from election_metrics_tests.computing import update
 from election_metrics_tests.end_to_end.running import wait_for
 from election_metrics_tests.exports import CONTRACT, Folder, line, ms, vote
@@ -48,7 +49,11 @@ def serve(settings: Settings) -> Iterator[Api]:
     often = dict.fromkeys(("api_read_rate", "api_write_rate"), "100000/second")
     unset = {name: rate for name, rate in often.items() if name not in settings.model_fields_set}
     config = uvicorn.Config(
-        create_app(settings.model_copy(update=unset)), port=0, log_level="warning", timeout_graceful_shutdown=1
+        create_app(settings.model_copy(update=unset)),
+        port=0,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        http=Patience,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -169,4 +169,7 @@ def test_a_wrong_setting_is_a_sentence(chosen: Settings, said: dict[str, str], s
 def test_names_that_are_set_are_answered_and_others_refused(voted: Settings, tmp_path: Path) -> None:
     for api in serve(voted.model_copy(update={"api_hosts": "turnout.example.org"})):
         assert api.get("/elections", host="turnout.example.org").status_code == 200
-        assert api.get("/elections", host="evil.example").status_code == 400
+        refused = api.get("/elections", host="evil.example")
+        assert refused.status_code == 421
+        assert "add it to ELECTION_METRICS_API_HOSTS" in refused.json()["detail"]
+        assert requests.get(f"{api.address}/", headers={"host": "evil.example"}, timeout=5).status_code == 421

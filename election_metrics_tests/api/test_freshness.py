@@ -176,6 +176,28 @@ def test_the_stream_tells_of_each_commit_and_goes_on_where_it_broke(api: Api) ->
     assert json.loads(again["data"])["votes_cast"] == 200
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_stream_tells_of_a_commit_that_comes_while_it_reads(api: Api) -> None:
+    election = an_election(api.settings)
+    wait_for("the listener", lambda: api.get("/status").json()["is_listening"], 10)
+    stream = (one for one in listen(api) if one["event"] == "summary")
+    for _ in api.data("/elections"):
+        next(stream)
+    for votes in range(300, 305):
+        with transaction(api.settings) as connection:
+            connection.execute(sa.text("LOCK TABLE metrics.election_summaries IN ACCESS EXCLUSIVE MODE"))
+            with transaction(api.settings) as other:
+                notify(other, election_summaries, [election])
+            waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'metrics.election_summaries'::regclass"
+            wait_for("the stream to read", lambda: connection.execute(sa.text(waits)).all(), 10)  # noqa: B023 called at once
+            values = {"votes_cast": votes, "computed_at": datetime.now(UTC)}
+            connection.execute(sa.update(election_summaries).filter_by(election_id=election).values(**values))
+            notify(connection, election_summaries, [election])
+        begin = time.monotonic()
+        assert json.loads(next(stream)["data"])["votes_cast"] == votes
+        assert time.monotonic() - begin < 3
+
+
 def test_a_watcher_who_goes_away_ends_the_reading_of_no_other(voted: Settings) -> None:
     async def scene() -> list[int]:
         answers = Answers(voted)

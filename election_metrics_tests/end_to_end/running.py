@@ -1,5 +1,6 @@
 """A real system for tests: `election-metrics up` as a user starts it, and ways to hurt it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,24 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120) -> A
             pass  # somebody has just been killed
         time.sleep(0.1)
     raise TimeoutError(f"{what}: not within {seconds:g} s")
+
+
+@contextlib.contextmanager
+def hanging(url: str) -> Iterator[None]:
+    """The server of this URL hangs: it takes connections and says nothing."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        postmaster = psutil.Process(connection.info.backend_pid).parent()
+    assert postmaster is not None
+    everything = [postmaster, *postmaster.children()]
+    try:
+        for process in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        yield
+    finally:
+        for process in everything:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 class Up:

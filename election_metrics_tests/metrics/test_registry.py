@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from election_metrics.metrics.registry import build_registry, election_id
+from election_metrics.metrics.registry import build_registry, election_id, election_register_by_hour
 
 NOW = datetime(2026, 9, 18, tzinfo=UTC)
 ZONES = {"Kamchatka": "Asia/Kamchatka", "Moscow": "Europe/Moscow", "Perm": "Asia/Yekaterinburg"}
@@ -46,3 +48,37 @@ def test_it_is_that_of_most_registered_voters(places: list[tuple[str, int | None
 
 def test_what_people_say_wins() -> None:
     assert zone_of(("Moscow", 1_000), said="Asia/Kamchatka") == "Asia/Kamchatka"
+
+
+HOURS = [pd.Timestamp(f"2026-09-18T{hour:02}:00", tz="UTC").as_unit("us") for hour in range(12)]
+_PLACE = st.tuples(st.none() | st.integers(0, 99), st.none() | st.integers(0, 11))
+_CHANGE = st.tuples(st.integers(0, 3), st.integers(0, 11 * 60 + 59), st.integers(-30, 60))
+
+
+@given(st.lists(_PLACE, max_size=4), st.lists(_CHANGE, max_size=8))
+def test_the_register_of_an_election_by_hour_is_what_a_plain_count_finds(
+    places: list[tuple[int | None, int | None]], changes: list[tuple[int, int, int]]
+) -> None:
+    expected: list[int | None] = []
+    for hour in range(12):
+        known, hidden = [], False
+        for number, (said, reports_from) in enumerate(places):
+            until = [voters for of, minute, voters in changes if of == number and minute < (hour + 1) * 60]
+            register = said if said is not None else sum(until) if until and sum(until) >= 0 else None
+            known += [] if register is None else [register]
+            hidden |= register is None and reports_from is not None and reports_from <= hour
+        expected.append(sum(known) if known and not hidden else None)
+    members = pd.DataFrame(
+        {"constituency_id": pd.Series([str(number) for number in range(len(places))], dtype="str"),
+         "reference_voters": pd.array([said for said, _ in places], "Int64"),
+         "reports_from": pd.Series([pd.NaT if hour is None else HOURS[hour] for _, hour in places],
+                                   dtype="datetime64[us, UTC]")}
+    )  # fmt: skip
+    moments = [HOURS[0] + pd.Timedelta(minutes=minute) for _, minute, _ in changes]
+    events = pd.DataFrame(
+        {"constituency_id": pd.Series([str(number) for number, _, _ in changes], dtype="str"),
+         "occurred_at": pd.Series(moments, dtype="datetime64[us, UTC]"),
+         "voters": pd.array([voters for _, _, voters in changes], "Int64")}
+    )  # fmt: skip
+    found = election_register_by_hour(members, events, pd.Series(HOURS))
+    assert [None if pd.isna(value) else int(value) for value in found] == expected

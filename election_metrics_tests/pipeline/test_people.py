@@ -42,14 +42,17 @@ def test_what_is_said_of_a_constituency_wins_over_the_file_and_moves_its_figures
     assert registry_is_behind(voted)
     refresh_registry(with_file, "again", NOW)
     assert not registry_is_behind(voted)
-    stored = rows(voted, "SELECT name, registered_voters, time_zone FROM metrics.constituencies")
-    assert stored.values.tolist() == [["File", 50, "Asia/Omsk"]]
+    known = "SELECT name, registered_voters, time_zone FROM ingest.constituency_registry"
+    assert rows(voted, known).values.tolist() == [["File", 50, "Asia/Omsk"]]
     assert changed_hours(voted, NOW), "another register is another rate: the hours are behind"
+    shown = "SELECT name, registered_voters, time_zone FROM metrics.constituencies"
+    assert rows(voted, shown).values.tolist() != [["File", 50, "Asia/Omsk"]], "not before the rate is"
     update(with_file, tmp_path / "in")
+    assert rows(voted, shown).values.tolist() == [["File", 50, "Asia/Omsk"]]
     assert rows(voted, "SELECT participation_rate FROM metrics.election_summaries").iloc[0, 0] == 2.0
     forget(voted, constituency_reference, {"constituency_id": CONTRACT}, "boris")
     refresh_registry(with_file, "again", NOW)
-    assert rows(voted, "SELECT registered_voters FROM metrics.constituencies").iloc[0, 0] == 7
+    assert rows(voted, "SELECT registered_voters FROM ingest.constituency_registry").iloc[0, 0] == 7
 
 
 def test_a_constituency_that_sent_nothing_yet_can_be_said(voted: Settings) -> None:
@@ -69,7 +72,7 @@ def test_voting_times_of_an_election_hold_in_every_time_zone_but_where_more_is_k
     times = {"name": "The vote", "opens_at": datetime(2026, 9, 18, 8), "closes_at": datetime(2026, 9, 20, 20)}  # noqa: DTZ001
     set_election(voted, election, times, "anna")
     refresh_registry(voted, "again", NOW)
-    stored = rows(voted, "SELECT constituency_id, starts_at, ends_at FROM metrics.constituencies ORDER BY 1")
+    stored = rows(voted, "SELECT constituency_id, starts_at, ends_at FROM ingest.constituency_registry ORDER BY 1")
     assert [[one, *(f"{moment:%d %H:%M}" for moment in moments)] for one, *moments in stored.values.tolist()] == [
         [CONTRACT, "18 05:00", "20 17:00"],
         [OTHER, "17 20:00", "20 01:00"],

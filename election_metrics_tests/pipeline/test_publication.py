@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from election_metrics.pipeline import publication
+from election_metrics.pipeline import people, publication
 from election_metrics.pipeline.hours import changed_hours, compute_hours
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.publication import compute_anomalies
@@ -62,6 +62,42 @@ def test_every_table_that_shows_votes_shows_the_same_at_every_moment(chosen: Set
             update(chosen, folder.root)
     assert len(seen) > 3, "the watcher saw the figures change"
     assert [shown for shown in seen if len(set(shown)) > 1] == []
+
+
+_REGISTER_SHOWN = """
+    SELECT
+        (SELECT sum(registered_voters) FROM metrics.constituencies),
+        (SELECT sum(registered_voters) FROM metrics.constituency_current),
+        (SELECT registered_voters FROM metrics.election_current),
+        (SELECT sum(registered_voters) FROM metrics.region_summaries),
+        (SELECT count(*) FROM metrics.constituencies) - (SELECT constituencies_total FROM metrics.election_current)
+            + (SELECT registered_voters FROM metrics.election_current)
+"""
+
+
+def test_every_table_that_shows_the_register_shows_the_same_at_every_moment(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(line("r", ms(0), "addVotersList", votersCount=1000), vote("v", ms(1)), name="first")
+    update(chosen, folder.root)
+    with watched(chosen, _REGISTER_SHOWN) as seen:
+        for number in range(5):
+            contract = CONTRACT if number % 2 else f"{OTHER[:-1]}{number + 1}"
+            more = line(f"r{number}", ms(2), "addVotersList", votersCount=100)
+            folder.put(more, vote(f"v{number}", ms(3, hour=number)), name=f"{number}", contract=contract)
+            update(chosen, folder.root)
+        people.set_constituency(chosen, CONTRACT, {"name": "another"}, "somebody")
+        refresh_registry(chosen, "run", NOW)
+    assert len(seen) > 3, "the watcher saw the figures change"
+    assert [shown for shown in seen if len(set(shown)) > 1] == []
+
+
+def test_what_people_say_is_shown_at_once_where_no_hour_waits(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.put(vote("v", ms(1)), name="first")
+    update(chosen, folder.root)
+    people.set_constituency(chosen, CONTRACT, {"name": "another"}, "somebody")
+    refresh_registry(chosen, "run", NOW)
+    assert rows(chosen, "SELECT name FROM metrics.constituency_current").iloc[0, 0] == "another"
 
 
 def test_hours_stay_as_they_were_if_what_follows_from_them_cannot_be_computed(

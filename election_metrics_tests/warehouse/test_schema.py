@@ -42,10 +42,10 @@ def test_migrations_make_exactly_the_tables_that_the_code_describes(chosen: Sett
 
 
 def test_migrations_go_down_and_up_again(chosen: Settings) -> None:
-    assert migrate(chosen, "base") == ("0010", None)
+    assert migrate(chosen, "base") == ("0012", None)
     with pytest.raises(WarehouseError, match="election-metrics migrate"):
         rows(chosen, "SELECT * FROM metrics.elections")
-    assert migrate(chosen) == (None, "0010")
+    assert migrate(chosen) == (None, "0012")
     assert rows(chosen, "SELECT * FROM metrics.elections").empty
     with pytest.raises(WarehouseError, match="no revision 'nonsense'"):
         migrate(chosen, "nonsense")

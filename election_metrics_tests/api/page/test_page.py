@@ -504,6 +504,9 @@ def test_reading_with_a_token(voted: Settings, browser: Browser) -> None:
             page.get_by_role("button", name="Enter").click()
             page.wait_for_selector(".chart svg")
             assert page.evaluate("document.cookie") == "", "no script reads it"
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_label("Token")).to_be_visible()
+            assert page.context.cookies() == []
             reader.excused = "401"
 
 
@@ -525,9 +528,16 @@ def two_votes(settings: Settings, days_before: int = 3) -> tuple[str, str]:
             "DELETE FROM metrics.election_hours WHERE election_id = :one",
             "UPDATE metrics.election_hours SET votes_cast = 0, bulletins_issued = 0 WHERE election_id = :other AND "
             "hour < :opening",
+            "UPDATE metrics.election_hours AS row SET running_votes = votes, running_bulletins = bulletins, "
+            "running_participation_rate = votes * 100.0 / registered_voters, "
+            "running_issue_rate = bulletins * 100.0 / registered_voters FROM (SELECT hour, sum(votes_cast) OVER up_to AS "
+            "votes, sum(bulletins_issued) OVER up_to AS bulletins FROM metrics.election_hours WHERE election_id = :other "
+            "WINDOW up_to AS (ORDER BY hour)) AS sums WHERE election_id = :other AND row.hour = sums.hour",
             "INSERT INTO metrics.election_hours SELECT (jsonb_populate_record(now, jsonb_build_object('election_id', "
             "CAST(:one AS text), 'hour', now.hour - CAST(:year AS interval)))).* FROM metrics.election_hours AS now "
             "WHERE election_id = :other",
+            "UPDATE metrics.election_hours SET registered_voters = 2 * registered_voters, running_participation_rate = "
+            "running_participation_rate / 2, running_issue_rate = running_issue_rate / 2 WHERE election_id = :one",
             "DELETE FROM metrics.election_hours WHERE election_id = :other AND hour >= :half",
             "UPDATE metrics.election_summaries AS one SET registered_voters = 2 * other.registered_voters, "
             "participation_rate = 1 FROM metrics.election_summaries AS other WHERE one.election_id = :one AND "

@@ -25,12 +25,17 @@ export async function ask(path, asked = {}) {
   return said;
 }
 
-/** Keeps a token as a cookie that only the browser sees. */
+/** Begins a session of this browser, by a cookie that no script sees. */
 export async function signIn(token) {
   const answer = await fetch("/api/v1/sign-in", {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token }),
   });
   return answer.ok;
+}
+
+/** Ends the session of this browser. */
+export async function signOut() {
+  await fetch("/api/v1/sign-out", { method: "POST" });
 }
 
 const SILENT_TOO_LONG = 25e3;

@@ -1,7 +1,7 @@
 // The page: it holds what was read, reads again when a commit is told of, and shows it. Each part is a function of it.
 
 import { html, render } from "../libraries/lit-html/lit-html.js";
-import { ask, listen, Refused, signIn } from "./api.js";
+import { ask, listen, Refused, signIn, signOut } from "./api.js";
 import { comparison } from "./compare.js";
 import { constituencies, listQuestion } from "./constituencies.js";
 import { constituency } from "./constituency.js";
@@ -28,6 +28,7 @@ class Page {
   compared = null;
   before = null;
   status = null;
+  problems = [];
   source = null;
   error = null;
   needsToken = false;
@@ -211,6 +212,14 @@ class Page {
     }
   }
 
+  /** What is wrong with the system itself; needs no database, so it is known while figures are not. */
+  async readProblems() {
+    const { problems } = await ask("/problems").catch(() => ({ problems: [] }));
+    if (JSON.stringify(problems) === JSON.stringify(this.problems)) return;
+    this.problems = problems;
+    this.draw();
+  }
+
   async #readOne(id) {
     const place = encodeURIComponent(id);
     try {
@@ -257,6 +266,7 @@ function frame(page) {
       ${page.error && !page.needsToken ? html`<p class="alarm critical" role="alert">${t("failed", { why: page.error.message })}</p>` : ""}
       ${page.election ? html`<p class="print-only">${page.election.name} · ${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
       ${page.isUnknown ? html`<p class="alarm warning" role="note">${t("no_such_election")}</p>` : ""}
+      ${page.problems.map((one) => html`<p class="alarm ${one.severity === "error" ? "critical" : "warning"}" role="alert"><strong>${one.title}</strong> ${t("problem_since", { time: fullMoment(one.since) })}</p>`)}
       ${loudWarnings(page)}
       ${page.needsToken ? "" : criticalFindings(page)}
       ${page.needsToken ? signInForm(page) : body(page)}
@@ -296,6 +306,7 @@ function bar(page) {
         <button type="button" class="theme" aria-label=${t("theme", { now: t(isDark ? "theme_dark" : "theme_light") })} @click=${() => { chooseTheme(isDark ? "light" : "dark"); page.draw(); }}>${isDark ? "☾" : "☀"}</button>
         <button type="button" class="print" @click=${() => print()}>${t("print")}</button>
         <a href="/docs">${t("api")}</a>
+        ${page.status?.is_signed_in ? html`<button type="button" class="sign-out" @click=${() => signOut().then(() => location.reload())}>${t("sign_out")}</button>` : ""}
         ${page.status?.ui_url ? html`<a href=${page.status.ui_url} target="_blank" rel="noopener">${t("ui")}</a>` : ""}
       </nav>
     </header>`;
@@ -375,6 +386,8 @@ new ResizeObserver(() => {
   }
 }).observe(root);
 setInterval(() => page.draw(), 5000);
+page.readProblems();
+setInterval(() => page.readProblems(), 10_000);
 setInterval(() => page.load(), 60_000); // what is overdue follows from the clock, without a commit
 addEventListener("popstate", () => page.returned());
 addEventListener("keydown", (event) => {

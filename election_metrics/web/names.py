@@ -1,0 +1,100 @@
+"""Under which names a server of ours answers, and which pages may speak to it.
+
+A page of somebody else can give its own name our address (DNS rebinding), and can send requests here with what the
+browser keeps for us. The first shows in the header Host, the second in Origin and Sec-Fetch-Site, which no page can
+set. Who is no browser sends neither of the last two.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from election_metrics.errors import SettingsError
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def is_own_address(host: str, said_by: str) -> bool:
+    """Whether only this machine reaches the address.
+
+    Args:
+        host: the address.
+        said_by: the setting or option that says it.
+
+    Raises:
+        SettingsError: it is no address.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise SettingsError(f"{said_by} is {host!r}: it must be an address such as 0.0.0.0") from None
+
+
+def reached_at(host: str) -> str:
+    """The address by which this machine reaches a server that listens on `host`."""
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if found.is_unspecified:
+        return "127.0.0.1" if found.version == 4 else "[::1]"
+    return f"[{found}]" if found.version == 6 else host
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one server.
+
+    Attributes:
+        hosts: names without port, in small letters, that Host may have.
+        origins: names with the port that a browser shows, of pages that are ours behind a proxy.
+        is_any_address: whether Host may be any address; a page of somebody else has a name, and cannot rebind one.
+    """
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+    is_any_address: bool = False
+
+    def has(self, host: str) -> bool:
+        """Whether a request with this header Host is for us."""
+        name = _without_port(host)
+        return name in self.hosts or (self.is_any_address and _is_address(name))
+
+    def lets(self, host: str, origin: str | None, site: str | None, *, is_visit: bool) -> bool:
+        """Whether the page that sent a request may: it is ours, or its reader only followed a link of it.
+
+        Args:
+            host: the header Host.
+            origin: the header Origin.
+            site: the header Sec-Fetch-Site.
+            is_visit: whether the answer is shown as a page of its own.
+        """
+        if origin is not None:
+            there = urlsplit(origin).netloc.lower()
+            return bool(there) and (there == host.lower() or there in self.origins)
+        return site in (None, "same-origin", "none") or is_visit
+
+
+def names_of(listens_on: str, others: Iterable[str]) -> Names:
+    """The names of a server on this address that others reach by these names (with or without a port)."""
+    said = frozenset(one.strip().lower() for one in others if one.strip())
+    is_wide = _is_address(listens_on) and ipaddress.ip_address(listens_on).is_unspecified
+    return Names(_THIS_MACHINE | {listens_on.lower()} | {_without_port(one) for one in said}, said, is_wide)
+
+
+def _without_port(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:  # half an address in brackets
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

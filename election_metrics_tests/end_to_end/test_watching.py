@@ -1,0 +1,145 @@
+"""`up` says by itself what is wrong, once, while the database hangs, the source is gone or a part does not answer."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+
+from election_metrics.automation.supervisor import Part, Supervisor, free_port
+from election_metrics.automation.watching import Watch
+from election_metrics.pipeline.last_known import read_last_known
+from election_metrics.settings import Settings, read_settings
+from election_metrics_tests.automation.test_alerts import a_tick
+from election_metrics_tests.end_to_end.running import COMMAND, hanging, wait_for
+from election_metrics_tests.exports import Folder, ms, vote
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(120)]
+_SERVES = (
+    "import http.server as s, sys; "
+    "s.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), s.BaseHTTPRequestHandler).serve_forever()"
+)
+
+
+class Watched:
+    """A supervisor with two parts of its own, a watch of it, and everything that was told."""
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        self.told: list[str] = []
+        self.port = free_port(8765)
+        self.supervisor = Supervisor(settings, self.port, tell=self.told.append)
+        self.supervisor._environment = {**os.environ, "DAGSTER_HOME": str(settings.home)}
+        python = sys.executable
+        self.supervisor.parts = [Part("webserver", [python, "-c", _SERVES, str(self.port)]),
+                                 Part("daemon", [python, "-c", "import time; time.sleep(600)"])]  # fmt: skip
+        for part in self.supervisor.parts:
+            self.supervisor._start(part)
+        self.watch = Watch(settings, self.supervisor, instance, "http://page")
+        self.now = datetime.now(UTC)
+
+    def look(self, seconds: float = 2) -> list[str]:
+        """Lets the clock go on and looks; returns what was told of it."""
+        self.now += timedelta(seconds=seconds)
+        before = len(self.told)
+        self.watch.look(self.now)
+        self.supervisor.look()
+        return self.told[before:]
+
+    def process(self, number: int) -> psutil.Process:
+        running = self.supervisor.parts[number].process
+        assert running is not None
+        return psutil.Process(running.pid)
+
+
+@pytest.fixture
+def watched(chosen: Settings, tmp_path: Path) -> Iterator[Watched]:
+    telling = read_settings(source=tmp_path / "in")
+    with dg.instance_for_test() as instance:
+        found = Watched(telling, instance)
+        try:
+            wait_for("the part", found.supervisor.questions()["webserver"], 20)
+            yield found
+        finally:
+            found.supervisor.stop(1)
+
+
+def test_a_source_that_is_gone_is_told_at_once_and_so_is_one_that_was_emptied(watched: Watched, tmp_path: Path) -> None:
+    (told,) = watched.look()
+    assert told.startswith(f"🔴 The source {tmp_path}/in does not exist (on ")
+    assert watched.look() == []
+    path = Folder(tmp_path / "in").put(vote("a", ms(1)))
+    (over,) = watched.look()
+    assert over.startswith("🟢")
+    path.unlink()
+    (told,) = watched.look()
+    assert f"{tmp_path}/in is empty, and files were there before" in told
+    known = read_last_known(watched.watch.settings)
+    assert [one.title for one in known.everything(datetime.now(UTC))] == [
+        told.splitlines()[0][2:].partition(" (on ")[0]
+    ]
+    again = Watch(watched.watch.settings, watched.supervisor, watched.watch.instance)
+    again.look(watched.now)
+    assert watched.told[-1] == told, "a restart repeats nothing"
+
+
+def test_a_database_that_hangs_is_told_once_and_nothing_is_killed_for_it(watched: Watched, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    assert watched.look() == []
+    settings = watched.watch.settings
+    with hanging(settings.database_url.get_secret_value()):
+        begin = time.monotonic()
+        (told,) = watched.look()
+        assert time.monotonic() - begin < 7
+        assert told.startswith("🔴 PostgreSQL does not answer")
+        assert "see: http://page" in told
+        begin = time.monotonic()
+        said = subprocess.run([COMMAND, "status"], capture_output=True, text=True, check=False, timeout=60)
+        assert said.returncode == 4, said.stderr
+        assert time.monotonic() - begin < 8  # the interpreter's start included
+        assert "PostgreSQL does not answer" in said.stdout
+        assert "files landed" in said.stdout
+        assert "Problems that alerts were raised for" in said.stdout
+        assert watched.look(120) == []
+    wait_for("the end of it", lambda: any(text.startswith("🟢") for text in watched.look()), 20)
+    assert [part.starts for part in watched.supervisor.parts] == [1, 1]
+
+
+def test_a_part_that_does_not_answer_is_told_and_after_a_while_started_again(watched: Watched, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    watched.look()
+    processes = watched.process(0), watched.process(1)
+    for process in processes:
+        process.suspend()
+    assert watched.look() == []
+    told = watched.look(11)
+    assert [text.partition(" (on")[0] for text in told] == [
+        f"🔴 The {name} does not answer" for name in ("webserver", "daemon")
+    ]
+    told = watched.look(60)
+    assert "The webserver does not answer for long; it is ended and starts again." in told
+    assert "The daemon does not answer for long; it is ended and starts again." in told
+    wait_for(
+        "both again",
+        lambda: watched.look(0.05) is not None and [part.starts for part in watched.supervisor.parts] == [2, 2],
+        20,
+    )
+    wait_for(
+        "the end of it", lambda: sum(text.startswith("🟢") for text in [*watched.told, *watched.look(0.05)]) == 2, 20
+    )
+    assert not any(process.is_running() for process in processes)
+
+
+def test_ticks_that_fail_are_told_while_the_daemon_is_dead(watched: Watched, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    for _ in range(3):
+        a_tick(watched.watch.instance, "problems_sensor", "RUNNING", "the deadline is exceeded")
+    (told,) = watched.look()
+    assert told.startswith("🔴 problems_sensor failed 3 times in a row")
+    assert json.loads((watched.watch.settings.home / "last_known.json").read_text())["figures"]["files_landed"] == 0
