@@ -323,9 +323,9 @@ def test_the_file_sensor_names_few_files_and_says_whose_they_are(chosen: Setting
     with dg.instance_for_test() as instance:
         (request,) = _tick(new_transactions_sensor, watching, instance).run_requests or []
         assert request.run_config["ops"]["landed_files"]["config"]["files"] == [str(path)]
-        assert request.tags["election_metrics/files"] == "1"
+        assert request.tags["why/files"] == "1"
         assert request.tags["dagster/priority"] == "10"
-        assert request.tags["election_metrics/hours"] == "2026-09-18 08:00 UTC"
+        assert request.tags["why/hours"] == "2026-09-18 08:00 UTC"
         job = build_defs(resource_overrides={"settings": watching}).resolve_job_def(JOB)
         assert job.execute_in_process(instance=instance, tags=request.tags, run_config=request.run_config).success
     assert hourly(chosen)["08"]["votes_cast"] == 1
