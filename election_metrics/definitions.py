@@ -26,6 +26,7 @@ from election_metrics.automation.jobs import maintenance_job, reconciliation_job
 from election_metrics.automation.schedules import (
     active_elections_schedule,
     maintenance_schedule,
+    quiet_hours_schedule,
     reconciliation_schedule,
 )
 from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor, problems_sensor
@@ -51,7 +52,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         asset_checks=checks,
         jobs=[update_metrics_job, reconciliation_job, maintenance_job],
         sensors=[new_transactions_sensor, changed_hours_sensor, problems_sensor],
-        schedules=[active_elections_schedule, reconciliation_schedule, maintenance_schedule],
+        schedules=[active_elections_schedule, quiet_hours_schedule, reconciliation_schedule, maintenance_schedule],
         executor=executor(settings()),
         loggers={"console": console},
         resources={"settings": settings(), "progress": Progress(), **(resource_overrides or {})},

@@ -102,7 +102,12 @@ class Settings(BaseSettings):
     )
     first_hour: WholeHour = Field(
         datetime(2024, 1, 1, tzinfo=UTC),
-        description="First hour partition (UTC); earlier rows are quarantined.",
+        description="First hour (UTC) in which transactions may be; earlier rows are quarantined.",
+    )
+    first_partition: WholeHour | None = Field(
+        None,
+        description="First hour (UTC) that the Dagster UI shows a partition of; unset: the first hour with "
+        "transactions where `up` runs, else FIRST_HOUR. `up` moves it where something older lands.",
     )
     time_zone: str = Field("Europe/Moscow", description="Time zone of a constituency whose region is not known.")
     batch_bytes: int = Field(2**30, gt=0, description="Export files are landed in batches of about this size.")
@@ -132,6 +137,12 @@ class Settings(BaseSettings):
         10.0, ge=0, description="A file that ends within a line is left alone until it rests this long."
     )
     max_hours_per_run: int = Field(168, gt=0, description="A run asked for by a sensor covers no more hours.")
+    max_hours_per_backfill: int = Field(
+        2208,
+        gt=0,
+        description="A run or backfill that covers more hours is refused, by UI, API and Dagster's command line alike; "
+        "`election-metrics backfill` cuts a wider range into runs that fit.",
+    )
     warm_runs: bool = Field(
         True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
     )
@@ -299,6 +310,16 @@ class Settings(BaseSettings):
     def reserve_bytes(self) -> int:
         """What is kept for PostgreSQL where the disk fills."""
         return self.reserve_mb * 1_000_000
+
+    @property
+    def first_shown(self) -> datetime:
+        """The first hour of the partitions."""
+        return max(self.first_hour, self.first_partition or self.first_hour)
+
+    @property
+    def most_hours(self) -> int:
+        """The most hours that any run or backfill covers, whoever asks for it."""
+        return max(self.max_hours_per_backfill, self.max_hours_per_run)
 
     @property
     def late_after(self) -> timedelta:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from election_metrics_tests.objects import ObjectStore
 
 _numbers = itertools.count(1)
+# No test is timed: a busy machine fails nothing.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

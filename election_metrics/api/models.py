@@ -15,6 +15,7 @@ from election_metrics.warehouse.tables import (
     constituencies,
     constituency_metrics,
     constituency_reference,
+    election_hours,
     election_reference,
     election_summaries,
     elections,
@@ -74,11 +75,13 @@ _NAME = {"name": _text("Name of the constituency"), "region": _text("Region's na
 _SPARKLINE = ("hour", "bulletins_issued", "votes_cast")
 
 _ELECTION = {"election_id": _text("Election; null where it is of none, or of no known one")}
-_RUNNING_RATES = {
-    "running_participation_rate": (float | None, Field(description="Votes up to its end / registered voters * 100")),
-    "running_issue_rate": (float | None, Field(description="Bulletins up to its end / registered voters * 100")),
-    "running_gap_rate": (float | None, Field(description="Bulletins less votes, up to its end / bulletins * 100")),
-}
+_RUNNING = [
+    "running_bulletins",
+    "running_votes",
+    "running_participation_rate",
+    "running_issue_rate",
+    "running_gap_rate",
+]
 
 _KIND = {
     "voting_days": (
@@ -121,20 +124,10 @@ Reconciliation = _model(
 Missing = _model("Missing", "Hours that no file covers.", _fields(missing_input))
 ConstituencyHour = _model(
     "ConstituencyHour", "An hour of a constituency.", _fields(hourly_stats),
-    _fields(constituency_metrics, ["running_bulletins", "running_votes"]), _RUNNING_RATES,
+    _fields(constituency_metrics, _RUNNING),
 )  # fmt: skip
 NamedHour = _model("NamedHour", "An hour of a constituency, with its name.", _fields(hourly_stats), _NAME)
-ElectionHour = _model(
-    "ElectionHour",
-    "An hour of an election.",
-    _fields(elections, ["election_id"]),
-    {"hour": (datetime, Field(description="Start of the hour (UTC)")),
-     "constituencies_active": (int, Field(description="Constituencies with a transaction in it"))},
-    _fields(hourly_stats, [*COUNTS, "outside_voting", "bulletin_velocity", "vote_velocity", "computed_at", "run_id"]),
-    _fields(constituency_metrics, ["running_bulletins", "running_votes"]),
-    {"participation_rate": (float | None, Field(description="Votes of the hour / registered voters * 100"))},
-    _RUNNING_RATES,
-)  # fmt: skip
+ElectionHour = _model("ElectionHour", "An hour of an election.", _fields(election_hours))
 Period = _model("Period", "A constituency in a period.", _fields(constituency_metrics))
 Constituency = _model(
     "Constituency",

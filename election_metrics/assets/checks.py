@@ -9,7 +9,7 @@ import dagster as dg
 from election_metrics.assets.needs import FRAMES, SCANS
 from election_metrics.assets.running import SettingsResource, failures_in_words
 from election_metrics.foreign import in_markdown
-from election_metrics.pipeline.run_tags import KEY_FORMAT, RANGE_END, RANGE_START
+from election_metrics.pipeline.run_tags import hours_of_tags
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -94,9 +94,9 @@ def _questions_of(asset: str) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> Iterator[dg.AssetCheckResult]:
         from election_metrics.warehouse.database import transaction
 
-        first, last = _hours_of_run(context.run.tags)
-        asked = {"first": first, "last": last, "run_id": context.run.run_id}
         with failures_in_words(), transaction(settings) as connection:
+            first, last = _hours_of_run(context.run.tags)
+            asked = {"first": first, "last": last, "run_id": context.run.run_id}
             results = [
                 _answer(connection, key, *questions[key.name], asked)
                 for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name)
@@ -142,8 +142,8 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
     """Compares the sum of the hours with distinct ids counted in the lake; an hour computed since then is left out."""
     from election_metrics.pipeline.hours import compare_with_lake
 
-    first, last = _hours_of_run(context.run.tags)
     with failures_in_words():
+        first, last = _hours_of_run(context.run.tags)
         compared = compare_with_lake(settings, first, last + timedelta(hours=1))
     wrong = compared[compared["in_lake"] != compared["in_hours"]]
     shown = "\n".join(f"- {in_markdown(row._asdict())}" for row in wrong.head(10).itertuples(index=False)) or "none"
@@ -165,13 +165,10 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
 
 def _hours_of_run(tags: Mapping[str, str]) -> tuple[datetime, datetime]:
     """The run's hours; without any, the last week's."""
-    first = tags.get(RANGE_START) or tags.get("dagster/partition")
-    last = tags.get(RANGE_END) or tags.get("dagster/partition")
-    if first is None or last is None:
-        now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        return now - timedelta(days=7), now
-    first_hour, last_hour = (datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC) for key in (first, last))
-    return first_hour, last_hour
+    if (named := hours_of_tags(tags)) is not None:
+        return named
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return now - timedelta(days=7), now
 
 
 checks = [*map(_questions_of, dict.fromkeys(question[0] for question in QUESTIONS)), hours_equal_lake]

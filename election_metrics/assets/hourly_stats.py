@@ -35,8 +35,8 @@ def hourly_stats(
 
     from election_metrics.pipeline.hours import compute_hours
 
-    run = hours_of(context)
     with failures_in_words():
+        run = hours_of(context)
         report = compute_hours(
             settings, run[0], run[-1] + timedelta(hours=1), context.run_id, progress=progress.of("Computing", "hours")
         )

@@ -29,8 +29,8 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
     from election_metrics.clock import hour_number
     from election_metrics.pipeline.hours import compact_hours, lake_parts
 
-    run = hours_of(context)
     with failures_in_words():
+        run = hours_of(context)
         merged = compact_hours(settings, run[0], run[-1] + timedelta(hours=1))
         parts = lake_parts(settings, run[0], run[-1] + timedelta(hours=1))
     by_hour = parts.groupby("hour_number")[["rows", "size"]].sum()

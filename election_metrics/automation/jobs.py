@@ -3,8 +3,9 @@
 import dagster as dg
 
 from election_metrics.assets.needs import SCANS
+from election_metrics.assets.partitions import FIRST
 from election_metrics.assets.running import SettingsResource, failures_in_words
-from election_metrics.pipeline.run_tags import JOB
+from election_metrics.pipeline.run_tags import GRID, JOB, KEY_FORMAT
 
 ASSETS = (
     "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
@@ -20,7 +21,7 @@ update_metrics_job = dg.define_asset_job(
     JOB,
     selection=dg.AssetSelection.assets(*ASSETS),
     description="Lands new files, then computes the hours of the run's partition range and all that follows from them.",
-    tags={"dagster/max_runtime": "7200"},
+    tags={"dagster/max_runtime": "7200", GRID: FIRST.strftime(KEY_FORMAT)},
 )
 
 reconciliation_job = dg.define_asset_job(

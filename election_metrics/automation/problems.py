@@ -50,11 +50,13 @@ class FailedRun:
         run_id: its id.
         kind: its job, and who asked for it.
         reason: what Dagster recorded.
+        why: what was asked for, and by whom.
     """
 
     run_id: str
     kind: str
     reason: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,8 @@ def _of_runs(seen: Seen, ui: str) -> list[Problem]:
         words, do = in_our_words(runs[0].reason)
         kinds = ", ".join(dict.fromkeys(run.kind for run in runs))
         title = f"{kinds} failed: {words[:100]}"
-        problems.append(Problem(f"run {cause}", "error", title, kinds, words, do, f"{ui}/runs/{runs[0].run_id}"))
+        where = f"{kinds}: {runs[0].why}" if runs[0].why else kinds
+        problems.append(Problem(f"run {cause}", "error", title, where, words, do, f"{ui}/runs/{runs[0].run_id}"))
     return problems
 
 

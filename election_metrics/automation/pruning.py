@@ -15,6 +15,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse.server import dagster_url, plain_url
 
 _DONE = "SELECT run_id FROM runs WHERE status = 'SUCCESS' AND update_timestamp < %(recent)s"
+_ENDED = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < %(recent)s"
 _OVER = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < %(old)s"
 # What traces a number to its run is kept apart from what a run said on its way.
 _TRACE = "('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION', 'ASSET_CHECK_EVALUATION')"
@@ -33,9 +34,16 @@ class Rule:
 RULES = (
     Rule("ticks that asked for nothing", "job_ticks", "status = 'SKIPPED' AND timestamp < %(recent)s"),
     Rule("old ticks", "job_ticks", "timestamp < %(old)s"),
+    # Which checks a run was to answer. Once it has ended, what is left of that is no answer: the one before is.
+    Rule("checks that ended runs had planned", "asset_check_executions",
+         f"execution_status = 'PLANNED' AND run_id IN ({_ENDED})"),
     Rule("results of checks that a newer one replaced", "asset_check_executions",
-         "create_timestamp < %(recent)s AND id NOT IN (SELECT max(id) FROM asset_check_executions"
-         " GROUP BY asset_key, check_name, partition)"),
+         "execution_status <> 'PLANNED' AND create_timestamp < %(recent)s AND id NOT IN"
+         " (SELECT max(id) FROM asset_check_executions WHERE execution_status <> 'PLANNED'"
+         "  GROUP BY asset_key, check_name, partition)"),
+    Rule("what ended runs had planned", "event_logs",
+         "dagster_event_type IN ('ASSET_MATERIALIZATION_PLANNED', 'ASSET_CHECK_EVALUATION_PLANNED')"
+         f" AND run_id IN ({_ENDED})"),
     Rule("events of runs that went well", "event_logs",
          f"run_id IN ({_DONE}) AND (dagster_event_type IS NULL OR dagster_event_type NOT IN {_TRACE})"),
     Rule("events of old runs", "event_logs",

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from election_metrics.assets.partitions import FIRST
 from election_metrics.assets.running import SettingsResource
-from election_metrics.automation.decisions import Wait, ask_for_active, ask_for_reconciliation
+from election_metrics.automation.decisions import Wait, ask_for_active, ask_for_quiet_hours, ask_for_reconciliation
 from election_metrics.automation.jobs import maintenance_job, reconciliation_job, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.pipeline.run_tags import run_tags
+from election_metrics.pipeline.run_tags import HOURLY, hour_of_key, run_tags
 
 
 @dg.schedule(
@@ -38,8 +39,40 @@ def active_elections_schedule(
         return
     yield dg.RunRequest(
         run_key=f"schedule {datetime.isoformat(now)}",
-        tags=run_tags("schedule", asked.reason, (asked.first, asked.last)),
+        tags=run_tags("schedule", asked.reason, (max(asked.first, FIRST), asked.last)),
     )
+
+
+@dg.schedule(
+    job=update_metrics_job,
+    cron_schedule="*/10 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def quiet_hours_schedule(
+    context: dg.ScheduleEvaluationContext, settings: SettingsResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Hours that are over and in which nothing landed are written down as empty: nothing there is an answer, too."""
+    from election_metrics.pipeline.hours import changed_hours, first_landed_hour
+
+    now = context.scheduled_execution_time.astimezone(UTC)
+    try:
+        first, changed = first_landed_hour(settings), changed_hours(settings, now)
+    except ElectionMetricsError as error:
+        yield dg.SkipReason(str(error))
+        return
+    computed = context.instance.get_materialized_partitions(dg.AssetKey("hourly_stats"))
+    known = {*map(hour_of_key, computed), *changed}
+    asks = ask_for_quiet_hours(max(first, FIRST) if first else None, now, known, settings.max_hours_per_run)
+    for asked in asks:
+        yield dg.RunRequest(
+            run_key=f"quiet {asked.first.isoformat()} {now.isoformat()}",
+            tags=run_tags("upkeep", asked.reason, (asked.first, asked.last)),
+            asset_selection=[dg.AssetKey(name) for name in HOURLY],
+            asset_check_keys=[],  # the newest answers are of hours that hold something
+        )
+    if not asks:
+        yield dg.SkipReason("every hour that is over was computed")
 
 
 @dg.schedule(

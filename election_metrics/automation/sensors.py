@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from election_metrics.assets.partitions import in_grid
 from election_metrics.assets.running import SettingsResource
 from election_metrics.automation.decisions import (
     Ask,
@@ -71,7 +72,7 @@ def _requests_for_files(
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
-    hours = [hour_start(number) for number in expected_hours(settings, pending, now)]
+    hours = in_grid(hour_start(number) for number in expected_hours(settings, pending, now))
     asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
     state = fingerprint([*pending, *unseen])
     files = [] if unseen else [file.path for file in pending]  # what cannot be looked at is found by looking
@@ -90,7 +91,7 @@ def _requests_for_table(
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
-    hours = [hour_start(number) for number in pending.hours]
+    hours = in_grid(hour_start(number) for number in pending.hours)
     asked = ask_for_rows(pending.rows, hours, now, settings.max_hours_per_run, is_due=pending.is_due)
     state = fingerprint(["table", table.place, pending.rows, pending.is_due])
     given = {"ops": {"landed_files": {"config": {"only_table": True}}}}
@@ -115,7 +116,7 @@ def changed_hours_sensor(
         return
     now = datetime.now(UTC)
     try:
-        changed = changed_hours(settings, now)
+        changed = in_grid(changed_hours(settings, now))
         behind = elections_behind(settings)
         is_behind = registry_is_behind(settings)
     except ElectionMetricsError as error:

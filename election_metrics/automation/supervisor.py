@@ -25,6 +25,7 @@ from typing import IO
 import psutil
 from dagster._grpc.client import DagsterGrpcClient
 
+from election_metrics.automation.grid import Grid
 from election_metrics.automation.launch import dagster_environment
 from election_metrics.automation.log_file import LogFile
 from election_metrics.errors import ElectionMetricsError
@@ -42,6 +43,9 @@ _LOG_BYTES = 20_000_000
 _LOUD = (" - ERROR - ", " - CRITICAL - ")
 _OF_A_RUN = "_job - "  # what went wrong in a run is told when it has ended, in one line
 _QUIET_FOR = 10.0
+_CODE = "code location"
+_CODE_MAY_TAKE = 3.0
+"""Seconds in which it may end a sensor's tick; what it breaks off is asked again at the next."""
 Tell = Callable[[str], None]
 
 
@@ -110,6 +114,7 @@ class Supervisor:
         """
         self._claim_home()
         self._environment = {**os.environ, **self._own_environment()}
+        self._grid = Grid(self.settings)
         self.parts = self._parts()
         deadline = time.monotonic() + seconds
         for part in self.parts:
@@ -130,6 +135,10 @@ class Supervisor:
                 revive(self.settings)
         now = time.monotonic()
         for part in self.parts:
+            if part.name == _CODE and part.process is not None and (first := self._grid.moved()) is not None:
+                self._say(f"The partitions begin at {first:%Y-%m-%d %H:%M} UTC now; the code location starts again.")
+                _end(part.process, _CODE_MAY_TAKE)
+                self._start(part)
             if part.process is None or part.process.poll() is None:
                 continue
             if not part.not_before:
@@ -171,6 +180,8 @@ class Supervisor:
 
     def stop(self, seconds: float = 30) -> None:
         """Ends every part, the last started first; a run in progress may finish within `seconds`."""
+        if self.parts:
+            self._grid.stop()
         for part in reversed(self.parts):
             if part.process is not None:
                 _end(part.process, seconds)
@@ -220,6 +231,7 @@ class Supervisor:
         environment = dagster_environment(self.settings) | {
             f"{PREFIX}HOME": str(self.settings.home),
             f"{PREFIX}ALERT_AFTER_MINUTES": str(self.settings.alert_after_minutes),
+            f"{PREFIX}FIRST_PARTITION": "",  # runs have all hours, whichever the code location shows
         }
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
@@ -240,7 +252,7 @@ class Supervisor:
         server += ["--location-name", "election_metrics"]
         web = [*python, "election_metrics.automation.webserver", self.host]
         parts = [
-            Part("code location", [*python, *server], lambda: _serves_code(code)),
+            Part(_CODE, [*python, *server], lambda: _serves_code(code)),
             Part("webserver", [*web, str(self.port), str(workspace)], lambda: _answers(self.host, self.port)),
             Part("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]),
         ]
@@ -256,8 +268,9 @@ class Supervisor:
 
     def _start(self, part: Part) -> None:
         leash = [sys.executable, "-m", "election_metrics.automation.leashed", str(os.getpid())]
+        environment = {**self._environment, **(self._grid.environment() if part.name == _CODE else {})}
         part.process = subprocess.Popen(  # noqa: S603 our own interpreter
-            [*leash, *part.command], env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [*leash, *part.command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._environment["DAGSTER_HOME"],
         )  # fmt: skip
         part.starts, part.started_at, part.not_before = part.starts + 1, time.monotonic(), 0.0

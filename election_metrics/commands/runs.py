@@ -1,12 +1,14 @@
 """`ingest` and `backfill`: the sensors' job, asked for by a person."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pandas as pd
 from rich.console import Console
 
+from election_metrics.assets.partitions import in_grid
 from election_metrics.assets.running import Progress
 from election_metrics.automation.jobs import ASSETS
 from election_metrics.automation.launch import open_instance, run_update
@@ -23,8 +25,8 @@ from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.table_reads import PATH
 
-_WIDEST = 744
-"""Hours that one run of `ingest` covers at most; a month."""
+_A_MONTH = 744
+"""In hours."""
 
 
 def run_ingest(console: Console, path: Place, chosen: Settings | None = None) -> int:
@@ -37,8 +39,8 @@ def run_ingest(console: Console, path: Place, chosen: Settings | None = None) ->
     if not pending and not unseen and not changed:
         console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
         return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable))
-    hours = sorted({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed})
-    first, last = _widest_range(hours) if hours else (now.replace(minute=0, second=0, microsecond=0),) * 2
+    hours = sorted(in_grid({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed}))
+    first, last = _widest_range(chosen, hours) if hours else (now.replace(minute=0, second=0, microsecond=0),) * 2
     console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
@@ -62,8 +64,8 @@ def run_table_ingest(
     now = datetime.now(UTC)
     table = named_table(chosen)
     pending = pending_rows(chosen, table, now)
-    hours = [hour_start(number) for number in pending.hours] or [now.replace(minute=0, second=0, microsecond=0)]
-    begin, end = _widest_range([*hours, *(hour for hour in (first, last) if hour is not None)])
+    hours = in_grid(hour_start(number) for number in pending.hours) or [now.replace(minute=0, second=0, microsecond=0)]
+    begin, end = _widest_range(chosen, [*hours, *(hour for hour in (first, last) if hour is not None)])
     asked: dict[str, object] = {"compare": compare, "again": first is not None or last is not None}
     asked |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
     with open_instance(chosen) as instance, bars(console) as progress:
@@ -76,7 +78,7 @@ def run_table_ingest(
 def run_backfill(
     console: Console, first: datetime, last: datetime, chosen: Settings | None = None, *, dry_run: bool = False
 ) -> None:
-    """Computes the hours first..last again, in one run; with `dry_run`, says what that would change.
+    """Computes the hours first..last again, in as few runs as may be; with `dry_run`, says what that would change.
 
     Raises:
         ElectionMetricsError: the range is none, or lies outside of the hours there are.
@@ -89,7 +91,16 @@ def run_backfill(
         return
     only = [key for key in ASSETS if key != "landed_files"]
     with open_instance(chosen) as instance, bars(console) as progress:
-        _finish(run_update(chosen, instance, first, last, "backfill", progress=progress, only=only), console)
+        for begin, end in _runs_that_fit(first, last, chosen.most_hours):
+            _finish(run_update(chosen, instance, begin, end, "backfill", progress=progress, only=only), console)
+
+
+def _runs_that_fit(first: datetime, last: datetime, most: int) -> Iterator[tuple[datetime, datetime]]:
+    """The hours first..last as ranges of at most `most` hours, the newest first: what people wait for."""
+    while last >= first:
+        begin = max(first, last - timedelta(hours=most - 1))
+        yield begin, last
+        last = begin - timedelta(hours=1)
 
 
 def run_reland(
@@ -131,7 +142,7 @@ def run_reland(
         "again_constituency": constituency or "",
     }
     hours = [hour_start(number) for number in expected_hours(chosen, files, datetime.now(UTC))]
-    begin, end = _widest_range(hours)
+    begin, end = _widest_range(chosen, hours)
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(
             run_update(chosen, instance, begin, end, "backfill", source=source, progress=progress, again=again), console
@@ -157,10 +168,11 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
     latest = datetime.now(UTC) + timedelta(hours=24)
     if first > last:
         raise ElectionMetricsError(f"--from {first:%Y-%m-%dT%H:%M} is after --to {last:%Y-%m-%dT%H:%M}; swap them")
-    if first < chosen.first_hour:
+    if first < chosen.first_shown:
+        name = "FIRST_HOUR" if chosen.first_shown == chosen.first_hour else "FIRST_PARTITION"
         raise ElectionMetricsError(
-            f"--from {first:%Y-%m-%dT%H:%M} is before the first hour, {chosen.first_hour:%Y-%m-%dT%H:%M}Z "
-            "(setting ELECTION_METRICS_FIRST_HOUR)"
+            f"--from {first:%Y-%m-%dT%H:%M} is before the first hour, {chosen.first_shown:%Y-%m-%dT%H:%M}Z "
+            f"(setting ELECTION_METRICS_{name})"
         )
     if last > latest:
         raise ElectionMetricsError(
@@ -170,18 +182,23 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
 
 def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
     """Computes what first and last lines of files did not show: rows in other hours, corrections of old ones."""
-    for first, last in contiguous(changed_hours(chosen), _WIDEST):
+    for first, last in contiguous(in_grid(changed_hours(chosen)), _widest(chosen)):
         console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
         only = [key for key in ASSETS if key != "landed_files"]
         _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
 
 
-def _widest_range(hours: list[datetime]) -> tuple[datetime, datetime]:
+def _widest(chosen: Settings) -> int:
+    """How many hours a run of `ingest` covers at most."""
+    return min(_A_MONTH, chosen.most_hours)
+
+
+def _widest_range(chosen: Settings, hours: list[datetime]) -> tuple[datetime, datetime]:
     """The whole span where one run may cover it; else the range in which most of the hours lie."""
-    hours = sorted(set(hours))
-    if hours[-1] - hours[0] < timedelta(hours=_WIDEST):
+    hours, most = sorted(set(hours)), _widest(chosen)
+    if hours[-1] - hours[0] < timedelta(hours=most):
         return hours[0], hours[-1]
-    ranges = list(contiguous(hours, _WIDEST))
+    ranges = list(contiguous(hours, most))
     return max(ranges, key=lambda pair: (pair[1] - pair[0], pair[1]))
 
 

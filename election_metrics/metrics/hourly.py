@@ -1,10 +1,10 @@
-"""`hourly_stats`: from counts of an hour to rates; and its sums, `election_hours`."""
+"""`hourly_stats` and `election_hours`: from counts of an hour to rates and running totals."""
 
 from datetime import datetime
 
 import pandas as pd
 
-from election_metrics.metrics.rates import per, percent
+from election_metrics.metrics.rates import per, percent, running_rates
 
 
 def hourly_stats(counts: pd.DataFrame, elections: pd.Series, register: pd.Series, now: datetime) -> pd.DataFrame:
@@ -29,20 +29,22 @@ def hourly_stats(counts: pd.DataFrame, elections: pd.Series, register: pd.Series
     )
 
 
-_SUMS = (
-    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
-    "revotes", "withdrawn", "anomaly_count", "bulletin_velocity", "vote_velocity", "outside_voting",
-)  # fmt: skip
+def election_hours(sums: pd.DataFrame, register: pd.Series) -> pd.DataFrame:
+    """Adds running totals and rates to the sums of an election's hours.
 
-
-def election_hours(hourly: pd.DataFrame) -> pd.DataFrame:
-    """Sums the rows of `hourly_stats` over the constituencies of each election and hour.
+    Args:
+        sums: one row an hour (start, UTC) with transactions: hour, and the sums of `hourly_stats`.
+        register: registered voters of the election at the end of each hour, by hour; NA where not known.
 
     Returns:
-        The columns of `election_hours` except run_id and computed_at; a velocity is NA where no row has one.
+        The columns of `election_hours` except run_id and computed_at.
     """
-    groups = hourly.groupby(["election_id", "hour"], sort=True)
-    sums = groups[list(_SUMS)].sum(min_count=1)
-    return sums.assign(
-        constituencies_active=groups.size(), last_transaction_at=groups["last_transaction_at"].max()
-    ).reset_index()
+    hours = sums.sort_values("hour", ignore_index=True)
+    voters = register.reindex(hours["hour"]).set_axis(hours.index).astype("Int64")
+    hours = hours.assign(
+        registered_voters=voters,
+        participation_rate=percent(hours["votes_cast"], voters),
+        running_bulletins=hours["bulletins_issued"].cumsum(),
+        running_votes=hours["votes_cast"].cumsum(),
+    )
+    return hours.assign(**running_rates(hours))

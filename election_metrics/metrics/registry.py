@@ -5,9 +5,12 @@ The reference wins over the transactions, they over the paths.
 
 from dataclasses import dataclass
 from datetime import datetime
+from unicodedata import normalize
 
+import numpy as np
 import pandas as pd
 from slugify import slugify
+from text_unidecode import unidecode
 
 UNKNOWN_ELECTION = "Unknown election"
 _STARTS = ("startVoting", "startIssueBallots")
@@ -33,7 +36,9 @@ def election_id(name: str) -> str:
     from hashlib import sha256
 
     plain = " ".join(name.split())
-    return f"{slugify(plain, max_length=40, word_boundary=True)}-{sha256(plain.encode()).hexdigest()[:6]}".lstrip("-")
+    # slugify would transliterate by another library where that is installed; what it makes quotes of is no quote.
+    latin = unidecode(normalize("NFKD", plain.replace("'", "-"))).replace("'", "")
+    return f"{slugify(latin, max_length=40, word_boundary=True)}-{sha256(plain.encode()).hexdigest()[:6]}".lstrip("-")
 
 
 def build_registry(
@@ -151,3 +156,47 @@ def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: 
     register = pd.Series(counted.array, index=hours.index).astype("Int64")
     register = register.mask(register < 0)
     return pd.Series(voters, index=hours.index).combine_first(register).astype("Int64")
+
+
+def election_register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: pd.Series) -> pd.Series:
+    """Registered voters of an election at the end of each hour; NA while the register of one that reports is not known.
+
+    Args:
+        constituencies: constituency_id, reference_voters (which holds at all times), reports_from (the first hour with
+            a bulletin or vote; NA for none) of all constituencies of the election.
+        events: constituency_id, occurred_at, voters.
+        hours: starts of hours, UTC, without repetition.
+
+    Returns:
+        By hour; NA too where no register is known.
+    """
+    changes = events.dropna(subset=["voters"])
+    changed = changes.assign(hour=changes["occurred_at"].dt.floor("h"))[["constituency_id", "hour"]].drop_duplicates()
+    counted = changed[changed["constituency_id"].isin(constituencies["constituency_id"])]
+    # From when on each constituency has which register: no register at all at first, or the reference's.
+    first = constituencies[["constituency_id"]].assign(hour=pd.Timestamp(0, tz="UTC").as_unit("us"))
+    steps = pd.concat([first, counted], ignore_index=True).sort_values(["constituency_id", "hour"], ignore_index=True)
+    steps["voters"] = register_by_hour(constituencies, events, steps)
+    reports_from = constituencies.set_index("constituency_id")["reports_from"].reindex(steps["constituency_id"])
+    reports_from = reports_from.set_axis(steps.index)
+    blind = steps.assign(hour=steps["hour"].where(~(steps["hour"] < reports_from), reports_from))
+    blind = blind.assign(is_unknown=steps["voters"].isna() & reports_from.notna())
+    blind = blind.drop_duplicates(["constituency_id", "hour"], keep="last")
+    known = _sum_of_steps(steps.assign(value=steps["voters"].fillna(0)), hours)
+    number_known = _sum_of_steps(steps.assign(value=steps["voters"].notna()), hours)
+    unknown = _sum_of_steps(blind.assign(value=blind["is_unknown"]), hours)
+    return known.astype("Int64").where((unknown == 0) & (number_known > 0))
+
+
+def _sum_of_steps(steps: pd.DataFrame, hours: pd.Series) -> pd.Series:
+    """The sum over constituencies of the value that each has at an hour, by hour.
+
+    Args:
+        steps: constituency_id, hour from which on it has the value, value; each constituency's in order.
+        hours: the hours that are asked for.
+    """
+    values = steps["value"].astype("int64")
+    change = values - values.groupby(steps["constituency_id"]).shift(fill_value=0)
+    totals = change.groupby(steps["hour"]).sum().sort_index().cumsum()
+    place = totals.index.searchsorted(hours, side="right")
+    return pd.Series(np.concatenate([[0], totals.to_numpy()])[place], index=pd.Index(hours))

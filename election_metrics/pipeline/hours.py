@@ -16,7 +16,7 @@ from election_metrics.clock import hour_number, hour_start
 from election_metrics.errors import TransientError
 from election_metrics.lake import hours as lake
 from election_metrics.lake.engine import Engine, connect
-from election_metrics.metrics.hourly import election_hours, hourly_stats
+from election_metrics.metrics.hourly import hourly_stats
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline import publication
 from election_metrics.pipeline.registry import refresh_registry
@@ -28,7 +28,6 @@ from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import is_free, session_lock, transaction
 from election_metrics.warehouse.elections import FIGURES
 from election_metrics.warehouse.replace import arrow_schema, notify, read_arrow, read_frame, replace_scope
-from election_metrics.warehouse.tables import election_hours as sums_table
 from election_metrics.warehouse.tables import hourly_stats as table
 
 FORGET_PARTS = "forget parts"
@@ -192,15 +191,12 @@ def _compute_chunk(
         numbers = frame["hour"].map(hour_number) if newer else pd.Series(0, index=frame.index)
         kept = frame[~numbers.isin(newer)] if newer else frame
         taken = [hour_start(number) for number in newer]
-        scope, summed = (
-            sa.and_(hour >= hour_start(first), hour <= hour_start(last), hour.not_in(taken))
-            for hour in (table.c.hour, sums_table.c.hour)
-        )
+        hour = table.c.hour
+        scope = sa.and_(hour >= hour_start(first), hour <= hour_start(last), hour.not_in(taken))
         store.publish_constituencies(connection)
         before = stored_figures(connection, first, last, newer)
         changed = _changed_constituencies(engine.local, before, kept)
         replace_scope(connection, table, scope, kept)
-        replace_scope(connection, sums_table, summed, election_hours(kept).assign(run_id=run_id, computed_at=now))
         ledger.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
         notify(connection, table, _written_constituencies(before, kept))
@@ -357,6 +353,13 @@ def changed_hours(settings: Settings, now: datetime | None = None) -> list[datet
     """Hours (UTC) whose figures are behind what landed."""
     with transaction(settings) as connection:
         return [hour_start(number) for number in ledger.changed_hours(connection, now or datetime.now(UTC))]
+
+
+def first_landed_hour(settings: Settings) -> datetime | None:
+    """The first hour (UTC) with transactions; None where nothing has landed."""
+    with transaction(settings) as connection:
+        number = ledger.first_hour(connection)
+    return None if number is None else hour_start(number)
 
 
 def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, datetime]]:

@@ -11,7 +11,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.pipeline.anomalies import judge
-from election_metrics.pipeline.elections import write_metrics, write_summary
+from election_metrics.pipeline.deliveries import read_delivered
+from election_metrics.pipeline.elections import write_hours, write_metrics, write_summary
 from election_metrics.settings import Settings
 from election_metrics.warehouse import elections as store
 from election_metrics.warehouse import registry
@@ -29,6 +30,7 @@ def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequen
     registry.publish_constituencies(connection, named)
     elections = sorted(store.behind_metrics(connection, named))
     for election in elections:
+        write_hours(connection, election, run_id, now)
         write_metrics(connection, election, run_id, now, whole=bool(named))
     registry.drop_empty_elections(connection)
     _judge_and_summarise(connection, elections, run_id, now)
@@ -36,8 +38,9 @@ def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequen
 
 def _judge_and_summarise(connection: sa.Connection, elections: Iterable[str], run_id: str, now: datetime) -> None:
     for election in sorted(set(elections) & registry.election_ids(connection)):
-        judge(connection, election, run_id, now)
-        write_summary(connection, election, run_id, now)
+        delivered = read_delivered(connection, election, now)
+        judge(connection, election, delivered, run_id, now)
+        write_summary(connection, election, delivered, run_id, now)
 
 
 def elections_behind(settings: Settings) -> list[str]:

@@ -1,16 +1,13 @@
 """The registry: who votes where, refreshed from the ledger and the reference; changes re-open hours."""
 
 import csv
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import pandas as pd
-import sqlalchemy as sa
 
-from election_metrics.metrics.hourly import election_hours
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
@@ -18,9 +15,8 @@ from election_metrics.sources.reference import empty_reference, read_reference
 from election_metrics.warehouse import elections, ledger
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import lock, session_lock, transaction
-from election_metrics.warehouse.replace import notify, replace_scope
+from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import constituencies, hourly_stats
-from election_metrics.warehouse.tables import election_hours as election_hours_table
 
 
 @cache
@@ -66,27 +62,15 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         touched = set(changed["election_id"]) | set(moved["election_id"]) | set(gone["election_id"])
         store.touch_elections(connection, touched)
         store.touch_constituencies(connection, {election: [] for election in renamed - touched})
-        moved_between = _move_hours(connection, list(changed["constituency_id"]), run_id, moment)
+        moved_between = elections.give_hours_to_own_election(connection, list(changed["constituency_id"]))
         if moved_between:
+            notify(connection, hourly_stats, dict.fromkeys(moved_between))
             publication.publish(connection, run_id, moment, sorted(moved_between))
         if not ledger.hours_wait(connection):
             publication.publish(connection, run_id, moment)
         notify(connection, constituencies, touched | renamed)
         store.drop_empty_elections(connection)
     return registry
-
-
-def _move_hours(connection: sa.Connection, ids: Sequence[str], run_id: str, now: datetime) -> set[str]:
-    """Gives computed hours to the elections that their constituencies vote in; returns those that lost or got some."""
-    hours, between = elections.give_hours_to_own_election(connection, ids)
-    if between:
-        frame = elections.read_hours_at(connection, sorted(between), hours)
-        scope = sa.and_(election_hours_table.c.election_id.in_(between), election_hours_table.c.hour.in_(hours))
-        replace_scope(
-            connection, election_hours_table, scope, election_hours(frame).assign(run_id=run_id, computed_at=now)
-        )
-        notify(connection, hourly_stats, dict.fromkeys(between))
-    return between
 
 
 def registry_is_behind(settings: Settings) -> bool:

@@ -1,32 +1,111 @@
-"""Tags of runs: what asked for a run and why, and which hours it covers. Nothing of Dagster is imported here."""
+"""Tags of runs: what asked for a run and why, and which hours it covers. Nothing of Dagster is imported here.
 
-from collections.abc import Sequence
-from datetime import datetime
+The UI shows tags by the alphabet: `why` comes first, what belongs to it after it; `.dagster/…` it does not show.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from election_metrics.errors import SettingsError
 
 JOB = "update_metrics_job"
-TRIGGER = "election_metrics/trigger"
+TRIGGER = "why/trigger"
 """Run tag: what asked for the run (new_transactions, changed_hours, schedule, ingest, backfill, refresh)."""
-STATE = "election_metrics/state"
+STATE = ".dagster/election_metrics_state"
 """Run tag: a fingerprint of what a sensor saw, so that it can count the tries at the same work."""
-WHY = "election_metrics/why"
+WHY = "why"
 """Run tag: what asked for the run saw, in words."""
 
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+ONE_HOUR = "dagster/partition"
+HOURS = "why/hours"
+"""Run tag: the hours of a run, in words."""
+WHO = "why/who"
+"""Run tag: the person or program that asked."""
+CANCELLED = "why/cancelled"
+"""Run tag: when somebody cancelled the run."""
+GRID = ".dagster/election_metrics_first_partition"
+"""Tag of the job: the first partition that the process knew that planned the run."""
+HOURLY = ("raw_transactions", "hourly_stats")
+"""The assets that are computed by hour: a run of them must say which hours."""
 
 _PRIORITIES = {
     "new_transactions": 10, "refresh": 8, "changed_hours": 5, "schedule": 3, "backfill": -5, "upkeep": -10
 }  # fmt: skip
 """Dagster starts the highest first: what arrives goes before what is repeated."""
 _LONGEST_TAG = 250
-FILES = "election_metrics/files"
+_LONGEST_WHY = 120
+FILES = "why/files"
 """How many files the sensor saw."""
+
+
+def priority(trigger: str) -> str:
+    """The priority of what is asked for so, as Dagster's tag has it."""
+    return str(_PRIORITIES.get(trigger, 0))
 
 
 def range_tags(first: datetime, last: datetime) -> dict[str, str]:
     """Tags by which one run covers the hours first..last, both inclusive."""
     return {RANGE_START: first.strftime(KEY_FORMAT), RANGE_END: last.strftime(KEY_FORMAT)}
+
+
+def cut(text: str, most: int) -> str:
+    """The text, of at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def in_words(first: datetime, last: datetime) -> str:
+    """The hours first..last (UTC, both inclusive), for people."""
+    until = "" if first == last else f" to {last:%Y-%m-%d %H:%M}"
+    return f"{first:%Y-%m-%d %H:%M}{until} UTC"
+
+
+def width(first: datetime, last: datetime) -> int:
+    """How many hours first..last are, both inclusive."""
+    return int((last - first) / timedelta(hours=1)) + 1
+
+
+def hours_of_tags(tags: Mapping[str, str]) -> tuple[datetime, datetime] | None:
+    """The hours (UTC, both inclusive) that a run's tags name; None where they name none.
+
+    Raises:
+        SettingsError: they name half a range, no whole hour, or an end before the beginning.
+    """
+    first, last = (tags.get(key) or tags.get(ONE_HOUR) for key in (RANGE_START, RANGE_END))
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        lacking = RANGE_START if first is None else RANGE_END
+        raise SettingsError(f"a range of hours has two ends; add the tag {lacking}, such as {EXAMPLE}")
+    begin, end = hour_of_key(first), hour_of_key(last)
+    if begin > end:
+        raise SettingsError(f"the range of hours ends before it begins: {first} is after {last}; swap them")
+    return begin, end
+
+
+EXAMPLE = "2026-09-18-05:00"
+WITHOUT_HOURS = (
+    f"say for which hours: choose a partition or a range such as [{EXAMPLE}...2026-09-18-09:00] (UTC). Hours that "
+    "changed are computed by themselves"
+)
+"""What a run of the hourly assets is told that names no hours."""
+
+
+def hour_of_key(key: str) -> datetime:
+    """The hour (UTC) of a partition's key.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        hour = datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        hour = None
+    if hour is None or hour.minute:
+        raise SettingsError(f"{key!r} is no hour; type it as {EXAMPLE} (UTC, whole hours)")
+    return hour
 
 
 def run_tags(
@@ -37,13 +116,13 @@ def run_tags(
     elections: Sequence[str] = (),
 ) -> dict[str, str]:
     """Tags of a run: what asked for it and why, its hours (first and last, UTC), how many files, whose elections."""
-    tags = {TRIGGER: trigger, WHY: why, "dagster/priority": str(_PRIORITIES.get(trigger, 0))}
+    tags = {TRIGGER: trigger, WHY: cut(why, _LONGEST_WHY), "dagster/priority": priority(trigger)}
     if hours is not None:
         first, last = hours
         tags |= range_tags(first, last)
-        tags["election_metrics/hours"] = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        tags[HOURS] = in_words(first, last)
     if files is not None:
         tags[FILES] = str(files)
     if elections:
-        tags["election_metrics/elections"] = ", ".join(elections)[:_LONGEST_TAG]
+        tags["why/elections"] = cut(", ".join(elections), _LONGEST_TAG)
     return tags

@@ -7,10 +7,12 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from election_metrics.warehouse.replace import read_arrow, read_frame, read_table, to_frame
+from election_metrics.metrics.constituency import COUNTS
+from election_metrics.warehouse.replace import arrow_schema, read_arrow, read_frame, read_table, to_frame
 from election_metrics.warehouse.tables import (
     constituency_metrics,
     constituency_versions,
+    election_hours,
     election_summaries,
     election_versions,
     hourly_stats,
@@ -207,13 +209,11 @@ def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFr
     return read_table(connection, hourly_stats, FIGURES, where, election=election)
 
 
-def give_hours_to_own_election(
-    connection: sa.Connection, constituencies: Sequence[str]
-) -> tuple[list[datetime], set[str]]:
+def give_hours_to_own_election(connection: sa.Connection, constituencies: Sequence[str]) -> set[str]:
     """Makes hourly_stats of these constituencies rows of the election that they vote in now.
 
     Returns:
-        The hours (start, UTC) of rows that were of another election; the elections (election_id) that lost or got some.
+        The elections (election_id) that lost or got some.
     """
     query = sa.text(
         """
@@ -226,17 +226,54 @@ def give_hours_to_own_election(
             UPDATE metrics.hourly_stats AS row SET election_id = misplaced.has FROM misplaced
             WHERE row.constituency_id = misplaced.constituency_id AND row.hour = misplaced.hour
         )
-        SELECT DISTINCT hour, had, has FROM misplaced
+        SELECT DISTINCT had, has FROM misplaced
         """
     )
     rows = connection.execute(query, {"constituencies": list(constituencies)}).all()
-    return sorted({row.hour for row in rows}), {name for row in rows for name in (row.had, row.has)}
+    return {name for row in rows for name in (row.had, row.has)}
 
 
-def read_hours_at(connection: sa.Connection, named: Sequence[str], hours: Sequence[datetime]) -> pd.DataFrame:
-    """hourly_stats of these elections at these hours."""
-    where = "election_id = ANY(%(named)s) AND hour = ANY(%(hours)s)"
-    return read_table(connection, hourly_stats, FIGURES, where, named=list(named), hours=list(hours))
+def sum_hours(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """The sums of an election's hourly_stats by hour: what `metrics.hourly.election_hours` takes."""
+    columns = hourly_stats.columns
+    sums = [
+        sa.cast(sa.func.sum(columns[name]), columns[name].type).label(name)
+        for name in (*COUNTS, "bulletin_velocity", "vote_velocity", "outside_voting")
+    ]
+    query = (
+        sa.select(
+            columns.election_id,
+            columns.hour,
+            sa.func.count().label("constituencies_active"),
+            *sums,
+            sa.func.max(columns.last_transaction_at).label("last_transaction_at"),
+        )
+        .where(columns.election_id == election)
+        .group_by(columns.election_id, columns.hour)
+    )
+    return read_frame(connection, query)
+
+
+def hours_that_differ(connection: sa.Connection, election: str, rows: pd.DataFrame) -> list[datetime]:
+    """Hours (start, UTC) whose row is not the stored one in election_hours, or is missing on one side."""
+    names = [column.name for column in election_hours.columns if column.name not in ("run_id", "computed_at")]
+    stored = read_table(connection, election_hours, names, "election_id = %(election)s", election=election)
+    now = to_frame(pa.Table.from_pandas(rows[names], schema=arrow_schema(election_hours, names), preserve_index=False))
+    return list(pd.concat([stored, now]).drop_duplicates(keep=False)["hour"].drop_duplicates())
+
+
+def read_members(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """An election's constituencies: constituency_id, reference_voters, reports_from (first hour with a ballot, UTC)."""
+    query = sa.text(
+        """
+        SELECT constituency_id, reference_voters, (
+            SELECT min(hour) FROM metrics.hourly_stats AS row
+            WHERE row.constituency_id = place.constituency_id AND (bulletins_issued > 0 OR votes_cast > 0)
+        ) AS reports_from
+        FROM metrics.constituencies AS place WHERE election_id = :election
+        """
+    )
+    return read_frame(connection, query, election=election)
 
 
 def read_hours_of(

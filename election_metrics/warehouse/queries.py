@@ -162,7 +162,7 @@ def missing_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> 
 
 def hourly_of_constituency(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
     """Each hour of a constituency that has transactions, in order, with running totals to its end."""
-    query = _HOURS_OF_CONSTITUENCIES.where(*hours.of(_RUNNING_HOURS.c.hour))
+    query = _HOURS_OF_CONSTITUENCIES.where(*hours.of(hourly_stats.c.hour))
     return _rows(connection, query, ids=[constituency])
 
 
@@ -187,59 +187,32 @@ _MISSING_OF_CONSTITUENCIES = (
 )
 
 
-def _running(hours: Any, *by: str) -> list[sa.Label[int]]:
-    """Bulletins and votes from the first hour to the end of each; of each group, if there are several."""
-    groups = [hours.c[name] for name in by]
-    return [
-        sa.cast(
-            sa.func.sum(hours.c[counted]).over(partition_by=groups or None, order_by=hours.c.hour), sa.BigInteger
-        ).label(name)
-        for name, counted in (("running_bulletins", "bulletins_issued"), ("running_votes", "votes_cast"))
-    ]
-
-
-def _running_rates(bulletins: Any, votes: Any, voters: Any) -> list[sa.Label[float]]:
-    """What running totals are in percent; NULL where the whole is 0 or not known."""
-    rates = {
-        "running_participation_rate": votes * 100.0 / voters,
-        "running_issue_rate": bulletins * 100.0 / voters,
-        "running_gap_rate": (bulletins - votes) * 100.0 / sa.func.nullif(bulletins, 0),
-    }
-    return [sa.cast(rate, sa.Double).label(name) for name, rate in rates.items()]
-
-
-_RUNNING_HOURS = (
-    sa.select(hourly_stats, *_running(hourly_stats, "constituency_id"))
-    .where(hourly_stats.c.constituency_id == sa.any_(_IDS))
-    .subquery()
+_RUNNING = (
+    "running_bulletins",
+    "running_votes",
+    "running_participation_rate",
+    "running_issue_rate",
+    "running_gap_rate",
 )
-_HOURS_OF_CONSTITUENCIES = sa.select(
-    _RUNNING_HOURS,
-    *_running_rates(
-        _RUNNING_HOURS.c.running_bulletins,
-        _RUNNING_HOURS.c.running_votes,
-        sa.func.nullif(_RUNNING_HOURS.c.registered_voters, 0),
-    ),
-).order_by(_RUNNING_HOURS.c.hour)
+_HOURS_OF_CONSTITUENCIES = (
+    sa.select(hourly_stats, *[constituency_metrics.c[name] for name in _RUNNING])
+    .join(
+        constituency_metrics,
+        sa.and_(
+            constituency_metrics.c.constituency_id == hourly_stats.c.constituency_id,
+            constituency_metrics.c.period == "hour",
+            constituency_metrics.c.period_start == hourly_stats.c.hour,
+        ),
+    )
+    .where(hourly_stats.c.constituency_id == sa.any_(_IDS))
+    .order_by(hourly_stats.c.hour)
+)
 
 
 def hourly_of_election(connection: sa.Connection, election: str, hours: Hours) -> list[Row]:
     """Each hour of an election with transactions, in order: counts, participation, and running totals to its end."""
-    total = election_summaries.c.registered_voters
-    names = ("election_id", "hour", "constituencies_active", *COUNTS, "outside_voting", "bulletin_velocity",
-             "vote_velocity", "computed_at", "run_id")  # fmt: skip
-    by_hour = sa.select(*[election_hours.c[name] for name in names]).filter_by(election_id=election).subquery()
-    # The summary's rate is unknown while a constituency that reports has no register, and so is an hour's.
-    register = sa.case((election_summaries.c.participation_rate.is_not(None), sa.func.nullif(total, 0)))
-    voters = sa.select(register).where(election_summaries.c.election_id == election).scalar_subquery()
-    counted = sa.select(by_hour, *_running(by_hour)).subquery()
-    everything = sa.select(
-        counted,
-        sa.cast(counted.c.votes_cast * 100.0 / voters, sa.Double).label("participation_rate"),
-        *_running_rates(counted.c.running_bulletins, counted.c.running_votes, voters),
-    ).subquery()
-    query = sa.select(everything).where(*hours.of(everything.c.hour)).order_by(everything.c.hour)
-    return _rows(connection, query)
+    query = sa.select(election_hours).filter_by(election_id=election).where(*hours.of(election_hours.c.hour))
+    return _rows(connection, query.order_by(election_hours.c.hour))
 
 
 def busiest_hours(connection: sa.Connection, election: str | None, limit: int) -> list[Row]:

@@ -85,6 +85,17 @@ def _ballots() -> list[Column[int]]:
     ]
 
 
+def _running_rates() -> list[Column[float]]:
+    """What running totals are in percent."""
+    return [
+        _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+        _number("running_issue_rate", "Running bulletins / registered voters * 100; NULL as participation_rate"),
+        _number(
+            "running_gap_rate", "Running bulletins less running votes, / running bulletins * 100; NULL without any"
+        ),
+    ]
+
+
 def _not_negative(*names: str) -> CheckConstraint:
     return CheckConstraint(" AND ".join(f"{name} >= 0" for name in names), name="not_negative")
 
@@ -168,9 +179,15 @@ election_hours = Table(
     _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it"),
     _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)"),
     _instant("last_transaction_at", "Last transaction that stands"),
+    _count("registered_voters", "Registered voters of the election at the end of the hour; NULL while that of a constituency"
+                                " that has sent bulletins or votes is not known", nullable=True),
+    _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known"),
+    _count("running_bulletins", "Bulletins issued from the first hour to the end of this one"),
+    _count("running_votes", "Votes cast from the first hour to the end of this one"),
+    *_running_rates(),
     *_lineage(),
-    _not_negative(*_COUNTS, "constituencies_active", "outside_voting"),
-    schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, replaced with them",
+    _not_negative(*_COUNTS, "constituencies_active", "outside_voting", "running_bulletins", "running_votes"),
+    schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, with running totals",
 )  # fmt: skip
 
 constituency_metrics = Table(
@@ -198,7 +215,7 @@ constituency_metrics = Table(
     _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
     _count("running_bulletins", "Bulletins issued from the first hour to the end of the period"),
     _count("running_votes", "Votes cast from the first hour to the end of the period"),
-    _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
+    *_running_rates(),
     _number("issue_rate", "Bulletins issued / registered voters * 100; NULL where the register is 0 or not known"),
     _number("bulletin_trend", "Slope of the least-squares line through the bulletins of the voting hours, silent ones"
                               " being 0: bulletins an hour per hour; NULL for fewer than two of them"),
@@ -403,6 +420,9 @@ registry_version = Table(
     schema="ingest", comment="Whether the registry is behind what people said",
 )  # fmt: skip
 
+HASHED_BEFORE = "length(content_hash) = 32 AND constituency_id IS NOT NULL"
+"""Rows of `transaction_files` whose content hash can be forged: they landed before migration 0012."""
+
 transaction_files = Table(
     "transaction_files", metadata,
     Column("file_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of this version"),
@@ -412,7 +432,8 @@ transaction_files = Table(
     _count("modified_ns", "Time of change, nanoseconds since the epoch"),
     _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
     _text("reason", "Why the file is unreadable"),
-    _text("content_hash", "XXH3-128 of the bytes"),
+    _text("content_hash", "BLAKE3 of the bytes, 64 digits; XXH3 in 32 digits where it landed before migration 0012; of a "
+          "table's rows their fingerprint"),
     _count("content_id", "Number under which its rows rest in the lake; equal content of one contract shares it", nullable=True),
     _text("constituency_id", "Contract id from the file's name; NULL for rows of a table", index=True),
     _text("region_code", "From the path"),
@@ -435,6 +456,7 @@ transaction_files = Table(
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
     Index(None, "content_id"),
     Index(None, "content_hash"),
+    Index("transaction_files_hashed_before", "constituency_id", "size", postgresql_where=HASHED_BEFORE),
     schema="ingest", comment="The ledger: every version of every export file, and what became of its lines",
 )  # fmt: skip
 
@@ -581,9 +603,16 @@ table_contents = Table(
     _text("source", "Transactions table", nullable=False),
     _count("hour_number", "Hours since 1970 (UTC); -1 where the time is none"),
     _count("rows", "Rows of the table"),
-    Column("fingerprint", Numeric, nullable=False, comment="Sum of the rows' hashes: the first 60 bits of their MD5"),
+    Column("fingerprint", Numeric, nullable=False, comment="Sum of the rows' hashes, keyed with secret `table_rows`: 60 bits each"),
     Index(None, "source", "hour_number"),
     schema="ingest", comment="What landed of a table's hours and still counts: compared with what the table holds now",
+)  # fmt: skip
+
+secrets = Table(
+    "secrets", metadata,
+    _text("name", "What it is for", primary_key=True),
+    _text("secret", "Random text that who writes transactions does not know", nullable=False),
+    schema="ingest", comment="Keys of hashes that stay here",
 )  # fmt: skip
 
 table_places = Table(

@@ -4,7 +4,8 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_summaries
 from election_metrics.warehouse.queries import SORTABLE
 from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import constituencies, election_summaries, hourly_stats
+from election_metrics.warehouse.tables import constituencies, election_summaries
 from election_metrics_tests.api.conftest import Api, serve
-from election_metrics_tests.computing import rows
+from election_metrics_tests.computing import rows, update
 from election_metrics_tests.end_to_end.running import wait_for
+from election_metrics_tests.exports import HOUR, OTHER, Folder, ms, vote
 
 
 def walk(api: Api, path: str) -> list[dict[str, Any]]:
@@ -246,7 +248,7 @@ def test_elections_are_listed_in_the_order_of_their_numbers_in_the_terminal_too(
     wait_for("the commit", lambda: [one["name"] for one in api.data("/elections")] == ["Vote 2", "Vote 10"], 3)
 
 
-def test_running_rates_are_the_apis_own_and_unknown_where_the_headline_is(api: Api) -> None:
+def test_running_rates_are_the_apis_own_and_unknown_where_the_headline_is(api: Api, tmp_path: Path) -> None:
     election = api.data("/elections")[0]
     path = f"/hourly-stats/election/{election['election_id']}"
     last = api.data(path)[-1]
@@ -261,14 +263,21 @@ def test_running_rates_are_the_apis_own_and_unknown_where_the_headline_is(api: A
             assert hours[-1][running] == pytest.approx(place[rate]), rate
         some = api.data(f"/hourly-stats/constituency/{place['constituency_id']}?from={hours[-1]['hour']}")
         assert some == hours[-1:], "running totals count from the first hour, whichever is asked for"
-    with transaction(api.settings) as connection:
-        connection.execute(sa.update(election_summaries).values(participation_rate=None, issue_rate=None))
-        connection.execute(sa.update(hourly_stats).values(registered_voters=None))
-        notify(connection, election_summaries, [None])
-    wait_for("the commit", lambda: api.data(path)[-1]["running_participation_rate"] is None, 3)
-    for hour in (*api.data(path), *api.data(f"/hourly-stats/constituency/{place['constituency_id']}")):
-        assert hour["running_participation_rate"] is None
-        assert hour["running_issue_rate"] is None
+    # A constituency without a register that sends votes: from that hour on no rate of the election is known.
+    known = [row["running_participation_rate"] for row in api.data(path)]
+    assert None not in known
+    place = tmp_path / "39 - Калининградская область" / election["name"] / "Округ №98" / OTHER
+    Folder(place).put(vote("nobody-knows", ms(1, hour=5)), contract=OTHER)
+    update(api.settings, tmp_path)
+    wait_for("the commit", lambda: api.data(path)[-1]["running_participation_rate"] is None, 5)
+    for before, hour in zip(known, api.data(path), strict=True):
+        is_known = datetime.fromisoformat(hour["hour"]) < HOUR + timedelta(hours=5)
+        assert hour["running_participation_rate"] == (before if is_known else None)
+        assert (hour["running_issue_rate"] is not None) == is_known
+    (summary,) = [one for one in api.data("/elections") if one["election_id"] == election["election_id"]]
+    assert summary["participation_rate"] is None
+    for hour in api.data(f"/hourly-stats/constituency/{OTHER}"):
+        assert (hour["running_participation_rate"], hour["running_issue_rate"]) == (None, None)
 
 
 def test_an_unchanged_answer_is_not_sent_again(api: Api) -> None:

@@ -57,7 +57,9 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
 
 def test_each_kind_of_problem_says_where_and_why() -> None:
     found = problems(
-        failed_runs=[FailedRun("abc", "update_metrics_job (ingest)", "exports/x.csv line 7: no number")],
+        failed_runs=[
+            FailedRun("abc", "update_metrics_job (backfill)", "exports/x.csv line 7: no number", "anna: hourly_stats")
+        ],
         failed_checks=[FailedCheck("hourly_stats", "hours_equal_lake", True, "The hours hold as much as the lake.")],
         oldest_behind=NOW - timedelta(minutes=20),
         disks=[FullDisk("the lake", "/lake", 0.01, "1 of 100 MB are free"), FullDisk("HOME", "/home", 0.5, "")],
@@ -70,6 +72,7 @@ def test_each_kind_of_problem_says_where_and_why() -> None:
     assert len(found) == 9
     (run,) = (text for key, text in found.items() if key.startswith("run "))
     assert "line 7" in run
+    assert "where: update_metrics_job (backfill): anna: hourly_stats" in run
     assert "http://ui/runs/abc" in run
     assert found["check hourly_stats.hours_equal_lake"].startswith("error: ")
     assert "20 minutes" in found["hours behind"]

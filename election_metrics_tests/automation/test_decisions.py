@@ -14,6 +14,7 @@ from election_metrics.automation.decisions import (
     ask_for_elections,
     ask_for_files,
     ask_for_hours,
+    ask_for_quiet_hours,
     ask_for_what_changed,
     fingerprint,
     wait_after_failures,
@@ -35,7 +36,7 @@ def test_new_files_ask_for_the_hours_they_seem_to_touch() -> None:
 
 
 def test_new_files_without_a_timestamp_are_landed_all_the_same() -> None:
-    assert ask_for_files(1, [], NOW, 168) == Ask(HOUR, HOUR, "1 new file(s) without a readable timestamp")
+    assert ask_for_files(1, [], NOW, 168) == Ask(HOUR, HOUR, "1 new file(s), whose hours are known once they landed")
 
 
 def test_a_run_covers_no_more_hours_than_it_may() -> None:
@@ -95,3 +96,11 @@ def test_what_people_said_comes_before_hours_and_they_before_elections() -> None
     assert isinstance(elections, AskForElections)
     (nothing,) = ask_for_what_changed([], [], False, 168)
     assert isinstance(nothing, Wait)
+
+
+def test_hours_that_are_over_and_that_nobody_computed_are_asked_for_the_newest_first() -> None:
+    known = {HOUR - 3 * ONE}
+    asked = ask_for_quiet_hours(HOUR - 5 * ONE, NOW, known, 168)
+    assert [(ask.first, ask.last) for ask in asked] == [(HOUR - 2 * ONE, HOUR - ONE), (HOUR - 5 * ONE, HOUR - 4 * ONE)]
+    assert ask_for_quiet_hours(None, NOW, set(), 168) == []
+    assert all((ask.last - ask.first) < 168 * ONE for ask in ask_for_quiet_hours(HOUR - 9000 * ONE, NOW, set(), 168))

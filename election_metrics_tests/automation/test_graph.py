@@ -12,7 +12,7 @@ import pytest
 
 from election_metrics.assets.partitions import hours
 from election_metrics.automation.launch import run_update
-from election_metrics.automation.schedules import active_elections_schedule
+from election_metrics.automation.schedules import active_elections_schedule, quiet_hours_schedule
 from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
 from election_metrics.definitions import build_defs
 from election_metrics.pipeline.landing import land
@@ -49,7 +49,7 @@ def test_the_graph_has_these_parts_and_no_others() -> None:
         "new_transactions_sensor", "changed_hours_sensor", "problems_sensor",
     }  # fmt: skip
     assert {schedule.name for schedule in repository.schedule_defs} == {
-        "active_elections_schedule", "reconciliation_schedule", "maintenance_schedule",
+        "active_elections_schedule", "quiet_hours_schedule", "reconciliation_schedule", "maintenance_schedule",
     }  # fmt: skip
     assert {JOB, "reconciliation_job", "maintenance_job"} <= {job.name for job in repository.get_all_jobs()}
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
@@ -62,9 +62,59 @@ def test_the_code_location_loads_in_a_fresh_interpreter_without_the_heavy_librar
     assert loaded.stdout.strip() == "[]"
 
 
-def test_hours_up_to_a_day_ahead_have_a_partition() -> None:
+def test_the_grid_ends_with_the_hour_in_progress() -> None:
     last = datetime.strptime(hours.get_last_partition_key() or "", "%Y-%m-%d-%H:%M").replace(tzinfo=UTC)
-    assert last - datetime.now(UTC) > timedelta(hours=23)
+    assert timedelta() <= datetime.now(UTC) - last < timedelta(hours=1, minutes=1)
+
+
+def test_hours_ahead_of_the_clock_are_computed_though_the_grid_ends_before(chosen: Settings, tmp_path: Path) -> None:
+    ahead = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=20)
+    Folder(tmp_path / "in").put(vote("a", int(ahead.timestamp() * 1000) + 1))
+    land(chosen, tmp_path / "in", "run")
+    with dg.instance_for_test() as instance:
+        (request,) = _tick(changed_hours_sensor, chosen, instance).run_requests or []
+        job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def(JOB)
+        assert job.execute_in_process(instance=instance, tags=request.tags).success
+    assert request.tags[RANGE_START] == request.tags[RANGE_END] == ahead.strftime("%Y-%m-%d-%H:%M")
+    assert rows(chosen, "SELECT votes_cast FROM metrics.election_summaries").values.tolist() == [[1]]
+
+
+def test_hours_in_which_nothing_landed_are_written_down_as_empty(chosen: Settings, tmp_path: Path) -> None:
+    def tick(instance: dg.DagsterInstance, moment: datetime) -> Any:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=moment, resources={"settings": chosen}
+        )
+        return quiet_hours_schedule.evaluate_tick(context)
+
+    with dg.instance_for_test() as instance:
+        assert "every hour that is over" in tick(instance, HOUR).skip_message
+        Folder(tmp_path / "in").put(issue("i", ms(0)), vote("a", ms(1, hour=4)))
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+        requests = tick(instance, HOUR + timedelta(hours=6, minutes=10)).run_requests
+        # 12:00 has a vote and is `changed_hours_sensor`'s; 14:00 is in progress.
+        assert [(r.tags[RANGE_START][-5:], r.tags[RANGE_END][-5:]) for r in requests] == [
+            ("13:00", "13:00"),
+            ("09:00", "11:00"),
+        ]
+        job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def(JOB)
+        for request in requests:
+            chosen_assets = list(request.asset_selection)
+            assert job.execute_in_process(instance=instance, tags=request.tags, asset_selection=chosen_assets).success
+        assert "every hour that is over" in tick(instance, HOUR + timedelta(hours=6, minutes=20)).skip_message
+        events = instance.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey("hourly_stats"), asset_partitions=["2026-09-18-10:00"]), limit=1
+        )
+    assert events.records[0].asset_materialization.metadata["dagster/row_count"].value == 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "moment", ["2020-01-01T00:00Z", "2026-10-25T01:00Z", "2026-12-31T23:59:59.999Z", "2031-03-30T02:30Z"]
+)
+def test_the_keys_of_all_hours_are_those_that_dagster_makes(moment: str) -> None:
+    with dg.partition_loading_context(effective_dt=datetime.fromisoformat(moment)):
+        assert hours.get_partition_keys() == dg.HourlyPartitionsDefinition.get_partition_keys(hours)
+    now = datetime.fromisoformat(moment)
+    assert hours.get_partition_keys(now) == dg.HourlyPartitionsDefinition.get_partition_keys(hours, now)
 
 
 def test_one_run_goes_from_the_file_to_the_summary(chosen: Settings, tmp_path: Path) -> None:
@@ -283,9 +333,9 @@ def test_the_file_sensor_names_few_files_and_says_whose_they_are(chosen: Setting
     with dg.instance_for_test() as instance:
         (request,) = _tick(new_transactions_sensor, watching, instance).run_requests or []
         assert request.run_config["ops"]["landed_files"]["config"]["files"] == [str(path)]
-        assert request.tags["election_metrics/files"] == "1"
+        assert request.tags["why/files"] == "1"
         assert request.tags["dagster/priority"] == "10"
-        assert request.tags["election_metrics/hours"] == "2026-09-18 08:00 to 2026-09-18 08:00 UTC"
+        assert request.tags["why/hours"] == "2026-09-18 08:00 UTC"
         job = build_defs(resource_overrides={"settings": watching}).resolve_job_def(JOB)
         assert job.execute_in_process(instance=instance, tags=request.tags, run_config=request.run_config).success
     assert hourly(chosen)["08"]["votes_cast"] == 1

@@ -81,7 +81,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, S
         yield connection, chosen, folder
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(content=EXPORTS)
 def test_the_sql_and_the_reference_agree_on_every_line(engine, content: bytes) -> None:
     assert difference(*engine, content) == ""

@@ -81,7 +81,7 @@ counts = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 50)), min_size=1
 
 
 @given(counts, counts, st.sampled_from(["UTC", "Europe/Moscow", "Asia/Kamchatka", "America/New_York", "Asia/Kolkata"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_periods_of_disjoint_constituencies_do_not_touch_each_other(one, other, zone) -> None:
     start = pd.Timestamp("2026-10-20", tz="UTC")
     frames = [
@@ -157,7 +157,7 @@ def test_an_elections_id_is_readable_and_the_same_wherever_it_is_named_so() -> N
 
 
 @given(counts)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_trend_is_the_slope_of_the_least_squares_line_with_silent_hours_as_zeros(rows) -> None:
     start = pd.Timestamp("2026-10-20", tz="UTC")
     frame = metrics(hourly([((start + pd.Timedelta(hours=h)).isoformat(), n) for h, n in rows]), "UTC")
@@ -194,7 +194,7 @@ def test_constituencies_are_compared_over_the_hours_given_by_the_same_arithmetic
 
 
 @given(counts, counts)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_summary_of_disjoint_constituencies_adds_up(one, other) -> None:
     start = pd.Timestamp("2026-10-20", tz="UTC")
     hours = pd.concat(
