@@ -19,8 +19,6 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from election_metrics.errors import SettingsError
 from election_metrics.places import Place, is_url, named_here, place
@@ -280,6 +278,10 @@ class Settings(BaseSettings):
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         shape = "it must look like postgresql://user:password@host:5432/database"
         if value is not None:
+            # Every command reads settings, and SQLAlchemy is the longest to import of what they need.
+            from sqlalchemy.engine import make_url
+            from sqlalchemy.exc import ArgumentError
+
             try:
                 url = make_url(value.get_secret_value())
             except ArgumentError:

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from election_metrics.errors import ElectionMetricsError, TransientError
-from election_metrics.pipeline.run_tags import JOB, TRIGGER, range_tags, run_tags
+from election_metrics.pipeline.run_tags import JOB, TRIGGER, WHO, range_tags, run_tags
 from election_metrics.settings import Settings
 
 _LAUNCH = """
@@ -80,7 +80,7 @@ def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -
         return Asked(run["runId"], is_new=False)
     tags = run_tags("refresh", f"asked for by {who} through the API", (first, last))
     selector = _where_the_job_is(found["repositoriesOrError"].get("nodes", []))
-    said = {"key": "election_metrics/who", "value": who}
+    said = {"key": WHO, "value": who}
     metadata = {"tags": [said, *[{"key": key, "value": value} for key, value in tags.items()]]}
     run = {"selector": selector, "executionMetadata": metadata, "runConfigData": {}}
     launched = _graphql(settings, _LAUNCH, run=run)["launchRun"]

@@ -31,7 +31,7 @@ from election_metrics.automation.problems import (
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.disk import disks_of
 from election_metrics.pipeline.last_known import read_last_known
-from election_metrics.pipeline.run_tags import TRIGGER
+from election_metrics.pipeline.run_tags import TRIGGER, WHY
 from election_metrics.settings import Settings
 
 _log = logging.getLogger("election_metrics.alerts")
@@ -184,7 +184,8 @@ def _failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
             runs = failed.setdefault(kind, [])
             if len(runs) < _MOST_FAILURES_A_KIND:
                 runs.append(run.run_id)
-                found.append(FailedRun(run.run_id, kind, _remembered_reason(instance, run.run_id)))
+                reason = _remembered_reason(instance, run.run_id)
+                found.append(FailedRun(run.run_id, kind, reason, run.tags.get(WHY, "")))
     return found
 
 

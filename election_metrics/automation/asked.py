@@ -6,6 +6,7 @@ Dagster's command line, a sensor, a retry.
 
 import getpass
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -15,6 +16,7 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.storage.tags import BACKFILL_ID_TAG, MAX_RETRIES_TAG, WILL_RETRY_TAG
 
 from election_metrics.errors import ElectionMetricsError, SettingsError
+from election_metrics.foreign import visible
 from election_metrics.pipeline.run_tags import (
     CANCELLED,
     GRID,
@@ -26,6 +28,7 @@ from election_metrics.pipeline.run_tags import (
     WHO,
     WHY,
     WITHOUT_HOURS,
+    cut,
     hour_of_key,
     hours_of_tags,
     in_words,
@@ -40,6 +43,7 @@ _FROM_UI = "dagster/from_ui"
 _AHEAD = timedelta(hours=24)
 _LONGEST_TITLE = 100
 _MOST_NAMED = 3
+_LONGEST_NAME = 60
 
 
 class RefusedError(click.ClickException, ElectionMetricsError):
@@ -147,7 +151,13 @@ def _labels(
     return {TRIGGER: trigger, WHO: who, WHY: why, "dagster/priority": priority(trigger), **labels}
 
 
+ASKER: ContextVar[str | None] = ContextVar("asker", default=None)
+"""While the UI's process answers somebody: the name he logged in with, or none (""). The token vouches for no name."""
+
+
 def _who(tags: Mapping[str, str], *, is_remote: bool) -> str:
+    if name := ASKER.get():
+        return cut(visible(name), _LONGEST_NAME)
     if tags.get(_FROM_UI) == "true":
         return "somebody at the UI"
     if is_remote:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from election_metrics.pipeline.run_tags import in_words
+
 _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=10)
 _GRACE = timedelta(minutes=15)
@@ -84,7 +86,7 @@ def ask_for_files(files: int, hours: Sequence[datetime], now: datetime, most_hou
         return Ask(hour, hour, f"{files} new file(s), whose hours are known once they landed")
     last = hours[-1]
     first = max(hours[0], last - timedelta(hours=most_hours - 1))
-    return Ask(first, last, f"{files} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
+    return Ask(first, last, f"{files} new file(s), {in_words(first, last)}")
 
 
 def ask_for_rows(rows: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, is_due: bool) -> Ask | Wait:
@@ -96,7 +98,7 @@ def ask_for_rows(rows: int, hours: Sequence[datetime], now: datetime, most_hours
     what = f"{rows} new row(s) or more" if rows >= _MOST_COUNTED else f"{rows} new row(s)"
     if not rows:
         return Ask(first, last, "the table's hours are compared with what landed")
-    return Ask(first, last, f"{what}, hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
+    return Ask(first, last, f"{what}, {in_words(first, last)}")
 
 
 def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[Ask]:
@@ -110,7 +112,7 @@ def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int
         else:
             ranges.append([hour])
     return [
-        Ask(group[-1], group[0], f"{len(group)} changed hour(s) from {group[-1]:%Y-%m-%d %H:%M} UTC")
+        Ask(group[-1], group[0], f"{len(group)} changed hour(s), {in_words(group[-1], group[0])}")
         for group in ranges[:most_ranges]
     ]
 
@@ -147,9 +149,7 @@ def ask_for_quiet_hours(first: datetime | None, now: datetime, known: Set[dateti
     present = now.replace(minute=0, second=0, microsecond=0)
     over = (first + timedelta(hours=number) for number in range(int((present - first) / timedelta(hours=1))))
     asks = ask_for_hours([hour for hour in over if hour not in known], most_hours)
-    return [
-        Ask(ask.first, ask.last, f"hours in which nothing landed, from {ask.first:%Y-%m-%d %H:%M} UTC") for ask in asks
-    ]
+    return [Ask(ask.first, ask.last, f"nothing landed in {in_words(ask.first, ask.last)}") for ask in asks]
 
 
 def ask_for_reconciliation(closed: Sequence[str], behind: int) -> AskForElections | Wait:

@@ -17,6 +17,7 @@ NAMES = frozenset(
         "changed_hours_sensor",
         "problems_sensor",
         "active_elections_schedule",
+        "quiet_hours_schedule",
         "reconciliation_schedule",
         "maintenance_schedule",
     }

@@ -23,7 +23,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_
 from election_metrics.automation import worker
 from election_metrics.settings import settings
 
-PROCESS = "election_metrics/process"
+PROCESS = ".dagster/election_metrics_process"
 """Run tag: host, process id and start of the process that executes the run."""
 
 

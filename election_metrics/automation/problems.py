@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from election_metrics.pipeline.last_known import DATABASE
+
 _BEHIND_TOO_LONG = timedelta(minutes=15)
 _LEAST_FREE = 0.05
 _TABLE_AWAY = timedelta(minutes=10)
@@ -48,11 +50,13 @@ class FailedRun:
         run_id: its id.
         kind: its job, and who asked for it.
         reason: what Dagster recorded.
+        why: what was asked for, and by whom.
     """
 
     run_id: str
     kind: str
     reason: str
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ def _of_database(seen: Seen, page: str) -> list[Problem]:
     if not seen.database:
         return []
     why = f"{seen.database}; everything waits for it, and goes on by itself"
-    return [Problem("database", "error", "PostgreSQL does not answer", "PostgreSQL", why, STATUS, page)]
+    return [Problem(DATABASE, "error", "PostgreSQL does not answer", "PostgreSQL", why, STATUS, page)]
 
 
 def _of_source(seen: Seen, now: datetime, ui: str) -> list[Problem]:
@@ -270,7 +274,8 @@ def _of_runs(seen: Seen, ui: str) -> list[Problem]:
         words, do = in_our_words(runs[0].reason)
         kinds = ", ".join(dict.fromkeys(run.kind for run in runs))
         title = f"{kinds} failed: {words[:100]}"
-        problems.append(Problem(f"run {cause}", "error", title, kinds, words, do, f"{ui}/runs/{runs[0].run_id}"))
+        where = f"{kinds}: {runs[0].why}" if runs[0].why else kinds
+        problems.append(Problem(f"run {cause}", "error", title, where, words, do, f"{ui}/runs/{runs[0].run_id}"))
     return problems
 
 

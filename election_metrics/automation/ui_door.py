@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
+from election_metrics.automation.asked import ASKER
 from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
 from election_metrics.web.asgi import App, Asgi, Receive, Send, SmallBodies
@@ -100,6 +101,8 @@ class UiDoor:
                 await _refuse_handshake(refused, scope, receive, send)
             return
 
+        ASKER.set("" if self._rules.token is None else _logged_in(Headers(scope=scope))[0])
+
         async def send_safely(message: Asgi) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = _safe(message["headers"])
@@ -143,14 +146,19 @@ def _without_token(headers: Headers, token: str | None) -> Response | None:
 
 def _shown(headers: Headers) -> str:
     kind, _, said = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        return said.strip()
+    return said.strip() if kind.lower() == "bearer" else _logged_in(headers)[1]
+
+
+def _logged_in(headers: Headers) -> tuple[str, str]:
+    """Name and password of a login; empty where there is none."""
+    kind, _, said = headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
-        return ""
+        return "", ""
     try:
-        return base64.b64decode(said.strip(), validate=True).decode().partition(":")[2]
+        name, _, password = base64.b64decode(said.strip(), validate=True).decode().partition(":")
     except ValueError:  # no base64, or no text in it
-        return ""
+        return "", ""
+    return name, password
 
 
 def _of_what_it_does(scope: Asgi, headers: Headers, rules: Rules) -> Response | None:

@@ -1,4 +1,7 @@
-"""Tags of runs: what asked for a run and why, and which hours it covers. Nothing of Dagster is imported here."""
+"""Tags of runs: what asked for a run and why, and which hours it covers. Nothing of Dagster is imported here.
+
+The UI shows tags by the alphabet: `why` comes first, what belongs to it after it; `.dagster/…` it does not show.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -6,22 +9,22 @@ from datetime import UTC, datetime, timedelta
 from election_metrics.errors import SettingsError
 
 JOB = "update_metrics_job"
-TRIGGER = "election_metrics/trigger"
+TRIGGER = "why/trigger"
 """Run tag: what asked for the run (new_transactions, changed_hours, schedule, ingest, backfill, refresh)."""
-STATE = "election_metrics/state"
+STATE = ".dagster/election_metrics_state"
 """Run tag: a fingerprint of what a sensor saw, so that it can count the tries at the same work."""
-WHY = "election_metrics/why"
+WHY = "why"
 """Run tag: what asked for the run saw, in words."""
 
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 ONE_HOUR = "dagster/partition"
-HOURS = "election_metrics/hours"
+HOURS = "why/hours"
 """Run tag: the hours of a run, in words."""
-WHO = "election_metrics/who"
+WHO = "why/who"
 """Run tag: the person or program that asked."""
-CANCELLED = "election_metrics/cancelled"
+CANCELLED = "why/cancelled"
 """Run tag: when somebody cancelled the run."""
 GRID = ".dagster/election_metrics_first_partition"
 """Tag of the job: the first partition that the process knew that planned the run."""
@@ -33,7 +36,8 @@ _PRIORITIES = {
 }  # fmt: skip
 """Dagster starts the highest first: what arrives goes before what is repeated."""
 _LONGEST_TAG = 250
-FILES = "election_metrics/files"
+_LONGEST_WHY = 120
+FILES = "why/files"
 """How many files the sensor saw."""
 
 
@@ -45,6 +49,11 @@ def priority(trigger: str) -> str:
 def range_tags(first: datetime, last: datetime) -> dict[str, str]:
     """Tags by which one run covers the hours first..last, both inclusive."""
     return {RANGE_START: first.strftime(KEY_FORMAT), RANGE_END: last.strftime(KEY_FORMAT)}
+
+
+def cut(text: str, most: int) -> str:
+    """The text, of at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def in_words(first: datetime, last: datetime) -> str:
@@ -107,7 +116,7 @@ def run_tags(
     elections: Sequence[str] = (),
 ) -> dict[str, str]:
     """Tags of a run: what asked for it and why, its hours (first and last, UTC), how many files, whose elections."""
-    tags = {TRIGGER: trigger, WHY: why, "dagster/priority": priority(trigger)}
+    tags = {TRIGGER: trigger, WHY: cut(why, _LONGEST_WHY), "dagster/priority": priority(trigger)}
     if hours is not None:
         first, last = hours
         tags |= range_tags(first, last)
@@ -115,5 +124,5 @@ def run_tags(
     if files is not None:
         tags[FILES] = str(files)
     if elections:
-        tags["election_metrics/elections"] = ", ".join(elections)[:_LONGEST_TAG]
+        tags["why/elections"] = cut(", ".join(elections), _LONGEST_TAG)
     return tags

@@ -1,6 +1,5 @@
 """What is asked of Dagster is refused in words before it is planned, or labelled; what is cancelled stays cancelled."""
 
-import asyncio
 import json
 import os
 import subprocess
@@ -13,15 +12,19 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+import requests
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.storage.tags import RETRY_NUMBER_TAG
+from dagster._core.workspace.load_target import ModuleTarget
 from dagster._time import get_current_timestamp
 
 from election_metrics.automation.asked import RefusedError
 from election_metrics.automation.launch import open_instance, run_update
 from election_metrics.automation.pruning import prune_dagster
+from election_metrics.automation.ui_door import Rules
+from election_metrics.automation.webserver import behind_the_door
 from election_metrics.definitions import build_defs
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.run_tags import (
@@ -38,7 +41,9 @@ from election_metrics.pipeline.run_tags import (
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import dagster_url, plain_url
+from election_metrics.web.names import names_of
 from election_metrics_tests.exports import HOUR, Folder, issue, ms, vote
+from election_metrics_tests.serving import served
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs
 ASKED_TOO_MUCH = range_tags(datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 9, 18, tzinfo=UTC))
@@ -244,7 +249,7 @@ def test_a_person_may_run_again_what_was_cancelled(instance: dg.DagsterInstance)
     instance.run_coordinator.cancel_run(run.run_id)
     (cancelled,) = instance.get_runs()
     again = _ask(instance, dict(cancelled.tags), root_run_id=run.run_id, parent_run_id=run.run_id)
-    assert not {"election_metrics/cancelled", "dagster/max_retries", "dagster/will_retry"} & set(again.tags)
+    assert not {"why/cancelled", "dagster/max_retries", "dagster/will_retry"} & set(again.tags)
     assert _submit(instance, again).status == dg.DagsterRunStatus.QUEUED
 
 
@@ -269,28 +274,33 @@ _LAUNCH = """mutation ($asked: ExecutionParams!) { launchRun(executionParams: $a
 
 
 def test_graphql_answers_with_the_sentence_and_nothing_of_our_code(instance: dg.DagsterInstance) -> None:
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import ModuleTarget
-    from dagster_graphql.schema import create_schema
-
     target = ModuleTarget("election_metrics.definitions", None, str(Path.cwd()), "election_metrics")
-    with WorkspaceProcessContext(instance, workspace_load_target=target) as workspace:
+    rules = Rules(names_of("127.0.0.1", []), "a-token-of-the-duty-room", takes_reports=False)
+    with behind_the_door(instance, target, rules, read_only=False) as app, served(app) as address:
 
         def asked(query: str, **what: object) -> dict[str, Any]:
-            context = workspace.create_request_context()
-            answer = asyncio.run(create_schema().execute_async(query, variables={"asked": what}, context_value=context))
-            assert answer.data is not None, answer.errors
-            return dict(next(iter(answer.data.values())))
+            answer = requests.post(
+                f"http://{address}/graphql", json={"query": query, "variables": {"asked": what}}, timeout=60,
+                auth=("anna", "a-token-of-the-duty-room"),
+            )  # fmt: skip
+            return dict(next(iter(answer.json()["data"].values())))
 
-        every = asked(_BACKFILL, assetSelection=[{"path": ["hourly_stats"]}], allPartitions=True, tags=[])
+        assets = {"assetSelection": [{"path": ["hourly_stats"]}]}
+        every = asked(_BACKFILL, **assets, allPartitions=True, tags=[])
         assert (every["__typename"], every["stack"]) == ("PythonError", [])
         assert every["message"].startswith("that is 2")
         job = {"repositoryLocationName": "election_metrics", "repositoryName": "__repository__", "jobName": JOB}
         without = asked(_LAUNCH, selector=job, executionMetadata={"tags": []}, runConfigData={})
         assert without["message"].startswith("say for which hours")
         assert (instance.get_runs(), instance.get_backfills()) == ([], [])
-        one = asked(_BACKFILL, assetSelection=[{"path": ["hourly_stats"]}], partitionNames=["2026-09-18-08:00"])
+        one = asked(_BACKFILL, **assets, partitionNames=["2026-09-18-08:00"])
         assert one["__typename"] == "LaunchBackfillSuccess"
+        tags = [{"key": ONE_HOUR, "value": "2026-09-18-08:00"}]
+        asked(_LAUNCH, selector=job, executionMetadata={"tags": tags}, runConfigData={})
+    said = [instance.get_runs()[0].tags, instance.get_backfills()[0].tags]
+    assert [tags[WHY] for tags in said] == [
+        f"anna: {what}, 2026-09-18 08:00 UTC" for what in ("update_metrics_job", "hourly_stats")
+    ]
 
 
 def test_the_backfill_command_cuts_a_wide_range_into_runs_that_fit(

@@ -48,8 +48,8 @@ def test_a_refresh_is_a_run_and_reference_data_reaches_the_figures_by_itself(
         assert (second["run_id"] == first["run_id"]) is not second["is_new"], "the same while it is under way"
         assert up.end_of(first["run_id"]) == "SUCCESS"
         tags = dict(up.dagster("SELECT key, value FROM run_tags WHERE run_id = %s", first["run_id"]))
-        assert (tags[TRIGGER], tags["election_metrics/who"]) == ("refresh", "anna")
-        assert tags["election_metrics/hours"] == "2026-09-18 08:00 to 2026-09-18 09:00 UTC"
+        assert (tags[TRIGGER], tags["why/who"]) == ("refresh", "anna")
+        assert tags["why/hours"] == "2026-09-18 08:00 to 2026-09-18 09:00 UTC"
         reference = f"{address}/reference/constituencies/{CONTRACT}"
         said = datetime.now(UTC)
         assert requests.put(reference, json={"registered_voters": 4}, headers=token, timeout=30).status_code == 204

@@ -120,7 +120,7 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
             elif number == 5 * step:
                 first, last = (f"{hours[index][0]:%Y-%m-%d-%H:%M}" for index in (0, step))
                 tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-                run_of_backfill = launch(up, JOB, {**tags, "election_metrics/trigger": "backfill"})
+                run_of_backfill = launch(up, JOB, {**tags, "why/trigger": "backfill"})
             time.sleep(PACE)
         deliver(late, tree, exports)
         assert up.end_of(run_of_backfill) == "SUCCESS"

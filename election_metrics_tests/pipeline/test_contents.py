@@ -10,9 +10,10 @@ import xxhash
 
 from election_metrics.digest import name_for
 from election_metrics.lake.engine import connect
+from election_metrics.pipeline.publication import compute_constituency_metrics
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
-from election_metrics_tests.computing import everything, hourly, rows, update
+from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, ms, rollback, vote
 
 # What XXH3 sets against the first bytes of its second and third stripe of 64: bytes 8 and 16 of the secret in its code.
@@ -88,6 +89,7 @@ def before(chosen: Settings, tmp_path: Path) -> Folder:
     migrate(chosen, "0010")
     with_hash_of_before(chosen, folder.root)
     migrate(chosen)
+    compute_constituency_metrics(chosen, "run", now=NOW)
     assert {len(text) for text in hashes(chosen)} == {32}
     return folder
 
