@@ -11,13 +11,18 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Say what there is to type
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
-$(BIN)/election-metrics: pyproject.toml constraints.txt
+# Nothing is installed, or builds, but what requirements/ has the hash of; the project itself comes last, and brings nothing.
+INSTALL := $(BIN)/pip install --quiet --require-hashes --no-deps --no-build-isolation
+$(BIN)/election-metrics: pyproject.toml requirements/build.txt requirements/run.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(INSTALL) -r requirements/build.txt -r requirements/run.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check > /dev/null
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/election-metrics
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+$(VENV)/.dev: $(BIN)/election-metrics requirements/dev.txt
+	$(INSTALL) -r requirements/dev.txt
+	$(BIN)/pip check > /dev/null
 	@touch $@
 
 demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being today (ARGS=--once: without the UI)
@@ -42,7 +47,7 @@ fmt: $(VENV)/.dev ## Format the code
 
 audit: $(VENV)/.dev ## Look for known weaknesses and unwanted licences in what is installed
 	$(BIN)/python -m benchmarks.licences docs/licences.md
-	$(BIN)/python -m benchmarks.audit constraints.txt
+	$(BIN)/python -m benchmarks.audit requirements
 
 faults: $(VENV)/.dev ## Hurt the system at random, and hold it to one law (ARGS="--seed 1 --schedules 500", --system, --help)
 	$(BIN)/python -m faults $(ARGS)
@@ -51,7 +56,7 @@ fuzz: $(VENV)/.dev ## Let a fuzzer look for a line that the SQL and the referenc
 	$(BIN)/python -m faults.fuzz $(ARGS)
 
 bench: $(VENV)/.dev ## Measure speed and memory against what people would use, as ratios of one run (ARGS=--help)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(INSTALL) -r requirements/bench.txt
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-short: $(VENV)/.dev ## The same, small; fails where a ratio is worse by half than benchmarks/short.json
@@ -88,25 +93,27 @@ plots: $(VENV)/.dev ## Draw the pictures of the docs that are made from figures
 	$(BIN)/python -m benchmarks.plots docs/images
 
 LIBRARIES := election_metrics/api/page_files/libraries
-libraries: ## Fetch the page's libraries again from the npm registry (needs npm), and hold them to their sums
+OF_TESTS := election_metrics_tests/api/page/libraries
+libraries: ## Fetch the page's libraries and axe-core again from the npm registry (needs npm), and hold them to their sums
 	rm -rf $(VENV)-libraries && mkdir -p $(VENV)-libraries
-	npm install --silent --no-save --ignore-scripts --prefix $(VENV)-libraries d3@7.9.0 @observablehq/plot@0.6.17 lit-html@3.3.3
+	npm install --silent --no-save --ignore-scripts --prefix $(VENV)-libraries d3@7.9.0 @observablehq/plot@0.6.17 lit-html@3.3.3 axe-core@4.14.1
 	cp $(VENV)-libraries/node_modules/d3/LICENSE $(VENV)-libraries/node_modules/d3/dist/d3.min.js $(LIBRARIES)/d3
 	cp $(VENV)-libraries/node_modules/@observablehq/plot/LICENSE $(VENV)-libraries/node_modules/@observablehq/plot/dist/plot.umd.min.js $(LIBRARIES)/plot
 	cd $(VENV)-libraries/node_modules/lit-html && cp LICENSE lit-html.js directive.js directive-helpers.js $(CURDIR)/$(LIBRARIES)/lit-html
 	cd $(VENV)-libraries/node_modules/lit-html/directives && cp keyed.js repeat.js $(CURDIR)/$(LIBRARIES)/lit-html/directives
 	sed -i '/sourceMappingURL/d' $(LIBRARIES)/lit-html/*.js $(LIBRARIES)/lit-html/directives/*.js
+	cd $(VENV)-libraries/node_modules/axe-core && cp LICENSE LICENSE-3RD-PARTY.txt axe.min.js $(CURDIR)/$(OF_TESTS)/axe-core
 	rm -rf $(VENV)-libraries
 	cd $(LIBRARIES) && sha256sum --check --quiet SHA256SUMS
+	cd $(OF_TESTS) && sha256sum --check --quiet SHA256SUMS
 
 docs: $(VENV)/.dev ## Write the generated pages of docs/
 	$(BIN)/python -m election_metrics.commands.pages docs
 
-constraints: ## Pin what is installed in a fresh environment
+constraints: ## Pin the newest of what is installed, with hashes for every platform (ARGS=--keep: only what is not pinned yet)
 	$(PYTHON) -m venv $(VENV)-pins
-	$(VENV)-pins/bin/pip install --quiet --editable '.[dev,bench]'
-	(head -1 constraints.txt; $(VENV)-pins/bin/pip freeze --exclude-editable --exclude pip --exclude setuptools) > constraints.new
-	mv constraints.new constraints.txt
+	$(VENV)-pins/bin/pip install --quiet uv packaging
+	$(VENV)-pins/bin/python -m benchmarks.pins $(ARGS)
 	rm -rf $(VENV)-pins
 
 clean: ## Remove the environment and the demo's data

@@ -60,11 +60,11 @@ def judge(dependencies: Sequence[dict[str, Any]]) -> Audit:
 
 def main(arguments: Sequence[str]) -> int:
     """Asks the service about every pin; 1 where one is weak, 3 where that is not known of all."""
-    pins = arguments[0]
+    pins = [option for file in sorted(Path(arguments[0]).glob("*.txt")) for option in ("--requirement", str(file))]
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
         command = [
-            str(Path(sys.executable).parent / "pip-audit"), "--requirement", pins, "--no-deps", "--disable-pip",
+            str(Path(sys.executable).parent / "pip-audit"), *pins, "--no-deps", "--disable-pip",
             "--progress-spinner", "off", "--format", "json", "--output", str(found), *arguments[1:],
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -522,7 +522,7 @@ def status() -> None:
 
     While PostgreSQL does not answer, it says what was known last, and its exit code is 4.
     """
-    from election_metrics.commands.reports import print_status
+    from election_metrics.commands.status import print_status
     from election_metrics.settings import settings
 
     code = print_status(Console(highlight=False), settings())

@@ -19,8 +19,6 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from election_metrics.errors import SettingsError
 from election_metrics.places import Place, is_url, named_here, place
@@ -280,6 +278,10 @@ class Settings(BaseSettings):
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         shape = "it must look like postgresql://user:password@host:5432/database"
         if value is not None:
+            # Every command reads settings, and SQLAlchemy is the longest to import of what they need.
+            from sqlalchemy.engine import make_url
+            from sqlalchemy.exc import ArgumentError
+
             try:
                 url = make_url(value.get_secret_value())
             except ArgumentError:
@@ -305,6 +307,11 @@ class Settings(BaseSettings):
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
 
     @property
+    def reserve_bytes(self) -> int:
+        """What is kept for PostgreSQL where the disk fills."""
+        return self.reserve_mb * 1_000_000
+
+    @property
     def first_shown(self) -> datetime:
         """The first hour of the partitions."""
         return max(self.first_hour, self.first_partition or self.first_hour)
@@ -313,11 +320,6 @@ class Settings(BaseSettings):
     def most_hours(self) -> int:
         """The most hours that any run or backfill covers, whoever asks for it."""
         return max(self.max_hours_per_backfill, self.max_hours_per_run)
-
-    @property
-    def reserve_bytes(self) -> int:
-        """What is kept for PostgreSQL where the disk fills."""
-        return self.reserve_mb * 1_000_000
 
     @property
     def late_after(self) -> timedelta:

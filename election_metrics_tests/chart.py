@@ -9,6 +9,12 @@ import yaml
 VALUES: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[1] / "deploy" / "kubernetes" / "values.yaml").read_text("utf-8")
 )
+WEBSERVER_LABELS = {
+    "app.kubernetes.io/name": "dagster",
+    "app.kubernetes.io/instance": "dagster",
+    "component": "dagster-webserver",
+}
+"""Of the webserver's pods, as the chart's templates for the release `dagster` have them."""
 STORAGES = {
     "run_storage": "PostgresRunStorage",
     "event_log_storage": "PostgresEventLogStorage",

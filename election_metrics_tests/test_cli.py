@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -21,19 +20,13 @@ from election_metrics.warehouse.export import export_table
 from election_metrics.warehouse.tables import metadata
 from election_metrics_tests.computing import hourly, rows
 from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, vote
+from election_metrics_tests.typed import typed
 
 SERIES = Path(__file__).parent / "data" / "series.csv"
 
 
-def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Types a command."""
-    command = [sys.executable, "-W", "ignore", "-c", "from election_metrics.cli import main; main()", *words]
-    env = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-
-
 def test_every_command_explains_itself() -> None:
-    shown = run("--help").stdout
+    shown = typed("--help").stdout
     for name, command in main.commands.items():
         assert name in shown
         assert command.help, name
@@ -62,15 +55,15 @@ def test_an_example_can_be_copied_from_the_help() -> None:
 
 def test_ingest_lands_computes_records_and_says_so(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(issue("a", ms(1)), vote("b", ms(2)), vote("far", ms(1, hour=40)), vote("c", ms(3)))
-    first = run("ingest", str(tmp_path / "in"))
+    first = typed("ingest", str(tmp_path / "in"))
     assert first.returncode == 0, first.stderr
     assert "1 file(s) landed, 0 line(s) in quarantine" in first.stderr
     assert hourly(chosen)["08"]["votes_cast"] == 2
     assert rows(chosen, "SELECT sum(votes_cast)::bigint AS n FROM metrics.election_summaries").iloc[0, 0] == 3
-    again = run("ingest", str(tmp_path / "in"))
+    again = typed("ingest", str(tmp_path / "in"))
     assert again.returncode == 0
     assert "Nothing new: 1 file(s)" in again.stderr
-    runs = run("db-url", "--dagster").stdout.strip().replace("+psycopg2", "")
+    runs = typed("db-url", "--dagster").stdout.strip().replace("+psycopg2", "")
     found = subprocess.run(
         [sys.executable, "-c", f"import psycopg; print(psycopg.connect({runs!r}).execute(\"SELECT count(*), min(status), "
          f"min(pipeline_name) FROM runs\").fetchone())"], capture_output=True, text=True, check=True,
@@ -81,7 +74,7 @@ def test_ingest_lands_computes_records_and_says_so(chosen: Settings, tmp_path: P
 def test_hours_that_the_first_and_last_lines_do_not_show_are_computed_too(chosen: Settings, tmp_path: Path) -> None:
     padding = [vote(f"p{n}", ms(n / 100)).replace("signature", "s" * 4000) for n in range(50)]
     Folder(tmp_path).put(*padding[:25], vote("hidden", ms(1, hour=30)), *padding[25:])
-    assert run("ingest", str(tmp_path)).returncode == 0
+    assert typed("ingest", str(tmp_path)).returncode == 0
     assert rows(chosen, "SELECT sum(votes_cast)::bigint AS n FROM metrics.election_summaries").iloc[0, 0] == 51
 
 
@@ -92,10 +85,10 @@ def test_bad_input_is_named_the_rest_counts_and_the_exit_code_says_so(chosen: Se
     with zipfile.ZipFile(folder.root / "cut.zip", "w") as archive:
         archive.writestr(f"{OTHER}_1.csv", vote("z", ms(1)) * 100)
     (folder.root / "cut.zip").write_bytes((folder.root / "cut.zip").read_bytes()[:-40])
-    done = run("ingest", str(folder.root))
+    done = typed("ingest", str(folder.root))
     assert done.returncode == 3, done.stderr
     assert hourly(chosen)["08"]["votes_cast"] == 2
-    status = run("status").stdout
+    status = typed("status").stdout
     assert "12 fields are expected, 3 found" in status
     assert f"{CONTRACT}_2026-09-18_1100-1200.csv, line 2" in status
     assert "does not begin with a contract id" in status
@@ -130,7 +123,7 @@ def test_bad_input_is_named_the_rest_counts_and_the_exit_code_says_so(chosen: Se
     ],
 )  # fmt: skip
 def test_what_is_missing_or_wrong_is_one_sentence(chosen: Settings, words, environment, says: str) -> None:
-    done = run(*words, **environment)
+    done = typed(*words, **environment)
     assert done.returncode in (1, 2)
     assert says in done.stderr
     assert "Traceback" not in done.stderr
@@ -147,7 +140,7 @@ def test_a_wrong_reference_names_file_line_and_column(chosen: Settings, tmp_path
     ):
         reference = tmp_path / "reference.csv"
         reference.write_text(text)
-        done = run("ingest", str(tmp_path / "in"), ELECTION_METRICS_REFERENCE=str(reference))
+        done = typed("ingest", str(tmp_path / "in"), ELECTION_METRICS_REFERENCE=str(reference))
         assert done.returncode == 1
         assert f"{reference}: {says}" in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr
@@ -155,9 +148,9 @@ def test_a_wrong_reference_names_file_line_and_column(chosen: Settings, tmp_path
 
 def test_backfill_computes_a_range_again_in_one_run(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path).put(vote("a", ms(1)), vote("b", ms(1, hour=1)), vote("c", ms(1, hour=5)))
-    run("ingest", str(tmp_path))
+    typed("ingest", str(tmp_path))
     before = rows(chosen, "SELECT hour, votes_cast FROM metrics.hourly_stats ORDER BY 1").values.tolist()
-    done = run("backfill", "--from", "2026-09-18T08:00", "--to", "2026-09-18T12:00+03:00")
+    done = typed("backfill", "--from", "2026-09-18T08:00", "--to", "2026-09-18T12:00+03:00")
     assert done.returncode == 0, done.stderr
     assert rows(chosen, "SELECT hour, votes_cast FROM metrics.hourly_stats ORDER BY 1").values.tolist() == before
     assert len(set(rows(chosen, "SELECT run_id FROM metrics.hourly_stats")["run_id"])) == 2
@@ -165,7 +158,7 @@ def test_backfill_computes_a_range_again_in_one_run(chosen: Settings, tmp_path: 
 
 def test_exports_are_the_tables_columns_and_the_election_of_each_row(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(vote("a", ms(1.5)), line("s", ms(0), "startVoting"))
-    run("ingest", str(tmp_path / "in"))
+    typed("ingest", str(tmp_path / "in"))
     for name, table in {table.name: table for table in metadata.tables.values()}.items():
         whole = io.BytesIO()
         export_table(chosen, name, "csv", whole)
@@ -175,38 +168,38 @@ def test_exports_are_the_tables_columns_and_the_election_of_each_row(chosen: Set
         assert "election_id" in header or not {"constituency_id", "content_id"} & set(own), name
     (election,) = rows(chosen, "SELECT election_id FROM metrics.elections")["election_id"]
     for name in ("transaction_files", "registry_events", "hourly_stats"):
-        (row, *_) = csv.DictReader(io.StringIO(run("export", name, "--election", election).stdout))
+        (row, *_) = csv.DictReader(io.StringIO(typed("export", name, "--election", election).stdout))
         assert row["election_id"] == election, name
-    (row,) = csv.DictReader(io.StringIO(run("export", "hourly_stats").stdout))
+    (row,) = csv.DictReader(io.StringIO(typed("export", "hourly_stats").stdout))
     assert (row["hour"], row["first_transaction_at"]) == ("2026-09-18T08:00:00Z", "2026-09-18T08:00:00Z")
     assert row["last_transaction_at"] == "2026-09-18T08:01:30Z"
     assert (row["votes_cast"], row["registered_voters"], row["participation_rate"]) == ("1", "", "")
-    (record,) = json.loads(run("export", "hourly_stats", "--format", "json", "--constituency", CONTRACT).stdout)
+    (record,) = json.loads(typed("export", "hourly_stats", "--format", "json", "--constituency", CONTRACT).stdout)
     assert (record["hour"], record["participation_rate"]) == ("2026-09-18T08:00:00Z", None)
-    assert json.loads(run("export", "election_reference", "--format", "json", "--election", election).stdout) == []
+    assert json.loads(typed("export", "election_reference", "--format", "json", "--election", election).stdout) == []
     for name in ("election_current", "conflicting_transactions", "turnout_by_hour"):  # views
         for kind in ("csv", "json", "parquet"):
             export_table(chosen, name, kind, whole := io.BytesIO(), election=election)
             assert whole.getvalue(), (name, kind)
-    (shown,) = csv.DictReader(io.StringIO(run("export", "election_current").stdout))
+    (shown,) = csv.DictReader(io.StringIO(typed("export", "election_current").stdout))
     assert (shown["election_id"], shown["votes_cast"]) == (election, "1")
     for name in ("constituency_metrics", "election_summaries"):  # an array, and JSON
         whole = io.BytesIO()
         export_table(chosen, name, "parquet", whole)
         assert len(pd.read_parquet(whole)) == int(rows(chosen, f"SELECT count(*) AS n FROM metrics.{name}").iloc[0, 0])
-    run("export", "hourly_stats", "--format", "parquet", "--out", str(tmp_path / "x.parquet"))
+    typed("export", "hourly_stats", "--format", "parquet", "--out", str(tmp_path / "x.parquet"))
     frame = pd.read_parquet(tmp_path / "x.parquet")
     assert frame["hour"].tolist() == [pd.Timestamp("2026-09-18T08:00Z")]
     assert frame["votes_cast"].tolist() == [1]
 
 
 def test_summary_says_what_to_type_when_there_is_nothing(chosen: Settings) -> None:
-    assert "Type: election-metrics ingest FOLDER" in run("summary").stdout
+    assert "Type: election-metrics ingest FOLDER" in typed("summary").stdout
 
 
 def test_replay_of_the_same_seed_is_the_same_tree(tmp_path: Path) -> None:
     for out in ("a", "b"):
-        done = run("replay", str(SERIES), "--out", str(tmp_path / out), "--seed", "3", "--faults", "--zip")
+        done = typed("replay", str(SERIES), "--out", str(tmp_path / out), "--seed", "3", "--faults", "--zip")
         assert done.returncode == 0, done.stderr
     names = [sorted(str(p.relative_to(tmp_path / out)) for p in (tmp_path / out).rglob("*")) for out in ("a", "b")]
     assert names[0] == names[1]
@@ -215,7 +208,7 @@ def test_replay_of_the_same_seed_is_the_same_tree(tmp_path: Path) -> None:
 
 
 def test_an_ingest_after_one_that_was_killed_does_not_wait_for_it(chosen: Settings, tmp_path: Path) -> None:
-    assert run("replay", str(SERIES), "--out", str(tmp_path / "in"), "--faults").returncode == 0
+    assert typed("replay", str(SERIES), "--out", str(tmp_path / "in"), "--faults").returncode == 0
     words = [sys.executable, "-W", "ignore", "-c", "from election_metrics.cli import main; main()"]
     with subprocess.Popen([*words, "ingest", str(tmp_path / "in")], stderr=subprocess.DEVNULL) as first:
         while rows(chosen, "SELECT 1 FROM ingest.transaction_files LIMIT 1").empty:  # until its run is under way

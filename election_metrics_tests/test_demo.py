@@ -9,7 +9,7 @@ from election_metrics.demo import deliver, deliver_live, demo_buckets, split_at
 from election_metrics.replay import write_replay
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import rows
-from election_metrics_tests.test_cli import run
+from election_metrics_tests.typed import typed
 
 TODAY = date(2026, 9, 20)
 
@@ -47,7 +47,7 @@ def test_no_transaction_is_of_the_future_at_any_moment_of_the_day(tmp_path: Path
 
 
 def test_once_shows_every_hour_that_is_over_and_none_that_is_not(chosen: Settings) -> None:
-    done = run("demo", "--once", "--transactions", "2000")
+    done = typed("demo", "--once", "--transactions", "2000")
     assert done.returncode == 0, done.stderr
     figures = rows(chosen, "SELECT max(last_transaction_at) <= now() AS past, sum(hours_expected - hours_delivered) AS "
                            "missing FROM metrics.election_summaries")  # fmt: skip

@@ -4,12 +4,14 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import requests
 import yaml
 from click.testing import CliRunner
 
-from election_metrics.automation.launch import DAGSTER_URL
+from election_metrics.automation.ui_door import rules_of
 from election_metrics.cli import main
+from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
 from election_metrics_tests.api.conftest import serve
 
@@ -19,9 +21,17 @@ VARIABLES = {f"ELECTION_METRICS_{name.upper()}" for name in Settings.model_field
 
 def test_every_setting_that_is_named_exists() -> None:
     for file in filter(Path.is_file, DEPLOY.rglob("*")):
-        assert set(re.findall(r"\bELECTION_METRICS_[A-Z_]+", file.read_text("utf-8"))) <= {*VARIABLES, DAGSTER_URL}, (
-            file
-        )
+        assert set(re.findall(r"\bELECTION_METRICS_[A-Z_]+", file.read_text("utf-8"))) <= VARIABLES, file
+
+
+def test_every_dagster_yaml_is_the_packages_but_for_where_runs_run() -> None:
+    root = DEPLOY.parent
+    package = (root / "election_metrics" / "automation" / "dagster.yaml").read_text("utf-8")
+    assert (root / "dagster.yaml").read_text("utf-8") == package
+    ours = yaml.safe_load(package)
+    for place, differs in (("celery", {"run_launcher"}), ("kubernetes", {"run_launcher", "compute_logs"})):
+        theirs = yaml.safe_load((DEPLOY / place / "dagster.yaml").read_text("utf-8"))
+        assert {key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)} == differs, place
 
 
 def test_the_commands_that_are_started_exist() -> None:
@@ -43,6 +53,46 @@ def test_the_compose_file_shows_the_operators_ui_on_this_machine_only() -> None:
     assert "ports" not in services["database"]
     named = {volume.split(":")[0] for service in services.values() for volume in service["volumes"]}
     assert {name for name in named if "$" not in name} == set(compose["volumes"])
+
+
+def environments() -> dict[str, dict[str, str]]:
+    """What the containers get that run `up` beyond loopback: settings as they are set; of secrets, that they must be."""
+    command = re.findall(r"CMD \[(.*)\]", (DEPLOY / "Dockerfile").read_text("utf-8"))[0]
+    assert '"up", "--host", "0.0.0.0"' in command, "what is asked here is what the image runs"
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]["observatory"]
+    assert "command" not in compose
+    folder = DEPLOY / "kubernetes"
+    (settings,) = yaml.safe_load_all((folder / "settings.yaml").read_text("utf-8"))
+    (pod,) = (
+        one["spec"]["template"]["spec"]
+        for one in yaml.safe_load_all((folder / "observatory.yaml").read_text("utf-8"))
+        if one["kind"] == "Deployment"
+    )
+    (container,) = pod["containers"]
+    assert "args" not in container
+    required = {
+        one["name"]: "${must be set:?}"
+        for one in container["env"]
+        if "secretKeyRef" in one.get("valueFrom", {}) and not one["valueFrom"]["secretKeyRef"].get("optional")
+    }
+    return {"compose": compose["environment"], "kubernetes": settings["data"] | required}
+
+
+@pytest.mark.parametrize("place", ["compose", "kubernetes"])
+def test_where_others_reach_it_the_operators_ui_asks_for_a_token_that_must_be_set(place: str) -> None:
+    environment = environments()[place]
+    assert ":?" in environment["ELECTION_METRICS_UI_TOKEN"], "nothing starts without it"
+    names = ("ui_token", "ui_reads", "ui_hosts")
+    said = {name: environment[f"ELECTION_METRICS_{name.upper()}"] for name in names}
+    with pytest.raises(SettingsError, match="ELECTION_METRICS_UI_TOKEN"):
+        rules_of(Settings.model_validate(said | {"ui_token": None}), "0.0.0.0", read_only=False)
+    settings = Settings.model_validate(said | {"ui_token": "a-token-for-operators"})
+    assert rules_of(settings, "0.0.0.0", read_only=False).token == "a-token-for-operators"
+    onlookers = rules_of(settings, "0.0.0.0", read_only=True)
+    assert onlookers.token is None
+    assert all(onlookers.names.has(host) for host in ("10.1.2.3:3001", "localhost:3001"))
+    assert onlookers.names.has("election-metrics:3001") == (place == "kubernetes"), "the Service's name"
+    assert not onlookers.names.has("evil.example:3001")
 
 
 def test_the_probes_are_answered_without_a_token_and_under_any_address(chosen: Settings) -> None:

@@ -99,7 +99,7 @@ def test_every_manifest_is_of_kubernetes_own_schema() -> None:
         for name in ("settings", "observatory", "page")
         for manifest in yaml.safe_load_all((DEPLOY / "kubernetes" / f"{name}.yaml").read_text("utf-8"))
     ]
-    assert len(manifests) == 8
+    assert len(manifests) == 9
     for manifest in manifests:
         model = getattr(client, f"V1{manifest['kind']}")
         k8s_model_from_dict(model, k8s_snake_case_dict(model, manifest))
@@ -118,6 +118,18 @@ def test_every_manifest_is_of_kubernetes_own_schema() -> None:
     )
     (container,) = observatory["spec"]["template"]["spec"]["containers"]
     assert {"name": "DAGSTER_CURRENT_IMAGE", "value": container["image"]} in container["env"]
+
+
+def test_of_the_cluster_only_the_page_reaches_a_webserver_that_asks_nobody_who_they_are() -> None:
+    manifests = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "page.yaml").read_text("utf-8")))
+    (page,) = (one for one in manifests if one["kind"] == "Deployment")
+    (policy,) = (one["spec"] for one in manifests if one["kind"] == "NetworkPolicy")
+    assert policy["podSelector"]["matchLabels"].items() <= chart.WEBSERVER_LABELS.items()
+    assert policy["policyTypes"] == ["Ingress"]
+    ((reaches,),) = (rule["from"] for rule in policy["ingress"])
+    assert reaches == {"podSelector": {"matchLabels": page["spec"]["template"]["metadata"]["labels"]}}
+    assert chart.VALUES["dagsterWebserver"]["service"]["type"] == "ClusterIP"
+    assert chart.VALUES["ingress"]["enabled"] is False
 
 
 def test_every_step_says_what_it_needs_and_a_run_gets_what_its_largest_step_needs() -> None:

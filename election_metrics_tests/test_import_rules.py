@@ -1,16 +1,19 @@
 """Who may import whom."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import election_metrics
 
-EVERYWHERE = {"clock", "foreign", "places"}
+EVERYWHERE = {"clock", "digest", "foreign", "places"}
 ROOT = Path(election_metrics.__file__).parent
 ALLOWED = {
     "clock": set(),
+    "digest": set(),
     "foreign": set(),
     "places": {"errors"},
     "errors": set(),
@@ -43,6 +46,12 @@ def test_a_package_imports_only_what_its_place_allows(package: str) -> None:
     assert files
     wrong = {str(file.relative_to(ROOT)): imports(file) - ALLOWED[package] - EVERYWHERE for file in files}
     assert not {file: names for file, names in wrong.items() if names}
+
+
+def test_status_imports_nothing_that_takes_long_until_postgresql_has_answered() -> None:
+    asked = "import sys, election_metrics.cli, election_metrics.commands.status; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"pandas", "numpy", "pyarrow", "duckdb", "dagster", "sqlalchemy", "alembic"} & set(said.stdout.split())
 
 
 def test_metrics_do_no_input_or_output() -> None:

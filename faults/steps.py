@@ -18,7 +18,7 @@ import sqlalchemy as sa
 _MODULES = (
     "sources.portal_exports", "lake.engine", "lake.duck", "lake.reading", "lake.numbered", "lake.landing", "lake.hours", "places",
     "pipeline.landing", "pipeline.scratch", "pipeline.recording", "pipeline.registry", "pipeline.hours", "pipeline.elections", "pipeline.anomalies",
-    "pipeline.upkeep", "warehouse.ledger", "warehouse.registry", "warehouse.elections", "warehouse.anomalies",
+    "pipeline.deliveries", "pipeline.upkeep", "warehouse.ledger", "warehouse.registry", "warehouse.elections", "warehouse.anomalies",
     "warehouse.replace", "warehouse.database",
 )  # fmt: skip
 _EVENTS = {"call": "begins", "return": "ends"}

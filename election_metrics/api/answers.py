@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 import sqlalchemy as sa
-import xxhash
 from cashews.serialize import register_type
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +24,7 @@ from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Format, Reply, Stored, dump, iso, newest_of, pack, render, unpack
 from election_metrics.api.shared import open_store
 from election_metrics.api.tags import RestsOn, Tags
+from election_metrics.digest import name_for
 from election_metrics.errors import TransientError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import HANGS
@@ -73,7 +73,7 @@ class Answers:
         self._batches = Batches(self.settings)
         self._readers = anyio.CapacityLimiter(_READERS)
         self._reader_of_meta = anyio.CapacityLimiter(1)  # every answer waits for it, so it waits for none
-        self._prefix = f"election-metrics:{xxhash.xxh3_64_hexdigest(shown)}"
+        self._prefix = f"election-metrics:{name_for(shown)}"
 
     @property
     def hit_rate(self) -> float | None:
@@ -105,7 +105,7 @@ class Answers:
         self, name: str, kind: Format, what: RestsOn, parameters: dict[str, Any], read: Read | OneOfMany
     ) -> Stored:
         """The answer of an endpoint to these parameters."""
-        asked = xxhash.xxh3_128_hexdigest(repr(sorted(parameters.items())))
+        asked = name_for(repr(sorted(parameters.items())))
         version, own = self._tags.version(what)
         key = f"{self._prefix}:{name}:{kind}:{asked}:{own}"
         found: Stored | None = await self._cache.get(key)
@@ -192,7 +192,7 @@ def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]
         body, media = stored.data, "text/csv; charset=utf-8"
     else:
         body, media = b"".join((b'{"meta":', said, b',"data":', stored.data, stored.tail, b"}")), "application/json"
-    tag = f'"{xxhash.xxh3_128_hexdigest(body)}"'
+    tag = f'"{name_for(body)}"'
     headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept, authorization, cookie"}
     if meta["as_of"]:
         headers |= {"x-as-of": meta["as_of"], "x-run-id": meta["run_id"] or ""}

@@ -79,7 +79,7 @@ def status(request: Request) -> Response:
     return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
 
 
-class Problem(BaseModel):
+class SystemProblem(BaseModel):
     """Something that is wrong now."""
 
     severity: Literal["error", "warning"]
@@ -88,15 +88,15 @@ class Problem(BaseModel):
     since: datetime = Field(description="When it was first seen")
 
 
-class Problems(BaseModel):
+class SystemProblems(BaseModel):
     """What is wrong with the system, as its supervisor knows it."""
 
     looked_at: datetime | None = Field(description="When the supervisor looked last; null: none has")
     is_watched: bool = Field(description="Whether a supervisor (`election-metrics up`) watches now")
-    problems: list[Problem]
+    problems: list[SystemProblem]
 
 
-@router.get("/problems", response_model=Problems, responses=_AWAY)
+@router.get("/problems", response_model=SystemProblems, responses=_AWAY)
 def problems(request: Request) -> Response:
     """What is wrong with the system; needs no database. Where anybody may read from elsewhere, without the details."""
     settings: Settings = request.app.state.settings

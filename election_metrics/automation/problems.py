@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from election_metrics.pipeline.last_known import DATABASE
+
 _BEHIND_TOO_LONG = timedelta(minutes=15)
 _LEAST_FREE = 0.05
 _TABLE_AWAY = timedelta(minutes=10)
@@ -203,7 +205,7 @@ def _of_database(seen: Seen, page: str) -> list[Problem]:
     if not seen.database:
         return []
     why = f"{seen.database}; everything waits for it, and goes on by itself"
-    return [Problem("database", "error", "PostgreSQL does not answer", "PostgreSQL", why, STATUS, page)]
+    return [Problem(DATABASE, "error", "PostgreSQL does not answer", "PostgreSQL", why, STATUS, page)]
 
 
 def _of_source(seen: Seen, now: datetime, ui: str) -> list[Problem]:

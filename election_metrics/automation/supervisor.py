@@ -100,6 +100,7 @@ class Supervisor:
         self._log = logging.Logger("election_metrics.up")
         self.tell = _surviving(self.tell)
         self._reserve = Reserve(self.settings)
+        self._grid: Grid | None = None
         handler = LogFile(self.log_path, _LOG_BYTES, 5, self.tell)
         handler.setFormatter(logging.Formatter("%(message)s"))
         self._log.addHandler(handler)
@@ -135,7 +136,7 @@ class Supervisor:
                 revive(self.settings)
         now = time.monotonic()
         for part in self.parts:
-            if part.name == _CODE and part.process is not None and (first := self._grid.moved()) is not None:
+            if part.name == _CODE and part.process and self._grid and (first := self._grid.moved()) is not None:
                 self._say(f"The partitions begin at {first:%Y-%m-%d %H:%M} UTC now; the code location starts again.")
                 _end(part.process, _CODE_MAY_TAKE)
                 self._start(part)
@@ -180,7 +181,7 @@ class Supervisor:
 
     def stop(self, seconds: float = 30) -> None:
         """Ends every part, the last started first; a run in progress may finish within `seconds`."""
-        if self.parts:
+        if self._grid is not None:
             self._grid.stop()
         for part in reversed(self.parts):
             if part.process is not None:
@@ -268,7 +269,8 @@ class Supervisor:
 
     def _start(self, part: Part) -> None:
         leash = [sys.executable, "-m", "election_metrics.automation.leashed", str(os.getpid())]
-        environment = {**self._environment, **(self._grid.environment() if part.name == _CODE else {})}
+        shown = self._grid.environment() if part.name == _CODE and self._grid is not None else {}
+        environment = {**self._environment, **shown}
         part.process = subprocess.Popen(  # noqa: S603 our own interpreter
             [*leash, *part.command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._environment["DAGSTER_HOME"],

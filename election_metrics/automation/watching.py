@@ -57,6 +57,7 @@ class Watch:
         supervisor: whose parts it watches.
         instance: Dagster's.
         page_url: the page, for links that work while the database does not answer.
+        patience: how many seconds whoever is asked has to answer.
         killed_after: how long a part may be silent.
     """
 
@@ -64,6 +65,7 @@ class Watch:
     supervisor: Supervisor
     instance: dg.DagsterInstance
     page_url: str | None = None
+    patience: float = SECONDS
     killed_after: timedelta = KILLED_AFTER
     known: LastKnown = field(default_factory=LastKnown)
     seen: Seen = field(default_factory=Seen)
@@ -118,7 +120,7 @@ class Watch:
             questions["warehouse"] = self._read_warehouse
             if source is not None:
                 questions["landed"] = lambda: landed_from(settings, source)
-        return self._asker.ask_all(questions, SECONDS)
+        return self._asker.ask_all(questions, self.patience)
 
     def _see(self, answers: Mapping[str, object | Exception], now: datetime) -> Seen:
         database = self._trouble_with_database(answers["database"])
@@ -146,7 +148,7 @@ class Watch:
             return ""
         self._away_looks += 1
         if isinstance(answer, TimeoutError):
-            return f"{HANGS} within {SECONDS:g} s"
+            return f"{HANGS} within {self.patience:g} s"
         said = without_own_secrets(self.settings, " ".join(str(answer).split()))
         return f"it cannot be reached: {said}" if self._away_looks > 1 or self.seen.database else ""
 
@@ -156,7 +158,7 @@ class Watch:
             return None
         name, state = str(source), answers["source"]
         if isinstance(state, TimeoutError):
-            return name, f"does not answer within {SECONDS:g} s"
+            return name, f"does not answer within {self.patience:g} s"
         if not isinstance(state, SourceState):
             return name, f"cannot be looked at: {state}"
         if (state.has_files or answers.get("landed") is True) and name not in self.known.filled:

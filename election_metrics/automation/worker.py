@@ -9,7 +9,7 @@ import os
 from multiprocessing.context import ForkServerContext, SpawnContext
 
 _NEEDED = (
-    "duckdb", "pandas", "pyarrow.csv", "pandera.pandas", "scipy.special", "psycopg", "psycopg2", "sqlalchemy",
+    "duckdb", "pandas", "pyarrow.csv", "scipy.special", "psycopg", "psycopg2", "sqlalchemy",
     "dagster_postgres", "dagster._cli.api", "election_metrics.definitions", "election_metrics.pipeline.landing",
     "election_metrics.pipeline.hours", "election_metrics.pipeline.elections", "election_metrics.pipeline.anomalies",
     "election_metrics.pipeline.registry", "election_metrics.warehouse.checked",

@@ -1,31 +1,23 @@
-"""`summary` and `status`: the warehouse in a terminal."""
+"""The warehouse in a terminal: `summary`, `conflicts`, `maintain`, and what `status` says where PostgreSQL answers."""
 
 import shutil
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
 import sqlalchemy as sa
 from rich.console import Console
-from rich.markup import escape
 
 from election_metrics.commands.shown import shown
-from election_metrics.errors import TransientError
+from election_metrics.commands.status import print_full_disks, print_known
 from election_metrics.foreign import one_line, visible
-from election_metrics.pipeline.disk import disks_of, no_room, what_can_go
 from election_metrics.pipeline.last_known import Known, read_last_known
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse import registry
-from election_metrics.warehouse.answering import check_that_it_answers
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.replace import read_frame
-from election_metrics.warehouse.server import is_up
 from election_metrics.warehouse.table_reads import looked_at
-
-NOT_ANSWERED = 4
-"""Exit code: PostgreSQL does not answer; what was printed is what was known last."""
 
 
 def _number(value: object) -> str:
@@ -149,12 +141,10 @@ def _print_problems(console: Console, settings: Settings) -> None:
                 "SELECT path, tries, reason FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL ORDER BY 1"
             ),
         )
-    now = datetime.now(UTC)
-    last_known = read_last_known(settings)
-    own = last_known.problems if last_known.watches(now) else []
+    own = read_last_known(settings).seen_now(datetime.now(UTC))
     found = [Known(key="", severity="error", title=title, detail=detail, since=since)
              for title, detail, since in wrong.itertuples(index=False, name=None)]  # fmt: skip
-    _print_known(console, [*own, *found])
+    print_known(console, [*own, *found])
     if len(waiting):
         console.print(
             "\nFiles set aside, so that the others land (tried again every ELECTION_METRICS_SET_ASIDE_MINUTES):"
@@ -163,66 +153,12 @@ def _print_problems(console: Console, settings: Settings) -> None:
             console.print(f"  {visible(path)}\n    tries: {tries}; {one_line(reason)}", markup=False)
 
 
-def print_status(console: Console, settings: Settings) -> int:
+def print_warehouse(console: Console, settings: Settings) -> None:
     """Prints what landed, what is behind, what waits, what the disk holds, what is wrong and could not be read.
 
-    Returns:
-        The exit code: NOT_ANSWERED where PostgreSQL does not answer, and what was printed is what was known last.
+    Raises:
+        TransientError: PostgreSQL is away.
     """
-    if settings.database_url is None and not is_up(settings) and (full := no_room(settings)):
-        # The embedded server would be started now, and could not.
-        _print_last_known(console, settings, f"PostgreSQL is down, and {full}")
-        return NOT_ANSWERED
-    try:
-        check_that_it_answers(settings)
-        with transaction(settings) as connection:
-            read_status(connection)
-    except TransientError as error:
-        _print_last_known(console, settings, str(error))
-        return NOT_ANSWERED
-    _print_all(console, settings)
-    return 0
-
-
-def _print_last_known(console: Console, settings: Settings, trouble: str) -> None:
-    """What was known when the warehouse answered last; the disks, which may be why it does not."""
-    now = datetime.now(UTC)
-    known = read_last_known(settings)
-    console.print(f"[bold red]{escape(trouble)}[/bold red]")
-    watched = "watches" if known.watches(now) else "does not run (election-metrics up)"
-    console.print(f"Supervisor  {watched}")
-    if known.figures_at is None:
-        console.print("Last known  nothing: no up has looked yet")
-    else:
-        console.print(f"Last known  {known.figures_at:%Y-%m-%d %H:%M:%S} UTC\n")
-        for name, count in known.figures.items():
-            console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
-    _print_known(console, known.everything(now))
-    _print_full_disks(console, settings)
-
-
-def _print_known(console: Console, problems: Sequence[Known]) -> None:
-    if problems:
-        console.print("\nProblems that alerts were raised for:")
-    for one in problems:
-        console.print(
-            f"  {one_line(one.title)} (since {one.since:%Y-%m-%d %H:%M} UTC)\n    {one_line(one.detail)}", markup=False
-        )
-
-
-def _print_full_disks(console: Console, settings: Settings) -> None:
-    """Which disk is full, how much is free, and what can go."""
-    full = [disk for disk in disks_of(settings) if disk.is_full]
-    for disk in full:
-        console.print(f"\nThe disk of {disk.what} is full: {disk.path}, {disk}. Landing waits.", markup=False)
-    if not full:
-        return
-    console.print("What can go:")
-    for what, size, do in what_can_go(settings):
-        console.print(f"  {size / 2**20:,.0f} MiB  {what}: {do}", markup=False)
-
-
-def _print_all(console: Console, settings: Settings) -> None:
     with transaction(settings) as connection:
         database = connection.execute(sa.text("SELECT current_database() || ', ' || version()")).scalar_one()
         counts = read_status(connection)
@@ -234,7 +170,7 @@ def _print_all(console: Console, settings: Settings) -> None:
     for name, read_at in tables:
         console.print(f"Table       {shown(name)}, looked at {read_at:%Y-%m-%d %H:%M:%S} UTC")
     console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
-    _print_full_disks(console, settings)
+    print_full_disks(console, settings)
     console.print()
     for name, count in counts.items():
         console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))

@@ -51,7 +51,8 @@ def stage_files(
     """
     given_up: dict[int, str] = {}
     connection.execute("DROP TABLE IF EXISTS staged")
-    _append(connection, [], settings, now, numbered=False)  # the table is there even if every file is empty
+    if not any(file.size > 0 for file in files):
+        _append(connection, [], settings, now, numbered=False)  # the table is there even if every file is empty
     for start in range(0, len(files), _MOST_FILES_A_SCAN):
         given_up |= _stage_some(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work, now)
     return given_up

@@ -25,8 +25,8 @@ from uuid import uuid4
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import xxhash
 
+from election_metrics.digest import name_for
 from election_metrics.errors import ElectionMetricsError, SettingsError, TransientError
 from election_metrics.lake.engine import Engine, nothing_of, sql
 from election_metrics.lake.reading import BYTES_READ, Readable, limits, not_clean, quoted, stage_files
@@ -211,7 +211,7 @@ class SparkEngine(Engine):
         """The file, or a copy of it where the workers reach it; parts never change under their name."""
         if isinstance(place, Path):
             return place.absolute()
-        copy = self._folder / f"{xxhash.xxh3_64_hexdigest(str(place).encode())}.parquet"
+        copy = self._folder / f"{name_for(str(place))}.parquet"
         if not copy.exists():
             fetch(place, copy)
         return copy

@@ -15,6 +15,7 @@ COUNTS = (
     "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
     "revotes", "withdrawn", "anomaly_count",
 )  # fmt: skip
+_LATEST = ["registered_voters", "running_bulletins", "running_votes"]
 
 
 def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:
@@ -137,25 +138,19 @@ def _each_hour(hours: pd.DataFrame) -> pd.DataFrame:
 def _period(hours: pd.DataFrame, period: str, starts: pd.Series, local: pd.Series) -> pd.DataFrame:
     keyed = hours.assign(period_start=starts)
     number = keyed.groupby(["constituency_id", "period_start"], sort=False).ngroup().to_numpy()
-    frame = keyed.groupby(number).agg(
-        constituency_id=("constituency_id", "first"),
-        period_start=("period_start", "first"),
-        election_id=("election_id", "first"),
-        **{count: (count, "sum") for count in COUNTS},
-        registered_voters=("registered_voters", "last"),
-        running_bulletins=("running_bulletins", "last"),
-        running_votes=("running_votes", "last"),
-        first_active=("active_number", "min"),
-        last_active=("active_number", "max"),
-        peak_votes=("votes_cast", "max"),
-        first_transaction_at=("first_transaction_at", "min"),
-        last_transaction_at=("last_transaction_at", "max"),
-    )
+    groups = keyed.groupby(number)
+    active = groups["active_number"]
+    frame = groups[["constituency_id", "period_start", "election_id"]].first()
+    frame[list(COUNTS)] = groups[list(COUNTS)].sum()
+    frame[_LATEST] = groups[_LATEST].last()
+    frame["peak_votes"] = groups["votes_cast"].max()
+    frame["first_transaction_at"] = groups["first_transaction_at"].min()
+    frame["last_transaction_at"] = groups["last_transaction_at"].max()
     at_peak = hours["votes_cast"].to_numpy() == frame["peak_votes"].to_numpy()[number]
     frame["peak_hour"] = hours["voted_hour"].where(at_peak).groupby(number).min()  # the first of equals
     frame["peak_votes"] = frame["peak_votes"].astype("Int64").where(frame["peak_hour"].notna())
-    first = frame.pop("first_active")
-    span = frame.pop("last_active") - first + 1
+    first = active.min()
+    span = active.max() - first + 1
     frame["voting_hours"] = span.fillna(0).astype("int64")
     place = hours["hour_number"] - first.to_numpy()[number]
     frame["bulletin_trend"] = _trend(hours["bulletins_issued"], place, number, frame["voting_hours"])

@@ -5,10 +5,12 @@ The reference wins over the transactions, they over the paths.
 
 from dataclasses import dataclass
 from datetime import datetime
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
 from slugify import slugify
+from text_unidecode import unidecode
 
 UNKNOWN_ELECTION = "Unknown election"
 _STARTS = ("startVoting", "startIssueBallots")
@@ -34,7 +36,9 @@ def election_id(name: str) -> str:
     from hashlib import sha256
 
     plain = " ".join(name.split())
-    return f"{slugify(plain, max_length=40, word_boundary=True)}-{sha256(plain.encode()).hexdigest()[:6]}".lstrip("-")
+    # slugify would transliterate by another library where that is installed; what it makes quotes of is no quote.
+    latin = unidecode(normalize("NFKD", plain.replace("'", "-"))).replace("'", "")
+    return f"{slugify(latin, max_length=40, word_boundary=True)}-{sha256(plain.encode()).hexdigest()[:6]}".lstrip("-")
 
 
 def build_registry(

@@ -10,8 +10,9 @@ from election_metrics.clock import hour_number, hour_start
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.lifecycle import reconcile
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
-from election_metrics.metrics.coverage import coverage, delivered_hours, missing_input
+from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers
+from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
 from election_metrics.warehouse import elections, ledger, registry
 from election_metrics.warehouse.database import lock
@@ -20,13 +21,14 @@ from election_metrics.warehouse.tables import anomalies as table
 from election_metrics.warehouse.tables import missing_input as missing_table
 
 
-def judge(connection: sa.Connection, election: str, run_id: str, now: datetime) -> None:
+def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
     """Runs every rule over an election; replaces its `anomalies` and `missing_input`.
 
     While hours of it are behind what landed, none of its figures is judged: a constituency that waits to be computed is
     not silent. Its findings stay as they are, and it is judged once its hours are computed.
     """
-    evidence, missing = _read_evidence(connection, election, now)
+    missing = missing_input(delivered.hours)
+    evidence = _read_evidence(connection, election, delivered, missing, now)
     is_settled = not _hours_behind(connection, evidence, now)
     unjudged = () if is_settled else tuple(RULES)
     found = find_anomalies(evidence, store.read_thresholds(connection, election), unjudged)
@@ -52,16 +54,15 @@ def judge(connection: sa.Connection, election: str, run_id: str, now: datetime) 
     notify(connection, table, {election: touched | set(found_on)})
 
 
-def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> tuple[Evidence, pd.DataFrame]:
-    """The election's figures of the hours that are over, and its missing input."""
-    known = registry.read_constituencies(connection)
-    known = known[known["election_id"] == election].reset_index(drop=True)
-    deliveries = elections.read_deliveries(connection, election)
-    missing = missing_input(coverage(known, deliveries, now))
+def _read_evidence(
+    connection: sa.Connection, election: str, delivered: Delivered, missing: pd.DataFrame, now: datetime
+) -> Evidence:
+    """The election's figures of the hours that are over."""
+    known, deliveries = delivered.constituencies, delivered.deliveries
     hours = elections.read_hours_of_members(connection, election)
     hours["hour_number"] = hour_numbers(hours["hour"]).astype("int64")
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
-    known["registered_voters"] = known["registered_voters"].astype("Int64")
+    known = known.astype({"registered_voters": "Int64"})
     present = hour_number(now)
     hours = hours[hours["hour_number"] < present]
     by_interval = deliveries.groupby("constituency_id")["by_interval"].any()
@@ -79,7 +80,7 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
     repeated = store.read_repeated_issues(connection, election)
     conflicts = store.read_conflicts(connection, election)
     highest = store.read_highest(connection, election)
-    evidence = Evidence(
+    return Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
         constituencies=known,
         delivered=delivered_hours(deliveries, present, whole_hours_only=True),
@@ -93,7 +94,6 @@ def _read_evidence(connection: sa.Connection, election: str, now: datetime) -> t
         conflicts=conflicts[conflicts["hour_number"] < present],
         registers=_registers(events, known, present),
     )
-    return evidence, missing
 
 
 def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) -> bool:

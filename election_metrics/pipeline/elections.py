@@ -7,10 +7,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.metrics.constituency import constituency_metrics
-from election_metrics.metrics.coverage import coverage
 from election_metrics.metrics.election import participation_extremes, summarise
 from election_metrics.metrics.hourly import election_hours
 from election_metrics.metrics.registry import election_register_by_hour
+from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies, registry
 from election_metrics.warehouse import elections as store
@@ -50,10 +50,10 @@ def write_hours(connection: sa.Connection, election: str, run_id: str, now: date
     replace_scope(connection, hours_table, scope, kept.assign(run_id=run_id, computed_at=now))
 
 
-def write_summary(connection: sa.Connection, election: str, run_id: str, now: datetime) -> None:
+def write_summary(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
     """Replaces `election_summaries`, `region_summaries` and `participation_extremes` of an election."""
     version = store.behind_summaries(connection, [election])[election]
-    summary, regions, extremes = _summarise(connection, election, now)
+    summary, regions, extremes = _summarise(connection, election, delivered)
     lineage = {"election_id": election, "run_id": run_id, "computed_at": now}
     for table, rows in ((summaries_table, summary), (regions_table, regions), (extremes_table, extremes)):
         replace_scope(connection, table, table.c.election_id == election, rows.assign(**lineage))
@@ -71,14 +71,12 @@ def picture_of(
 
 
 def _summarise(
-    connection: sa.Connection, election: str, now: datetime
+    connection: sa.Connection, election: str, delivered: Delivered
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The election in one row, its regions, and the ends of its ranking by participation."""
     totals = store.read_metrics(connection, election, "election")
     hours = store.read_hourly(connection, election, ["constituency_id", "hour", "votes_cast"])
-    known = registry.read_constituencies(connection)
-    known = known[known["election_id"] == election]
-    expected = coverage(known, store.read_deliveries(connection, election), now)
+    known, expected = delivered.constituencies, delivered.hours
     ids = known["constituency_id"]
     region = pd.Series(known["region"].fillna("").to_numpy(), index=ids)
     by_severity, by_rule = anomalies.count_unresolved(connection, election)

@@ -6,7 +6,7 @@ open until that transaction commits. Rows that a killed run left in the lake are
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
@@ -22,6 +22,7 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, connect
 from election_metrics.lake.reading import Readable
 from election_metrics.pipeline import recording
+from election_metrics.pipeline.contents import number_contents
 from election_metrics.pipeline.disk import check_room
 from election_metrics.pipeline.registry import region_time_zones
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -360,7 +361,7 @@ def _read_batch(landing: _Landing, connection: sa.Connection, files: Sequence[Fi
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
     readable = [export for export in opened if isinstance(export, ExportFile)]
-    exports, known = _number_contents(connection, readable, landing.again)
+    exports, known = number_contents(connection, readable, landing.again, work)
     new = {
         number: Readable(
             number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name
@@ -396,19 +397,6 @@ def _plain_path(path: Path, number: int, work: Path) -> Path:
     link = work / f"{number}.csv"
     link.symlink_to(path)
     return link
-
-
-def _number_contents(
-    connection: sa.Connection, exports: Sequence[ExportFile], again: Set[FileVersion]
-) -> tuple[list[tuple[ExportFile, int]], set[int]]:
-    """Each export with the number of its content, and the numbers of those that landed before."""
-    hashes = [export.content_hash for export in exports if export.version not in again]
-    contents = ledger.landed_contents(connection, hashes)
-    known = set(contents.values())
-    keys = [(export.content_hash, export.place.constituency_id) for export in exports]
-    unknown = [key for key in dict.fromkeys(keys) if key not in contents]
-    contents |= zip(unknown, ledger.next_content_ids(connection, len(unknown)), strict=True)
-    return [(export, contents[key]) for export, key in zip(exports, keys, strict=True)], known
 
 
 def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, work: Path) -> None:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from election_metrics.settings import Settings
 
+DATABASE = "database"
+"""Key of the problem that PostgreSQL does not answer."""
 _FRESH = timedelta(seconds=60)
 
 
@@ -58,9 +60,13 @@ class LastKnown(BaseModel):
         """Whether a supervisor watches at this moment."""
         return self.looked_at is not None and now - self.looked_at < _FRESH
 
+    def seen_now(self, now: datetime) -> list[Known]:
+        """What a supervisor that watches finds wrong itself; what one that is gone said is no news."""
+        return self.problems if self.watches(now) else []
+
     def everything(self, now: datetime) -> list[Known]:
-        """All that is wrong; what a supervisor that is gone said is no news."""
-        return [*(self.problems if self.watches(now) else []), *self.of_warehouse]
+        """All that is wrong."""
+        return [*self.seen_now(now), *self.of_warehouse]
 
 
 def path_of(settings: Settings) -> Path:

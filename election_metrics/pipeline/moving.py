@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import xxhash
-
+from election_metrics.digest import new_digest
 from election_metrics.errors import DataError
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.places import Place, fetch, move_into_place, name_of, with_patience
@@ -93,7 +92,7 @@ def _exists(file: Place) -> bool:
 
 def _hash(file: Place) -> str:
     def read() -> str:
-        content = xxhash.xxh3_128()
+        content = new_digest()
         with file.open("rb") as opened:
             while block := opened.read(_BLOCK):
                 content.update(block)

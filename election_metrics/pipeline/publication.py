@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from election_metrics.errors import SettingsError
 from election_metrics.pipeline.anomalies import judge
+from election_metrics.pipeline.deliveries import read_delivered
 from election_metrics.pipeline.elections import write_hours, write_metrics, write_summary
 from election_metrics.settings import Settings
 from election_metrics.warehouse import elections as store
@@ -38,8 +39,9 @@ def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequen
 
 def _judge_and_summarise(connection: sa.Connection, elections: Iterable[str], run_id: str, now: datetime) -> None:
     for election in sorted(set(elections) & registry.election_ids(connection)):
-        judge(connection, election, run_id, now)
-        write_summary(connection, election, run_id, now)
+        delivered = read_delivered(connection, election, now)
+        judge(connection, election, delivered, run_id, now)
+        write_summary(connection, election, delivered, run_id, now)
 
 
 def elections_behind(settings: Settings) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sa
-import xxhash
 
+from election_metrics.digest import name_for
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine
 from election_metrics.lake.reading import Readable
@@ -143,7 +143,7 @@ def record_rows(
     now: datetime,
 ) -> set[int]:
     """Writes the parts and everything that goes with the rows; returns the hours they went to."""
-    name = xxhash.xxh3_64_hexdigest("\n".join(f"{file.content_id} {file.name}" for file in new).encode())
+    name = name_for("\n".join(f"{file.content_id} {file.name}" for file in new))
     parts = lake.write_parts(engine, settings.lake_path, work, name)
     ledger.add_parts(
         connection,

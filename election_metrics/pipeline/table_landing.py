@@ -176,9 +176,10 @@ def land_table(
         connect(settings) as engine,
         table.snapshot() as snapshot,
     ):
-        job = _Job(settings, engine, table, snapshot, reading_of(table), run_id, moment, report)
         with transaction(settings) as connection:
             state = table_reads.read_state(connection, name)
+            reading = reading_of(table, table_reads.row_secret(connection))
+        job = _Job(settings, engine, table, snapshot, reading, run_id, moment, report)
         _check_place(table, state)
         suspects = _land_new(job, _read_up_to(state), progress)
         if again is not None:
@@ -222,8 +223,8 @@ class _Job:
         return self.table.mapping.source
 
 
-def reading_of(table: TransactionsTable) -> table_rows.Reading:
-    """How the table's text is read."""
+def reading_of(table: TransactionsTable, secret: str = "") -> table_rows.Reading:
+    """How the table's text is read; `secret` keys the fingerprints of its rows, where somebody asks for them."""
     mapping = table.mapping
     kind = table.table.c[mapping.columns.time].type
     is_untyped = isinstance(kind, sa.types.NullType)
@@ -238,6 +239,7 @@ def reading_of(table: TransactionsTable) -> table_rows.Reading:
         otherwise=mapping.status.otherwise,
         last_hour=LAST_HOUR,
         no_text=NO_TEXT,
+        secret=secret,
     )
 
 
@@ -282,7 +284,7 @@ def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
 
 def differing_hours(job: _Job) -> list[int]:
     """Hours that the table holds otherwise than they landed; rows that are only held back are no difference."""
-    there = job.snapshot.fingerprints()
+    there = job.snapshot.fingerprints(job.reading.secret)
     if there is None:
         there = _fingerprints_of_every_row(job)
         there = there.assign(settled_rows=there["rows"], settled_fingerprint=there["fingerprint"])

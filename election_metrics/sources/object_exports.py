@@ -10,6 +10,7 @@ from typing import Any
 
 import xxhash
 
+from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.places import Elsewhere, elsewhere, fetch, with_patience
 
@@ -48,7 +49,7 @@ def version_of_object(path: str) -> Version | None:
 
 def fetch_object(path: str, folder: Path) -> Path:
     """A copy of the object's bytes in this folder."""
-    copy = folder / f"{xxhash.xxh3_64_hexdigest(path.encode())}{Path(path).suffix.lower()}"
+    copy = folder / f"{name_for(path)}{Path(path).suffix.lower()}"
     fetch(elsewhere(path, _SETTING), copy)
     return copy
 
@@ -69,4 +70,5 @@ def _version(path: str, info: Mapping[str, Any]) -> Version:
         changed = datetime.fromisoformat(changed)
     seconds = int(changed.timestamp() if isinstance(changed, datetime) else changed)
     tag = str(info.get("ETag") or info.get("etag") or info.get("md5Hash") or "")
+    # Thirty bits are no proof, whatever the hash: the ledgers there are hold versions that this one made.
     return path, int(info["size"] or 0), seconds * _SECOND + xxhash.xxh3_64_intdigest(tag.encode()) % _SECOND

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-import xxhash
-
+from election_metrics.digest import name_for, new_digest
 from election_metrics.errors import SourceError, TransientError
 from election_metrics.places import Elsewhere, Place, is_url
 from election_metrics.sources.export_path import ExportPath, parse_export_path
@@ -158,7 +157,7 @@ def _why_no_name(path: str) -> Unreadable | None:
     shown = name.decode("utf-8", "backslashreplace")
     is_long = len(shown.encode()) > _LONGEST_PATH
     if is_long:
-        shown = f"{shown[:_SHOWN_OF_LONG_PATH]}… ({xxhash.xxh3_64_hexdigest(name)})"
+        shown = f"{shown[:_SHOWN_OF_LONG_PATH]}… ({name_for(name)})"
     if not _is_utf_8(name):
         return Unreadable(unseen(shown), "the name is not UTF-8; rename it (convmv -r -f cp1251 -t utf-8 does so)")
     if is_long:
@@ -292,7 +291,7 @@ def _read_archive(version: FileVersion, path: Path, below: int, extract_to: Path
             names[info.filename] += 1
             again = names[info.filename]
             name = f"{info.filename}#{again}" if again > 1 else info.filename
-            copy = extract_to / f"{xxhash.xxh3_64_hexdigest(version.path.encode())}-{number}.csv"
+            copy = extract_to / f"{name_for(version.path)}-{number}.csv"
             yield _read_member(version, below, archive, info, name, copy)
 
 
@@ -331,8 +330,8 @@ def _unreadable_archive(version: FileVersion, error: OSError, member: str = "") 
 
 
 def _export(version: FileVersion, member: str, place: ExportPath, readable: Path) -> ExportFile:
-    """Reads the file through once: XXH3 (128 bits, hexadecimal) of its bytes, their number, and how it ends."""
-    digest = xxhash.xxh3_128()
+    """Reads the file through once: BLAKE3 (hexadecimal) of its bytes, their number, and how it ends."""
+    digest = new_digest()
     block = bytearray(_BLOCK)
     view = memoryview(block)
     size, last = 0, ord("\n")

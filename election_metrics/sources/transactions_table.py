@@ -238,8 +238,10 @@ class Snapshot:
         yield from self._batches(*where)
         yield from self._unnumbered(*where)
 
-    def fingerprints(self) -> pd.DataFrame | None:
+    def fingerprints(self, secret: str) -> pd.DataFrame | None:
         """Rows and a sum of their hashes by hour; None where the database cannot tell: then ask for every row.
+
+        The hashes are keyed with `secret`.
 
         Columns: hour_number (since 1970, UTC; -1 where a time is none), rows, fingerprint (a whole number as text), and
         the same of the rows that are not held back: settled_rows, settled_fingerprint.
@@ -247,7 +249,9 @@ class Snapshot:
         hour = self._hour()
         if hour is None:
             return None
-        said = sa.func.concat_ws(sa.literal_column("chr(31)"), *[sa.func.coalesce(t, "") for t in self._text.values()])
+        texts = [sa.func.coalesce(text, "") for text in self._text.values()]
+        lengths = [sa.func.length(text) for text in texts]
+        said = sa.func.concat_ws(sa.literal_column("chr(31)"), sa.cast(secret, sa.Text), *texts, *lengths)
         digits = sa.func.substr(sa.func.md5(sa.func.convert_to(said, "UTF8")), 1, 15)
         number = sa.cast(sa.cast(sa.literal("x") + digits, BIT(60)), sa.BigInteger)
         rows, total = sa.func.count(), sa.func.sum(number)

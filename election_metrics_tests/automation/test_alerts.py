@@ -38,7 +38,7 @@ from election_metrics.automation.problems import (
 )
 from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
-from election_metrics_tests.computing import rows
+from election_metrics_tests.computing import rows, update
 from election_metrics_tests.exports import HOUR, Folder, ms, vote
 
 NOW = datetime(2026, 9, 19, 12, tzinfo=UTC)
@@ -213,11 +213,12 @@ def test_a_problem_is_told_once_by_webhook_and_mail_and_so_is_its_end(
 
 
 def test_an_alert_that_does_not_arrive_is_sent_again_and_its_address_is_not_in_the_log(
-    chosen: Settings, tmp_path: Path, webhook: tuple[str, list[str]], caplog: pytest.LogCaptureFixture
+    chosen: Settings, webhook: tuple[str, list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     address, texts = webhook
     with dg.instance_for_test() as instance:
-        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "gone")
+        for _ in range(3):
+            a_tick(instance, "new_transactions_sensor", "RUNNING", "the deadline is exceeded")
         assert raise_alerts(read_settings(alert_webhook=f"{address}/down"), instance, SPECS) == []
         assert "could not be sent" in caplog.text
         assert address not in caplog.text
@@ -291,10 +292,10 @@ def test_an_emptied_source_is_told_and_what_landed_stays(
         raise_alerts(telling, instance, SPECS)
         assert "🟢" in texts[1], "a folder that waits for its first file is no problem"
         path = Folder(source).put(vote("a", ms(1)))
-        run_update(chosen, instance, HOUR, HOUR, "test", source=source)
+        update(chosen, source)
         path.unlink()
         del texts[:]
-        run_update(chosen, instance, HOUR, HOUR, "test", source=source)
+        update(chosen, source)
         raise_alerts(telling, instance, SPECS)
         (told,) = (text for text in texts if "The source" in text)
         assert f"The source {source} is empty, and files were there before" in told

@@ -107,6 +107,16 @@ def test_hours_in_which_nothing_landed_are_written_down_as_empty(chosen: Setting
     assert events.records[0].asset_materialization.metadata["dagster/row_count"].value == 0  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    "moment", ["2020-01-01T00:00Z", "2026-10-25T01:00Z", "2026-12-31T23:59:59.999Z", "2031-03-30T02:30Z"]
+)
+def test_the_keys_of_all_hours_are_those_that_dagster_makes(moment: str) -> None:
+    with dg.partition_loading_context(effective_dt=datetime.fromisoformat(moment)):
+        assert hours.get_partition_keys() == dg.HourlyPartitionsDefinition.get_partition_keys(hours)
+    now = datetime.fromisoformat(moment)
+    assert hours.get_partition_keys(now) == dg.HourlyPartitionsDefinition.get_partition_keys(hours, now)
+
+
 def test_one_run_goes_from_the_file_to_the_summary(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(
         line("r", ms(0), "addVotersList", votersCount=10), issue("a", ms(1)), vote("b", ms(2, hour=1))

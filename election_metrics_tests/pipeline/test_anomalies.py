@@ -21,7 +21,7 @@ from election_metrics.warehouse.elections import behind_summaries
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics_tests.computing import NOW, rows, update
 from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, rollback, vote
-from election_metrics_tests.test_cli import run
+from election_metrics_tests.typed import typed
 
 
 def findings(chosen: Settings) -> list[tuple[str, str, str]]:
@@ -139,13 +139,13 @@ def test_the_commands_list_explain_and_settle_findings_and_compare_constituencie
     folder = Folder(tmp_path / "in")
     folder.put(*[vote(f"v{n}", ms(n)) for n in range(4)])
     folder.put(issue("i", ms(1)), line("r", ms(0), "addVotersList", votersCount=10), vote("w", ms(2)), contract=OTHER)
-    assert "No finding is open" in run("anomalies", "list").stdout
+    assert "No finding is open" in typed("anomalies", "list").stdout
     update(chosen, folder.root)
     (name,) = rows(chosen, "SELECT anomaly_id FROM metrics.anomalies")["anomaly_id"]
-    listed = run("anomalies", "list", "--severity", "critical").stdout
+    listed = typed("anomalies", "list", "--severity", "critical").stdout
     assert name in listed
     assert "4 votes against 0 bulletins" in listed
-    shown = run("anomalies", "show", name).stdout
+    shown = typed("anomalies", "show", name).stdout
     for words in (
         "a constituency has more votes than bulletins",
         CONTRACT,
@@ -154,18 +154,18 @@ def test_the_commands_list_explain_and_settle_findings_and_compare_constituencie
         "43 of 70",
     ):
         assert words in shown
-    assert run("anomalies", "acknowledge", name, "--note", "asked").returncode == 0
-    assert f"acknowledged since {datetime.now(UTC):%Y-%m-%d}" in run("anomalies", "show", name).stdout
-    assert f"by {getpass.getuser()}: asked" in run("anomalies", "show", name).stdout
-    assert run("anomalies", "resolve", name, "--by", "anna").returncode == 0
-    assert "No finding is open" in run("anomalies", "list").stdout
-    assert name in run("anomalies", "list", "--all").stdout
-    assert "spike" in run("anomalies", "rules").stdout
-    compared = run("compare", CONTRACT, OTHER, "--from", "2026-09-18T08:00", "--to", "2026-09-18T08:00").stdout
+    assert typed("anomalies", "acknowledge", name, "--note", "asked").returncode == 0
+    assert f"acknowledged since {datetime.now(UTC):%Y-%m-%d}" in typed("anomalies", "show", name).stdout
+    assert f"by {getpass.getuser()}: asked" in typed("anomalies", "show", name).stdout
+    assert typed("anomalies", "resolve", name, "--by", "anna").returncode == 0
+    assert "No finding is open" in typed("anomalies", "list").stdout
+    assert name in typed("anomalies", "list", "--all").stdout
+    assert "spike" in typed("anomalies", "rules").stdout
+    compared = typed("compare", CONTRACT, OTHER, "--from", "2026-09-18T08:00", "--to", "2026-09-18T08:00").stdout
     assert compared.index(CONTRACT) < compared.index(OTHER)
     assert "10.00" in compared
-    assert "there is no constituency 'x'" in run("compare", "x").stderr
-    assert "nothing happened there" in run("compare", OTHER, "--to", "2026-09-17T08:00").stderr
+    assert "there is no constituency 'x'" in typed("compare", "x").stderr
+    assert "nothing happened there" in typed("compare", OTHER, "--to", "2026-09-17T08:00").stderr
 
 
 def test_the_reader_may_read_schema_metrics_and_nothing_else(chosen: Settings) -> None:

@@ -10,14 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from election_metrics.automation.log_file import LogFile
+from election_metrics.commands.status import print_status
 from election_metrics.errors import TransientError
 from election_metrics.pipeline.disk import Reserve, disks_of, no_room
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.last_known import Known, LastKnown, read_last_known, write_last_known
 from election_metrics.settings import Settings, read_settings
-from election_metrics_tests.end_to_end.running import COMMAND
+from election_metrics.warehouse.server import dagster_url, ensure_database
 from election_metrics_tests.exports import Folder, ms, vote
 
 MEGABYTE = 1_000_000
@@ -55,9 +57,10 @@ def test_landing_waits_for_room_and_goes_on_by_itself(small: Path, chosen: Setti
         land(settings, tmp_path / "in", "run")
     (disk,) = disks_of(settings)
     assert disk.is_full
-    said = subprocess.run([COMMAND, "status"], capture_output=True, text=True, check=False, timeout=60,
-                          env={**os.environ, "ELECTION_METRICS_HOME": str(settings.home), "COLUMNS": "250",
-                               "ELECTION_METRICS_RESERVE_MB": "4", "DAGSTER_HOME": str(tmp_path)}).stdout  # fmt: skip
+    ensure_database(dagster_url(settings))
+    console = Console(record=True, width=250)
+    assert print_status(console, settings) == 0
+    said = console.export_text()
     assert f"The disk of HOME is full: {settings.home}, " in said
     assert "What can go:" in said
     filler.unlink()

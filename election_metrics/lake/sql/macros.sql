@@ -47,12 +47,9 @@ CREATE OR REPLACE TEMP MACRO whole_number(text) AS
 -- A number by which equal ids are found: 60 bits of the whole id's MD5. Equal numbers are a hint, never a proof.
 CREATE OR REPLACE TEMP MACRO id_key(text) AS CAST('0x' || substr(md5(text), 1, 15) AS BIGINT);
 
--- All that a row says, as one text: rows of an id that differ in it are in conflict.
+-- All that a row says, as one value: rows of an id that differ in it are in conflict. No hash: who writes them may know it.
 CREATE OR REPLACE TEMP MACRO row_value(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason) AS
-    md5(concat_ws(
-        chr(31), occurred_ms, constituency_id, kind, coalesce(operation, chr(30)),
-        coalesce(CAST(quantity AS VARCHAR), chr(30)), coalesce(sender, chr(30)), coalesce(fail_reason, chr(30))
-    ));
+    row(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason);
 
 -- A short name of a voter's id, that of the whole id and not of its end.
 CREATE OR REPLACE TEMP MACRO voter_name(text) AS substr(md5(text), 1, 16);

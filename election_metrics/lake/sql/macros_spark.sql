@@ -79,11 +79,10 @@ CREATE OR REPLACE TEMPORARY FUNCTION id_key(text STRING) RETURNS BIGINT RETURN
 
 CREATE OR REPLACE TEMPORARY FUNCTION row_value(
     occurred_ms BIGINT, constituency_id STRING, kind STRING, operation STRING, quantity BIGINT, sender STRING, fail_reason STRING
-) RETURNS STRING RETURN
-    md5(CAST(concat_ws(
-        chr(31), CAST(occurred_ms AS STRING), constituency_id, kind, coalesce(operation, chr(30)),
-        coalesce(CAST(quantity AS STRING), chr(30)), coalesce(sender, chr(30)), coalesce(fail_reason, chr(30))
-    ) AS BINARY));
+) RETURNS STRUCT<
+    occurred_ms: BIGINT, constituency_id: STRING, kind: STRING, operation: STRING, quantity: BIGINT, sender: STRING, fail_reason: STRING
+> RETURN
+    struct(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason);
 
 CREATE OR REPLACE TEMPORARY FUNCTION voter_name(text STRING) RETURNS STRING RETURN
     substr(md5(CAST(text AS BINARY)), 1, 16);

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import betainc
 
 from election_metrics.metrics.anomalies.evidence import Grid
 
@@ -96,20 +95,28 @@ def _before(running: np.ndarray) -> np.ndarray:
 def chance_of_at_least(count: np.ndarray, mean: np.ndarray, scatter: float) -> np.ndarray:
     """P(X >= count) of a negative binomial with this mean and relative scatter."""
     shape = 1 / scatter**2
-    chance: np.ndarray = np.where(count <= 0, 1.0, betainc(np.maximum(count, 1), shape, mean / (mean + shape)))
+    chance: np.ndarray = np.where(count <= 0, 1.0, _beta(np.maximum(count, 1), shape, mean / (mean + shape)))
     return chance
 
 
 def chance_of_at_most(count: np.ndarray, mean: np.ndarray, scatter: float) -> np.ndarray:
     """P(X <= count) of the same."""
     shape = 1 / scatter**2
-    chance: np.ndarray = betainc(shape, count + 1.0, shape / (mean + shape))
+    chance: np.ndarray = _beta(shape, count + 1.0, shape / (mean + shape))
     return chance
 
 
 def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float) -> np.ndarray:
     """P(X >= count) of a binomial: so many of a total, where the usual share is this."""
     chance: np.ndarray = np.where(
-        count <= 0, 1.0, betainc(np.maximum(count, 1), np.maximum(total - count, 0) + 1.0, usual)
+        count <= 0, 1.0, _beta(np.maximum(count, 1), np.maximum(total - count, 0) + 1.0, usual)
     )
+    return chance
+
+
+def _beta(a: np.ndarray | float, b: np.ndarray | float, x: np.ndarray | float) -> np.ndarray:
+    """The regularised incomplete beta function."""
+    from scipy.special import betainc  # takes as long to import as pandas; only who judges needs it
+
+    chance: np.ndarray = betainc(a, b, x)
     return chance

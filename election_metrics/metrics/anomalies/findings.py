@@ -22,7 +22,7 @@ def counted(number: float, one: str, many: str | None = None) -> str:
 
 def no_findings() -> pd.DataFrame:
     """An empty frame of findings."""
-    return pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS})
+    return pd.DataFrame(columns=list(COLUMNS), dtype=object)
 
 
 def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) -> pd.DataFrame:
@@ -57,6 +57,8 @@ def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summe
         constituency_id, window_start, window_end, is_ongoing (no judged hour after it) and the summed columns.
     """
     marked = is_marked.fillna(False).to_numpy(dtype=bool)
+    if not marked.any():  # so it is nearly always, for nearly every rule
+        return _no_episodes(rows, list(summed))
     constituency, hour = rows["constituency_id"].to_numpy(), rows["hour_number"].to_numpy()
     follows = np.zeros(len(rows), dtype=bool)
     follows[1:] = (constituency[1:] == constituency[:-1]) & marked[:-1]
@@ -75,3 +77,11 @@ def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summe
     )
     frame["window_end"] = frame["window_end"] + 1
     return frame.reset_index(drop=True)
+
+
+def _no_episodes(rows: pd.DataFrame, summed: list[str]) -> pd.DataFrame:
+    """What `episodes` returns where no hour is marked."""
+    none = rows.iloc[:0]
+    ours = {"constituency_id": "constituency_id", "window_start": "hour_number", "window_end": "hour_number"}
+    columns = {name: none[column] for name, column in ours.items()}
+    return pd.DataFrame({**columns, "is_ongoing": False, **{name: none[name] for name in summed}})

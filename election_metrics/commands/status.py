@@ -1,0 +1,85 @@
+"""`status`: how the system does, also while PostgreSQL does not answer.
+
+Whoever types it then waits for an answer, so nothing is imported here that takes long: what needs pandas or Dagster is
+imported when PostgreSQL has answered.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.markup import escape
+
+from election_metrics.errors import TransientError
+from election_metrics.foreign import one_line
+from election_metrics.pipeline.disk import disks_of, no_room, what_can_go
+from election_metrics.pipeline.last_known import DATABASE, Known, LastKnown, read_last_known
+from election_metrics.settings import Settings
+from election_metrics.warehouse.answering import check_that_it_answers
+from election_metrics.warehouse.server import is_up
+
+NOT_ANSWERED = 4
+"""Exit code: PostgreSQL does not answer; what was printed is what was known last."""
+_PATIENCE = 1.2
+_PATIENCE_WHERE_IT_HUNG = 0.3
+
+
+def print_status(console: Console, settings: Settings) -> int:
+    """Prints what landed, what is behind, what waits, what the disk holds, what is wrong and could not be read.
+
+    Returns:
+        The exit code: NOT_ANSWERED where PostgreSQL does not answer, and what was printed is what was known last.
+    """
+    known = read_last_known(settings)
+    if settings.database_url is None and not is_up(settings) and (full := no_room(settings)):
+        # The embedded server would be started now, and could not.
+        _print_last_known(console, settings, known, f"PostgreSQL is down, and {full}")
+        return NOT_ANSWERED
+    hung = any(one.key == DATABASE for one in known.seen_now(datetime.now(UTC)))
+    try:
+        check_that_it_answers(settings, _PATIENCE_WHERE_IT_HUNG if hung else _PATIENCE)
+        from election_metrics.commands.reports import print_warehouse
+
+        print_warehouse(console, settings)
+    except TransientError as error:
+        _print_last_known(console, settings, known, str(error))
+        return NOT_ANSWERED
+    return 0
+
+
+def _print_last_known(console: Console, settings: Settings, known: LastKnown, trouble: str) -> None:
+    """What was known when the warehouse answered last; the disks, which may be why it does not."""
+    now = datetime.now(UTC)
+    console.print(f"[bold red]{escape(trouble)}[/bold red]")
+    watched = "watches" if known.watches(now) else "does not run (election-metrics up)"
+    console.print(f"Supervisor  {watched}")
+    if known.figures_at is None:
+        console.print("Last known  nothing: no up has looked yet")
+    else:
+        console.print(f"Last known  {known.figures_at:%Y-%m-%d %H:%M:%S} UTC\n")
+        for name, count in known.figures.items():
+            console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
+    print_known(console, known.everything(now))
+    print_full_disks(console, settings)
+
+
+def print_known(console: Console, problems: Sequence[Known]) -> None:
+    """Prints what is wrong, where, why and since when."""
+    if problems:
+        console.print("\nProblems that alerts were raised for:")
+    for one in problems:
+        console.print(
+            f"  {one_line(one.title)} (since {one.since:%Y-%m-%d %H:%M} UTC)\n    {one_line(one.detail)}", markup=False
+        )
+
+
+def print_full_disks(console: Console, settings: Settings) -> None:
+    """Prints which disk is full, how much is free, and what can go; nothing where there is room."""
+    full = [disk for disk in disks_of(settings) if disk.is_full]
+    for disk in full:
+        console.print(f"\nThe disk of {disk.what} is full: {disk.path}, {disk}. Landing waits.", markup=False)
+    if not full:
+        return
+    console.print("What can go:")
+    for what, size, do in what_can_go(settings):
+        console.print(f"  {size / 2**20:,.0f} MiB  {what}: {do}", markup=False)
