@@ -120,13 +120,16 @@ def demo(once: bool, port: int, pace: float, transactions: int) -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; another if it is taken.")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option("--read-only-port", type=int, help="Port of a second UI for onlookers, which can change nothing.")
 def up(host: str, port: int, read_only_port: int | None) -> None:
     """Run everything: database, Dagster UI, daemon with sensors and schedules; until Ctrl-C.
 
     Watches ELECTION_METRICS_SOURCE, lands what appears there and keeps every table up to date. What ends without
     being asked is started again. After a kill -9 or a reboot, type it again: nothing is lost, nothing is twice.
+
+    Where a port is taken, a free one is taken instead and told, if you typed this at a terminal; a service (systemd, a
+    container, a pipe) waits 20 s for it, then ends with a sentence and exit code 1.
 
     \b
     ELECTION_METRICS_SOURCE=~/exports election-metrics up

@@ -6,6 +6,7 @@
 Each asset is found under its own name in `election_metrics/assets`.
 """
 
+import contextlib
 from collections.abc import Mapping
 
 import dagster as dg
@@ -30,7 +31,19 @@ from election_metrics.automation.schedules import (
     reconciliation_schedule,
 )
 from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor, problems_sensor
-from election_metrics.settings import settings
+from election_metrics.errors import TransientError
+from election_metrics.settings import Settings, settings
+
+
+@dg.resource
+def ready_settings(_: dg.InitResourceContext) -> Settings:
+    """The settings; where Dagster is the first to use them, on an empty HOME, the tables are made."""
+    from election_metrics.warehouse.migrate import make_tables
+
+    chosen = settings()
+    with contextlib.suppress(TransientError):  # whoever needs PostgreSQL tries again, and says so
+        make_tables(chosen)
+    return chosen
 
 
 def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
@@ -55,7 +68,7 @@ def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.
         schedules=[active_elections_schedule, quiet_hours_schedule, reconciliation_schedule, maintenance_schedule],
         executor=executor(settings()),
         loggers={"console": console},
-        resources={"settings": settings(), "progress": Progress(), **(resource_overrides or {})},
+        resources={"settings": ready_settings, "progress": Progress(), **(resource_overrides or {})},
     )
 
 

@@ -1,5 +1,6 @@
 """A real PostgreSQL for every test: one embedded server a session, a database of its own a test."""
 
+import contextlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -46,22 +47,28 @@ def server(home_of_server: Path) -> str:
     return url
 
 
-@pytest.fixture
-def chosen(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings with an empty, migrated warehouse and a lake of this test's own."""
+@contextlib.contextmanager
+def empty_warehouse(server: str, home: Path) -> Iterator[Settings]:
+    """Settings with an empty, migrated warehouse and a lake of their own."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE election_metrics")
-        url = server.replace("/election_metrics?", f"/{name}?")
-        monkeypatch.setenv("ELECTION_METRICS_DATABASE_URL", url)
-        monkeypatch.setenv("ELECTION_METRICS_HOME", str(tmp_path / "home"))
-        monkeypatch.delenv("DAGSTER_HOME", raising=False)
-        settings.cache_clear()
-        made = read_settings()
-        yield made
-        settings.cache_clear()
+        yield read_settings(home=home, database_url=server.replace("/election_metrics?", f"/{name}?"))
         close_engines()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def chosen(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings with an empty, migrated warehouse and a lake of this test's own; the environment says the same."""
+    with empty_warehouse(server, tmp_path / "home") as made:
+        assert made.database_url is not None
+        monkeypatch.setenv("ELECTION_METRICS_DATABASE_URL", made.database_url.get_secret_value())
+        monkeypatch.setenv("ELECTION_METRICS_HOME", str(made.home))
+        monkeypatch.delenv("DAGSTER_HOME", raising=False)
+        settings.cache_clear()
+        yield read_settings()
+        settings.cache_clear()
 
 
 @pytest.fixture

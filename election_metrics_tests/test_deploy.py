@@ -9,7 +9,6 @@ import requests
 import yaml
 from click.testing import CliRunner
 
-from election_metrics.automation.launch import DAGSTER_URL
 from election_metrics.automation.ui_door import rules_of
 from election_metrics.cli import main
 from election_metrics.errors import SettingsError
@@ -22,9 +21,17 @@ VARIABLES = {f"ELECTION_METRICS_{name.upper()}" for name in Settings.model_field
 
 def test_every_setting_that_is_named_exists() -> None:
     for file in filter(Path.is_file, DEPLOY.rglob("*")):
-        assert set(re.findall(r"\bELECTION_METRICS_[A-Z_]+", file.read_text("utf-8"))) <= {*VARIABLES, DAGSTER_URL}, (
-            file
-        )
+        assert set(re.findall(r"\bELECTION_METRICS_[A-Z_]+", file.read_text("utf-8"))) <= VARIABLES, file
+
+
+def test_every_dagster_yaml_is_the_packages_but_for_where_runs_run() -> None:
+    root = DEPLOY.parent
+    package = (root / "election_metrics" / "automation" / "dagster.yaml").read_text("utf-8")
+    assert (root / "dagster.yaml").read_text("utf-8") == package
+    ours = yaml.safe_load(package)
+    for place, differs in (("celery", {"run_launcher"}), ("kubernetes", {"run_launcher", "compute_logs"})):
+        theirs = yaml.safe_load((DEPLOY / place / "dagster.yaml").read_text("utf-8"))
+        assert {key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)} == differs, place
 
 
 def test_the_commands_that_are_started_exist() -> None:

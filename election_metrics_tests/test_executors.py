@@ -58,7 +58,7 @@ def test_dagsters_instance_differs_from_ours_in_its_launcher_only(place: str, mo
         refuse(schema, {**launcher["config"], "job_imagee": "x"})
 
 
-def test_the_charts_values_make_an_instance_that_differs_from_ours_in_launcher_and_storage_only(
+def test_the_charts_values_make_an_instance_that_differs_from_ours_in_what_dagsters_images_have_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
@@ -69,9 +69,10 @@ def test_the_charts_values_make_an_instance_that_differs_from_ours_in_launcher_a
         refuse(getattr(dagster_postgres, theirs[storage]["class"]).config_type(), theirs.pop(storage)["config"])
     runs = theirs.pop("run_coordinator")
     theirs["concurrency"] = {"runs": {name: runs["config"].pop(name) for name in OURS["concurrency"]["runs"]}}
-    theirs["run_coordinator"] = runs
+    assert runs["config"] == OURS["run_coordinator"]["config"]
+    assert runs["class"] == "QueuedRunCoordinator"
     assert theirs == {name: said for name, said in OURS.items() if name in theirs}
-    assert OURS.keys() - theirs == {"storage", "run_launcher", "nux"}
+    assert OURS.keys() - theirs == {"storage", "run_coordinator", "run_launcher", "nux"}
     refuse(K8sRunLauncher.config_type(), launcher["config"])
 
 

@@ -6,7 +6,9 @@ from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
 from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.assets.watched import watched
 from election_metrics.foreign import in_markdown
+from election_metrics.warehouse import tables
 
 
 @dg.asset(
@@ -23,10 +25,10 @@ def anomalies(
 
     A finding keeps its id and state through every recomputation; one that no longer holds is closed, not deleted.
     """
-    from election_metrics.pipeline.publication import compute_anomalies
+    from election_metrics.pipeline.publication import compute_anomalies, known_elections
 
     with failures_in_words():
-        rows = compute_anomalies(settings, context.run_id, config.elections)
+        rows = compute_anomalies(settings, context.run_id, known_elections(settings, config.elections))
     unresolved = rows[rows["state"] != "resolved"] if len(rows) else rows
     if len(unresolved):
         subject = unresolved["constituency_id"].combine_first(unresolved["region"]).fillna("election")
@@ -41,9 +43,9 @@ def anomalies(
     return dg.MaterializeResult(
         metadata={
             COLUMN_LINEAGE: lineage("anomalies"),
-            **{severity: int(counts.get(severity, 0)) for severity in ("critical", "warning", "info")},
-            "findings": len(rows),
-            "dagster/row_count": len(rows),
+            **{f"{severity}_of_run": int(counts.get(severity, 0)) for severity in ("critical", "warning", "info")},
+            "findings_of_run": len(rows),
+            **watched(settings, tables.anomalies),
             "unresolved": dg.MetadataValue.md("\n".join([*head, *lines])),
         }
     )

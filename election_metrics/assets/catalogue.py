@@ -98,7 +98,10 @@ class About(TypedDict):
 
 
 def about(key: str, *, kinds: Iterable[str]) -> About:
-    """Arguments of an asset's decorator or spec that say what it is."""
+    """Arguments of an asset's decorator or spec that say what it is.
+
+    Dagster's open-source UI does not show column lineage, so each column's description says where it comes from.
+    """
     return {
         "group_name": _GROUPS[key],
         "owners": [OWNER],
@@ -152,14 +155,15 @@ def _table(key: str) -> dict[str, Any]:
         named = {"dagster/table_name": f"election_metrics.{_TABLES[key].fullname}"}
         return {"dagster/column_schema": dg.TableSchema(columns=fields), **named}
     if key == "raw_transactions":
-        columns = [dg.TableColumn(name, kind, said) for name, (kind, said, _) in _PART.items()]
+        parts = lineage(key)
+        columns = [dg.TableColumn(name, kind, _sourced(said, parts, name)) for name, (kind, said, _) in _PART.items()]
         return {"dagster/column_schema": dg.TableSchema(columns=columns)}
-    table = _TABLES[key]
+    table, sources = _TABLES[key], lineage(key)
     columns = [
         dg.TableColumn(
             column.name,
             str(column.type.compile(dialect=_DIALECT)).lower(),
-            column.comment,
+            _sourced(column.comment or "", sources, column.name),
             dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),
         )
         for column in table.columns
@@ -168,6 +172,12 @@ def _table(key: str) -> dict[str, Any]:
         "dagster/column_schema": dg.TableSchema(columns=columns),
         "dagster/table_name": f"election_metrics.{table.fullname}",
     }
+
+
+def _sourced(said: str, sources: dg.TableColumnLineage, column: str) -> str:
+    """What a column is, and the columns that it comes from."""
+    named = [f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in sources.deps_by_column.get(column, [])]
+    return f"{said} ← {', '.join(named)}" if named else said
 
 
 def _dialect() -> sa.Dialect:

@@ -117,7 +117,7 @@ def _answer(
 
     from election_metrics.warehouse.replace import read_frame
 
-    text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT 11")
+    text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT {_MOST_COUNTED + 1}")
     found = read_frame(connection, text, **{name: asked[name] for name in asked if f":{name}" in query})
     shown = "\n".join(f"- {in_markdown(row._asdict())}" for row in found.head(10).itertuples(index=False)) or "none"
     return dg.AssetCheckResult(
@@ -126,11 +126,14 @@ def _answer(
         passed=found.empty,
         severity=severity,
         metadata={
-            "violations": f"{min(len(found), 10)}{' or more' if len(found) > 10 else ''}",
+            "violations": min(len(found), _MOST_COUNTED),
+            **({"note": f"{_MOST_COUNTED} were counted; there are more"} if len(found) > _MOST_COUNTED else {}),
             "first": dg.MetadataValue.md(shown),
         },
     )
 
+
+_MOST_COUNTED = 1_000
 
 _HEAD = ("| hour (UTC) | in the lake | in the hours |", "|---|---:|---:|")
 
@@ -155,6 +158,7 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
         severity=ERROR,
         metadata={
             "hours": f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC",
+            "violations": len(wrong),
             "in_lake": int(compared["in_lake"].sum()),
             "in_hours": int(compared["in_hours"].sum()),
             "differing": dg.MetadataValue.md(shown),

@@ -7,6 +7,8 @@ from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.hourly_stats import hourly_stats
 from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.assets.watched import watched
+from election_metrics.warehouse import tables
 
 
 class ElectionsConfig(dg.Config):
@@ -30,16 +32,17 @@ def constituency_metrics(
 
     Days, weeks and months are in the constituency's time zone.
     """
-    from election_metrics.pipeline.publication import compute_constituency_metrics
+    from election_metrics.pipeline.publication import compute_constituency_metrics, known_elections
 
     with failures_in_words():
-        written = compute_constituency_metrics(settings, context.run_id, config.elections)
+        written = compute_constituency_metrics(settings, context.run_id, known_elections(settings, config.elections))
     rows = [f"| {election} | {count} |" for election, count in written.items()]
     return dg.MaterializeResult(
         metadata={
             COLUMN_LINEAGE: lineage("constituency_metrics"),
             "rows": sum(written.values()),
             "elections": len(written),
+            **watched(settings, tables.constituency_metrics),
             "by_election": dg.MetadataValue.md("\n".join(["| election | rows |", "|---|---:|", *rows])),
         }
     )

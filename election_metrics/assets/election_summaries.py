@@ -8,7 +8,9 @@ from election_metrics.assets.constituency_metrics import ElectionsConfig, consti
 from election_metrics.assets.needs import FRAMES
 from election_metrics.assets.pictures import turnout_curve
 from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.assets.watched import watched
 from election_metrics.foreign import in_markdown
+from election_metrics.warehouse import tables
 
 _MOST_PICTURES = 3
 _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate", "coverage", "last_transaction_at")
@@ -29,12 +31,12 @@ def election_summaries(
     With it go its regions (`metrics.region_summaries`) and the ends of its ranking (`metrics.participation_extremes`).
     """
     from election_metrics.pipeline.elections import picture_of
-    from election_metrics.pipeline.publication import compute_election_summaries
+    from election_metrics.pipeline.publication import compute_election_summaries, known_elections
 
     with failures_in_words():
-        rows = compute_election_summaries(settings, context.run_id, config.elections)
+        rows = compute_election_summaries(settings, context.run_id, known_elections(settings, config.elections))
     if rows.empty:
-        return dg.MaterializeResult(metadata={"rows": 0})
+        return dg.MaterializeResult(metadata={"rows": 0, **watched(settings, tables.election_summaries)})
     lines = [
         f"| {' | '.join(in_markdown(getattr(row, name)) for name in _SHOWN)} |" for row in rows.head(20).itertuples()
     ]
@@ -48,6 +50,7 @@ def election_summaries(
         metadata={
             COLUMN_LINEAGE: lineage("election_summaries"),
             "rows": len(rows),
+            **watched(settings, tables.election_summaries),
             **freshness,
             **pictures,
             "summaries": dg.MetadataValue.md("\n".join([*head, *lines])),

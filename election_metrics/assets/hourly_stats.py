@@ -47,11 +47,14 @@ def hourly_stats(
         "run_by_hour": dg.MetadataValue.md(_table(report.by_hour)),
     }
     for hour in run:
-        figures = by_hour.loc[pd.Timestamp(hour)].to_dict() if hour in by_hour.index else {"transaction_count": 0}
+        figures = by_hour.loc[pd.Timestamp(hour)].to_dict() if hour in by_hour.index else _NOTHING
         # The hour's own figures come first; what the run did as a whole, after them.
         context.add_asset_metadata(
             {
                 **{str(name): int(value) for name, value in figures.items()},
+                **(
+                    {"gap": int(figures["bulletins_issued"] - figures["votes_cast"])} if "votes_cast" in figures else {}
+                ),
                 "dagster/row_count": int(figures.get("constituencies", 0)),
                 **run_says,
                 # The UI looks for it in the newest materialization: once a run is enough.
@@ -60,6 +63,9 @@ def hourly_stats(
             partition_key=hour.strftime(KEY_FORMAT),
         )
     return dg.MaterializeResult()
+
+
+_NOTHING = {"transaction_count": 0, "bulletins_issued": 0, "votes_cast": 0}
 
 
 def _table(by_hour: "pd.DataFrame") -> str:

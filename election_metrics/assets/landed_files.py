@@ -16,10 +16,12 @@ from election_metrics.assets.running import (
     failures_in_words,
     of_engine,
 )
+from election_metrics.assets.watched import watched
 from election_metrics.errors import SettingsError
 from election_metrics.foreign import in_markdown, visible
 from election_metrics.places import Place, place
 from election_metrics.settings import Settings
+from election_metrics.warehouse import tables
 
 if TYPE_CHECKING:
     from election_metrics.pipeline.landing import LandingReport
@@ -63,19 +65,21 @@ def landed_files(
     from election_metrics.pipeline.landing import LandingReport, land
     from election_metrics.pipeline.table_landing import land_table_beside
 
-    source = place(config.source, "source") if config.source else settings.source_path
     report = LandingReport()
     with failures_in_words():
+        _check(config)
+        source = place(config.source, "source") if config.source else settings.source_path
         if config.only_table:
             report = _land_table(context, config, settings, progress)
         elif source is None and settings.source_url is None:
             note = "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set: nothing to land"
-            return dg.MaterializeResult(metadata={"files": 0, "note": note})
+            counted = watched(settings, tables.transaction_files)
+            return dg.MaterializeResult(metadata={"files": 0, "note": note, **counted})
         elif source is not None and config.again:
             report = _land_again(context, config, settings, source, progress)
         elif source is not None:
-            watched = progress.of("Landing", "bytes")
-            report = land(settings, source, context.run_id, progress=watched, only=config.files)
+            bar = progress.of("Landing", "bytes")
+            report = land(settings, source, context.run_id, progress=bar, only=config.files)
         if not (config.only_table or config.again or config.files or config.source):
             land_table_beside(settings, context.run_id, report)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
@@ -93,6 +97,7 @@ def landed_files(
             "unreadable_files": len(report.unreadable),
             "files_set_aside": len(report.set_aside),
             "hours_touched": len(report.hours),
+            **watched(settings, tables.transaction_files),
             **of_engine(report.engine),
             "first_files": dg.MetadataValue.md(_table(report.by_file)),
             "unreadable": dg.MetadataValue.md(
@@ -100,6 +105,18 @@ def landed_files(
             ),
         }
     )
+
+
+def _check(config: LandedFilesConfig) -> None:
+    """Raises SettingsError where the configuration contradicts itself."""
+    first, last = (hour_in_utc(text) if text else None for text in (config.again_from, config.again_to))
+    if first is not None and last is not None and first > last:
+        raise SettingsError(f"again_from: {config.again_from} is after again_to: {config.again_to}; swap them")
+    limited = [name for name in ("again_from", "again_to", "again_constituency") if getattr(config, name)]
+    if limited and not config.again:
+        raise SettingsError(f"{limited[0]} says which files are read once more; set again: true with it")
+    if config.only_table and (config.files or config.source):
+        raise SettingsError("only_table: true lands no file; leave out source and files")
 
 
 def _land_again(
@@ -116,8 +133,8 @@ def _land_again(
         if not config.again_constituency:
             lost = forget_lost_parts(settings, first, last, again)
             context.log.info(f"{lost} part(s) of the lake were lost")
-        watched = progress.of("Landing", "bytes")
-        return land(settings, source, context.run_id, progress=watched, again=again)
+        bar = progress.of("Landing", "bytes")
+        return land(settings, source, context.run_id, progress=bar, again=again)
 
 
 def _land_table(
@@ -128,9 +145,9 @@ def _land_table(
     from election_metrics.pipeline.table_landing import land_table, named_table
 
     first, last = (hour_number(hour_in_utc(text)) if text else None for text in (config.again_from, config.again_to))
-    watched = progress.of("Landing", "rows")
+    bar = progress.of("Landing", "rows")
     return land_table(
-        settings, named_table(settings), context.run_id, progress=watched, compare=config.compare or None,
+        settings, named_table(settings), context.run_id, progress=bar, compare=config.compare or None,
         again=(first, last) if config.again else None,
     )  # fmt: skip
 

@@ -7,6 +7,8 @@ from election_metrics.assets.constituency_metrics import ElectionsConfig
 from election_metrics.assets.election_summaries import election_summaries
 from election_metrics.assets.needs import SCANS
 from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.assets.watched import watched
+from election_metrics.warehouse import tables
 
 
 @dg.asset(
@@ -25,11 +27,15 @@ def reconciliations(
 
     Every figure of every row is compared. Hours that differ are named here, re-opened, and computed again.
     """
+    from election_metrics.pipeline.publication import known_elections
     from election_metrics.pipeline.reconciliation import reconcile_elections
 
     with failures_in_words():
         done, different = reconcile_elections(
-            settings, context.run_id, config.elections, progress=progress.of("Counting", "hours")
+            settings,
+            context.run_id,
+            known_elections(settings, config.elections),
+            progress=progress.of("Counting", "hours"),
         )
     lines = [f"| {row.hour:%Y-%m-%d %H:%M} | {row.constituency_id} |" for row in different.head(20).itertuples()]
     sums = {name: int(done[name].sum()) if len(done) else 0 for name in _SUMS}
@@ -37,6 +43,7 @@ def reconciliations(
         metadata={
             COLUMN_LINEAGE: lineage("reconciliations"),
             "elections": len(done),
+            **watched(settings, tables.reconciliations),
             **sums,
             "differing": dg.MetadataValue.md("\n".join(["| hour (UTC) | constituency |", "|---|---|", *lines])),
         }

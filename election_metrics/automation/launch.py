@@ -15,11 +15,9 @@ from election_metrics.automation.launcher import own_process
 from election_metrics.pipeline.run_tags import JOB, run_tags
 from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings
-from election_metrics.warehouse.server import dagster_url
 
 # What Dagster's storage raises while its database cannot be reached.
 DATABASE_AWAY = (DagsterPostgresException, SQLAlchemyError)
-DAGSTER_URL = "ELECTION_METRICS_DAGSTER_URL"
 # Bookkeeping of wide ranges in batches: 44 s become 1.5 s for 168 hours of four assets.
 FAST_EVENTS = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
 
@@ -35,8 +33,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
         fresh = home / f".dagster.yaml.{os.getpid()}"
         fresh.write_text(ours, "utf-8")
         fresh.replace(theirs)
-    url = dagster_url(settings).render_as_string(hide_password=False)
-    return {"DAGSTER_HOME": str(home), DAGSTER_URL: url, **FAST_EVENTS}
+    return {"DAGSTER_HOME": str(home), **FAST_EVENTS}
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:

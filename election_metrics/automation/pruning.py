@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from election_metrics.errors import TransientError
+from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.settings import Settings
+from election_metrics.warehouse.database import is_missing
 from election_metrics.warehouse.server import dagster_url, plain_url
 
 _DONE = "SELECT run_id FROM runs WHERE status = 'SUCCESS' AND update_timestamp < %(recent)s"
-_ENDED = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < %(recent)s"
+_ENDED = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 _OVER = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < %(old)s"
 # What traces a number to its run is kept apart from what a run said on its way.
 _TRACE = "('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION', 'ASSET_CHECK_EVALUATION')"
@@ -43,7 +44,7 @@ RULES = (
          "  GROUP BY asset_key, check_name, partition)"),
     Rule("what ended runs had planned", "event_logs",
          "dagster_event_type IN ('ASSET_MATERIALIZATION_PLANNED', 'ASSET_CHECK_EVALUATION_PLANNED')"
-         f" AND run_id IN ({_ENDED})"),
+         f" AND run_id IN ({_ENDED} AND update_timestamp < %(recent)s)"),
     Rule("events of runs that went well", "event_logs",
          f"run_id IN ({_DONE}) AND (dagster_event_type IS NULL OR dagster_event_type NOT IN {_TRACE})"),
     Rule("events of old runs", "event_logs",
@@ -86,6 +87,8 @@ def prune_dagster(settings: Settings, *, dry_run: bool, now: datetime | None = N
                     connection.execute(f"VACUUM {table}".encode())
             return found
     except psycopg.OperationalError as error:
+        if is_missing(error, dagster_url(settings).database):
+            raise WarehouseError("Dagster's database is not there yet; type: election-metrics migrate") from None
         raise TransientError(f"Dagster's database is away or busy: {' '.join(str(error).split())}") from error
 
 

@@ -1,22 +1,25 @@
-"""Dagster's storage, which looks at every run and backfill before it takes it (`asked`).
+"""Dagster's storage: where the settings say, and it looks at every run and backfill before it takes it (`asked`).
 
 The storage is the one thing that whoever asks for a run must pass: the webserver, the daemon, Dagster's command line.
+Nothing here takes configuration, so that one dagster.yaml serves every command, also with an empty environment.
 """
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from dagster import DagsterRun
+from dagster._config.config_schema import UserConfigSchema
 from dagster._core.execution.backfill import PartitionBackfill
-from dagster._core.storage.config import PostgresStorageConfig
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
-from dagster_postgres.utils import pg_url_from_config
 from dagster_shared.error import SerializableErrorInfo
 
 from election_metrics.automation.asked import ASKER, RefusedError, checked_backfill, checked_run, now
 from election_metrics.settings import settings
+from election_metrics.warehouse.server import dagster_url, ensure_database
 
 
 class RunStorage(PostgresRunStorage):
@@ -44,27 +47,52 @@ class RunStorage(PostgresRunStorage):
 
 
 class Storage(DagsterPostgresStorage):
-    """Dagster's storage (`storage: custom:` in dagster.yaml); configured as its own for PostgreSQL."""
+    """Dagster's storage in the PostgreSQL that the settings name, or in the embedded one (`storage: custom:`)."""
 
-    def __init__(
-        self, postgres_url: str, *, should_autocreate_tables: bool, inst_data: ConfigurableClassData | None = None
-    ) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._run_storage = RunStorage(postgres_url, should_autocreate_tables)
+    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(postgres_url, inst_data=inst_data)
+        self._run_storage = RunStorage(postgres_url)
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        """Made by Dagster from dagster.yaml."""
-        autocreate = bool(config_value.get("should_autocreate_tables", True))
-        url = pg_url_from_config(cast("PostgresStorageConfig", config_value))
-        return cls(url, should_autocreate_tables=autocreate, inst_data=inst_data)
+    def config_type(cls) -> UserConfigSchema:  # noqa: D102
+        return {}
 
-    @property
-    def run_storage_data(self) -> ConfigurableClassData | None:
-        """How another process makes the storage of runs."""
-        if self.inst_data is None:
-            return None
-        return ConfigurableClassData(__name__, RunStorage.__name__, self.inst_data.config_yaml)
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """Made by Dagster; starts the embedded server, and makes the database, where they are not there.
+
+        Raises:
+            WarehouseError: the server cannot be reached, or does not start.
+        """
+        url = dagster_url(settings())
+        ensure_database(url)
+        return cls(url.render_as_string(hide_password=False), inst_data)
+
+
+class ArtifactStorage(LocalArtifactStorage):
+    """What Dagster keeps in files: below HOME."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:  # noqa: D102
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """Made by Dagster."""
+        return cls(str(settings().home / "dagster"), inst_data)
+
+
+class ComputeLogs(LocalComputeLogManager):
+    """What steps print: below HOME."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:  # noqa: D102
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """Made by Dagster."""
+        return cls(str(settings().home / "dagster" / "storage"), inst_data=inst_data)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ parts end by themselves (`leashed`), and the next start finds a clean table.
 """
 
 import contextlib
-import fcntl
 import http.client
 import logging
 import os
@@ -25,13 +24,13 @@ from typing import IO
 import psutil
 from dagster._grpc.client import DagsterGrpcClient
 
+from election_metrics.automation.claim import claimed
 from election_metrics.automation.grid import Grid
 from election_metrics.automation.launch import dagster_environment
 from election_metrics.automation.log_file import LogFile
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.disk import Reserve
 from election_metrics.settings import PREFIX, Settings
-from election_metrics.warehouse.release import claim_text
 from election_metrics.warehouse.server import is_up, revive
 from election_metrics.web.names import reached_at
 
@@ -100,9 +99,11 @@ class Supervisor:
         self._log = logging.Logger("election_metrics.up")
         self.tell = _surviving(self.tell)
         self._reserve = Reserve(self.settings)
+        self._grid: Grid | None = None
         handler = LogFile(self.log_path, _LOG_BYTES, 5, self.tell)
         handler.setFormatter(logging.Formatter("%(message)s"))
         self._log.addHandler(handler)
+        self._claim = contextlib.ExitStack()
         # A socket's path may have 107 characters; HOME may be longer.
         self._sockets = tempfile.TemporaryDirectory(prefix="election-metrics-")
 
@@ -112,7 +113,7 @@ class Supervisor:
         Raises:
             ElectionMetricsError: another supervisor has this home, or a part does not come up; names the log.
         """
-        self._claim_home()
+        self._claim.enter_context(claimed(self.settings.home))
         self._environment = {**os.environ, **self._own_environment()}
         self._grid = Grid(self.settings)
         self.parts = self._parts()
@@ -135,7 +136,7 @@ class Supervisor:
                 revive(self.settings)
         now = time.monotonic()
         for part in self.parts:
-            if part.name == _CODE and part.process is not None and (first := self._grid.moved()) is not None:
+            if part.name == _CODE and part.process and self._grid and (first := self._grid.moved()) is not None:
                 self._say(f"The partitions begin at {first:%Y-%m-%d %H:%M} UTC now; the code location starts again.")
                 _end(part.process, _CODE_MAY_TAKE)
                 self._start(part)
@@ -180,12 +181,13 @@ class Supervisor:
 
     def stop(self, seconds: float = 30) -> None:
         """Ends every part, the last started first; a run in progress may finish within `seconds`."""
-        if self.parts:
+        if self._grid is not None:
             self._grid.stop()
         for part in reversed(self.parts):
             if part.process is not None:
                 _end(part.process, seconds)
         self._sockets.cleanup()
+        self._claim.close()
         for handler in self._log.handlers:
             handler.close()
 
@@ -201,21 +203,6 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         """Ends everything."""
         self.stop()
-
-    def _claim_home(self) -> None:
-        self._claim = (self.settings.home / ".up.lock").open("a+")
-        try:
-            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._claim.seek(0)
-            process = self._claim.readline().strip() or "?"
-            raise ElectionMetricsError(
-                f"{self.settings.home} is in use by process {process}; end that one, or set ELECTION_METRICS_HOME to "
-                "another folder"
-            ) from None
-        self._claim.truncate(0)
-        self._claim.write(claim_text(os.getpid()))
-        self._claim.flush()
 
     def with_own_addresses(self, chosen: Settings) -> Settings:
         """These settings with the address under which this one's UI is, unless they name one."""
@@ -268,7 +255,8 @@ class Supervisor:
 
     def _start(self, part: Part) -> None:
         leash = [sys.executable, "-m", "election_metrics.automation.leashed", str(os.getpid())]
-        environment = {**self._environment, **(self._grid.environment() if part.name == _CODE else {})}
+        shown = self._grid.environment() if part.name == _CODE and self._grid is not None else {}
+        environment = {**self._environment, **shown}
         part.process = subprocess.Popen(  # noqa: S603 our own interpreter
             [*leash, *part.command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._environment["DAGSTER_HOME"],
@@ -384,11 +372,6 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def port_for_api(settings: Settings) -> int | None:
-    """The port that the settings say, or another one if somebody has it; None: no API."""
-    return free_port(settings.api_port, settings.api_host) if settings.api_port else None
 
 
 def free_port(wanted: int, host: str = _THIS_MACHINE) -> int:

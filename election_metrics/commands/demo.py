@@ -9,8 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from election_metrics.automation.claim import claimed
 from election_metrics.automation.launch import open_instance
-from election_metrics.automation.supervisor import Supervisor, free_port, port_for_api, stop_on_signals
+from election_metrics.automation.supervisor import Supervisor, free_port, stop_on_signals
 from election_metrics.commands.reports import print_summary
 from election_metrics.commands.runs import run_ingest
 from election_metrics.commands.up import RunNews, teller
@@ -33,23 +34,24 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
     exports, tree = home / "exports", home / "replay"
     # The hours that arrive while one looks on are late by the clock, and are no problem.
     chosen = read_settings(source=exports, alert_after_minutes=int(_WATCHED / timedelta(minutes=1)) + 60)
-    _start_afresh(chosen, home)
-    today = datetime.now(MOSCOW).date()
-    with console.status("Replaying the vote of September 2026 …"):
-        *_, done = write_replay(demo_buckets(today, transactions), tree, seed=2026)
-    console.print(
-        f"Replayed {done.lines:,} transactions of {len(done.votings)} constituencies into {done.files:,} files."
-    )
-    zones = {contract: voting.time_zone for contract, voting in done.votings.items()}
-    # What is over by the clock is all that there is; the last of it arrives while one looks on.
-    now = datetime.now(UTC)
-    before, later = split_at(tree, zones, now if once else now - _WATCHED)
-    deliver(before, tree, exports)
-    run_ingest(console, exports, chosen)
-    print_summary(console, chosen)
-    if once:
-        return
-    _serve(console, chosen, tree, exports, later, port, pace)
+    with claimed(chosen.home):
+        _start_afresh(chosen, home)
+        today = datetime.now(MOSCOW).date()
+        with console.status("Replaying the vote of September 2026 …"):
+            *_, done = write_replay(demo_buckets(today, transactions), tree, seed=2026)
+        console.print(
+            f"Replayed {done.lines:,} transactions of {len(done.votings)} constituencies into {done.files:,} files."
+        )
+        zones = {contract: voting.time_zone for contract, voting in done.votings.items()}
+        # What is over by the clock is all that there is; the last of it arrives while one looks on.
+        now = datetime.now(UTC)
+        before, later = split_at(tree, zones, now if once else now - _WATCHED)
+        deliver(before, tree, exports)
+        run_ingest(console, exports, chosen)
+        print_summary(console, chosen)
+        if once:
+            return
+        _serve(console, chosen, tree, exports, later, port, pace)
 
 
 def _start_afresh(settings: Settings, home: Path) -> None:
@@ -81,7 +83,8 @@ def _serve(
     say = teller(console)
     with stop_on_signals() as asked:
         console.print("Starting the Dagster UI …")
-        parts = Supervisor(settings, free_port(port), api_port=port_for_api(settings), tell=say)
+        api_port = free_port(settings.api_port, settings.api_host) if settings.api_port else None
+        parts = Supervisor(settings, free_port(port), api_port=api_port, tell=say)
         with parts as supervisor, open_instance(settings) as instance:
             news = RunNews(instance)
             address = f"http://127.0.0.1:{supervisor.port}"

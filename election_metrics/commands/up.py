@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from election_metrics.automation.alerts import reason_of
+from election_metrics.automation.claim import claimed
 from election_metrics.automation.console import quiet_retries
 from election_metrics.automation.exporter import serve
 from election_metrics.automation.launch import DATABASE_AWAY, open_instance
-from election_metrics.automation.supervisor import Supervisor, free_port, port_for_api, stop_on_signals
+from election_metrics.automation.ports import at_terminal, port_for
+from election_metrics.automation.supervisor import Supervisor, stop_on_signals
 from election_metrics.automation.ui_door import rules_of
 from election_metrics.automation.watching import Watch, in_background
 from election_metrics.pipeline.run_tags import TRIGGER, WHY
@@ -28,19 +30,50 @@ _LOOK_AT_RUNS_EVERY = 3.0
 
 
 def run_up(console: Console, *, host: str, port: int, read_only_port: int | None) -> None:
-    """Migrates, starts everything and looks after it until SIGINT or SIGTERM."""
+    """Claims HOME, migrates, starts everything and looks after it until SIGINT or SIGTERM.
+
+    Raises:
+        ElectionMetricsError: another `up` has HOME, or a port is taken and nobody at a terminal would see another.
+    """
     chosen = settings()
     rules = rules_of(chosen, host, read_only=False)
     if read_only_port is not None:
         rules_of(chosen, host, read_only=True)
     say = teller(console)
-    migrate(chosen, tell=say)
-    supervisor = Supervisor(chosen, free_port(port, host), read_only_port, host, port_for_api(chosen), tell=say)
+    with claimed(chosen.home):
+        ports = _ports(chosen, host, port, read_only_port)
+        migrate(chosen, tell=say)
+        supervisor = Supervisor(chosen, ports[0], ports[1], host, ports[2], tell=say)
+        _run(chosen, supervisor, asks_for_login=rules.token is not None)
+    say("Stopped.")
+
+
+def _ports(chosen: Settings, host: str, port: int, read_only_port: int | None) -> tuple[int, int | None, int | None]:
+    """Of the UI, of that for onlookers, and of the API: None where there is none.
+
+    Raises:
+        ElectionMetricsError: somebody has one of them, or the one for Prometheus, and nobody sees where another is.
+    """
+    may_differ = at_terminal()
+    ui = port_for("the Dagster UI", port, host, "--port", may_differ=may_differ)
+    onlookers = api = None
+    if read_only_port is not None:
+        onlookers = port_for("the UI for onlookers", read_only_port, host, "--read-only-port", may_differ=may_differ)
+    if chosen.api_port:
+        option = "ELECTION_METRICS_API_PORT"
+        api = port_for("the page", chosen.api_port, chosen.api_host, option, may_differ=may_differ)
+    if chosen.metrics_port is not None:
+        port_for("/metrics", chosen.metrics_port, host, "ELECTION_METRICS_METRICS_PORT", may_differ=False)
+    return ui, onlookers, api
+
+
+def _run(chosen: Settings, supervisor: Supervisor, *, asks_for_login: bool) -> None:
+    host, read_only_port, say = supervisor.host, supervisor.read_only_port, supervisor.tell
     with stop_on_signals() as asked:
         say("Starting …")
         with supervisor:
             say(f"The Dagster UI is at http://{reached_at(host)}:{supervisor.port} (log: {supervisor.log_path}).")
-            if rules.token is not None:
+            if asks_for_login:
                 say("It asks for a login: any name, and ELECTION_METRICS_UI_TOKEN as the password.")
             if read_only_port is not None:
                 say(
@@ -53,7 +86,6 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
             say("Ctrl-C ends everything.")
             watch(supervisor, chosen, asked)
             say("Stopping; a run in progress may finish …")
-    say("Stopped.")
 
 
 def watched(chosen: Settings) -> str:

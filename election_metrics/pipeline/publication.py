@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.errors import SettingsError
 from election_metrics.pipeline.anomalies import judge
 from election_metrics.pipeline.deliveries import read_delivered
 from election_metrics.pipeline.elections import write_hours, write_metrics, write_summary
@@ -47,6 +48,22 @@ def elections_behind(settings: Settings) -> list[str]:
     """Elections (election_id) whose hours changed since what follows from them was computed."""
     with transaction(settings) as connection:
         return sorted(store.behind_metrics(connection))
+
+
+def known_elections(settings: Settings, named: Sequence[str]) -> Sequence[str]:
+    """The same, where there are such elections.
+
+    Raises:
+        SettingsError: there is no election of such a name.
+    """
+    if named:
+        with transaction(settings) as connection:
+            known = registry.election_ids(connection)
+        for election in named:
+            if election not in known:
+                there = ", ".join(sorted(known)[:5]) or "none yet"
+                raise SettingsError(f"there is no election {election!r}; election_id is one of: {there}")
+    return named
 
 
 def compute_constituency_metrics(

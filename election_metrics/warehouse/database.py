@@ -60,7 +60,7 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
     except OperationalError as error:
         if not _may_pass(error.orig):
             raise
-        raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
+        raise _away(error, settings) from error
     except PoolTimeoutError as error:
         raise TransientError("too many wait for PostgreSQL at once") from error
     except psycopg.OperationalError as error:  # from COPY, which SQLAlchemy does not see
@@ -69,10 +69,23 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
         raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error).split())}") from error
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) in ("42P01", "3F000"):
-            raise WarehouseError(
-                "the warehouse has no tables yet, or old ones; type: election-metrics migrate"
-            ) from error
+            raise WarehouseError(_NO_TABLES) from error
         raise
+
+
+_NO_TABLES = "the warehouse has no tables yet, or old ones; type: election-metrics migrate"
+
+
+def _away(error: OperationalError, settings: Settings) -> WarehouseError | TransientError:
+    """What it is that PostgreSQL cannot be reached."""
+    if is_missing(error.orig, engine(settings).url.database):
+        return WarehouseError(_NO_TABLES)
+    return TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}")
+
+
+def is_missing(error: BaseException | None, database: str | None) -> bool:
+    """Whether a server says that it has no such database."""
+    return f'database "{database}" does not exist' in str(error)
 
 
 # Connection, resources, rollback, lock, operator's intervention, system: classes of SQLSTATE. Others blame the data.
@@ -104,13 +117,17 @@ def session_lock(settings: Settings, name: str, *, shared: bool = False) -> Iter
     may share it at once, and keep out who wants it alone.
     """
     kind = "_shared" if shared else ""
-    with engine(settings).connect() as connection:
+    try:
+        connection = engine(settings).connect()
+    except OperationalError as error:
+        raise _away(error, settings) from error
+    with connection:
         autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
         parameters = {"name": name}
         try:
             autocommit.execute(sa.text(f"SELECT pg_advisory_lock{kind}(hashtextextended(:name, 0))"), parameters)
         except OperationalError as error:
-            raise TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}") from error
+            raise _away(error, settings) from error
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from election_metrics.errors import WarehouseError
 from election_metrics.settings import Settings
 from election_metrics.warehouse import roles
 from election_metrics.warehouse.database import engine, lock, transaction
-from election_metrics.warehouse.release import refuse_beside_another_release, refuse_other_connections
+from election_metrics.warehouse.release import refuse_beside_another_release, refuse_other_connections, release
 from election_metrics.warehouse.server import dagster_url, ensure_database, warehouse_url
 
 UNFINISHED = ".restoring"
@@ -78,6 +78,30 @@ def migrate(
     if left:
         tell(roles.shortfall(login, list(dict.fromkeys(left))))
     return before, after
+
+
+def make_tables(settings: Settings) -> None:
+    """Makes the tables where there are none; once a process, as they do not go by themselves.
+
+    Raises:
+        WarehouseError: there are others than this release's; says what to type.
+        TransientError: PostgreSQL is away.
+    """
+    if settings in _made:
+        return
+    try:
+        with transaction(settings) as connection:
+            there = _current(connection)
+    except WarehouseError:
+        there = None
+    if there is None:
+        migrate(settings)
+    elif there != _target(_config(), "head"):
+        raise WarehouseError(f"the warehouse is at {there}, and this is {release()}; type: election-metrics migrate")
+    _made.add(settings)
+
+
+_made: set[Settings] = set()
 
 
 def _close_dagsters(settings: Settings) -> list[str]:

@@ -178,7 +178,7 @@ def test_what_ended_runs_had_planned_goes_and_an_answer_stays(
     instance.report_run_canceled(cancelled)
     both = _rows(chosen, planned)[0][0]
     later = datetime.now(UTC) + timedelta(days=1)
-    prune_dagster(chosen, dry_run=False, now=later)
+    prune_dagster(chosen, dry_run=False)
     assert _rows(chosen, planned)[0][0] == both / 2, "those of the run that waits are still there"
     instance.report_run_failed(waiting)
     prune_dagster(chosen, dry_run=False, now=later)

@@ -290,7 +290,7 @@ def test_checks_name_what_is_wrong(chosen: Settings, tmp_path: Path) -> None:
 
 def test_every_asset_says_what_it_is_and_where_its_columns_come_from() -> None:
     graph = build_defs().resolve_asset_graph()
-    columns = {}
+    columns, described = {}, {}
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         name = key.to_user_string()
@@ -298,7 +298,8 @@ def test_every_asset_says_what_it_is_and_where_its_columns_come_from() -> None:
         assert node.owners == ["team:observatory"], name
         assert node.group_name[0].isdigit(), name
         assert node.kinds, name
-        columns[name] = {column.name for column in node.metadata["dagster/column_schema"].columns}
+        described[name] = {column.name: column.description for column in node.metadata["dagster/column_schema"].columns}
+        columns[name] = set(described[name])
     for key in graph.get_all_asset_keys():
         lineage = graph.get(key).metadata["dagster/column_lineage"].deps_by_column
         for column, sources in lineage.items():
@@ -306,6 +307,9 @@ def test_every_asset_says_what_it_is_and_where_its_columns_come_from() -> None:
             for source in sources:
                 assert source.column_name in columns[source.asset_key.to_user_string()], (key, column, source)
                 assert source.asset_key in graph.get(key).parent_keys, (key, column, source)
+                # The open-source UI shows no lineage of columns: their descriptions say it.
+                named = f"{source.asset_key.to_user_string()}.{source.column_name}"
+                assert named in described[key.to_user_string()][column].partition(" ← ")[2], (key, column)
     for name in ("hourly_stats", "constituency_metrics", "election_summaries"):
         lineage = graph.get(dg.AssetKey(name)).metadata["dagster/column_lineage"].deps_by_column
         assert {"votes_cast", "bulletins_issued", "participation_rate"} <= set(lineage), name
@@ -375,3 +379,69 @@ def test_maintenance_runs_as_a_job_and_can_only_look(chosen: Settings, tmp_path:
         job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def("maintenance_job")
         config = {"ops": {"maintain": {"config": {"dry_run": True}}}}
         assert job.execute_in_process(instance=instance, run_config=config).success
+
+
+def test_every_asset_has_numbers_that_the_ui_can_draw(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(
+        line("r", ms(0), "addVotersList", votersCount=10),
+        issue("a", ms(1)),
+        issue("b", ms(2)),
+        vote("c", ms(3)),
+        "garbage",
+    )
+    with dg.instance_for_test() as instance:
+        done = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+        job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def("reconciliation_job")
+        assert job.execute_in_process(instance=instance).success
+        numbers: dict[str, dict[str, float]] = {}
+        for asset in ASSETS:
+            (record,) = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+            metadata = record.asset_materialization.metadata  # type: ignore[union-attr]
+            numbers[asset] = {
+                name: value.value
+                for name, value in metadata.items()
+                if isinstance(value, (dg.IntMetadataValue, dg.FloatMetadataValue))
+            }
+    assert {asset for asset in ASSETS if "dagster/row_count" not in numbers[asset]} == set()
+    people_watch = {"votes": 1, "bulletins": 2, "gap": 1, "turnout": 10.0}
+    for asset in ("constituency_metrics", "anomalies", "election_summaries", "reconciliations"):
+        assert {name: numbers[asset][name] for name in people_watch} == people_watch, asset
+        assert {"findings", "critical", "lag_minutes"} <= numbers[asset].keys(), asset
+    assert (numbers["hourly_stats"]["votes_cast"], numbers["hourly_stats"]["gap"]) == (1, 1)
+    assert numbers["landed_files"]["dagster/row_count"] == 1
+    for evaluation in done.get_asset_check_evaluations():
+        violations = evaluation.metadata["violations"]
+        assert isinstance(violations, dg.IntMetadataValue), evaluation.check_name
+        assert (violations.value == 0) is evaluation.passed, evaluation.check_name
+
+
+@pytest.mark.parametrize(
+    ("asset", "config", "sentence"),
+    [
+        ("landed_files", {"source": "s3:/typo", "again": True}, "typo"),
+        ("landed_files", {"again": True, "again_from": "yesterday"}, "'yesterday' is no hour; type it as"),
+        ("landed_files", {"again": True, "again_from": "2026-09-18T09", "again_to": "2026-09-18T05"}, "swap them"),
+        ("landed_files", {"again_constituency": "x"}, "set again: true with it"),
+        ("landed_files", {"only_table": True, "files": ["x.csv"]}, "only_table: true lands no file"),
+        ("landed_files", {"only_table": True}, "SOURCE_URL"),
+        (
+            "constituency_metrics",
+            {"elections": ["nope"]},
+            "there is no election 'nope'; election_id is one of: none yet",
+        ),
+        ("anomalies", {"elections": ["nope"]}, "there is no election 'nope'"),
+        ("election_summaries", {"elections": ["nope"]}, "there is no election 'nope'"),
+    ],
+)
+def test_nonsense_in_the_launchpad_is_a_sentence(
+    chosen: Settings, tmp_path: Path, asset: str, config: dict[str, object], sentence: str
+) -> None:
+    with dg.instance_for_test() as instance:
+        job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def(JOB)
+        result = job.execute_in_process(
+            instance=instance, run_config={"ops": {asset: {"config": config}}}, asset_selection=[dg.AssetKey(asset)],
+            raise_on_error=False,
+        )  # fmt: skip
+    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None
+    assert sentence in str(failure.user_failure_data.description)

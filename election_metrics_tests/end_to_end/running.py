@@ -16,6 +16,7 @@ import psutil
 import psycopg
 
 from election_metrics.automation.launcher import PROCESS
+from election_metrics.automation.supervisor import free_port
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.landing import pending_files
 from election_metrics.pipeline.publication import elections_behind
@@ -67,6 +68,8 @@ class Up:
         self.output = settings.home.parent / "up.out"
         own = {"ELECTION_METRICS_HOME": str(settings.home), "ELECTION_METRICS_SOURCE": str(settings.source_path)}
         others = {name: text for name, text in os.environ.items() if not name.startswith("ELECTION_METRICS_")}
+        # A service has the ports that it asks for, or none.
+        own["ELECTION_METRICS_API_PORT"] = str(free_port(port + 1000))
         self.environment = others | own | environment
 
     def start(self) -> None:

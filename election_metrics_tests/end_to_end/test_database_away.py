@@ -17,7 +17,7 @@ from election_metrics_tests.end_to_end.running import FULL, Up, wait_for
 from election_metrics_tests.exports import Folder, issue, ms
 
 AWAY_SECONDS = 60 if FULL else 20
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
 def test_a_database_that_is_away_for_a_while_costs_that_while(

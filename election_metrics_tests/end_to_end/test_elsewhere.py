@@ -21,7 +21,6 @@ import yaml
 
 from election_metrics.api.refresh import ask_for_run
 from election_metrics.assets.needs import FRAMES, SCANS
-from election_metrics.automation.launch import DAGSTER_URL
 from election_metrics.automation.supervisor import free_port
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
@@ -34,7 +33,7 @@ from election_metrics_tests.redis_server import redis_server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = Path(sys.executable).parent
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
@@ -86,8 +85,7 @@ def start_worker(up: Up, log: Path) -> subprocess.Popen[bytes]:
 
 def in_its_place(up: Up) -> dict[str, str]:
     """The environment of a process that works for `up` elsewhere."""
-    url = dagster_url(up.settings).render_as_string(hide_password=False)
-    return up.environment | {DAGSTER_URL: url, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    return up.environment | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
 
 
 class Cluster(ThreadingHTTPServer):

@@ -15,7 +15,7 @@ from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import Up, wait_for
 from election_metrics_tests.exports import CONTRACT, Folder, issue, line, ms, vote
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
 def test_a_refresh_is_a_run_and_reference_data_reaches_the_figures_by_itself(

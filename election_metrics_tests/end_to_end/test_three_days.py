@@ -35,7 +35,7 @@ mutation Launch($run: ExecutionParams!) {
   }
 }
 """
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600 if FULL else 600)]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600)]
 
 
 def launch(up: Up, job: str, tags: dict[str, str]) -> str:

@@ -22,7 +22,7 @@ from election_metrics_tests.automation.test_alerts import a_tick
 from election_metrics_tests.end_to_end.running import COMMAND, hanging, wait_for
 from election_metrics_tests.exports import Folder, ms, vote
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.filterwarnings("ignore")]
 PATIENCE = 1.5
 """Seconds; a real watch has 5."""
 _SERVES = (

@@ -16,8 +16,6 @@ from faults import law
 from faults.home import Server, stop_servers
 from faults.schedule import Schedule, known_steps
 
-pytestmark = pytest.mark.timeout(900)
-
 
 def carried_out(*arguments: str, module: str = "faults") -> str:
     run = subprocess.run(

@@ -37,7 +37,6 @@ from election_metrics_tests.tables import MAPPING, Ballots, row, rows_of_exports
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # botocore's own, and PySpark's
-    pytest.mark.timeout(600),
 ]
 needs_java = pytest.mark.skipif(
     not shutil.which("java") and os.environ.get("JAVA") != "required", reason="Spark needs Java, and there is none here"

@@ -7,13 +7,13 @@ import random
 import shutil
 import subprocess
 import sys
-import uuid
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from election_metrics.clock import hour_number
@@ -22,11 +22,12 @@ from election_metrics.pipeline.landing import expected_hours, files_of_run, land
 from election_metrics.replay import read_series, write_replay
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import FileVersion, list_exports
-from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
+from election_metrics_tests.conftest import empty_warehouse
 from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, rollback, vote
 
 SERIES = Path(__file__).parents[1] / "data" / "series.csv"
+Tables = dict[str, list[tuple[object, ...]]]
 
 
 def test_landing_twice_changes_nothing_and_reads_nothing(chosen: Settings, tmp_path: Path) -> None:
@@ -244,16 +245,28 @@ def test_a_folder_without_permission_is_named_and_the_rest_is_listed(chosen: Set
     assert CONTRACT in out.read_text()
 
 
-def tree(tmp_path: Path) -> Path:
+def tree(folder: Path) -> Path:
     """A small replay with every fault."""
-    for _ in write_replay(read_series(SERIES), tmp_path / "tree", seed=7, faults=True):
+    for _ in write_replay(read_series(SERIES), folder / "tree", seed=7, faults=True):
         pass
-    return tmp_path / "tree"
+    return folder / "tree"
+
+
+@pytest.fixture(scope="module")
+def landed_at_once(server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tables]:
+    """The replay, and the tables of all its files at once."""
+    folder = tmp_path_factory.mktemp("at-once")
+    source = tree(folder)
+    with empty_warehouse(server, folder / "home") as clean:
+        update(clean, source)
+        return source, everything(clean)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_order_and_any_batches_give_the_same_tables(chosen: Settings, tmp_path: Path, seed: int) -> None:
-    source = tree(tmp_path)
+def test_any_order_and_any_batches_give_the_same_tables(
+    chosen: Settings, tmp_path: Path, landed_at_once: tuple[Path, Tables], seed: int
+) -> None:
+    source, expected = landed_at_once
     files = sorted(source.rglob("*.csv"))
     dice = random.Random(seed)
     dice.shuffle(files)
@@ -265,13 +278,7 @@ def test_any_order_and_any_batches_give_the_same_tables(chosen: Settings, tmp_pa
         update(chosen, tmp_path / "in")
     shutil.copytree(source, tmp_path / "in", dirs_exist_ok=True)
     update(chosen, tmp_path / "in")
-    found = everything(chosen)
-    land_at_once = subprocess.run(
-        [sys.executable, "-c", _AT_ONCE, str(source), str(tmp_path / "clean")],
-        capture_output=True, text=True, check=False, env={k: v for k, v in os.environ.items() if "ELECTION_METRICS" not in k},
-    )  # fmt: skip
-    assert land_at_once.returncode == 0, land_at_once.stderr
-    assert repr(found) == land_at_once.stdout.strip()
+    assert everything(chosen) == expected
 
 
 _HOUR_OF_EVERYTHING = [
@@ -283,39 +290,32 @@ _HOUR_OF_EVERYTHING = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def hour_of_everything(server: str, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """The tables of one file of these lines in their order."""
+    folder = tmp_path_factory.mktemp("hour")
+    Folder(folder / "in").put(*_HOUR_OF_EVERYTHING, name="0_x")
+    with empty_warehouse(server, folder / "home") as clean:
+        update(clean, folder / "in")
+        return everything(clean)
+
+
 @given(st.data())
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None)
 def test_splitting_hours_into_any_files_order_and_batches_never_changes_a_table(
-    chosen: Settings, tmp_path: Path, data: st.DataObject
+    server: str, hour_of_everything: Tables, data: st.DataObject
 ) -> None:
-    tables = []
-    for attempt in range(2):
-        migrate(chosen, "base")
-        migrate(chosen)
-        shutil.rmtree(chosen.lake_path, ignore_errors=True)
-        folder = Folder(tmp_path / str(uuid.uuid4()))
-        lines = data.draw(st.permutations(_HOUR_OF_EVERYTHING)) if attempt else _HOUR_OF_EVERYTHING
-        cuts = sorted(data.draw(st.sets(st.integers(1, len(lines) - 1), max_size=4))) if attempt else []
+    lines = data.draw(st.permutations(_HOUR_OF_EVERYTHING))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(lines) - 1), max_size=4)))
+    with TemporaryDirectory() as place, empty_warehouse(server, Path(place) / "home") as chosen:
+        folder = Folder(Path(place) / "in")
         for number, (begin, end) in enumerate(itertools.pairwise([0, *cuts, len(lines)])):
             folder.put(*lines[begin:end], name=f"{number}_x")
-            if attempt and data.draw(st.booleans()):
+            if data.draw(st.booleans()):
                 update(chosen, folder.root)
         update(chosen, folder.root)
-        tables.append(everything(chosen))
-    assert tables[0] == tables[1]
+        assert everything(chosen) == hour_of_everything
 
-
-_AT_ONCE = """
-import sys
-from pathlib import Path
-from election_metrics.settings import read_settings
-from election_metrics.warehouse.migrate import migrate
-from election_metrics_tests.computing import everything, update
-chosen = read_settings(home=Path(sys.argv[2]))
-migrate(chosen)
-update(chosen, Path(sys.argv[1]))
-print(repr(everything(chosen)))
-"""
 
 _LAND = """
 import sys

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from election_metrics.automation.supervisor import Supervisor
+from election_metrics.automation.claim import claimed
 from election_metrics.cli import main
 from election_metrics.errors import WarehouseError
 from election_metrics.settings import Settings
@@ -58,11 +58,8 @@ def test_the_claim_of_an_up_that_has_ended_or_is_of_this_release_is_in_nobodys_w
 
 
 def test_up_writes_its_release_into_its_claim(chosen: Settings) -> None:
-    supervisor = Supervisor(chosen, 0)
-    supervisor._claim_home()
-    assert claimant(chosen.home) == (os.getpid(), release())
-    supervisor._claim.close()
-    supervisor.stop()
+    with claimed(chosen.home):
+        assert claimant(chosen.home) == (os.getpid(), release())
 
 
 def test_tables_do_not_change_under_processes_of_another_release(chosen: Settings) -> None:

@@ -1,0 +1,47 @@
+"""One `up` (or `demo`) for each HOME: whoever has the claim may change its tables and start its parts."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from election_metrics.errors import ElectionMetricsError, SettingsError
+from election_metrics.warehouse.release import claim_text
+
+_held: set[Path] = set()
+
+
+@contextlib.contextmanager
+def claimed(home: Path) -> Iterator[None]:
+    """Nobody else has the claim of this HOME meanwhile; what this process claimed already, it may claim again.
+
+    Raises:
+        ElectionMetricsError: another process has it; says which.
+        SettingsError: HOME cannot be made or written to.
+    """
+    if home in _held:
+        yield
+        return
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claim = (home / ".up.lock").open("a+")
+    except OSError as error:
+        raise SettingsError(f"ELECTION_METRICS_HOME is {str(home)!r}: {error.strerror}") from None
+    with claim:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.seek(0)
+            process = claim.readline().strip() or "?"
+            raise ElectionMetricsError(
+                f"{home} is in use by process {process}; end that one, or set ELECTION_METRICS_HOME to another folder"
+            ) from None
+        claim.truncate(0)
+        claim.write(claim_text(os.getpid()))
+        claim.flush()
+        _held.add(home)
+        try:
+            yield
+        finally:
+            _held.discard(home)
