@@ -20,7 +20,7 @@ from election_metrics.warehouse.server import is_up
 
 NOT_ANSWERED = 4
 """Exit code: PostgreSQL does not answer; what was printed is what was known last."""
-_PATIENCE = 1.2
+_PATIENCE = 1.0
 _PATIENCE_WHERE_IT_HUNG = 0.3
 
 
