@@ -91,6 +91,7 @@ def port(clone: Path, request: pytest.FixtureRequest) -> Iterator[int]:
             process.wait(90)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
 
 
 def test_a_command_that_serves_the_ui(clone: Path, port: int) -> None:
