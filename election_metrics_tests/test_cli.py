@@ -127,7 +127,7 @@ def test_what_is_missing_or_wrong_is_one_sentence(chosen: Settings, words, envir
     assert done.returncode in (1, 2)
     assert says in done.stderr
     assert "Traceback" not in done.stderr
-    assert "secret" not in done.stderr
+    assert "secret" not in done.stderr, "no password, and no table of them"
 
 
 def test_a_wrong_reference_names_file_line_and_column(chosen: Settings, tmp_path: Path) -> None:

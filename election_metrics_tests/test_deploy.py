@@ -24,14 +24,9 @@ def test_every_setting_that_is_named_exists() -> None:
         assert set(re.findall(r"\bELECTION_METRICS_[A-Z_]+", file.read_text("utf-8"))) <= VARIABLES, file
 
 
-def test_every_dagster_yaml_is_the_packages_but_for_where_runs_run() -> None:
-    root = DEPLOY.parent
-    package = (root / "election_metrics" / "automation" / "dagster.yaml").read_text("utf-8")
-    assert (root / "dagster.yaml").read_text("utf-8") == package
-    ours = yaml.safe_load(package)
-    for place, differs in (("celery", {"run_launcher"}), ("kubernetes", {"run_launcher", "compute_logs"})):
-        theirs = yaml.safe_load((DEPLOY / place / "dagster.yaml").read_text("utf-8"))
-        assert {key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)} == differs, place
+def test_the_dagster_yaml_of_the_root_is_the_packages() -> None:
+    package = DEPLOY.parent / "election_metrics" / "automation" / "dagster.yaml"
+    assert (DEPLOY.parent / "dagster.yaml").read_text("utf-8") == package.read_text("utf-8")
 
 
 def test_the_commands_that_are_started_exist() -> None:

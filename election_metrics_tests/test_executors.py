@@ -50,8 +50,8 @@ def test_dagsters_instance_differs_from_ours_in_its_launcher_only(place: str, mo
         monkeypatch.setenv(name, "x")
     theirs = yaml.safe_load((DEPLOY / place / "dagster.yaml").read_text("utf-8"))
     launcher, logs = theirs.pop("run_launcher"), theirs.pop("compute_logs", None)
-    assert theirs == {name: said for name, said in OURS.items() if name != "run_launcher"}
-    assert (logs is None) == (place == "celery")
+    assert theirs == {name: said for name, said in OURS.items() if name not in ("run_launcher", "compute_logs")}
+    assert (logs == OURS["compute_logs"]) == (place == "celery")
     schema = {"CeleryRunLauncher": CeleryRunLauncher, "K8sRunLauncher": K8sRunLauncher}[launcher["class"]].config_type()
     refuse(schema, launcher["config"])
     with pytest.raises(dg.DagsterInvalidConfigError, match="job_imagee"):
@@ -72,7 +72,8 @@ def test_the_charts_values_make_an_instance_that_differs_from_ours_in_what_dagst
     assert runs["config"] == OURS["run_coordinator"]["config"]
     assert runs["class"] == "QueuedRunCoordinator"
     assert theirs == {name: said for name, said in OURS.items() if name in theirs}
-    assert OURS.keys() - theirs == {"storage", "run_coordinator", "run_launcher", "nux"}
+    lacking = {"storage", "run_coordinator", "run_launcher", "nux", "compute_logs", "local_artifact_storage"}
+    assert OURS.keys() - theirs == lacking
     refuse(K8sRunLauncher.config_type(), launcher["config"])
 
 

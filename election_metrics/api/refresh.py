@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
+import tenacity
 
 from election_metrics.errors import ElectionMetricsError, TransientError
 from election_metrics.pipeline.run_tags import JOB, TRIGGER, WHO, range_tags, run_tags
@@ -28,6 +29,10 @@ query UnderWay($filter: RunsFilter!) {
 _NOT_ENDED = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]
 _SECONDS = 20
 _REFUSALS = (401, 403, 421)  # each a sentence that says what to set
+
+
+class _LoadingError(TransientError):
+    """Dagster's webserver has not loaded its code location yet."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,13 @@ def hours_to_refresh(
     return first, last
 
 
+# Where the code location starts again, for a few seconds the webserver knows none, or one that does not answer.
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(_LoadingError),
+    stop=tenacity.stop_after_delay(_SECONDS),
+    wait=tenacity.wait_fixed(0.5),
+    reraise=True,
+)
 def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -> Asked:
     """Asks for a run that lands what is there and computes these hours, or finds the one that does so already.
 
@@ -85,7 +97,9 @@ def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -
     run = {"selector": selector, "executionMetadata": metadata, "runConfigData": {}}
     launched = _graphql(settings, _LAUNCH, run=run)["launchRun"]
     if launched["__typename"] != "LaunchRunSuccess":
-        raise TransientError(f"Dagster did not launch the run: {launched.get('message', launched['__typename'])}")
+        why = launched.get("message", launched["__typename"])
+        kind = _LoadingError if "UserCodeUnreachable" in why else TransientError
+        raise kind(f"Dagster did not launch the run: {why}")
     return Asked(launched["run"]["runId"], is_new=True)
 
 
@@ -95,7 +109,7 @@ def _where_the_job_is(repositories: Sequence[Mapping[str, Any]]) -> dict[str, st
         if any(job["name"] == JOB for job in one["jobs"]):
             location = one["location"]["name"]
             return {"repositoryLocationName": location, "repositoryName": one["name"], "jobName": JOB}
-    raise TransientError(f"Dagster's webserver has loaded no code location with {JOB}")
+    raise _LoadingError(f"Dagster's webserver has loaded no code location with {JOB}")
 
 
 def _graphql(settings: Settings, query: str, **variables: object) -> Any:
@@ -107,14 +121,15 @@ def _graphql(settings: Settings, query: str, **variables: object) -> Any:
         )  # fmt: skip
         if answer.status_code in _REFUSALS:
             raise TransientError(f"Dagster's webserver at {address} refused the question: {answer.text.strip()}")
-        answer.raise_for_status()
-        said = answer.json()
+        said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        if not said:
+            answer.raise_for_status()
     except (requests.RequestException, ValueError) as error:
         raise TransientError(
             f"Dagster's webserver at {address} does not answer ({type(error).__name__}); does `up` run?"
         ) from None
     if said.get("errors"):
-        raise TransientError(f"Dagster's webserver refused the question: {said['errors'][0].get('message')}")
+        raise _LoadingError(f"Dagster's webserver refused the question: {said['errors'][0].get('message')}")
     return said["data"]
 
 

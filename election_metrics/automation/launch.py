@@ -11,10 +11,11 @@ from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import SQLAlchemyError
 
 from election_metrics.assets.running import Progress
+from election_metrics.automation import storage
 from election_metrics.automation.launcher import own_process
 from election_metrics.pipeline.run_tags import JOB, run_tags
 from election_metrics.places import Place, name_of
-from election_metrics.settings import Settings
+from election_metrics.settings import PREFIX, Settings
 
 # What Dagster's storage raises while its database cannot be reached.
 DATABASE_AWAY = (DagsterPostgresException, SQLAlchemyError)
@@ -23,7 +24,14 @@ FAST_EVENTS = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSE
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """What every process of Dagster needs in its environment; makes DAGSTER_HOME where there is none."""
+    """What every process of Dagster needs in its environment, to find the same storage; makes DAGSTER_HOME."""
+    urls = {"DATABASE_URL": settings.database_url, "DAGSTER_DATABASE_URL": settings.dagster_database_url}
+    where = {f"{PREFIX}{name}": "" if url is None else url.get_secret_value() for name, url in urls.items()}
+    return {**_dagster_home(settings), f"{PREFIX}HOME": str(settings.home), **where}
+
+
+def _dagster_home(settings: Settings) -> dict[str, str]:
+    """DAGSTER_HOME, made where there is none, and how events are written."""
     home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
     ours = resources.files("election_metrics.automation").joinpath("dagster.yaml").read_text("utf-8")
@@ -37,8 +45,9 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Dagster's instance as the daemon and the UI see it."""
-    os.environ.update(dagster_environment(settings))
+    """Dagster's instance as the daemon and the UI see it, with the storage of these settings."""
+    os.environ.update(_dagster_home(settings))
+    storage.use(settings)
     return dg.DagsterInstance.get()
 
 

@@ -18,8 +18,20 @@ from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_shared.error import SerializableErrorInfo
 
 from election_metrics.automation.asked import ASKER, RefusedError, checked_backfill, checked_run, now
-from election_metrics.settings import settings
+from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.server import dagster_url, ensure_database
+
+_used: Settings | None = None
+
+
+def use(chosen: Settings) -> None:
+    """Has Dagster's storage in this process be that of these settings, in the place of the environment's."""
+    global _used  # noqa: PLW0603 Dagster makes the storage, and takes nothing from us
+    _used = chosen
+
+
+def _settings() -> Settings:
+    return _used or settings()
 
 
 class RunStorage(PostgresRunStorage):
@@ -32,7 +44,7 @@ class RunStorage(PostgresRunStorage):
             RefusedError: it cannot go well; says why.
         """
         with _in_words_to_people():
-            checked = checked_run(dagster_run, settings().most_hours, now())
+            checked = checked_run(dagster_run, _settings().most_hours, now())
         return super().add_run(checked)
 
     def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
@@ -42,7 +54,7 @@ class RunStorage(PostgresRunStorage):
             RefusedError: it is too wide; says what to do.
         """
         with _in_words_to_people():
-            checked = checked_backfill(partition_backfill, settings().most_hours, now())
+            checked = checked_backfill(partition_backfill, _settings().most_hours, now())
         super().add_backfill(checked)
 
 
@@ -64,7 +76,7 @@ class Storage(DagsterPostgresStorage):
         Raises:
             WarehouseError: the server cannot be reached, or does not start.
         """
-        url = dagster_url(settings())
+        url = dagster_url(_settings())
         ensure_database(url)
         return cls(url.render_as_string(hide_password=False), inst_data)
 
@@ -79,7 +91,7 @@ class ArtifactStorage(LocalArtifactStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Made by Dagster."""
-        return cls(str(settings().home / "dagster"), inst_data)
+        return cls(str(_settings().home / "dagster"), inst_data)
 
 
 class ComputeLogs(LocalComputeLogManager):
@@ -92,7 +104,7 @@ class ComputeLogs(LocalComputeLogManager):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Made by Dagster."""
-        return cls(str(settings().home / "dagster" / "storage"), inst_data=inst_data)
+        return cls(str(_settings().home / "dagster" / "storage"), inst_data=inst_data)
 
 
 @contextlib.contextmanager

@@ -216,7 +216,6 @@ class Supervisor:
 
     def _own_environment(self) -> dict[str, str]:
         environment = dagster_environment(self.settings) | {
-            f"{PREFIX}HOME": str(self.settings.home),
             f"{PREFIX}ALERT_AFTER_MINUTES": str(self.settings.alert_after_minutes),
             f"{PREFIX}FIRST_PARTITION": "",  # runs have all hours, whichever the code location shows
         }

@@ -14,7 +14,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import arrow_type
-from election_metrics.warehouse.tables import metadata
+from election_metrics.warehouse.tables import metadata, secrets
 
 _ROWS_AT_ONCE = 20_000
 # Whole seconds without a fraction, others without trailing zeros.
@@ -40,8 +40,9 @@ _NO_FORMULA = r"CASE WHEN {0} ~ '^[=+@\t\r-]' THEN '''' || {0} ELSE {0} END AS {
 
 
 def exportable() -> dict[str, sa.Table]:
-    """The tables that can be exported, by name."""
-    return {table.name: table for table in sorted(metadata.tables.values(), key=lambda table: table.fullname)}
+    """The tables that can be exported, by name; what is in `secrets` leaves the warehouse in a backup only."""
+    tables = sorted(metadata.tables.values(), key=lambda table: table.fullname)
+    return {table.name: table for table in tables if table is not secrets}
 
 
 def _find(connection: sa.Connection, name: str) -> sa.Table:

@@ -166,7 +166,8 @@ def questions(api: Api) -> list[str]:
 def test_every_shape_in_the_description_has_a_name_of_its_own(api: Api) -> None:
     shapes = api.get("/openapi.json").json()["components"]["schemas"]
     assert {"Problem", "SystemProblem"} < shapes.keys()
-    assert not [name for name in shapes if "__" in name]
+    # Where two have one name, each is called by its module too: election_metrics__api__….
+    assert not [name for name in shapes if name.startswith("election_metrics__")]
 
 
 def test_every_csv_has_a_header_that_says_the_election_whether_it_has_rows_or_not(
