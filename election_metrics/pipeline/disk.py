@@ -25,7 +25,7 @@ class Disk:
         what: what of ours is on it.
         path: where.
         free: bytes that anybody may write.
-        total: bytes in all.
+        total: bytes in all that anybody may write, so without what a disk keeps for root; df's percents are of it.
         is_full: whether landing waits for room.
     """
 
@@ -47,7 +47,7 @@ def disks_of(settings: Settings) -> list[Disk]:
         there = next(path for path in (folder, *folder.parents) if path.exists())
         usage = shutil.disk_usage(there)
         is_full = usage.free < settings.reserve_bytes
-        found.setdefault(there.stat().st_dev, Disk(what, str(there), usage.free, usage.total, is_full))
+        found.setdefault(there.stat().st_dev, Disk(what, str(there), usage.free, usage.used + usage.free, is_full))
     return list(found.values())
 
 

@@ -68,6 +68,12 @@ def test_landing_waits_for_room_and_goes_on_by_itself(small: Path, chosen: Setti
     assert land(settings, tmp_path / "in", "run").rows == 1
 
 
+def test_how_full_a_disk_is_agrees_with_df(tmp_path: Path) -> None:
+    (disk, *_) = disks_of(read_settings(home=tmp_path))
+    said = subprocess.run(["df", "--output=pcent", str(tmp_path)], capture_output=True, text=True, check=True).stdout
+    assert abs(100 - disk.free * 100 / disk.total - int(said.split()[-1].rstrip("%"))) < 2
+
+
 def test_the_reserve_is_given_free_when_nothing_else_is_left_and_taken_again(small: Path) -> None:
     settings = read_settings(home=small, reserve_mb=3)
     reserve = Reserve(settings)
