@@ -46,7 +46,7 @@ def main() -> int:
     outcome: dict[int, list[str]] = {}
     try:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(chosen.workers, context, begin, (root,)) as pool:
+        with ProcessPoolExecutor(chosen.workers, context, begin, (root, form)) as pool:
             waiting = {pool.submit(carry_out, seed, chosen.steps, form) for seed in islice(seeds, chosen.workers)}
             while waiting:
                 done = next(as_completed(waiting))
