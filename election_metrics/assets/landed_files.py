@@ -1,6 +1,7 @@
 """`landed_files`: new export files, read and appended to the lake."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -19,6 +20,7 @@ from election_metrics.assets.running import (
 from election_metrics.assets.watched import watched
 from election_metrics.errors import SettingsError
 from election_metrics.foreign import in_markdown, visible
+from election_metrics.pipeline.run_tags import FILES
 from election_metrics.places import Place, place
 from election_metrics.settings import Settings
 from election_metrics.warehouse import tables
@@ -79,7 +81,8 @@ def landed_files(
             report = _land_again(context, config, settings, source, progress)
         elif source is not None:
             bar = progress.of("Landing", "bytes")
-            report = land(settings, source, context.run_id, progress=bar, only=config.files)
+            tell = partial(_tell_how_many, context)
+            report = land(settings, source, context.run_id, progress=bar, only=config.files, found=tell)
         if not (config.only_table or config.again or config.files or config.source):
             land_table_beside(settings, context.run_id, report)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
@@ -105,6 +108,12 @@ def landed_files(
             ),
         }
     )
+
+
+def _tell_how_many(context: dg.AssetExecutionContext, files: int) -> None:
+    """Says in the run's tags how many files it lands, of which the sensor's ticks tell how many have."""
+    if str(files) != context.run.tags.get(FILES):
+        context.instance.add_run_tags(context.run_id, {FILES: str(files)})
 
 
 def _check(config: LandedFilesConfig) -> None:

@@ -8,6 +8,7 @@ daemon to be seen, `up` sees and says itself (`watching`); where there is no `up
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 _STALE_RUN = timedelta(hours=24)
 _MOST_FAILURES_A_KIND = 20
 _MOST_LOOKED_AT = 1_000
+_SECONDS_LOOKING = 10.0
 _QUIET_LONG_ENOUGH = timedelta(minutes=15)
 
 
@@ -151,7 +153,8 @@ def waiting_files(settings: Settings) -> Waiting | None:
     if landed is not None and datetime.now(UTC) - landed < _QUIET_LONG_ENOUGH:
         return None
     try:
-        pending, _, _ = pending_files(settings, source, settled_only=True)
+        until = time.monotonic() + _SECONDS_LOOKING
+        pending, _, _ = pending_files(settings, source, settled_only=True, enough=lambda _: time.monotonic() > until)
     except ElectionMetricsError:
         return None  # the source's own problem
     if not pending:

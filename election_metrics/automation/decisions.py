@@ -70,7 +70,9 @@ def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Wait | None
     )
 
 
-def ask_for_files(files: int, hours: Sequence[datetime], now: datetime, most_hours: int) -> Ask | Wait:
+def ask_for_files(
+    files: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, more: bool = False
+) -> Ask | Wait:
     """Asks for a run that lands new files and computes the hours they seem to touch.
 
     Args:
@@ -78,15 +80,17 @@ def ask_for_files(files: int, hours: Sequence[datetime], now: datetime, most_hou
         hours: the hours that they seem to touch; what the guess misses is asked for by `changed_hours_sensor`.
         now: the clock.
         most_hours: a run covers no more hours.
+        more: there may be more than so many.
     """
     if not files:
         return Wait("the ledger has every file version of the source")
+    new = f"{files} new file(s)" + (" or more" if more else "")
     if not hours:
         hour = now.replace(minute=0, second=0, microsecond=0)
-        return Ask(hour, hour, f"{files} new file(s), whose hours are known once they landed")
+        return Ask(hour, hour, f"{new}, whose hours are known once they landed")
     last = hours[-1]
     first = max(hours[0], last - timedelta(hours=most_hours - 1))
-    return Ask(first, last, f"{files} new file(s), {in_words(first, last)}")
+    return Ask(first, last, f"{new}, {in_words(first, last)}")
 
 
 def ask_for_rows(rows: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, is_due: bool) -> Ask | Wait:

@@ -21,6 +21,8 @@ from election_metrics.settings import PREFIX, Settings
 DATABASE_AWAY = (DagsterPostgresException, SQLAlchemyError)
 # Bookkeeping of wide ranges in batches: 44 s become 1.5 s for 168 hours of four assets.
 FAST_EVENTS = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
+# A source in which nothing is new is looked through to its end, however large and slow it is.
+PATIENT_TICKS = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "300"}
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
@@ -41,7 +43,7 @@ def _dagster_home(settings: Settings) -> dict[str, str]:
         fresh = home / f".dagster.yaml.{os.getpid()}"
         fresh.write_text(ours, "utf-8")
         fresh.replace(theirs)
-    return {"DAGSTER_HOME": str(home), **FAST_EVENTS}
+    return {"DAGSTER_HOME": str(home), **FAST_EVENTS, **PATIENT_TICKS}
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:

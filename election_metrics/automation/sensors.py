@@ -1,5 +1,6 @@
 """The sensors. None owns a cursor: each asks a question that stays open until it is answered."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -28,6 +29,8 @@ from election_metrics.places import Place
 from election_metrics.settings import Settings
 
 _MOST_GIVEN = 100
+_MOST_LISTED = 5_000
+_SECONDS_LISTING = 5.0
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=2, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -67,13 +70,20 @@ def _requests_for_files(
     from election_metrics.clock import hour_start
     from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files
 
+    until = time.monotonic() + _SECONDS_LISTING
+
+    def enough(new: int) -> bool:
+        # Many are on their way already: the run looks for all of them, and has the time.
+        return new >= _MOST_LISTED or (new > 0 and time.monotonic() > until)
+
     try:
-        pending, unseen, _ = pending_files(settings, source, settled_only=True)
+        pending, unseen, listing = pending_files(settings, source, settled_only=True, enough=enough)
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
     hours = in_grid(hour_start(number) for number in expected_hours(settings, pending, now))
-    asked = ask_for_files(len(pending) + len(unseen), hours, now, settings.max_hours_per_run)
+    count, limit = len(pending) + len(unseen), settings.max_hours_per_run
+    asked = ask_for_files(count, hours, now, limit, more=not listing.is_whole)
     state = fingerprint([*pending, *unseen])
     files = [] if unseen else [file.path for file in pending]  # what cannot be looked at is found by looking
     yield from _requests(instance, [asked], "new_transactions", state, now, files, elections_of(pending))
@@ -149,6 +159,8 @@ def _progress(run: dg.DagsterRun, settings: Settings) -> str:
         landed = files_of_run(settings, run.run_id)
     except ElectionMetricsError as error:
         return str(error)
+    if run.status != dg.DagsterRunStatus.STARTED:
+        return f"{landed:,} file(s) landed"
     return f"{landed:,} of {int(run.tags.get(FILES, landed)):,} file(s) landed"
 
 

@@ -1,6 +1,7 @@
 """The warehouse in a terminal: `summary`, `conflicts`, `maintain`, and what `status` says where PostgreSQL answers."""
 
 import shutil
+import time
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -18,6 +19,8 @@ from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.table_reads import looked_at
+
+_SECONDS_LOOKING = 2.0
 
 
 def _number(value: object) -> str:
@@ -180,7 +183,9 @@ def print_warehouse(console: Console, settings: Settings) -> None:
     problems = list(unreadable.itertuples(index=False, name=None))
     source = settings.source_path
     if source is not None and source.exists():
-        listed = [(problem.version.path, problem.reason) for problem in list_exports(source).unreadable]
+        until = time.monotonic() + _SECONDS_LOOKING  # what landing could not look at is in the ledger
+        seen = list_exports(source, enough=lambda _: time.monotonic() > until)
+        listed = [(problem.version.path, problem.reason) for problem in seen.unreadable]
         problems += [problem for problem in listed if problem not in problems]
     if problems:
         console.print("\nFiles and folders that cannot be read:")

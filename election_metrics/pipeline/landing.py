@@ -30,11 +30,13 @@ from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings
 from election_metrics.sources.export_path import parse_export_path
 from election_metrics.sources.portal_exports import (
+    Enough,
     ExportFile,
     FileVersion,
     Listing,
     Unreadable,
     list_exports,
+    never,
     peek_span,
     read_exports,
     still_growing,
@@ -74,7 +76,7 @@ class LandingReport:
 
 
 def pending_files(
-    settings: Settings, source: Place, *, settled_only: bool
+    settings: Settings, source: Place, *, settled_only: bool, enough: Enough = never
 ) -> tuple[list[FileVersion], list[Unreadable], Listing]:
     """What the ledger does not know: file versions below `source`, paths that cannot be looked at; and the listing.
 
@@ -82,11 +84,12 @@ def pending_files(
         settings: the settings.
         source: folder or file.
         settled_only: leave out files that are being written to right now.
+        enough: when the listing may end (see `list_exports`).
     """
     retried = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
     with transaction(settings) as connection:
         known = ledger.known_versions(connection) | ledger.waiting_files(connection, retried)
-    listing = list_exports(source, known)
+    listing = list_exports(source, known, enough)
     now = time.time_ns()
     pending = [
         file
@@ -160,7 +163,7 @@ def expected_hours(settings: Settings, files: Sequence[FileVersion], now: dateti
             first, last = max(span[0] // 3_600_000, earliest), min(span[1] // 3_600_000, latest)
             hours.update(range(first, last + 1))
         else:
-            named.setdefault(file.path.rpartition("/")[2].partition(".")[0].partition("_")[2], file)
+            named.setdefault(_interval_of(file), file)
     for file in named.values():
         hours.update(hour for hour in _hours_by_name(settings, file) if earliest <= hour <= latest)
     return sorted(hours)
@@ -200,6 +203,7 @@ def land(
     progress: Progress | None = None,
     again: Collection[FileVersion] = (),
     only: Sequence[str] = (),
+    found: Callable[[int], None] = lambda _: None,
 ) -> LandingReport:
     """Lands every pending file below `source`, batch by batch; each batch commits on its own.
 
@@ -211,6 +215,7 @@ def land(
         progress: called with bytes done and bytes in all.
         only: paths that are new, where the caller knows; empty: the whole source is looked through.
         again: versions to read once more though they landed; what they hold takes the place of what it was.
+        found: called once with how many files there are to land.
 
     Raises:
         SourceError: the source does not exist or cannot be listed.
@@ -222,7 +227,8 @@ def land(
     else:
         pending, _, listing = pending_files(settings, source, settled_only=False)
         _record_unlistable(settings, source, listing, run_id, report)
-    pending = sorted({*pending, *again})
+    pending = sorted({*pending, *again}, key=_in_order)
+    found(len(pending))
     total = sum(file.size for file in pending)
     done = 0
     make_scratch(settings)
@@ -237,6 +243,15 @@ def land(
             if progress:
                 progress(done, total)
     return report
+
+
+def _in_order(file: FileVersion) -> tuple[str, FileVersion]:
+    """By the interval of their names: a batch of many small files then goes to a few hours, and not to every one."""
+    return _interval_of(file), file
+
+
+def _interval_of(file: FileVersion) -> str:
+    return file.path.rpartition("/")[2].partition(".")[0].partition("_")[2]
 
 
 def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingReport) -> Iterator[list[FileVersion]]:

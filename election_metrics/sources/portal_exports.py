@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -89,13 +89,29 @@ class ExportFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds: export files, and what could not be looked at."""
+    """What a folder holds: export files, and what could not be looked at.
+
+    Attributes:
+        files: the files.
+        unreadable: what could not be looked at.
+        is_whole: the folder was looked through; else there may be more.
+    """
 
     files: list[FileVersion]
     unreadable: list[Unreadable]
+    is_whole: bool = True
 
 
-def list_exports(root: Place, known: Set[tuple[str, int, int]] = frozenset()) -> Listing:
+Enough = Callable[[int], bool]
+"""Says, by how many files are new so far, whether a listing may end before it is whole."""
+
+
+def never(_new: int) -> bool:
+    """A listing is to be whole."""
+    return False
+
+
+def list_exports(root: Place, known: Set[tuple[str, int, int]] = frozenset(), enough: Enough = never) -> Listing:
     """Lists the export files below `root` (or `root` itself), sorted by path.
 
     Whether a file may be read is asked for those that are not `known`.
@@ -103,13 +119,18 @@ def list_exports(root: Place, known: Set[tuple[str, int, int]] = frozenset()) ->
     Hidden files and names that do not end in .csv or .zip are not exports: downloads in progress have them. What has
     a name that the ledger cannot hold, and a link that leads out of the folder, is unreadable.
 
+    Args:
+        root: a folder, a file, or such in an object store.
+        known: versions that are nothing new.
+        enough: asked after each folder; object stores are asked for all at once.
+
     Raises:
         SourceError: `root` does not exist or cannot be listed at all.
     """
-    return _list_files(root.absolute(), known) if isinstance(root, Path) else _list_objects(root)
+    return _list_files(root.absolute(), known, enough) if isinstance(root, Path) else _list_objects(root)
 
 
-def _list_files(root: Path, known: Set[tuple[str, int, int]]) -> Listing:
+def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) -> Listing:
     try:
         mode = root.stat().st_mode
         if not stat.S_ISDIR(mode):
@@ -122,7 +143,8 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]]) -> Listing:
     files: list[FileVersion] = []
     unreadable: list[Unreadable] = []
     folders = [str(root)]
-    while folders:
+    new = 0
+    while folders and not enough(new):
         folder = folders.pop()
         try:
             entries = list(os.scandir(folder))
@@ -138,8 +160,8 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]]) -> Listing:
             elif is_folder:
                 folders.append(entry.path)
             else:
-                _add_file(entry, root, known, files, unreadable)
-    return Listing(sorted(files), unreadable)
+                new += _add_file(entry, root, known, files, unreadable)
+    return Listing(sorted(files), unreadable, is_whole=not folders)
 
 
 def _list_objects(root: Elsewhere) -> Listing:
@@ -179,22 +201,25 @@ def _add_file(
     known: Set[tuple[str, int, int]],
     files: list[FileVersion],
     unreadable: list[Unreadable],
-) -> None:
+) -> bool:
+    """Whether it is a new file."""
     try:
         status = entry.stat()
     except OSError:
-        return  # it vanished between listing and looking
+        return False  # it vanished between listing and looking
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
         unreadable.append(Unreadable(unseen(entry.path), "it is no regular file"))
-        return
+        return False
     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
         unreadable.append(Unreadable(unseen(entry.path), f"it is a link that leads out of {root}"))
-        return
+        return False
     version = _version_of(entry.path, status)
-    if version in known or os.access(entry.path, os.R_OK):
-        files.append(version)
-    else:
+    is_new = version not in known
+    if is_new and not os.access(entry.path, os.R_OK):
         unreadable.append(Unreadable(unseen(entry.path), "the file cannot be read: Permission denied"))
+        return False
+    files.append(version)
+    return is_new
 
 
 def _version(path: Path) -> FileVersion:

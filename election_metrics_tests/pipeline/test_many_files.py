@@ -1,0 +1,68 @@
+"""Very many small files: a tick asks for a run as soon as it has seen some, and a batch goes to a few hours."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from election_metrics.automation import sensors
+from election_metrics.automation.sensors import new_transactions_sensor
+from election_metrics.pipeline import landing
+from election_metrics.pipeline.landing import land, pending_files
+from election_metrics.pipeline.run_tags import FILES, WHY
+from election_metrics.settings import Settings
+from election_metrics.sources.portal_exports import list_exports
+from election_metrics_tests.computing import rows
+from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
+
+_LETTERS = "ABCDEF"
+_HOURS = 4
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Six constituencies with four hours each, a folder each, as the portal lays them."""
+    root = tmp_path / "exports"
+    for letter in _LETTERS:
+        for hour in range(_HOURS):
+            contract = letter + CONTRACT[1:]
+            folder = Folder(root / contract / str(hour))
+            name = f"2026-09-18_{11 + hour:02}00-{12 + hour:02}00"
+            folder.put(vote(f"{letter}{hour}", ms(5, hour)), name=name, contract=contract)
+    return root
+
+
+def test_a_listing_ends_where_enough_is_new_and_says_so(many: Path) -> None:
+    whole = list_exports(many)
+    assert (len(whole.files), whole.is_whole) == (24, True)
+    some = list_exports(many, enough=lambda new: new >= 5)
+    assert (len(some.files), some.is_whole) == (5, False)
+    rest = list_exports(many, set(whole.files[:-1]), enough=lambda new: new >= 1)
+    assert whole.files[-1] in rest.files, "what is known is not counted"
+
+
+def test_a_tick_asks_for_a_run_before_it_has_seen_everything_and_the_run_lands_it(
+    chosen: Settings, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "_MOST_LISTED", 5)
+    settings = chosen.model_copy(update={"source": str(many), "settle_seconds": 0.0})
+    with dg.instance_for_test() as instance:
+        context = dg.build_sensor_context(instance=instance, resources={"settings": settings})
+        (request,) = list(new_transactions_sensor(context))
+        assert isinstance(request, dg.RunRequest)
+        assert request.tags[WHY].startswith("5 new file(s) or more, ")
+        assert FILES in request.tags
+        told: list[int] = []
+        assert land(settings, many, "run", found=told.append).files == 24
+        assert told == [24]
+        context = dg.build_sensor_context(instance=instance, resources={"settings": settings})
+        (skipped,) = list(new_transactions_sensor(context))
+        assert "has every file version" in str(skipped.skip_message)
+
+
+def test_a_batch_goes_to_few_hours(chosen: Settings, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "_MOST_FILES_A_BATCH", len(_LETTERS))
+    land(chosen, many, "run", datetime(2026, 11, 23, tzinfo=UTC))
+    assert len(rows(chosen, "SELECT path FROM ingest.lake_parts")) == _HOURS
+    assert pending_files(chosen, many, settled_only=False)[0] == []
