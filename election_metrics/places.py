@@ -165,8 +165,15 @@ def fetch(source: Place, target: Path) -> None:
 def size_below(folder: Place) -> int:
     """Bytes of the files below a folder; 0 where there is none."""
     if isinstance(folder, Path):
-        return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+        return sum(map(_size, folder.rglob("*"))) if folder.is_dir() else 0
     return int(with_patience(lambda: folder.fs.du(folder.path), str(folder)))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size if path.is_file() else 0
+    except OSError:  # it went while others were counted
+        return 0
 
 
 def with_patience(ask: Callable[[], Any], what: str) -> Any:

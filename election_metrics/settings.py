@@ -307,6 +307,11 @@ class Settings(BaseSettings):
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
 
     @property
+    def dagster_path(self) -> Path:
+        """Folder of what Dagster keeps in files."""
+        return self.home / "dagster"
+
+    @property
     def reserve_bytes(self) -> int:
         """What is kept for PostgreSQL where the disk fills."""
         return self.reserve_mb * 1_000_000

@@ -20,9 +20,23 @@ if TYPE_CHECKING:
     from election_metrics_tests.objects import ObjectStore
 
 _numbers = itertools.count(1)
+ROOT = Path(__file__).parent
+_LONGEST = (
+    "end_to_end/test_three_days.py", "faults/test_schedules.py", "api/page/test_page.py", "pipeline/test_table_source.py",
+    "pipeline/test_combinations.py", "pipeline/test_one_rule.py", "end_to_end/test_elsewhere.py",
+    "pipeline/test_landing.py", "end_to_end/test_watching.py", "end_to_end/test_database_away.py",
+    "end_to_end/test_refresh.py",
+)  # fmt: skip
+"""Files that begin first, so that no worker is left with one of them when the others have ended."""
 # No test is timed: a busy machine fails nothing.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first."""
+    first = {ROOT / name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +67,11 @@ def empty_warehouse(server: str, home: Path) -> Iterator[Settings]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE election_metrics")
-        yield read_settings(home=home, database_url=server.replace("/election_metrics?", f"/{name}?"))
-        close_engines()
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        try:
+            yield read_settings(home=home, database_url=server.replace("/election_metrics?", f"/{name}?"))
+        finally:
+            close_engines()
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

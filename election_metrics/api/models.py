@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from sqlalchemy.dialects.postgresql import JSONB
 
-from election_metrics.warehouse.queries import COUNTS
+from election_metrics.warehouse.queries import COUNTS, RUNNING
 from election_metrics.warehouse.tables import (
     anomalies,
     anomaly_thresholds,
@@ -75,14 +75,6 @@ _NAME = {"name": _text("Name of the constituency"), "region": _text("Region's na
 _SPARKLINE = ("hour", "bulletins_issued", "votes_cast")
 
 _ELECTION = {"election_id": _text("Election; null where it is of none, or of no known one")}
-_RUNNING = [
-    "running_bulletins",
-    "running_votes",
-    "running_participation_rate",
-    "running_issue_rate",
-    "running_gap_rate",
-]
-
 _KIND = {
     "voting_days": (
         int | None,
@@ -124,7 +116,7 @@ Reconciliation = _model(
 Missing = _model("Missing", "Hours that no file covers.", _fields(missing_input))
 ConstituencyHour = _model(
     "ConstituencyHour", "An hour of a constituency.", _fields(hourly_stats),
-    _fields(constituency_metrics, _RUNNING),
+    _fields(constituency_metrics, list(RUNNING)),
 )  # fmt: skip
 NamedHour = _model("NamedHour", "An hour of a constituency, with its name.", _fields(hourly_stats), _NAME)
 ElectionHour = _model("ElectionHour", "An hour of an election.", _fields(election_hours))

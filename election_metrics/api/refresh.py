@@ -129,7 +129,7 @@ def _graphql(settings: Settings, query: str, **variables: object) -> Any:
             f"Dagster's webserver at {address} does not answer ({type(error).__name__}); does `up` run?"
         ) from None
     if said.get("errors"):
-        raise _LoadingError(f"Dagster's webserver refused the question: {said['errors'][0].get('message')}")
+        raise TransientError(f"Dagster's webserver refused the question: {said['errors'][0].get('message')}")
     return said["data"]
 
 

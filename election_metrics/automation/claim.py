@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from election_metrics.errors import ElectionMetricsError, SettingsError
-from election_metrics.warehouse.release import claim_text
+from election_metrics.warehouse.release import CLAIM, claim_text
 
 _held: set[Path] = set()
 
@@ -25,7 +25,7 @@ def claimed(home: Path) -> Iterator[None]:
         return
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        claim = (home / ".up.lock").open("a+")
+        claim = (home / CLAIM).open("a+")
     except OSError as error:
         raise SettingsError(f"ELECTION_METRICS_HOME is {str(home)!r}: {error.strerror}") from None
     with claim:

@@ -34,7 +34,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 def _dagster_home(settings: Settings) -> dict[str, str]:
     """DAGSTER_HOME, made where there is none, and how events are written."""
-    home = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_path)
     home.mkdir(parents=True, exist_ok=True)
     ours = resources.files("election_metrics.automation").joinpath("dagster.yaml").read_text("utf-8")
     theirs = home / "dagster.yaml"

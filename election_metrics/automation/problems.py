@@ -328,20 +328,24 @@ _WORDS = (
 def in_our_words(reason: str) -> tuple[str, str]:
     """The cause in our words, with what was said where that helps; and what to type."""
     said = " ".join(reason.split())
-    for pattern, words, do in _WORDS:
-        if re.search(pattern, said, re.IGNORECASE):
-            return f"{words} ({said[:_MOST_SAID]})", do
+    if (known := _known_cause(said)) is not None:
+        words, do = known
+        return f"{words} ({said[:_MOST_SAID]})", do
     return said[:_MOST_SAID], STATUS
 
 
 def cause_of(reason: str) -> str:
     """The same for the same cause: without numbers, ids and moments, and by our word for it where we have one."""
     said = " ".join(reason.split())
-    for pattern, words, _ in _WORDS:
-        if re.search(pattern, said, re.IGNORECASE):
-            return words
+    if (known := _known_cause(said)) is not None:
+        return known[0]
     without_ids = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "#", said)
     return re.sub(r"\d+", "#", without_ids)[:200]
+
+
+def _known_cause(said: str) -> tuple[str, str] | None:
+    """Our words for a cause, and what to type; None where we have none."""
+    return next(((words, do) for pattern, words, do in _WORDS if re.search(pattern, said, re.IGNORECASE)), None)
 
 
 def message(problem: Problem, since: datetime, host: str) -> str:

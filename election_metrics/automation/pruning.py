@@ -12,8 +12,7 @@ import psycopg
 
 from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.settings import Settings
-from election_metrics.warehouse.database import is_missing
-from election_metrics.warehouse.server import dagster_url, plain_url
+from election_metrics.warehouse.server import dagster_url, is_missing, plain_url
 
 _DONE = "SELECT run_id FROM runs WHERE status = 'SUCCESS' AND update_timestamp < %(recent)s"
 _ENDED = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED')"

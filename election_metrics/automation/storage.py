@@ -58,16 +58,20 @@ class RunStorage(PostgresRunStorage):
         super().add_backfill(checked)
 
 
-class Storage(DagsterPostgresStorage):
+class _WithoutConfiguration:
+    """Takes nothing from dagster.yaml."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        return {}
+
+
+class Storage(_WithoutConfiguration, DagsterPostgresStorage):
     """Dagster's storage in the PostgreSQL that the settings name, or in the embedded one (`storage: custom:`)."""
 
     def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(postgres_url, inst_data=inst_data)
         self._run_storage = RunStorage(postgres_url)
-
-    @classmethod
-    def config_type(cls) -> UserConfigSchema:  # noqa: D102
-        return {}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
@@ -81,30 +85,22 @@ class Storage(DagsterPostgresStorage):
         return cls(url.render_as_string(hide_password=False), inst_data)
 
 
-class ArtifactStorage(LocalArtifactStorage):
+class ArtifactStorage(_WithoutConfiguration, LocalArtifactStorage):
     """What Dagster keeps in files: below HOME."""
 
     @classmethod
-    def config_type(cls) -> UserConfigSchema:  # noqa: D102
-        return {}
-
-    @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Made by Dagster."""
-        return cls(str(_settings().home / "dagster"), inst_data)
+        return cls(str(_settings().dagster_path), inst_data)
 
 
-class ComputeLogs(LocalComputeLogManager):
+class ComputeLogs(_WithoutConfiguration, LocalComputeLogManager):
     """What steps print: below HOME."""
 
     @classmethod
-    def config_type(cls) -> UserConfigSchema:  # noqa: D102
-        return {}
-
-    @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """Made by Dagster."""
-        return cls(str(_settings().home / "dagster" / "storage"), inst_data=inst_data)
+        return cls(str(_settings().dagster_path / "storage"), inst_data=inst_data)
 
 
 @contextlib.contextmanager

@@ -170,9 +170,9 @@ def election_register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame
     Returns:
         By hour; NA too where no register is known.
     """
+    events = events[events["constituency_id"].isin(constituencies["constituency_id"])]
     changes = events.dropna(subset=["voters"])
-    changed = changes.assign(hour=changes["occurred_at"].dt.floor("h"))[["constituency_id", "hour"]].drop_duplicates()
-    counted = changed[changed["constituency_id"].isin(constituencies["constituency_id"])]
+    counted = changes.assign(hour=changes["occurred_at"].dt.floor("h"))[["constituency_id", "hour"]].drop_duplicates()
     # From when on each constituency has which register: no register at all at first, or the reference's.
     first = constituencies[["constituency_id"]].assign(hour=pd.Timestamp(0, tz="UTC").as_unit("us"))
     steps = pd.concat([first, counted], ignore_index=True).sort_values(["constituency_id", "hour"], ignore_index=True)

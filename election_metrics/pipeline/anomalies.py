@@ -72,8 +72,7 @@ def _read_evidence(
         # A constituency of which nothing came at all says nothing against its own files.
         by_interval=lambda frame: frame["constituency_id"].map(by_interval).astype("boolean").fillna(True),
     )
-    events = registry.read_events(connection).dropna(subset=["voters"])
-    events = events[events["constituency_id"].isin(known["constituency_id"])]
+    events = delivered.events.dropna(subset=["voters"])
     changes = events.assign(
         hour_number=hour_numbers(events["occurred_at"]).astype("int64"), voters=events["voters"].abs()
     )

@@ -16,18 +16,21 @@ class Delivered:
 
     Attributes:
         constituencies: its rows of the registry.
+        events: calls on their registers that stand: constituency_id, occurred_at (UTC), operation, voters.
         deliveries: constituency_id, starts_at, ends_at (UTC), by_interval: what their files cover.
         hours: `coverage` of them: the hours of voting that should be here by now.
     """
 
     constituencies: pd.DataFrame
+    events: pd.DataFrame
     deliveries: pd.DataFrame
     hours: pd.DataFrame
 
 
-def read_delivered(connection: sa.Connection, election: str, now: datetime) -> Delivered:
-    """What came of an election until now."""
+def read_delivered(connection: sa.Connection, election: str, events: pd.DataFrame, now: datetime) -> Delivered:
+    """What came of an election until now; `events` are those of all elections, which the database reads as a whole."""
     known = registry.read_constituencies(connection)
     known = known[known["election_id"] == election].reset_index(drop=True)
     deliveries = elections.read_deliveries(connection, election)
-    return Delivered(known, deliveries, coverage(known, deliveries, now))
+    own = events[events["constituency_id"].isin(known["constituency_id"])]
+    return Delivered(known, own, deliveries, coverage(known, deliveries, now))

@@ -7,9 +7,9 @@ import contextlib
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from election_metrics.errors import TransientError
+from election_metrics.places import size_below
 from election_metrics.settings import Settings
 
 _MEGABYTE = 1_000_000
@@ -119,23 +119,15 @@ class Reserve:
 
 def what_can_go(settings: Settings) -> list[tuple[str, int, str]]:
     """What takes up room under HOME, in bytes, and what to type so that it goes; the largest first."""
-    dagster = Path(os.environ.get("DAGSTER_HOME") or settings.home / "dagster")
+    printed = settings.dagster_path / "storage"
     candidates = (
         ("old records of Dagster, parts of the lake that were merged", settings.scratch_path / "work",
          "election-metrics maintain"),
-        ("what runs printed", dagster / "storage", "election-metrics maintain"),
+        ("what runs printed", printed, f"rm -r {printed}"),
         ("logs of up", settings.home / "logs", f"rm {settings.home / 'logs'}/up.log.*"),
     )  # fmt: skip
-    sized = [(what, _size(folder), do) for what, folder, do in candidates]
+    sized = [(what, size_below(folder), do) for what, folder, do in candidates]
     return sorted(sized, key=lambda each: -each[1])
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*") if folder.is_dir() else ():
-        with contextlib.suppress(OSError):
-            total += path.lstat().st_size
-    return total
 
 
 def _megabytes(count: int) -> str:

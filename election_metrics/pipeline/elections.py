@@ -38,10 +38,12 @@ def write_metrics(connection: sa.Connection, election: str, run_id: str, now: da
     notify(connection, metrics_table, {election: only})
 
 
-def write_hours(connection: sa.Connection, election: str, run_id: str, now: datetime) -> None:
-    """Brings `election_hours` of an election up to date; hours that say what they said keep their run."""
+def write_hours(connection: sa.Connection, election: str, events: pd.DataFrame, run_id: str, now: datetime) -> None:
+    """Brings `election_hours` of an election up to date; hours that say what they said keep their run.
+
+    `events` are calls on registers that stand, of this election or of more.
+    """
     sums = store.sum_hours(connection, election)
-    events = registry.read_events(connection, election)
     members = store.read_members(connection, election)
     rows = election_hours(sums, election_register_by_hour(members, events, sums["hour"]))
     changed = store.hours_that_differ(connection, election, rows)

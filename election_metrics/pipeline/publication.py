@@ -30,16 +30,19 @@ def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequen
     """
     registry.publish_constituencies(connection, named)
     elections = sorted(store.behind_metrics(connection, named))
+    events = registry.read_events(connection) if elections else pd.DataFrame()
     for election in elections:
-        write_hours(connection, election, run_id, now)
+        write_hours(connection, election, events, run_id, now)
         write_metrics(connection, election, run_id, now, whole=bool(named))
     registry.drop_empty_elections(connection)
-    _judge_and_summarise(connection, elections, run_id, now)
+    _judge_and_summarise(connection, elections, events, run_id, now)
 
 
-def _judge_and_summarise(connection: sa.Connection, elections: Iterable[str], run_id: str, now: datetime) -> None:
+def _judge_and_summarise(
+    connection: sa.Connection, elections: Iterable[str], events: pd.DataFrame, run_id: str, now: datetime
+) -> None:
     for election in sorted(set(elections) & registry.election_ids(connection)):
-        delivered = read_delivered(connection, election, now)
+        delivered = read_delivered(connection, election, events, now)
         judge(connection, election, delivered, run_id, now)
         write_summary(connection, election, delivered, run_id, now)
 
@@ -115,4 +118,4 @@ def _refresh(settings: Settings, run_id: str, named: Sequence[str] | None, now: 
             done = set() if named else store.published_just_now(connection, run_id, now)
         for election in sorted(behind - done):
             with transaction(settings) as connection:
-                _judge_and_summarise(connection, [election], run_id, now)
+                _judge_and_summarise(connection, [election], registry.read_events(connection), run_id, now)

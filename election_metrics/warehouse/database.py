@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.release import application_name
-from election_metrics.warehouse.server import warehouse_url
+from election_metrics.warehouse.server import is_missing, warehouse_url
 
 _engines: dict[Settings, sa.Engine] = {}
 
@@ -81,11 +81,6 @@ def _away(error: OperationalError, settings: Settings) -> WarehouseError | Trans
     if is_missing(error.orig, engine(settings).url.database):
         return WarehouseError(_NO_TABLES)
     return TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}")
-
-
-def is_missing(error: BaseException | None, database: str | None) -> bool:
-    """Whether a server says that it has no such database."""
-    return f'database "{database}" does not exist' in str(error)
 
 
 # Connection, resources, rollback, lock, operator's intervention, system: classes of SQLSTATE. Others blame the data.

@@ -187,7 +187,7 @@ _MISSING_OF_CONSTITUENCIES = (
 )
 
 
-_RUNNING = (
+RUNNING = (
     "running_bulletins",
     "running_votes",
     "running_participation_rate",
@@ -195,7 +195,7 @@ _RUNNING = (
     "running_gap_rate",
 )
 _HOURS_OF_CONSTITUENCIES = (
-    sa.select(hourly_stats, *[constituency_metrics.c[name] for name in _RUNNING])
+    sa.select(hourly_stats, *[constituency_metrics.c[name] for name in RUNNING])
     .join(
         constituency_metrics,
         sa.and_(

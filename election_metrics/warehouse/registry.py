@@ -49,11 +49,9 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
     )
 
 
-def read_events(connection: sa.Connection, election: str | None = None) -> pd.DataFrame:
-    """Calls that stand, of one election or of all: constituency_id, occurred_at (UTC), operation, voters."""
-    where = "CAST(:election AS text) IS NULL OR constituency_id IN ("
-    members = "SELECT constituency_id FROM ingest.constituency_registry WHERE election_id = :election)"
-    frame = read_frame(connection, sa.text(f"{_STANDING_EVENTS} WHERE {where}{members}"), election=election)
+def read_events(connection: sa.Connection) -> pd.DataFrame:
+    """Calls that stand: constituency_id, occurred_at (UTC), operation, voters."""
+    frame = read_frame(connection, sa.text(_STANDING_EVENTS))
     return frame.assign(
         occurred_at=pd.to_datetime(frame["occurred_at"], utc=True).astype("datetime64[us, UTC]"),
         voters=frame["voters"].astype("Int64"),

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 APPLICATION = "election-metrics"
-_CLAIM = ".up.lock"
+CLAIM = ".up.lock"
+"""The file below HOME that `up` holds."""
 _NEXT = "stop it (Ctrl-C, or systemctl stop election-metrics), type: election-metrics migrate, and start it again"
 
 
@@ -41,7 +42,7 @@ def claim_text(pid: int) -> str:
 
 def claimant(home: Path) -> tuple[int, str] | None:
     """Process and release of the `up` that has this HOME; None: there is none. A release of "" is an old one."""
-    claim = home / _CLAIM
+    claim = home / CLAIM
     try:
         pid, _, theirs = claim.read_text("utf-8").strip().partition("\n")
         since = psutil.Process(int(pid)).create_time()

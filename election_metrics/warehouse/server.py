@@ -72,7 +72,7 @@ def ensure_database(url: "URL") -> None:
         psycopg.connect(plain_url(url), connect_timeout=10).close()
         return
     except psycopg.OperationalError as error:
-        if f'database "{url.database}" does not exist' not in str(error):
+        if not is_missing(error, url.database):
             raise WarehouseError(_unreachable(url, error)) from None
     try:
         with psycopg.connect(plain_url(url.set(database="postgres")), autocommit=True, connect_timeout=10) as server:
@@ -86,6 +86,11 @@ def ensure_database(url: "URL") -> None:
             f"the database {url.database!r} does not exist and cannot be created: {str(error).strip()}. "
             f"Create it yourself: CREATE DATABASE {url.database};"
         ) from None
+
+
+def is_missing(error: BaseException | None, database: str | None) -> bool:
+    """Whether a server says that it has no such database."""
+    return f'database "{database}" does not exist' in str(error)
 
 
 def _unreachable(url: "URL", error: Exception) -> str:

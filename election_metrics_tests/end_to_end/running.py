@@ -27,18 +27,20 @@ from election_metrics.warehouse.server import dagster_url, plain_url, revive
 FULL = os.environ.get("E2E") == "full"
 """Whether `make e2e` runs what `make test` runs in short."""
 COMMAND = Path(sys.executable).parent / "election-metrics"
+_MOMENT = 0.05  # of a run, which lives for a second or two
 
 
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120) -> Any:
-    """Waits until the condition gives something true; returns it."""
-    deadline = time.monotonic() + seconds
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120, pause: float = 0.5) -> Any:
+    """Waits until the condition gives something true; returns it. Asks ever more rarely, until it pauses so long."""
+    began = time.monotonic()
+    deadline = began + seconds
     while time.monotonic() < deadline:
         try:
             if found := condition():
                 return found
         except (psycopg.Error, OSError):
             pass  # somebody has just been killed
-        time.sleep(0.1)
+        time.sleep(min(0.05 + (time.monotonic() - began) / 20, pause))
     raise TimeoutError(f"{what}: not within {seconds:g} s")
 
 
@@ -108,15 +110,14 @@ class Up:
             "SELECT runs.run_id, tags.value FROM runs JOIN run_tags AS tags USING (run_id) "
             "WHERE runs.status = 'STARTED' AND tags.key = %s LIMIT 1"
         )
-        run, process = wait_for("a run to kill", lambda: self.dagster(query, PROCESS), seconds)[0]
+        run, process = wait_for("a run to kill", lambda: self.dagster(query, PROCESS), seconds, _MOMENT)[0]
         psutil.Process(int(process.split()[1])).kill()
         return str(run)
 
     def cancel_run(self) -> str:
         """Cancels a run as the UI does; its id, or nothing where it had ended before it heard of that."""
-        run = wait_for("a run to cancel", lambda: self.dagster("SELECT run_id FROM runs WHERE status = 'STARTED'"))[0][
-            0
-        ]
+        query = "SELECT run_id FROM runs WHERE status = 'STARTED'"
+        run = wait_for("a run to cancel", lambda: self.dagster(query), pause=_MOMENT)[0][0]
         self.graphql("mutation Cancel($run: String!) { terminateRun(runId: $run) { __typename } }", run=run)
         return str(run) if self.end_of(run) == "CANCELED" else ""
 
