@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: spark help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth anomalies queries plots docs fmt constraints latency table clean
+.PHONY: spark help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth many anomalies queries plots docs fmt constraints latency table clean
 
 help: ## Say what there is to type
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -76,6 +76,9 @@ history: $(VENV)/.dev ## Measure whether a year of history slows ticks, runs or 
 
 load: $(VENV)/.dev ## Ask the API 500 times a second while hours are replaced: late, wrong or stale answers
 	$(BIN)/python -m benchmarks.load $(ARGS)
+
+many: $(VENV)/.dev ## Start before 400,000 waiting files: what has landed, and what status says, by the minute
+	$(BIN)/python -m benchmarks.many $(ARGS)
 
 growth: $(VENV)/.dev ## Measure how much Dagster's database grows in a day
 	$(BIN)/python -m benchmarks.growth $(ARGS)

@@ -30,13 +30,11 @@ from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings
 from election_metrics.sources.export_path import parse_export_path
 from election_metrics.sources.portal_exports import (
-    Enough,
     ExportFile,
     FileVersion,
     Listing,
     Unreadable,
     list_exports,
-    never,
     peek_span,
     read_exports,
     still_growing,
@@ -76,7 +74,7 @@ class LandingReport:
 
 
 def pending_files(
-    settings: Settings, source: Place, *, settled_only: bool, enough: Enough = never
+    settings: Settings, source: Place, *, settled_only: bool, enough: Callable[[int], bool] = lambda _: False
 ) -> tuple[list[FileVersion], list[Unreadable], Listing]:
     """What the ledger does not know: file versions below `source`, paths that cannot be looked at; and the listing.
 
@@ -84,18 +82,24 @@ def pending_files(
         settings: the settings.
         source: folder or file.
         settled_only: leave out files that are being written to right now.
-        enough: when the listing may end (see `list_exports`).
+        enough: says, by how many are pending so far, whether the listing may end before it is whole.
     """
     retried = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
     with transaction(settings) as connection:
         known = ledger.known_versions(connection) | ledger.waiting_files(connection, retried)
-    listing = list_exports(source, known, enough)
     now = time.time_ns()
-    pending = [
-        file
-        for file in listing.files
-        if file not in known and not (settled_only and still_growing(file, now, settings.settle_seconds))
-    ]
+    growing: set[FileVersion] = set()
+    pending_so_far = 0
+
+    def is_enough(new: Sequence[FileVersion]) -> bool:
+        nonlocal pending_so_far
+        if settled_only:
+            growing.update(file for file in new if still_growing(file, now, settings.settle_seconds))
+        pending_so_far += sum(file not in growing for file in new)
+        return enough(pending_so_far)
+
+    listing = list_exports(source, known, is_enough)
+    pending = [file for file in listing.files if file not in known and file not in growing]
     unseen = [problem for problem in listing.unreadable if problem.version not in known]
     return pending, unseen, listing
 

@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -102,11 +102,11 @@ class Listing:
     is_whole: bool = True
 
 
-Enough = Callable[[int], bool]
-"""Says, by how many files are new so far, whether a listing may end before it is whole."""
+Enough = Callable[[Sequence[FileVersion]], bool]
+"""Told of the new files of each folder as it is listed: whether the listing may end before it is whole."""
 
 
-def never(_new: int) -> bool:
+def never(_new: Sequence[FileVersion]) -> bool:
     """A listing is to be whole."""
     return False
 
@@ -122,7 +122,7 @@ def list_exports(root: Place, known: Set[tuple[str, int, int]] = frozenset(), en
     Args:
         root: a folder, a file, or such in an object store.
         known: versions that are nothing new.
-        enough: asked after each folder; object stores are asked for all at once.
+        enough: asked after each folder; an object store is asked for all at once.
 
     Raises:
         SourceError: `root` does not exist or cannot be listed at all.
@@ -134,7 +134,8 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) ->
     try:
         mode = root.stat().st_mode
         if not stat.S_ISDIR(mode):
-            return Listing([_version(root)], [])
+            enough(alone := [_version(root)])
+            return Listing(alone, [])
         os.scandir(root).close()
     except FileNotFoundError:
         raise SourceError(f"{root} does not exist; give a folder of portal exports or one .csv or .zip file") from None
@@ -143,25 +144,35 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) ->
     files: list[FileVersion] = []
     unreadable: list[Unreadable] = []
     folders = [str(root)]
-    new = 0
-    while folders and not enough(new):
-        folder = folders.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except OSError as error:
-            unreadable.append(Unreadable(unseen(folder), f"the folder cannot be listed: {error.strerror}"))
-            continue
-        for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if not is_folder and (entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES)):
-                continue
-            if problem := _why_no_name(entry.path):
-                unreadable.append(problem)
-            elif is_folder:
-                folders.append(entry.path)
-            else:
-                new += _add_file(entry, root, known, files, unreadable)
+    while folders:
+        listed = len(files)
+        folders += _list_folder(folders.pop(), root, known, files, unreadable)
+        if enough([file for file in files[listed:] if file not in known]):
+            break
     return Listing(sorted(files), unreadable, is_whole=not folders)
+
+
+def _list_folder(
+    folder: str, root: Path, known: Set[tuple[str, int, int]], files: list[FileVersion], unreadable: list[Unreadable]
+) -> list[str]:
+    """Adds what is in a folder; returns the folders in it."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        unreadable.append(Unreadable(unseen(folder), f"the folder cannot be listed: {error.strerror}"))
+        return []
+    folders = []
+    for entry in entries:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if not is_folder and (entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES)):
+            continue
+        if problem := _why_no_name(entry.path):
+            unreadable.append(problem)
+        elif is_folder:
+            folders.append(entry.path)
+        else:
+            _add_file(entry, root, known, files, unreadable)
+    return folders
 
 
 def _list_objects(root: Elsewhere) -> Listing:
@@ -201,25 +212,22 @@ def _add_file(
     known: Set[tuple[str, int, int]],
     files: list[FileVersion],
     unreadable: list[Unreadable],
-) -> bool:
-    """Whether it is a new file."""
+) -> None:
     try:
         status = entry.stat()
     except OSError:
-        return False  # it vanished between listing and looking
+        return  # it vanished between listing and looking
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
         unreadable.append(Unreadable(unseen(entry.path), "it is no regular file"))
-        return False
+        return
     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
         unreadable.append(Unreadable(unseen(entry.path), f"it is a link that leads out of {root}"))
-        return False
+        return
     version = _version_of(entry.path, status)
-    is_new = version not in known
-    if is_new and not os.access(entry.path, os.R_OK):
+    if version in known or os.access(entry.path, os.R_OK):
+        files.append(version)
+    else:
         unreadable.append(Unreadable(unseen(entry.path), "the file cannot be read: Permission denied"))
-        return False
-    files.append(version)
-    return is_new
 
 
 def _version(path: Path) -> FileVersion:

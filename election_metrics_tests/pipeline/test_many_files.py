@@ -12,7 +12,7 @@ from election_metrics.pipeline import landing
 from election_metrics.pipeline.landing import land, pending_files
 from election_metrics.pipeline.run_tags import FILES, WHY
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import list_exports
+from election_metrics.sources.portal_exports import FileVersion, list_exports
 from election_metrics_tests.computing import rows
 from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
 
@@ -36,10 +36,28 @@ def many(tmp_path: Path) -> Path:
 def test_a_listing_ends_where_enough_is_new_and_says_so(many: Path) -> None:
     whole = list_exports(many)
     assert (len(whole.files), whole.is_whole) == (24, True)
-    some = list_exports(many, enough=lambda new: new >= 5)
+    told: list[FileVersion] = []
+    some = list_exports(many, enough=lambda new: told.extend(new) or len(told) >= 5)
     assert (len(some.files), some.is_whole) == (5, False)
-    rest = list_exports(many, set(whole.files[:-1]), enough=lambda new: new >= 1)
+    assert sorted(told) == some.files
+    rest = list_exports(many, set(whole.files[:-1]), enough=bool)
     assert whole.files[-1] in rest.files, "what is known is not counted"
+
+
+def test_a_file_that_grows_hides_no_other(chosen: Settings, many: Path) -> None:
+    """However slow the source: what cannot land yet is not what a tick was looking for."""
+    growing = Folder(many / "A" / "grows").put(vote("z", ms(5)), name="2026-09-18_1100-1200")
+    growing.write_bytes(growing.read_bytes().rstrip(b"\n"))
+    settings = chosen.model_copy(update={"settle_seconds": 60.0})
+    pending, _, listing = pending_files(settings, many, settled_only=True, enough=lambda pending: pending > 0)
+    assert len(pending) == 1
+    assert not listing.is_whole
+    land(settings, many, "run", only=[file.path for file in list_exports(many).files if file.path != str(growing)])
+    pending, _, listing = pending_files(settings, many, settled_only=True, enough=lambda pending: pending > 0)
+    assert (pending, listing.is_whole) == ([], True)
+    (found,), _, _ = pending_files(settings, growing, settled_only=False)
+    assert found.path == str(growing)
+    assert pending_files(settings, growing, settled_only=True)[0] == []
 
 
 def test_a_tick_asks_for_a_run_before_it_has_seen_everything_and_the_run_lands_it(
