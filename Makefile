@@ -111,7 +111,7 @@ libraries: ## Fetch the page's libraries and axe-core again from the npm registr
 	cd $(OF_TESTS) && sha256sum --check --quiet SHA256SUMS
 
 docs: $(VENV)/.dev ## Write the generated pages of docs/
-	$(BIN)/python -m election_metrics.commands.pages docs
+	$(BIN)/python -m docs.generate
 
 constraints: ## Pin the newest of what is installed, with hashes for every platform (ARGS=--keep: only what is not pinned yet)
 	$(PYTHON) -m venv $(VENV)-pins

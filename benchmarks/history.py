@@ -19,11 +19,11 @@ import dagster as dg
 import numpy as np
 from rich.console import Console
 
-from election_metrics.automation.launch import open_instance, run_update
 from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
-from election_metrics.automation.supervisor import Supervisor, free_port
 from election_metrics.commands.runs import run_ingest
 from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.runtime.launch import open_instance, run_update
+from election_metrics.runtime.supervisor import Supervisor, free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate
 

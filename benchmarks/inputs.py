@@ -12,7 +12,7 @@ import pandas as pd
 
 from election_metrics.clock import hour_number
 from election_metrics.lake import landing as lake
-from election_metrics.lake.engine import connect
+from election_metrics.lake.connect import connect
 from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger

@@ -29,8 +29,8 @@ def hashing(files: list[Path]) -> None:
 def engine(files: list[Path]) -> None:
     """All of a landing that DuckDB does: staged, accounted for, repeats looked for, Parquet by hour."""
     from election_metrics.lake import landing as lake
-    from election_metrics.lake.engine import connect
-    from election_metrics.lake.reading import Readable
+    from election_metrics.lake.connect import connect
+    from election_metrics.lake.engine import Readable
     from election_metrics.settings import Settings
 
     with tempfile.TemporaryDirectory() as name:

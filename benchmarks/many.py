@@ -16,7 +16,7 @@ import psutil
 import psycopg
 
 from benchmarks.inputs import write_tree
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.server import dagster_url, plain_url, warehouse_url

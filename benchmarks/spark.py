@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from benchmarks.inputs import START, grow_tree
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.migrate import migrate
@@ -116,7 +116,7 @@ def _measured(home: Path, tree: Path, engine: str, master: str) -> tuple[pd.Data
 
 def one_run(arguments: Sequence[str]) -> None:
     """Lands and counts the tree; prints what it took as JSON."""
-    from election_metrics.lake.engine import connect
+    from election_metrics.lake.connect import connect
     from election_metrics.pipeline.hours import compute_hours
     from election_metrics.pipeline.landing import land
     from election_metrics.pipeline.registry import refresh_registry

@@ -108,7 +108,7 @@ def frame_of_hours(home: Path, first: Any, end: Any) -> float:
     from datetime import UTC, datetime
 
     from election_metrics.clock import hour_number
-    from election_metrics.lake.engine import connect
+    from election_metrics.lake.connect import connect
     from election_metrics.pipeline.hours import compute_frame, read_inputs
     from election_metrics.settings import read_settings
 
@@ -136,7 +136,7 @@ def whole_hours(home: Path, first: Any, end: Any) -> float:
 def backfill(home: Path, first: Any, end: Any) -> float:
     """One Dagster run over the range, with every asset, check and event."""
     from election_metrics.automation.jobs import ASSETS
-    from election_metrics.automation.launch import open_instance, run_update
+    from election_metrics.runtime.launch import open_instance, run_update
     from election_metrics.settings import read_settings
 
     settings = read_settings(home=home)
@@ -240,7 +240,7 @@ def late_file(home: Path, source: Path) -> float:
 def whole_way(source: Path, home: Path) -> float:
     """From files to summaries in an empty warehouse that runs already: one Dagster run over every hour."""
     from benchmarks.inputs import START
-    from election_metrics.automation.launch import open_instance, run_update
+    from election_metrics.runtime.launch import open_instance, run_update
     from election_metrics.settings import read_settings
     from election_metrics.warehouse.migrate import migrate
 

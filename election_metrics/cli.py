@@ -11,10 +11,7 @@ from rich.console import Console
 
 from election_metrics import __version__
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.places import Place, place
-
-PARTLY_READ = 3
-"""Exit code: done, but some of the input could not be read (see `status`)."""
+from election_metrics.locations import Location, place
 
 console = Console(stderr=True, highlight=False)
 
@@ -74,12 +71,12 @@ class _Hour(click.ParamType[datetime]):
 HOUR = _Hour()
 
 
-class _Place(click.ParamType[Place]):
+class _Place(click.ParamType[Location]):
     """A folder or file, or the URL of an object store."""
 
     name = "path"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Place:  # noqa: ARG002
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Location:  # noqa: ARG002
         """Reads it; refuses a URL that nothing installed can reach."""
         return place(str(value), param.name if param and param.name else "it")
 
@@ -141,7 +138,7 @@ def up(host: str, port: int, read_only_port: int | None) -> None:
 
 @main.command()
 @click.argument("path", type=PLACE)
-def ingest(path: Place) -> None:
+def ingest(path: Location) -> None:
     """Land the portal exports below PATH and compute what follows from them.
 
     PATH is a folder, a .csv or a .zip, or such in an object store. What landed before is not landed again, so typing
@@ -181,7 +178,7 @@ def backfill(first: datetime, last: datetime, dry_run: bool) -> None:
 @click.option("--source", type=PLACE, help="Where the files are; else ELECTION_METRICS_SOURCE.")
 @click.option("--dry-run", is_flag=True, help="Say which files would be read; read none.")
 def reland(
-    first: datetime | None, last: datetime | None, constituency: str | None, source: Place | None, dry_run: bool
+    first: datetime | None, last: datetime | None, constituency: str | None, source: Location | None, dry_run: bool
 ) -> None:
     """Read files of the source once more that landed before: for a lake that was lost or damaged.
 
@@ -243,7 +240,7 @@ def lake() -> None:
 
 @lake.command("move")
 @click.argument("target", type=PLACE)
-def move_lake(target: Place) -> None:
+def move_lake(target: Location) -> None:
     """Copy the lake to TARGET, a folder or the URL of an object store, and read every part back.
 
     It may be typed while the system runs. Then stop `up`, type it once more for what came in between, set
@@ -372,7 +369,7 @@ def _settle(name: str, state: str, sentence: str) -> None:
     @click.option("--note", help="Why; kept with the finding.")
     @_BY
     def settle(anomaly_id: str, note: str | None, by: str) -> None:
-        from election_metrics.pipeline.people import set_state
+        from election_metrics.pipeline.overrides import set_state
         from election_metrics.settings import settings
 
         set_state(settings(), anomaly_id, state, by, note)
@@ -398,7 +395,7 @@ def threshold(rule: str, name: str, value: float | None, election: str, by: str)
     \b
     election-metrics anomalies threshold spike ratio 4 --election vybory-3f9a2c
     """
-    from election_metrics.pipeline.people import set_threshold
+    from election_metrics.pipeline.overrides import set_threshold
     from election_metrics.settings import settings
 
     set_threshold(settings(), election, rule, name, value, by)

@@ -20,7 +20,7 @@ from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.raw_transactions import raw_transactions
 from election_metrics.assets.reconciliations import reconciliations
 from election_metrics.assets.registry import registry
-from election_metrics.assets.running import Progress
+from election_metrics.assets.resources import Progress
 from election_metrics.automation.console import console
 from election_metrics.automation.executors import executor
 from election_metrics.automation.jobs import maintenance_job, reconciliation_job, update_metrics_job

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from election_metrics.errors import SettingsError
-from election_metrics.places import Place, is_url, named_here, place
+from election_metrics.locations import Location, is_url, named_here, place
 
 PREFIX = "ELECTION_METRICS_"
 _SHORTEST_TOKEN = 16
@@ -62,7 +62,7 @@ def _location(value: object) -> object:
     return named.rstrip("/") if is_url(named) else str(Path(named).expanduser().absolute())
 
 
-Location = Annotated[str, BeforeValidator(_location)]
+LocationText = Annotated[str, BeforeValidator(_location)]
 Rate = Annotated[str, AfterValidator(_rate)]
 WholeHour = Annotated[datetime, BeforeValidator(_whole_hour)]
 
@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         None,
         description="PostgreSQL for Dagster's own storage; unset: DATABASE_URL's database name + '_dagster'.",
     )
-    source: Location | None = Field(
+    source: LocationText | None = Field(
         None, description="Folder in which new export files appear, or s3://bucket/folder; the sensor watches it."
     )
     source_url: SecretStr | None = Field(
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     source_table: Path | None = Field(
         None, description="TOML that says which table, and what its columns mean; unset: the one that comes along."
     )
-    lake: Location | None = Field(
+    lake: LocationText | None = Field(
         None, description="Where raw transactions rest as Parquet: a folder, or s3://bucket/folder; unset: HOME/lake."
     )
     reference: Path | None = Field(
@@ -291,7 +291,7 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def lake_path(self) -> Place:
+    def lake_path(self) -> Location:
         """Folder of the lake, or its place in an object store."""
         return place(str(self.lake), f"{PREFIX}LAKE") if self.lake else self.home / "lake"
 
@@ -302,7 +302,7 @@ class Settings(BaseSettings):
         return lake if isinstance(lake, Path) else self.home / "scratch"
 
     @property
-    def source_path(self) -> Place | None:
+    def source_path(self) -> Location | None:
         """Folder of the export files, or its place in an object store."""
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
 

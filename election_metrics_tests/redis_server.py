@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
 
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.supervisor import free_port
 from election_metrics_tests.end_to_end.running import wait_for
 
 _NONE = "there is no redis-server; type: apt-get install redis-server"

@@ -9,9 +9,9 @@ import requests
 import yaml
 from click.testing import CliRunner
 
-from election_metrics.automation.ui_door import rules_of
 from election_metrics.cli import main
 from election_metrics.errors import SettingsError
+from election_metrics.runtime.ui_access import rules_of
 from election_metrics.settings import Settings
 from election_metrics_tests.api.conftest import serve
 
@@ -25,7 +25,7 @@ def test_every_setting_that_is_named_exists() -> None:
 
 
 def test_the_dagster_yaml_of_the_root_is_the_packages() -> None:
-    package = DEPLOY.parent / "election_metrics" / "automation" / "dagster.yaml"
+    package = DEPLOY.parent / "election_metrics" / "runtime" / "dagster.yaml"
     assert (DEPLOY.parent / "dagster.yaml").read_text("utf-8") == package.read_text("utf-8")
 
 

@@ -7,8 +7,8 @@ import click
 import pytest
 import sqlalchemy as sa
 
+from docs.generate import PAGES
 from election_metrics.cli import main
-from election_metrics.commands.pages import PAGES
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.tables import metadata

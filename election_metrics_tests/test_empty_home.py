@@ -83,7 +83,7 @@ def test_tables_of_an_older_release_are_left_to_migrate(chosen: Settings) -> Non
 def test_up_claims_home_before_it_touches_a_database(nowhere: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    code = "import sys, time; from pathlib import Path; from election_metrics.automation.claim import claimed\n"
+    code = "import sys, time; from pathlib import Path; from election_metrics.runtime.claim import claimed\n"
     code += "with claimed(Path(sys.argv[1])): print('mine', flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True) as other:
         try:

@@ -17,7 +17,7 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 from kubernetes import client
 
-from election_metrics.assets.needs import FRAMES, SCANS
+from election_metrics.assets.op_tags import FRAMES, SCANS
 from election_metrics.automation.executors import executor
 from election_metrics.definitions import defs
 from election_metrics.errors import SettingsError
@@ -26,7 +26,7 @@ from election_metrics_tests import chart
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-OURS = yaml.safe_load((ROOT / "election_metrics" / "automation" / "dagster.yaml").read_text("utf-8"))
+OURS = yaml.safe_load((ROOT / "election_metrics" / "runtime" / "dagster.yaml").read_text("utf-8"))
 
 
 def refuse(schema: Any, config: object) -> None:

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from election_metrics.api.app import create_app
 from election_metrics.api.tokens import create_token
-from election_metrics.automation.ui_door import Rules
-from election_metrics.automation.webserver import behind_the_door
+from election_metrics.runtime.ui_access import Rules
+from election_metrics.runtime.webserver import behind_the_door
 from election_metrics.settings import Settings
 from election_metrics.web.names import names_of
 from election_metrics_tests.api.page.conftest import CHROMIUM, FLAGS

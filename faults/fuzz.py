@@ -14,7 +14,7 @@ import atheris
 with atheris.instrument_imports(include=["election_metrics_tests.reference"]):
     from election_metrics_tests import reference  # noqa: F401 first imported here, so that its branches are watched
 
-from election_metrics.lake.engine import connect
+from election_metrics.lake.connect import connect
 from election_metrics.settings import read_settings
 from election_metrics_tests.exports import issue, line, ms, rollback, vote
 from election_metrics_tests.lake.staging import difference

@@ -10,7 +10,7 @@ import psutil
 import psycopg
 from sqlalchemy.engine import make_url
 
-from election_metrics.automation.launch import open_instance
+from election_metrics.runtime.launch import open_instance
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.migrate import migrate

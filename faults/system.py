@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import psutil
 
-from election_metrics.automation.launch import dagster_environment
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.launch import dagster_environment
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.end_to_end.running import Up, is_idle, wait_for
@@ -110,7 +110,7 @@ class SystemSchedule:
 
     def _run_stopped(self, chance: random.Random) -> str:
         """A run stands still for a while, in the middle of whatever it does."""
-        from election_metrics.automation.launcher import PROCESS
+        from election_metrics.runtime.launcher import PROCESS
 
         query = "SELECT value FROM run_tags JOIN runs USING (run_id) WHERE status = 'STARTED' AND key = %s LIMIT 1"
         found = self.up.dagster(query, PROCESS)

@@ -6,7 +6,6 @@ else cannot make a browser change anything.
 """
 
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -14,19 +13,14 @@ from starlette.routing import Match
 
 from election_metrics.api.problems import problem
 from election_metrics.api.rates import Rates
+from election_metrics.api.sessions import COOKIE, SIGN_IN, SIGN_OUT, Sessions
 from election_metrics.api.tokens import Scope, Token, Tokens
 from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
 from election_metrics.web.asgi import App, Asgi, Receive, Send
 from election_metrics.web.names import Names, is_own_address, names_of
 
-if TYPE_CHECKING:
-    from election_metrics.api.sessions import Sessions
-
-COOKIE = "election_metrics_session"
 AUDIT = "/api/v1/audit"
-SIGN_IN = "/api/v1/sign-in"
-SIGN_OUT = "/api/v1/sign-out"
 # Probes hold no token.
 _NEED_NOTHING = {"/api/v1/health", "/api/v1/ready", SIGN_IN, SIGN_OUT, "/api/v1/openapi.json"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -46,7 +40,7 @@ _SAFE_BYTES = [(name.encode(), value.encode()) for name, value in _SAFE.items()]
 class AtTheDoor:
     """What every request passes: names, rates, tokens, `.csv` means CSV, no NUL gets in, safe headers go out."""
 
-    def __init__(self, app: App, settings: Settings, names: Names | None, rates: Rates, sessions: "Sessions") -> None:
+    def __init__(self, app: App, settings: Settings, names: Names | None, rates: Rates, sessions: Sessions) -> None:
         """Reads the tokens' file when a token comes."""
         self._app = app
         self._tokens = Tokens(settings.tokens_path)

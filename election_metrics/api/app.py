@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 from election_metrics import __version__
-from election_metrics.api import live, observed, operating, page, routes, sessions, writing
+from election_metrics.api import live, operating, page, prometheus, routes, sessions, writing
 from election_metrics.api.access import AtTheDoor, names_of_api
-from election_metrics.api.answers import Answers
+from election_metrics.api.cache import ResponseCache
 from election_metrics.api.changes import Changes
 from election_metrics.api.parameters import refuse_unknown_parameters
 from election_metrics.api.problems import answer_with_problems, problem
@@ -42,13 +42,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        answers = Answers(limited)
-        changes = Changes(limited, answers.heard)
+        answers = ResponseCache(limited)
+        changes = Changes(limited, answers.invalidate)
         answers.is_listening = lambda: changes.is_listening
         answers.hangs = lambda: pulse.hangs
         app.state.pulse = pulse
         app.state.settings, app.state.answers, app.state.changes = limited, answers, changes
-        app.state.observed = observed.Observed(answers)
+        app.state.observed = prometheus.Observed(answers)
         app.state.sessions, app.state.streams = signed_in, live.Streams(limited)
         try:
             async with changes.listening(), pulse.felt():

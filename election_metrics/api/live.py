@@ -17,12 +17,12 @@ from fastapi import APIRouter, Header, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from election_metrics.api.access import address_of
-from election_metrics.api.answers import Answers
+from election_metrics.api.cache import ResponseCache
+from election_metrics.api.cache_tags import DependsOn
 from election_metrics.api.changes import Changes
 from election_metrics.api.models import PROBLEMS
 from election_metrics.api.problems import problem
 from election_metrics.api.rendering import Reply, dump
-from election_metrics.api.tags import RestsOn
 from election_metrics.settings import Settings
 from election_metrics.warehouse.queries import elections_now
 from election_metrics.web.asgi import Asgi, Receive, Send
@@ -111,12 +111,12 @@ async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEv
             await asyncio.wait_for(next_change.wait(), _LOOK_AT_LEAST_EVERY)
 
 
-async def _elections(answers: Answers) -> list[dict[str, str]]:
+async def _elections(answers: ResponseCache) -> list[dict[str, str]]:
     def read(connection: sa.Connection) -> Reply:
         found = elections_now(connection, answers.settings.late_after)
         # In the order in which they were computed, so that an id stands for all that came before it.
         return Reply(sorted(found, key=lambda row: row["computed_at"]), found)
 
-    found = await answers.get("live", "json", RestsOn(summaries=True), {}, read)
+    found = await answers.get("live", "json", DependsOn(summaries=True), {}, read)
     data: list[dict[str, str]] = orjson.loads(found.data)
     return data

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from election_metrics.api.access import reads_are_open
-from election_metrics.api.answers import Answers
+from election_metrics.api.cache import ResponseCache
 from election_metrics.api.models import PROBLEMS
-from election_metrics.api.observed import Observed
+from election_metrics.api.prometheus import Observed
 from election_metrics.api.pulse import Pulse
 from election_metrics.api.rendering import dump
 from election_metrics.pipeline.last_known import read_last_known
@@ -63,7 +63,7 @@ def ready(request: Request) -> Health:
 def status(request: Request) -> Response:
     """How far the pipeline is."""
     settings: Settings = request.app.state.settings
-    answers: Answers = request.app.state.answers
+    answers: ResponseCache = request.app.state.answers
     pulse: Pulse = request.app.state.pulse
     if pulse.hangs:
         known = read_last_known(settings)

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from election_metrics.api.rendering import dump
 from election_metrics.errors import ElectionMetricsError, TransientError
-from election_metrics.pipeline.people import NotThereError
+from election_metrics.pipeline.overrides import NotThereError
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

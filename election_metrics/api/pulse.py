@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from election_metrics.api.access import SIGN_IN, SIGN_OUT
 from election_metrics.api.problems import problem
+from election_metrics.api.sessions import SIGN_IN, SIGN_OUT
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import HANGS
 from election_metrics.warehouse.database import connection_options

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 import sqlalchemy as sa
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
-from election_metrics.api.answers import Answers, respond
-from election_metrics.api.batches import OneOfMany, ReadMany
+from election_metrics.api.cache import ResponseCache, respond
+from election_metrics.api.cache_tags import DependsOn
+from election_metrics.api.dataloader import PendingRequest, ReadMany
 from election_metrics.api.models import (
     PROBLEMS,
     Answer,
@@ -42,7 +43,6 @@ from election_metrics.api.models import (
     rows_of,
 )
 from election_metrics.api.rendering import Reply
-from election_metrics.api.tags import RestsOn
 from election_metrics.settings import Settings
 from election_metrics.warehouse import queries
 from election_metrics.warehouse.queries import Hours, Page, Row
@@ -69,7 +69,7 @@ Text = Annotated[str | None, Query(description="Text to search for, whatever its
 def cached(
     function: Callable[..., Reply],
     columns: Sequence[str],
-    rests_on: RestsOn | None = None,
+    rests_on: DependsOn | None = None,
     many: ReadMany | None = None,
 ) -> Callable[..., Any]:
     """Makes an endpoint of a function: its answer is cached, has an ETag, and is JSON or CSV of these columns.
@@ -84,7 +84,7 @@ def cached(
 
     @wraps(function)
     async def endpoint(request: Request, **parameters: Any) -> Response:
-        answers: Answers = request.app.state.answers
+        answers: ResponseCache = request.app.state.answers
         what = rests_on or await _named(answers, parameters)
         kind = _format(request)
 
@@ -95,7 +95,7 @@ def cached(
 
         asked = [value for value in parameters.values() if value]
         one_of_many = many is not None and asked == [parameters["constituency_id"]]
-        reading = OneOfMany(reading_many, parameters["constituency_id"]) if reading_many and one_of_many else read
+        reading = PendingRequest(reading_many, parameters["constituency_id"]) if reading_many and one_of_many else read
         found = await answers.get(function.__name__, kind, what, parameters, reading)
         meta = await answers.meta(found, what)
         return respond(request, kind, found, meta, answers.meta_read_at)
@@ -120,11 +120,11 @@ def _with_columns_many(many: ReadMany, columns: Sequence[str]) -> ReadMany:
     return read
 
 
-async def _named(answers: Answers, parameters: dict[str, Any]) -> RestsOn:
+async def _named(answers: ResponseCache, parameters: dict[str, Any]) -> DependsOn:
     constituency = parameters.get("constituency_id") or parameters.get("constituency")
     if constituency:
         return await answers.of_constituency(constituency)
-    return RestsOn(parameters.get("election_id") or parameters.get("election"))
+    return DependsOn(parameters.get("election_id") or parameters.get("election"))
 
 
 def _format(request: Request) -> Literal["json", "csv"]:
@@ -136,7 +136,7 @@ def _get(
     path: str,
     model: Any,
     tag: str,
-    rests_on: RestsOn | None = None,
+    rests_on: DependsOn | None = None,
     many: ReadMany | None = None,
     csv_of: Any = None,
 ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
@@ -153,7 +153,7 @@ def _get(
     return register
 
 
-@_get("/elections", Answer[list[Election]], "elections", RestsOn(summaries=True))  # type: ignore[valid-type]
+@_get("/elections", Answer[list[Election]], "elections", DependsOn(summaries=True))  # type: ignore[valid-type]
 def elections(connection: sa.Connection, settings: Settings) -> Reply:
     """Every election with its figures so far; those that are voting first."""
     found = queries.elections_now(connection, settings.late_after)
@@ -327,7 +327,7 @@ def anomalies(
     return _paged(found.rows, found)
 
 
-@_get("/anomalies/{anomaly_id}", Answer[Finding], "findings", RestsOn())  # type: ignore[valid-type]
+@_get("/anomalies/{anomaly_id}", Answer[Finding], "findings", DependsOn())  # type: ignore[valid-type]
 def anomaly(
     connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
 ) -> Reply:
@@ -368,14 +368,14 @@ def election_references(connection: sa.Connection) -> Reply:
     return Reply(found, found)
 
 
-@_get("/audit", PageOf[list[AuditEntry]], "access", RestsOn())  # type: ignore[valid-type]
+@_get("/audit", PageOf[list[AuditEntry]], "access", DependsOn())  # type: ignore[valid-type]
 def audit(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
     """Every change that people made, newest first: who, what, when. Needs a token that may operate."""
     found = queries.audit(connection, _page(limit, cursor, int))
     return _paged(found.rows, found)
 
 
-@_get("/dashboard/summary", Answer[list[Election]], "dashboard", RestsOn(summaries=True))  # type: ignore[valid-type]
+@_get("/dashboard/summary", Answer[list[Election]], "dashboard", DependsOn(summaries=True))  # type: ignore[valid-type]
 def dashboard_summary(connection: sa.Connection, settings: Settings) -> Reply:
     """What the page shows first: every election in a line."""
     return elections(connection, settings)
@@ -394,7 +394,7 @@ def dashboard_detailed(
     return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours)
 
 
-@_get("/sources", Answer[list[SourceFile]], "sources", RestsOn())  # type: ignore[valid-type]
+@_get("/sources", Answer[list[SourceFile]], "sources", DependsOn())  # type: ignore[valid-type]
 def sources(
     connection: sa.Connection,
     constituency: Annotated[str, Query(max_length=100, description="constituency_id")],

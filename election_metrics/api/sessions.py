@@ -15,12 +15,15 @@ from cashews.serialize import register_type
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from election_metrics.api.access import COOKIE, SIGN_IN, SIGN_OUT
 from election_metrics.api.models import PROBLEMS, Problem
 from election_metrics.api.problems import problem
 from election_metrics.api.shared import open_store
 from election_metrics.api.tokens import Token, Tokens
 from election_metrics.settings import Settings
+
+COOKIE = "election_metrics_session"
+SIGN_IN = "/api/v1/sign-in"
+SIGN_OUT = "/api/v1/sign-out"
 
 router = APIRouter(tags=["access"])
 _REFUSED: dict[int | str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from election_metrics.errors import ElectionMetricsError, SettingsError
-from election_metrics.pipeline.people import write_down
+from election_metrics.pipeline.overrides import record_audit
 from election_metrics.settings import Settings
 
 Scope = Literal["read", "operate"]
@@ -105,7 +105,7 @@ def create_token(settings: Settings, name: str, scopes: Sequence[str], who: str)
     made = _BEGINS_WITH + secrets.token_urlsafe(32)
     token = Token(name, tuple(sorted(scopes)), _hash(made), datetime.now(UTC).isoformat(timespec="seconds"))
     _write(settings.tokens_path, [*known, token])
-    write_down(settings, who, "create-token", name, {"scopes": list(token.scopes)})
+    record_audit(settings, who, "create-token", name, {"scopes": list(token.scopes)})
     return made
 
 
@@ -120,7 +120,7 @@ def revoke_token(settings: Settings, name: str, who: str) -> None:
     if len(kept) == len(known):
         raise ElectionMetricsError(f"there is no token {name!r}; type: election-metrics token list")
     _write(settings.tokens_path, kept)
-    write_down(settings, who, "revoke-token", name)
+    record_audit(settings, who, "revoke-token", name)
 
 
 def _write(path: Path, tokens: Sequence[Token]) -> None:

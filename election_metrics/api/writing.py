@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from election_metrics.api.models import PROBLEMS, Problem
 from election_metrics.api.refresh import ask_for_run, hours_to_refresh
 from election_metrics.api.routes import ConstituencyId, ElectionId
-from election_metrics.pipeline import people
+from election_metrics.pipeline import overrides
 from election_metrics.settings import Settings, time_zones
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
@@ -37,7 +37,7 @@ class _SeenAtOnce(APIRoute):
         async def handle_and_forget(request: Request) -> Response:
             response = await handle(request)
             if request.method != "POST":  # which asks for runs, or for the end of named answers
-                request.app.state.answers.heard(None)
+                request.app.state.answers.invalidate(None)
             return response
 
         return handle_and_forget
@@ -194,25 +194,25 @@ _NOTHING: Any = {"status_code": 204, "response_class": Response}
 @router.put("/reference/constituencies/{constituency_id}", tags=["reference"], **_NOTHING)
 def set_constituency(request: Request, constituency_id: Contract, said: ConstituencyReference) -> None:
     """Says things of a constituency, in place of what was said before; its figures follow within seconds."""
-    people.set_constituency(_settings(request), constituency_id, said.model_dump(), _who(request))
+    overrides.set_constituency(_settings(request), constituency_id, said.model_dump(), _who(request))
 
 
 @router.delete("/reference/constituencies/{constituency_id}", tags=["reference"], **_NOTHING)
 def forget_constituency(request: Request, constituency_id: Contract) -> None:
     """Takes back what was said of a constituency."""
-    people.forget(_settings(request), constituency_reference, {"constituency_id": constituency_id}, _who(request))
+    overrides.forget(_settings(request), constituency_reference, {"constituency_id": constituency_id}, _who(request))
 
 
 @router.put("/reference/elections/{election_id}", tags=["reference"], **_NOTHING)
 def set_election(request: Request, election_id: ElectionId, said: ElectionReference) -> None:
     """Says things of an election, in place of what was said before."""
-    people.set_election(_settings(request), election_id, said.model_dump(), _who(request))
+    overrides.set_election(_settings(request), election_id, said.model_dump(), _who(request))
 
 
 @router.delete("/reference/elections/{election_id}", tags=["reference"], **_NOTHING)
 def forget_election(request: Request, election_id: ElectionId) -> None:
     """Takes back what was said of an election."""
-    people.forget(_settings(request), election_reference, {"election_id": election_id}, _who(request))
+    overrides.forget(_settings(request), election_reference, {"election_id": election_id}, _who(request))
 
 
 @router.put("/thresholds/{election_id}/{rule}/{threshold}", tags=["findings"], **_NOTHING)
@@ -220,20 +220,20 @@ def set_threshold(
     request: Request, election_id: ElectionId, rule: Rule, threshold: ThresholdName, said: Threshold
 ) -> None:
     """Sets a threshold of a rule for one election; the next run judges by it."""
-    people.set_threshold(_settings(request), election_id, rule, threshold, said.value, _who(request))
+    overrides.set_threshold(_settings(request), election_id, rule, threshold, said.value, _who(request))
 
 
 @router.delete("/thresholds/{election_id}/{rule}/{threshold}", tags=["findings"], **_NOTHING)
 def forget_threshold(request: Request, election_id: ElectionId, rule: Rule, threshold: ThresholdName) -> None:
     """Puts a threshold back to its default."""
     key = {"election_id": election_id, "rule": rule, "threshold": threshold}
-    people.forget(_settings(request), anomaly_thresholds, key, _who(request))
+    overrides.forget(_settings(request), anomaly_thresholds, key, _who(request))
 
 
 @router.put("/anomalies/{anomaly_id}/state", tags=["findings"], **_NOTHING)
 def set_state(request: Request, anomaly_id: Annotated[str, Path(max_length=200)], said: State) -> None:
     """Acknowledges, resolves or opens a finding."""
-    people.set_state(_settings(request), anomaly_id, said.state, _who(request), said.note)
+    overrides.set_state(_settings(request), anomaly_id, said.state, _who(request), said.note)
 
 
 @router.post("/refresh", tags=["operating"], status_code=202)
@@ -242,7 +242,7 @@ def refresh(request: Request, hours: Annotated[Hours, Body(default_factory=Hours
     settings = _settings(request)
     first, last = hours_to_refresh(hours.first, hours.last, datetime.now(UTC), settings.max_hours_per_run)
     asked = ask_for_run(settings, first, last, _who(request))
-    people.write_down(settings, _who(request), "refresh", f"run {asked.run_id}", {"is_new": asked.is_new})
+    overrides.record_audit(settings, _who(request), "refresh", f"run {asked.run_id}", {"is_new": asked.is_new})
     return Run(
         run_id=asked.run_id, run_url=f"{settings.ui_url.rstrip('/')}/runs/{asked.run_id}", is_new=asked.is_new,
         first_hour=first, last_hour=last,
@@ -256,7 +256,7 @@ def invalidate_constituency(request: Request, constituency_id: ConstituencyId) -
         place = sa.select(constituency_metrics.c.election_id).filter_by(constituency_id=constituency_id).limit(1)
         election = connection.execute(place).scalar()
         if election is None:
-            raise people.NotThereError(
+            raise overrides.NotThereError(
                 f"nothing came from a constituency {constituency_id!r}; /constituencies lists them"
             )
         notify(connection, constituency_metrics, {election: [constituency_id]})
@@ -280,7 +280,7 @@ def invalidate_dashboard(request: Request) -> Invalidated:
 
 
 def _invalidated(request: Request, what: str) -> Invalidated:
-    people.write_down(_settings(request), _who(request), "invalidate-cache", what)
+    overrides.record_audit(_settings(request), _who(request), "invalidate-cache", what)
     return Invalidated(invalidated=what)
 
 

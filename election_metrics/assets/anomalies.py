@@ -4,10 +4,10 @@ import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
-from election_metrics.assets.needs import FRAMES
-from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.assets.op_tags import FRAMES
+from election_metrics.assets.resources import RETRY, SettingsResource, translate_errors
 from election_metrics.assets.watched import watched
-from election_metrics.foreign import in_markdown
+from election_metrics.sanitize import escape_markdown
 from election_metrics.warehouse import tables
 
 
@@ -27,7 +27,7 @@ def anomalies(
     """
     from election_metrics.pipeline.publication import compute_anomalies, known_elections
 
-    with failures_in_words():
+    with translate_errors():
         rows = compute_anomalies(settings, context.run_id, known_elections(settings, config.elections))
     unresolved = rows[rows["state"] != "resolved"] if len(rows) else rows
     if len(unresolved):
@@ -35,8 +35,8 @@ def anomalies(
         unresolved = unresolved.assign(subject=subject)
     counts = unresolved["severity"].value_counts().to_dict() if len(unresolved) else {}
     lines = [
-        f"| {row.severity} | {row.rule} | {in_markdown(row.subject)} | {row.window_start:%Y-%m-%d %H:%M} "
-        f"| {in_markdown(row.explanation)} |"
+        f"| {row.severity} | {row.rule} | {escape_markdown(row.subject)} | {row.window_start:%Y-%m-%d %H:%M} "
+        f"| {escape_markdown(row.explanation)} |"
         for row in unresolved.head(20).itertuples()
     ]
     head = ["| severity | rule | where | from (UTC) | |", "|---|---|---|---|---|"]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from election_metrics.assets.needs import FRAMES, SCANS
-from election_metrics.assets.running import SettingsResource, failures_in_words
-from election_metrics.foreign import in_markdown
+from election_metrics.assets.op_tags import FRAMES, SCANS
+from election_metrics.assets.resources import SettingsResource, translate_errors
 from election_metrics.pipeline.run_tags import hours_of_tags
+from election_metrics.sanitize import escape_markdown
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -94,7 +94,7 @@ def _questions_of(asset: str) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> Iterator[dg.AssetCheckResult]:
         from election_metrics.warehouse.database import transaction
 
-        with failures_in_words(), transaction(settings) as connection:
+        with translate_errors(), transaction(settings) as connection:
             first, last = _hours_of_run(context.run.tags)
             asked = {"first": first, "last": last, "run_id": context.run.run_id}
             results = [
@@ -119,7 +119,7 @@ def _answer(
 
     text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT {_MOST_COUNTED + 1}")
     found = read_frame(connection, text, **{name: asked[name] for name in asked if f":{name}" in query})
-    shown = "\n".join(f"- {in_markdown(row._asdict())}" for row in found.head(10).itertuples(index=False)) or "none"
+    shown = "\n".join(f"- {escape_markdown(row._asdict())}" for row in found.head(10).itertuples(index=False)) or "none"
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
@@ -145,11 +145,11 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
     """Compares the sum of the hours with distinct ids counted in the lake; an hour computed since then is left out."""
     from election_metrics.pipeline.hours import compare_with_lake
 
-    with failures_in_words():
+    with translate_errors():
         first, last = _hours_of_run(context.run.tags)
         compared = compare_with_lake(settings, first, last + timedelta(hours=1))
     wrong = compared[compared["in_lake"] != compared["in_hours"]]
-    shown = "\n".join(f"- {in_markdown(row._asdict())}" for row in wrong.head(10).itertuples(index=False)) or "none"
+    shown = "\n".join(f"- {escape_markdown(row._asdict())}" for row in wrong.head(10).itertuples(index=False)) or "none"
     by_hour = [
         f"| {row.hour:%Y-%m-%d %H:%M} | {row.in_lake} | {row.in_hours} |" for row in compared.tail(48).itertuples()
     ]

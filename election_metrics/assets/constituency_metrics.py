@@ -5,8 +5,8 @@ from pydantic import Field
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.hourly_stats import hourly_stats
-from election_metrics.assets.needs import FRAMES
-from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.assets.op_tags import FRAMES
+from election_metrics.assets.resources import RETRY, SettingsResource, translate_errors
 from election_metrics.assets.watched import watched
 from election_metrics.warehouse import tables
 
@@ -34,7 +34,7 @@ def constituency_metrics(
     """
     from election_metrics.pipeline.publication import compute_constituency_metrics, known_elections
 
-    with failures_in_words():
+    with translate_errors():
         written = compute_constituency_metrics(settings, context.run_id, known_elections(settings, config.elections))
     rows = [f"| {election} | {count} |" for election, count in written.items()]
     return dg.MaterializeResult(

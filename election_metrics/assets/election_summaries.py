@@ -4,12 +4,12 @@ import dagster as dg
 
 from election_metrics.assets.anomalies import anomalies
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
+from election_metrics.assets.charts import turnout_curve
 from election_metrics.assets.constituency_metrics import ElectionsConfig, constituency_metrics
-from election_metrics.assets.needs import FRAMES
-from election_metrics.assets.pictures import turnout_curve
-from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.assets.op_tags import FRAMES
+from election_metrics.assets.resources import RETRY, SettingsResource, translate_errors
 from election_metrics.assets.watched import watched
-from election_metrics.foreign import in_markdown
+from election_metrics.sanitize import escape_markdown
 from election_metrics.warehouse import tables
 
 _MOST_PICTURES = 3
@@ -33,12 +33,13 @@ def election_summaries(
     from election_metrics.pipeline.elections import picture_of
     from election_metrics.pipeline.publication import compute_election_summaries, known_elections
 
-    with failures_in_words():
+    with translate_errors():
         rows = compute_election_summaries(settings, context.run_id, known_elections(settings, config.elections))
     if rows.empty:
         return dg.MaterializeResult(metadata={"rows": 0, **watched(settings, tables.election_summaries)})
     lines = [
-        f"| {' | '.join(in_markdown(getattr(row, name)) for name in _SHOWN)} |" for row in rows.head(20).itertuples()
+        f"| {' | '.join(escape_markdown(getattr(row, name)) for name in _SHOWN)} |"
+        for row in rows.head(20).itertuples()
     ]
     head = [f"| {' | '.join(_SHOWN)} |", "|---|---:|---:|---:|---:|---|"]
     pictures = {

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
-from election_metrics.assets.needs import SCANS
+from election_metrics.assets.op_tags import SCANS
 from election_metrics.assets.partitions import hours, hours_of
 from election_metrics.assets.raw_transactions import raw_transactions
-from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words, of_engine
+from election_metrics.assets.resources import (
+    RETRY,
+    ProgressResource,
+    SettingsResource,
+    engine_metadata,
+    translate_errors,
+)
 from election_metrics.pipeline.run_tags import KEY_FORMAT
 
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ def hourly_stats(
 
     from election_metrics.pipeline.hours import compute_hours
 
-    with failures_in_words():
+    with translate_errors():
         run = hours_of(context)
         report = compute_hours(
             settings, run[0], run[-1] + timedelta(hours=1), context.run_id, progress=progress.of("Computing", "hours")
@@ -43,7 +49,7 @@ def hourly_stats(
     by_hour = report.by_hour.set_index("hour") if len(report.by_hour) else report.by_hour
     run_says = {
         "run": f"{len(run)} hours, {report.rows} rows, {report.bulletins_issued} bulletins, {report.votes_cast} votes",
-        **of_engine(report.engine),
+        **engine_metadata(report.engine),
         "run_by_hour": dg.MetadataValue.md(_table(report.by_hour)),
     }
     for hour in run:

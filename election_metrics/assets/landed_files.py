@@ -8,20 +8,20 @@ import dagster as dg
 from pydantic import Field
 
 from election_metrics.assets.catalogue import about
-from election_metrics.assets.needs import SCANS
-from election_metrics.assets.running import (
+from election_metrics.assets.op_tags import SCANS
+from election_metrics.assets.resources import (
     RETRY,
     Progress,
     ProgressResource,
     SettingsResource,
-    failures_in_words,
-    of_engine,
+    engine_metadata,
+    translate_errors,
 )
 from election_metrics.assets.watched import watched
 from election_metrics.errors import SettingsError
-from election_metrics.foreign import in_markdown, visible
+from election_metrics.locations import Location, place
 from election_metrics.pipeline.run_tags import FILES
-from election_metrics.places import Place, place
+from election_metrics.sanitize import escape_markdown, visible
 from election_metrics.settings import Settings
 from election_metrics.warehouse import tables
 
@@ -68,7 +68,7 @@ def landed_files(
     from election_metrics.pipeline.table_landing import land_table_beside
 
     report = LandingReport()
-    with failures_in_words():
+    with translate_errors():
         _check(config)
         source = place(config.source, "source") if config.source else settings.source_path
         if config.only_table:
@@ -101,10 +101,11 @@ def landed_files(
             "files_set_aside": len(report.set_aside),
             "hours_touched": len(report.hours),
             **watched(settings, tables.transaction_files),
-            **of_engine(report.engine),
+            **engine_metadata(report.engine),
             "first_files": dg.MetadataValue.md(_table(report.by_file)),
             "unreadable": dg.MetadataValue.md(
-                "\n".join(f"- {in_markdown(p)}: {in_markdown(r)}" for p, r in report.unreadable.items()) or "none"
+                "\n".join(f"- {escape_markdown(p)}: {escape_markdown(r)}" for p, r in report.unreadable.items())
+                or "none"
             ),
         }
     )
@@ -129,7 +130,11 @@ def _check(config: LandedFilesConfig) -> None:
 
 
 def _land_again(
-    context: dg.AssetExecutionContext, config: LandedFilesConfig, settings: Settings, source: Place, progress: Progress
+    context: dg.AssetExecutionContext,
+    config: LandedFilesConfig,
+    settings: Settings,
+    source: Location,
+    progress: Progress,
 ) -> "LandingReport":
     """Reads files once more; what is lost of the lake in their hours comes back with them."""
     from election_metrics.pipeline.landing import files_to_reland, forget_lost_parts, land
@@ -176,7 +181,7 @@ def hour_in_utc(text: str) -> datetime:
 
 def _table(files: list[dict[str, object]]) -> str:
     rows = [
-        f"| {in_markdown(file['path'])} {in_markdown(file['member'])} | {file['rows']} | {file['rejected']} |"
+        f"| {escape_markdown(file['path'])} {escape_markdown(file['member'])} | {file['rows']} | {file['rejected']} |"
         for file in files
     ]
     return "\n".join(["| file | rows | rejected |", "|---|---:|---:|", *rows])

@@ -9,7 +9,7 @@ and whenever something older lands. Processes of runs and of the command line ha
 - `exclusions` of a time window are written out in every run and backfill, an entry for each hour.
 - A partition that leaves the grid costs nothing: its materializations stay in the event log, count no longer, and are
   back when the grid is as before. A run that names an hour before the grid, though, is a CheckError of Dagster's after
-  the run was written down; so sensors hold such hours back (`in_grid`), and `automation/asked.py` refuses them.
+  the run was written down; so sensors hold such hours back (`in_grid`), and `runtime/asked.py` refuses them.
 - An hour ahead of the clock, whose transactions are accepted up to a day before, is computed at once. Dagster writes no
   partition of it down then; it does when the hour is over and is computed once more, as every hour is.
 """

@@ -6,9 +6,9 @@ import dagster as dg
 
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.landed_files import landed_files
-from election_metrics.assets.needs import FRAMES
+from election_metrics.assets.op_tags import FRAMES
 from election_metrics.assets.partitions import hours, hours_of
-from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
+from election_metrics.assets.resources import RETRY, SettingsResource, translate_errors
 from election_metrics.pipeline.run_tags import KEY_FORMAT
 
 
@@ -29,7 +29,7 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
     from election_metrics.clock import hour_number
     from election_metrics.pipeline.hours import compact_hours, lake_parts
 
-    with failures_in_words():
+    with translate_errors():
         run = hours_of(context)
         merged = compact_hours(settings, run[0], run[-1] + timedelta(hours=1))
         parts = lake_parts(settings, run[0], run[-1] + timedelta(hours=1))

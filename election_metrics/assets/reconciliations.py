@@ -5,8 +5,8 @@ import dagster as dg
 from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.constituency_metrics import ElectionsConfig
 from election_metrics.assets.election_summaries import election_summaries
-from election_metrics.assets.needs import SCANS
-from election_metrics.assets.running import RETRY, ProgressResource, SettingsResource, failures_in_words
+from election_metrics.assets.op_tags import SCANS
+from election_metrics.assets.resources import RETRY, ProgressResource, SettingsResource, translate_errors
 from election_metrics.assets.watched import watched
 from election_metrics.warehouse import tables
 
@@ -30,7 +30,7 @@ def reconciliations(
     from election_metrics.pipeline.publication import known_elections
     from election_metrics.pipeline.reconciliation import reconcile_elections
 
-    with failures_in_words():
+    with translate_errors():
         done, different = reconcile_elections(
             settings,
             context.run_id,

@@ -4,9 +4,9 @@ import dagster as dg
 
 from election_metrics.assets.catalogue import about
 from election_metrics.assets.landed_files import landed_files
-from election_metrics.assets.needs import FRAMES
-from election_metrics.assets.running import RETRY, SettingsResource, failures_in_words
-from election_metrics.foreign import in_markdown
+from election_metrics.assets.op_tags import FRAMES
+from election_metrics.assets.resources import RETRY, SettingsResource, translate_errors
+from election_metrics.sanitize import escape_markdown
 
 
 @dg.multi_asset(
@@ -35,11 +35,11 @@ def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> t
     """Refreshes both tables in one transaction: a constituency never points at an election that is not there."""
     from election_metrics.pipeline.registry import refresh_registry
 
-    with failures_in_words():
+    with translate_errors():
         known = refresh_registry(settings, context.run_id)
     elections, constituencies = known.elections, known.constituencies
     table = elections[["name", "starts_at", "ends_at", "status"]].head(20).astype(object)
-    rows = [f"| {' | '.join(in_markdown(value) for value in row)} |" for row in table.itertuples(index=False)]
+    rows = [f"| {' | '.join(escape_markdown(value) for value in row)} |" for row in table.itertuples(index=False)]
     return (
         dg.MaterializeResult(
             asset_key="elections",

@@ -14,7 +14,7 @@ _MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
-class Ask:
+class RunPlan:
     """Ask for a run of the hours first..last (UTC, inclusive)."""
 
     first: datetime
@@ -23,21 +23,21 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class AskForElections:
+class ElectionsPlan:
     """Ask for a run of what follows from hours, and of no hour."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class AskForRegistry:
+class RegistryPlan:
     """Ask for a run of the registry and of what follows from hours; hours that it re-opens are asked for next."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Wait:
+class Skip:
     """Ask for nothing, and say why."""
 
     reason: str
@@ -56,7 +56,7 @@ def fingerprint(items: Iterable[object]) -> str:
     return hashlib.sha256("\n".join(sorted(map(str, items))).encode()).hexdigest()[:16]
 
 
-def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Wait | None:
+def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Skip | None:
     """Waits longer after each failure at the same work: 5 s, 10 s, 20 s … 10 minutes; never gives up."""
     if not failed:
         return None
@@ -65,14 +65,14 @@ def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Wait | None
     if now >= last.ended_at + wait:
         return None
     next_try = last.ended_at + wait
-    return Wait(
+    return Skip(
         f"run {last.run_id[:8]} failed at this work (failures: {len(failed)}); next try {next_try:%H:%M:%S} UTC"
     )
 
 
 def ask_for_files(
     files: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, more: bool = False
-) -> Ask | Wait:
+) -> RunPlan | Skip:
     """Asks for a run that lands new files and computes the hours they seem to touch.
 
     Args:
@@ -83,29 +83,31 @@ def ask_for_files(
         more: there may be more than so many.
     """
     if not files:
-        return Wait("the ledger has every file version of the source")
+        return Skip("the ledger has every file version of the source")
     new = f"{files} new file(s)" + (" or more" if more else "")
     if not hours:
         hour = now.replace(minute=0, second=0, microsecond=0)
-        return Ask(hour, hour, f"{new}, whose hours are known once they landed")
+        return RunPlan(hour, hour, f"{new}, whose hours are known once they landed")
     last = hours[-1]
     first = max(hours[0], last - timedelta(hours=most_hours - 1))
-    return Ask(first, last, f"{new}, {in_words(first, last)}")
+    return RunPlan(first, last, f"{new}, {in_words(first, last)}")
 
 
-def ask_for_rows(rows: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, is_due: bool) -> Ask | Wait:
+def ask_for_rows(
+    rows: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, is_due: bool
+) -> RunPlan | Skip:
     """Asks for a run that lands a table's new rows, or compares its hours with what landed; see `ask_for_files`."""
     if not rows and not is_due:
-        return Wait("every row of the table has landed, and its hours were compared a while ago")
+        return Skip("every row of the table has landed, and its hours were compared a while ago")
     last = max(hours, default=now.replace(minute=0, second=0, microsecond=0))
     first = max(min(hours, default=last), last - timedelta(hours=most_hours - 1))
     what = f"{rows} new row(s) or more" if rows >= _MOST_COUNTED else f"{rows} new row(s)"
     if not rows:
-        return Ask(first, last, "the table's hours are compared with what landed")
-    return Ask(first, last, f"{what}, {in_words(first, last)}")
+        return RunPlan(first, last, "the table's hours are compared with what landed")
+    return RunPlan(first, last, f"{what}, {in_words(first, last)}")
 
 
-def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[Ask]:
+def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[RunPlan]:
     """Asks for the newest changed hours, as few contiguous ranges."""
     if not changed:
         return []
@@ -116,30 +118,30 @@ def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int
         else:
             ranges.append([hour])
     return [
-        Ask(group[-1], group[0], f"{len(group)} changed hour(s), {in_words(group[-1], group[0])}")
+        RunPlan(group[-1], group[0], f"{len(group)} changed hour(s), {in_words(group[-1], group[0])}")
         for group in ranges[:most_ranges]
     ]
 
 
 def ask_for_what_changed(
     changed: Sequence[datetime], behind: Sequence[str], registry_is_behind: bool, most_hours: int
-) -> "list[Ask | AskForRegistry | AskForElections | Wait]":
+) -> "list[RunPlan | RegistryPlan | ElectionsPlan | Skip]":
     """Asks first for the registry, if people changed reference data: hours are counted by it; then for hours; then
     for elections.
     """  # noqa: D205
     if registry_is_behind:
-        return [AskForRegistry("people changed reference data")]
+        return [RegistryPlan("people changed reference data")]
     return [*ask_for_hours(changed, most_hours)] or [ask_for_elections(behind)]
 
 
-def ask_for_elections(behind: Sequence[str]) -> AskForElections | Wait:
+def ask_for_elections(behind: Sequence[str]) -> ElectionsPlan | Skip:
     """Asks for the tables of elections whose hours somebody computed alone, as a backfill in the UI does."""
     if not behind:
-        return Wait("every hour is computed from all that landed, and every election from its hours")
-    return AskForElections(f"{len(behind)} election(s) behind their hours, such as {behind[0]}")
+        return Skip("every hour is computed from all that landed, and every election from its hours")
+    return ElectionsPlan(f"{len(behind)} election(s) behind their hours, such as {behind[0]}")
 
 
-def ask_for_quiet_hours(first: datetime | None, now: datetime, known: Set[datetime], most_hours: int) -> list[Ask]:
+def ask_for_quiet_hours(first: datetime | None, now: datetime, known: Set[datetime], most_hours: int) -> list[RunPlan]:
     """Asks for hours that are over and that nobody computed, because nothing landed in them: they are known as empty.
 
     Args:
@@ -153,19 +155,19 @@ def ask_for_quiet_hours(first: datetime | None, now: datetime, known: Set[dateti
     present = now.replace(minute=0, second=0, microsecond=0)
     over = (first + timedelta(hours=number) for number in range(int((present - first) / timedelta(hours=1))))
     asks = ask_for_hours([hour for hour in over if hour not in known], most_hours)
-    return [Ask(ask.first, ask.last, f"nothing landed in {in_words(ask.first, ask.last)}") for ask in asks]
+    return [RunPlan(ask.first, ask.last, f"nothing landed in {in_words(ask.first, ask.last)}") for ask in asks]
 
 
-def ask_for_reconciliation(closed: Sequence[str], behind: int) -> AskForElections | Wait:
+def ask_for_reconciliation(closed: Sequence[str], behind: int) -> ElectionsPlan | Skip:
     """Asks for the final count of elections whose voting is over, once nothing is behind any more."""
     if not closed:
-        return Wait("every election whose voting is over was reconciled since its figures changed last")
+        return Skip("every election whose voting is over was reconciled since its figures changed last")
     if behind:
-        return Wait(f"{behind} hour(s) are behind; the final count of {closed[0]} waits for them")
-    return AskForElections(f"voting is over: {', '.join(closed[:3])}")
+        return Skip(f"{behind} hour(s) are behind; the final count of {closed[0]} waits for them")
+    return ElectionsPlan(f"voting is over: {', '.join(closed[:3])}")
 
 
-def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | None]], now: datetime) -> Ask | Wait:
+def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | None]], now: datetime) -> RunPlan | Skip:
     """Asks for the hour in progress and the one before, while an election is within its voting times.
 
     Args:
@@ -173,7 +175,7 @@ def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | No
         now: the clock. Votes are taken 15 minutes after the end, so that long it counts as voting.
     """
     if not elections:
-        return Wait("no election is known yet")
+        return Skip("no election is known yet")
     reasons = []
     for name, starts_at, ends_at in elections:
         if starts_at is None:
@@ -184,5 +186,5 @@ def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | No
             reasons.append(f"{name}: voting ended at {ends_at:%Y-%m-%d %H:%M} UTC")
         else:
             hour = now.replace(minute=0, second=0, microsecond=0)
-            return Ask(hour - timedelta(hours=1), hour, f"{name} is voting")
-    return Wait("; ".join(reasons[:10]))
+            return RunPlan(hour - timedelta(hours=1), hour, f"{name} is voting")
+    return Skip("; ".join(reasons[:10]))

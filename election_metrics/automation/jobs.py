@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from election_metrics.assets.needs import SCANS
+from election_metrics.assets.op_tags import SCANS
 from election_metrics.assets.partitions import FIRST
-from election_metrics.assets.running import SettingsResource, failures_in_words
+from election_metrics.assets.resources import SettingsResource, translate_errors
 from election_metrics.pipeline.run_tags import GRID, JOB, KEY_FORMAT
 
 ASSETS = (
@@ -44,7 +44,7 @@ def maintain(context: dg.OpExecutionContext, config: MaintenanceConfig, settings
     """Prunes Dagster's records, merges parts of closed hours, removes files that nothing points at."""
     from election_metrics.automation.upkeep import maintain as do
 
-    with failures_in_words():
+    with translate_errors():
         done = do(settings, dry_run=config.dry_run)
     for what, count in done.items():
         context.log.info(f"{what}: {count}{' would go' if config.dry_run else ''}")

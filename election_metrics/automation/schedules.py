@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from election_metrics.assets.partitions import FIRST
-from election_metrics.assets.running import SettingsResource
-from election_metrics.automation.decisions import Wait, ask_for_active, ask_for_quiet_hours, ask_for_reconciliation
+from election_metrics.assets.resources import SettingsResource
+from election_metrics.automation.decisions import Skip, ask_for_active, ask_for_quiet_hours, ask_for_reconciliation
 from election_metrics.automation.jobs import maintenance_job, reconciliation_job, update_metrics_job
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.run_tags import HOURLY, hour_of_key, run_tags
@@ -34,7 +34,7 @@ def active_elections_schedule(
         yield dg.SkipReason(str(error))
         return
     asked = ask_for_active(elections, now)
-    if isinstance(asked, Wait):
+    if isinstance(asked, Skip):
         yield dg.SkipReason(asked.reason)
         return
     yield dg.RunRequest(
@@ -94,7 +94,7 @@ def reconciliation_schedule(
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
-    if isinstance(asked, Wait):
+    if isinstance(asked, Skip):
         yield dg.SkipReason(asked.reason)
         return
     yield dg.RunRequest(run_key=f"reconciliation {now.isoformat()}", tags=run_tags("upkeep", asked.reason))

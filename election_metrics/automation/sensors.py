@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from election_metrics.assets.partitions import in_grid
-from election_metrics.assets.running import SettingsResource
+from election_metrics.assets.resources import SettingsResource
 from election_metrics.automation.decisions import (
-    Ask,
-    AskForElections,
-    AskForRegistry,
     Attempt,
-    Wait,
+    ElectionsPlan,
+    RegistryPlan,
+    RunPlan,
+    Skip,
     ask_for_files,
     ask_for_rows,
     ask_for_what_changed,
@@ -23,9 +23,9 @@ from election_metrics.automation.decisions import (
 from election_metrics.automation.jobs import OF_ELECTIONS, REGISTRY, update_metrics_job
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.locations import Location
 from election_metrics.pipeline.disk import no_room
 from election_metrics.pipeline.run_tags import JOB, STATE, TRIGGER, run_tags
-from election_metrics.places import Place
 from election_metrics.settings import Settings
 
 _MOST_GIVEN = 100
@@ -65,7 +65,7 @@ def new_transactions_sensor(
 
 
 def _requests_for_files(
-    instance: dg.DagsterInstance, settings: Settings, source: Place, now: datetime
+    instance: dg.DagsterInstance, settings: Settings, source: Location, now: datetime
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from election_metrics.clock import hour_start
     from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files
@@ -166,7 +166,7 @@ def _progress(run: dg.DagsterRun, settings: Settings) -> str:
 
 def _requests(
     instance: dg.DagsterInstance,
-    asks: Sequence[Ask | AskForRegistry | AskForElections | Wait],
+    asks: Sequence[RunPlan | RegistryPlan | ElectionsPlan | Skip],
     trigger: str,
     state: str,
     now: datetime,
@@ -179,12 +179,12 @@ def _requests(
     named = list(files) if len(files) <= _MOST_GIVEN else []
     given = given or ({"ops": {"landed_files": {"config": {"files": named}}}} if named else {})
     for asked in asks:
-        decision = asked if isinstance(asked, Wait) else failed or asked
-        if isinstance(decision, Wait):
+        decision = asked if isinstance(asked, Skip) else failed or asked
+        if isinstance(decision, Skip):
             yield dg.SkipReason(decision.reason)
             return
-        hours = (decision.first, decision.last) if isinstance(decision, Ask) else None
-        registry = REGISTRY if isinstance(decision, AskForRegistry) else ()
+        hours = (decision.first, decision.last) if isinstance(decision, RunPlan) else None
+        registry = REGISTRY if isinstance(decision, RegistryPlan) else ()
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
             tags={**run_tags(trigger, decision.reason, hours, len(files) or None, elections), STATE: state},

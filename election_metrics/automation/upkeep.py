@@ -1,7 +1,7 @@
 """Maintenance as a whole: Dagster's records and the lake."""
 
 from election_metrics.automation.pruning import prune_dagster
-from election_metrics.pipeline.upkeep import compact_lake, sweep_lake
+from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
 from election_metrics.settings import Settings
 
 

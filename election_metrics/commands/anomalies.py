@@ -8,7 +8,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from election_metrics.commands.shown import shown
+from election_metrics.commands.markup import shown
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.metrics.anomalies.rules import RULES
 from election_metrics.metrics.constituency import compare

@@ -5,12 +5,12 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from election_metrics.automation.launch import open_instance
+from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
-from election_metrics.commands.shown import shown
 from election_metrics.pipeline.backup import back_up
 from election_metrics.pipeline.manifest import Manifest
 from election_metrics.pipeline.restore import check_backup, restore_backup
+from election_metrics.runtime.launch import open_instance
 from election_metrics.settings import Settings, settings
 
 _AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]

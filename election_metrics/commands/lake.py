@@ -2,15 +2,15 @@
 
 from rich.console import Console
 
+from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
-from election_metrics.commands.shown import shown
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.locations import Location, name_of
 from election_metrics.pipeline.moving import move_lake
-from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings, settings
 
 
-def run_move(console: Console, target: Place, chosen: Settings | None = None) -> None:
+def run_move(console: Console, target: Location, chosen: Settings | None = None) -> None:
     """Copies the lake and says what is to be done next.
 
     Raises:

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from election_metrics.assets import running
+from election_metrics.assets import resources
 
 
-class Bars(running.Progress):
+class Bars(resources.Progress):
     """Draws one bar for each part of the work that says how far it is."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def of(self, label: str, unit: str) -> running.Report:
+    def of(self, label: str, unit: str) -> resources.Report:
         """A function of (done, in all) that moves the bar of this label."""
 
         def report(done: int, total: int) -> None:

@@ -8,10 +8,10 @@ import pandas as pd
 import sqlalchemy as sa
 from rich.console import Console
 
-from election_metrics.commands.shown import shown
-from election_metrics.commands.status import print_full_disks, print_known
-from election_metrics.foreign import one_line, visible
+from election_metrics.commands.known import print_full_disks, print_known
+from election_metrics.commands.markup import shown
 from election_metrics.pipeline.last_known import Known, read_last_known
+from election_metrics.sanitize import one_line, visible
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse import registry
@@ -107,8 +107,8 @@ def print_maintenance(console: Console, settings: Settings, *, dry_run: bool) ->
 
 def _print_queue(console: Console, settings: Settings) -> None:
     """Runs that wait or work, first to start first; and how the last ones ended."""
-    from election_metrics.automation.launch import open_instance
     from election_metrics.automation.queue import counts_of_last_day, unfinished_runs
+    from election_metrics.runtime.launch import open_instance
 
     with open_instance(settings) as instance:
         runs = unfinished_runs(instance)
@@ -121,7 +121,7 @@ def _print_queue(console: Console, settings: Settings) -> None:
 
 def _print_disk(console: Console, settings: Settings) -> None:
     from election_metrics.automation.pruning import dagster_bytes
-    from election_metrics.places import size_below
+    from election_metrics.locations import size_below
 
     with transaction(settings) as connection:
         ours = connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one()

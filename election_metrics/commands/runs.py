@@ -9,18 +9,19 @@ import pandas as pd
 from rich.console import Console
 
 from election_metrics.assets.partitions import in_grid
-from election_metrics.assets.running import Progress
+from election_metrics.assets.resources import Progress
 from election_metrics.automation.jobs import ASSETS
-from election_metrics.automation.launch import open_instance, run_update
 from election_metrics.clock import hour_start
+from election_metrics.commands.exit_codes import PARTLY_READ
+from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
-from election_metrics.commands.shown import shown
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.foreign import visible
+from election_metrics.locations import Location, name_of
 from election_metrics.pipeline.hours import changed_hours, contiguous, preview_hours
 from election_metrics.pipeline.landing import expected_hours, files_to_reland, pending_files
 from election_metrics.pipeline.table_landing import named_table, pending_rows
-from election_metrics.places import Place, name_of
+from election_metrics.runtime.launch import open_instance, run_update
+from election_metrics.sanitize import visible
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.table_reads import PATH
@@ -29,7 +30,7 @@ _A_MONTH = 744
 """In hours."""
 
 
-def run_ingest(console: Console, path: Place, chosen: Settings | None = None) -> int:
+def run_ingest(console: Console, path: Location, chosen: Settings | None = None) -> int:
     """Lands what is below `path` and computes what changed; returns the exit code."""
     chosen = chosen or settings()
     migrate(chosen)
@@ -105,7 +106,7 @@ def _runs_that_fit(first: datetime, last: datetime, most: int) -> Iterator[tuple
 
 def run_reland(
     console: Console,
-    source: Place | None,
+    source: Location | None,
     first: datetime | None,
     last: datetime | None,
     constituency: str | None,
@@ -245,7 +246,6 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
 
 
 def _exit_code(chosen: Settings, below: str, listing_problems: int = 0) -> int:
-    from election_metrics.cli import PARTLY_READ
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.elections import count_problems
 

@@ -4,22 +4,20 @@ Whoever types it then waits for an answer, so nothing is imported here that take
 imported when PostgreSQL has answered.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
 
+from election_metrics.commands.exit_codes import NOT_ANSWERED
+from election_metrics.commands.known import print_full_disks, print_known
 from election_metrics.errors import TransientError
-from election_metrics.foreign import one_line
-from election_metrics.pipeline.disk import disks_of, no_room, what_can_go
-from election_metrics.pipeline.last_known import DATABASE, Known, LastKnown, read_last_known
+from election_metrics.pipeline.disk import no_room
+from election_metrics.pipeline.last_known import DATABASE, LastKnown, read_last_known
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import check_that_it_answers
 from election_metrics.warehouse.server import is_up
 
-NOT_ANSWERED = 4
-"""Exit code: PostgreSQL does not answer; what was printed is what was known last."""
 _PATIENCE = 1.0
 _PATIENCE_WHERE_IT_HUNG = 0.3
 
@@ -61,25 +59,3 @@ def _print_last_known(console: Console, settings: Settings, known: LastKnown, tr
             console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
     print_known(console, known.everything(now))
     print_full_disks(console, settings)
-
-
-def print_known(console: Console, problems: Sequence[Known]) -> None:
-    """Prints what is wrong, where, why and since when."""
-    if problems:
-        console.print("\nProblems that alerts were raised for:")
-    for one in problems:
-        console.print(
-            f"  {one_line(one.title)} (since {one.since:%Y-%m-%d %H:%M} UTC)\n    {one_line(one.detail)}", markup=False
-        )
-
-
-def print_full_disks(console: Console, settings: Settings) -> None:
-    """Prints which disk is full, how much is free, and what can go; nothing where there is room."""
-    full = [disk for disk in disks_of(settings) if disk.is_full]
-    for disk in full:
-        console.print(f"\nThe disk of {disk.what} is full: {disk.path}, {disk}. Landing waits.", markup=False)
-    if not full:
-        return
-    console.print("What can go:")
-    for what, size, do in what_can_go(settings):
-        console.print(f"  {size / 2**20:,.0f} MiB  {what}: {do}", markup=False)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from election_metrics.commands.shown import shown
+from election_metrics.commands.markup import shown
 from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.pipeline.table_landing import named_table, state_of, unreadable_of_sample
 from election_metrics.settings import Settings

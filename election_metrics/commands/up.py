@@ -9,16 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from election_metrics.automation.alerts import reason_of
-from election_metrics.automation.claim import claimed
 from election_metrics.automation.console import quiet_retries
-from election_metrics.automation.exporter import serve
-from election_metrics.automation.launch import DATABASE_AWAY, open_instance
-from election_metrics.automation.ports import at_terminal, port_for
-from election_metrics.automation.supervisor import Supervisor, stop_on_signals
-from election_metrics.automation.ui_door import rules_of
-from election_metrics.automation.watching import Watch, in_background
 from election_metrics.pipeline.run_tags import TRIGGER, WHY
 from election_metrics.pipeline.source import look_at_source
+from election_metrics.runtime.claim import claimed
+from election_metrics.runtime.exporter import serve
+from election_metrics.runtime.launch import DATABASE_AWAY, open_instance
+from election_metrics.runtime.ports import at_terminal, port_for
+from election_metrics.runtime.supervisor import Supervisor, stop_on_signals
+from election_metrics.runtime.ui_access import rules_of
+from election_metrics.runtime.watching import Watch, in_background
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.answering import SECONDS, within
 from election_metrics.warehouse.migrate import migrate

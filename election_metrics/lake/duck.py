@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from election_metrics.lake.engine import Engine, nothing_of
-from election_metrics.lake.reading import Readable, quoted, stage_files
-from election_metrics.places import Place
+from election_metrics.lake.engine import Engine, Readable, nothing_of
+from election_metrics.lake.reading import quoted, stage_files
+from election_metrics.locations import Location
 from election_metrics.settings import Settings
 
 
@@ -32,7 +32,7 @@ class DuckEngine(Engine):
     def put_frame(self, name: str, frame: pd.DataFrame, types: Mapping[str, str]) -> None:  # noqa: D102
         put_table(self.local, name, frame, types)
 
-    def put_parquet(self, name: str, paths: Sequence[Place], columns: str) -> None:  # noqa: D102
+    def put_parquet(self, name: str, paths: Sequence[Location], columns: str) -> None:  # noqa: D102
         put_parquet_view(self.local, name, paths, columns)
 
     def stage(self, settings: Settings, files: Sequence[Readable], work: Path, now: datetime) -> dict[int, str]:  # noqa: D102
@@ -68,7 +68,7 @@ def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFr
         connection.unregister("incoming_frame")
 
 
-def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Place], columns: str) -> None:
+def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Location], columns: str) -> None:
     """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
     source = nothing_of(columns)
     if paths:

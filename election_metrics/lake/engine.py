@@ -6,26 +6,38 @@ hold what they spell differently. Nothing outside this package knows which of th
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import duckdb
 import pandas as pd
 
-from election_metrics.places import Place, remembering
+from election_metrics.locations import Location, remembering
 from election_metrics.settings import Settings
-
-if TYPE_CHECKING:
-    from election_metrics.lake.reading import Readable
 
 
 @cache
 def sql(name: str) -> str:
     """The text of `lake/sql/<name>.sql`."""
     return resources.files("election_metrics.lake").joinpath("sql", f"{name}.sql").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Readable:
+    """A file to stage: its content's number in the ledger, its constituency, and where its bytes are.
+
+    `size` is that of its lines, the last one with the line feed that it may not have.
+    """
+
+    content_id: int
+    constituency_id: str
+    path: Path
+    size: int
+    name: str
 
 
 class Engine(ABC):
@@ -54,11 +66,11 @@ class Engine(ABC):
         """Makes the frame's columns a table of exactly these types, also where the frame is empty."""
 
     @abstractmethod
-    def put_parquet(self, name: str, paths: Sequence[Place], columns: str) -> None:
+    def put_parquet(self, name: str, paths: Sequence[Location], columns: str) -> None:
         """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
 
     @abstractmethod
-    def stage(self, settings: Settings, files: Sequence["Readable"], work: Path, now: datetime) -> dict[int, str]:
+    def stage(self, settings: Settings, files: Sequence[Readable], work: Path, now: datetime) -> dict[int, str]:
         """Makes `staged` of the files (see `landing.stage`)."""
 
     @abstractmethod
@@ -86,22 +98,6 @@ class Engine(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def connect(settings: Settings) -> Engine:
-    """The engine that the settings name.
-
-    Raises:
-        SettingsError: what it needs is not installed.
-        TransientError: it cannot be reached.
-    """
-    from election_metrics.lake.duck import DuckEngine
-
-    if settings.engine == "duckdb":
-        return DuckEngine(connect_here(settings))
-    from election_metrics.lake.spark import SparkEngine
-
-    return SparkEngine(settings, connect_here(settings))
 
 
 def connect_here(settings: Settings) -> duckdb.DuckDBPyConnection:

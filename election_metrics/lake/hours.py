@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from election_metrics.lake.engine import Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
-from election_metrics.places import Place, move_into_place
+from election_metrics.locations import Location, move_into_place
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class LakeHours:
         repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
     """
 
-    calm_parts: Sequence[Place]
-    contested_parts: Sequence[Place]
+    calm_parts: Sequence[Location]
+    contested_parts: Sequence[Location]
     superseded: pd.DataFrame
     rollbacks: pd.DataFrame
     lost_rows: pd.DataFrame
@@ -122,10 +122,10 @@ def count_transactions(engine: Engine) -> pd.DataFrame:
 
 def compact(
     engine: Engine,
-    lake: Place,
+    lake: Location,
     work: Path,
     hour_number: int,
-    parts: Sequence[Place],
+    parts: Sequence[Location],
     superseded: list[int],
 ) -> Part:
     """Merges an hour's parts into one, sorted by constituency and time, without the superseded rows.

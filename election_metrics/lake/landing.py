@@ -9,9 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from election_metrics.lake.engine import Engine, sql
-from election_metrics.lake.reading import Readable
-from election_metrics.places import Place, move_into_place
+from election_metrics.lake.engine import Engine, Readable, sql
+from election_metrics.locations import Location, move_into_place
 from election_metrics.settings import Settings
 
 PART_COLUMNS = (
@@ -65,7 +64,7 @@ def _is_empty(engine: Engine, table: str) -> bool:
     return not len(engine.query(f"SELECT 1 AS any_row FROM {table} LIMIT 1"))  # noqa: S608 the name is ours
 
 
-def write_parts(engine: Engine, lake: Place, work: Path, name: str) -> list[Part]:
+def write_parts(engine: Engine, lake: Location, work: Path, name: str) -> list[Part]:
     """Writes the staged rows as one or a few Parquet files an hour, named after `name`, moved into place when whole."""
     target = work / "parts"
     parts = []
@@ -106,7 +105,7 @@ MOST_CONFLICTS_SHOWN = 10_000
 """Lines of a file that lost to another line of it and are kept for people to look at; all of them are counted."""
 
 
-def find_repeats(engine: Engine, nearby: Sequence[Place], every: Sequence[Place]) -> Repeats:
+def find_repeats(engine: Engine, nearby: Sequence[Location], every: Sequence[Location]) -> Repeats:
     """Looks for what the staged rows repeat.
 
     Args:
@@ -136,7 +135,7 @@ def find_repeats(engine: Engine, nearby: Sequence[Place], every: Sequence[Place]
     return Repeats(hours, conflicts, engine.query(sql("repeated_voters")))
 
 
-def find_hours_of(engine: Engine, transaction_ids: list[str], known_parts: Sequence[Place]) -> set[int]:
+def find_hours_of(engine: Engine, transaction_ids: list[str], known_parts: Sequence[Location]) -> set[int]:
     """The hours of the lake that hold one of these transactions."""
     if not transaction_ids:
         return set()

@@ -5,13 +5,12 @@ that cannot be read) is read again through a numbered copy, which gives each rej
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from election_metrics.lake.engine import sql
+from election_metrics.lake.engine import Readable, sql
 from election_metrics.lake.numbered import write_numbered_copy
 from election_metrics.settings import Settings
 
@@ -21,20 +20,6 @@ FIELDS = (
 )  # fmt: skip
 BYTES_READ = "SELECT content_id, coalesce(sum(line_bytes), -1), count(rejection) FROM staged GROUP BY content_id"
 _MOST_FILES_A_SCAN = 2_000
-
-
-@dataclass(frozen=True)
-class Readable:
-    """A file to stage: its content's number in the ledger, its constituency, and where its bytes are.
-
-    `size` is that of its lines, the last one with the line feed that it may not have.
-    """
-
-    content_id: int
-    constituency_id: str
-    path: Path
-    size: int
-    name: str
 
 
 def stage_files(

@@ -28,9 +28,9 @@ import pyarrow as pa
 
 from election_metrics.digest import name_for
 from election_metrics.errors import ElectionMetricsError, SettingsError, TransientError
-from election_metrics.lake.engine import Engine, nothing_of, sql
-from election_metrics.lake.reading import BYTES_READ, Readable, limits, not_clean, quoted, stage_files
-from election_metrics.places import Place, fetch
+from election_metrics.lake.engine import Engine, Readable, nothing_of, sql
+from election_metrics.lake.reading import BYTES_READ, limits, not_clean, quoted, stage_files
+from election_metrics.locations import Location, fetch
 from election_metrics.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class SparkEngine(Engine):
             self.put_view(name, nothing_of(", ".join(f"{column} {kind}" for column, kind in types.items())))
 
     @_failures_in_words
-    def put_parquet(self, name: str, paths: Sequence[Place], columns: str) -> None:  # noqa: D102
+    def put_parquet(self, name: str, paths: Sequence[Location], columns: str) -> None:  # noqa: D102
         if not paths:
             self.put_view(name, nothing_of(columns))
             return
@@ -207,7 +207,7 @@ class SparkEngine(Engine):
     def _new_folder(self) -> Path:
         return self._folder / str(next(self._numbers))
 
-    def _near(self, place: Place) -> Path:
+    def _near(self, place: Location) -> Path:
         """The file, or a copy of it where the workers reach it; parts never change under their name."""
         if isinstance(place, Path):
             return place.absolute()

@@ -11,7 +11,7 @@ import pyarrow as pa
 from election_metrics.lake.duck import put_parquet_view, put_table
 from election_metrics.lake.engine import sql
 from election_metrics.lake.landing import PART_COLUMNS
-from election_metrics.places import Place
+from election_metrics.locations import Location
 from election_metrics.settings import Settings
 
 _TRUE = "('true', 't', '1', 'yes', 'y')"
@@ -103,7 +103,7 @@ def count_rows(connection: duckdb.DuckDBPyConnection) -> int:
     return int(connection.execute("SELECT count(*) FROM table_rows").fetchall()[0][0])
 
 
-def find_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Place], contents: Sequence[int]) -> set[int]:
+def find_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Location], contents: Sequence[int]) -> set[int]:
     """Finds rows that stand in these parts, from these contents, under their id and hour; returns those hours."""
     put_parquet_view(connection, "landed", parts, PART_COLUMNS)
     put_table(connection, "own_contents", pd.DataFrame({"content_id": contents}), {"content_id": "BIGINT"})

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import URL
 
 from election_metrics.errors import DataError, ElectionMetricsError, SettingsError
+from election_metrics.locations import name_of
 from election_metrics.pipeline.hours import FORGET_PARTS
 from election_metrics.pipeline.manifest import (
     DAGSTER_DUMP,
@@ -33,7 +34,6 @@ from election_metrics.pipeline.manifest import (
     figures_of,
     in_words,
 )
-from election_metrics.places import name_of
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import session_lock, transaction

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import sqlalchemy as sa
 
-from election_metrics.places import place
+from election_metrics.locations import place
 from election_metrics.sources.portal_exports import ExportFile, FileVersion, read_exports, unchanged
 from election_metrics.warehouse import ledger
 

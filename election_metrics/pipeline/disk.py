@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 
 from election_metrics.errors import TransientError
-from election_metrics.places import size_below
+from election_metrics.locations import size_below
 from election_metrics.settings import Settings
 
 _MEGABYTE = 1_000_000

@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from election_metrics.clock import hour_number, hour_start
 from election_metrics.errors import TransientError
 from election_metrics.lake import hours as lake
-from election_metrics.lake.engine import Engine, connect
+from election_metrics.lake.connect import connect
+from election_metrics.lake.engine import Engine
+from election_metrics.locations import Location, remove
 from election_metrics.metrics.hourly import hourly_stats
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline import publication
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.pipeline.scratch import work_folder
-from election_metrics.places import Place, remove
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse import registry as store
@@ -139,7 +140,7 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
 _NO_CORRECTIONS = {name: pd.DataFrame() for name in ("superseded", "rollbacks", "lost_rows", "repeated_votes")}
 
 
-def _paths(settings: Settings, parts: pd.DataFrame) -> list[Place]:
+def _paths(settings: Settings, parts: pd.DataFrame) -> list[Location]:
     return [settings.lake_path / path for path in parts["path"]]
 
 

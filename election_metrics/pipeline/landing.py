@@ -19,14 +19,14 @@ import sqlalchemy as sa
 from election_metrics.clock import hour_number
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake import landing as lake
-from election_metrics.lake.engine import Engine, connect
-from election_metrics.lake.reading import Readable
+from election_metrics.lake.connect import connect
+from election_metrics.lake.engine import Engine, Readable
+from election_metrics.locations import Location, name_of
 from election_metrics.pipeline import recording
 from election_metrics.pipeline.contents import number_contents
 from election_metrics.pipeline.disk import check_room
 from election_metrics.pipeline.registry import region_time_zones
 from election_metrics.pipeline.scratch import make_scratch, work_folder
-from election_metrics.places import Place, name_of
 from election_metrics.settings import Settings
 from election_metrics.sources.export_path import parse_export_path
 from election_metrics.sources.portal_exports import (
@@ -74,7 +74,7 @@ class LandingReport:
 
 
 def pending_files(
-    settings: Settings, source: Place, *, settled_only: bool, enough: Callable[[int], bool] = lambda _: False
+    settings: Settings, source: Location, *, settled_only: bool, enough: Callable[[int], bool] = lambda _: False
 ) -> tuple[list[FileVersion], list[Unreadable], Listing]:
     """What the ledger does not know: file versions below `source`, paths that cannot be looked at; and the listing.
 
@@ -105,7 +105,7 @@ def pending_files(
 
 
 def files_to_reland(
-    settings: Settings, source: Place, first: datetime | None, last: datetime | None, constituency: str | None
+    settings: Settings, source: Location, first: datetime | None, last: datetime | None, constituency: str | None
 ) -> tuple[list[FileVersion], list[str]]:
     """Files that landed and hold rows of these hours and this constituency; None: of all.
 
@@ -201,7 +201,7 @@ def elections_of(files: Sequence[FileVersion]) -> list[str]:
 
 def land(
     settings: Settings,
-    source: Place,
+    source: Location,
     run_id: str,
     now: datetime | None = None,
     progress: Progress | None = None,
@@ -288,7 +288,7 @@ class _Landing:
 
     settings: Settings
     engine: Engine
-    source: Place
+    source: Location
     run_id: str
     now: datetime
     report: LandingReport
@@ -438,7 +438,9 @@ def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, w
     _add_to_report(landing.report, rows, new_ids, batch.unreadable, hours)
 
 
-def _record_unlistable(settings: Settings, source: Place, listing: Listing, run_id: str, report: LandingReport) -> None:
+def _record_unlistable(
+    settings: Settings, source: Location, listing: Listing, run_id: str, report: LandingReport
+) -> None:
     """Keeps the ledger's list of folders and files without permission equal to what the source shows now."""
     with transaction(settings) as connection:
         lock(connection, "land")

@@ -13,7 +13,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from election_metrics.errors import DataError
-from election_metrics.places import Place, with_patience
+from election_metrics.locations import Location, with_patience
 
 MANIFEST = "manifest.json"
 LAKE = "lake"
@@ -92,7 +92,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise DataError(f"{file} is damaged: {' '.join(str(error).split())}") from None
 
 
-def facts_of(place: Place, path: str, copy: Path | None = None) -> FileFacts:
+def facts_of(place: Location, path: str, copy: Path | None = None) -> FileFacts:
     """Reads a file once: what it is, and with `copy`, the same bytes there.
 
     Raises:
@@ -119,7 +119,7 @@ def facts_of(place: Place, path: str, copy: Path | None = None) -> FileFacts:
     return facts
 
 
-def damaged(root: Place, expected: Iterable[FileFacts], progress: Callable[[int], None]) -> list[str]:
+def damaged(root: Location, expected: Iterable[FileFacts], progress: Callable[[int], None]) -> list[str]:
     """Reads files again: which are gone, or hold other bytes than they did, each with what is wrong."""
     wrong = []
     for facts in expected:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from election_metrics.digest import new_digest
 from election_metrics.errors import DataError
+from election_metrics.locations import Location, fetch, move_into_place, name_of, with_patience
 from election_metrics.pipeline.scratch import make_scratch, work_folder
-from election_metrics.places import Place, fetch, move_into_place, name_of, with_patience
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import transaction
@@ -30,7 +30,7 @@ class Moved:
     there: int = 0
 
 
-def move_lake(settings: Settings, target: Place, progress: Progress | None = None) -> Moved:
+def move_lake(settings: Settings, target: Location, progress: Progress | None = None) -> Moved:
     """Copies the parts that count to `target`, and reads each back: what is there then has the same bytes.
 
     Parts that land meanwhile are copied too, until none is missing. Nothing is removed here, and no setting changed.
@@ -64,7 +64,7 @@ def _parts(settings: Settings) -> list[tuple[str, int]]:
     return [(str(path), int(size)) for path, size in parts[["path", "size"]].itertuples(index=False)]
 
 
-def _copy(settings: Settings, path: str, target: Place, moved: Moved) -> None:
+def _copy(settings: Settings, path: str, target: Location, moved: Moved) -> None:
     source, final = settings.lake_path / path, target / path
     try:
         expected = _hash(source)
@@ -86,11 +86,11 @@ def _copy(settings: Settings, path: str, target: Place, moved: Moved) -> None:
     moved.bytes += size
 
 
-def _exists(file: Place) -> bool:
+def _exists(file: Location) -> bool:
     return bool(with_patience(file.exists, str(file)))
 
 
-def _hash(file: Place) -> str:
+def _hash(file: Location) -> str:
     def read() -> str:
         content = new_digest()
         with file.open("rb") as opened:

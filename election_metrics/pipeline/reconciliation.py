@@ -8,7 +8,8 @@ import pyarrow.compute
 import sqlalchemy as sa
 
 from election_metrics.clock import hour_number
-from election_metrics.lake.engine import Engine, connect
+from election_metrics.lake.connect import connect
+from election_metrics.lake.engine import Engine
 from election_metrics.pipeline.hours import (
     COUNTED,
     compute_frame,

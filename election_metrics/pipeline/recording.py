@@ -13,9 +13,8 @@ import sqlalchemy as sa
 
 from election_metrics.digest import name_for
 from election_metrics.lake import landing as lake
-from election_metrics.lake.engine import Engine
-from election_metrics.lake.reading import Readable
-from election_metrics.places import Place
+from election_metrics.lake.engine import Engine, Readable
+from election_metrics.locations import Location
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import ExportFile, Unreadable
 from election_metrics.warehouse import ledger, registry
@@ -121,8 +120,8 @@ def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int,
 class LandedParts:
     """Parts of the lake: those with hours of some constituencies, and all."""
 
-    nearby: Sequence[Place]
-    every: Sequence[Place]
+    nearby: Sequence[Location]
+    every: Sequence[Location]
 
 
 def landed_parts(settings: Settings, engine: Engine, connection: sa.Connection) -> LandedParts:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from election_metrics.errors import DataError, SettingsError, WarehouseError
+from election_metrics.locations import Location, move_into_place, name_of, with_patience
 from election_metrics.pipeline.manifest import (
     DAGSTER_DUMP,
     LAKE,
@@ -23,7 +24,6 @@ from election_metrics.pipeline.manifest import (
     read_manifest,
 )
 from election_metrics.pipeline.scratch import make_scratch, work_folder
-from election_metrics.places import Place, move_into_place, name_of, with_patience
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.dumps import restore as fill
@@ -42,7 +42,7 @@ def check_backup(settings: Settings, folder: Path, progress: Progress) -> Manife
         DataError: it is no whole backup, or files are damaged or missing; they are named.
     """
     manifest = read_manifest(folder)
-    lake: Place = folder / LAKE if manifest.is_copied else settings.lake_path
+    lake: Location = folder / LAKE if manifest.is_copied else settings.lake_path
     in_all = sum(facts.size for facts in [*manifest.files, *manifest.parts])
     report, done = progress("Reading", "bytes"), 0
 
@@ -131,7 +131,7 @@ def refuse_home(settings: Settings) -> None:
         )
 
 
-def refuse_lake(lake: Place) -> None:
+def refuse_lake(lake: Location) -> None:
     """A lake that is to be filled must hold no part.
 
     Raises:

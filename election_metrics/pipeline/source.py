@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from election_metrics.errors import TransientError
-from election_metrics.places import Elsewhere, Place, with_patience
+from election_metrics.locations import Location, RemotePath, with_patience
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import SUFFIXES
 from election_metrics.warehouse import ledger
@@ -31,7 +31,7 @@ class SourceState:
     has_files: bool
 
 
-def look_at_source(source: Place) -> SourceState:
+def look_at_source(source: Location) -> SourceState:
     """Looks, and stops at the first file. A share that hangs, hangs here too: call it with a deadline."""
     try:
         has_files = _has_files(source) if isinstance(source, Path) else _has_objects(source)
@@ -44,7 +44,7 @@ def look_at_source(source: Place) -> SourceState:
     return SourceState("", has_files)
 
 
-def landed_from(settings: Settings, source: Place) -> bool:
+def landed_from(settings: Settings, source: Location) -> bool:
     """Whether a file below the source landed."""
     with transaction(settings) as connection:
         return ledger.has_files_below(connection, str(source))
@@ -71,7 +71,7 @@ def _has_files(root: Path) -> bool:
     return True  # so many folders are no empty share
 
 
-def _has_objects(root: Elsewhere) -> bool:
+def _has_objects(root: RemotePath) -> bool:
     bucket, _, prefix = root.path.partition("/")
     if not hasattr(root.fs, "call_s3"):
         return bool(with_patience(lambda: root.fs.ls(root.path, detail=False), str(root)))

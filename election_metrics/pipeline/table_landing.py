@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from election_metrics.errors import ElectionMetricsError, SettingsError, SourceError
 from election_metrics.lake import landing as lake
 from election_metrics.lake import table_rows
-from election_metrics.lake.engine import Engine, connect
-from election_metrics.lake.reading import Readable
+from election_metrics.lake.connect import connect
+from election_metrics.lake.engine import Engine, Readable
 from election_metrics.pipeline import recording
 from election_metrics.pipeline.landing import LandingReport
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -29,10 +29,10 @@ from election_metrics.sources.transactions_table import (
     LAST_HOUR,
     NO_HOUR,
     NO_TEXT,
-    Mark,
-    ReadUpTo,
+    PendingMark,
     Snapshot,
     TransactionsTable,
+    Watermark,
 )
 from election_metrics.warehouse import ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, session_lock, transaction
@@ -263,7 +263,7 @@ def unreadable_of_sample(settings: Settings, table: TransactionsTable) -> tuple[
         )
 
 
-def _land_new(job: _Job, read: ReadUpTo, progress: Progress | None) -> set[int]:
+def _land_new(job: _Job, read: Watermark, progress: Progress | None) -> set[int]:
     """Lands what appeared; returns hours of rows that may have been changed since they landed."""
     known: set[int] = set()
     newest = None
@@ -338,7 +338,7 @@ def _together(hours: Sequence[int]) -> Iterable[Sequence[int]]:
 
 
 def _land_batch(
-    job: _Job, before: ReadUpTo | None = None, after: ReadUpTo | None = None, instead_of: Sequence[int] = ()
+    job: _Job, before: Watermark | None = None, after: Watermark | None = None, instead_of: Sequence[int] = ()
 ) -> set[int]:
     """Lands `table_rows` in one transaction.
 
@@ -363,7 +363,7 @@ def _land_batch(
     return known
 
 
-def _drop_landed(job: _Job, connection: sa.Connection, before: ReadUpTo) -> set[int]:
+def _drop_landed(job: _Job, connection: sa.Connection, before: Watermark) -> set[int]:
     if job.snapshot.horizon is None and before.newest is not None:
         table_rows.drop_rejected(job.engine.local, job.settings, job.reading, before.newest, job.now)
     hours = [int(hour) for hour in table_rows.fingerprints(job.engine.local)["hour_number"]]
@@ -455,14 +455,16 @@ def _add_to_report(report: LandingReport, rows: pd.DataFrame, hours: set[int]) -
         report.by_file += rows[["path", "member", "rows", "rejected"]].head(20).to_dict("records")
 
 
-def _as_json(read: ReadUpTo) -> dict[str, Any]:
+def _as_json(read: Watermark) -> dict[str, Any]:
     marks = [{**asdict(mark), "at": mark.at.isoformat()} for mark in read.marks]
     return {"horizon": read.horizon, "low": read.low, "newest": read.newest, "marks": marks}
 
 
-def _read_up_to(state: Mapping[str, Any] | None) -> ReadUpTo:
+def _read_up_to(state: Mapping[str, Any] | None) -> Watermark:
     if state is None:
-        return ReadUpTo()
+        return Watermark()
     said = state["read_up_to"]
-    marks = tuple(Mark(mark["position"], mark["end"], datetime.fromisoformat(mark["at"])) for mark in said["marks"])
-    return ReadUpTo(said["horizon"], said["low"], said["newest"], marks)
+    marks = tuple(
+        PendingMark(mark["position"], mark["end"], datetime.fromisoformat(mark["at"])) for mark in said["marks"]
+    )
+    return Watermark(said["horizon"], said["low"], said["newest"], marks)

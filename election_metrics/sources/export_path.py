@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
-from election_metrics.foreign import visible
+from election_metrics.sanitize import visible
 
 BASE58 = "1-9A-HJ-NP-Za-km-z"
 CONTRACT_ID = re.compile(rf"[{BASE58}]{{32,44}}")

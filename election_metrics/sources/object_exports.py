@@ -12,7 +12,7 @@ import xxhash
 
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
-from election_metrics.places import Elsewhere, elsewhere, fetch, with_patience
+from election_metrics.locations import RemotePath, elsewhere, fetch, with_patience
 
 _SETTING = "ELECTION_METRICS_SOURCE"
 _SECOND = 10**9
@@ -20,7 +20,7 @@ _END = 1 << 16
 Version = tuple[str, int, int]
 
 
-def find_objects(root: Elsewhere, suffixes: Sequence[str]) -> list[Version]:
+def find_objects(root: RemotePath, suffixes: Sequence[str]) -> list[Version]:
     """Path, size and version of every object below `root` (or of `root` itself) whose name ends so, hidden ones aside.
 
     Raises:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from election_metrics.digest import name_for, new_digest
 from election_metrics.errors import SourceError, TransientError
-from election_metrics.places import Elsewhere, Place, is_url
+from election_metrics.locations import Location, RemotePath, is_url
 from election_metrics.sources.export_path import ExportPath, parse_export_path
 from election_metrics.sources.object_exports import ends_of_object, fetch_object, find_objects, version_of_object
 
@@ -111,7 +111,7 @@ def never(_new: Sequence[FileVersion]) -> bool:
     return False
 
 
-def list_exports(root: Place, known: Set[tuple[str, int, int]] = frozenset(), enough: Enough = never) -> Listing:
+def list_exports(root: Location, known: Set[tuple[str, int, int]] = frozenset(), enough: Enough = never) -> Listing:
     """Lists the export files below `root` (or `root` itself), sorted by path.
 
     Whether a file may be read is asked for those that are not `known`.
@@ -175,7 +175,7 @@ def _list_folder(
     return folders
 
 
-def _list_objects(root: Elsewhere) -> Listing:
+def _list_objects(root: RemotePath) -> Listing:
     versions = [FileVersion(*version) for version in find_objects(root, SUFFIXES)]
     named = [(version, _why_no_name(version.path)) for version in versions]
     return Listing(
@@ -275,7 +275,7 @@ def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> b
         return False
 
 
-def read_exports(version: FileVersion, root: Place, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
+def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
     """Opens one listed file: yields its export, or each member's, or the reason why not.
 
     Args:
@@ -299,7 +299,7 @@ def read_exports(version: FileVersion, root: Place, extract_to: Path) -> Iterato
         yield Unreadable(version, f"the file cannot be read: {error.strerror}", may_pass=True)
 
 
-def _folders_below(path: str, root: Place) -> int:
+def _folders_below(path: str, root: Location) -> int:
     if not isinstance(root, Path):
         return path.removeprefix(str(root)).strip("/").count("/")
     base = root if root.is_dir() else root.parent

@@ -38,7 +38,7 @@ NO_TEXT = "\0no text: "
 
 
 @dataclass(frozen=True)
-class Horizon:
+class SnapshotBounds:
     """PostgreSQL's transactions at one moment: all before `first` have ended, none from `end` on has begun.
 
     Those in between may still commit rows that nobody sees yet. A row is read once its transaction is before `first`,
@@ -50,7 +50,7 @@ class Horizon:
 
 
 @dataclass(frozen=True)
-class Mark:
+class PendingMark:
     """A position that was the newest at a moment: `end` is the horizon's then, 0 where there is none."""
 
     position: int
@@ -59,7 +59,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class ReadUpTo:
+class Watermark:
     """How far a table was read.
 
     Attributes:
@@ -72,18 +72,20 @@ class ReadUpTo:
     horizon: int | None = None
     low: int | None = None
     newest: int | None = None
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[PendingMark, ...] = ()
 
-    def moved(self, newest: int | None, horizon: Horizon | None, overlap: timedelta, now: datetime) -> "ReadUpTo":
+    def moved(
+        self, newest: int | None, horizon: SnapshotBounds | None, overlap: timedelta, now: datetime
+    ) -> "Watermark":
         """The state after a pass that saw positions up to `newest`."""
         settled = [
             mark for mark in self.marks if now - mark.at >= overlap and (horizon is None or mark.end <= horizon.first)
         ]
         marks = self.marks[len(settled) :]
         if newest is not None and (not marks or now - marks[-1].at >= overlap / _MOST_MARKS):
-            marks += (Mark(newest, horizon.end if horizon else 0, now),)
+            marks += (PendingMark(newest, horizon.end if horizon else 0, now),)
         low = settled[-1].position if settled else self.low
-        return ReadUpTo(horizon.first if horizon else None, low, newest if newest is not None else self.newest, marks)
+        return Watermark(horizon.first if horizon else None, low, newest if newest is not None else self.newest, marks)
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class Snapshot:
         }
 
     @cached_property
-    def horizon(self) -> Horizon | None:
+    def horizon(self) -> SnapshotBounds | None:
         """PostgreSQL's, of an ordinary table; None for views and for other databases."""
         if self._connection.dialect.name != "postgresql":
             return None
@@ -203,9 +205,9 @@ class Snapshot:
                 "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
             )
         )
-        return Horizon(*rows[0])
+        return SnapshotBounds(*rows[0])
 
-    def new_rows(self, read: ReadUpTo) -> Iterator[Batch]:
+    def new_rows(self, read: Watermark) -> Iterator[Batch]:
         """What appeared since; elsewhere than on PostgreSQL also rows that were read, from `read.low` on.
 
         A row without a position is new by its transaction on PostgreSQL; elsewhere only the first pass and the
@@ -216,7 +218,7 @@ class Snapshot:
         if self.horizon is not None or read.newest is None:
             yield from self._unnumbered(*where)
 
-    def peek(self, read: ReadUpTo) -> tuple[int, str | None, str | None]:
+    def peek(self, read: Watermark) -> tuple[int, str | None, str | None]:
         """How many rows appeared since, up to 10,000, and the first and last of their times, as text."""
         where = list(self._appeared(read))
         if self.horizon is None:
@@ -323,7 +325,7 @@ class Snapshot:
         with self._source.told():
             return self._connection.execute(query).all()
 
-    def _appeared(self, read: ReadUpTo) -> Iterator[sa.ColumnElement[bool]]:
+    def _appeared(self, read: Watermark) -> Iterator[sa.ColumnElement[bool]]:
         yield from self._settled()
         if read.low is not None:
             above = self._position > read.low

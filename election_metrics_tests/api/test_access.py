@@ -131,7 +131,7 @@ def test_every_answer_has_the_headers_that_keep_a_browser_safe(api: Api) -> None
 def test_every_change_is_in_the_audit_under_the_tokens_name(api: Api, operator: dict[str, str]) -> None:
     election = api.data("/elections")[0]["election_id"]
     finding = api.data("/anomalies")[0]["anomaly_id"]
-    api.ask(*CHANGE, {"name": "Elsewhere"}, **operator)
+    api.ask(*CHANGE, {"name": "RemotePath"}, **operator)
     api.ask("DELETE", CHANGE[1], **operator)
     api.ask("PUT", f"/anomalies/{finding}/state", {"state": "acknowledged", "note": "asked"}, **operator)
     api.ask("PUT", f"/thresholds/{election}/spike/ratio", {"value": 4}, **operator)

@@ -13,10 +13,10 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from election_metrics.api.answers import Answers
+from election_metrics.api.cache import ResponseCache
+from election_metrics.api.cache_tags import DependsOn
 from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Reply
-from election_metrics.api.tags import RestsOn
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.publication import compute_election_summaries
 from election_metrics.pipeline.registry import refresh_registry
@@ -83,18 +83,18 @@ def held_back() -> tuple[threading.Event, threading.Event, Callable[[sa.Connecti
 
 def test_what_was_read_before_a_commit_and_stored_after_it_is_never_given(voted: Settings) -> None:
     async def scene() -> list[int]:
-        answers = Answers(voted)
+        answers = ResponseCache(voted)
         read_now, go_on, slow = held_back()
 
         def fast(_: sa.Connection) -> Reply:
             return Reply([{"n": 2}], [])
 
-        begun = asyncio.create_task(answers.get("x", "json", RestsOn("e"), {}, slow))
+        begun = asyncio.create_task(answers.get("x", "json", DependsOn("e"), {}, slow))
         await asyncio.to_thread(read_now.wait, 10)
-        answers.heard(Change("t", "e", None, "100"))
+        answers.invalidate(Change("t", "e", None, "100"))
         go_on.set()
         old = await begun
-        new = await answers.get("x", "json", RestsOn("e"), {}, fast)
+        new = await answers.get("x", "json", DependsOn("e"), {}, fast)
         return [json.loads(answer.data)[0]["n"] for answer in (old, new)]
 
     assert asyncio.run(scene()) == [1, 2]
@@ -200,9 +200,9 @@ def test_the_stream_tells_of_a_commit_that_comes_while_it_reads(api: Api) -> Non
 
 def test_a_watcher_who_goes_away_ends_the_reading_of_no_other(voted: Settings) -> None:
     async def scene() -> list[int]:
-        answers = Answers(voted)
+        answers = ResponseCache(voted)
         reading, go_on, slow = held_back()
-        one, other = (asyncio.create_task(answers.get("x", "json", RestsOn("e"), {}, slow)) for _ in range(2))
+        one, other = (asyncio.create_task(answers.get("x", "json", DependsOn("e"), {}, slow)) for _ in range(2))
         await asyncio.to_thread(reading.wait, 10)
         one.cancel()
         await asyncio.sleep(0.1)

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from election_metrics.api.tokens import create_token
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings
 from election_metrics_tests.api.conftest import bearer
 from election_metrics_tests.end_to_end.running import wait_for

@@ -22,7 +22,6 @@ from election_metrics.assets.checks import checks
 from election_metrics.automation.alerts import raise_alerts
 from election_metrics.automation.delivery import without_own_secrets
 from election_metrics.automation.duty import NAMES
-from election_metrics.automation.launch import run_update
 from election_metrics.automation.problems import (
     FailedCheck,
     FailedRun,
@@ -36,7 +35,8 @@ from election_metrics.automation.problems import (
     message,
     without_secrets,
 )
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.launch import run_update
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.exports import HOUR, Folder, ms, vote

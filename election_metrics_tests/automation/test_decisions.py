@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from election_metrics.automation.decisions import (
-    Ask,
-    AskForElections,
-    AskForRegistry,
     Attempt,
-    Wait,
+    ElectionsPlan,
+    RegistryPlan,
+    RunPlan,
+    Skip,
     ask_for_active,
     ask_for_elections,
     ask_for_files,
@@ -26,22 +26,24 @@ ONE = timedelta(hours=1)
 
 
 def test_no_new_file_asks_for_nothing() -> None:
-    assert ask_for_files(0, [], NOW, 168) == Wait("the ledger has every file version of the source")
+    assert ask_for_files(0, [], NOW, 168) == Skip("the ledger has every file version of the source")
 
 
 def test_new_files_ask_for_the_hours_they_seem_to_touch() -> None:
     asked = ask_for_files(3, [HOUR - 2 * ONE, HOUR], NOW, 168)
-    assert isinstance(asked, Ask)
+    assert isinstance(asked, RunPlan)
     assert (asked.first, asked.last) == (HOUR - 2 * ONE, HOUR)
 
 
 def test_new_files_without_a_timestamp_are_landed_all_the_same() -> None:
-    assert ask_for_files(1, [], NOW, 168) == Ask(HOUR, HOUR, "1 new file(s), whose hours are known once they landed")
+    assert ask_for_files(1, [], NOW, 168) == RunPlan(
+        HOUR, HOUR, "1 new file(s), whose hours are known once they landed"
+    )
 
 
 def test_a_run_covers_no_more_hours_than_it_may() -> None:
     asked = ask_for_files(1, [HOUR - 1000 * ONE, HOUR], NOW, 168)
-    assert isinstance(asked, Ask)
+    assert isinstance(asked, RunPlan)
     assert asked.last - asked.first == 167 * ONE
 
 
@@ -51,7 +53,7 @@ def test_changed_hours_are_asked_for_as_few_ranges_newest_first() -> None:
     assert isinstance(asked, list)
     assert [(a.first, a.last) for a in asked] == [(HOUR - ONE, HOUR), (HOUR - 5 * ONE, HOUR - 5 * ONE)]
     assert ask_for_hours([], 168) == []
-    assert isinstance(ask_for_elections([]), Wait)
+    assert isinstance(ask_for_elections([]), Skip)
     assert ask_for_elections(["e", "f"]).reason == "2 election(s) behind their hours, such as e"
 
 
@@ -65,20 +67,20 @@ def test_changed_hours_are_asked_for_as_few_ranges_newest_first() -> None:
 )
 def test_the_schedule_says_why_it_skips(starts: datetime | None, ends: datetime | None, says: str) -> None:
     asked = ask_for_active([("E", starts, ends)], NOW)
-    assert isinstance(asked, Wait)
+    assert isinstance(asked, Skip)
     assert says in asked.reason
 
 
 @pytest.mark.parametrize("ends", [NOW + ONE, None, NOW - timedelta(minutes=14)])
 def test_the_schedule_asks_while_an_election_is_voting(ends: datetime | None) -> None:
-    assert ask_for_active([("E", NOW - 9 * ONE, ends)], NOW) == Ask(HOUR - ONE, HOUR, "E is voting")
+    assert ask_for_active([("E", NOW - 9 * ONE, ends)], NOW) == RunPlan(HOUR - ONE, HOUR, "E is voting")
 
 
 def test_tries_at_the_same_work_get_rarer_and_never_end() -> None:
     assert wait_after_failures([], NOW) is None
     for failures, seconds in ((1, 5), (2, 10), (4, 40), (30, 600)):
         failed = [Attempt("run", NOW)] * failures
-        assert isinstance(wait_after_failures(failed, NOW + timedelta(seconds=seconds - 1)), Wait)
+        assert isinstance(wait_after_failures(failed, NOW + timedelta(seconds=seconds - 1)), Skip)
         assert wait_after_failures(failed, NOW + timedelta(seconds=seconds)) is None
 
 
@@ -87,15 +89,15 @@ def test_equal_states_have_equal_names_in_any_order() -> None:
 
 
 def test_what_people_said_comes_before_hours_and_they_before_elections() -> None:
-    registry = [AskForRegistry("people changed reference data")]
+    registry = [RegistryPlan("people changed reference data")]
     assert ask_for_what_changed([HOUR], ["e"], True, 168) == registry
     assert ask_for_what_changed([], [], True, 168) == registry
     (hours,) = ask_for_what_changed([HOUR], ["e"], False, 168)
-    assert isinstance(hours, Ask)
+    assert isinstance(hours, RunPlan)
     (elections,) = ask_for_what_changed([], ["e"], False, 168)
-    assert isinstance(elections, AskForElections)
+    assert isinstance(elections, ElectionsPlan)
     (nothing,) = ask_for_what_changed([], [], False, 168)
-    assert isinstance(nothing, Wait)
+    assert isinstance(nothing, Skip)
 
 
 def test_hours_that_are_over_and_that_nobody_computed_are_asked_for_the_newest_first() -> None:

@@ -11,12 +11,12 @@ import dagster as dg
 import pytest
 
 from election_metrics.assets.partitions import hours
-from election_metrics.automation.launch import run_update
 from election_metrics.automation.schedules import active_elections_schedule, quiet_hours_schedule
 from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
 from election_metrics.definitions import build_defs
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.run_tags import JOB, RANGE_END, RANGE_START, TRIGGER
+from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import hourly, rows
 from election_metrics_tests.exports import CONTRACT, HOUR, Folder, issue, line, ms, vote

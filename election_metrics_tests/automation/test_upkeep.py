@@ -7,10 +7,10 @@ import dagster as dg
 import psycopg
 import pytest
 
-from election_metrics.automation.launch import open_instance, run_update
 from election_metrics.automation.pruning import prune_dagster
+from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
 from election_metrics.pipeline.landing import land
-from election_metrics.pipeline.upkeep import compact_lake, sweep_lake
+from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import dagster_url, plain_url

@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import psycopg
 
-from election_metrics.automation.launcher import PROCESS
-from election_metrics.automation.supervisor import free_port
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.landing import pending_files
 from election_metrics.pipeline.publication import elections_behind
+from election_metrics.runtime.launcher import PROCESS
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.server import dagster_url, plain_url, revive

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.supervisor import free_port
 from election_metrics_tests.end_to_end.running import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def run(clone: Path, *command: str) -> str:
 @pytest.mark.parametrize(
     ("command", "shown"),
     [
-        ("dagster instance info", "election_metrics.automation.launcher"),
+        ("dagster instance info", "election_metrics.runtime.launcher"),
         ("dagster definitions validate", "All code locations passed validation"),
         ("dagster job list", "update_metrics_job"),
         ("dagster sensor list", "new_transactions_sensor"),

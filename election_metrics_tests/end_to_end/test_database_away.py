@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from election_metrics.automation.supervisor import free_port
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.server import plain_url, revive, warehouse_url

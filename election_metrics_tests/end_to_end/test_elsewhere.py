@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from election_metrics.api.refresh import ask_for_run
-from election_metrics.assets.needs import FRAMES, SCANS
-from election_metrics.automation.supervisor import free_port
+from election_metrics.assets.op_tags import FRAMES, SCANS
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import dagster_url
@@ -92,7 +92,7 @@ class Cluster(ThreadingHTTPServer):
     """Takes Jobs as Kubernetes' API does, and starts the command of each one's container."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+        super().__init__(("127.0.0.1", 0), ResponseCache)
         self.jobs: dict[str, dict[str, Any]] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment: dict[str, str] = {}
@@ -111,7 +111,7 @@ class Cluster(ThreadingHTTPServer):
         return {"active": 1} if ended is None else {"succeeded": 1} if ended == 0 else {"failed": 1}
 
 
-class Answers(BaseHTTPRequestHandler):
+class ResponseCache(BaseHTTPRequestHandler):
     """What the launcher and the executor ask of Kubernetes' API."""
 
     server: Cluster

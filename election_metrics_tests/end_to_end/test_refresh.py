@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from election_metrics.api.tokens import create_token
-from election_metrics.automation.supervisor import free_port
 from election_metrics.pipeline.run_tags import TRIGGER
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.computing import rows

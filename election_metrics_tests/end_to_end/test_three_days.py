@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from election_metrics.automation.supervisor import free_port
-from election_metrics.cli import PARTLY_READ
+from election_metrics.commands.exit_codes import PARTLY_READ
 from election_metrics.commands.runs import run_ingest
 from election_metrics.demo import deliver, demo_buckets, split_at
 from election_metrics.pipeline.run_tags import JOB
 from election_metrics.replay import write_replay
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.computing import everything, rows

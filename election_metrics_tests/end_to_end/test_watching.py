@@ -14,9 +14,9 @@ import dagster as dg
 import psutil
 import pytest
 
-from election_metrics.automation.supervisor import Part, Supervisor, free_port
-from election_metrics.automation.watching import Watch
 from election_metrics.pipeline.last_known import read_last_known
+from election_metrics.runtime.supervisor import Part, Supervisor, free_port
+from election_metrics.runtime.watching import Watch
 from election_metrics.settings import Settings, read_settings
 from election_metrics_tests.automation.test_alerts import a_tick
 from election_metrics_tests.end_to_end.running import COMMAND, hanging, wait_for

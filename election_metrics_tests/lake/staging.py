@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from election_metrics.lake.engine import Engine
+from election_metrics.lake.engine import Engine, Readable
 from election_metrics.lake.landing import stage
-from election_metrics.lake.reading import Readable
 from election_metrics.settings import Settings
 from election_metrics_tests.exports import CONTRACT
 from election_metrics_tests.reference import Row, read_file

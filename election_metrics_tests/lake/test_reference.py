@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from election_metrics.lake.engine import Engine, connect
+from election_metrics.lake.connect import connect
+from election_metrics.lake.engine import Engine
 from election_metrics.settings import Settings, read_settings
 from election_metrics_tests.exports import ms
 from election_metrics_tests.lake.staging import LATEST_MS, difference

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.pipeline.people import set_state, set_threshold
+from election_metrics.pipeline.overrides import set_state, set_threshold
 from election_metrics.pipeline.publication import (
     compute_anomalies,
     compute_constituency_metrics,

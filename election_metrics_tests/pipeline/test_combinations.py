@@ -19,13 +19,14 @@ from hypothesis import settings as fuzzing
 from hypothesis import strategies as st
 
 from benchmarks.inputs import START
-from election_metrics.automation.launch import run_update
-from election_metrics.automation.supervisor import free_port
 from election_metrics.errors import SettingsError, TransientError
-from election_metrics.lake.engine import Engine, connect
+from election_metrics.lake.connect import connect
+from election_metrics.lake.engine import Engine
+from election_metrics.locations import place
 from election_metrics.pipeline.hours import compact_hours, compute_hours
-from election_metrics.places import place
 from election_metrics.replay import Bucket, Voting, write_reference, write_replay
+from election_metrics.runtime.launch import run_update
+from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
@@ -228,7 +229,7 @@ def test_without_the_extra_a_sentence_says_what_to_install(chosen: Settings, mon
 
 def test_nothing_of_spark_is_imported_where_it_is_not_asked_for(tmp_path: Path) -> None:
     code = (
-        "import sys; from election_metrics.settings import read_settings; from election_metrics.lake.engine import connect;"
+        "import sys; from election_metrics.settings import read_settings; from election_metrics.lake.connect import connect;"
         f"connect(read_settings(home={str(tmp_path)!r})).close(); import election_metrics.definitions;"
         "print([name for name in ('pyspark', 'py4j', 's3fs') if name in sys.modules])"
     )

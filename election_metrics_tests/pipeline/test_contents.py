@@ -9,7 +9,7 @@ import pytest
 import xxhash
 
 from election_metrics.digest import name_for
-from election_metrics.lake.engine import connect
+from election_metrics.lake.connect import connect
 from election_metrics.pipeline.publication import compute_constituency_metrics
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from election_metrics.lake import hours as lake
-from election_metrics.lake.engine import connect
+from election_metrics.lake.connect import connect
 from election_metrics.pipeline import hours as module
 from election_metrics.pipeline.hours import (
     changed_hours,

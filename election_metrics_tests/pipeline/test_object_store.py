@@ -12,16 +12,16 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.inputs import START
-from election_metrics.automation.launch import run_update
 from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
 from election_metrics.errors import SettingsError, TransientError
+from election_metrics.locations import _PATIENCE_WITH_S3, place
 from election_metrics.pipeline.hours import compact_hours
+from election_metrics.pipeline.lake_maintenance import sweep_lake
 from election_metrics.pipeline.landing import land, pending_files
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START
-from election_metrics.pipeline.upkeep import sweep_lake
-from election_metrics.places import _PATIENCE_WITH_S3, place
 from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.exports import HOUR, Folder, ms, vote
@@ -78,7 +78,7 @@ def test_a_lake_and_exports_in_an_object_store_give_the_tables_of_a_disk(
 def test_the_sensor_sees_objects_and_their_hours_and_the_run_lands_them(
     away: Settings, tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("election_metrics.places._TRIES", 1)
+    monkeypatch.setattr("election_metrics.locations._TRIES", 1)
     Folder(tmp_path / "in").put(vote("a", ms(1)), *[vote(f"b{n}", ms(1, hour=1)) for n in range(500)])
     Folder(tmp_path / "in").put(name="2026-09-18_1200-1300")
     watching = away.model_copy(update={"source": upload(tmp_path / "in")})
@@ -151,7 +151,7 @@ def test_a_store_that_is_hurt_costs_time_and_nothing_else(
 def test_a_store_that_is_away_is_told_in_a_sentence(
     away: Settings, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("election_metrics.places._TRIES", 1)  # the library beneath has some of its own
+    monkeypatch.setattr("election_metrics.locations._TRIES", 1)  # the library beneath has some of its own
     Folder(tmp_path / "in").put(vote("a", ms(1)))
     store.busy = 1.0
     with pytest.raises(TransientError, match="is away or busy"):
@@ -164,9 +164,9 @@ def test_a_store_that_is_away_is_told_in_a_sentence(
 def test_a_store_that_says_nothing_is_told_within_its_time(
     away: Settings, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("election_metrics.places._TRIES", 1)
+    monkeypatch.setattr("election_metrics.locations._TRIES", 1)
     monkeypatch.setitem(_PATIENCE_WITH_S3, "read_timeout", 0.2)
-    monkeypatch.setattr("election_metrics.places._UPLOAD_SECONDS", 1.0)
+    monkeypatch.setattr("election_metrics.locations._UPLOAD_SECONDS", 1.0)
     Folder(tmp_path / "in").put(vote("a", ms(1)))
     store.silent = 4.0
     with pytest.raises(TransientError, match=r"lake/.* is away or busy: FSTimeoutError"):
@@ -188,9 +188,7 @@ def test_a_store_that_refuses_our_credentials_is_told_by_name(
 
 @pytest.mark.parametrize("said", ["", '{"config_kwargs": {"read_timeout": 77}}'])
 def test_how_long_to_wait_for_a_store_is_ours_to_say_unless_fsspec_is_told(said: str, tmp_path: Path) -> None:
-    code = (
-        "from election_metrics.places import place;print(place('s3://b/x', 't').fs.config_kwargs.get('read_timeout'))"
-    )
+    code = "from election_metrics.locations import place;print(place('s3://b/x', 't').fs.config_kwargs.get('read_timeout'))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

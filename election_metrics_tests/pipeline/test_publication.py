@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from election_metrics.pipeline import people, publication
+from election_metrics.pipeline import overrides, publication
 from election_metrics.pipeline.hours import changed_hours, compute_hours
 from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.publication import compute_anomalies
@@ -85,7 +85,7 @@ def test_every_table_that_shows_the_register_shows_the_same_at_every_moment(chos
             more = line(f"r{number}", ms(2), "addVotersList", votersCount=100)
             folder.put(more, vote(f"v{number}", ms(3, hour=number)), name=f"{number}", contract=contract)
             update(chosen, folder.root)
-        people.set_constituency(chosen, CONTRACT, {"name": "another"}, "somebody")
+        overrides.set_constituency(chosen, CONTRACT, {"name": "another"}, "somebody")
         refresh_registry(chosen, "run", NOW)
     assert len(seen) > 3, "the watcher saw the figures change"
     assert [shown for shown in seen if len(set(shown)) > 1] == []
@@ -95,7 +95,7 @@ def test_what_people_say_is_shown_at_once_where_no_hour_waits(chosen: Settings, 
     folder = Folder(tmp_path)
     folder.put(vote("v", ms(1)), name="first")
     update(chosen, folder.root)
-    people.set_constituency(chosen, CONTRACT, {"name": "another"}, "somebody")
+    overrides.set_constituency(chosen, CONTRACT, {"name": "another"}, "somebody")
     refresh_registry(chosen, "run", NOW)
     assert rows(chosen, "SELECT name FROM metrics.constituency_current").iloc[0, 0] == "another"
 

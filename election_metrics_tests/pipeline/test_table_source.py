@@ -25,7 +25,6 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from benchmarks.inputs import START
-from election_metrics.automation.launch import run_update
 from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
 from election_metrics.errors import ElectionMetricsError, SourceError
@@ -33,6 +32,7 @@ from election_metrics.pipeline.landing import forget_lost_parts
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START, WHY
 from election_metrics.pipeline.table_landing import land_table, open_table
 from election_metrics.replay import Bucket, Voting, write_reference, write_replay
+from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.migrate import migrate

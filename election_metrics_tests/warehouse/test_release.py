@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from election_metrics.automation.claim import claimed
 from election_metrics.cli import main
 from election_metrics.errors import WarehouseError
+from election_metrics.runtime.claim import claimed
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.release import application_name, claim_text, claimant, release

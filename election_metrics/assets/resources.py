@@ -1,0 +1,57 @@
+"""What every asset needs to run: its settings, its progress, and errors that Dagster shows in words."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+
+from election_metrics.errors import DataError, ElectionMetricsError, TransientError
+from election_metrics.settings import Settings
+
+# No concurrency pool: a run that was killed keeps its slot until a daemon frees it, and a command line's next run
+# would wait for it for ever. Writers are serialised by advisory locks, which end with their connection.
+# Only transient errors get here: `translate_errors` forbids retries of all others.
+RETRY = dg.RetryPolicy(max_retries=4, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+SettingsResource = dg.ResourceParam[Settings]
+Report = Callable[[int, int], None]
+
+
+class Progress:
+    """Where assets report how far they are; the command line draws bars, a daemon's run needs nothing."""
+
+    def of(self, label: str, unit: str) -> Report | None:  # noqa: ARG002 subclasses use them
+        """A function of (done, in all), or None where nobody watches."""
+        return None
+
+
+ProgressResource = dg.ResourceParam[Progress]
+
+
+@contextlib.contextmanager
+def translate_errors() -> Iterator[None]:
+    """Lets transient errors be retried; anything else fails at once, with its sentence in the UI."""
+    import duckdb
+
+    try:
+        yield
+    except TransientError:
+        raise
+    except duckdb.IOException as error:
+        raise TransientError(f"the lake could not be read or written: {error}") from error
+    except OSError as error:
+        raise TransientError(f"a file could not be read or written: {error}") from error
+    except ElectionMetricsError as error:
+        kind = "data" if isinstance(error, DataError) else "configuration"
+        raise dg.Failure(str(error), metadata={"kind": kind, "reason": str(error)}, allow_retries=False) from error
+    except dg.Failure:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise dg.Failure(f"unexpected: {reason}", metadata={"reason": reason}, allow_retries=False) from error
+
+
+def engine_metadata(said: dict[str, str]) -> dict[str, dg.MetadataValue | str]:
+    """What an engine says of itself, with its pages as links: a Spark application, its page, its log."""
+    kinds = {"spark_ui": dg.MetadataValue.url, "spark_log": dg.MetadataValue.path}
+    return {name: kinds[name](text) if name in kinds else text for name, text in said.items()}

@@ -1,0 +1,32 @@
+"""Problems and full disks in a terminal, with or without a database."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from election_metrics.pipeline.disk import disks_of, what_can_go
+from election_metrics.pipeline.last_known import Known
+from election_metrics.sanitize import one_line
+from election_metrics.settings import Settings
+
+
+def print_known(console: Console, problems: Sequence[Known]) -> None:
+    """Prints what is wrong, where, why and since when."""
+    if problems:
+        console.print("\nProblems that alerts were raised for:")
+    for one in problems:
+        console.print(
+            f"  {one_line(one.title)} (since {one.since:%Y-%m-%d %H:%M} UTC)\n    {one_line(one.detail)}", markup=False
+        )
+
+
+def print_full_disks(console: Console, settings: Settings) -> None:
+    """Prints which disk is full, how much is free, and what can go; nothing where there is room."""
+    full = [disk for disk in disks_of(settings) if disk.is_full]
+    for disk in full:
+        console.print(f"\nThe disk of {disk.what} is full: {disk.path}, {disk}. Landing waits.", markup=False)
+    if not full:
+        return
+    console.print("What can go:")
+    for what, size, do in what_can_go(settings):
+        console.print(f"  {size / 2**20:,.0f} MiB  {what}: {do}", markup=False)

@@ -1,0 +1,203 @@
+"""Where files are: a folder of this machine, or an object store named by a URL such as s3://bucket/lake.
+
+Object stores come with the extra `s3` (others with fsspec's own package for their scheme); without it nothing of them
+is imported. An object appears whole or not at all, so no name is ever given to half a file.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import tenacity
+
+from election_metrics.errors import SettingsError, TransientError
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+    RemotePath: TypeAlias = UPath
+    Location: TypeAlias = Path | UPath
+else:
+    RemotePath: TypeAlias = object
+    Location: TypeAlias = object
+
+_TRIES = 2  # s3fs has tried five times by then, and botocore each of them twice
+_LONGEST_WAIT = 8
+# botocore's own would wait a minute for each of five tries: 50 minutes before anybody hears of a store that is silent.
+_PATIENCE_WITH_S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
+
+# An upload itself waits for ever, for the store's leave to send (100-continue) or for room: it may take so long.
+_UPLOAD_SECONDS, _UPLOAD_BYTES_PER_SECOND = 30.0, 100_000
+
+
+def is_url(text: str) -> bool:
+    """Whether this names an object store."""
+    return "://" in text
+
+
+def named_here(text: str) -> str:
+    """A file:// URL as the path that it names; anything else as it is.
+
+    Raises:
+        ValueError: it names another machine.
+    """
+    if not text.startswith("file://"):
+        return text
+    url = urlsplit(text)
+    if url.netloc not in ("", "localhost"):
+        raise ValueError(f"{text} names a file of the machine {url.netloc!r}; of this one, it is file:///…")
+    return url2pathname(url.path)
+
+
+def place(text: str, setting: str) -> Location:
+    """The folder or URL.
+
+    Raises:
+        SettingsError: what reaches such a URL is not installed, or nobody knows such URLs.
+    """
+    try:
+        text = named_here(text)
+        if not is_url(text):
+            return Path(text)
+        from upath import UPath
+
+        made: RemotePath = UPath(text, use_listings_cache=False, **_patience(text))
+        made.fs  # noqa: B018 its package is imported here
+    except ImportError as error:
+        is_s3 = text.startswith(("s3://", "s3a://"))
+        what = "to reach it, type: pip install 'election-metrics[s3]'" if is_s3 else str(error)
+        raise SettingsError(f"{setting} is {text!r}; {what}") from None
+    except ValueError as error:
+        raise SettingsError(f"{setting} is {text!r}: {error}") from None
+    return made
+
+
+def _patience(url: str) -> dict[str, Any]:
+    from fsspec.config import conf  # where FSSPEC_S3 and fsspec's own files are read into
+
+    ours = url.startswith(("s3://", "s3a://")) and "config_kwargs" not in conf.get("s3", {})
+    return {"config_kwargs": _PATIENCE_WITH_S3} if ours else {}
+
+
+def elsewhere(url: str, setting: str) -> RemotePath:
+    """The place of a URL, in an object store."""
+    there = place(url, setting)
+    assert not isinstance(there, Path)
+    return there
+
+
+def remembering(there: RemotePath) -> Any:
+    """A file system for a reader of objects that never change under their name: it asks of each once.
+
+    DuckDB alone would ask eight times of every file that a query names, each time a way to the store and back.
+    """
+    from fsspec.asyn import sync_wrapper
+
+    own = type(there.fs)(**there.fs.storage_options, skip_instance_cache=True)
+    known: dict[str, Any] = {}
+    ask = own._info if own.async_impl else own.info
+
+    async def once(path: str, *_: object, **__: object) -> Any:
+        key = own._strip_protocol(path)
+        if key not in known:
+            known[key] = await ask(path)
+        return known[key]
+
+    def once_here(path: str, *_: object, **__: object) -> Any:
+        key = own._strip_protocol(path)
+        if key not in known:
+            known[key] = ask(path)
+        return known[key]
+
+    if own.async_impl:
+        own._info, own.info = once, sync_wrapper(once, obj=own)
+    else:
+        own.info = once_here
+    return own
+
+
+def name_of(place: Location) -> str:
+    """As it is written down: absolute."""
+    return str(place.absolute()) if isinstance(place, Path) else str(place)
+
+
+def move_into_place(file: Path, target: Location) -> None:
+    """Gives a finished file its name; nobody ever sees a part of it.
+
+    Raises:
+        TransientError: the object store is away or busy, after some tries.
+    """
+    if isinstance(target, Path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
+        return
+    seconds = _UPLOAD_SECONDS + file.stat().st_size / _UPLOAD_BYTES_PER_SECOND
+    limit = {"timeout": seconds} if target.fs.async_impl else {}
+    with_patience(lambda: target.fs.put_file(str(file), target.path, **limit), str(target))
+    file.unlink()
+
+
+def remove(target: Location) -> None:
+    """Removes a file that may be gone already."""
+    if isinstance(target, Path):
+        target.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        with_patience(lambda: target.fs.rm_file(target.path), str(target))
+
+
+def fetch(source: Location, target: Path) -> None:
+    """Copies a file here.
+
+    Raises:
+        TransientError: the object store is away or busy, after some tries.
+    """
+    if isinstance(source, Path):
+        shutil.copyfile(source, target)
+        return
+    with_patience(lambda: source.fs.get_file(source.path, str(target)), str(source))
+
+
+def size_below(folder: Location) -> int:
+    """Bytes of the files below a folder; 0 where there is none."""
+    if isinstance(folder, Path):
+        return sum(map(_size, folder.rglob("*"))) if folder.is_dir() else 0
+    return int(with_patience(lambda: folder.fs.du(folder.path), str(folder)))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size if path.is_file() else 0
+    except OSError:  # it went while others were counted
+        return 0
+
+
+def with_patience(ask: Callable[[], Any], what: str) -> Any:
+    """Asks an object store, and again after a while; that something is not there is an answer.
+
+    Raises:
+        TransientError: it is away or busy, after some tries, or refuses our credentials.
+    """
+    waits = tenacity.wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT)
+    answers = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, AttributeError, TypeError)
+    try:
+        for attempt in tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(_TRIES),
+            wait=waits,
+            retry=tenacity.retry_if_not_exception_type(answers),
+            reraise=True,
+        ):
+            with attempt:
+                return ask()
+    except PermissionError as error:
+        raise TransientError(f"{what} is refused to these credentials: {error}") from error
+    except answers:
+        raise
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise TransientError(f"{what} is away or busy: {said}") from error
+    raise AssertionError("unreachable")

@@ -1,0 +1,69 @@
+"""Upkeep of the lake: parts of closed hours are merged, and files that nothing points at are removed."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+
+from election_metrics.clock import hour_start
+from election_metrics.locations import Location, remove
+from election_metrics.pipeline.hours import compact_hours
+from election_metrics.settings import Settings
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import transaction
+
+_ORPHAN_AFTER = timedelta(hours=24)
+"""A file of a landing that is still going on is in no manifest either."""
+
+
+def compact_lake(settings: Settings, *, dry_run: bool, now: datetime | None = None) -> int:
+    """Merges the parts of every closed hour that has many; returns how many parts (would) become fewer."""
+    moment = now or datetime.now(UTC)
+    present = int(moment.timestamp()) // 3600
+    with transaction(settings) as connection:
+        parts = ledger.parts_of_hours(connection)
+    counts = parts.groupby("hour_number").size()
+    many = counts[(counts >= settings.compact_after_parts) & (counts.index < present)]
+    if dry_run:
+        return int(many.sum())
+    merged = 0
+    for number in many.index:
+        start = hour_start(int(number))
+        merged += sum(compact_hours(settings, start, start + timedelta(hours=1), moment).values())
+    return merged
+
+
+def sweep_lake(settings: Settings, *, dry_run: bool) -> tuple[int, int]:
+    """Removes files of the lake that are in no manifest, and work folders of processes that are gone.
+
+    Returns:
+        Files and bytes that were (or would be) removed.
+    """
+    root, scratch = settings.lake_path, settings.scratch_path
+    oldest = time.time() - _ORPHAN_AFTER.total_seconds()
+    # First what is there, then what counts: a part that is added in between is in the second.
+    work = str(scratch / "work")
+    there = [path for path in root.rglob("*.parquet") if not str(path).startswith(work)]
+    with transaction(settings) as connection:
+        counted = ledger.every_part(connection)
+    left = [path for folder in _dead_work(scratch) for path in folder.rglob("*") if path.is_file()]
+    orphans = [path for path in there if str(path).removeprefix(f"{root}/") not in counted]
+    found: list[tuple[Location, int]] = [
+        (path, status.st_size) for path in orphans if (status := path.stat()).st_mtime <= oldest
+    ]
+    found += [(path, path.stat().st_size) for path in left]
+    if not dry_run:
+        for path, _ in found:
+            remove(path)
+    return len(found), sum(size for _, size in found)
+
+
+def _dead_work(scratch: Path) -> list[Path]:
+    work = scratch / "work"
+    folders = list(work.iterdir()) if work.is_dir() else []
+    return [
+        folder
+        for folder in folders
+        if (pid := folder.name.partition("-")[0]).isdigit() and not psutil.pid_exists(int(pid))
+    ]

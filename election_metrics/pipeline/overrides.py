@@ -1,0 +1,130 @@
+"""What people own and write: reference data, thresholds, states of findings.
+
+Each change is written to `ingest.audit_log` by the database itself, which also says what is behind now and tells
+listeners (the triggers of migration 0004). Whoever may not compute anything, as the API's role, may do all of this.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.settings import Settings
+from election_metrics.warehouse import registry
+from election_metrics.warehouse.database import lock, transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import (
+    anomalies,
+    anomaly_thresholds,
+    audit_log,
+    constituency_reference,
+    election_reference,
+)
+
+
+class NotThereError(ElectionMetricsError):
+    """What is to be changed does not exist."""
+
+
+@contextlib.contextmanager
+def audited_transaction(settings: Settings, who: str) -> Iterator[sa.Connection]:
+    """A transaction whose changes are written down under this name."""
+    with transaction(settings) as connection:
+        connection.execute(sa.text("SELECT set_config('election_metrics.who', :who, true)"), {"who": who})
+        yield connection
+
+
+def set_constituency(settings: Settings, constituency: str, said: Mapping[str, Any], who: str) -> None:
+    """Says things of a constituency (columns of `constituency_reference`), in place of what was said before."""
+    _put(settings, constituency_reference, {"constituency_id": constituency}, said, who)
+
+
+def set_election(settings: Settings, election: str, said: Mapping[str, Any], who: str) -> None:
+    """Says things of an election (columns of `election_reference`), in place of what was said before.
+
+    Raises:
+        NotThereError: there is no such election.
+    """
+    _election_exists(settings, election)
+    _put(settings, election_reference, {"election_id": election}, said, who)
+
+
+def forget(settings: Settings, table: sa.Table, key: Mapping[str, str], who: str) -> None:
+    """Takes back what was said under this key of a table that people own.
+
+    Raises:
+        NotThereError: nothing was said.
+    """
+    with audited_transaction(settings, who) as connection:
+        if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
+            raise NotThereError(f"{table.fullname} holds nothing for {'/'.join(key.values())}")
+
+
+def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: str | None) -> None:
+    """Acknowledges, resolves or opens a finding.
+
+    Raises:
+        NotThereError: there is no such finding.
+    """
+    with audited_transaction(settings, who) as connection:
+        # A computation that read the finding before must not write its old state after. Who waits holds a connection,
+        # so nobody waits long.
+        connection.execute(sa.text("SET LOCAL lock_timeout = '15s'"))
+        lock(connection, "anomalies")
+        set_now = {"state": state, "state_by": who, "state_at": datetime.now(UTC), "state_note": note}
+        if not connection.execute(sa.update(anomalies).filter_by(anomaly_id=anomaly_id).values(**set_now)).rowcount:
+            raise NotThereError(f"there is no finding {anomaly_id!r}; type: election-metrics anomalies list --all")
+
+
+def set_threshold(settings: Settings, election: str, rule: str, threshold: str, value: float | None, who: str) -> None:
+    """Sets a threshold of a rule for one election; None: back to the default. The next run judges by it.
+
+    Raises:
+        NotThereError: there is no such election, rule or threshold.
+        ElectionMetricsError: the value is no number above 0.
+    """
+    from election_metrics.metrics.anomalies.rules import RULES
+
+    if rule not in RULES:
+        raise NotThereError(f"there is no rule {rule!r}; choose one of: {', '.join(RULES)}")
+    if value is not None and not 0 < value < math.inf:
+        raise ElectionMetricsError(f"{threshold} is {value:g}; it must be a number above 0")
+    if threshold not in RULES[rule].thresholds:
+        known = ", ".join(RULES[rule].thresholds)
+        raise NotThereError(f"{rule} has no threshold {threshold!r}; choose one of: {known}")
+    _election_exists(settings, election)
+    key = {"election_id": election, "rule": rule, "threshold": threshold}
+    if value is not None:
+        _put(settings, anomaly_thresholds, key, {"value": value}, who)
+        return
+    with audited_transaction(settings, who) as connection:
+        connection.execute(sa.delete(anomaly_thresholds).filter_by(**key))
+
+
+def record_audit(
+    settings: Settings, who: str, action: str, target: str, after: Mapping[str, Any] | None = None
+) -> None:
+    """Adds what people did, and no row shows, to the audit."""
+    with transaction(settings) as connection:
+        entry = {"who": who, "action": action, "target": target, "after": after and dict(after)}
+        connection.execute(sa.insert(audit_log).values(entry))
+        notify(connection, audit_log, [None])
+
+
+def _election_exists(settings: Settings, election: str) -> None:
+    with transaction(settings) as connection:
+        if election not in registry.election_ids(connection):
+            raise NotThereError(f"there is no election {election!r}; election-metrics summary shows their ids")
+
+
+def _put(settings: Settings, table: sa.Table, key: Mapping[str, str], said: Mapping[str, Any], who: str) -> None:
+    unsaid = {column.name: None for column in table.columns if column.nullable}
+    values = {**unsaid, **said, "set_by": who, "set_at": datetime.now(UTC)}
+    row = insert(table).values({**key, **values})
+    with audited_transaction(settings, who) as connection:
+        connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=values))
