@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from election_metrics.clock import read_hour
 from election_metrics.errors import SettingsError
 from election_metrics.locations import Location, is_url, named_here, place
 
@@ -31,18 +32,12 @@ _SHORTEST_TOKEN = 16
 def _whole_hour(value: object) -> datetime:
     """Reads a date or a date and hour; without a zone it is UTC."""
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("it must be a date or a date and hour, such as 2024-01-01 or 2024-01-01T08:00Z") from None
+        return read_hour(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
         raise ValueError("it must be a date or a date and hour")
-    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if moment.minute or moment.second or moment.microsecond:
-        raise ValueError("it must be a whole hour")
-    return moment
+    return read_hour(value.isoformat())
 
 
 def time_zones() -> set[str]:

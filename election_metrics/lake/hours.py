@@ -5,15 +5,18 @@ What is current, withdrawn or repeated comes from the ledger as small frames; th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from election_metrics.clock import GRACE, HOUR_MS
 from election_metrics.lake.engine import Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
 from election_metrics.locations import Location, move_into_place
+from election_metrics.metrics.counts import ANOMALOUS
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,12 @@ def hourly_counts(engine: Engine, voting_times: pd.DataFrame) -> pd.DataFrame:
     """
     counts = engine.query(sql("hourly_counts")).astype({"constituency_id": "str"})  # also where it is empty
     outside = _count_outside(engine, counts, voting_times)
-    anomalous = counts[["bulletins_failed", "votes_rejected", "votes_unknown", "revotes", "flagged"]].sum(axis=1)
+    anomalous = counts[[*ANOMALOUS, "flagged"]].sum(axis=1)
     # A ballot that is both flagged and outside the voting times is one.
     anomalous += outside["outside"] - outside["outside_and_flagged"]
     return counts.drop(columns="flagged").assign(anomaly_count=anomalous, outside_voting=outside["outside"])
 
 
-_HOUR_MS = 3_600_000
 _OUTSIDE = ["outside", "outside_and_flagged"]
 
 
@@ -82,8 +84,8 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
     Columns: outside, and of these outside_and_flagged.
     """
     timed = counts.merge(voting_times, on="constituency_id", how="left")
-    begins = timed["hour_number"].astype("int64") * _HOUR_MS
-    at_edge = (begins < timed["starts_ms"]).fillna(False) | (begins + _HOUR_MS > timed["ends_ms"]).fillna(False)
+    begins = timed["hour_number"].astype("int64") * HOUR_MS
+    at_edge = (begins < timed["starts_ms"]).fillna(False) | (begins + HOUR_MS > timed["ends_ms"]).fillna(False)
     edges = timed[at_edge & ((timed["bulletins_issued"] > 0) | (timed["votes_cast"] > 0))]
     if edges.empty:
         return pd.DataFrame(0, index=counts.index, columns=_OUTSIDE)
@@ -91,7 +93,9 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
         "edges", edges,
         {"constituency_id": "STRING", "hour_number": "INTEGER", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
     )  # fmt: skip
-    outside = engine.query(sql("outside_voting")).astype({"constituency_id": "str"})
+    outside = engine.query(sql("outside_voting").replace("{grace_ms}", str(GRACE // timedelta(milliseconds=1)))).astype(
+        {"constituency_id": "str"}
+    )
     found = counts[["constituency_id", "hour_number"]].merge(outside, on=["constituency_id", "hour_number"], how="left")
     return found[_OUTSIDE].fillna(0).astype("int64").set_axis(counts.index)
 

@@ -19,6 +19,7 @@ from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.locations import Location, remove
 from election_metrics.metrics.hourly import hourly_stats
+from election_metrics.metrics.hours import hour_starts
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline import publication
 from election_metrics.pipeline.registry import refresh_registry
@@ -148,7 +149,7 @@ def compute_frame(engine: Engine, inputs: _Inputs, now: datetime) -> pd.DataFram
     """The rows of `hourly_stats` (without lineage) that follow from the inputs."""
     lake.open_hours(engine, inputs.hours)
     counts = lake.hourly_counts(engine, _voting_times(inputs.constituencies))
-    counts["hour"] = pd.to_datetime(counts.pop("hour_number").astype("int64") * 3600, unit="s", utc=True)
+    counts["hour"] = hour_starts(counts.pop("hour_number"))
     counts["first_transaction_at"] = pd.to_datetime(counts.pop("first_ms"), unit="ms", utc=True)
     counts["last_transaction_at"] = pd.to_datetime(counts.pop("last_ms"), unit="ms", utc=True)
     register = register_by_hour(inputs.constituencies, inputs.events, counts)

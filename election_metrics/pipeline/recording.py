@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.clock import HOUR_MS
 from election_metrics.digest import name_for
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, Readable
@@ -169,7 +170,7 @@ def record_corrections(
     # What stands of these ids may be another row now: whatever hangs on it is opened again.
     unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | ledger.conflicting_ids(connection, dropped)
     revoted = repeats.votes.loc[repeats.votes["kind"] == "vote_cast", "occurred_ms"]
-    contested = repeats.hours | set(revoted // 3_600_000)
+    contested = repeats.hours | set(revoted // HOUR_MS)
     contested |= ledger.hours_of_contents(connection, dropped)
     if withdrawn:
         contested |= lake.find_hours_of(engine, sorted(withdrawn), before.every)

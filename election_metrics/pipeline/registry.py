@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from election_metrics.clock import hour_number
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
@@ -132,4 +133,4 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _hour(moment: object, unknown: int) -> int:
-    return unknown if pd.isna(moment) else int(pd.Timestamp(str(moment)).timestamp()) // 3600
+    return unknown if pd.isna(moment) else hour_number(pd.Timestamp(str(moment)))
