@@ -25,11 +25,11 @@ from election_metrics.pipeline.landing import (
     Landing,
     LandingReport,
     Pending,
-    Progress,
     Source,
     StagedBatch,
     commit_batch,
 )
+from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.recording import unreadable_rows
 from election_metrics.pipeline.registry import region_time_zones
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -105,7 +105,7 @@ class ExportFiles(Source):
         )
 
     def land(
-        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Progress | None = None,
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,
     ) -> None:  # fmt: skip
         """Lands file versions; with `again`, reads files once more, and brings back what is lost of the lake."""
@@ -260,7 +260,7 @@ def land(
     source: Location,
     run_id: str,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
     again: Collection[FileVersion] = (),
     only: Sequence[str] = (),
     found: Callable[[int], None] = lambda _: None,

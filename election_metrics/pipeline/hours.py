@@ -3,7 +3,7 @@
 An hour is a function of its input: computing it twice, in a range, or in any order gives the same rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,7 @@ from election_metrics.metrics.hourly import hourly_stats
 from election_metrics.metrics.hours import hour_starts
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline import publication
+from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.settings import Settings
@@ -39,7 +40,6 @@ _MOST_ROWS_AT_ONCE = 10_000_000
 _MOST_TRIES = 20
 # Velocities are of the moment at which an hour in progress was computed; they say nothing of what was counted.
 COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -62,7 +62,7 @@ def compute_hours(
     end: datetime,
     run_id: str,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
 ) -> HoursReport:
     """Replaces `hourly_stats` of the hours from `start` to before `end`, and all that follows from them, together.
 

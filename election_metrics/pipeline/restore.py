@@ -23,6 +23,7 @@ from election_metrics.pipeline.manifest import (
     in_words,
     read_manifest,
 )
+from election_metrics.pipeline.progress import Progress
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import close_engines, transaction
@@ -31,8 +32,6 @@ from election_metrics.warehouse.dumps import server_version
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.release import UNFINISHED, refuse_restored_by_half, release, revision_of
 from election_metrics.warehouse.server import dagster_url, ensure_database, plain_url, warehouse_url
-
-Progress = Callable[[str, str], Callable[[int, int], None]]
 
 
 def check_backup(settings: Settings, folder: Path, progress: Progress) -> Manifest:

@@ -25,11 +25,11 @@ from election_metrics.pipeline.landing import (
     Landing,
     LandingReport,
     Pending,
-    Progress,
     Source,
     StagedBatch,
     commit_batch,
 )
+from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping, read_mapping
@@ -101,7 +101,7 @@ class TableRows(Source):
         )
 
     def land(
-        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Progress | None = None,
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,  # noqa: ARG002 rows are no files
     ) -> None:  # fmt: skip
         """Lands new rows, and hours that differ; with `again`, hours that landed, whatever they hold."""
@@ -192,7 +192,7 @@ def land_table(
     table: TransactionsTable,
     run_id: str,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
     *,
     report: LandingReport | None = None,
     compare: bool | None = None,
@@ -294,7 +294,7 @@ def unreadable_of_sample(settings: Settings, table: TransactionsTable) -> tuple[
         )
 
 
-def _land_new(job: _Job, read: Watermark, progress: Progress | None) -> set[int]:
+def _land_new(job: _Job, read: Watermark, progress: Report | None) -> set[int]:
     """Lands what appeared; returns hours of rows that may have been changed since they landed."""
     known: set[int] = set()
     newest = None

@@ -384,37 +384,38 @@ def reopen_hours(connection: sa.Connection, hours: Iterable[int], *, contested: 
     )
 
 
+_REOPEN = """
+    UPDATE ingest.hour_versions SET landed_version = landed_version + 1
+    WHERE hour_number IN (
+        SELECT content_hours.hour_number
+        FROM reached
+        JOIN ingest.transaction_files USING (constituency_id)
+        JOIN ingest.content_hours USING (content_id)
+        WHERE content_hours.hour_number BETWEEN reached.first_hour AND reached.last_hour
+        UNION
+        SELECT table_contents.hour_number
+        FROM reached
+        JOIN ingest.table_constituencies USING (constituency_id)
+        JOIN ingest.table_contents USING (source)
+        WHERE table_contents.hour_number BETWEEN reached.first_hour AND reached.last_hour
+    )
+"""  # takes: reached (constituency_id, first_hour, last_hour)
+
+
 def reopen_after_registry_events(
     connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]
 ) -> None:
     """Re-opens the hours of a constituency after a change of its register: their denominator changed."""
-    connection.execute(
-        sa.text(
-            """
-            WITH changed AS (
-                SELECT constituency_id, min(floor(extract(epoch FROM occurred_at) / 3600)) AS since
-                FROM ingest.registry_events
-                WHERE content_id = ANY(:contents) OR transaction_id = ANY(:ids)
-                GROUP BY constituency_id
-            )
-            UPDATE ingest.hour_versions SET landed_version = landed_version + 1
-            WHERE hour_number IN (
-                SELECT content_hours.hour_number
-                FROM changed
-                JOIN ingest.transaction_files USING (constituency_id)
-                JOIN ingest.content_hours USING (content_id)
-                WHERE content_hours.hour_number >= changed.since
-                UNION
-                SELECT table_contents.hour_number
-                FROM changed
-                JOIN ingest.table_constituencies USING (constituency_id)
-                JOIN ingest.table_contents USING (source)
-                WHERE table_contents.hour_number >= changed.since
-            )
-            """
-        ),
-        {"contents": list(contents), "ids": list(transaction_ids)},
-    )
+    changed = """
+        WITH reached AS (
+            SELECT constituency_id, min(floor(extract(epoch FROM occurred_at) / 3600)) AS first_hour,
+                'infinity'::float AS last_hour
+            FROM ingest.registry_events
+            WHERE content_id = ANY(:contents) OR transaction_id = ANY(:ids)
+            GROUP BY constituency_id
+        )
+    """
+    connection.execute(sa.text(changed + _REOPEN), {"contents": list(contents), "ids": list(transaction_ids)})
 
 
 def reopen_constituencies(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
@@ -422,29 +423,15 @@ def reopen_constituencies(connection: sa.Connection, reached: Sequence[tuple[str
     if not reached:
         return
     constituencies, first, last = zip(*reached, strict=True)
-    connection.execute(
-        sa.text(
-            """
-            UPDATE ingest.hour_versions SET landed_version = landed_version + 1
-            WHERE hour_number IN (
-                SELECT content_hours.hour_number
-                FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
-                    AS reached (constituency_id, first_hour, last_hour)
-                JOIN ingest.transaction_files USING (constituency_id)
-                JOIN ingest.content_hours USING (content_id)
-                WHERE content_hours.hour_number BETWEEN reached.first_hour AND reached.last_hour
-                UNION
-                SELECT table_contents.hour_number
-                FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
-                    AS reached (constituency_id, first_hour, last_hour)
-                JOIN ingest.table_constituencies USING (constituency_id)
-                JOIN ingest.table_contents USING (source)
-                WHERE table_contents.hour_number BETWEEN reached.first_hour AND reached.last_hour
-            )
-            """
-        ),
-        {"constituencies": list(constituencies), "first": list(first), "last": list(last)},
-    )
+    given = """
+        WITH reached AS (
+            SELECT *
+            FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
+                AS given (constituency_id, first_hour, last_hour)
+        )
+    """
+    parameters = {"constituencies": list(constituencies), "first": list(first), "last": list(last)}
+    connection.execute(sa.text(given + _REOPEN), parameters)
 
 
 def first_hour(connection: sa.Connection) -> int | None:
