@@ -10,7 +10,6 @@ import pandas as pd
 from election_metrics.metrics.hours import hour_numbers
 from election_metrics.metrics.rates import per, percent, running_rates
 
-PERIODS = ("hour", "day", "week", "month", "election")
 COUNTS = (
     "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
     "revotes", "withdrawn", "anomaly_count",
