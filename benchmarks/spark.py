@@ -117,8 +117,8 @@ def _measured(home: Path, tree: Path, engine: str, master: str) -> tuple[pd.Data
 def one_run(arguments: Sequence[str]) -> None:
     """Lands and counts the tree; prints what it took as JSON."""
     from election_metrics.lake.connect import connect
+    from election_metrics.pipeline.file_landing import land
     from election_metrics.pipeline.hours import compute_hours
-    from election_metrics.pipeline.landing import land
     from election_metrics.pipeline.registry import refresh_registry
 
     home, tree, engine, master = arguments

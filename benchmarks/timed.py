@@ -74,7 +74,7 @@ def _seconds(query: str, files: list[Path]) -> float:
 
 def landing(source: Path, home: Path) -> float:
     """Landing, from the listing to the commit, in an empty warehouse that runs already."""
-    from election_metrics.pipeline.landing import land
+    from election_metrics.pipeline.file_landing import land
     from election_metrics.settings import read_settings
     from election_metrics.warehouse.migrate import migrate
 
@@ -211,8 +211,8 @@ def late_file(home: Path, source: Path) -> float:
     from datetime import UTC, datetime
 
     from benchmarks.inputs import START, write_late
+    from election_metrics.pipeline.file_landing import land
     from election_metrics.pipeline.hours import changed_hours, compute_hours
-    from election_metrics.pipeline.landing import land
     from election_metrics.pipeline.publication import (
         compute_anomalies,
         compute_constituency_metrics,

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
-from election_metrics.pipeline.landing import LandingReport, land
+from election_metrics.pipeline.landing import LandingReport
 from election_metrics.pipeline.publication import (
     compute_anomalies,
     compute_constituency_metrics,

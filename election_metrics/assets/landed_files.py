@@ -1,5 +1,6 @@
 """`landed_files`: new export files, read and appended to the lake."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,15 +19,15 @@ from election_metrics.assets.resources import (
     translate_errors,
 )
 from election_metrics.assets.watched import watched
-from election_metrics.errors import SettingsError
-from election_metrics.locations import Location, place
+from election_metrics.errors import ElectionMetricsError, SettingsError
+from election_metrics.locations import place
 from election_metrics.pipeline.run_tags import FILES
 from election_metrics.sanitize import escape_markdown, visible
 from election_metrics.settings import Settings
 from election_metrics.warehouse import tables
 
 if TYPE_CHECKING:
-    from election_metrics.pipeline.landing import LandingReport
+    from election_metrics.pipeline.landing import Again, LandingReport, Source
 
 
 class LandedFilesConfig(dg.Config):
@@ -45,10 +46,12 @@ class LandedFilesConfig(dg.Config):
     )
     again_to: str = Field("", description="Files with rows of this hour (UTC) or earlier. Empty: all.")
     again_constituency: str = Field("", description="Files of this constituency_id. Empty: all.")
-    only_table: bool = Field(
-        False, description="Only the transactions table of the setting SOURCE_URL; `again` then means its hours."
+    sources: list[str] = Field(
+        default_factory=list,
+        description="Only these of the settings' sources: files, or the name of the table's mapping. Empty: all; with "
+        "`again`, the first.",
     )
-    compare: bool = Field(False, description="Compare every hour of that table with what landed, due or not.")
+    compare: bool = Field(False, description="Compare every hour of a table with what landed, due or not.")
 
 
 @dg.asset(**about("landed_files", kinds=["duckdb", "parquet"]), retry_policy=RETRY, op_tags=SCANS)
@@ -64,33 +67,23 @@ def landed_files(
     Lines that cannot be read are in `ingest.rejected_transactions`; each file's account is in
     `ingest.transaction_files`. What landed before is not landed again.
     """
-    from election_metrics.pipeline.landing import LandingReport, land
-    from election_metrics.pipeline.table_landing import land_table_beside
+    from election_metrics.pipeline.landing import LandingReport
+    from election_metrics.pipeline.sources import NONE_NAMED
 
     report = LandingReport()
     with translate_errors():
-        _check(config)
-        source = place(config.source, "source") if config.source else settings.source_path
-        if config.only_table:
-            report = _land_table(context, config, settings, progress)
-        elif source is None and settings.source_url is None:
-            note = "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set: nothing to land"
+        again, sources = _again(config), _chosen(config, settings)
+        if not sources:
+            note = f"{NONE_NAMED}: nothing to land"
             counted = watched(settings, tables.transaction_files)
             return dg.MaterializeResult(metadata={"files": 0, "note": note, **counted})
-        elif source is not None and config.again:
-            report = _land_again(context, config, settings, source, progress)
-        elif source is not None:
-            bar = progress.of("Landing", "bytes")
-            tell = partial(_tell_how_many, context)
-            report = land(settings, source, context.run_id, progress=bar, only=config.files, found=tell)
-        if not (config.only_table or config.again or config.files or config.source):
-            land_table_beside(settings, context.run_id, report)
+        _land(context, sources, again, settings, progress, report)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{visible(path)}: {visible(reason)}")
     return dg.MaterializeResult(
         metadata={
             "files": report.files,
-            "source": "the transactions table" if config.only_table else dg.MetadataValue.path(str(source)),
+            "source": dg.MetadataValue.text(", ".join(str(source) for source in sources)),
             "bytes": report.bytes,
             "rows": report.rows,
             "rejected": report.rejected,
@@ -117,53 +110,67 @@ def _tell_how_many(context: dg.AssetExecutionContext, files: int) -> None:
         context.instance.add_run_tags(context.run_id, {FILES: str(files)})
 
 
-def _check(config: LandedFilesConfig) -> None:
-    """Raises SettingsError where the configuration contradicts itself."""
+def _chosen(config: LandedFilesConfig, settings: Settings) -> "list[Source]":
+    """The sources that are to land.
+
+    Raises:
+        SettingsError: the configuration contradicts itself, or names a source that is not there.
+    """
+    from election_metrics.pipeline.file_landing import ExportFiles
+    from election_metrics.pipeline.sources import sources_of
+
+    if (config.files or config.source) and config.sources:
+        raise SettingsError("sources are those of the settings; leave out source and files, or leave out sources")
+    if config.source:
+        return [ExportFiles(place(config.source, "source"), config.files)]
+    if config.files and settings.source_path is not None:
+        return [ExportFiles(settings.source_path, config.files)]
+    sources = sources_of(settings, config.sources, compare=config.compare)
+    return sources[:1] if config.again and not config.sources else sources
+
+
+def _again(config: LandedFilesConfig) -> "Again | None":
+    """What is to be read once more.
+
+    Raises:
+        SettingsError: the configuration contradicts itself.
+    """
+    from election_metrics.pipeline.landing import Again
+
     first, last = (hour_in_utc(text) if text else None for text in (config.again_from, config.again_to))
     if first is not None and last is not None and first > last:
         raise SettingsError(f"again_from: {config.again_from} is after again_to: {config.again_to}; swap them")
     limited = [name for name in ("again_from", "again_to", "again_constituency") if getattr(config, name)]
     if limited and not config.again:
         raise SettingsError(f"{limited[0]} says which files are read once more; set again: true with it")
-    if config.only_table and (config.files or config.source):
-        raise SettingsError("only_table: true lands no file; leave out source and files")
+    return Again(first, last, config.again_constituency or None) if config.again else None
 
 
-def _land_again(
+def _land(
     context: dg.AssetExecutionContext,
-    config: LandedFilesConfig,
+    sources: "Sequence[Source]",
+    again: "Again | None",
     settings: Settings,
-    source: Location,
     progress: Progress,
-) -> "LandingReport":
-    """Reads files once more; what is lost of the lake in their hours comes back with them."""
-    from election_metrics.pipeline.landing import files_to_reland, forget_lost_parts, land
-    from election_metrics.warehouse.database import session_lock
+    report: "LandingReport",
+) -> None:
+    """Lands one source after another; what is wrong with one stops none of the others.
 
-    first, last = (hour_in_utc(text) if text else None for text in (config.again_from, config.again_to))
-    again, gone = files_to_reland(settings, source, first, last, config.again_constituency or None)
-    context.log.info(f"{len(again)} file(s) are read once more; {len(gone)} are no longer in the source")
-    with session_lock(settings, "hourly_stats"):
-        if not config.again_constituency:
-            lost = forget_lost_parts(settings, first, last, again)
-            context.log.info(f"{lost} part(s) of the lake were lost")
-        bar = progress.of("Landing", "bytes")
-        return land(settings, source, context.run_id, progress=bar, again=again)
-
-
-def _land_table(
-    context: dg.AssetExecutionContext, config: LandedFilesConfig, settings: Settings, progress: Progress
-) -> "LandingReport":
-    """Lands what is new in the table, and hours that it changed; `again`, these hours whatever they hold."""
-    from election_metrics.clock import hour_number
-    from election_metrics.pipeline.table_landing import land_table, named_table
-
-    first, last = (hour_number(hour_in_utc(text)) if text else None for text in (config.again_from, config.again_to))
-    bar = progress.of("Landing", "rows")
-    return land_table(
-        settings, named_table(settings), context.run_id, progress=bar, compare=config.compare or None,
-        again=(first, last) if config.again else None,
-    )  # fmt: skip
+    Raises:
+        ElectionMetricsError: no source could be read.
+    """
+    errors: list[ElectionMetricsError] = []
+    for source in sources:
+        try:
+            source.land(
+                settings, context.run_id, report, progress=progress.of("Landing", source.unit),
+                found=partial(_tell_how_many, context), again=again,
+            )  # fmt: skip
+        except ElectionMetricsError as error:
+            errors.append(error)
+            report.unreadable[str(source)] = str(error)
+    if len(errors) == len(sources):
+        raise errors[0]
 
 
 def hour_in_utc(text: str) -> datetime:

@@ -142,7 +142,7 @@ def source_trouble(settings: Settings) -> tuple[str, str] | None:
 
 def waiting_files(settings: Settings) -> Waiting | None:
     """Files that do not land though they could; looked for only where nothing has landed for a while."""
-    from election_metrics.pipeline.landing import pending_files
+    from election_metrics.pipeline.file_landing import pending_files
     from election_metrics.warehouse.database import transaction
 
     source = settings.source_path

@@ -10,7 +10,6 @@ from election_metrics.pipeline.run_tags import in_words
 _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=10)
 _GRACE = timedelta(minutes=15)
-_MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -70,41 +69,24 @@ def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Skip | None
     )
 
 
-def ask_for_files(
-    files: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, more: bool = False
-) -> RunPlan | Skip:
-    """Asks for a run that lands new files and computes the hours they seem to touch.
+def ask_for_new(news: str, nothing: str, hours: Sequence[datetime], now: datetime, most_hours: int) -> RunPlan | Skip:
+    """Asks for a run that lands what is new in a source and computes the hours it seems to touch.
 
     Args:
-        files: how many file versions the source has that the ledger has not.
-        hours: the hours that they seem to touch; what the guess misses is asked for by `changed_hours_sensor`.
+        news: what is new; empty where nothing is.
+        nothing: what to say then.
+        hours: the hours that it seems to touch; what the guess misses is asked for by `changed_hours_sensor`.
         now: the clock.
         most_hours: a run covers no more hours.
-        more: there may be more than so many.
     """
-    if not files:
-        return Skip("the ledger has every file version of the source")
-    new = f"{files} new file(s)" + (" or more" if more else "")
+    if not news:
+        return Skip(nothing)
     if not hours:
         hour = now.replace(minute=0, second=0, microsecond=0)
-        return RunPlan(hour, hour, f"{new}, whose hours are known once they landed")
-    last = hours[-1]
-    first = max(hours[0], last - timedelta(hours=most_hours - 1))
-    return RunPlan(first, last, f"{new}, {in_words(first, last)}")
-
-
-def ask_for_rows(
-    rows: int, hours: Sequence[datetime], now: datetime, most_hours: int, *, is_due: bool
-) -> RunPlan | Skip:
-    """Asks for a run that lands a table's new rows, or compares its hours with what landed; see `ask_for_files`."""
-    if not rows and not is_due:
-        return Skip("every row of the table has landed, and its hours were compared a while ago")
-    last = max(hours, default=now.replace(minute=0, second=0, microsecond=0))
-    first = max(min(hours, default=last), last - timedelta(hours=most_hours - 1))
-    what = f"{rows} new row(s) or more" if rows >= _MOST_COUNTED else f"{rows} new row(s)"
-    if not rows:
-        return RunPlan(first, last, "the table's hours are compared with what landed")
-    return RunPlan(first, last, f"{what}, {in_words(first, last)}")
+        return RunPlan(hour, hour, news)
+    last = max(hours)
+    first = max(min(hours), last - timedelta(hours=most_hours - 1))
+    return RunPlan(first, last, f"{news}, {in_words(first, last)}")
 
 
 def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[RunPlan]:

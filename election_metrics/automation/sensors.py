@@ -1,8 +1,8 @@
 """The sensors. None owns a cursor: each asks a question that stays open until it is answered."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -14,8 +14,7 @@ from election_metrics.automation.decisions import (
     RegistryPlan,
     RunPlan,
     Skip,
-    ask_for_files,
-    ask_for_rows,
+    ask_for_new,
     ask_for_what_changed,
     fingerprint,
     wait_after_failures,
@@ -23,14 +22,12 @@ from election_metrics.automation.decisions import (
 from election_metrics.automation.jobs import OF_ELECTIONS, REGISTRY, update_metrics_job
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.locations import Location
 from election_metrics.pipeline.disk import no_room
 from election_metrics.pipeline.run_tags import JOB, STATE, TRIGGER, run_tags
 from election_metrics.settings import Settings
 
-_MOST_GIVEN = 100
-_MOST_LISTED = 5_000
-_SECONDS_LISTING = 5.0
+if TYPE_CHECKING:
+    from election_metrics.pipeline.landing import Source
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=2, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -41,10 +38,15 @@ def new_transactions_sensor(
 
     And which rows does the table have, if one is named?
     """
-    if settings.source is None and settings.source_url is None:
-        yield dg.SkipReason(
-            "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set: there is nothing to watch"
-        )
+    from election_metrics.pipeline.sources import NONE_NAMED, sources_of
+
+    try:
+        sources = sources_of(settings)
+    except ElectionMetricsError as error:
+        yield dg.SkipReason(str(error))
+        return
+    if not sources:
+        yield dg.SkipReason(f"{NONE_NAMED}: there is nothing to watch")
         return
     if full := no_room(settings):
         yield dg.SkipReason(full)
@@ -53,59 +55,28 @@ def new_transactions_sensor(
         yield dg.SkipReason(f"{_at_it(busy)}; {_progress(busy, settings)}")
         return
     now = datetime.now(UTC)
-    found: list[dg.RunRequest | dg.SkipReason] = []
-    if (source := settings.source_path) is not None:
-        found += _requests_for_files(context.instance, settings, source, now)
-    if settings.source_url is not None:
-        found += _requests_for_table(context.instance, settings, now)
+    found = [request for source in sources for request in _requests_for(context.instance, settings, source, now)]
     requests = [request for request in found if isinstance(request, dg.RunRequest)]
     yield from requests
     if not requests:
         yield dg.SkipReason("; ".join(str(skip.skip_message) for skip in found if isinstance(skip, dg.SkipReason)))
 
 
-def _requests_for_files(
-    instance: dg.DagsterInstance, settings: Settings, source: Location, now: datetime
+def _requests_for(
+    instance: dg.DagsterInstance, settings: Settings, source: "Source", now: datetime
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     from election_metrics.clock import hour_start
-    from election_metrics.pipeline.landing import elections_of, expected_hours, pending_files
-
-    until = time.monotonic() + _SECONDS_LISTING
-
-    def enough(new: int) -> bool:
-        # Many are on their way already: the run looks for all of them, and has the time.
-        return new >= _MOST_LISTED or (new > 0 and time.monotonic() > until)
 
     try:
-        pending, unseen, listing = pending_files(settings, source, settled_only=True, enough=enough)
+        new = source.pending(settings, now)
     except ElectionMetricsError as error:
         yield dg.SkipReason(str(error))
         return
-    hours = in_grid(hour_start(number) for number in expected_hours(settings, pending, now))
-    count, limit = len(pending) + len(unseen), settings.max_hours_per_run
-    asked = ask_for_files(count, hours, now, limit, more=not listing.is_whole)
-    state = fingerprint([*pending, *unseen])
-    files = [] if unseen else [file.path for file in pending]  # what cannot be looked at is found by looking
-    yield from _requests(instance, [asked], "new_transactions", state, now, files, elections_of(pending))
-
-
-def _requests_for_table(
-    instance: dg.DagsterInstance, settings: Settings, now: datetime
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    from election_metrics.clock import hour_start
-    from election_metrics.pipeline.table_landing import named_table, pending_rows
-
-    try:
-        table = named_table(settings)
-        pending = pending_rows(settings, table, now)
-    except ElectionMetricsError as error:
-        yield dg.SkipReason(str(error))
-        return
-    hours = in_grid(hour_start(number) for number in pending.hours)
-    asked = ask_for_rows(pending.rows, hours, now, settings.max_hours_per_run, is_due=pending.is_due)
-    state = fingerprint(["table", table.place, pending.rows, pending.is_due])
-    given = {"ops": {"landed_files": {"config": {"only_table": True}}}}
-    yield from _requests(instance, [asked], "new_transactions", state, now, given=given)
+    hours = in_grid(hour_start(number) for number in new.hours)
+    plan = ask_for_new(new.news, new.nothing, hours, now, settings.max_hours_per_run)
+    state = fingerprint(new.state)
+    given = {"ops": {"landed_files": {"config": new.config}}}
+    yield from _requests(instance, [plan], "new_transactions", state, now, new.files, new.elections, given)
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=7, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -152,7 +123,7 @@ def _at_it(run: dg.DagsterRun) -> str:
 
 def _progress(run: dg.DagsterRun, settings: Settings) -> str:
     """How far the landing of a run has come."""
-    from election_metrics.pipeline.landing import files_of_run
+    from election_metrics.pipeline.file_landing import files_of_run
     from election_metrics.pipeline.run_tags import FILES
 
     try:
@@ -170,14 +141,11 @@ def _requests(
     trigger: str,
     state: str,
     now: datetime,
-    files: Sequence[str] = (),
+    files: int = 0,
     elections: Sequence[str] = (),
     given: Mapping[str, object] | None = None,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     failed = wait_after_failures(_failed(instance, state), now)
-    # A few files are named, so that the run need not look through the whole source again.
-    named = list(files) if len(files) <= _MOST_GIVEN else []
-    given = given or ({"ops": {"landed_files": {"config": {"files": named}}}} if named else {})
     for asked in asks:
         decision = asked if isinstance(asked, Skip) else failed or asked
         if isinstance(decision, Skip):
@@ -187,8 +155,8 @@ def _requests(
         registry = REGISTRY if isinstance(decision, RegistryPlan) else ()
         # No run key: it would be for ever, and a failed run must be asked for again.
         yield dg.RunRequest(
-            tags={**run_tags(trigger, decision.reason, hours, len(files) or None, elections), STATE: state},
-            run_config=dict(given),
+            tags={**run_tags(trigger, decision.reason, hours, files or None, elections), STATE: state},
+            run_config=dict(given or {}),
             asset_selection=None if hours else [dg.AssetKey(name) for name in (*registry, *OF_ELECTIONS)],
         )
 

@@ -17,8 +17,8 @@ from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, name_of
+from election_metrics.pipeline.file_landing import expected_hours, files_to_reland, pending_files
 from election_metrics.pipeline.hours import changed_hours, contiguous, preview_hours
-from election_metrics.pipeline.landing import expected_hours, files_to_reland, pending_files
 from election_metrics.pipeline.table_landing import named_table, pending_rows
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible
@@ -67,10 +67,11 @@ def run_table_ingest(
     pending = pending_rows(chosen, table, now)
     hours = in_grid(hour_start(number) for number in pending.hours) or [now.replace(minute=0, second=0, microsecond=0)]
     begin, end = _widest_range(chosen, [*hours, *(hour for hour in (first, last) if hour is not None)])
-    asked: dict[str, object] = {"compare": compare, "again": first is not None or last is not None}
+    again = first is not None or last is not None
+    asked: dict[str, object] = {"sources": [table.mapping.source], "compare": compare, "again": again}
     asked |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
     with open_instance(chosen) as instance, bars(console) as progress:
-        result = run_update(chosen, instance, begin, end, "ingest", progress=progress, table=asked)
+        result = run_update(chosen, instance, begin, end, "ingest", progress=progress, landing=asked)
         _finish(result, console, "hour(s) of the table")
         _finish_changed(chosen, instance, progress, console)
     return _exit_code(chosen, PATH.format(source=table.mapping.source))
@@ -138,6 +139,7 @@ def run_reland(
     if dry_run:
         return
     again = {
+        "again": True,
         "again_from": first.isoformat() if first else "",
         "again_to": last.isoformat() if last else "",
         "again_constituency": constituency or "",
@@ -146,7 +148,8 @@ def run_reland(
     begin, end = _widest_range(chosen, hours)
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(
-            run_update(chosen, instance, begin, end, "backfill", source=source, progress=progress, again=again), console
+            run_update(chosen, instance, begin, end, "backfill", source=source, progress=progress, landing=again),
+            console,
         )
         _finish_changed(chosen, instance, progress, console)
 

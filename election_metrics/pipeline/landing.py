@@ -1,63 +1,35 @@
-"""Landing: new file versions are read, their rows put into the lake, and the ledger says so in one transaction.
+"""Landing: what a source has and the ledger has not is staged, and recorded in one transaction, whatever the source.
 
-Whatever happens in between, the question "which versions does the source have that the ledger has not?" stays
-open until that transaction commits. Rows that a killed run left in the lake are in no manifest and count nothing.
+A source is a class of its own (`Source`): it says what is new, and brings it batch by batch. What a batch leaves in the
+warehouse and the lake is written here, for every source alike. Whatever happens in between, the question "what does the
+source have that the ledger has not?" stays open until that transaction commits. Rows that a killed run left in the lake
+are in no manifest and count nothing.
 """
 
-import contextlib
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePath
-from zoneinfo import ZoneInfo
+from datetime import datetime
+from pathlib import Path
 
-import duckdb
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.clock import hour_number
-from election_metrics.errors import ElectionMetricsError
-from election_metrics.lake import landing as lake
-from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine, Readable
-from election_metrics.locations import Location, name_of
 from election_metrics.pipeline import recording
-from election_metrics.pipeline.contents import number_contents
-from election_metrics.pipeline.disk import check_room
-from election_metrics.pipeline.registry import region_time_zones
-from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
-from election_metrics.sources.export_path import parse_export_path
-from election_metrics.sources.portal_exports import (
-    ExportFile,
-    FileVersion,
-    Listing,
-    Unreadable,
-    list_exports,
-    peek_span,
-    read_exports,
-    still_growing,
-    unchanged,
-    versions_of,
-)
-from election_metrics.warehouse import ledger, registry, table_reads
-from election_metrics.warehouse.database import lock, transaction
+from election_metrics.sources.portal_exports import Unreadable
+from election_metrics.warehouse import ledger
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import transaction_files
 
-_MOST_FILES_A_BATCH = 5_000
-_TRIES = 3
-_MOST_SET_ASIDE = 100
-# Not the files' fault: whatever it is, the next try may find it gone, or a person must act.
-_OF_OTHERS = (ElectionMetricsError, OSError, duckdb.IOException)
-_PATTERN = frozenset("*?[]{}")
 Progress = Callable[[int, int], None]
+"""Called with how much is done, and how much there is in all."""
 
 
 @dataclass
 class LandingReport:
-    """What a landing did; counts of lines unless said otherwise."""
+    """What a landing did; counts of lines (rows, where the source is a table) unless the name says otherwise."""
 
     files: int = 0
     bytes: int = 0
@@ -73,399 +45,150 @@ class LandingReport:
     engine: dict[str, str] = field(default_factory=dict)
 
 
-def pending_files(
-    settings: Settings, source: Location, *, settled_only: bool, enough: Callable[[int], bool] = lambda _: False
-) -> tuple[list[FileVersion], list[Unreadable], Listing]:
-    """What the ledger does not know: file versions below `source`, paths that cannot be looked at; and the listing.
+@dataclass(frozen=True)
+class Pending:
+    """What a source has that has not landed.
 
-    Args:
-        settings: the settings.
-        source: folder or file.
-        settled_only: leave out files that are being written to right now.
-        enough: says, by how many are pending so far, whether the listing may end before it is whole.
+    Attributes:
+        news: what is new, for people: "5 new file(s)"; empty where nothing is.
+        nothing: what to say where nothing is new.
+        hours: the hours that it seems to touch (since 1970, UTC): a guess.
+        elections: the elections that it seems to touch.
+        state: the same as long as what is new is the same.
+        files: how many files are new, where there are files.
+        config: what `landed_files` is to be told, so that it need not look again.
     """
-    retried = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
-    with transaction(settings) as connection:
-        known = ledger.known_versions(connection) | ledger.waiting_files(connection, retried)
-    now = time.time_ns()
-    growing: set[FileVersion] = set()
-    pending_so_far = 0
 
-    def is_enough(new: Sequence[FileVersion]) -> bool:
-        nonlocal pending_so_far
-        if settled_only:
-            growing.update(file for file in new if still_growing(file, now, settings.settle_seconds))
-        pending_so_far += sum(file not in growing for file in new)
-        return enough(pending_so_far)
-
-    listing = list_exports(source, known, is_enough)
-    pending = [file for file in listing.files if file not in known and file not in growing]
-    unseen = [problem for problem in listing.unreadable if problem.version not in known]
-    return pending, unseen, listing
-
-
-def files_to_reland(
-    settings: Settings, source: Location, first: datetime | None, last: datetime | None, constituency: str | None
-) -> tuple[list[FileVersion], list[str]]:
-    """Files that landed and hold rows of these hours and this constituency; None: of all.
-
-    Returns:
-        The versions that the source still has, and the paths of those that it has not: their rows stay as they are.
-    """
-    listing = list_exports(source)
-    with transaction(settings) as connection:
-        landed = ledger.landed_versions(
-            connection,
-            None if first is None else int(first.timestamp()) // 3600,
-            None if last is None else int(last.timestamp()) // 3600,
-            constituency,
-        )
-    there = {file.path for file in listing.files}
-    wanted = {path for path, _, _ in landed}
-    return [file for file in listing.files if file.path in wanted], sorted(wanted - there)
-
-
-def forget_lost_parts(
-    settings: Settings, first: datetime | None, last: datetime | None, again: Sequence[FileVersion]
-) -> int:
-    """Takes parts of these hours whose file is gone out of the manifest; the files to land again are pending with it.
-
-    The caller holds the lock of `hourly_stats` until they have landed, so that nobody computes an hour without them.
-    Should it be killed on the way, the sensors land the rest.
-
-    Returns:
-        How many parts were lost.
-    """
-    with transaction(settings) as connection:
-        parts = ledger.parts_of_hours(connection)
-        if first is not None:
-            parts = parts[parts["hour_number"] >= int(first.timestamp()) // 3600]
-        if last is not None:
-            parts = parts[parts["hour_number"] <= int(last.timestamp()) // 3600]
-        is_lost = [not (settings.lake_path / path).exists() for path in parts["path"]]
-        lost = list(parts.loc[is_lost, "path"])
-        if lost:
-            ledger.retire_parts(connection, lost, datetime.now(UTC))
-            ledger.supersede(connection, [file.path for file in again])
-            table_reads.read_again(connection, [int(hour) for hour in parts.loc[is_lost, "hour_number"]])
-        return len(lost)
-
-
-def expected_hours(settings: Settings, files: Sequence[FileVersion], now: datetime) -> list[int]:
-    """The hours that these files seem to touch: of a few by their first and last timestamps, of many by their names.
-
-    A guess that takes seconds however many there are; what it misses is computed when it has landed.
-    """
-    earliest = int(settings.first_hour.timestamp()) // 3600
-    latest = int(now.timestamp()) // 3600 + 24
-    until = time.monotonic() + _SECONDS_OPENING
-    hours: set[int] = set()
-    named: dict[str, FileVersion] = {}
-    for number, file in enumerate(files):
-        span = peek_span(file) if number < _MOST_OPENED and time.monotonic() < until else None
-        if span is not None:
-            first, last = max(span[0] // 3_600_000, earliest), min(span[1] // 3_600_000, latest)
-            hours.update(range(first, last + 1))
-        else:
-            named.setdefault(_interval_of(file), file)
-    for file in named.values():
-        hours.update(hour for hour in _hours_by_name(settings, file) if earliest <= hour <= latest)
-    return sorted(hours)
-
-
-_MOST_OPENED = 200
-_SECONDS_OPENING = 5.0
-
-
-def _hours_by_name(settings: Settings, file: FileVersion) -> range:
-    """The hours of a file's name, local to its region as far as that is known."""
-    place = parse_export_path(PurePath(file.path))
-    if place is None or place.interval_start is None or place.interval_end is None:
-        return range(0)
-    zone = ZoneInfo(region_time_zones().get(place.region or "", settings.time_zone))
-    start, end = (hour_number(moment.replace(tzinfo=zone)) for moment in (place.interval_start, place.interval_end))
-    return range(start, max(end, start + 1))
-
-
-def files_of_run(settings: Settings, run_id: str) -> int:
-    """How many files (and members of archives) a run has landed so far."""
-    with transaction(settings) as connection:
-        return ledger.count_files_of_run(connection, run_id)
-
-
-def elections_of(files: Sequence[FileVersion]) -> list[str]:
-    """The elections that the folders of the first thousand files name."""
-    places = [parse_export_path(PurePath(file.path)) for file in files[:1_000]]
-    return sorted({place.election for place in places if place is not None and place.election})
-
-
-def land(
-    settings: Settings,
-    source: Location,
-    run_id: str,
-    now: datetime | None = None,
-    progress: Progress | None = None,
-    again: Collection[FileVersion] = (),
-    only: Sequence[str] = (),
-    found: Callable[[int], None] = lambda _: None,
-) -> LandingReport:
-    """Lands every pending file below `source`, batch by batch; each batch commits on its own.
-
-    Args:
-        settings: the settings.
-        source: a folder of portal exports, or one file.
-        run_id: the Dagster run.
-        now: the clock, by which a timestamp is too far ahead.
-        progress: called with bytes done and bytes in all.
-        only: paths that are new, where the caller knows; empty: the whole source is looked through.
-        again: versions to read once more though they landed; what they hold takes the place of what it was.
-        found: called once with how many files there are to land.
-
-    Raises:
-        SourceError: the source does not exist or cannot be listed.
-        TransientError: PostgreSQL went away.
-    """
-    report = LandingReport()
-    if only:
-        pending = versions_of(only)
-    else:
-        pending, _, listing = pending_files(settings, source, settled_only=False)
-        _record_unlistable(settings, source, listing, run_id, report)
-    pending = sorted({*pending, *again}, key=_in_order)
-    found(len(pending))
-    total = sum(file.size for file in pending)
-    done = 0
-    make_scratch(settings)
-    with connect(settings) as engine:
-        report.engine = engine.about()
-        for batch in _plan(settings, pending, report):
-            # What a batch leaves is smaller than its files; half of them is room enough, and an error is no loss.
-            check_room(settings, sum(file.size for file in batch) // 2)
-            job = _Landing(settings, engine, source, run_id, now or datetime.now(UTC), report, frozenset(again))
-            _land_or_split(job, batch)
-            done += sum(file.size for file in batch)
-            if progress:
-                progress(done, total)
-    return report
-
-
-def _in_order(file: FileVersion) -> tuple[str, FileVersion]:
-    """By the interval of their names: a batch of many small files then goes to a few hours, and not to every one."""
-    return _interval_of(file), file
-
-
-def _interval_of(file: FileVersion) -> str:
-    return file.path.rpartition("/")[2].partition(".")[0].partition("_")[2]
-
-
-def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingReport) -> Iterator[list[FileVersion]]:
-    """Batches of the files: first those that never brought a landing down, then the others, in ever smaller batches.
-
-    A landing whose process died leaves its files marked. One that did so three times alone is set aside.
-    """
-    with transaction(settings) as connection:
-        lock(connection, "land")  # the marks of a landing that is going on say nothing yet
-        attempts = ledger.read_attempts(connection)
-        suspects = {file: attempts[file.path] for file in pending if file.path in attempts
-                    and attempts[file.path][1:3] == (file.size, file.modified_ns)}  # fmt: skip
-        now = datetime.now(UTC)
-        for file, attempt in list(suspects.items()):
-            rested = attempt.set_aside_at is not None and attempt.set_aside_at > attempt.tried_at
-            if attempt.together == 1 and attempt.tries >= _TRIES and not rested:
-                reason = f"the process that landed it died {attempt.tries} times (run {attempt.run_id})"
-                ledger.set_aside(connection, file.path, reason, now)
-                report.set_aside[file.path] = reason
-                suspects.pop(file)
-    others = [file for file in pending if file.path not in attempts or file not in suspects]
-    yield from _batches([file for file in others if file.path not in report.set_aside], settings.batch_bytes)
-    together = min((attempt.together for attempt in suspects.values()), default=1)
-    yield from _batches(list(suspects), settings.batch_bytes, max(1, together // 8))
+    news: str
+    nothing: str
+    hours: Sequence[int]
+    elections: Sequence[str]
+    state: Sequence[object]
+    config: dict[str, object]
+    files: int = 0
 
 
 @dataclass(frozen=True)
-class _Landing:
+class Again:
+    """What landed and is to be read once more: rows of these hours (UTC, both ends included; None: open), or of one
+    constituency alone.
+    """  # noqa: D205
+
+    first: datetime | None = None
+    last: datetime | None = None
+    constituency: str | None = None
+
+
+class Source(ABC):
+    """Where transactions come from.
+
+    Attributes:
+        name: as the configuration of `landed_files` names it.
+        unit: of what its progress is counted.
+    """
+
+    name: str
+    unit: str
+
+    @abstractmethod
+    def pending(self, settings: Settings, now: datetime) -> Pending:
+        """What is new; it takes seconds, however much there is.
+
+        Raises:
+            ElectionMetricsError: the source cannot be looked at.
+        """
+
+    @abstractmethod
+    def land(
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Progress | None = None,
+        found: Callable[[int], None] = lambda _: None, again: Again | None = None,
+    ) -> None:  # fmt: skip
+        """Lands what is new, batch by batch; with `again`, also what landed before and this names.
+
+        Args:
+            settings: the settings.
+            run_id: the Dagster run.
+            report: what to add to.
+            progress: where to report.
+            found: called once with how many files there are to land, where there are files.
+            again: what to read once more.
+
+        Raises:
+            ElectionMetricsError: the source cannot be read.
+        """
+
+
+@dataclass(frozen=True)
+class Landing:
     """What every batch of a landing has in common."""
 
     settings: Settings
     engine: Engine
-    source: Location
     run_id: str
     now: datetime
     report: LandingReport
-    again: frozenset[FileVersion]
 
 
-def _land_or_split(landing: _Landing, files: Sequence[FileVersion]) -> None:
-    """Lands a batch; where it fails for what is in the files, lands its halves, down to the file that is to blame.
-
-    Raises:
-        Exception: so many files fail, and none lands, that it cannot be theirs.
-    """
-    settings, report = landing.settings, landing.report
-    try:
-        _land_batch(landing, files)
-    except _OF_OTHERS:
-        with contextlib.suppress(ElectionMetricsError), transaction(settings) as connection:
-            ledger.forget_attempts(connection, [file.path for file in files])
-        raise
-    except Exception as error:
-        if len(files) > 1:
-            middle = len(files) // 2
-            for half in (files[:middle], files[middle:]):
-                _land_or_split(landing, half)
-            return
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        with transaction(settings) as connection:
-            ledger.set_aside(connection, files[0].path, reason, datetime.now(UTC))
-        report.set_aside[files[0].path] = reason
-        if not report.files and len(report.set_aside) > _MOST_SET_ASIDE:
-            raise
-
-
-def _batches(
-    files: Sequence[FileVersion], most_bytes: int, most_files: int = _MOST_FILES_A_BATCH
-) -> Iterator[list[FileVersion]]:
-    batch: list[FileVersion] = []
-    size = 0
-    for file in files:
-        if batch and (size + file.size > most_bytes or len(batch) >= most_files):
-            yield batch
-            batch, size = [], 0
-        batch.append(file)
-        size += file.size
-    if batch:
-        yield batch
+def _nothing_more(_connection: sa.Connection) -> None:
+    return
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """What the files of a batch turned out to be.
+class StagedBatch:
+    """A batch whose rows are in the engine's table `staged`, ready to be recorded.
 
     Attributes:
-        exports: every readable export with the number of its content.
+        versions: a row of the ledger for each version that could be read, without what its lines say: path, member,
+            size, modified_ns, content_hash, content_id, and what its path says of its place.
         new: the contents that were read now; the others landed before.
+        settled: paths, of which all that landed before is replaced.
         unreadable: what could not be read, and why.
-        settled: the paths that all this is true of.
-        waiting: why a path could not be read now, though the file may be sound; nothing of it landed.
+        bytes: how much was read.
+        record: writes what else the ledger keeps of this source, before hours are re-opened.
+        settle: marks what follows from the batch as changed, once the hours are re-opened.
     """
 
-    exports: list[tuple[ExportFile, int]]
-    new: list[Readable]
-    unreadable: list[Unreadable]
-    settled: list[str]
-    waiting: dict[str, str]
+    versions: pd.DataFrame
+    new: Sequence[Readable]
+    settled: Sequence[str]
+    unreadable: Sequence[Unreadable] = ()
+    bytes: int = 0
+    record: Callable[[sa.Connection], None] = _nothing_more
+    settle: Callable[[sa.Connection], None] = _nothing_more
 
 
-def _land_batch(landing: _Landing, files: Sequence[FileVersion]) -> None:
-    settings = landing.settings
-    with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
-        # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
-        lock(connection, "land")
-        known = ledger.known_versions(connection, [file.path for file in files])
-        unknown = [file for file in files if file not in known or file in landing.again]
-        with transaction(settings) as marks:
-            ledger.begin_attempts(marks, unknown, landing.run_id, landing.now)
-        batch = _read_batch(landing, connection, unknown, work)
-        lake.drop_repeats_within_files(landing.engine)
-        _commit_batch(landing, connection, batch, work)
-        ledger.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
-        for path, reason in batch.waiting.items():
-            ledger.set_aside(connection, path, reason, datetime.now(UTC))
-
-
-def _read_batch(landing: _Landing, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
-    """Opens and stages the files. One that changed while it was read is no version: it stays pending."""
-    engine = landing.engine
-    everything = [export for file in files for export in read_exports(file, landing.source, work)]
-    waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
-    opened = [export for export in everything if export.version.path not in waiting]
-    readable = [export for export in opened if isinstance(export, ExportFile)]
-    exports, known = number_contents(connection, readable, landing.again)
-    new = {
-        number: Readable(
-            number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name
-        )
-        for export, number in reversed(exports)
-        if number not in known
-    }
-    given_up = lake.stage(engine, landing.settings, list(new.values()), work, landing.now)
-    moved = {file.path for file in files if file.path not in waiting and not unchanged(file)}
-    gone = {number for export, number in exports if export.version.path in moved} & set(new)
-    lake.leave_out(engine, sorted(gone))
-    unreadable = [export for export in opened if isinstance(export, Unreadable)]
-    unreadable += [
-        Unreadable(export.version, given_up[number], export.member) for export, number in exports if number in given_up
-    ]
-    return _Batch(
-        exports=[
-            (export, number)
-            for export, number in exports
-            if export.version.path not in moved and number not in gone and number not in given_up
-        ],
-        new=[file for number, file in new.items() if number not in gone and number not in given_up],
-        unreadable=[problem for problem in unreadable if problem.version.path not in moved],
-        settled=[file.path for file in files if file.path not in moved and file.path not in waiting],
-        waiting=waiting,
-    )
-
-
-def _plain_path(path: Path, number: int, work: Path) -> Path:
-    """The path, or a link to it where DuckDB would take it for a pattern and read other files."""
-    if not _PATTERN.intersection(str(path)):
-        return path
-    link = work / f"{number}.csv"
-    link.symlink_to(path)
-    return link
-
-
-def _commit_batch(landing: _Landing, connection: sa.Connection, batch: _Batch, work: Path) -> None:
+def commit_batch(landing: Landing, connection: sa.Connection, batch: StagedBatch, work: Path) -> None:
+    """Writes a batch into the ledger and the lake, re-opens the hours that it changes, and adds it to the report."""
     settings, engine, run_id, now = landing.settings, landing.engine, landing.run_id, landing.now
-    new_ids = {file.content_id for file in batch.new}
-    dropped_candidates = ledger.supersede(connection, batch.settled)
-    earlier = recording.ledger_facts(connection, [number for _, number in batch.exports if number not in new_ids])
-    rows = recording.file_rows(batch.exports, {**earlier, **recording.file_facts(engine)}, run_id, now)
-    ledger.record_files(
-        connection, pd.concat([rows, recording.unreadable_rows(batch.unreadable, run_id, now)], ignore_index=True)
-    )
-    dropped = ledger.not_current(connection, sorted(set(dropped_candidates)))
+    new = {content.content_id for content in batch.new}
+    replaced = ledger.supersede(connection, batch.settled)
+    known = [] if batch.versions.empty else sorted(set(batch.versions["content_id"]) - new)
+    facts = {**recording.ledger_facts(connection, known), **recording.content_facts(engine)}
+    rows = recording.ledger_rows(batch.versions, facts, run_id, now)
+    unreadable = recording.unreadable_rows(batch.unreadable, run_id, now)
+    ledger.record_files(connection, pd.concat([rows, unreadable], ignore_index=True))
+    batch.record(connection)
+    dropped = ledger.not_current(connection, sorted(set(replaced)))
     before = recording.landed_parts(settings, engine, connection)
     hours = recording.record_rows(settings, engine, connection, work, batch.new, now)
-    recording.record_corrections(engine, connection, before, sorted(new_ids), dropped, hours)
+    recording.record_corrections(engine, connection, before, sorted(new), dropped, hours)
     ledger.drop_rejected(connection, dropped)
-    registry.touch_elections_of_files(connection, batch.settled)
+    batch.settle(connection)
     notify(connection, transaction_files, [None])
-    landing.report.set_aside.update(batch.waiting)
-    _add_to_report(landing.report, rows, new_ids, batch.unreadable, hours)
-
-
-def _record_unlistable(
-    settings: Settings, source: Location, listing: Listing, run_id: str, report: LandingReport
-) -> None:
-    """Keeps the ledger's list of folders and files without permission equal to what the source shows now."""
-    with transaction(settings) as connection:
-        lock(connection, "land")
-        paths = [problem.version.path for problem in listing.unreadable]
-        ledger.forget_unreadable(connection, name_of(source), paths)
-        ledger.supersede(connection, paths)
-        ledger.record_files(connection, recording.unreadable_rows(listing.unreadable, run_id, datetime.now(UTC)))
-    report.unreadable.update({problem.version.path: problem.reason for problem in listing.unreadable})
+    _add_to_report(landing.report, batch, rows, new, hours)
 
 
 def _add_to_report(
-    report: LandingReport,
-    rows: pd.DataFrame,
-    new: set[int],
-    unreadable: Sequence[Unreadable],
-    hours: set[int],
+    report: LandingReport, batch: StagedBatch, rows: pd.DataFrame, new: set[int], hours: set[int]
 ) -> None:
     report.files += len(rows)
+    report.bytes += batch.bytes
     report.hours |= hours
-    report.unreadable.update({f"{u.version.path}/{u.member}".rstrip("/"): u.reason for u in unreadable})
+    report.unreadable.update({f"{u.version.path}/{u.member}".rstrip("/"): u.reason for u in batch.unreadable})
     if rows.empty:
         return
     first = rows[rows["content_id"].isin(new)].drop_duplicates("content_id")
     report.known_contents += len(rows) - len(first)
-    report.bytes += int(first["size"].sum())
     for count in ("rows", "rollbacks", "repeated", "rejected"):
         setattr(report, count, getattr(report, count) + int(first[count].sum()))
     report.by_file += first[["path", "member", "rows", "rejected"]].head(20).to_dict("records")

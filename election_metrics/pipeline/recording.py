@@ -16,7 +16,7 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, Readable
 from election_metrics.locations import Location
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import ExportFile, Unreadable
+from election_metrics.sources.portal_exports import Unreadable
 from election_metrics.warehouse import ledger, registry
 
 MOST_REJECTED_SHOWN = 10_000
@@ -24,44 +24,17 @@ MOST_REJECTED_SHOWN = 10_000
 _FACTS = ("lines", "rows", "rollbacks", "repeated", "rejected", "first_transaction_at", "last_transaction_at")
 
 
-def file_rows(
-    exports: Sequence[tuple[ExportFile, int]],
-    facts: dict[int, dict[str, object]],
-    run_id: str,
-    now: datetime,
+def ledger_rows(
+    versions: pd.DataFrame, facts: dict[int, dict[str, object]], run_id: str, now: datetime
 ) -> pd.DataFrame:
-    """Rows of the ledger for these exports: what their version, path and content say, and their lines' account."""
-    empty: dict[str, object] = dict.fromkeys(_FACTS[:5], 0) | {
-        "first_transaction_at": None,
-        "last_transaction_at": None,
-    }
-    records = [
-        {
-            "path": export.version.path,
-            "member": export.member,
-            "size": export.version.size,
-            "modified_ns": export.version.modified_ns,
-            "status": "landed",
-            "content_hash": export.content_hash,
-            "content_id": number,
-            "constituency_id": export.place.constituency_id,
-            "region_code": export.place.region_code,
-            "region": export.place.region,
-            "election": export.place.election,
-            "constituency": export.place.constituency,
-            "interval_start": export.place.interval_start,
-            "interval_end": export.place.interval_end,
-            **facts.get(number, empty),
-            "run_id": run_id,
-            "seen_at": now,
-        }
-        for export, number in exports
-    ]
-    frame = pd.DataFrame.from_records(records)
-    for fact in _FACTS[5:]:
-        if len(frame):
-            frame[fact] = pd.to_datetime(frame[fact], utc=True)
-    return frame
+    """Rows of the ledger for landed versions: with the account of their contents' lines, by content_id."""
+    empty: dict[str, object] = dict.fromkeys(_FACTS[:5], 0) | dict.fromkeys(_FACTS[5:])
+    if versions.empty:
+        return pd.DataFrame()
+    account = pd.DataFrame([facts.get(number, empty) for number in versions["content_id"]], index=versions.index)
+    for moment in _FACTS[5:]:
+        account[moment] = pd.to_datetime(account[moment], utc=True)
+    return versions.join(account).assign(status="landed", run_id=run_id, seen_at=now)
 
 
 def unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime) -> pd.DataFrame:
@@ -83,7 +56,7 @@ def unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime
     )
 
 
-def file_facts(engine: Engine) -> dict[int, dict[str, object]]:
+def content_facts(engine: Engine) -> dict[int, dict[str, object]]:
     """The account of each staged content's lines, by content_id."""
     frame = engine.query(
         """

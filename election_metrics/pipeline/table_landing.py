@@ -14,19 +14,29 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.errors import ElectionMetricsError, SettingsError, SourceError
+from election_metrics.clock import hour_number
+from election_metrics.errors import SettingsError, SourceError
 from election_metrics.lake import landing as lake
 from election_metrics.lake import table_rows
 from election_metrics.lake.connect import connect
-from election_metrics.lake.engine import Engine, Readable
-from election_metrics.pipeline import recording
-from election_metrics.pipeline.landing import LandingReport
+from election_metrics.lake.engine import Readable
+from election_metrics.pipeline.landing import (
+    Again,
+    Landing,
+    LandingReport,
+    Pending,
+    Progress,
+    Source,
+    StagedBatch,
+    commit_batch,
+)
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping, read_mapping
 from election_metrics.sources.transactions_table import (
     FIELDS,
     LAST_HOUR,
+    MOST_PEEKED,
     NO_HOUR,
     NO_TEXT,
     PendingMark,
@@ -36,11 +46,8 @@ from election_metrics.sources.transactions_table import (
 )
 from election_metrics.warehouse import ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, session_lock, transaction
-from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import transaction_files
 
 _ROWS_A_BATCH = 1_000_000
-Progress = Callable[[int, int], None]
 
 
 def open_table(settings: Settings) -> TransactionsTable | None:
@@ -69,12 +76,53 @@ def named_table(settings: Settings) -> TransactionsTable:
     return table
 
 
+class TableRows(Source):
+    """Rows of a table in another database, by mapping; with `compare`, every hour of it is compared, due or not."""
+
+    unit = "rows"
+
+    def __init__(self, table: TransactionsTable, *, compare: bool = False) -> None:
+        self.table, self.name, self.compare = table, table.mapping.source, compare
+
+    def __str__(self) -> str:
+        return f"the transactions table {self.table.place}"
+
+    def pending(self, settings: Settings, now: datetime) -> Pending:
+        """New rows, or that it is time to compare every hour."""
+        new = pending_rows(settings, self.table, now)
+        news = f"{new.rows} new row(s)" + (" or more" if new.rows >= MOST_PEEKED else "")
+        return Pending(
+            news=news if new.rows else ("the table's hours are compared with what landed" if new.is_due else ""),
+            nothing="every row of the table has landed, and its hours were compared a while ago",
+            hours=new.hours if new.rows else [],
+            elections=[],
+            state=["table", self.table.place, new.rows, new.is_due],
+            config={"sources": [self.name]},
+        )
+
+    def land(
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Progress | None = None,
+        found: Callable[[int], None] = lambda _: None, again: Again | None = None,  # noqa: ARG002 rows are no files
+    ) -> None:  # fmt: skip
+        """Lands new rows, and hours that differ; with `again`, hours that landed, whatever they hold."""
+        if again is not None and again.constituency is not None:
+            raise SettingsError(f"{self.name!r} is read by hours, not by constituency; leave out again_constituency")
+        hours = None if again is None else (_number(again.first), _number(again.last))
+        land_table(
+            settings, self.table, run_id, progress=progress, report=report, compare=self.compare or None, again=hours
+        )
+
+
+def _number(hour: datetime | None) -> int | None:
+    return None if hour is None else hour_number(hour)
+
+
 @dataclass(frozen=True)
-class Pending:
+class NewRows:
     """What a table has that has not landed.
 
     Attributes:
-        rows: new rows, counted up to 10,000.
+        rows: new rows, counted up to MOST_PEEKED.
         hours: those that they seem to touch (since 1970, UTC).
         is_due: it is time to compare every hour.
     """
@@ -84,7 +132,7 @@ class Pending:
     is_due: bool
 
 
-def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) -> Pending:
+def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) -> NewRows:
     """Looks for new rows; where there are none, says in the warehouse that the table was looked at.
 
     Raises:
@@ -102,7 +150,7 @@ def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) ->
     earliest, latest = int(settings.first_hour.timestamp()) // 3600, int(now.timestamp()) // 3600 + 24
     seen = [hour for text in (first, last) if (hour := _hour_of(text, table)) is not None]
     hours = range(max(min(seen), earliest), min(max(seen), latest) + 1) if seen else range(0)
-    return Pending(rows, hours, is_due)
+    return NewRows(rows, hours, is_due)
 
 
 def _hour_of(text: str | None, table: TransactionsTable) -> int | None:
@@ -179,7 +227,7 @@ def land_table(
         with transaction(settings) as connection:
             state = table_reads.read_state(connection, name)
             reading = reading_of(table, table_reads.row_secret(connection))
-        job = _Job(settings, engine, table, snapshot, reading, run_id, moment, report)
+        job = _Job(settings, engine, run_id, moment, report, table, snapshot, reading)
         _check_place(table, state)
         suspects = _land_new(job, _read_up_to(state), progress)
         if again is not None:
@@ -195,28 +243,11 @@ def land_table(
     return report
 
 
-def land_table_beside(settings: Settings, run_id: str, report: LandingReport) -> None:
-    """Adds to a landing of files that of the table, if one is named; what is wrong with it stops no file."""
-    try:
-        table = open_table(settings)
-        if table is not None:
-            land_table(settings, table, run_id, report=report)
-    except ElectionMetricsError as error:
-        report.unreadable["the transactions table"] = str(error)
-
-
 @dataclass(frozen=True)
-class _Job:
-    """What every step of a landing has in common."""
-
-    settings: Settings
-    engine: Engine
+class _Job(Landing):
     table: TransactionsTable
     snapshot: Snapshot
     reading: table_rows.Reading
-    run_id: str
-    now: datetime
-    report: LandingReport
 
     @property
     def source(self) -> str:
@@ -382,77 +413,57 @@ def _drop_landed(job: _Job, connection: sa.Connection, before: Watermark) -> set
 
 
 def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame, instead_of: Sequence[int]) -> None:
-    settings, engine, now = job.settings, job.engine, job.now
+    engine = job.engine
     hours = [int(hour) for hour in said["hour_number"]]
     contents = dict(zip(hours, ledger.next_content_ids(connection, len(hours)), strict=True))
-    table_rows.stage_rows(engine.local, settings, job.reading, contents, now)
+    table_rows.stage_rows(engine.local, job.settings, job.reading, contents, job.now)
     places = table_rows.places(engine.local)
-    engine.take_local("staged")
-    lake.drop_repeats_within_files(engine)
-    dropped: list[int] = []
-    forgotten: set[str] = set()
-    if instead_of:
-        dropped = ledger.supersede(connection, table_reads.paths_of_hours(connection, job.source, instead_of))
-        forgotten = table_reads.forget_contents(connection, job.source, instead_of)
-    rows = _ledger_rows(job, contents, said, recording.file_facts(engine))
-    if len(rows):
-        ledger.record_files(connection, rows)
-    table_reads.add_contents(
-        connection,
-        said.assign(source=job.source, content_id=said["hour_number"].map(contents)).astype({"hour_number": "int64"}),
-    )
-    new = [Readable(number, "", work, 0, f"{_path(job.source, hour)}/{number}") for hour, number in contents.items()]
-    before = recording.landed_parts(settings, engine, connection)
-    touched = recording.record_rows(settings, engine, connection, work, new, now)
-    recording.record_corrections(engine, connection, before, sorted(contents.values()), dropped, touched)
-    ledger.drop_rejected(connection, dropped)
     if job.table.mapping.election is not None:
         places = places.assign(election=job.table.mapping.election)
-    table_reads.add_places(connection, job.source, places, forgotten)
-    elections = table_reads.elections_of(connection, [*places["constituency_id"], *forgotten])
-    registry.touch_constituencies(connection, {election: [] for election in elections})
-    notify(connection, transaction_files, [None])
-    _add_to_report(job.report, rows, touched)
+    engine.take_local("staged")
+    lake.drop_repeats_within_files(engine)
+    forgotten: set[str] = set()
+
+    def record(connection: sa.Connection) -> None:
+        forgotten.update(table_reads.forget_contents(connection, job.source, instead_of))
+        rows = said.assign(source=job.source, content_id=said["hour_number"].map(contents))
+        table_reads.add_contents(connection, rows.astype({"hour_number": "int64"}))
+
+    def settle(connection: sa.Connection) -> None:
+        table_reads.add_places(connection, job.source, places, forgotten)
+        elections = table_reads.elections_of(connection, [*places["constituency_id"], *forgotten])
+        registry.touch_constituencies(connection, {election: [] for election in elections})
+
+    batch = StagedBatch(
+        versions=_hour_versions(job, contents, said),
+        new=[Readable(number, "", work, 0, f"{_path(job.source, hour)}/{number}") for hour, number in contents.items()],
+        settled=table_reads.paths_of_hours(connection, job.source, instead_of) if instead_of else [],
+        record=record,
+        settle=settle,
+    )
+    commit_batch(job, connection, batch, work)
 
 
-def _ledger_rows(
-    job: _Job, contents: Mapping[int, int], said: pd.DataFrame, facts: Mapping[int, dict[str, object]]
-) -> pd.DataFrame:
-    """A batch's rows of one hour, as the ledger tells of a file."""
-    records = [
-        {
-            "path": _path(job.source, int(hour)),
-            "member": str(contents[int(hour)]),
-            "size": int(rows),
-            "modified_ns": int(job.now.timestamp() * 1e9),
-            "status": "landed",
-            "content_hash": f"{int(fingerprint):032x}",
-            "content_id": contents[int(hour)],
-            **facts[contents[int(hour)]],
-            "run_id": job.run_id,
-            "seen_at": job.now,
-        }
-        for hour, rows, fingerprint in said[["hour_number", "rows", "fingerprint"]].itertuples(index=False)
-    ]
-    frame = pd.DataFrame.from_records(records)
-    for fact in ("first_transaction_at", "last_transaction_at"):
-        if len(frame):
-            frame[fact] = pd.to_datetime(frame[fact], utc=True)
-    return frame
+def _hour_versions(job: _Job, contents: Mapping[int, int], said: pd.DataFrame) -> pd.DataFrame:
+    """For the ledger, the rows that a batch has of an hour are a version of a file."""
+    return pd.DataFrame.from_records(
+        [
+            {
+                "path": _path(job.source, int(hour)),
+                "member": str(contents[int(hour)]),
+                "size": int(rows),
+                "modified_ns": int(job.now.timestamp() * 1e9),
+                "content_hash": f"{int(fingerprint):032x}",
+                "content_id": contents[int(hour)],
+            }
+            for hour, rows, fingerprint in said[["hour_number", "rows", "fingerprint"]].itertuples(index=False)
+        ]
+    )
 
 
 def _path(source: str, hour: int) -> str:
     when = "no-time" if hour == NO_HOUR else f"{datetime.fromtimestamp(hour * 3600, tz=UTC):%Y-%m-%dT%H}"
     return table_reads.PATH.format(source=source) + when
-
-
-def _add_to_report(report: LandingReport, rows: pd.DataFrame, hours: set[int]) -> None:
-    report.files += len(rows)
-    report.hours |= hours
-    for count in ("rows", "rollbacks", "repeated", "rejected"):
-        setattr(report, count, getattr(report, count) + int(rows[count].sum() if len(rows) else 0))
-    if len(rows):
-        report.by_file += rows[["path", "member", "rows", "rejected"]].head(20).to_dict("records")
 
 
 def _as_json(read: Watermark) -> dict[str, Any]:

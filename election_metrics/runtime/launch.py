@@ -63,8 +63,7 @@ def run_update(
     source: Location | None = None,
     progress: Progress | None = None,
     only: Sequence[str] | None = None,
-    again: Mapping[str, str] | None = None,
-    table: Mapping[str, object] | None = None,
+    landing: Mapping[str, object] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Runs `update_metrics_job` here and now, for the hours first..last (UTC, inclusive).
 
@@ -77,21 +76,16 @@ def run_update(
         source: what to land; None: the setting.
         progress: where to report.
         only: keys of the job's assets to run; None: all.
-        again: what to land once more: again_from, again_to, again_constituency (see `LandedFilesConfig`).
-        table: land the transactions table alone, with this configuration: compare, again, again_from, again_to.
+        landing: what else `landed_files` is told, such as what to land once more (see `LandedFilesConfig`).
     """
     from election_metrics.definitions import build_defs
 
     overrides: dict[str, object] = {"settings": settings, "progress": progress or Progress()}
     job = build_defs(resource_overrides=overrides).resolve_job_def(JOB)
     config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    landing: dict[str, object] = {}
-    if table is not None:
-        landing = {"only_table": True, **table}
-    elif source is not None:
-        landing = {"source": name_of(source), **({} if again is None else {"again": True, **again})}
-    if landing:
-        config["ops"] = {"landed_files": {"config": landing}}
+    told = {**({} if source is None else {"source": name_of(source)}), **(landing or {})}
+    if told:
+        config["ops"] = {"landed_files": {"config": told}}
     return job.execute_in_process(
         instance=instance,
         run_config=config,

@@ -27,6 +27,8 @@ FIELDS = ("id", "constituency", "election", "type", "time", "status", "voter", "
 """The columns of a batch, all text; NULL where the mapping names no column or the row says nothing."""
 _ROWS_AT_ONCE = 100_000
 _MOST_MARKS = 60
+MOST_PEEKED = 10_000
+"""So many new rows are counted before somebody reads them."""
 NO_HOUR = -1
 """Stands for the hour of rows whose time is none, before 1970, or after LAST_HOUR."""
 LAST_HOUR = 70_389_527
@@ -219,12 +221,12 @@ class Snapshot:
             yield from self._unnumbered(*where)
 
     def peek(self, read: Watermark) -> tuple[int, str | None, str | None]:
-        """How many rows appeared since, up to 10,000, and the first and last of their times, as text."""
+        """How many rows appeared since, up to MOST_PEEKED, and the first and last of their times, as text."""
         where = list(self._appeared(read))
         if self.horizon is None:
             where += [self._is_numbered] if read.newest is None else [self._is_numbered, self._position > read.newest]
         time = self._text["time"].label("time")
-        some = sa.select(time).where(*where).limit(10_000).subquery()
+        some = sa.select(time).where(*where).limit(MOST_PEEKED).subquery()
         rows = self._rows(sa.select(sa.func.count(), sa.func.min(some.c.time), sa.func.max(some.c.time)))
         count, first, last = rows[0]
         return int(count), first, last

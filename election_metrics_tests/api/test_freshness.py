@@ -17,7 +17,7 @@ from election_metrics.api.cache import ResponseCache
 from election_metrics.api.cache_tags import DependsOn
 from election_metrics.api.changes import Change
 from election_metrics.api.rendering import Reply
-from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.publication import compute_election_summaries
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings

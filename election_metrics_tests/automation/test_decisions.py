@@ -12,8 +12,8 @@ from election_metrics.automation.decisions import (
     Skip,
     ask_for_active,
     ask_for_elections,
-    ask_for_files,
     ask_for_hours,
+    ask_for_new,
     ask_for_quiet_hours,
     ask_for_what_changed,
     fingerprint,
@@ -23,26 +23,25 @@ from election_metrics.automation.decisions import (
 NOW = datetime(2026, 9, 18, 8, 20, tzinfo=UTC)
 HOUR = datetime(2026, 9, 18, 8, tzinfo=UTC)
 ONE = timedelta(hours=1)
+NOTHING = "the ledger has every file version of the source"
 
 
 def test_no_new_file_asks_for_nothing() -> None:
-    assert ask_for_files(0, [], NOW, 168) == Skip("the ledger has every file version of the source")
+    assert ask_for_new("", NOTHING, [], NOW, 168) == Skip(NOTHING)
 
 
 def test_new_files_ask_for_the_hours_they_seem_to_touch() -> None:
-    asked = ask_for_files(3, [HOUR - 2 * ONE, HOUR], NOW, 168)
+    asked = ask_for_new("3 new file(s)", NOTHING, [HOUR - 2 * ONE, HOUR], NOW, 168)
     assert isinstance(asked, RunPlan)
     assert (asked.first, asked.last) == (HOUR - 2 * ONE, HOUR)
 
 
-def test_new_files_without_a_timestamp_are_landed_all_the_same() -> None:
-    assert ask_for_files(1, [], NOW, 168) == RunPlan(
-        HOUR, HOUR, "1 new file(s), whose hours are known once they landed"
-    )
+def test_what_is_new_without_a_known_hour_is_landed_all_the_same() -> None:
+    assert ask_for_new("1 new file(s)", NOTHING, [], NOW, 168) == RunPlan(HOUR, HOUR, "1 new file(s)")
 
 
 def test_a_run_covers_no_more_hours_than_it_may() -> None:
-    asked = ask_for_files(1, [HOUR - 1000 * ONE, HOUR], NOW, 168)
+    asked = ask_for_new("1 new file(s)", NOTHING, [HOUR - 1000 * ONE, HOUR], NOW, 168)
     assert isinstance(asked, RunPlan)
     assert asked.last - asked.first == 167 * ONE
 

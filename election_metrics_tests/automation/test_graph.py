@@ -14,7 +14,7 @@ from election_metrics.assets.partitions import hours
 from election_metrics.automation.schedules import active_elections_schedule, quiet_hours_schedule
 from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
 from election_metrics.definitions import build_defs
-from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.run_tags import JOB, RANGE_END, RANGE_START, TRIGGER
 from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings
@@ -152,7 +152,7 @@ def test_a_failure_is_a_sentence_and_is_not_retried(chosen: Settings, tmp_path: 
 
 def test_a_transient_error_is_retried_and_then_passes(chosen: Settings, tmp_path: Path, monkeypatch) -> None:
     from election_metrics.errors import TransientError
-    from election_metrics.pipeline import landing
+    from election_metrics.pipeline import file_landing as landing
 
     real, calls = landing.land, []
 
@@ -422,8 +422,8 @@ def test_every_asset_has_numbers_that_the_ui_can_draw(chosen: Settings, tmp_path
         ("landed_files", {"again": True, "again_from": "yesterday"}, "'yesterday' is no hour; type it as"),
         ("landed_files", {"again": True, "again_from": "2026-09-18T09", "again_to": "2026-09-18T05"}, "swap them"),
         ("landed_files", {"again_constituency": "x"}, "set again: true with it"),
-        ("landed_files", {"only_table": True, "files": ["x.csv"]}, "only_table: true lands no file"),
-        ("landed_files", {"only_table": True}, "SOURCE_URL"),
+        ("landed_files", {"sources": ["transactions"], "files": ["x.csv"]}, "leave out source and files"),
+        ("landed_files", {"sources": ["transactions"]}, "SOURCE_URL"),
         (
             "constituency_metrics",
             {"elections": ["nope"]},

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from election_metrics.automation.pruning import prune_dagster
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
-from election_metrics.pipeline.landing import land
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from election_metrics.errors import TransientError
-from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.file_landing import land
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import NOW, rows, update
 from election_metrics_tests.end_to_end.running import FULL

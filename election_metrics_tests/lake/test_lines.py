@@ -133,7 +133,7 @@ def test_the_operation_is_found_wherever_it_stands_in_params(chosen: Settings, t
 
 
 def test_a_transaction_up_to_a_day_ahead_of_the_clock_is_taken(chosen: Settings, tmp_path: Path) -> None:
-    from election_metrics.pipeline.landing import land
+    from election_metrics.pipeline.file_landing import land
 
     now = datetime(2026, 9, 18, 8, tzinfo=UTC)
     Folder(tmp_path).put(vote("soon", ms() + DAY - 1), vote("late", ms() + DAY + 1))

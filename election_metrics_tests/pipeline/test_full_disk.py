@@ -15,7 +15,7 @@ from rich.console import Console
 from election_metrics.commands.status import print_status
 from election_metrics.errors import TransientError
 from election_metrics.pipeline.disk import Reserve, disks_of, no_room
-from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.last_known import Known, LastKnown, read_last_known, write_last_known
 from election_metrics.runtime.log_file import LogFile
 from election_metrics.settings import Settings, read_settings

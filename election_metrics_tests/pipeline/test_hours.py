@@ -10,6 +10,7 @@ import pytest
 from election_metrics.lake import hours as lake
 from election_metrics.lake.connect import connect
 from election_metrics.pipeline import hours as module
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.hours import (
     changed_hours,
     compact_hours,
@@ -18,7 +19,6 @@ from election_metrics.pipeline.hours import (
     contiguous,
     lake_parts,
 )
-from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from election_metrics.clock import hour_number
+from election_metrics.pipeline.file_landing import expected_hours, files_of_run, land
 from election_metrics.pipeline.hours import changed_hours
-from election_metrics.pipeline.landing import expected_hours, files_of_run, land
 from election_metrics.replay import read_series, write_replay
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import FileVersion, list_exports
@@ -324,7 +324,7 @@ from election_metrics.settings import read_settings
 from election_metrics_tests.computing import NOW
 from election_metrics.clock import hour_number
 from election_metrics.pipeline.hours import changed_hours
-from election_metrics.pipeline.landing import expected_hours, files_of_run, land
+from election_metrics.pipeline.file_landing import expected_hours, files_of_run, land
 print(land(read_settings(batch_bytes=200_000), Path(sys.argv[1]), "run", NOW).rows)
 """
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from election_metrics.automation import sensors
 from election_metrics.automation.sensors import new_transactions_sensor
-from election_metrics.pipeline import landing
-from election_metrics.pipeline.landing import land, pending_files
+from election_metrics.pipeline import file_landing as landing
+from election_metrics.pipeline.file_landing import land, pending_files
 from election_metrics.pipeline.run_tags import FILES, WHY
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import FileVersion, list_exports
@@ -63,7 +62,7 @@ def test_a_file_that_grows_hides_no_other(chosen: Settings, many: Path) -> None:
 def test_a_tick_asks_for_a_run_before_it_has_seen_everything_and_the_run_lands_it(
     chosen: Settings, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensors, "_MOST_LISTED", 5)
+    monkeypatch.setattr(landing, "_MOST_LISTED", 5)
     settings = chosen.model_copy(update={"source": str(many), "settle_seconds": 0.0})
     with dg.instance_for_test() as instance:
         context = dg.build_sensor_context(instance=instance, resources={"settings": settings})

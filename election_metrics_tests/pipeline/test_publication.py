@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from election_metrics.pipeline import overrides, publication
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.hours import changed_hours, compute_hours
-from election_metrics.pipeline.landing import land
 from election_metrics.pipeline.publication import compute_anomalies
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from election_metrics.pipeline.landing import land, pending_files
+from election_metrics.pipeline.file_landing import land, pending_files
 from election_metrics.settings import Settings
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics_tests.computing import rows
@@ -17,7 +17,7 @@ from election_metrics_tests.exports import CONTRACT, Folder, issue, ms, vote
 
 LAND = (
     "import sys; from pathlib import Path; from election_metrics.settings import read_settings;"
-    "from election_metrics.pipeline.landing import land; land(read_settings(), Path(sys.argv[1]), 'killed')"
+    "from election_metrics.pipeline.file_landing import land; land(read_settings(), Path(sys.argv[1]), 'killed')"
 )
 
 

@@ -28,7 +28,7 @@ from benchmarks.inputs import START
 from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
 from election_metrics.errors import ElectionMetricsError, SourceError
-from election_metrics.pipeline.landing import forget_lost_parts
+from election_metrics.pipeline.file_landing import forget_lost_parts
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START, WHY
 from election_metrics.pipeline.table_landing import land_table, open_table
 from election_metrics.replay import Bucket, Voting, write_replay
@@ -414,7 +414,9 @@ def test_the_sensor_asks_for_new_rows_and_for_a_comparison_and_the_run_lands_the
     with dg.instance_for_test() as instance:
         (request,) = tick(mapped, instance).run_requests or []
         assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2026-09-18-08:00", "2026-09-18-10:00")
-        assert run_update(mapped, instance, HOUR, HOUR + timedelta(hours=2), "test", table={}).success
+        assert run_update(
+            mapped, instance, HOUR, HOUR + timedelta(hours=2), "test", landing={"sources": ["ballots"]}
+        ).success
         assert hourly(mapped)["10"]["votes_cast"] == 1
         assert "every row of the table has landed" in (tick(mapped, instance).skip_message or "")
         with transaction(mapped) as connection:

@@ -22,7 +22,7 @@ from dagster._time import get_current_timestamp
 
 from election_metrics.automation.pruning import prune_dagster
 from election_metrics.definitions import build_defs
-from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.run_tags import (
     HOURS,
     JOB,

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from election_metrics.automation.sensors import changed_hours_sensor
-from election_metrics.pipeline.landing import land
+from election_metrics.pipeline.file_landing import land
 from election_metrics.runtime.grid import Grid
 from election_metrics.settings import Settings, read_settings
 from election_metrics_tests.exports import HOUR, Folder, ms, vote

@@ -1,0 +1,26 @@
+"""The sources that the settings name, in the order in which they land."""
+
+from collections.abc import Sequence
+
+from election_metrics.errors import SettingsError
+from election_metrics.pipeline.file_landing import ExportFiles
+from election_metrics.pipeline.landing import Source
+from election_metrics.pipeline.table_landing import TableRows, open_table
+from election_metrics.settings import Settings
+
+NONE_NAMED = "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set"
+
+
+def sources_of(settings: Settings, names: Sequence[str] = (), *, compare: bool = False) -> list[Source]:
+    """The sources of these names; of no names, all. With `compare`, every hour of a table is compared, due or not.
+
+    Raises:
+        SettingsError: a source is named wrongly in the settings, or there is none of such a name.
+    """
+    sources: list[Source] = [] if settings.source_path is None else [ExportFiles(settings.source_path)]
+    if (table := open_table(settings)) is not None:
+        sources.append(TableRows(table, compare=compare))
+    if unknown := sorted(set(names) - {source.name for source in sources}):
+        known = ", ".join(source.name for source in sources) or "none"
+        raise SettingsError(f"there is no source {unknown[0]!r}; the settings (SOURCE, SOURCE_URL) name: {known}")
+    return [source for source in sources if not names or source.name in names]
