@@ -1,4 +1,4 @@
-"""`make docs`: the pages of docs/ that follow from the code: tables, settings, commands, endpoints."""
+"""`make docs`: the generated pages of docs/: tables, settings, commands, endpoints, anomaly rules."""
 
 import tempfile
 from pathlib import Path
@@ -41,10 +41,10 @@ def tables_page(settings: Settings) -> str:
     lines = [
         "# Tables",
         "",
-        "Schema `metrics` is for readers: names and meaning stay, columns may be added. Schema `ingest` is the ledger,",
-        "the quarantine and the corrections. Times are `timestamptz` (UTC); rates are percent; NULL means not known.",
-        "Role `election_metrics_reader` may read schema `metrics` and nothing else. This page is made from the",
-        "comments in the database by `make docs`.",
+        "Schema `metrics` is a public contract: names and meanings are stable, columns may be added. Schema `ingest`",
+        "holds the ledger, the quarantine and the corrections. Times are `timestamptz` (UTC), rates are percent, NULL",
+        "means not known. Role `election_metrics_reader` may read schema `metrics` and nothing else. `make docs`",
+        "generates this page from the comments in the database; the [glossary](glossary.md) explains the words.",
     ]
     with transaction(settings) as connection:
         described = connection.execute(sa.text(_DESCRIBED)).all()
@@ -62,15 +62,15 @@ def rules_page(_settings: Settings) -> str:
     lines = [
         "# Anomaly rules",
         "",
-        "What each rule says, why, and from which values on it fires. A *state* resolves itself when it is over; an",
-        "*event* stays open until a person has looked at it, or until the figures no longer show it, as when a file",
-        "was replaced: then `system` resolves it and says why. Thresholds can be set for an election:",
-        "`election-metrics anomalies threshold RULE NAME VALUE --election ID`. This page is made from",
-        "`metrics/anomalies/rules.py` by `make docs`.",
+        "What each rule means, the reason for it, and the thresholds from which it fires. A *state* is resolved",
+        "automatically when it is over. An *event* stays open until a person resolves it, or until the figures no",
+        "longer show it (for example because a file was replaced); then `system` resolves it and records the reason.",
+        "To set a threshold for one election: `election-metrics anomalies threshold RULE NAME VALUE --election ID`.",
+        "`make docs` generates this page from `metrics/anomalies/rules.py`.",
     ]
     for rule in RULES.values():
         kind = "A state" if rule.lasts else "An event"
-        lines += ["", f"## {rule.name}", "", f"{rule.meaning} {kind}; {rule.severity}.", "", f"Why so: {rule.why}", ""]
+        lines += ["", f"## {rule.name}", "", f"{rule.meaning} {kind}; {rule.severity}.", "", f"Reason: {rule.why}", ""]
         lines += ["| threshold | default | |", "|---|---:|---|"]
         lines += [f"| `{name}` | {value.default:g} | {value.meaning} |" for name, value in rule.thresholds.items()]
     return "\n".join(lines) + "\n"
@@ -78,7 +78,8 @@ def rules_page(_settings: Settings) -> str:
 
 def settings_page(_settings: Settings) -> str:
     """docs/settings.md: every setting with its variable and default."""
-    lines = ["# Settings", "", "Environment variables. This page is made from `settings.py` by `make docs`.", "",
+    lines = ["# Settings", "",
+             "All settings are environment variables. `make docs` generates this page from `settings.py`.", "",
              "| variable | default | |", "|---|---|---|"]  # fmt: skip
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
@@ -90,7 +91,7 @@ def commands_page(_settings: Settings) -> str:
     """docs/commands.md: the help of every command, word for word."""
     from election_metrics.cli import main
 
-    lines = ["# Commands", "", "This page is the commands' own `--help`, written by `make docs`."]
+    lines = ["# Commands", "", "The `--help` of every command. `make docs` generates this page."]
     context = click.Context(main, info_name="election-metrics", terminal_width=110, **main.context_settings)
     lines += ["", "```", main.get_help(context), "```"]
     for name, command in main.commands.items():
@@ -108,8 +109,8 @@ def _help_of(name: str, command: click.Command, parent: click.Context) -> list[s
     return lines
 
 
-_API = """`up` and `demo` serve it at http://127.0.0.1:8000 (`ELECTION_METRICS_API_PORT`); http://127.0.0.1:8000/docs
-has it to try out, and http://127.0.0.1:8000 is the [page](page.md).
+_API = """`up` and `demo` serve the API at http://127.0.0.1:8000 (`ELECTION_METRICS_API_PORT`). Try it out at
+http://127.0.0.1:8000/docs; http://127.0.0.1:8000 is the [page](page.md).
 
 ```
 curl http://127.0.0.1:8000/api/v1/elections
@@ -118,26 +119,27 @@ curl -N http://127.0.0.1:8000/api/v1/live
 ```
 
 An answer is `{"meta": …, "data": …}`. `meta` has `as_of` (when the newest of its figures was computed), `run_id` and
-`run_url` (the run in the Dagster UI that did it), `coverage` and `last_transaction_at`; the headers X-As-Of, X-Run-Id
-and X-Coverage say the same of a CSV. A page has `next`: pass it as `cursor`. Errors are problem details (RFC 9457).
-A parameter that an endpoint does not have is refused by its name (422). A body may have 64 KiB (413).
-What each field means is in `/api/v1/openapi.json`, in the words of [tables.md](tables.md); a typed client can be made
-of it.
+`run_url` (the run in the Dagster UI that computed it), `coverage` and `last_transaction_at`. A CSV has the same in
+its headers X-As-Of, X-Run-Id and X-Coverage. Lists are paged: pass `next` of one page as `cursor` for the following
+page. Errors are problem details (RFC 9457). A parameter that an endpoint does not have is refused by name (422). A
+body may have at most 64 KiB (413). `/api/v1/openapi.json` describes each field in the words of
+[tables.md](tables.md); a typed client can be generated from it.
 
-**No answer is older than the last commit.** Answers are kept in memory (or in a Redis that several APIs share,
-`ELECTION_METRICS_CACHE_URL`) until PostgreSQL tells of a commit of what they rest on: a constituency, an election,
-everything. While it cannot tell, they are kept for 2 seconds, and `/api/v1/status` says `"is_listening": false`.
-`/api/v1/status` and `/metrics` (Prometheus) have the hit rate. Every answer has an ETag and, a second later,
-Last-Modified: `If-None-Match` or `If-Modified-Since` saves sending it again.
+**No answer is older than the last commit.** Answers are cached in memory (or in a Redis that several APIs share,
+`ELECTION_METRICS_CACHE_URL`). A commit in PostgreSQL invalidates the answers that depend on what it changed: a
+constituency, an election, or everything. While the API receives no notices of commits, answers are cached for 2
+seconds, and `/api/v1/status` shows `"is_listening": false`. `/api/v1/status` and `/metrics` (Prometheus) have the hit
+rate. Every answer has an ETag and, one second later, Last-Modified; with `If-None-Match` or `If-Modified-Since`, an
+unchanged answer is not sent again.
 
-**`/api/v1/live`** is a stream of server-sent events `summary`: each election as `/elections` shows it, at once, then
-whenever its figures change. After a break a browser goes on by itself where it was (`Last-Event-ID`). An event
-`alive` comes every 10 seconds.
+**`/api/v1/live`** is a stream of server-sent events `summary`: each election as in `/elections`, first at once, then
+whenever its figures change. After a break, a browser continues where it was (`Last-Event-ID`). A heartbeat, the event
+`alive`, is sent every 10 seconds.
 
-## Who may what
+## Access
 
-On this machine anybody may read. On any other address (`ELECTION_METRICS_API_HOST`) reading needs a token, unless
-`ELECTION_METRICS_API_READS=open`; changing anything needs one with scope `operate` everywhere.
+On this machine, reading needs no token. On any other address (`ELECTION_METRICS_API_HOST`), reading needs a token,
+unless `ELECTION_METRICS_API_READS=open`. Changing anything always needs a token with scope `operate`.
 
 ```
 election-metrics token create newsroom --scope read
@@ -146,28 +148,29 @@ curl -H "Authorization: Bearer em_…" -X POST http://127.0.0.1:8000/api/v1/refr
 election-metrics token revoke newsroom
 ```
 
-A token is shown once and kept as a hash (`HOME/tokens.json`). Put TLS in front of any address but this machine's own
+A token is shown once and stored as a hash (`HOME/tokens.json`). Put TLS in front of any address other than loopback
 ([deploy.md](deploy.md)).
 
-On the page, a token begins a session of the browser: a cookie with a random id, kept here as a hash, which no script
-sees and which only reads. It ends by `sign-out`, with its token, after `ELECTION_METRICS_API_SESSION_HOURS`, and, where
-APIs share no Redis, with the API's process. A live stream ends with what let it in, within 15 seconds.
+On the page, a token starts a browser session: a cookie with a random id, stored here as a hash, which no script can
+see and which only reads. The session ends with `sign-out`, with its token, after
+`ELECTION_METRICS_API_SESSION_HOURS`, and, unless APIs share a Redis, with the API's process. When access ends, open
+live streams end within 15 seconds.
 
-Rates are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`; 429), live streams by
-address (`_API_STREAMS_PER_ADDRESS`; 429) and in all (`_API_STREAMS`; 503). APIs that share a Redis count rates as one.
-A path or method that there is not is 404 or 405 to everybody; OPTIONS says what there is. Whoever takes more than 10
-seconds for the headers of a request, or 20 for its body, is answered 408.
+Requests are limited by token or address (`ELECTION_METRICS_API_READ_RATE`, `_API_WRITE_RATE`; 429), live streams by
+address (`_API_STREAMS_PER_ADDRESS`; 429) and in total (`_API_STREAMS`; 503). APIs that share a Redis count together.
+A path or method that does not exist is answered with 404 or 405, also without a token; OPTIONS lists the methods. A
+client that takes more than 10 seconds to send the headers of a request, or 20 for its body, is answered with 408.
 
-Every change is in `ingest.audit_log` and `/api/v1/audit`: who, what, when, before and after; triggers in the database
-write it, so a change by psql is there too. The API's connections have role `election_metrics_api`, which reads schema
-`metrics` and the ledger, and writes reference data, thresholds, states of findings and the audit."""
+Every change is in `ingest.audit_log` and `/api/v1/audit`: who, what, when, before and after. Triggers in the database
+write it, so a change made in psql is recorded too. The API's connections have role `election_metrics_api`, which
+reads schema `metrics` and the ledger, and writes reference data, thresholds, states of findings and the audit log."""
 
 
 def api_page(settings: Settings) -> str:
     """docs/api.md: every endpoint with its parameters, from the OpenAPI."""
     from election_metrics.api.app import create_app
 
-    lines = ["# The HTTP API", "", "This page is made from the endpoints by `make docs`.", "", *_API.split("\n")]
+    lines = ["# The HTTP API", "", "`make docs` generates this page from the endpoints.", "", *_API.split("\n")]
     for path, ways in create_app(settings).openapi()["paths"].items():
         for method, way in ways.items():
             lines += ["", f"## {method.upper()} {path}", "", way["description"]]

@@ -1,6 +1,7 @@
 """The commands. Each reads like a sentence; each error says what to type."""
 
 import getpass
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,19 +17,37 @@ from election_metrics.locations import Location, place
 console = Console(stderr=True, highlight=False)
 
 
+def _output() -> Console:
+    """Standard output; in a file or a pipe, no line is broken: paths are to be copied and searched for."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+
+
+_WIDE = 10_000
+
+
 _ALONE = ("replay",)
 """Commands that touch neither HOME nor a database."""
 
 
+_HAVE_THEIR_OWN_WORDS = {"up", "demo", "status", "restore"}
+"""Commands that say themselves that PostgreSQL hangs, or wait for it."""
+
+
 class _Command(click.Command):
-    """Keeps off a HOME that an `up` of another release has."""
+    """Keeps off a HOME of another release's `up` or half a restore, and waits for no database that hangs."""
 
     def invoke(self, ctx: click.Context) -> object:
         if self.name not in _ALONE:
             from election_metrics.settings import settings
-            from election_metrics.warehouse.release import refuse_beside_another_release
+            from election_metrics.warehouse.release import refuse_beside_another_release, refuse_restored_by_half
 
             refuse_beside_another_release(settings().home)
+            if self.name != "restore":
+                refuse_restored_by_half(settings().home)
+            if self.name not in _HAVE_THEIR_OWN_WORDS:
+                from election_metrics.warehouse.answering import SECONDS, check_that_it_answers
+
+                check_that_it_answers(settings(), SECONDS)
         return super().invoke(ctx)
 
 
@@ -94,7 +113,7 @@ def main() -> None:
     everything lives in .election-metrics in this folder, with a PostgreSQL of its own.
 
     Exit codes: 0 done; 1 an error, said in a sentence; 2 wrong usage; 3 done, but some of the input could not be
-    read (`status` says which and why).
+    read (`status` says which and why); 4 PostgreSQL does not answer, and `status` says what was known last.
     """
 
 
@@ -212,7 +231,7 @@ def check_table() -> None:
     from election_metrics.commands.table import print_check
     from election_metrics.settings import settings
 
-    sys.exit(print_check(Console(highlight=False), settings()))
+    sys.exit(print_check(_output(), settings()))
 
 
 @table.command("ingest")
@@ -300,7 +319,7 @@ def maintain(dry_run: bool) -> None:
     from election_metrics.commands.reports import print_maintenance
     from election_metrics.settings import settings
 
-    print_maintenance(Console(highlight=False), settings(), dry_run=dry_run)
+    print_maintenance(_output(), settings(), dry_run=dry_run)
 
 
 @main.command()
@@ -309,7 +328,7 @@ def summary() -> None:
     from election_metrics.commands.reports import print_summary
     from election_metrics.settings import settings
 
-    print_summary(Console(highlight=False), settings())
+    print_summary(_output(), settings())
 
 
 @main.group()
@@ -337,7 +356,7 @@ def list_findings(
     from election_metrics.settings import settings
 
     wanted = {"election_id": election, "constituency_id": constituency, "rule": rule, "severity": severity}
-    print_list(Console(highlight=False), settings(), wanted, everything=everything)
+    print_list(_output(), settings(), wanted, everything=everything)
 
 
 @anomalies.command()
@@ -347,7 +366,7 @@ def show(anomaly_id: str) -> None:
     from election_metrics.commands.anomalies import print_one
     from election_metrics.settings import settings
 
-    print_one(Console(highlight=False), settings(), anomaly_id)
+    print_one(_output(), settings(), anomaly_id)
 
 
 @anomalies.command()
@@ -357,7 +376,7 @@ def rules(election: str | None) -> None:
     from election_metrics.commands.anomalies import print_rules
     from election_metrics.settings import settings
 
-    print_rules(Console(highlight=False), settings(), election)
+    print_rules(_output(), settings(), election)
 
 
 _BY = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who does it.")
@@ -466,7 +485,7 @@ def compare(constituencies: tuple[str, ...], first: datetime | None, last: datet
     from election_metrics.commands.anomalies import print_comparison
     from election_metrics.settings import settings
 
-    print_comparison(Console(highlight=False), settings(), constituencies, first, last)
+    print_comparison(_output(), settings(), constituencies, first, last)
 
 
 @main.command()
@@ -513,7 +532,7 @@ def conflicts(election: str | None) -> None:
     from election_metrics.commands.reports import print_conflicts
     from election_metrics.settings import settings
 
-    print_conflicts(Console(highlight=False), settings(), election)
+    print_conflicts(_output(), settings(), election)
 
 
 @main.command()
@@ -525,7 +544,7 @@ def status() -> None:
     from election_metrics.commands.status import print_status
     from election_metrics.settings import settings
 
-    code = print_status(Console(highlight=False), settings())
+    code = print_status(_output(), settings())
     if code:
         sys.exit(code)
 
@@ -575,8 +594,8 @@ def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped
 def db_url(of_dagster: bool) -> None:
     """Print the URL of the warehouse, as psql takes it: psql "$(election-metrics db-url)".
 
-    The embedded server runs only as long as one of our commands; this one leaves it running for you. It stops with
-    the next command that ends.
+    The embedded server runs only as long as one of our commands; this one leaves it running for as long as the
+    terminal in which it was typed.
     """
     from election_metrics.settings import settings
     from election_metrics.warehouse.server import dagster_url, keep_running, plain_url, warehouse_url

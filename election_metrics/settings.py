@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -141,8 +142,8 @@ class Settings(BaseSettings):
     max_hours_per_backfill: int = Field(
         2208,
         gt=0,
-        description="A run or backfill that covers more hours is refused, by UI, API and Dagster's command line alike; "
-        "`election-metrics backfill` cuts a wider range into runs that fit.",
+        description="At least MAX_HOURS_PER_RUN. A run or backfill that covers more hours is refused, by UI, API and "
+        "Dagster's command line alike; `election-metrics backfill` cuts a wider range into runs that fit.",
     )
     warm_runs: bool = Field(
         True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
@@ -258,6 +259,13 @@ class Settings(BaseSettings):
             raise ValueError("it must be an IANA time zone such as Europe/Moscow")
         return value
 
+    @field_validator("max_hours_per_backfill")
+    @classmethod
+    def _holds_a_run(cls, value: int, info: ValidationInfo) -> int:
+        if value < (most := info.data.get("max_hours_per_run", 1)):
+            raise ValueError(f"it must be at least ELECTION_METRICS_MAX_HOURS_PER_RUN, which is {most}: lower that too")
+        return value
+
     @field_validator("smtp_url")
     @classmethod
     def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
@@ -339,7 +347,7 @@ class Settings(BaseSettings):
     @property
     def most_hours(self) -> int:
         """The most hours that any run or backfill covers, whoever asks for it."""
-        return max(self.max_hours_per_backfill, self.max_hours_per_run)
+        return self.max_hours_per_backfill
 
     @property
     def late_after(self) -> timedelta:

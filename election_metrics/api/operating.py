@@ -13,7 +13,7 @@ from election_metrics.api.models import PROBLEMS
 from election_metrics.api.prometheus import Observed
 from election_metrics.api.pulse import Pulse
 from election_metrics.api.rendering import dump
-from election_metrics.pipeline.last_known import read_last_known
+from election_metrics.pipeline.last_known import read_last_known, unwatched
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.elections import read_status
@@ -102,9 +102,11 @@ def problems(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     now = datetime.now(UTC)
     known = read_last_known(settings)
+    stopped = unwatched(settings, known, now)
+    everything = [*known.everything(now), *([] if stopped is None else [stopped])]
     is_public = reads_are_open(settings) and not is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST")
     found = [{"severity": one.severity, "since": one.since, "detail": "" if is_public else one.detail,
-              "title": "Figures may be late" if is_public else one.title} for one in known.everything(now)]  # fmt: skip
+              "title": "Figures may be late" if is_public else one.title} for one in everything]  # fmt: skip
     said = {"looked_at": known.looked_at, "is_watched": known.watches(now), "problems": found}
     return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
 

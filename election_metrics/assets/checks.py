@@ -9,9 +9,10 @@ import dagster as dg
 from election_metrics.assets.op_tags import FRAMES, SCANS
 from election_metrics.assets.resources import SettingsResource, translate_errors
 from election_metrics.pipeline.run_tags import hours_of_tags
-from election_metrics.sanitize import escape_markdown
+from election_metrics.sanitize import escape_markdown, visible
 
 if TYPE_CHECKING:
+    import pandas as pd
     import sqlalchemy as sa
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
@@ -128,12 +129,22 @@ def _answer(
         metadata={
             "violations": min(len(found), _MOST_COUNTED),
             **({"note": f"{_MOST_COUNTED} were counted; there are more"} if len(found) > _MOST_COUNTED else {}),
+            **({} if found.empty else {"found": _found(found)}),
             "first": dg.MetadataValue.md(shown),
         },
     )
 
 
 _MOST_COUNTED = 1_000
+_LONGEST_FOUND = 200
+
+
+def _found(rows: "pd.DataFrame") -> str:
+    """How many rows there are, and the first, in a line."""
+    count = f"{_MOST_COUNTED} or more" if len(rows) > _MOST_COUNTED else str(len(rows))
+    first = ", ".join(f"{name} {visible(value)}" for name, value in rows.iloc[0].dropna().items())
+    return f"{count}, such as {first}"[:_LONGEST_FOUND]
+
 
 _HEAD = ("| hour (UTC) | in the lake | in the hours |", "|---|---:|---:|")
 
@@ -162,6 +173,7 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
             "in_lake": int(compared["in_lake"].sum()),
             "in_hours": int(compared["in_hours"].sum()),
             "differing": dg.MetadataValue.md(shown),
+            **({} if wrong.empty else {"found": _found(wrong)}),
             "by_hour": dg.MetadataValue.md("\n".join([*_HEAD, *by_hour])),
         },
     )

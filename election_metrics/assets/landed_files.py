@@ -19,7 +19,7 @@ from election_metrics.assets.resources import (
     translate_errors,
 )
 from election_metrics.assets.watched import watched
-from election_metrics.errors import ElectionMetricsError, SettingsError
+from election_metrics.errors import ElectionMetricsError, SettingsError, SourceError
 from election_metrics.locations import place
 from election_metrics.pipeline.run_tags import FILES
 from election_metrics.sanitize import escape_markdown, visible
@@ -77,7 +77,8 @@ def landed_files(
             note = f"{NONE_NAMED}: nothing to land"
             counted = watched(settings, tables.transaction_files)
             return dg.MaterializeResult(metadata={"files": 0, "note": note, **counted})
-        _land(context, sources, again, settings, progress, report)
+        is_named = bool(config.source or config.files or config.sources or config.again)
+        _land(context, sources, again, settings, progress, report, is_named=is_named)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{visible(path)}: {visible(reason)}")
     return dg.MaterializeResult(
@@ -153,8 +154,12 @@ def _land(
     settings: Settings,
     progress: Progress,
     report: "LandingReport",
+    *,
+    is_named: bool,
 ) -> None:
     """Lands one source after another; what is wrong with one stops none of the others.
+
+    Nor does it stop a run that was not asked for because of its sources: what landed is counted.
 
     Raises:
         ElectionMetricsError: no source could be read.
@@ -169,7 +174,7 @@ def _land(
         except ElectionMetricsError as error:
             errors.append(error)
             report.unreadable[str(source)] = str(error)
-    if len(errors) == len(sources):
+    if len(errors) == len(sources) and (is_named or not isinstance(errors[0], SourceError)):
         raise errors[0]
 
 

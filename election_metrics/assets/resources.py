@@ -1,6 +1,7 @@
 """What every asset needs to run: its settings, its progress, and errors that Dagster shows in words."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 
 import dagster as dg
@@ -37,7 +38,15 @@ def translate_errors() -> Iterator[None]:
         yield
     except TransientError:
         raise
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
+        if (lost := _LOST.search(str(error))) is not None:
+            reason = (
+                f"{lost['part']} is in no lake: its folder was moved or is not mounted, or it is lost or damaged. "
+                "Bring it back, or have its files read again: election-metrics reland --from HOUR --to HOUR"
+            )
+            raise dg.Failure(reason, metadata={"kind": "lake", "reason": reason}, allow_retries=False) from error
+        if not isinstance(error, duckdb.IOException):
+            raise _unexpected(error) from error
         raise TransientError(f"the lake could not be read or written: {error}") from error
     except OSError as error:
         raise TransientError(f"a file could not be read or written: {error}") from error
@@ -47,8 +56,18 @@ def translate_errors() -> Iterator[None]:
     except dg.Failure:
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise dg.Failure(f"unexpected: {reason}", metadata={"reason": reason}, allow_retries=False) from error
+        raise _unexpected(error) from error
+
+
+_LOST = re.compile(
+    r"(No files found that match the pattern|No magic bytes found at end of file|Footer length error in file|File)"
+    r""" ['"](?P<part>[^'"]+[.]parquet)['"]"""
+)
+
+
+def _unexpected(error: Exception) -> dg.Failure:
+    reason = f"{type(error).__name__}: {error}"
+    return dg.Failure(f"unexpected: {reason}", metadata={"reason": reason}, allow_retries=False)
 
 
 def engine_metadata(said: dict[str, str]) -> dict[str, dg.MetadataValue | str]:

@@ -10,11 +10,13 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import sqlalchemy as sa
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from election_metrics.automation.delivery import deliver, without_own_secrets
 from election_metrics.automation.duty import failing_ticks, stopped
@@ -24,6 +26,7 @@ from election_metrics.automation.problems import (
     FullDisk,
     Overdue,
     Seen,
+    Silent,
     Waiting,
     find_problems,
     message,
@@ -31,12 +34,13 @@ from election_metrics.automation.problems import (
 )
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.disk import disks_of
-from election_metrics.pipeline.last_known import read_last_known
+from election_metrics.pipeline.last_known import SUPERVISOR, read_last_known, unwatched
 from election_metrics.pipeline.run_tags import TRIGGER, WHY
 from election_metrics.settings import Settings
 
 _log = logging.getLogger("election_metrics.alerts")
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+_ANSWERED = frozenset({AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED})
 _STALE_RUN = timedelta(hours=24)
 _MOST_FAILURES_A_KIND = 20
 _MOST_LOOKED_AT = 1_000
@@ -56,6 +60,8 @@ def raise_alerts(
     is_watched = last_known.watches(datetime.now(UTC))
     of_supervisor = {problem.key for problem in last_known.problems} if is_watched else set()
     seen = see(settings, instance, checks, is_watched=is_watched)
+    if (hung := unwatched(settings, last_known, datetime.now(UTC))) is not None:
+        seen = replace(seen, silent=[*seen.silent, Silent(SUPERVISOR, hung.since)])
     found = {problem.key: problem for problem in find_problems(seen, moment, settings.ui_url)}
     sent = []
     with transaction(settings) as connection:
@@ -74,9 +80,10 @@ def raise_alerts(
             if before is None:
                 row = {"problem_id": key, "severity": problem.severity, "since": since, **said}
                 connection.execute(sa.insert(table).values(row))
-            elif (before.title, before.detail) != (said["title"], said["detail"]):
-                # The newest run of the same cause: what is shown links to it, and nobody is called again.
-                connection.execute(sa.update(table).where(table.c.problem_id == key).values(said))
+            elif before.detail != said["detail"]:
+                # The newest run of the same cause: what is shown links to it, and nobody is called again. The title
+                # stays what people were told: the all-clear has it.
+                connection.execute(sa.update(table).where(table.c.problem_id == key).values(detail=said["detail"]))
             if before is None or before.alerted_at is None:
                 text = message(problem, since, host)
                 if _say(settings, text):
@@ -115,6 +122,7 @@ def see(
         disks=[] if is_watched else full_disks(settings),
         failing_ticks=[] if is_watched else failing_ticks(instance),
         stopped=[] if is_watched else stopped(instance),
+        sees_every_disk=settings.database_url is None,
     )
 
 
@@ -221,16 +229,23 @@ def reason_of(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _failed_checks(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckSpec]) -> list[FailedCheck]:
+    """Checks whose newest answer is no: one that is being asked again has not become right by that."""
     specs = {spec.key: spec for spec in checks}
-    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(specs))
+    storage = instance.event_log_storage
     failed = []
-    for key, record in records.items():
-        event = record.event.dagster_event if record.event else None
-        if event is None or event.event_type_value != "ASSET_CHECK_EVALUATION":
-            continue
-        evaluation = event.asset_check_evaluation_data
-        if not evaluation.passed:
+    for key, newest in storage.get_latest_asset_check_execution_by_key(list(specs)).items():
+        records = [newest]
+        if newest.status not in _ANSWERED:
+            records = list(storage.get_asset_check_execution_history(key, limit=1, status=_ANSWERED))
+        for record in records:
+            event = record.event.dagster_event if record.event else None
+            evaluation = event.asset_check_evaluation_data if event is not None else None
+            if evaluation is None or evaluation.passed:
+                continue
             is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
             said = specs[key].description or key.name
-            failed.append(FailedCheck(key.asset_key.to_user_string(), key.name, is_error, said))
+            found = evaluation.metadata.get("found")
+            failed.append(
+                FailedCheck(key.asset_key.to_user_string(), key.name, is_error, said, str(found.value) if found else "")
+            )
     return failed

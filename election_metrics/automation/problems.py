@@ -12,6 +12,17 @@ _LEAST_FREE = 0.05
 _TABLE_AWAY = timedelta(minutes=10)
 _MOST_SAID = 300
 STATUS = "election-metrics status"
+_SERVER = "ps -eo pid,stat,args | grep postgres"
+_DISK_FULL = "a disk is full"
+_OF_CHECK = {
+    "nothing_critical": "election-metrics anomalies list",
+    "quarantine_empty": "election-metrics export rejected_transactions",
+    "coverage_complete": "election-metrics export missing_input",
+    "input_in_time": "election-metrics export missing_input",
+    "hours_equal_lake": "election-metrics backfill --from HOUR --to HOUR",
+    "nothing_differs": "election-metrics export reconciliations",
+}
+"""What to type where a check failed, for more than `status` says."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +72,21 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class FailedCheck:
-    """The newest result of a check, which failed."""
+    """The newest result of a check, which failed.
+
+    Attributes:
+        asset: the asset.
+        check: its name.
+        is_error: whether the figures are wrong; else people should look.
+        description: what should be.
+        found: what it found instead; nothing where it does not say.
+    """
 
     asset: str
     check: str
     is_error: bool
     description: str
+    found: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,6 +183,8 @@ class Seen:
         silent: parts that do not answer, and daemons without a heartbeat.
         failing_ticks: sensors and schedules whose ticks fail.
         stopped: sensors and schedules that are turned off.
+        sees_every_disk: whether every disk that we write to is one of this machine: then one that is full is told of
+            as such, and not once more by the runs that fail of it.
     """
 
     failed_runs: Sequence[FailedRun] = ()
@@ -177,6 +199,7 @@ class Seen:
     silent: Sequence[Silent] = ()
     failing_ticks: Sequence[FailingTicks] = ()
     stopped: Sequence[str] = ()
+    sees_every_disk: bool = False
 
 
 def find_problems(seen: Seen, now: datetime, ui_url: str, page_url: str | None = None) -> list[Problem]:
@@ -205,7 +228,7 @@ def _of_database(seen: Seen, page: str) -> list[Problem]:
     if not seen.database:
         return []
     why = f"{seen.database}; everything waits for it, and goes on by itself"
-    return [Problem(DATABASE, "error", "PostgreSQL does not answer", "PostgreSQL", why, STATUS, page)]
+    return [Problem(DATABASE, "error", "PostgreSQL does not answer", "PostgreSQL", why, _SERVER, page)]
 
 
 def _of_source(seen: Seen, now: datetime, ui: str) -> list[Problem]:
@@ -271,9 +294,12 @@ def _of_runs(seen: Seen, ui: str) -> list[Problem]:
         by_cause.setdefault(cause_of(run.reason), []).append(run)
     problems = []
     for cause, runs in by_cause.items():
+        if cause == _DISK_FULL and seen.sees_every_disk:
+            continue  # the disk itself is the problem, and its end the end of it
         words, do = in_our_words(runs[0].reason)
         kinds = ", ".join(dict.fromkeys(run.kind for run in runs))
-        title = f"{kinds} failed: {words[:100]}"
+        known = _known_cause(words)
+        title = f"{kinds} failed: {_shortened(words if known is None else known[0])}"
         where = f"{kinds}: {runs[0].why}" if runs[0].why else kinds
         problems.append(Problem(f"run {cause}", "error", title, where, words, do, f"{ui}/runs/{runs[0].run_id}"))
     return problems
@@ -285,8 +311,8 @@ def _failed_check(check: FailedCheck, ui: str) -> Problem:
         "error" if check.is_error else "warning",
         f"Check {check.asset}.{check.check} failed",
         check.asset,
-        f"expected was: “{check.description.rstrip('.')}”",
-        STATUS,
+        f"expected was: “{check.description.rstrip('.')}”" + (f"; found: {check.found}" if check.found else ""),
+        _OF_CHECK.get(check.check, STATUS),
         f"{ui}/assets/{check.asset}?view=checks",
     )
 
@@ -316,7 +342,7 @@ def _of_lag(seen: Seen, now: datetime, ui: str) -> list[Problem]:
 
 # What others say of a cause that we have words for; then what to type.
 _WORDS = (
-    (r"no space left|disk quota exceeded|could not extend file|disk of .* is full", "a disk is full", STATUS),
+    (r"no space left|disk quota exceeded|could not extend file|disk of .* is full", _DISK_FULL, STATUS),
     (r"OperationalError|psycopg|server closed the connection|PostgreSQL is away|PostgreSQL does not answer"
      r"|connection to server", "PostgreSQL was away or busy", STATUS),
     (r"MemoryError|Out of ?Memory|OutOfMemoryException|could not allocate", "there was too little memory; give more by "
@@ -327,11 +353,18 @@ _WORDS = (
 
 def in_our_words(reason: str) -> tuple[str, str]:
     """The cause in our words, with what was said where that helps; and what to type."""
-    said = " ".join(reason.split())
-    if (known := _known_cause(said)) is not None:
+    said = _CLASS.sub("", " ".join(reason.split()))
+    if (known := _known_cause(reason)) is not None:
         words, do = known
-        return f"{words} ({said[:_MOST_SAID]})", do
-    return said[:_MOST_SAID], STATUS
+        return f"{words} ({_shortened(said, _MOST_SAID)})", do
+    return _shortened(said, _MOST_SAID), STATUS
+
+
+_CLASS = re.compile(r"\b(?:[a-z_]+\.)+[A-Z]\w+: ")  # of an exception, as Dagster prints it
+
+
+def _shortened(text: str, most: int = 100) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def cause_of(reason: str) -> str:
@@ -343,8 +376,9 @@ def cause_of(reason: str) -> str:
     return re.sub(r"\d+", "#", without_ids)[:200]
 
 
-def _known_cause(said: str) -> tuple[str, str] | None:
+def _known_cause(reason: str) -> tuple[str, str] | None:
     """Our words for a cause, and what to type; None where we have none."""
+    said = " ".join(reason.split())
     return next(((words, do) for pattern, words, do in _WORDS if re.search(pattern, said, re.IGNORECASE)), None)
 
 

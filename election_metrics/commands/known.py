@@ -9,14 +9,17 @@ from election_metrics.pipeline.last_known import Known
 from election_metrics.sanitize import one_line
 from election_metrics.settings import Settings
 
+_THIS_COMMAND = "election-metrics status"
+
 
 def print_known(console: Console, problems: Sequence[Known]) -> None:
     """Prints what is wrong, where, why and since when."""
     if problems:
         console.print("\nProblems that alerts were raised for:")
     for one in problems:
+        detail = "\n".join(text for text in one.detail.splitlines() if text != f"type: {_THIS_COMMAND}")
         console.print(
-            f"  {one_line(one.title)} (since {one.since:%Y-%m-%d %H:%M} UTC)\n    {one_line(one.detail)}", markup=False
+            f"  {one_line(one.title)} (since {one.since:%Y-%m-%d %H:%M} UTC)\n    {one_line(detail)}", markup=False
         )
 
 
@@ -27,6 +30,7 @@ def print_full_disks(console: Console, settings: Settings) -> None:
         console.print(f"\nThe disk of {disk.what} is full: {disk.path}, {disk}. Landing waits.", markup=False)
     if not full:
         return
-    console.print("What can go:")
-    for what, size, do in what_can_go(settings):
+    candidates = [(what, size, do) for what, size, do in what_can_go(settings) if size >= 2**20]
+    console.print("What can go:" if candidates else "Nothing of ours can go: make room elsewhere on it, or enlarge it.")
+    for what, size, do in candidates:
         console.print(f"  {size / 2**20:,.0f} MiB  {what}: {do}", markup=False)

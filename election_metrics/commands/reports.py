@@ -10,7 +10,7 @@ from rich.console import Console
 
 from election_metrics.commands.known import print_full_disks, print_known
 from election_metrics.commands.markup import shown
-from election_metrics.pipeline.last_known import Known, read_last_known
+from election_metrics.pipeline.last_known import Known, read_last_known, unwatched
 from election_metrics.sanitize import one_line, visible
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import list_exports
@@ -144,7 +144,9 @@ def _print_problems(console: Console, settings: Settings) -> None:
                 "SELECT path, tries, reason FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL ORDER BY 1"
             ),
         )
-    own = read_last_known(settings).seen_now(datetime.now(UTC))
+    known, now = read_last_known(settings), datetime.now(UTC)
+    stopped = unwatched(settings, known, now)
+    own = [*known.seen_now(now), *([] if stopped is None else [stopped])]
     found = [Known(key="", severity="error", title=title, detail=detail, since=since)
              for title, detail, since in wrong.itertuples(index=False, name=None)]  # fmt: skip
     print_known(console, [*own, *found])

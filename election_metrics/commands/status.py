@@ -13,7 +13,7 @@ from election_metrics.commands.exit_codes import NOT_ANSWERED
 from election_metrics.commands.known import print_full_disks, print_known
 from election_metrics.errors import TransientError
 from election_metrics.pipeline.disk import no_room
-from election_metrics.pipeline.last_known import DATABASE, LastKnown, read_last_known
+from election_metrics.pipeline.last_known import DATABASE, LastKnown, read_last_known, unwatched
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import check_that_it_answers
 from election_metrics.warehouse.server import is_up
@@ -57,5 +57,6 @@ def _print_last_known(console: Console, settings: Settings, known: LastKnown, tr
         console.print(f"Last known  {known.figures_at:%Y-%m-%d %H:%M:%S} UTC\n")
         for name, count in known.figures.items():
             console.print(f"{name.replace('_', ' '):<26}{count:>14,}".replace(",", " "))
-    print_known(console, known.everything(now))
+    stopped = unwatched(settings, known, now)
+    print_known(console, [*known.everything(now), *([] if stopped is None else [stopped])])
     print_full_disks(console, settings)

@@ -15,7 +15,8 @@ from election_metrics.pipeline.run_tags import TRIGGER, WHY
 from election_metrics.pipeline.source import look_at_source
 from election_metrics.runtime.claim import claimed
 from election_metrics.runtime.exporter import serve
-from election_metrics.runtime.launch import DATABASE_AWAY, open_instance
+from election_metrics.runtime.launch import open_instance
+from election_metrics.runtime.launcher import DATABASE_AWAY
 from election_metrics.runtime.ports import at_terminal, port_for
 from election_metrics.runtime.supervisor import Supervisor, stop_on_signals
 from election_metrics.runtime.ui_access import rules_of

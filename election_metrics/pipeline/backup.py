@@ -38,6 +38,7 @@ from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.dumps import dump, server_version
+from election_metrics.warehouse.embedded import open_private
 from election_metrics.warehouse.release import release
 from election_metrics.warehouse.roles import logins_of
 from election_metrics.warehouse.server import dagster_url, warehouse_url
@@ -112,7 +113,10 @@ def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
     before = os.umask(_PRIVATE)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with (work / _LOCK).open("w") as lock:
+        if work.is_symlink() or work.stat().st_uid != os.geteuid():  # he could change what is written into it
+            raise SettingsError(f"{work} is somebody else's; remove it, or name a folder elsewhere")
+        work.chmod(0o700)
+        with open_private(work / _LOCK, "w") as lock:
             _claim(work, lock)
             try:
                 yield work, lock.fileno()

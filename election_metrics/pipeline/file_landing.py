@@ -86,7 +86,11 @@ class ExportFiles(Source):
 
         pending, unseen, listing = pending_files(settings, self.root, settled_only=True, enough=enough)
         hours = expected_hours(settings, pending, now)
+        gone = gone_files(settings, self.root, listing)
         count = len(pending) + len(unseen)
+        if gone and not count:
+            news = f"{len(gone)} file(s) that could not be read are gone"
+            return Pending(news, "", [], [], ["gone", *gone], {"sources": [self.name]})
         news = f"{count} new file(s)" + ("" if listing.is_whole else " or more")
         news += "" if hours else ", whose hours are known once they landed"
         is_few = not unseen and len(pending) <= _MOST_NAMED  # what cannot be looked at is found by looking
@@ -144,6 +148,16 @@ def pending_files(
     pending = [file for file in listing.files if file not in known and file not in growing]
     unseen = [problem for problem in listing.unreadable if problem.version not in known]
     return pending, unseen, listing
+
+
+def gone_files(settings: Settings, source: Location, listing: Listing) -> list[str]:
+    """Paths that could not be read, or were set aside, and are no longer there: nothing of them landed or ever will."""
+    if not listing.is_whole:
+        return []
+    with transaction(settings) as connection:
+        troubled = ledger.paths_in_trouble(connection, name_of(source))
+    there = {file.path for file in listing.files} | {problem.version.path for problem in listing.unreadable}
+    return sorted(troubled - there)
 
 
 def files_to_reland(
@@ -497,8 +511,12 @@ def _record_unlistable(
     settings: Settings, source: Location, listing: Listing, run_id: str, report: LandingReport
 ) -> None:
     """Keeps the ledger's list of folders and files without permission equal to what the source shows now."""
+    gone = gone_files(settings, source, listing)
     with transaction(settings) as connection:
         lock(connection, "land")
+        ledger.supersede(connection, gone)
+        ledger.forget_attempts(connection, gone)
+        registry.touch_elections_of_files(connection, gone)
         paths = [problem.version.path for problem in listing.unreadable]
         ledger.forget_unreadable(connection, name_of(source), paths)
         ledger.supersede(connection, paths)

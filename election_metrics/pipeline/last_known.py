@@ -11,10 +11,15 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from election_metrics.settings import Settings
+from election_metrics.warehouse.release import claimant
 
 DATABASE = "database"
 """Key of the problem that PostgreSQL does not answer."""
 _FRESH = timedelta(seconds=60)
+
+
+SUPERVISOR = "up"
+"""Its name, where problems are told."""
 
 
 class Known(BaseModel):
@@ -67,6 +72,22 @@ class LastKnown(BaseModel):
     def everything(self, now: datetime) -> list[Known]:
         """All that is wrong."""
         return [*self.seen_now(now), *self.of_warehouse]
+
+
+def unwatched(settings: Settings, known: LastKnown, now: datetime) -> Known | None:
+    """That an `up` has this HOME and does not watch: it is stopped, or hangs. None: it watches, or there is none."""
+    holder = claimant(settings.home)
+    if holder is None or known.looked_at is None or known.watches(now):
+        return None
+    since = known.looked_at
+    return Known(
+        key=f"silent {SUPERVISOR}",
+        severity="error",
+        title=f"{SUPERVISOR} does not watch",
+        detail=f"where: process {holder[0]}\nwhy: it was stopped, or hangs; nobody starts its parts again\n"
+        f"type: ps -o pid,stat,args -p {holder[0]} (state T: kill -CONT {holder[0]})\nsee: {settings.ui_url}",
+        since=since,
+    )
 
 
 def path_of(settings: Settings) -> Path:

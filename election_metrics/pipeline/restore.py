@@ -28,8 +28,14 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.dumps import restore as fill
 from election_metrics.warehouse.dumps import server_version
-from election_metrics.warehouse.migrate import UNFINISHED, migrate
-from election_metrics.warehouse.release import refuse_earlier, release, revision_of
+from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.release import (
+    UNFINISHED,
+    refuse_earlier,
+    refuse_restored_by_half,
+    release,
+    revision_of,
+)
 from election_metrics.warehouse.server import dagster_url, ensure_database, plain_url, warehouse_url
 
 Progress = Callable[[str, str], Callable[[int, int], None]]
@@ -122,11 +128,7 @@ def refuse_home(settings: Settings) -> None:
         SettingsError: it is not.
     """
     home = settings.home
-    if (home / UNFINISHED).exists():
-        raise SettingsError(
-            f"a restore into {home} did not end: remove that folder, drop the databases that it was to fill, and type "
-            "the restore again"
-        )
+    refuse_restored_by_half(home)
     if home.is_dir() and any(home.iterdir()):
         raise SettingsError(
             f"{home} is not empty, and a restore overwrites nothing: set ELECTION_METRICS_HOME to an empty folder, or "

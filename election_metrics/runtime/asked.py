@@ -43,6 +43,7 @@ _FROM_UI = "dagster/from_ui"
 _AHEAD = timedelta(hours=24)
 _LONGEST_TITLE = 100
 _MOST_NAMED = 3
+_MOST_RANGES = 24
 _LONGEST_NAME = 60
 
 
@@ -82,13 +83,21 @@ def checked_backfill(backfill: PartitionBackfill, most: int, now: datetime) -> P
     """The backfill as it is written down: with a title, and tags that its runs will have.
 
     Raises:
-        RefusedError: it covers too many hours.
+        RefusedError: it covers no hour, too many, or so scattered ones that they would be a run each.
     """
     hours, earliest = _hours_of_backfill(backfill)
+    if not hours and set(HOURLY) & {key.to_user_string() for key in backfill.asset_selection or ()}:
+        raise RefusedError("that is no hour: choose a range that ends after it begins, both ends in UTC")
     assets = [key.to_user_string() for key in backfill.asset_selection or ()]
     named = (min(hours), max(hours)) if hours else None
     if named is not None:
         _check(*named, len(hours), earliest, most, now)
+        ranges = sum(hour - timedelta(hours=1) not in hours for hour in hours)
+        if ranges > _MOST_RANGES:
+            raise RefusedError(
+                f"these {len(hours):,} hours lie in {ranges:,} ranges, and each range is a run; a backfill has at most "
+                f"{_MOST_RANGES}. Choose one range that holds them: hours that are right stay as they are"
+            )
     labels = _labels({BACKFILL_ID_TAG: backfill.backfill_id, **backfill.tags}, assets, named, is_remote=True)
     title = backfill.title or f"{_short(assets)}{': ' if named else ''}{in_words(*named) if named else ''}"
     return backfill._replace(title=title[:_LONGEST_TITLE], tags={**labels, **backfill.tags})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from election_metrics.errors import ElectionMetricsError, SettingsError
+from election_metrics.warehouse.embedded import make_private, open_private
 from election_metrics.warehouse.release import CLAIM, claim_text
 
 _held: set[Path] = set()
@@ -24,8 +25,8 @@ def claimed(home: Path) -> Iterator[None]:
         yield
         return
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        claim = (home / CLAIM).open("a+")
+        make_private(home)
+        claim = open_private(home / CLAIM, "a+")
     except OSError as error:
         raise SettingsError(f"ELECTION_METRICS_HOME is {str(home)!r}: {error.strerror}") from None
     with claim:
@@ -40,6 +41,7 @@ def claimed(home: Path) -> Iterator[None]:
         claim.truncate(0)
         claim.write(claim_text(os.getpid()))
         claim.flush()
+        os.umask(0o077)  # what it and its parts write from now on is for their owner alone
         _held.add(home)
         try:
             yield

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from election_metrics.automation.pruning import dagster_bytes
 from election_metrics.automation.queue import counts_of_last_day, unfinished_runs
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.runtime.launch import DATABASE_AWAY
+from election_metrics.runtime.launcher import DATABASE_AWAY
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import Asker
 from election_metrics.warehouse.database import transaction

@@ -7,8 +7,6 @@ from importlib import resources
 from pathlib import Path
 
 import dagster as dg
-from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy.exc import SQLAlchemyError
 
 from election_metrics.assets.resources import Progress
 from election_metrics.locations import Location, name_of
@@ -17,8 +15,6 @@ from election_metrics.runtime import storage
 from election_metrics.runtime.launcher import own_process
 from election_metrics.settings import PREFIX, Settings
 
-# What Dagster's storage raises while its database cannot be reached.
-DATABASE_AWAY = (DagsterPostgresException, SQLAlchemyError)
 # Bookkeeping of wide ranges in batches: 44 s become 1.5 s for 168 hours of four assets.
 FAST_EVENTS = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
 # A source in which nothing is new is looked through to its end, however large and slow it is.

@@ -6,9 +6,11 @@ waits for it. This one does, on the machine that it launched from. `ELECTION_MET
 interpreter for each run instead.
 """
 
+import contextlib
 import os
 import signal
 import socket
+import threading
 from collections.abc import Mapping
 from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any, Self
@@ -19,10 +21,15 @@ from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, 
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
 
 from election_metrics.runtime import worker
 from election_metrics.settings import settings
 
+DATABASE_AWAY = (DagsterPostgresException, SQLAlchemyError)
+"""What Dagster's storage raises while its database cannot be reached."""
+_SECONDS_TO_END = 10.0
 PROCESS = ".dagster/election_metrics_process"
 """Run tag: host, process id and start of the process that executes the run."""
 
@@ -103,7 +110,23 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             self._instance.report_run_canceled(run, "Its process was gone already.")
             return False
         process.send_signal(signal.SIGINT)
+        # One that waits in PostgreSQL or a file system may hear nothing. What it had begun is rolled back.
+        threading.Thread(target=self._end, args=(run_id, process), name=f"ends {run_id}", daemon=True).start()
         return True
+
+    def _end(self, run_id: str, process: psutil.Process) -> None:
+        """Kills the process of a cancelled run that does not end by itself."""
+        try:
+            process.wait(_SECONDS_TO_END)
+        except psutil.TimeoutExpired:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+                process.wait(_SECONDS_TO_END)
+        with contextlib.suppress(*DATABASE_AWAY):  # the daemon finds a run whose process is gone
+            run = self._instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                return
+            self._instance.report_run_canceled(run, "Its process did not end by itself within seconds, and was killed.")
 
     @property
     def supports_check_run_worker_health(self) -> bool:

@@ -85,8 +85,10 @@ def url(home: Path, database: str) -> "URL":
     """URL of a database of HOME's server, for psql and psycopg; the socket's folder is a query of it."""
     from sqlalchemy.engine import URL  # whoever only asks whether the server answers has no time to import it
 
+    folder = socket_folder(home)
     return URL.create(
-        "postgresql", username=SUPERUSER, password="", database=database, query={"host": str(socket_folder(home))}
+        "postgresql", username=SUPERUSER, password="", database=database,
+        query={"host": str(folder), "requirepeer": _account_of_server(home)},
     )  # fmt: skip
 
 
@@ -96,7 +98,11 @@ def address_if_ready(home: Path, database: str) -> str | None:
     It starts nothing and waits for nothing.
     """
     folder = _ready(home)
-    return None if folder is None else make_conninfo(host=str(folder), user=SUPERUSER, dbname=database)
+    if folder is None:
+        return None
+    return make_conninfo(
+        host=str(folder), user=SUPERUSER, dbname=database, requirepeer=_account_of_server(home)
+    )  # fmt: skip
 
 
 def is_up(home: Path) -> bool:
@@ -120,16 +126,28 @@ def make_private(folder: Path) -> None:
     """Makes a folder that its owner alone may enter; folders above it stay as they are.
 
     Raises:
-        SettingsError: it cannot be made.
+        SettingsError: it cannot be made, or it is somebody else's, who might put anything into it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o077:
+        owner = folder.stat().st_uid
+        if owner != os.geteuid():
+            raise SettingsError(
+                f"ELECTION_METRICS_HOME is {str(folder)!r}, which belongs to {_name_of(owner)}: type it as that "
+                f"user (sudo -u {_name_of(owner)} election-metrics …), or set another folder"
+            )
+        if folder.stat().st_mode & 0o077:
             folder.chmod(0o700)
     except OSError as error:
         raise SettingsError(
             f"ELECTION_METRICS_HOME is {str(folder)!r}: it cannot be created: {error.strerror}"
         ) from None
+
+
+def _name_of(account: int) -> str:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(account).pw_name
+    return str(account)
 
 
 def binaries(major: int | None = None) -> Path:
@@ -183,7 +201,7 @@ def _join(home: Path) -> Path:
     """Becomes a user of the server, which is started where it does not run; returns the folder of its socket."""
     with _start_lock(home):
         folder = _running(home) or _start(home)
-        _answers(folder)
+        _answers(home, folder)
         _keep(home, os.getpid())
         return folder
 
@@ -218,7 +236,7 @@ def _start(home: Path) -> Path:
         )  # fmt: skip
     note = home / ".postgres.socket"
     note.unlink(missing_ok=True)
-    with _private(note, "x") as file:
+    with open_private(note, "x") as file:
         file.write(str(folder))
     return folder
 
@@ -317,13 +335,13 @@ def _make_socket_folder(data: Path, runner: _Runner) -> Path:
 
 def _write(runner: _Runner, name: str, text: str) -> None:
     """Writes a file of the server's, for its account alone."""
-    with _private(runner.data / name, "w") as file:
+    with open_private(runner.data / name, "w") as file:
         file.write(text)
         if "user" in runner.options:
             os.fchown(file.fileno(), runner.options["user"], runner.options["group"])
 
 
-def _private(path: Path, mode: str) -> IO[Any]:
+def open_private(path: Path, mode: str) -> IO[Any]:
     """Opens a file for its owner alone; never the target of a link."""
     return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
 
@@ -346,9 +364,16 @@ def _quoted(folder: str) -> str:
     return '"' + folder.replace('"', '""') + '"'
 
 
-def _answers(folder: Path) -> None:
+def _answers(home: Path, folder: Path) -> None:
     """Raises OperationalError where nobody of ours answers there."""
-    psycopg.connect(host=str(folder), user=SUPERUSER, dbname=SUPERUSER, connect_timeout=10).close()
+    psycopg.connect(
+        host=str(folder), user=SUPERUSER, dbname=SUPERUSER, connect_timeout=10, requirepeer=_account_of_server(home)
+    ).close()
+
+
+def _account_of_server(home: Path) -> str:
+    """The account that the server runs as: who owns its data. Nobody else's server is believed (`requirepeer`)."""
+    return pwd.getpwuid((home / "postgres").stat().st_uid).pw_name
 
 
 def _running(home: Path) -> Path | None:
@@ -377,10 +402,13 @@ def _ready(home: Path) -> Path | None:
 
 
 def _lives(pid_file: Path) -> psutil.Process | None:
-    """The server of this pid file, where it runs: not gone, not a zombie, not another program with its number."""
-    with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+    """The server of this pid file, where it runs: not gone, not a zombie, not another program with its number.
+
+    A server works in the folder of its data: any other one that has its number now, ours or somebody's, does not.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError, psutil.Error):
         process = psutil.Process(int(pid_file.read_text().split("\n", 1)[0]))
-        if process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name():
+        if process.status() != psutil.STATUS_ZOMBIE and pid_file.parent.samefile(process.cwd()):
             return process
     return None
 
@@ -388,7 +416,7 @@ def _lives(pid_file: Path) -> psutil.Process | None:
 @contextlib.contextmanager
 def _start_lock(home: Path) -> Iterator[None]:
     """One process at a time decides whether the server runs."""
-    with _private(home / ".postgres.lock", "w") as lock:
+    with open_private(home / ".postgres.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -411,7 +439,7 @@ def _began(pid: int) -> float | None:
 
 def _keep(home: Path, *pids: int) -> None:
     users = _users(home) | {pid: began for pid in pids if (began := _began(pid)) is not None}
-    with _private(home / ".postgres.users", "w") as file:
+    with open_private(home / ".postgres.users", "w") as file:
         json.dump(users, file)
 
 
@@ -421,7 +449,7 @@ def _leave(home: Path, pid: int) -> None:
         return  # a forked child runs its parent's exit handlers
     with contextlib.suppress(OSError, ValueError), _start_lock(home):
         others = {other: began for other, began in _users(home).items() if other != pid}
-        with _private(home / ".postgres.users", "w") as file:
+        with open_private(home / ".postgres.users", "w") as file:
             json.dump(others, file)
         if not others:
             _stop(home)

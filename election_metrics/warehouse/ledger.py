@@ -158,6 +158,17 @@ def forget_attempts(connection: sa.Connection, paths: Sequence[str]) -> None:
     connection.execute(sa.delete(landing_attempts).where(is_any_of(landing_attempts.c.path, paths)))
 
 
+def paths_in_trouble(connection: sa.Connection, root: str) -> set[str]:
+    """Paths below `root` that could not be read, or whose landing is set aside."""
+    unreadable = sa.select(transaction_files.c.path).where(
+        transaction_files.c.status == "unreadable", transaction_files.c.path.startswith(root, autoescape=True)
+    )
+    waiting = sa.select(landing_attempts.c.path).where(
+        landing_attempts.c.set_aside_at.is_not(None), landing_attempts.c.path.startswith(root, autoescape=True)
+    )
+    return set(connection.execute(unreadable.union(waiting)).scalars())
+
+
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:
     """Removes the record of paths below `root` that could not be looked at, but can be now."""
     connection.execute(

@@ -18,12 +18,10 @@ from election_metrics.warehouse.release import (
     refuse_beside_another_release,
     refuse_earlier,
     refuse_other_connections,
+    refuse_restored_by_half,
     release,
 )
 from election_metrics.warehouse.server import dagster_url, ensure_database, warehouse_url
-
-UNFINISHED = ".restoring"
-"""File of a HOME into which a backup is being restored."""
 
 
 def _config(connection: sa.Connection | None = None) -> Config:
@@ -51,11 +49,7 @@ def migrate(
             release are at work, or the place was restored by half.
     """
     refuse_beside_another_release(settings.home)
-    if (settings.home / UNFINISHED).exists():
-        raise WarehouseError(
-            f"a restore into {settings.home} did not end: remove that folder, drop the databases that it was to fill, "
-            "and type the restore again"
-        )
+    refuse_restored_by_half(settings.home)
     ensure_database(warehouse_url(settings))
     with transaction(settings) as connection:
         lock(connection, "migrate")

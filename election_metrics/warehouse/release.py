@@ -17,6 +17,8 @@ CLAIM = ".up.lock"
 """The file below HOME that `up` holds."""
 EARLIER = tuple(f"{number:04}" for number in range(1, 14))
 """Revisions of before the first release: none of them is brought up to date."""
+UNFINISHED = ".restoring"
+"""The file of a HOME into which a backup is being restored."""
 _NEXT = "stop it (Ctrl-C, or systemctl stop election-metrics), type: election-metrics migrate, and start it again"
 
 
@@ -60,6 +62,19 @@ def application_name() -> str:
 def claim_text(pid: int) -> str:
     """What `up` writes into its claim of HOME: its process, and its release."""
     return f"{pid}\n{release()}\n"
+
+
+def refuse_restored_by_half(home: Path) -> None:
+    """Keeps everybody off a HOME that holds a part of a backup.
+
+    Raises:
+        WarehouseError: a restore into it did not end.
+    """
+    if (home / UNFINISHED).exists():
+        raise WarehouseError(
+            f"a restore into {home} did not end: remove that folder, drop the databases that it was to fill, and type "
+            "the restore again"
+        )
 
 
 def claimant(home: Path) -> tuple[int, str] | None:

@@ -15,7 +15,9 @@ import dagster as dg
 import pytest
 from aiosmtpd.controller import Controller
 from click.testing import CliRunner
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import DagsterEvent
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
 from dagster._utils.error import SerializableErrorInfo
@@ -100,6 +102,23 @@ def test_one_cause_is_one_problem_and_another_cause_another() -> None:
     assert sorted(found) == ["run /in/a.csv, line #: no number", "run PostgreSQL was away or busy"]
     assert "http://ui/runs/3" in found["run /in/a.csv, line #: no number"], "the newest of its cause"
     assert "update (backfill), reconcile (upkeep) failed" in found["run PostgreSQL was away or busy"]
+
+
+def test_a_full_disk_is_told_as_one_and_not_by_each_run_that_fails_of_it() -> None:
+    failed = [
+        FailedRun("1", "update (live)", "election_metrics.errors.TransientError: the disk of HOME (/h) is full: 1 MB")
+    ]
+    assert problems(failed_runs=failed, sees_every_disk=True) == {}
+    (told,) = problems(failed_runs=failed).values()  # PostgreSQL is on a disk that nobody here sees
+    assert told.startswith("error: update (live) failed: a disk is full | ")
+    assert "why: a disk is full (the disk of HOME (/h) is full: 1 MB)" in told
+
+
+def test_a_failed_check_says_what_it_found_and_what_to_type_for_more() -> None:
+    check = FailedCheck("anomalies", "nothing_critical", False, "No critical finding is open.", "2, such as rule burst")
+    (told,) = problems(failed_checks=[check]).values()
+    assert "found: 2, such as rule burst" in told
+    assert "type: election-metrics anomalies list" in told
 
 
 def test_what_waits_for_the_database_is_no_problem_of_its_own() -> None:
@@ -218,6 +237,28 @@ def test_a_problem_is_told_once_by_webhook_and_mail_and_so_is_its_end(
         warnings = [text for text in texts if text.startswith("🟠")]
         assert any("registers_known" in text for text in warnings)
         assert len(set(texts)) == len(texts) == len(mails)
+
+
+def test_a_failed_check_that_is_being_asked_again_is_not_over(
+    chosen: Settings, tmp_path: Path, webhook: tuple[str, list[str]]
+) -> None:
+    """Planned with each run: until it has answered, its last answer stands."""
+    address, texts = webhook
+    telling = read_settings(alert_webhook=address)
+    key = dg.AssetCheckKey(dg.AssetKey("constituencies"), "registers_known")
+    with dg.instance_for_test() as instance:
+        Folder(tmp_path / "in").put(vote("a", ms(1)))
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+        raise_alerts(telling, instance, SPECS)
+        (told,) = [text for text in texts if "registers_known" in text]
+        assert "found: 1, such as constituency_id " in told
+        planned = AssetCheckEvaluationPlanned(asset_key=key.asset_key, check_name=key.name)
+        event = DagsterEvent("ASSET_CHECK_EVALUATION_PLANNED", "update_metrics_job", event_specific_data=planned)
+        instance.report_dagster_event(event, run_id=instance.get_runs()[0].run_id)
+        (newest,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).values()
+        assert newest.status.value == "PLANNED"
+        raise_alerts(telling, instance, SPECS)
+    assert not [text for text in texts if text.startswith("🟢")]
 
 
 def test_an_alert_that_does_not_arrive_is_sent_again_and_its_address_is_not_in_the_log(

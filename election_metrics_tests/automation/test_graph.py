@@ -150,6 +150,41 @@ def test_a_failure_is_a_sentence_and_is_not_retried(chosen: Settings, tmp_path: 
         assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
 
 
+def test_a_source_that_is_away_fails_no_run_that_was_not_asked_for_because_of_it(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    """A schedule's, a backfill's: what landed is counted. That the source is away is told by who watches it."""
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    with dg.instance_for_test() as instance:
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+        away = chosen.model_copy(update={"source": tmp_path / "away"})
+        result = run_update(away, instance, HOUR, HOUR, "test")
+        assert result.success
+        (landed,) = result.asset_materializations_for_node("landed_files")
+        assert "away does not exist" in landed.metadata["unreadable"].value.replace("\\", "")
+        asked = {"sources": ["files"]}
+        assert not run_update(away, instance, HOUR, HOUR, "test", landing=asked).success
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty", "torn", "other"])
+def test_a_lost_or_damaged_part_of_the_lake_is_named_and_not_tried_again(
+    chosen: Settings, tmp_path: Path, harm: str
+) -> None:
+    Folder(tmp_path / "in").put(vote("a", ms(1)))
+    with dg.instance_for_test() as instance:
+        run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
+        (part,) = chosen.lake_path.rglob("*.parquet")
+        harmed = {"empty": b"", "torn": part.read_bytes()[:-9], "other": b"PAR1 is no table at all PAR1"}
+        part.unlink() if harm == "gone" else part.write_bytes(harmed[harm])
+        result = run_update(chosen, instance, HOUR, HOUR, "test")
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    said = failures[0].user_failure_data.description
+    assert said.startswith(f"{part} is in no lake: ")
+    assert "election-metrics reland" in said
+    assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+
+
 def test_a_transient_error_is_retried_and_then_passes(chosen: Settings, tmp_path: Path, monkeypatch) -> None:
     from election_metrics.errors import TransientError
     from election_metrics.pipeline import file_landing as landing

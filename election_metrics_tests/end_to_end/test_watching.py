@@ -14,13 +14,15 @@ import dagster as dg
 import psutil
 import pytest
 
-from election_metrics.pipeline.last_known import read_last_known
+from election_metrics.pipeline.last_known import LastKnown, path_of, read_last_known, unwatched, write_last_known
 from election_metrics.runtime.supervisor import Part, Supervisor, free_port
 from election_metrics.runtime.watching import Watch
 from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.release import CLAIM, claim_text
 from election_metrics_tests.automation.test_alerts import a_tick
 from election_metrics_tests.end_to_end.running import COMMAND, hanging, wait_for
 from election_metrics_tests.exports import Folder, ms, vote
+from election_metrics_tests.typed import typed
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 PATIENCE = 1.5
@@ -132,8 +134,12 @@ def test_a_database_that_hangs_is_told_once_and_nothing_is_killed_for_it(watched
 def test_status_answers_in_time_while_the_embedded_server_hangs(server: str, home_of_server: Path) -> None:
     with hanging(server):
         said = status(ELECTION_METRICS_HOME=str(home_of_server))
+        others = [typed(command, ELECTION_METRICS_HOME=str(home_of_server)) for command in ("summary", "conflicts")]
     assert "PostgreSQL does not answer" in said
     assert "Last known  nothing: no up has looked yet" in said
+    for other in others:
+        assert other.returncode == 1
+        assert "PostgreSQL does not answer: it takes connections and says nothing" in other.stderr
 
 
 def test_a_part_that_does_not_answer_is_told_and_after_a_while_started_again(watched: Watched, tmp_path: Path) -> None:
@@ -169,3 +175,21 @@ def test_ticks_that_fail_are_told_while_the_daemon_is_dead(watched: Watched, tmp
     (told,) = watched.look()
     assert told.startswith("🔴 problems_sensor failed 3 times in a row")
     assert json.loads((watched.watch.settings.home / "last_known.json").read_text())["figures"]["files_landed"] == 0
+
+
+def test_a_supervisor_that_is_stopped_is_told_by_status(chosen: Settings) -> None:
+    """It holds HOME and looks at nothing: its parts go on, and nobody would say that one of them has ended."""
+    now = datetime.now(UTC)
+    with subprocess.Popen(["sleep", "60"]) as stopped:
+        chosen.home.mkdir(exist_ok=True)
+        (chosen.home / CLAIM).write_text(claim_text(stopped.pid))
+        write_last_known(chosen, LastKnown())
+        assert unwatched(chosen, read_last_known(chosen), now) is None, "it looked a moment ago"
+        os.utime(path_of(chosen), (0, 0))
+        told = unwatched(chosen, read_last_known(chosen), now)
+        assert told is not None
+        assert f"kill -CONT {stopped.pid}" in told.detail
+        said = typed("status", ELECTION_METRICS_HOME=str(chosen.home))
+        assert "up does not watch" in said.stdout, said.stdout + said.stderr
+        stopped.kill()
+    assert unwatched(chosen, read_last_known(chosen), now) is None, "there is none"

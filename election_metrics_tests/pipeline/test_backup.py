@@ -29,8 +29,8 @@ from election_metrics.pipeline.restore import check_backup, restore_backup
 from election_metrics.runtime.launch import open_instance
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics.warehouse.database import close_engines, lock, transaction
-from election_metrics.warehouse.migrate import UNFINISHED, migrate
-from election_metrics.warehouse.release import release
+from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.release import UNFINISHED, release
 from election_metrics.warehouse.server import dagster_url, ensure_database, plain_url, warehouse_url
 from election_metrics_tests.computing import everything, rows, update
 from election_metrics_tests.exports import HOUR, Folder, issue, ms, vote
@@ -260,8 +260,32 @@ def test_a_restore_that_did_not_end_is_no_system(chosen: Settings, backed_up: Pa
     (half.home / UNFINISHED).touch()
     with pytest.raises(WarehouseError, match="did not end"):
         migrate(half)
-    with pytest.raises(SettingsError, match="did not end"):
+    with pytest.raises(WarehouseError, match="did not end"):
         restore_backup(half, backed_up, quietly)
+    for command in (["backup", str(tmp_path / "b")], ["export", "hourly_stats"], ["status"], ["summary"], ["db-url"]):
+        said = CliRunner().invoke(main, command, env={"ELECTION_METRICS_HOME": str(half.home)})
+        assert said.exit_code == 1, command
+        assert "did not end" in said.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("planted", ["folder", "link to a folder", "link as its lock"])
+def test_what_another_user_put_in_the_way_is_not_written_into(chosen: Settings, tmp_path: Path, planted: str) -> None:
+    work, precious = tmp_path / "night.unfinished", tmp_path / "precious"
+    precious.write_text("of root")
+    if planted == "link to a folder":
+        (tmp_path / "theirs").mkdir(mode=0o777)
+        work.symlink_to(tmp_path / "theirs")
+    else:
+        work.mkdir(mode=0o777)
+        if planted == "folder":
+            os.chown(work, 65534, 65534)
+        else:
+            (work / ".lock").symlink_to(precious)
+    with pytest.raises(SettingsError, match=r"somebody else's|nothing was backed up"):
+        back_up(chosen, tmp_path / "night", quietly)
+    assert precious.read_text() == "of root"
+    assert not (tmp_path / "night").exists()
 
 
 def test_a_lost_part_is_named_before_it_is_missed(chosen: Settings, tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 
-from election_metrics.pipeline.file_landing import land, pending_files
+from election_metrics.pipeline.file_landing import ExportFiles, land, pending_files
 from election_metrics.settings import Settings
+from election_metrics.sources.portal_exports import list_exports
+from election_metrics.warehouse import ledger
+from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics_tests.computing import rows
 from election_metrics_tests.exports import CONTRACT, Folder, issue, ms, vote
@@ -111,3 +115,44 @@ def test_a_pipe_is_no_export_and_is_never_opened(chosen: Settings, tmp_path: Pat
     report = land(chosen, tmp_path, "run")
     assert list(report.unreadable.values()) == ["it is no regular file"]
     assert votes(chosen) == 1
+
+
+def test_what_could_not_be_read_and_is_gone_is_a_problem_no_more(chosen: Settings, tmp_path: Path) -> None:
+    """A file that never belonged there is taken away: the sensor sees it, and nothing of it is told any longer."""
+    folder = Folder(tmp_path / "in")
+    folder.put(vote("a", ms(1)))
+    torn = folder.root / f"{CONTRACT}_2026-09-18_1200-1300.zip"
+    torn.write_bytes(b"PK torn")
+    nameless = folder.root / "nameless.csv"
+    nameless.write_text("no contract")
+    heavy = folder.put(vote("b", ms(1, hour=1)), name="2026-09-18_1300-1400")
+    watching = chosen.model_copy(update={"source": str(folder.root), "settle_seconds": 0.0})
+    land(watching, folder.root, "run", only=[str(path) for path in folder.root.iterdir() if path != heavy])
+    (version,) = (file for file in list_exports(heavy).files)
+    with transaction(chosen) as connection:
+        ledger.begin_attempts(connection, [version], "run", datetime.now(UTC))
+        ledger.set_aside(connection, str(heavy), "too heavy", datetime.now(UTC))
+    assert set(in_trouble(chosen)) == {str(torn), str(nameless), str(heavy)}
+    source = ExportFiles(folder.root)
+    assert source.pending(watching, datetime.now(UTC)).news == "", "they are there"
+    kept = torn.read_bytes(), torn.stat()
+    for path in (torn, nameless, heavy):
+        path.unlink()
+    new = source.pending(watching, datetime.now(UTC))
+    assert new.news == "3 file(s) that could not be read are gone"
+    assert new.config == {"sources": ["files"]}
+    land(watching, folder.root, "run")
+    assert in_trouble(chosen) == []
+    assert source.pending(watching, datetime.now(UTC)).news == ""
+    torn.write_bytes(kept[0])
+    os.utime(torn, ns=(kept[1].st_atime_ns, kept[1].st_mtime_ns))
+    assert source.pending(watching, datetime.now(UTC)).news.startswith("1 new file(s)")
+    land(watching, folder.root, "run")
+    assert in_trouble(chosen) == [str(torn)]
+
+
+def in_trouble(settings: Settings) -> list[str]:
+    """Paths that people are told of."""
+    unreadable = rows(settings, "SELECT path FROM ingest.transaction_files WHERE status = 'unreadable'")
+    waiting = rows(settings, "SELECT path FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")
+    return [*unreadable["path"], *waiting["path"]]

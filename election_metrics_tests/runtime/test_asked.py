@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psutil
 import psycopg
 import pytest
 import requests
@@ -34,6 +35,7 @@ from election_metrics.pipeline.run_tags import (
     WHY,
     range_tags,
 )
+from election_metrics.runtime import launcher
 from election_metrics.runtime.asked import RefusedError
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.runtime.ui_access import Rules
@@ -42,6 +44,7 @@ from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import dagster_url, plain_url
 from election_metrics.web.names import names_of
+from election_metrics_tests.end_to_end.running import wait_for
 from election_metrics_tests.exports import HOUR, Folder, issue, ms, vote
 from election_metrics_tests.serving import served
 
@@ -124,6 +127,31 @@ def test_all_partitions_of_years_are_refused_before_anything_is_planned(instance
     with pytest.raises(RefusedError, match=r"that is 2\d,\d{3} hours, 2024-01-01 00:00 to .* covers at most 2,208"):
         instance.add_backfill(_backfill([]))
     assert instance.get_backfills() == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["2026-09-18-08:00"], "that is no hour"),
+        ([f"{datetime(2026, 9, 18, tzinfo=UTC) + timedelta(hours=5 * n):%Y-%m-%d-%H:00}" for n in range(25)],
+         "these 25 hours lie in 25 ranges"),
+    ],
+)  # fmt: skip
+def test_a_backfill_of_no_hour_or_of_scattered_ones_is_refused(
+    instance: dg.DagsterInstance, keys: list[str], said: str
+) -> None:
+    backfill = _backfill(keys)
+    if said == "that is no hour":  # a range that ends before it begins
+        data = backfill.asset_backfill_data
+        assert data is not None
+        nothing = data._replace(target_subset=data.target_subset - data.target_subset)
+        backfill = backfill.with_asset_backfill_data(nothing, instance, build_defs().resolve_asset_graph())
+    with pytest.raises(RefusedError, match=said):
+        instance.add_backfill(backfill)
+    assert not instance.get_backfills()
+    together = [f"{datetime(2026, 9, 18, tzinfo=UTC) + timedelta(hours=n):%Y-%m-%d-%H:00}" for n in range(25)]
+    instance.add_backfill(_backfill(together))
+    assert len(instance.get_backfills()) == 1
 
 
 def test_a_backfill_says_which_assets_and_hours_and_who(instance: dg.DagsterInstance) -> None:
@@ -226,6 +254,21 @@ def test_a_cancelled_run_that_fails_meanwhile_is_not_tried_again(
     again = _again(instance, found[run.run_id])
     _submit(instance, again)
     assert _status(instance, again) == "CANCELED"
+
+
+def test_a_cancelled_run_that_hears_nothing_is_ended(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that waits for a lock in PostgreSQL: the signal comes to a process that does not come to it."""
+    monkeypatch.setattr(launcher, "_SECONDS_TO_END", 0.5)
+    deaf = subprocess.Popen(["sh", "-c", "trap '' INT; echo ready; sleep 60; sleep 60"], stdout=subprocess.PIPE)
+    assert deaf.stdout is not None
+    deaf.stdout.readline()
+    run = _ask(instance, range_tags(HOUR, HOUR), status=dg.DagsterRunStatus.STARTED)
+    instance.add_run_tags(run.run_id, {launcher.PROCESS: launcher.process_tag(deaf.pid)})
+    assert instance.run_launcher.terminate(run.run_id)
+    wait_for("its process to end", lambda: not psutil.pid_exists(deaf.pid), 30)
+    wait_for("its end", lambda: _status(instance, run) == "CANCELED", 30)
 
 
 @pytest.mark.parametrize("status", [BulkActionStatus.CANCELING, BulkActionStatus.CANCELED])

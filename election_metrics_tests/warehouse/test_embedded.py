@@ -6,13 +6,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
-from election_metrics.errors import WarehouseError
+from election_metrics.errors import SettingsError, WarehouseError
+from election_metrics.runtime.claim import claimed
 from election_metrics.warehouse import embedded
 
 _LONG = "a-folder-with-a-name-" * 7
@@ -153,6 +156,61 @@ def test_another_user_of_the_machine_finds_no_door_and_has_a_server_of_his_own(
         os.link(folder / ".s.PGSQL.5432", opened / ".s.PGSQL.5432")
         for role in ("postgres", "election_metrics_reader"):
             assert "Peer authentication failed" in refused(other, opened, role)
+
+
+@is_root
+def test_a_home_of_another_user_is_not_used(users: tuple[str, str], shared: Path) -> None:
+    """He could put anything into it."""
+    home, precious = shared / "planted", shared / "precious"
+    precious.write_text("of root")
+    home.mkdir()
+    home.chmod(0o777)
+    (home / ".up.lock").symlink_to(precious)
+    shutil.chown(home, users[0])
+    with pytest.raises(SettingsError, match=f"belongs to {users[0]}"):
+        embedded.socket_folder(home)
+    with pytest.raises(SettingsError, match=f"belongs to {users[0]}"), claimed(home):
+        pass
+    shutil.chown(home, "root")
+    with pytest.raises(SettingsError, match="symbolic link"), claimed(home):
+        pass
+    assert precious.read_text() == "of root"
+    assert not (home / "postgres").exists()
+
+
+@is_root
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+def test_a_process_that_has_the_number_of_a_server_that_was_killed_is_not_taken_for_it(
+    users: tuple[str, str], shared: Path, whose: str
+) -> None:
+    """After a reboot any process may have it; also another PostgreSQL, and one of somebody who waits for that."""
+    home, other = shared / "home", shared / "other"
+    with User(home) as folder:
+        killed = int((folder / "postmaster.pid").read_text().split("\n")[0])
+        os.kill(killed, signal.SIGKILL)
+        while psutil.pid_exists(killed) and psutil.Process(killed).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.05)
+    with User(other, users[1] if whose == "theirs" else None) as elsewhere:
+        pid_file = home / "postgres" / "postmaster.pid"
+        lines = pid_file.read_text().splitlines()
+        number = (elsewhere / "postmaster.pid").read_text().split("\n")[0]
+        pid_file.write_text("\n".join([number, *lines[1:]]))
+        assert not embedded.is_up(home)
+        with User(home) as again:
+            assert (again / "postmaster.pid").read_text().split("\n")[0] != number
+        assert psutil.pid_exists(int(number)), "it is not ours to end"
+
+
+@is_root
+def test_nobody_elses_server_at_our_socket_is_believed(users: tuple[str, str], shared: Path) -> None:
+    with User(shared / "ours") as folder, User(shared / "theirs", users[1]) as elsewhere:
+        assert "requirepeer" in (embedded.address_if_ready(shared / "ours", "postgres") or "")
+        (folder / ".s.PGSQL.5432").rename(folder / "moved")
+        (folder / ".s.PGSQL.5432").symlink_to(elsewhere / ".s.PGSQL.5432")
+        with pytest.raises(psycopg.OperationalError, match="requirepeer"):
+            psycopg.connect(embedded.address_if_ready(shared / "ours", "postgres"))
+        (folder / ".s.PGSQL.5432").unlink()
+        (folder / "moved").rename(folder / ".s.PGSQL.5432")
 
 
 @is_root
