@@ -7,7 +7,6 @@ writes is counted on the way, so it also knows what must come out (`expected.jso
 import contextlib
 import csv
 import hashlib
-import io
 import json
 import shutil
 import tempfile
@@ -614,18 +613,4 @@ def write_expected(replay: Replay, out: Path) -> Path:
     """Writes `expected.json` beside the tree."""
     path = out / "expected.json"
     path.write_text(json.dumps(replay.expected(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    return path
-
-
-def write_reference(votings: Iterable[tuple[Voting, datetime, datetime]], path: Path) -> Path:
-    """Writes a reference CSV: names, regions, time zones and voting times."""
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(["constituency_id", "name", "election", "region_code", "region", "time_zone", "starts_at", "ends_at"])
-    for voting, starts, ends in votings:
-        code, _, region = voting.region.partition(" - ")
-        rows.writerow([voting.contract_id, voting.name, voting.election, code, region, voting.time_zone,
-                       starts.isoformat(), ends.isoformat()])  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.getvalue(), encoding="utf-8")
     return path

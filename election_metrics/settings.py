@@ -27,6 +27,7 @@ from election_metrics.locations import Location, is_url, named_here, place
 
 PREFIX = "ELECTION_METRICS_"
 _SHORTEST_TOKEN = 16
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9]*://.")
 
 
 def _whole_hour(value: object) -> datetime:
@@ -163,6 +164,11 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(
         None, description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…:465."
     )
+    alert_urls: SecretStr | None = Field(
+        None,
+        description="Alerts are sent to these URLs of Apprise as well, with spaces between: tgram://token/chat for "
+        "Telegram, msteams://… and a hundred more (https://appriseit.com/services).",
+    )
     alert_after_minutes: int = Field(
         30, gt=0, description="While an election is voting: an hour's input that comes later than this is a problem."
     )
@@ -262,6 +268,15 @@ class Settings(BaseSettings):
             raise ValueError("it must look like smtp://user:password@host:587 or smtps://user:password@host:465")
         return value
 
+    @field_validator("alert_urls")
+    @classmethod
+    def _urls(cls, value: SecretStr | None) -> SecretStr | None:
+        urls = [] if value is None else value.get_secret_value().split()
+        for number, url in enumerate(urls, 1):
+            if not _URL.match(url):
+                raise ValueError(f"URL {number} must look like tgram://token/chat, with spaces between the URLs")
+        return value if urls else None
+
     @field_validator("ui_token")
     @classmethod
     def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
@@ -350,7 +365,7 @@ def _sentence(error: ValidationError) -> str:
     for problem in error.errors():
         field = str(problem["loc"][0]) if problem["loc"] else "?"
         value = problem.get("input")
-        shown = "" if field.endswith(("_url", "webhook", "_token")) else f" is {str(value)!r}"
+        shown = "" if field.endswith(("_url", "_urls", "webhook", "_token")) else f" is {str(value)!r}"
         reason = problem["msg"].removeprefix("Value error, ")
         sentences.append(f"{PREFIX}{field.upper()}{shown}: {reason}")
     return "; ".join(sentences)

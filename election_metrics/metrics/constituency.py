@@ -11,7 +11,6 @@ from election_metrics.metrics.counts import NAMES
 from election_metrics.metrics.hours import hour_numbers
 from election_metrics.metrics.rates import per, percent, running_rates
 
-PERIODS = ("hour", "day", "week", "month", "election")
 _LATEST = ["registered_voters", "running_bulletins", "running_votes"]
 
 

@@ -432,7 +432,7 @@ def _read_batch(landing: _FileLanding, connection: sa.Connection, files: Sequenc
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
     readable = [export for export in opened if isinstance(export, ExportFile)]
-    exports, known = number_contents(connection, readable, landing.again, work)
+    exports, known = number_contents(connection, readable, landing.again)
     new = {
         number: Readable(
             number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name

@@ -3,7 +3,7 @@
 Every function takes a connection in a transaction; landing calls them all in one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import (
-    HASHED_BEFORE,
     conflicting_rows,
     content_hours,
     content_ids,
@@ -96,26 +95,6 @@ def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tu
         is_any_of(transaction_files.c.content_hash, hashes),
     )
     return {(content, constituency): number for content, constituency, number in connection.execute(query)}
-
-
-def versions_hashed_before(connection: sa.Connection, pairs: Set[tuple[int, str]]) -> list[tuple[str, int, int]]:
-    """(path, size, modified_ns) of current files of a (size, constituency_id), whose content hash is of before 0012."""
-    query = sa.select(_files.path, _files.size, _files.modified_ns, _files.constituency_id).where(
-        sa.text(HASHED_BEFORE),
-        _files.status == "landed",
-        is_any_of(_files.constituency_id, {constituency for _, constituency in pairs}),
-        is_any_of(_files.size, {size for size, _ in pairs}),
-    )
-    rows = connection.execute(query)
-    return sorted({(path, size, at) for path, size, at, constituency in rows if (size, constituency) in pairs})
-
-
-def store_hashes(connection: sa.Connection, path: str, hashes: Mapping[str, str]) -> None:
-    """Sets the content hash of the current version of a file, by member."""
-    this = sa.and_(_files.path == path, _files.member == sa.bindparam("of"), _CURRENT)
-    query = sa.update(transaction_files).where(this).values(content_hash=sa.bindparam("said"))
-    if hashes:
-        connection.execute(query, [{"of": member, "said": said} for member, said in hashes.items()])
 
 
 def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:

@@ -420,9 +420,6 @@ registry_version = Table(
     schema="ingest", comment="Whether the registry is behind what people said",
 )  # fmt: skip
 
-HASHED_BEFORE = "length(content_hash) = 32 AND constituency_id IS NOT NULL"
-"""Rows of `transaction_files` whose content hash can be forged: they landed before migration 0012."""
-
 transaction_files = Table(
     "transaction_files", metadata,
     Column("file_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of this version"),
@@ -432,8 +429,7 @@ transaction_files = Table(
     _count("modified_ns", "Time of change, nanoseconds since the epoch"),
     _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
     _text("reason", "Why the file is unreadable"),
-    _text("content_hash", "BLAKE3 of the bytes, 64 digits; XXH3 in 32 digits where it landed before migration 0012; of a "
-          "table's rows their fingerprint"),
+    _text("content_hash", "BLAKE3 of the bytes, 64 digits; of a table's rows their fingerprint"),
     _count("content_id", "Number under which its rows rest in the lake; equal content of one contract shares it", nullable=True),
     _text("constituency_id", "Contract id from the file's name; NULL for rows of a table", index=True),
     _text("region_code", "From the path"),
@@ -456,7 +452,6 @@ transaction_files = Table(
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
     Index(None, "content_id"),
     Index(None, "content_hash"),
-    Index("transaction_files_hashed_before", "constituency_id", "size", postgresql_where=HASHED_BEFORE),
     schema="ingest", comment="The ledger: every version of every export file, and what became of its lines",
 )  # fmt: skip
 
