@@ -24,16 +24,16 @@ class LakeHours:
     """Some hours as the ledger knows them at one moment.
 
     Attributes:
-        calm_parts: parts of hours in which every landed row stands.
-        contested_parts: parts of hours in which rows repeat, or were withdrawn, superseded or voted again.
+        clean_parts: parts of hours in which every landed row stands.
+        conflicted_parts: parts of hours in which rows repeat, or were withdrawn, superseded or voted again.
         superseded: content_id of contents that are no file's any more.
         rollbacks: transaction_id of withdrawn transactions.
         lost_rows: transaction_id, content_id of rows that another row of their id outranks.
         repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
     """
 
-    calm_parts: Sequence[Location]
-    contested_parts: Sequence[Location]
+    clean_parts: Sequence[Location]
+    conflicted_parts: Sequence[Location]
     superseded: pd.DataFrame
     rollbacks: pd.DataFrame
     lost_rows: pd.DataFrame
@@ -42,8 +42,8 @@ class LakeHours:
 
 def open_hours(engine: Engine, hours: LakeHours) -> None:
     """Makes the view `transactions`: one row an id (is_withdrawn, is_revote, is_flagged)."""
-    engine.put_parquet("calm_rows", hours.calm_parts, PART_COLUMNS)
-    engine.put_parquet("contested_rows", hours.contested_parts, PART_COLUMNS)
+    engine.put_parquet("clean_rows", hours.clean_parts, PART_COLUMNS)
+    engine.put_parquet("conflicted_rows", hours.conflicted_parts, PART_COLUMNS)
     engine.put_frame("superseded", hours.superseded, {"content_id": "BIGINT"})
     engine.put_frame("rollbacks", hours.rollbacks, {"transaction_id": "STRING"})
     engine.put_frame("lost_rows", hours.lost_rows, {"transaction_id": "STRING", "content_id": "BIGINT"})
@@ -53,10 +53,10 @@ def open_hours(engine: Engine, hours: LakeHours) -> None:
          "occurred_ms": "BIGINT", "content_id": "BIGINT"},
     )  # fmt: skip
     parts = []
-    if hours.calm_parts or not hours.contested_parts:
-        parts.append(sql("standing_calm"))
-    if hours.contested_parts:
-        parts.append(f"SELECT * FROM ({sql('standing_contested')})")  # noqa: S608 our own file
+    if hours.clean_parts or not hours.conflicted_parts:
+        parts.append(sql("resolve_clean"))
+    if hours.conflicted_parts:
+        parts.append(f"SELECT * FROM ({sql('resolve_conflicted')})")  # noqa: S608 our own file
     engine.put_view("transactions", " UNION ALL ".join(parts))
 
 
@@ -115,7 +115,7 @@ def count_transactions(engine: Engine) -> pd.DataFrame:
                 WHERE lost_rows.transaction_id IS NULL
                     AND rested.content_id NOT IN (SELECT content_id FROM superseded)
             ) AS transactions
-        FROM (SELECT * FROM calm_rows UNION ALL SELECT * FROM contested_rows) AS rested
+        FROM (SELECT * FROM clean_rows UNION ALL SELECT * FROM conflicted_rows) AS rested
         LEFT JOIN lost_rows
             ON lost_rows.transaction_id = rested.transaction_id AND lost_rows.content_id = rested.content_id
         GROUP BY hour_number

@@ -124,14 +124,14 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
     with transaction(settings, snapshot=True) as connection:
         versions = ledger.read_hour_versions(connection, first, last)
         parts = ledger.parts_of_hours(connection, range(first, last + 1))
-        contested = set(versions.loc[versions["is_contested"].astype(bool), "hour_number"])
-        corrections = ledger.read_corrections(connection) if contested else _NO_CORRECTIONS
+        conflicted = set(versions.loc[versions["is_conflicted"].astype(bool), "hour_number"])
+        corrections = ledger.read_corrections(connection) if conflicted else _NO_CORRECTIONS
         constituencies = store.read_registry(connection)
         events = store.read_events(connection)
-    is_contested = parts["hour_number"].isin(contested)
+    is_conflicted = parts["hour_number"].isin(conflicted)
     hours = lake.LakeHours(
-        calm_parts=_paths(settings, parts[~is_contested]),
-        contested_parts=_paths(settings, parts[is_contested]),
+        clean_parts=_paths(settings, parts[~is_conflicted]),
+        conflicted_parts=_paths(settings, parts[is_conflicted]),
         **corrections,
     )
     constituencies["reference_voters"] = constituencies["reference_voters"].astype("Int64")

@@ -107,7 +107,7 @@ def _reconcile(
         rows = rows[~rows["hour"].map(hour_number).isin(behind)]
         if len(rows):
             with transaction(settings) as connection:
-                ledger.reopen_hours(connection, set(rows["hour"].map(hour_number)), contested=True)
+                ledger.mark_hours_stale(connection, set(rows["hour"].map(hour_number)), conflicted=True)
         for name, count in {
             "hours": counted["hour"].nunique(),
             "rows_compared": max(len(counted), mine.num_rows),

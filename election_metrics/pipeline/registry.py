@@ -56,7 +56,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
         changed = _changed(before, registry.constituencies)
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
-        ledger.reopen_constituencies(connection, _reopened(before, changed))
+        ledger.mark_constituencies_stale(connection, _reopened(before, changed))
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
         gone = before[~before["constituency_id"].isin(registry.constituencies["constituency_id"])]
         store.drop_constituencies(connection, list(gone["constituency_id"]))

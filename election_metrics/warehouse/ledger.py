@@ -342,10 +342,10 @@ def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transacti
     return set(connection.execute(query, parameters).scalars())
 
 
-def reopen_hours(connection: sa.Connection, hours: Iterable[int], *, contested: bool) -> None:
-    """Bumps the landed version of hours; `contested` also says that their rows need the long way."""
+def mark_hours_stale(connection: sa.Connection, hours: Iterable[int], *, conflicted: bool) -> None:
+    """Bumps the landed version of hours; `conflicted` also says that their rows need the long way."""
     rows = [
-        {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_contested": contested}
+        {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_conflicted": conflicted}
         for hour in sorted(hours)
     ]
     if not rows:
@@ -356,7 +356,7 @@ def reopen_hours(connection: sa.Connection, hours: Iterable[int], *, contested: 
             index_elements=[hour_versions.c.hour_number],
             set_={
                 "landed_version": hour_versions.c.landed_version + 1,
-                "is_contested": hour_versions.c.is_contested | new.excluded.is_contested,
+                "is_conflicted": hour_versions.c.is_conflicted | new.excluded.is_conflicted,
             },
         ),
         rows,
@@ -381,7 +381,7 @@ _REOPEN = """
 """  # takes: reached (constituency_id, first_hour, last_hour)
 
 
-def reopen_after_registry_events(
+def mark_stale_after_registry_events(
     connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]
 ) -> None:
     """Re-opens the hours of a constituency after a change of its register: their denominator changed."""
@@ -397,7 +397,7 @@ def reopen_after_registry_events(
     connection.execute(sa.text(changed + _REOPEN), {"contents": list(contents), "ids": list(transaction_ids)})
 
 
-def reopen_constituencies(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
+def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
     """Re-opens the hours first..last that hold rows of a constituency: (constituency_id, first, last)."""
     if not reached:
         return
@@ -439,18 +439,18 @@ def hours_wait(connection: sa.Connection) -> bool:
 
 
 def read_hour_versions(connection: sa.Connection, first: int, last: int) -> pd.DataFrame:
-    """hour_number, landed_version, computed_version, is_contested of the hours first..last that have transactions."""
+    """hour_number, landed_version, computed_version, is_conflicted of the hours first..last that have transactions."""
     query = sa.select(
         hour_versions.c.hour_number,
         hour_versions.c.landed_version,
         hour_versions.c.computed_version,
-        hour_versions.c.is_contested,
+        hour_versions.c.is_conflicted,
     ).where(hour_versions.c.hour_number.between(first, last))
     return read_frame(connection, query.order_by(hour_versions.c.hour_number))
 
 
 def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
-    """What applies to contested hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
+    """What applies to conflicted hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
     votes = sa.select(
         corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
         corrections.c.occurred_ms, corrections.c.content_id,

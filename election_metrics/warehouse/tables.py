@@ -480,7 +480,7 @@ hour_versions = Table(
     _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),
     _count("landed_version", "Grows with everything that may change the hour's figures"),
     _count("computed_version", "The landed_version that hourly_stats was computed from"),
-    Column("is_contested", Boolean, nullable=False,
+    Column("is_conflicted", Boolean, nullable=False,
            comment="Rows of this hour repeat, or were withdrawn, superseded or voted again"),
     _instant("computed_at", "When hourly_stats of the hour was computed"),
     Index("hour_versions_changed", "hour_number", postgresql_where="landed_version > computed_version"),

@@ -126,7 +126,7 @@ CREATE TABLE ingest.hour_versions (
     hour_number bigint NOT NULL,
     landed_version bigint NOT NULL,
     computed_version bigint NOT NULL,
-    is_contested boolean NOT NULL,
+    is_conflicted boolean NOT NULL,
     computed_at timestamptz,
     CONSTRAINT hour_versions_pkey PRIMARY KEY (hour_number)
 );
@@ -135,7 +135,7 @@ COMMENT ON TABLE ingest.hour_versions IS 'Hours with transactions: dirty where l
 COMMENT ON COLUMN ingest.hour_versions.hour_number IS 'Hours since 1970 (UTC)';
 COMMENT ON COLUMN ingest.hour_versions.landed_version IS 'Grows with everything that may change the hour''s figures';
 COMMENT ON COLUMN ingest.hour_versions.computed_version IS 'The landed_version that hourly_stats was computed from';
-COMMENT ON COLUMN ingest.hour_versions.is_contested IS 'Rows of this hour repeat, or were withdrawn, superseded or voted again';
+COMMENT ON COLUMN ingest.hour_versions.is_conflicted IS 'Rows of this hour repeat, or were withdrawn, superseded or voted again';
 COMMENT ON COLUMN ingest.hour_versions.computed_at IS 'When hourly_stats of the hour was computed';
 
 CREATE TABLE ingest.lake_parts (
