@@ -31,9 +31,13 @@ demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being to
 test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments)
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: $(VENV)/.dev ## Look for slips
+# Once with the tests, as helpers of theirs count too; once without, as what only tests use is not used.
+USED_BY_US := election_metrics benchmarks faults docs deploy
+lint: $(VENV)/.dev ## Look for slips, and for what nothing uses
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/vulture
+	$(BIN)/vulture $(USED_BY_US)
 
 types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy

@@ -149,7 +149,7 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
                 ]
             ),
         )  # fmt: skip
-        ledger.reopen_hours(connection, {p.hour_number for p in parts}, contested=False)
+        ledger.mark_hours_stale(connection, {p.hour_number for p in parts}, conflicted=False)
     first = hour_number(START)
     return START, datetime.fromtimestamp((first + hours) * 3600, tz=UTC)
 

@@ -3,7 +3,7 @@
 import getpass
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from election_metrics import __version__
+from election_metrics.clock import read_hour
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, place
 
@@ -78,13 +79,9 @@ class _Hour(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no hour; type it as 2026-09-18T08:00 (UTC) or 2026-09-18T11:00+03:00", param, ctx)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        if moment.minute or moment.second or moment.microsecond:
-            self.fail(f"{value!r} is not a whole hour; type {moment:%Y-%m-%dT%H}:00", param, ctx)
-        return moment
+            return read_hour(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 HOUR = _Hour()

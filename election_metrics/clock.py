@@ -1,13 +1,39 @@
-"""Hours as numbers, and back."""
+"""Hours: as numbers, as moments and as people type them. Everything is UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+HOUR = timedelta(hours=1)
+HOUR_MS = 3_600_000
+GRACE = timedelta(minutes=15)
+"""A vote is accepted for so long after voting ends."""
 
 
 def hour_number(moment: datetime) -> int:
-    """Hours since 1970 (UTC) of the hour that holds this moment."""
+    """Hours since 1970 of the hour that holds this moment."""
     return int(moment.timestamp()) // 3600
 
 
 def hour_start(number: int) -> datetime:
-    """The start (UTC) of an hour."""
+    """The start of an hour."""
     return datetime.fromtimestamp(number * 3600, tz=UTC)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The start of the hour that holds this moment."""
+    return hour_start(hour_number(moment))
+
+
+def read_hour(text: str) -> datetime:
+    """Reads a whole hour, such as 2026-09-18T08:00 or 2026-09-18T11:00+03:00; without an offset it is UTC.
+
+    Raises:
+        ValueError: it is none; says what to type.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no hour; type it as 2026-09-18T08:00 (UTC) or 2026-09-18T11:00+03:00") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment != hour_of(moment):
+        raise ValueError(f"{text!r} is not a whole hour; type {moment:%Y-%m-%dT%H}:00")
+    return moment

@@ -7,7 +7,6 @@ writes is counted on the way, so it also knows what must come out (`expected.jso
 import contextlib
 import csv
 import hashlib
-import io
 import json
 import shutil
 import tempfile
@@ -22,20 +21,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from election_metrics.clock import HOUR, HOUR_MS, hour_start
 from election_metrics.errors import DataError, SettingsError, SourceError
+from election_metrics.metrics.counts import NAMES
 
 _BASE58 = np.frombuffer(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", dtype=np.uint8)
 _BASE64 = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", dtype=np.uint8)
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 _GARBAGE = ("not a transaction at all", "1;2;3;4;5;6;7;8;9;10;11", "id;104;sig;3;abc;key;0;;[];[];{};",
             "id;104;sig;3;1789000000000;key;0;;[{broken;[];{};", "")  # fmt: skip
-COUNTS = (
-    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
-    "revotes", "withdrawn",
-)  # fmt: skip
-
-
-_HOUR = timedelta(hours=1)
+COUNTS = tuple(name for name in NAMES if name != "anomaly_count")
 
 
 @dataclass(frozen=True)
@@ -340,7 +335,7 @@ class _Writer:
         replay.votings[self.contract] = voting
 
     def count(self, ms: int, counter: str | None) -> None:
-        label = datetime.fromtimestamp(ms // 3_600_000 * 3600, tz=UTC).strftime("%Y-%m-%dT%H:00:00Z")
+        label = hour_start(ms // HOUR_MS).strftime("%Y-%m-%dT%H:00:00Z")
         row = self.hours.setdefault(label, dict.fromkeys(COUNTS, 0))
         if counter is not None:
             row[counter] += 1
@@ -365,13 +360,13 @@ class _Writer:
 
     def write_empty_files(self, after: datetime, before: datetime) -> None:
         """The portal has a file for an hour in which nothing happened, too: an empty one."""
-        hour = (after.astimezone(UTC) + _HOUR).astimezone(self.zone)
+        hour = (after.astimezone(UTC) + HOUR).astimezone(self.zone)
         while hour < before:
             # An hour that the clock repeats has one name, and its file may be there.
             if not any(self._place(hour)[0].glob("*")):
                 self.create_file(hour)
                 self.close_file(silent=True)
-            hour = (hour.astimezone(UTC) + _HOUR).astimezone(self.zone)
+            hour = (hour.astimezone(UTC) + HOUR).astimezone(self.zone)
 
     def _place(self, local: datetime) -> tuple[Path, str]:
         """The folder of the hour's file, and the file's name without its ending."""
@@ -413,7 +408,7 @@ class _Writer:
 
     def finish(self, ms: int) -> None:
         if self.later:
-            self.open_hour(ms + 3_600_000)
+            self.open_hour(ms + HOUR_MS)
         self.close_file()
 
     # What a line looks like ---------------------------------------------------------------------------------
@@ -571,7 +566,7 @@ def write_replay(
 
 
 def _begin_voting(writer: _Writer, start_ms: int) -> None:
-    writer.register(start_ms - 12 * 3_600_000)
+    writer.register(start_ms - 12 * HOUR_MS)
     writer.open_hour(start_ms)
     writer.began = True
     writer.control(start_ms, "startVoting")
@@ -618,18 +613,4 @@ def write_expected(replay: Replay, out: Path) -> Path:
     """Writes `expected.json` beside the tree."""
     path = out / "expected.json"
     path.write_text(json.dumps(replay.expected(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    return path
-
-
-def write_reference(votings: Iterable[tuple[Voting, datetime, datetime]], path: Path) -> Path:
-    """Writes a reference CSV: names, regions, time zones and voting times."""
-    text = io.StringIO()
-    rows = csv.writer(text)
-    rows.writerow(["constituency_id", "name", "election", "region_code", "region", "time_zone", "starts_at", "ends_at"])
-    for voting, starts, ends in votings:
-        code, _, region = voting.region.partition(" - ")
-        rows.writerow([voting.contract_id, voting.name, voting.election, code, region, voting.time_zone,
-                       starts.isoformat(), ends.isoformat()])  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.getvalue(), encoding="utf-8")
     return path

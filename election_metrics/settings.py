@@ -21,28 +21,24 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from election_metrics.clock import read_hour
 from election_metrics.errors import SettingsError
 from election_metrics.locations import Location, is_url, named_here, place
 
 PREFIX = "ELECTION_METRICS_"
 _SHORTEST_TOKEN = 16
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9]*://.")
 
 
 def _whole_hour(value: object) -> datetime:
     """Reads a date or a date and hour; without a zone it is UTC."""
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError("it must be a date or a date and hour, such as 2024-01-01 or 2024-01-01T08:00Z") from None
+        return read_hour(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC)
     if not isinstance(value, datetime):
         raise ValueError("it must be a date or a date and hour")
-    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if moment.minute or moment.second or moment.microsecond:
-        raise ValueError("it must be a whole hour")
-    return moment
+    return read_hour(value.isoformat())
 
 
 def time_zones() -> set[str]:
@@ -168,6 +164,11 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(
         None, description="Mail server: smtp://user:password@host:587 (STARTTLS) or smtps://…:465."
     )
+    alert_urls: SecretStr | None = Field(
+        None,
+        description="Alerts are sent to these URLs of Apprise as well, with spaces between: tgram://token/chat for "
+        "Telegram, msteams://… and a hundred more (https://appriseit.com/services).",
+    )
     alert_after_minutes: int = Field(
         30, gt=0, description="While an election is voting: an hour's input that comes later than this is a problem."
     )
@@ -267,6 +268,15 @@ class Settings(BaseSettings):
             raise ValueError("it must look like smtp://user:password@host:587 or smtps://user:password@host:465")
         return value
 
+    @field_validator("alert_urls")
+    @classmethod
+    def _urls(cls, value: SecretStr | None) -> SecretStr | None:
+        urls = [] if value is None else value.get_secret_value().split()
+        for number, url in enumerate(urls, 1):
+            if not _URL.match(url):
+                raise ValueError(f"URL {number} must look like tgram://token/chat, with spaces between the URLs")
+        return value if urls else None
+
     @field_validator("ui_token")
     @classmethod
     def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
@@ -355,7 +365,7 @@ def _sentence(error: ValidationError) -> str:
     for problem in error.errors():
         field = str(problem["loc"][0]) if problem["loc"] else "?"
         value = problem.get("input")
-        shown = "" if field.endswith(("_url", "webhook", "_token")) else f" is {str(value)!r}"
+        shown = "" if field.endswith(("_url", "_urls", "webhook", "_token")) else f" is {str(value)!r}"
         reason = problem["msg"].removeprefix("Value error, ")
         sentences.append(f"{PREFIX}{field.upper()}{shown}: {reason}")
     return "; ".join(sentences)

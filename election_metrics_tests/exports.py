@@ -1,9 +1,14 @@
 """Export files by hand, for tests: a line at a time, in the exact format."""
 
+import csv
+import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from election_metrics.replay import Voting
 
 CONTRACT = "AsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr"
 OTHER = "BsrxMqfGf6eBZzXJzbXg7aAhMt1ZsT5wzrCK4L8mNpQr"
@@ -52,3 +57,17 @@ class Folder:
         path = self.root / f"{contract}_{name}.csv"
         path.write_bytes(("\n".join(lines) + end).encode() if lines else b"")
         return path
+
+
+def write_reference(votings: Iterable[tuple[Voting, datetime, datetime]], path: Path) -> Path:
+    """Writes a reference CSV: names, regions, time zones and voting times."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(["constituency_id", "name", "election", "region_code", "region", "time_zone", "starts_at", "ends_at"])
+    for voting, starts, ends in votings:
+        code, _, region = voting.region.partition(" - ")
+        rows.writerow([voting.contract_id, voting.name, voting.election, code, region, voting.time_zone,
+                       starts.isoformat(), ends.isoformat()])  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    return path

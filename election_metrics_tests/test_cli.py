@@ -100,7 +100,7 @@ def test_bad_input_is_named_the_rest_counts_and_the_exit_code_says_so(chosen: Se
     [
         (["ingest", "/nowhere"], {}, "/nowhere does not exist; give a folder"),
         (["summary"], {"ELECTION_METRICS_FIRST_HOUR": "soon"}, "ELECTION_METRICS_FIRST_HOUR is 'soon'"),
-        (["summary"], {"ELECTION_METRICS_FIRST_HOUR": "2024-01-01T00:30"}, "it must be a whole hour"),
+        (["summary"], {"ELECTION_METRICS_FIRST_HOUR": "2024-01-01T00:30"}, "is not a whole hour; type 2024-01-01T00:00"),
         (["summary"], {"ELECTION_METRICS_TIME_ZONE": "Mars/Base"}, "ELECTION_METRICS_TIME_ZONE is 'Mars/Base'"),
         (["summary"], {"ELECTION_METRICS_DATABASE_URL": "mysql://me:secret@x/y"}, "ELECTION_METRICS_DATABASE_URL: it must"),
         (["migrate"], {"ELECTION_METRICS_DATABASE_URL": "postgresql://me:secret@127.0.0.1:1/y"}, "cannot be reached"),

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from sqlalchemy.dialects.postgresql import JSONB
 
-from election_metrics.warehouse.queries import COUNTS, RUNNING
+from election_metrics.metrics.counts import NAMES
+from election_metrics.warehouse.queries import RUNNING
 from election_metrics.warehouse.tables import (
     anomalies,
     anomaly_thresholds,
@@ -131,7 +132,7 @@ Constituency = _model(
     ),
     _fields(
         constituency_metrics,
-        [*COUNTS, "participation_rate", "issue_rate", "gap", "gap_rate", "anomaly_score", "peak_hour", "peak_votes",
+        [*NAMES, "participation_rate", "issue_rate", "gap", "gap_rate", "anomaly_score", "peak_hour", "peak_votes",
          "bulletin_trend", "vote_trend", "first_transaction_at", "last_transaction_at", "run_id", "computed_at"],
         optional=True,
     ),

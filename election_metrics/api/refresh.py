@@ -8,6 +8,7 @@ from typing import Any
 import requests
 import tenacity
 
+from election_metrics.clock import hour_of
 from election_metrics.errors import ElectionMetricsError, TransientError
 from election_metrics.pipeline.run_tags import JOB, TRIGGER, WHO, range_tags, run_tags
 from election_metrics.settings import Settings
@@ -56,7 +57,7 @@ def hours_to_refresh(
     Raises:
         ElectionMetricsError: they are no whole hours, no range, too many, or in the future.
     """
-    present = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    present = hour_of(now.astimezone(UTC))
     last = last or (first + timedelta(hours=1) if first else present)
     first = first or last - timedelta(hours=1)
     for hour in (first, last):

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from election_metrics.errors import ElectionMetricsError, SettingsError
 from election_metrics.pipeline.overrides import record_audit
 from election_metrics.settings import Settings
 
 Scope = Literal["read", "operate"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 _BEGINS_WITH = "em_"
 _NAME = re.compile(r"[\w.@-]{1,64}")
 

@@ -1,6 +1,6 @@
 """What the Dagster UI says of each asset before it ever ran: group, owner, tags, table, columns and their sources."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypedDict
 
 import dagster as dg
@@ -57,34 +57,12 @@ _EXPORT = {
     "rollback": "Field 11: -1 withdraws the transaction",
     "(file name)": "Contract and interval; the folders above it name region, election and constituency",
 }
-_BALLOTS = (
-    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
-    "revotes", "withdrawn", "anomaly_count",
-)  # fmt: skip
-_VOTES, _BULLETINS, _REGISTER = "votes_cast", "bulletins_issued", "registered_voters"
-# column: columns of the asset before it that it is computed from, where the name does not say so already.
-_FROM_HOURS = {
-    "period_start": ["hour"], "anomaly_score": ["anomaly_count", "transaction_count"],
-    "participation_rate": [_VOTES, _REGISTER], "gap": [_BULLETINS, _VOTES], "gap_rate": [_BULLETINS, _VOTES],
-    "voting_hours": ["hour", _BULLETINS, _VOTES], "average_bulletins_per_hour": [_BULLETINS, "hour"],
-    "average_votes_per_hour": [_VOTES, "hour"], "peak_hour": [_VOTES, "hour"], "peak_votes": [_VOTES],
-    "running_bulletins": [_BULLETINS], "running_votes": [_VOTES],
-    "running_participation_rate": [_VOTES, _REGISTER], "issue_rate": [_BULLETINS, _REGISTER],
-    "bulletin_trend": [_BULLETINS, "hour"], "vote_trend": [_VOTES, "hour"], "activity_pattern": [_VOTES, "hour"],
-}  # fmt: skip
-_FROM_METRICS = {
-    "constituencies_reporting": [_BULLETINS, _VOTES], "constituencies_silent": [_BULLETINS, _VOTES],
-    "participation_rate": [_VOTES, _REGISTER], "issue_rate": [_BULLETINS, _REGISTER], "gap_rate": [_BULLETINS, _VOTES],
-    "anomaly_score": ["anomaly_count", "transaction_count"], "peak_hour": [_VOTES, "period_start"],
-    "peak_votes": [_VOTES],
-}  # fmt: skip
-_FROM_RAW = {
-    **{name: ["kind", "transaction_id"] for name in _BALLOTS}, "hour": ["occurred_ms"],
-    "constituency_id": ["constituency_id"], "bulletin_velocity": ["kind", "quantity", "occurred_ms"],
-    "vote_velocity": ["kind", "occurred_ms"], "participation_rate": ["kind"], "first_transaction_at": ["occurred_ms"],
-    "last_transaction_at": ["occurred_ms"], "outside_voting": ["kind", "occurred_ms"],
-    "bulletins_issued": ["kind", "quantity"], "votes_cast": ["kind", "voter_key"], "revotes": ["kind", "voter_key"],
-}  # fmt: skip
+_BEFORE = {
+    "hourly_stats": "raw_transactions",
+    "constituency_metrics": "hourly_stats",
+    "election_summaries": "constituency_metrics",
+}
+"""The asset that a column's sources are columns of."""
 
 
 class About(TypedDict):
@@ -113,36 +91,28 @@ def about(key: str, *, kinds: Iterable[str]) -> About:
 
 def lineage(key: str) -> dg.TableColumnLineage:
     """Which columns of the assets before it each column of an asset comes from."""
-    deps: dict[str, list[tuple[str, str]]] = {}
     if key == "raw_transactions":
         deps = {name: [("landed_files", source) for source in sources] for name, (_, _, sources) in _PART.items()}
-    if key == "hourly_stats":
-        deps = {name: [("raw_transactions", source) for source in sources] for name, sources in _FROM_RAW.items()}
-        deps["election_id"] = [("constituencies", "election_id")]
-        deps["registered_voters"] = [("constituencies", "registered_voters")]
-        deps["participation_rate"] = [*deps["participation_rate"], ("constituencies", "registered_voters")]
-    if key == "constituency_metrics":
-        deps = _same_or("hourly_stats", key, _FROM_HOURS)
-    if key == "election_summaries":
-        deps = _same_or("constituency_metrics", key, _FROM_METRICS)
-        deps |= {f"anomalies_{name}": [("anomalies", "severity")] for name in ("critical", "warning", "info")}
-    if key == "anomalies":
-        deps = {name: [("constituency_metrics", name)] for name in ("election_id", "constituency_id")}
-    if key == "reconciliations":
-        deps = {name: [("election_summaries", name)] for name in ("election_id", _BULLETINS, _VOTES)}
+    else:
+        deps = {column.name: _sources(key, column) for column in _TABLES[key].columns} if key in _TABLES else {}
     return dg.TableColumnLineage(
         {
             column: [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=source) for asset, source in sources]
             for column, sources in deps.items()
+            if sources
         }
     )
 
 
-def _same_or(parent: str, key: str, others: Mapping[str, list[str]]) -> dict[str, list[tuple[str, str]]]:
-    """Each column from the one of the same name in the parent, unless `others` says from which."""
-    there = {column.name for column in _TABLES[parent].columns} - {"run_id", "computed_at"}
-    same = {column.name: [column.name] for column in _TABLES[key].columns if column.name in there}
-    return {column: [(parent, name) for name in names] for column, names in {**same, **others}.items()}
+def _sources(key: str, column: sa.Column[Any]) -> list[tuple[str, str]]:
+    """Asset and name of each column that a column comes from, as its declaration says."""
+    before = _BEFORE.get(key)
+    named = column.info.get("sources") or (column.info.get("counted_from") if before == "raw_transactions" else None)
+    if named:
+        return [(source.rpartition(".")[0] or str(before), source.rpartition(".")[2]) for source in named]
+    if before not in _TABLES or column.name in ("run_id", "computed_at") or column.name not in _TABLES[before].columns:
+        return []
+    return [(before, column.name)]
 
 
 def _is_read(key: str) -> bool:

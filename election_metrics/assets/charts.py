@@ -66,7 +66,7 @@ def _draw(
     text = f'font-family="sans-serif" font-size="12" fill="{_INK}"'
     labels = [
         f'<text x="{_LEFT}" y="16" {text} font-weight="bold">{escape(title[:90])}</text>',
-        f'<text x="{_LEFT - 6}" y="{_TOP + 4}" {text} text-anchor="end">{most:,}</text>'.replace(",", " ", 0),
+        f'<text x="{_LEFT - 6}" y="{_TOP + 4}" {text} text-anchor="end">{most:,}</text>',
         f'<text x="{_LEFT - 6}" y="{floor}" {text} text-anchor="end">0</text>',
         f'<text x="{_LEFT}" y="{_HEIGHT - 10}" {text}>{hours[0][0]:%Y-%m-%d %H:%M} UTC</text>',
         f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 10}" {text} text-anchor="end">{hours[-1][0]:%Y-%m-%d %H:%M}</text>',

@@ -8,6 +8,8 @@ import dagster as dg
 
 from election_metrics.assets.op_tags import FRAMES, SCANS
 from election_metrics.assets.resources import SettingsResource, translate_errors
+from election_metrics.clock import hour_of
+from election_metrics.metrics.counts import NAMES
 from election_metrics.pipeline.run_tags import hours_of_tags
 from election_metrics.sanitize import escape_markdown, visible
 
@@ -17,10 +19,7 @@ if TYPE_CHECKING:
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
-_NEGATIVE = (
-    "least(transaction_count, bulletins_issued, bulletins_failed, votes_cast, votes_rejected, votes_unknown,"
-    " revotes, withdrawn, anomaly_count) < 0"
-)
+_NEGATIVE = f"least({', '.join(NAMES)}) < 0"
 
 # A check looks at what its run wrote: looking at all of history every time would slow each run down for ever.
 _IN_RUN = "hour BETWEEN :first AND :last"
@@ -183,7 +182,7 @@ def _hours_of_run(tags: Mapping[str, str]) -> tuple[datetime, datetime]:
     """The run's hours; without any, the last week's."""
     if (named := hours_of_tags(tags)) is not None:
         return named
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    now = hour_of(datetime.now(UTC))
     return now - timedelta(days=7), now
 
 

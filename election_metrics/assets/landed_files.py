@@ -1,7 +1,7 @@
 """`landed_files`: new export files, read and appended to the lake."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from election_metrics.assets.resources import (
     translate_errors,
 )
 from election_metrics.assets.watched import watched
+from election_metrics.clock import read_hour
 from election_metrics.errors import ElectionMetricsError, SettingsError, SourceError
 from election_metrics.locations import place
 from election_metrics.pipeline.run_tags import FILES
@@ -185,10 +186,9 @@ def hour_in_utc(text: str) -> datetime:
         SettingsError: it is none.
     """
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"{text!r} is no hour; type it as 2026-09-18T08:00 (UTC)") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return read_hour(text)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _table(files: list[dict[str, object]]) -> str:

@@ -2,11 +2,12 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import dagster as dg
 
 from election_metrics.errors import DataError, ElectionMetricsError, TransientError
+from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 
 # No concurrency pool: a run that was killed keeps its slot until a daemon frees it, and a command line's next run
@@ -15,7 +16,6 @@ from election_metrics.settings import Settings
 RETRY = dg.RetryPolicy(max_retries=4, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 SettingsResource = dg.ResourceParam[Settings]
-Report = Callable[[int, int], None]
 
 
 class Progress:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from election_metrics.clock import GRACE, hour_of
 from election_metrics.pipeline.run_tags import in_words
 
 _FIRST_WAIT = timedelta(seconds=5)
 _LONGEST_WAIT = timedelta(minutes=10)
-_GRACE = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def ask_for_new(news: str, nothing: str, hours: Sequence[datetime], now: datetim
     if not news:
         return Skip(nothing)
     if not hours:
-        hour = now.replace(minute=0, second=0, microsecond=0)
+        hour = hour_of(now)
         return RunPlan(hour, hour, news)
     last = max(hours)
     first = max(min(hours), last - timedelta(hours=most_hours - 1))
@@ -134,7 +134,7 @@ def ask_for_quiet_hours(first: datetime | None, now: datetime, known: Set[dateti
     """
     if first is None:
         return []
-    present = now.replace(minute=0, second=0, microsecond=0)
+    present = hour_of(now)
     over = (first + timedelta(hours=number) for number in range(int((present - first) / timedelta(hours=1))))
     asks = ask_for_hours([hour for hour in over if hour not in known], most_hours)
     return [RunPlan(ask.first, ask.last, f"nothing landed in {in_words(ask.first, ask.last)}") for ask in asks]
@@ -164,9 +164,9 @@ def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | No
             reasons.append(f"{name}: voting times are not known")
         elif now < starts_at:
             reasons.append(f"{name}: voting starts at {starts_at:%Y-%m-%d %H:%M} UTC")
-        elif ends_at is not None and now > ends_at + _GRACE:
+        elif ends_at is not None and now > ends_at + GRACE:
             reasons.append(f"{name}: voting ended at {ends_at:%Y-%m-%d %H:%M} UTC")
         else:
-            hour = now.replace(minute=0, second=0, microsecond=0)
+            hour = hour_of(now)
             return RunPlan(hour - timedelta(hours=1), hour, f"{name} is voting")
     return Skip("; ".join(reasons[:10]))

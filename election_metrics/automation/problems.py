@@ -395,8 +395,12 @@ def recovery(title: str, since: datetime, now: datetime, host: str) -> str:
 
 
 def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with every secret replaced by its name."""
+    """The text with every secret replaced by its name, the longest first: a secret may be part of another."""
+    names: dict[str, str] = {}
     for name, secret in secrets.items():
         if len(secret) > 3:
-            text = text.replace(secret, f"({name})")
-    return text
+            names.setdefault(secret, name)
+    if not names:
+        return text
+    pattern = "|".join(re.escape(secret) for secret in sorted(names, key=len, reverse=True))
+    return re.sub(pattern, lambda found: f"({names[found[0]]})", text)

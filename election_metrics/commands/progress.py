@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from election_metrics.assets import resources
+from election_metrics.pipeline.progress import Report
 
 
 class Bars(resources.Progress):
@@ -16,7 +17,7 @@ class Bars(resources.Progress):
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
-    def of(self, label: str, unit: str) -> resources.Report:
+    def of(self, label: str, unit: str) -> Report:
         """A function of (done, in all) that moves the bar of this label."""
 
         def report(done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from election_metrics.assets.partitions import in_grid
 from election_metrics.assets.resources import Progress
 from election_metrics.automation.jobs import ASSETS
-from election_metrics.clock import hour_start
+from election_metrics.clock import hour_of, hour_start
 from election_metrics.commands.exit_codes import PARTLY_READ
 from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
@@ -41,7 +41,7 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
         console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
         return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable))
     hours = sorted(in_grid({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed}))
-    first, last = _widest_range(chosen, hours) if hours else (now.replace(minute=0, second=0, microsecond=0),) * 2
+    first, last = _widest_range(chosen, hours) if hours else (hour_of(now),) * 2
     console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
@@ -65,7 +65,7 @@ def run_table_ingest(
     now = datetime.now(UTC)
     table = named_table(chosen)
     pending = pending_rows(chosen, table, now)
-    hours = in_grid(hour_start(number) for number in pending.hours) or [now.replace(minute=0, second=0, microsecond=0)]
+    hours = in_grid(hour_start(number) for number in pending.hours) or [hour_of(now)]
     begin, end = _widest_range(chosen, [*hours, *(hour for hour in (first, last) if hour is not None)])
     again = first is not None or last is not None
     asked: dict[str, object] = {"sources": [table.mapping.source], "compare": compare, "again": again}

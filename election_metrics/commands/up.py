@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from election_metrics.automation.alerts import reason_of
 from election_metrics.automation.console import quiet_retries
+from election_metrics.automation.delivery import refuse_unknown_channels
 from election_metrics.pipeline.run_tags import TRIGGER, WHY
 from election_metrics.pipeline.source import look_at_source
 from election_metrics.runtime.claim import claimed
@@ -34,12 +35,14 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
     """Claims HOME, migrates, starts everything and looks after it until SIGINT or SIGTERM.
 
     Raises:
-        ElectionMetricsError: another `up` has HOME, or a port is taken and nobody at a terminal would see another.
+        ElectionMetricsError: another `up` has HOME, a URL for alerts is not known, or a port is taken and nobody at a
+            terminal would see another.
     """
     chosen = settings()
     rules = rules_of(chosen, host, read_only=False)
     if read_only_port is not None:
         rules_of(chosen, host, read_only=True)
+    refuse_unknown_channels(chosen)
     say = teller(console)
     with claimed(chosen.home):
         ports = _ports(chosen, host, port, read_only_port)

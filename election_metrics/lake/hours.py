@@ -5,15 +5,18 @@ What is current, withdrawn or repeated comes from the ledger as small frames; th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from election_metrics.clock import GRACE, HOUR_MS
 from election_metrics.lake.engine import Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
 from election_metrics.locations import Location, move_into_place
+from election_metrics.metrics.counts import ANOMALOUS
 
 
 @dataclass(frozen=True)
@@ -21,16 +24,16 @@ class LakeHours:
     """Some hours as the ledger knows them at one moment.
 
     Attributes:
-        calm_parts: parts of hours in which every landed row stands.
-        contested_parts: parts of hours in which rows repeat, or were withdrawn, superseded or voted again.
+        clean_parts: parts of hours in which every landed row stands.
+        conflicted_parts: parts of hours in which rows repeat, or were withdrawn, superseded or voted again.
         superseded: content_id of contents that are no file's any more.
         rollbacks: transaction_id of withdrawn transactions.
         lost_rows: transaction_id, content_id of rows that another row of their id outranks.
         repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
     """
 
-    calm_parts: Sequence[Location]
-    contested_parts: Sequence[Location]
+    clean_parts: Sequence[Location]
+    conflicted_parts: Sequence[Location]
     superseded: pd.DataFrame
     rollbacks: pd.DataFrame
     lost_rows: pd.DataFrame
@@ -39,8 +42,8 @@ class LakeHours:
 
 def open_hours(engine: Engine, hours: LakeHours) -> None:
     """Makes the view `transactions`: one row an id (is_withdrawn, is_revote, is_flagged)."""
-    engine.put_parquet("calm_rows", hours.calm_parts, PART_COLUMNS)
-    engine.put_parquet("contested_rows", hours.contested_parts, PART_COLUMNS)
+    engine.put_parquet("clean_rows", hours.clean_parts, PART_COLUMNS)
+    engine.put_parquet("conflicted_rows", hours.conflicted_parts, PART_COLUMNS)
     engine.put_frame("superseded", hours.superseded, {"content_id": "BIGINT"})
     engine.put_frame("rollbacks", hours.rollbacks, {"transaction_id": "STRING"})
     engine.put_frame("lost_rows", hours.lost_rows, {"transaction_id": "STRING", "content_id": "BIGINT"})
@@ -50,10 +53,10 @@ def open_hours(engine: Engine, hours: LakeHours) -> None:
          "occurred_ms": "BIGINT", "content_id": "BIGINT"},
     )  # fmt: skip
     parts = []
-    if hours.calm_parts or not hours.contested_parts:
-        parts.append(sql("standing_calm"))
-    if hours.contested_parts:
-        parts.append(f"SELECT * FROM ({sql('standing_contested')})")  # noqa: S608 our own file
+    if hours.clean_parts or not hours.conflicted_parts:
+        parts.append(sql("resolve_clean"))
+    if hours.conflicted_parts:
+        parts.append(f"SELECT * FROM ({sql('resolve_conflicted')})")  # noqa: S608 our own file
     engine.put_view("transactions", " UNION ALL ".join(parts))
 
 
@@ -66,13 +69,12 @@ def hourly_counts(engine: Engine, voting_times: pd.DataFrame) -> pd.DataFrame:
     """
     counts = engine.query(sql("hourly_counts")).astype({"constituency_id": "str"})  # also where it is empty
     outside = _count_outside(engine, counts, voting_times)
-    anomalous = counts[["bulletins_failed", "votes_rejected", "votes_unknown", "revotes", "flagged"]].sum(axis=1)
+    anomalous = counts[[*ANOMALOUS, "flagged"]].sum(axis=1)
     # A ballot that is both flagged and outside the voting times is one.
     anomalous += outside["outside"] - outside["outside_and_flagged"]
     return counts.drop(columns="flagged").assign(anomaly_count=anomalous, outside_voting=outside["outside"])
 
 
-_HOUR_MS = 3_600_000
 _OUTSIDE = ["outside", "outside_and_flagged"]
 
 
@@ -82,8 +84,8 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
     Columns: outside, and of these outside_and_flagged.
     """
     timed = counts.merge(voting_times, on="constituency_id", how="left")
-    begins = timed["hour_number"].astype("int64") * _HOUR_MS
-    at_edge = (begins < timed["starts_ms"]).fillna(False) | (begins + _HOUR_MS > timed["ends_ms"]).fillna(False)
+    begins = timed["hour_number"].astype("int64") * HOUR_MS
+    at_edge = (begins < timed["starts_ms"]).fillna(False) | (begins + HOUR_MS > timed["ends_ms"]).fillna(False)
     edges = timed[at_edge & ((timed["bulletins_issued"] > 0) | (timed["votes_cast"] > 0))]
     if edges.empty:
         return pd.DataFrame(0, index=counts.index, columns=_OUTSIDE)
@@ -91,7 +93,9 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
         "edges", edges,
         {"constituency_id": "STRING", "hour_number": "INTEGER", "starts_ms": "BIGINT", "ends_ms": "BIGINT"},
     )  # fmt: skip
-    outside = engine.query(sql("outside_voting")).astype({"constituency_id": "str"})
+    outside = engine.query(sql("outside_voting").replace("{grace_ms}", str(GRACE // timedelta(milliseconds=1)))).astype(
+        {"constituency_id": "str"}
+    )
     found = counts[["constituency_id", "hour_number"]].merge(outside, on=["constituency_id", "hour_number"], how="left")
     return found[_OUTSIDE].fillna(0).astype("int64").set_axis(counts.index)
 
@@ -111,7 +115,7 @@ def count_transactions(engine: Engine) -> pd.DataFrame:
                 WHERE lost_rows.transaction_id IS NULL
                     AND rested.content_id NOT IN (SELECT content_id FROM superseded)
             ) AS transactions
-        FROM (SELECT * FROM calm_rows UNION ALL SELECT * FROM contested_rows) AS rested
+        FROM (SELECT * FROM clean_rows UNION ALL SELECT * FROM conflicted_rows) AS rested
         LEFT JOIN lost_rows
             ON lost_rows.transaction_id = rested.transaction_id AND lost_rows.content_id = rested.content_id
         GROUP BY hour_number

@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from election_metrics.clock import hour_start
 from election_metrics.lake.engine import Engine, Readable, sql
 from election_metrics.locations import Location, move_into_place
 from election_metrics.settings import Settings
@@ -78,8 +79,7 @@ def write_parts(engine: Engine, lake: Location, work: Path, name: str) -> list[P
 
 def hour_folder(hour_number: int) -> Path:
     """The folder of an hour below the lake: `transactions/hour=2026-09-18T05`."""
-    hour = datetime.fromtimestamp(hour_number * 3600, tz=UTC)
-    return Path("transactions") / f"hour={hour:%Y-%m-%dT%H}"
+    return Path("transactions") / f"hour={hour_start(hour_number):%Y-%m-%dT%H}"
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,10 @@ hourly rows, so a day is the sum of its hours also on the day the clocks change.
 import numpy as np
 import pandas as pd
 
+from election_metrics.metrics.counts import NAMES
 from election_metrics.metrics.hours import hour_numbers
 from election_metrics.metrics.rates import per, percent, running_rates
 
-PERIODS = ("hour", "day", "week", "month", "election")
-COUNTS = (
-    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
-    "revotes", "withdrawn", "anomaly_count",
-)  # fmt: skip
 _LATEST = ["registered_voters", "running_bulletins", "running_votes"]
 
 
@@ -121,7 +117,7 @@ def _midnight(local_day: pd.Series, zone: str) -> pd.Series:
 def _each_hour(hours: pd.DataFrame) -> pd.DataFrame:
     """The rows of period `hour`: nothing to gather, and no trend or pattern within one."""
     return hours[
-        ["constituency_id", "election_id", *COUNTS, "registered_voters", "running_bulletins", "running_votes",
+        ["constituency_id", "election_id", *NAMES, "registered_voters", "running_bulletins", "running_votes",
          "first_transaction_at", "last_transaction_at"]
     ].assign(
         period="hour",
@@ -141,7 +137,7 @@ def _period(hours: pd.DataFrame, period: str, starts: pd.Series, local: pd.Serie
     groups = keyed.groupby(number)
     active = groups["active_number"]
     frame = groups[["constituency_id", "period_start", "election_id"]].first()
-    frame[list(COUNTS)] = groups[list(COUNTS)].sum()
+    frame[list(NAMES)] = groups[list(NAMES)].sum()
     frame[_LATEST] = groups[_LATEST].last()
     frame["peak_votes"] = groups["votes_cast"].max()
     frame["first_transaction_at"] = groups["first_transaction_at"].min()

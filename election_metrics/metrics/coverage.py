@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from election_metrics.metrics.hours import hour_numbers
+from election_metrics.metrics.hours import hour_numbers, hour_starts
 
 _MINUTE = pd.Timedelta(minutes=1)
 _FEWEST_PEERS = 2
@@ -123,8 +123,8 @@ def missing_input(hours: pd.DataFrame) -> pd.DataFrame:
         )
     )
     return spans.assign(
-        missing_from=pd.to_datetime(spans["missing_from"] * 3600, unit="s", utc=True),
-        missing_to=pd.to_datetime((spans["missing_to"] + 1) * 3600, unit="s", utc=True),
+        missing_from=hour_starts(spans["missing_from"]),
+        missing_to=hour_starts(spans["missing_to"] + 1),
     ).reset_index(drop=True)
 
 

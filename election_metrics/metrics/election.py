@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from election_metrics.metrics.constituency import COUNTS
+from election_metrics.metrics.counts import NAMES
 from election_metrics.metrics.rates import percent
 
 SMALLEST_RANKED = 100
@@ -39,8 +39,8 @@ def summarise(
     frame["constituencies_silent"] = frame["constituencies_total"] - frame["constituencies_reporting"]
     frame["registered_voters"] = register.groupby(members).sum(min_count=1)
     frame["constituencies_without_register"] = number_of(unknown)
-    sums = totals[list(COUNTS)].groupby(of_total).sum().reindex(frame.index, fill_value=0)
-    frame[list(COUNTS)] = sums.astype("int64")
+    sums = totals[list(NAMES)].groupby(of_total).sum().reindex(frame.index, fill_value=0)
+    frame[list(NAMES)] = sums.astype("int64")
     frame["first_transaction_at"] = totals.groupby(of_total)["first_transaction_at"].min()
     frame["last_transaction_at"] = totals.groupby(of_total)["last_transaction_at"].max()
     frame[["peak_hour", "peak_votes"]] = _peaks(hours, group)

@@ -6,3 +6,8 @@ import pandas as pd
 def hour_numbers(instants: pd.Series) -> pd.Series:
     """The number of the hour that holds each instant; whole numbers, or floats with NaN where one is not known."""
     return (pd.to_datetime(instants, utc=True) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)
+
+
+def hour_starts(numbers: pd.Series) -> pd.Series:
+    """The start (UTC) of each hour, by its number."""
+    return pd.to_datetime(numbers.astype("int64") * 3600, unit="s", utc=True)

@@ -11,7 +11,7 @@ from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.lifecycle import reconcile
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics.metrics.coverage import delivered_hours, missing_input
-from election_metrics.metrics.hours import hour_numbers
+from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
 from election_metrics.warehouse import elections, ledger, registry
@@ -33,7 +33,7 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     unjudged = () if is_settled else tuple(RULES)
     found = find_anomalies(evidence, store.read_thresholds(connection, election), unjudged)
     for column in ("window_start", "window_end"):
-        found[column] = pd.to_datetime(found[column].astype("int64") * 3600, unit="s", utc=True)
+        found[column] = hour_starts(found[column])
     lock(connection, "anomalies")  # what people say of a finding from here on waits for us
     before = store.read_anomalies(connection, election)
     rows = reconcile(before, found, election, run_id, now, unjudged)

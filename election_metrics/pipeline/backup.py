@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from election_metrics.pipeline.manifest import (
     figures_of,
     in_words,
 )
+from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import session_lock, transaction
@@ -43,7 +44,6 @@ from election_metrics.warehouse.release import release
 from election_metrics.warehouse.roles import logins_of
 from election_metrics.warehouse.server import dagster_url, warehouse_url
 
-Progress = Callable[[str, str], Callable[[int, int], None]]
 _LOCK = ".lock"
 _PRIVATE = 0o077
 _SHOWN_TO_NOBODY = re.compile(r"(?<=://)[^/@]+@")

@@ -12,7 +12,7 @@ import duckdb
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.clock import hour_number
+from election_metrics.clock import HOUR_MS, hour_number
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
@@ -25,11 +25,11 @@ from election_metrics.pipeline.landing import (
     Landing,
     LandingReport,
     Pending,
-    Progress,
     Source,
     StagedBatch,
     commit_batch,
 )
+from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.recording import unreadable_rows
 from election_metrics.pipeline.registry import region_time_zones
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -105,7 +105,7 @@ class ExportFiles(Source):
         )
 
     def land(
-        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Progress | None = None,
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,
     ) -> None:  # fmt: skip
         """Lands file versions; with `again`, reads files once more, and brings back what is lost of the lake."""
@@ -172,8 +172,8 @@ def files_to_reland(
     with transaction(settings) as connection:
         landed = ledger.landed_versions(
             connection,
-            None if first is None else int(first.timestamp()) // 3600,
-            None if last is None else int(last.timestamp()) // 3600,
+            None if first is None else hour_number(first),
+            None if last is None else hour_number(last),
             constituency,
         )
     there = {file.path for file in listing.files}
@@ -195,9 +195,9 @@ def forget_lost_parts(
     with transaction(settings) as connection:
         parts = ledger.parts_of_hours(connection)
         if first is not None:
-            parts = parts[parts["hour_number"] >= int(first.timestamp()) // 3600]
+            parts = parts[parts["hour_number"] >= hour_number(first)]
         if last is not None:
-            parts = parts[parts["hour_number"] <= int(last.timestamp()) // 3600]
+            parts = parts[parts["hour_number"] <= hour_number(last)]
         is_lost = [not (settings.lake_path / path).exists() for path in parts["path"]]
         lost = list(parts.loc[is_lost, "path"])
         if lost:
@@ -212,15 +212,15 @@ def expected_hours(settings: Settings, files: Sequence[FileVersion], now: dateti
 
     A guess that takes seconds however many there are; what it misses is computed when it has landed.
     """
-    earliest = int(settings.first_hour.timestamp()) // 3600
-    latest = int(now.timestamp()) // 3600 + 24
+    earliest = hour_number(settings.first_hour)
+    latest = hour_number(now) + 24
     until = time.monotonic() + _SECONDS_OPENING
     hours: set[int] = set()
     named: dict[str, FileVersion] = {}
     for number, file in enumerate(files):
         span = peek_span(file) if number < _MOST_OPENED and time.monotonic() < until else None
         if span is not None:
-            first, last = max(span[0] // 3_600_000, earliest), min(span[1] // 3_600_000, latest)
+            first, last = max(span[0] // HOUR_MS, earliest), min(span[1] // HOUR_MS, latest)
             hours.update(range(first, last + 1))
         else:
             named.setdefault(_interval_of(file), file)
@@ -260,7 +260,7 @@ def land(
     source: Location,
     run_id: str,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
     again: Collection[FileVersion] = (),
     only: Sequence[str] = (),
     found: Callable[[int], None] = lambda _: None,
@@ -432,7 +432,7 @@ def _read_batch(landing: _FileLanding, connection: sa.Connection, files: Sequenc
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
     readable = [export for export in opened if isinstance(export, ExportFile)]
-    exports, known = number_contents(connection, readable, landing.again, work)
+    exports, known = number_contents(connection, readable, landing.again)
     new = {
         number: Readable(
             number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name

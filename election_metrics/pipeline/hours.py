@@ -3,7 +3,7 @@
 An hour is a function of its input: computing it twice, in a range, or in any order gives the same rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,8 +19,10 @@ from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.locations import Location, remove
 from election_metrics.metrics.hourly import hourly_stats
+from election_metrics.metrics.hours import hour_starts
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline import publication
+from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.settings import Settings
@@ -38,7 +40,6 @@ _MOST_ROWS_AT_ONCE = 10_000_000
 _MOST_TRIES = 20
 # Velocities are of the moment at which an hour in progress was computed; they say nothing of what was counted.
 COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -61,7 +62,7 @@ def compute_hours(
     end: datetime,
     run_id: str,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
 ) -> HoursReport:
     """Replaces `hourly_stats` of the hours from `start` to before `end`, and all that follows from them, together.
 
@@ -123,14 +124,14 @@ def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
     with transaction(settings, snapshot=True) as connection:
         versions = ledger.read_hour_versions(connection, first, last)
         parts = ledger.parts_of_hours(connection, range(first, last + 1))
-        contested = set(versions.loc[versions["is_contested"].astype(bool), "hour_number"])
-        corrections = ledger.read_corrections(connection) if contested else _NO_CORRECTIONS
+        conflicted = set(versions.loc[versions["is_conflicted"].astype(bool), "hour_number"])
+        corrections = ledger.read_corrections(connection) if conflicted else _NO_CORRECTIONS
         constituencies = store.read_registry(connection)
         events = store.read_events(connection)
-    is_contested = parts["hour_number"].isin(contested)
+    is_conflicted = parts["hour_number"].isin(conflicted)
     hours = lake.LakeHours(
-        calm_parts=_paths(settings, parts[~is_contested]),
-        contested_parts=_paths(settings, parts[is_contested]),
+        clean_parts=_paths(settings, parts[~is_conflicted]),
+        conflicted_parts=_paths(settings, parts[is_conflicted]),
         **corrections,
     )
     constituencies["reference_voters"] = constituencies["reference_voters"].astype("Int64")
@@ -148,7 +149,7 @@ def compute_frame(engine: Engine, inputs: _Inputs, now: datetime) -> pd.DataFram
     """The rows of `hourly_stats` (without lineage) that follow from the inputs."""
     lake.open_hours(engine, inputs.hours)
     counts = lake.hourly_counts(engine, _voting_times(inputs.constituencies))
-    counts["hour"] = pd.to_datetime(counts.pop("hour_number").astype("int64") * 3600, unit="s", utc=True)
+    counts["hour"] = hour_starts(counts.pop("hour_number"))
     counts["first_transaction_at"] = pd.to_datetime(counts.pop("first_ms"), unit="ms", utc=True)
     counts["last_transaction_at"] = pd.to_datetime(counts.pop("last_ms"), unit="ms", utc=True)
     register = register_by_hour(inputs.constituencies, inputs.events, counts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from election_metrics.clock import hour_start
+from election_metrics.clock import hour_number, hour_start
 from election_metrics.locations import Location, remove
 from election_metrics.pipeline.hours import compact_hours
 from election_metrics.settings import Settings
@@ -20,7 +20,7 @@ _ORPHAN_AFTER = timedelta(hours=24)
 def compact_lake(settings: Settings, *, dry_run: bool, now: datetime | None = None) -> int:
     """Merges the parts of every closed hour that has many; returns how many parts (would) become fewer."""
     moment = now or datetime.now(UTC)
-    present = int(moment.timestamp()) // 3600
+    present = hour_number(moment)
     with transaction(settings) as connection:
         parts = ledger.parts_of_hours(connection)
     counts = parts.groupby("hour_number").size()

@@ -17,14 +17,12 @@ import sqlalchemy as sa
 
 from election_metrics.lake.engine import Engine, Readable
 from election_metrics.pipeline import recording
+from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import Unreadable
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import transaction_files
-
-Progress = Callable[[int, int], None]
-"""Called with how much is done, and how much there is in all."""
 
 
 @dataclass
@@ -100,7 +98,7 @@ class Source(ABC):
 
     @abstractmethod
     def land(
-        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Progress | None = None,
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,
     ) -> None:  # fmt: skip
         """Lands what is new, batch by batch; with `again`, also what landed before and this names.

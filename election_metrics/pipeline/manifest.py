@@ -24,7 +24,6 @@ TOKENS = "tokens.json"
 _FORMAT = 1
 _BLOCK = 1 << 22
 _SHOWN = 5
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,17 @@
 """The lake moves: every part that counts is copied to another place and read back there, while the system goes on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from election_metrics.digest import new_digest
 from election_metrics.errors import DataError
 from election_metrics.locations import Location, fetch, move_into_place, name_of, with_patience
+from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import transaction
 
 _BLOCK = 1 << 22
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Moved:
     there: int = 0
 
 
-def move_lake(settings: Settings, target: Location, progress: Progress | None = None) -> Moved:
+def move_lake(settings: Settings, target: Location, progress: Report | None = None) -> Moved:
     """Copies the parts that count to `target`, and reads each back: what is there then has the same bytes.
 
     Parts that land meanwhile are copied too, until none is missing. Nothing is removed here, and no setting changed.

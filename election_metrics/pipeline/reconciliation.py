@@ -1,6 +1,6 @@
 """The final count: every hour of an election counted again from the raw transactions and set beside the tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -17,6 +17,7 @@ from election_metrics.pipeline.hours import (
     read_inputs,
     stored_figures,
 )
+from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import session_lock, transaction
@@ -26,7 +27,6 @@ from election_metrics.warehouse.tables import hourly_stats
 from election_metrics.warehouse.tables import reconciliations as table
 
 _HOURS_AT_ONCE = 24
-Progress = Callable[[int, int], None]
 
 
 def closed_elections(settings: Settings, now: datetime | None = None) -> list[str]:
@@ -40,7 +40,7 @@ def reconcile_elections(
     run_id: str,
     named: Sequence[str] | None = None,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Counts every hour of closed (or named) elections again and compares; hours that differ are re-opened.
 
@@ -85,7 +85,7 @@ def _reconcile(
     first: datetime,
     last: datetime,
     now: datetime,
-    progress: Progress | None,
+    progress: Report | None,
 ) -> tuple[dict[str, int], pd.DataFrame]:
     names = ("hours", "rows_compared", "rows_differing", "transactions", "bulletins_issued", "votes_cast")
     sums = dict.fromkeys(names, 0)
@@ -107,7 +107,7 @@ def _reconcile(
         rows = rows[~rows["hour"].map(hour_number).isin(behind)]
         if len(rows):
             with transaction(settings) as connection:
-                ledger.reopen_hours(connection, set(rows["hour"].map(hour_number)), contested=True)
+                ledger.mark_hours_stale(connection, set(rows["hour"].map(hour_number)), conflicted=True)
         for name, count in {
             "hours": counted["hour"].nunique(),
             "rows_compared": max(len(counted), mine.num_rows),

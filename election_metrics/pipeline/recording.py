@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.clock import HOUR_MS
 from election_metrics.digest import name_for
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, Readable
@@ -169,15 +170,15 @@ def record_corrections(
     # What stands of these ids may be another row now: whatever hangs on it is opened again.
     unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | ledger.conflicting_ids(connection, dropped)
     revoted = repeats.votes.loc[repeats.votes["kind"] == "vote_cast", "occurred_ms"]
-    contested = repeats.hours | set(revoted // 3_600_000)
-    contested |= ledger.hours_of_contents(connection, dropped)
+    conflicted = repeats.hours | set(revoted // HOUR_MS)
+    conflicted |= ledger.hours_of_contents(connection, dropped)
     if withdrawn:
-        contested |= lake.find_hours_of(engine, sorted(withdrawn), before.every)
-    contested |= _hours_withdrawn_before(engine, ledger.rollback_ids(connection))
-    contested |= ledger.hours_of_peers(connection, dropped, sorted(unsettled))
-    ledger.reopen_hours(connection, {int(hour) for hour in contested}, contested=True)
-    ledger.reopen_hours(connection, hours - {int(hour) for hour in contested}, contested=False)
-    ledger.reopen_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
+        conflicted |= lake.find_hours_of(engine, sorted(withdrawn), before.every)
+    conflicted |= _hours_withdrawn_before(engine, ledger.rollback_ids(connection))
+    conflicted |= ledger.hours_of_peers(connection, dropped, sorted(unsettled))
+    ledger.mark_hours_stale(connection, {int(hour) for hour in conflicted}, conflicted=True)
+    ledger.mark_hours_stale(connection, hours - {int(hour) for hour in conflicted}, conflicted=False)
+    ledger.mark_stale_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
     # After the hours: whoever computes locks hours first, then elections. A finding names files of others, too.
     registry.touch_elections_of(connection, ledger.places_of_conflicts(connection, sorted(unsettled)))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from election_metrics.clock import hour_number
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
@@ -55,7 +56,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
         changed = _changed(before, registry.constituencies)
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
-        ledger.reopen_constituencies(connection, _reopened(before, changed))
+        ledger.mark_constituencies_stale(connection, _reopened(before, changed))
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
         gone = before[~before["constituency_id"].isin(registry.constituencies["constituency_id"])]
         store.drop_constituencies(connection, list(gone["constituency_id"]))
@@ -132,4 +133,4 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _hour(moment: object, unknown: int) -> int:
-    return unknown if pd.isna(moment) else int(pd.Timestamp(str(moment)).timestamp()) // 3600
+    return unknown if pd.isna(moment) else hour_number(pd.Timestamp(str(moment)))

@@ -23,16 +23,21 @@ from election_metrics.pipeline.manifest import (
     in_words,
     read_manifest,
 )
+from election_metrics.pipeline.progress import Progress
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.dumps import restore as fill
 from election_metrics.warehouse.dumps import server_version
 from election_metrics.warehouse.migrate import migrate
-from election_metrics.warehouse.release import UNFINISHED, refuse_restored_by_half, release, revision_of
+from election_metrics.warehouse.release import (
+    UNFINISHED,
+    refuse_earlier,
+    refuse_restored_by_half,
+    release,
+    revision_of,
+)
 from election_metrics.warehouse.server import dagster_url, ensure_database, plain_url, warehouse_url
-
-Progress = Callable[[str, str], Callable[[int, int], None]]
 
 
 def check_backup(settings: Settings, folder: Path, progress: Progress) -> Manifest:
@@ -73,9 +78,12 @@ def restore_backup(
     Raises:
         SettingsError: HOME or the lake is not empty.
         DataError: the backup is damaged or of a later release, or something came out otherwise than it went in.
-        WarehouseError: a database is not empty, the server is too old, or cannot be filled.
+        WarehouseError: the backup is of before the first release, a database is not empty, the server is too old, or
+            cannot be filled.
     """
     refuse_home(settings)
+    manifest = read_manifest(folder)
+    refuse_earlier(revision_of(manifest.release), "the backup")
     manifest = check_backup(settings, folder, progress)
     if revision_of(manifest.release) > revision_of(release()):
         raise DataError(

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.clock import hour_number
+from election_metrics.clock import HOUR_MS, hour_number, hour_start
 from election_metrics.errors import SettingsError, SourceError
 from election_metrics.lake import landing as lake
 from election_metrics.lake import table_rows
@@ -25,11 +25,11 @@ from election_metrics.pipeline.landing import (
     Landing,
     LandingReport,
     Pending,
-    Progress,
     Source,
     StagedBatch,
     commit_batch,
 )
+from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping, read_mapping
@@ -101,7 +101,7 @@ class TableRows(Source):
         )
 
     def land(
-        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Progress | None = None,
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,  # noqa: ARG002 rows are no files
     ) -> None:  # fmt: skip
         """Lands new rows, and hours that differ; with `again`, hours that landed, whatever they hold."""
@@ -147,7 +147,7 @@ def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) ->
     if not rows and state is not None and now - state["read_at"] > timedelta(minutes=1):
         with transaction(settings) as connection:
             table_reads.mark_looked_at(connection, table.mapping.source, now)
-    earliest, latest = int(settings.first_hour.timestamp()) // 3600, int(now.timestamp()) // 3600 + 24
+    earliest, latest = hour_number(settings.first_hour), hour_number(now) + 24
     seen = [hour for text in (first, last) if (hour := _hour_of(text, table)) is not None]
     hours = range(max(min(seen), earliest), min(max(seen), latest) + 1) if seen else range(0)
     return NewRows(rows, hours, is_due)
@@ -160,10 +160,10 @@ def _hour_of(text: str | None, table: TransactionsTable) -> int | None:
         if text is None:
             return None
         if reading.milliseconds is not None and (not reading.is_untyped or text.lstrip("-").isdecimal()):
-            return int(text) * reading.milliseconds // 3_600_000
+            return int(text) * reading.milliseconds // HOUR_MS
         moment = pd.Timestamp(text)
         moment = moment.tz_localize(table.mapping.time_zone) if moment.tzinfo is None else moment
-        return int(moment.timestamp()) // 3600
+        return hour_number(moment)
     except (ValueError, OverflowError):
         return None
 
@@ -192,7 +192,7 @@ def land_table(
     table: TransactionsTable,
     run_id: str,
     now: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
     *,
     report: LandingReport | None = None,
     compare: bool | None = None,
@@ -294,7 +294,7 @@ def unreadable_of_sample(settings: Settings, table: TransactionsTable) -> tuple[
         )
 
 
-def _land_new(job: _Job, read: Watermark, progress: Progress | None) -> set[int]:
+def _land_new(job: _Job, read: Watermark, progress: Report | None) -> set[int]:
     """Lands what appeared; returns hours of rows that may have been changed since they landed."""
     known: set[int] = set()
     newest = None
@@ -462,7 +462,7 @@ def _hour_versions(job: _Job, contents: Mapping[int, int], said: pd.DataFrame) -
 
 
 def _path(source: str, hour: int) -> str:
-    when = "no-time" if hour == NO_HOUR else f"{datetime.fromtimestamp(hour * 3600, tz=UTC):%Y-%m-%dT%H}"
+    when = "no-time" if hour == NO_HOUR else f"{hour_start(hour):%Y-%m-%dT%H}"
     return table_reads.PATH.format(source=source) + when
 
 

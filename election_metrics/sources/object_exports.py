@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.locations import RemotePath, elsewhere, fetch, with_patience
@@ -70,5 +68,4 @@ def _version(path: str, info: Mapping[str, Any]) -> Version:
         changed = datetime.fromisoformat(changed)
     seconds = int(changed.timestamp() if isinstance(changed, datetime) else changed)
     tag = str(info.get("ETag") or info.get("etag") or info.get("md5Hash") or "")
-    # Thirty bits are no proof, whatever the hash: the ledgers there are hold versions that this one made.
-    return path, int(info["size"] or 0), seconds * _SECOND + xxhash.xxh3_64_intdigest(tag.encode()) % _SECOND
+    return path, int(info["size"] or 0), seconds * _SECOND + int(name_for(tag), 16) % _SECOND

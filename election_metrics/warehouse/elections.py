@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from election_metrics.metrics.constituency import COUNTS
+from election_metrics.clock import GRACE
+from election_metrics.metrics.counts import NAMES
 from election_metrics.warehouse.replace import arrow_schema, read_arrow, read_frame, read_table, to_frame
 from election_metrics.warehouse.tables import (
     constituency_metrics,
@@ -110,12 +111,12 @@ def read_closed(connection: sa.Connection, now: datetime) -> list[str]:
         FROM metrics.elections AS election
         JOIN metrics.election_summaries AS summary USING (election_id)
         LEFT JOIN metrics.reconciliations AS done USING (election_id)
-        WHERE election.ends_at + interval '15 minutes' < :now
+        WHERE election.ends_at + :grace < :now
             AND (done.computed_at IS NULL OR summary.computed_at > done.computed_at)
         ORDER BY election.ends_at
         """
     )
-    return list(connection.execute(query, {"now": now}).scalars())
+    return list(connection.execute(query, {"now": now, "grace": GRACE}).scalars())
 
 
 def read_newest_transactions(
@@ -238,7 +239,7 @@ def sum_hours(connection: sa.Connection, election: str) -> pd.DataFrame:
     columns = hourly_stats.columns
     sums = [
         sa.cast(sa.func.sum(columns[name]), columns[name].type).label(name)
-        for name in (*COUNTS, "bulletin_velocity", "vote_velocity", "outside_voting")
+        for name in (*NAMES, "bulletin_velocity", "vote_velocity", "outside_voting")
     ]
     query = (
         sa.select(

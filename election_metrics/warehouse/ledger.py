@@ -3,7 +3,7 @@
 Every function takes a connection in a transaction; landing calls them all in one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import (
-    HASHED_BEFORE,
     conflicting_rows,
     content_hours,
     content_ids,
@@ -96,26 +95,6 @@ def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tu
         is_any_of(transaction_files.c.content_hash, hashes),
     )
     return {(content, constituency): number for content, constituency, number in connection.execute(query)}
-
-
-def versions_hashed_before(connection: sa.Connection, pairs: Set[tuple[int, str]]) -> list[tuple[str, int, int]]:
-    """(path, size, modified_ns) of current files of a (size, constituency_id), whose content hash is of before 0012."""
-    query = sa.select(_files.path, _files.size, _files.modified_ns, _files.constituency_id).where(
-        sa.text(HASHED_BEFORE),
-        _files.status == "landed",
-        is_any_of(_files.constituency_id, {constituency for _, constituency in pairs}),
-        is_any_of(_files.size, {size for size, _ in pairs}),
-    )
-    rows = connection.execute(query)
-    return sorted({(path, size, at) for path, size, at, constituency in rows if (size, constituency) in pairs})
-
-
-def store_hashes(connection: sa.Connection, path: str, hashes: Mapping[str, str]) -> None:
-    """Sets the content hash of the current version of a file, by member."""
-    this = sa.and_(_files.path == path, _files.member == sa.bindparam("of"), _CURRENT)
-    query = sa.update(transaction_files).where(this).values(content_hash=sa.bindparam("said"))
-    if hashes:
-        connection.execute(query, [{"of": member, "said": said} for member, said in hashes.items()])
 
 
 def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
@@ -363,10 +342,10 @@ def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transacti
     return set(connection.execute(query, parameters).scalars())
 
 
-def reopen_hours(connection: sa.Connection, hours: Iterable[int], *, contested: bool) -> None:
-    """Bumps the landed version of hours; `contested` also says that their rows need the long way."""
+def mark_hours_stale(connection: sa.Connection, hours: Iterable[int], *, conflicted: bool) -> None:
+    """Bumps the landed version of hours; `conflicted` also says that their rows need the long way."""
     rows = [
-        {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_contested": contested}
+        {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_conflicted": conflicted}
         for hour in sorted(hours)
     ]
     if not rows:
@@ -377,74 +356,61 @@ def reopen_hours(connection: sa.Connection, hours: Iterable[int], *, contested: 
             index_elements=[hour_versions.c.hour_number],
             set_={
                 "landed_version": hour_versions.c.landed_version + 1,
-                "is_contested": hour_versions.c.is_contested | new.excluded.is_contested,
+                "is_conflicted": hour_versions.c.is_conflicted | new.excluded.is_conflicted,
             },
         ),
         rows,
     )
 
 
-def reopen_after_registry_events(
+_REOPEN = """
+    UPDATE ingest.hour_versions SET landed_version = landed_version + 1
+    WHERE hour_number IN (
+        SELECT content_hours.hour_number
+        FROM reached
+        JOIN ingest.transaction_files USING (constituency_id)
+        JOIN ingest.content_hours USING (content_id)
+        WHERE content_hours.hour_number BETWEEN reached.first_hour AND reached.last_hour
+        UNION
+        SELECT table_contents.hour_number
+        FROM reached
+        JOIN ingest.table_constituencies USING (constituency_id)
+        JOIN ingest.table_contents USING (source)
+        WHERE table_contents.hour_number BETWEEN reached.first_hour AND reached.last_hour
+    )
+"""  # takes: reached (constituency_id, first_hour, last_hour)
+
+
+def mark_stale_after_registry_events(
     connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]
 ) -> None:
     """Re-opens the hours of a constituency after a change of its register: their denominator changed."""
-    connection.execute(
-        sa.text(
-            """
-            WITH changed AS (
-                SELECT constituency_id, min(floor(extract(epoch FROM occurred_at) / 3600)) AS since
-                FROM ingest.registry_events
-                WHERE content_id = ANY(:contents) OR transaction_id = ANY(:ids)
-                GROUP BY constituency_id
-            )
-            UPDATE ingest.hour_versions SET landed_version = landed_version + 1
-            WHERE hour_number IN (
-                SELECT content_hours.hour_number
-                FROM changed
-                JOIN ingest.transaction_files USING (constituency_id)
-                JOIN ingest.content_hours USING (content_id)
-                WHERE content_hours.hour_number >= changed.since
-                UNION
-                SELECT table_contents.hour_number
-                FROM changed
-                JOIN ingest.table_constituencies USING (constituency_id)
-                JOIN ingest.table_contents USING (source)
-                WHERE table_contents.hour_number >= changed.since
-            )
-            """
-        ),
-        {"contents": list(contents), "ids": list(transaction_ids)},
-    )
+    changed = """
+        WITH reached AS (
+            SELECT constituency_id, min(floor(extract(epoch FROM occurred_at) / 3600)) AS first_hour,
+                'infinity'::float AS last_hour
+            FROM ingest.registry_events
+            WHERE content_id = ANY(:contents) OR transaction_id = ANY(:ids)
+            GROUP BY constituency_id
+        )
+    """
+    connection.execute(sa.text(changed + _REOPEN), {"contents": list(contents), "ids": list(transaction_ids)})
 
 
-def reopen_constituencies(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
+def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
     """Re-opens the hours first..last that hold rows of a constituency: (constituency_id, first, last)."""
     if not reached:
         return
     constituencies, first, last = zip(*reached, strict=True)
-    connection.execute(
-        sa.text(
-            """
-            UPDATE ingest.hour_versions SET landed_version = landed_version + 1
-            WHERE hour_number IN (
-                SELECT content_hours.hour_number
-                FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
-                    AS reached (constituency_id, first_hour, last_hour)
-                JOIN ingest.transaction_files USING (constituency_id)
-                JOIN ingest.content_hours USING (content_id)
-                WHERE content_hours.hour_number BETWEEN reached.first_hour AND reached.last_hour
-                UNION
-                SELECT table_contents.hour_number
-                FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
-                    AS reached (constituency_id, first_hour, last_hour)
-                JOIN ingest.table_constituencies USING (constituency_id)
-                JOIN ingest.table_contents USING (source)
-                WHERE table_contents.hour_number BETWEEN reached.first_hour AND reached.last_hour
-            )
-            """
-        ),
-        {"constituencies": list(constituencies), "first": list(first), "last": list(last)},
-    )
+    given = """
+        WITH reached AS (
+            SELECT *
+            FROM unnest(CAST(:constituencies AS text[]), CAST(:first AS bigint[]), CAST(:last AS bigint[]))
+                AS given (constituency_id, first_hour, last_hour)
+        )
+    """
+    parameters = {"constituencies": list(constituencies), "first": list(first), "last": list(last)}
+    connection.execute(sa.text(given + _REOPEN), parameters)
 
 
 def first_hour(connection: sa.Connection) -> int | None:
@@ -473,18 +439,18 @@ def hours_wait(connection: sa.Connection) -> bool:
 
 
 def read_hour_versions(connection: sa.Connection, first: int, last: int) -> pd.DataFrame:
-    """hour_number, landed_version, computed_version, is_contested of the hours first..last that have transactions."""
+    """hour_number, landed_version, computed_version, is_conflicted of the hours first..last that have transactions."""
     query = sa.select(
         hour_versions.c.hour_number,
         hour_versions.c.landed_version,
         hour_versions.c.computed_version,
-        hour_versions.c.is_contested,
+        hour_versions.c.is_conflicted,
     ).where(hour_versions.c.hour_number.between(first, last))
     return read_frame(connection, query.order_by(hour_versions.c.hour_number))
 
 
 def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
-    """What applies to contested hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
+    """What applies to conflicted hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
     votes = sa.select(
         corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
         corrections.c.occurred_ms, corrections.c.content_id,

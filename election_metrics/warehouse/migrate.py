@@ -16,6 +16,7 @@ from election_metrics.warehouse import roles
 from election_metrics.warehouse.database import engine, lock, transaction
 from election_metrics.warehouse.release import (
     refuse_beside_another_release,
+    refuse_earlier,
     refuse_other_connections,
     refuse_restored_by_half,
     release,
@@ -44,18 +45,18 @@ def migrate(
         The revision before and after.
 
     Raises:
-        WarehouseError: there is no such revision, processes of another release are at work, or the place was restored
-            by half.
+        WarehouseError: there is no such revision, the warehouse is of before the first release, processes of another
+            release are at work, or the place was restored by half.
     """
     refuse_beside_another_release(settings.home)
     refuse_restored_by_half(settings.home)
     ensure_database(warehouse_url(settings))
-    ensure_database(dagster_url(settings))
     with transaction(settings) as connection:
         lock(connection, "migrate")
+        before = _current(connection)
+        refuse_earlier(before, "the warehouse")
         connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS ingest"))
         connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS metrics"))
-        before = _current(connection)
         config = _config(connection)
         try:
             if before and before != _target(config, revision):
@@ -72,6 +73,7 @@ def migrate(
         if settings.database_url is None:
             roles.close_databases_of_server(connection)
     engine(settings).dispose()
+    ensure_database(dagster_url(settings))
     left += _close_dagsters(settings)
     if left:
         tell(roles.shortfall(login, list(dict.fromkeys(left))))
@@ -92,6 +94,7 @@ def make_tables(settings: Settings) -> None:
             there = _current(connection)
     except WarehouseError:
         there = None
+    refuse_earlier(there, "the warehouse")
     if there is None:
         migrate(settings)
     elif there != _target(_config(), "head"):

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from election_metrics.metrics.counts import NAMES
 from election_metrics.warehouse.due import input_due
 from election_metrics.warehouse.tables import (
     anomalies,
@@ -37,10 +38,6 @@ from election_metrics.warehouse.tables import (
 
 Row = dict[str, Any]
 
-COUNTS = (
-    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
-    "revotes", "withdrawn", "anomaly_count",
-)  # fmt: skip
 _WORST_FIRST = sa.func.array_position(sa.cast(["critical", "warning", "info"], sa.ARRAY(sa.Text)), anomalies.c.severity)
 
 
@@ -232,7 +229,7 @@ _STANDING = constituency_metrics.alias("standing")
 _FIGURES = [
     _STANDING.c[name]
     for name in (
-        *COUNTS, "participation_rate", "issue_rate", "gap", "gap_rate", "anomaly_score", "peak_hour", "peak_votes",
+        *NAMES, "participation_rate", "issue_rate", "gap", "gap_rate", "anomaly_score", "peak_hour", "peak_votes",
         "bulletin_trend", "vote_trend", "first_transaction_at", "last_transaction_at", "run_id", "computed_at",
     )
 ]  # fmt: skip

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 APPLICATION = "election-metrics"
 CLAIM = ".up.lock"
 """The file below HOME that `up` holds."""
+EARLIER = tuple(f"{number:04}" for number in range(1, 14))
+"""Revisions of before the first release: none of them is brought up to date."""
 UNFINISHED = ".restoring"
 """The file of a HOME into which a backup is being restored."""
 _NEXT = "stop it (Ctrl-C, or systemctl stop election-metrics), type: election-metrics migrate, and start it again"
@@ -22,14 +24,34 @@ _NEXT = "stop it (Ctrl-C, or systemctl stop election-metrics), type: election-me
 
 @lru_cache(maxsize=1)
 def release() -> str:
-    """Version, and the newest revision of the tables that it knows: 0.1.0/0010."""
+    """Version, and the newest revision of the tables that it knows: 0.1.0/0001_tables."""
     versions = Path(__file__).parent / "migrations" / "versions"
-    return f"{__version__}/{max(path.name[:4] for path in versions.glob('[0-9]*.py'))}"
+    return f"{__version__}/{max(path.stem for path in versions.glob('[0-9]*.py'))}"
 
 
 def revision_of(named: str) -> str:
     """The newest revision of the tables that a release knows."""
     return named.partition("/")[2]
+
+
+def refuse_earlier(revision: str | None, what: str) -> None:
+    """Nothing is made of the tables of before the first release.
+
+    Args:
+        revision: which tables there are.
+        what: what has them: a warehouse, or a backup.
+
+    Raises:
+        WarehouseError: they are of before the first release; says what to type.
+    """
+    if revision in EARLIER:
+        raise WarehouseError(
+            f"{what} is of before the first release (tables {revision}; this is {release()}) and is not brought up to "
+            "date: with the program that made it, `election-metrics export` what people entered "
+            "(constituency_reference, election_reference, anomaly_thresholds, anomalies); then set "
+            "ELECTION_METRICS_HOME to an empty folder, or drop both databases, type: election-metrics migrate, and "
+            "ingest the files again"
+        )
 
 
 def application_name() -> str:

@@ -14,7 +14,6 @@ import pyarrow.csv
 import sqlalchemy as sa
 
 from election_metrics.warehouse.checked import check_frame
-from election_metrics.warehouse.database import lock
 
 CHANNEL = "election_metrics_changed"
 
@@ -22,7 +21,7 @@ CHANNEL = "election_metrics_changed"
 def replace_scope(connection: sa.Connection, table: sa.Table, scope: sa.ColumnElement[bool], rows: pd.DataFrame) -> int:
     """Deletes the rows of `scope` and copies the frame's rows in; commits with the caller's transaction.
 
-    The caller holds the table's advisory lock (`lock_table`) since before it read what the frame was made from.
+    The caller sees to it that nobody else writes the scope since it read what the frame was made from.
 
     Args:
         connection: in a transaction.
@@ -36,11 +35,6 @@ def replace_scope(connection: sa.Connection, table: sa.Table, scope: sa.ColumnEl
     connection.execute(sa.delete(table).where(scope))
     copy_rows(connection, table, rows)
     return len(rows)
-
-
-def lock_table(connection: sa.Connection, table: sa.Table) -> None:
-    """One writer at a time from the read to the commit, so that an older read can't replace a newer one."""
-    lock(connection, f"write {table.fullname}")
 
 
 def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:

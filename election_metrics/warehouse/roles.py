@@ -165,6 +165,8 @@ def _rights_to_give(connection: sa.Connection) -> Iterator[_Step]:
         for relation in _relations(connection, "metrics"):
             if not _has(connection, "table", role, relation, "SELECT"):
                 yield _Step(f"GRANT SELECT ON {relation} TO {role}", purpose)
+        if not _reads_what_comes(connection, role):
+            yield _Step(f"ALTER DEFAULT PRIVILEGES IN SCHEMA metrics GRANT SELECT ON TABLES TO {role}", purpose)
         if not _has(connection, "database", role, _database(connection), "CONNECT"):
             yield _Step(f"GRANT CONNECT ON DATABASE {_quoted(connection, _database(connection))} TO {role}", purpose)
     if API in _existing(connection):
@@ -239,6 +241,16 @@ def _has(connection: sa.Connection, kind: str, role: str, name: str, right: str)
 def _has_column(connection: sa.Connection, relation: str, column: str, right: str) -> bool:
     query = sa.text(f"SELECT has_column_privilege('{API}', :relation, :column, :right)")
     return bool(connection.execute(query, {"relation": relation, "column": column, "right": right}).scalar())
+
+
+def _reads_what_comes(connection: sa.Connection, role: str) -> bool:
+    """Whether tables that our login makes in schema metrics from now on are readable to this role."""
+    query = sa.text(
+        "SELECT EXISTS (SELECT 1 FROM pg_default_acl, aclexplode(defaclacl) AS given "
+        "WHERE defaclrole = CAST(CURRENT_USER AS regrole) AND defaclnamespace = CAST('metrics' AS regnamespace) "
+        "AND defaclobjtype = 'r' AND given.grantee = CAST(:role AS regrole) AND given.privilege_type = 'SELECT')"
+    )
+    return bool(connection.execute(query, {"role": role}).scalar())
 
 
 def _database(connection: sa.Connection) -> str:

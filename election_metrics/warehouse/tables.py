@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
+from election_metrics.metrics.counts import COUNTS, NAMES
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -48,8 +50,16 @@ def _count(name: str, comment: str, **options: Any) -> Column[int]:
     return Column(name, BigInteger, comment=comment, **{"nullable": False, **options})
 
 
-def _number(name: str, comment: str) -> Column[float]:
-    return Column(name, Double, comment=comment)
+def _number(name: str, comment: str, **options: Any) -> Column[float]:
+    return Column(name, Double, comment=comment, **options)
+
+
+def _of(*sources: str) -> dict[str, Any]:
+    """Says which columns of the asset before it (or of another one: asset.column) a column is computed from.
+
+    One that says nothing is the column of the same name there, if there is one.
+    """
+    return {"info": {"sources": sources}}
 
 
 def _instant(name: str, comment: str, **options: Any) -> Column[Any]:
@@ -64,34 +74,29 @@ def _lineage() -> list[Column[Any]]:
 
 
 def _ballots() -> list[Column[int]]:
-    """What is counted everywhere, in one order with one meaning."""
+    """The counts, which every table of figures has."""
     return [
-        _count(
-            "transaction_count",
-            "Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it",
-        ),
-        _count("bulletins_issued", "Bulletins issued by calls that did not fail"),
-        _count("bulletins_failed", "Issue calls that failed"),
-        _count("votes_cast", "Accepted votes, the first of each voter key"),
-        _count("votes_rejected", "Votes that failed"),
-        _count("votes_unknown", "Votes with neither a failure nor a recorded vote"),
-        _count("revotes", "Accepted votes of a voter key after its first"),
-        _count("withdrawn", "Transactions withdrawn by a rollback, in their own hour"),
-        _count(
-            "anomaly_count",
-            "Transactions anomalous in themselves: failed issues, rejected and unknown votes, re-votes, bulletins and"
-            " votes that a table's owner flags or that are outside the voting times (15 minutes' grace for votes)",
-        ),
+        _count(count.name, count.comment, info={"unit": count.unit, "counted_from": count.sources}) for count in COUNTS
     ]
 
 
 def _running_rates() -> list[Column[float]]:
     """What running totals are in percent."""
     return [
-        _number("running_participation_rate", "Running votes / registered voters * 100; NULL as participation_rate"),
-        _number("running_issue_rate", "Running bulletins / registered voters * 100; NULL as participation_rate"),
         _number(
-            "running_gap_rate", "Running bulletins less running votes, / running bulletins * 100; NULL without any"
+            "running_participation_rate",
+            "Running votes / registered voters * 100; NULL as participation_rate",
+            **_of("votes_cast", "registered_voters"),
+        ),
+        _number(
+            "running_issue_rate",
+            "Running bulletins / registered voters * 100; NULL as participation_rate",
+            **_of("bulletins_issued", "registered_voters"),
+        ),
+        _number(
+            "running_gap_rate",
+            "Running bulletins less running votes, / running bulletins * 100; NULL without any",
+            **_of("bulletins_issued", "votes_cast"),
         ),
     ]
 
@@ -100,10 +105,6 @@ def _not_negative(*names: str) -> CheckConstraint:
     return CheckConstraint(" AND ".join(f"{name} >= 0" for name in names), name="not_negative")
 
 
-_COUNTS = (
-    "transaction_count", "bulletins_issued", "bulletins_failed", "votes_cast", "votes_rejected", "votes_unknown",
-    "revotes", "withdrawn", "anomaly_count",
-)  # fmt: skip
 _ELECTION = "metrics.elections.election_id"
 _CONSTITUENCY = "metrics.constituencies.constituency_id"
 
@@ -150,19 +151,19 @@ constituency_registry = Table(
 
 hourly_stats = Table(
     "hourly_stats", metadata,
-    _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False),
-    _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), primary_key=True),
-    _instant("hour", "Start of the hour (UTC)", primary_key=True),
+    _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False, **_of("constituencies.election_id")),
+    _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), primary_key=True, **_of("constituency_id")),
+    _instant("hour", "Start of the hour (UTC)", primary_key=True, **_of("occurred_ms")),
     *_ballots(),
-    _number("bulletin_velocity", "Bulletins per hour; for the hour in progress, per elapsed part of it"),
-    _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it"),
-    _count("registered_voters", "Registered voters at the end of the hour; NULL where not known", nullable=True),
-    _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known"),
-    _instant("first_transaction_at", "First transaction that stands"),
-    _instant("last_transaction_at", "Last transaction that stands"),
-    _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)"),
+    _number("bulletin_velocity", "Bulletins per hour; for the hour in progress, per elapsed part of it", **_of("kind", "quantity", "occurred_ms")),
+    _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it", **_of("kind", "occurred_ms")),
+    _count("registered_voters", "Registered voters at the end of the hour; NULL where not known", nullable=True, **_of("constituencies.registered_voters")),
+    _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known", **_of("kind", "constituencies.registered_voters")),
+    _instant("first_transaction_at", "First transaction that stands", **_of("occurred_ms")),
+    _instant("last_transaction_at", "Last transaction that stands", **_of("occurred_ms")),
+    _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)", **_of("kind", "occurred_ms")),
     *_lineage(),
-    _not_negative(*_COUNTS, "outside_voting"),
+    _not_negative(*NAMES, "outside_voting"),
     CheckConstraint("date_trunc('hour', hour, 'UTC') = hour", name="whole_hour"),
     Index(None, "election_id", "hour"),
     Index(None, "hour"),
@@ -186,7 +187,7 @@ election_hours = Table(
     _count("running_votes", "Votes cast from the first hour to the end of this one"),
     *_running_rates(),
     *_lineage(),
-    _not_negative(*_COUNTS, "constituencies_active", "outside_voting", "running_bulletins", "running_votes"),
+    _not_negative(*NAMES, "constituencies_active", "outside_voting", "running_bulletins", "running_votes"),
     schema="metrics", comment="Each hour of an election: hourly_stats summed over its constituencies, with running totals",
 )  # fmt: skip
 
@@ -199,33 +200,32 @@ constituency_metrics = Table(
         "period_start",
         "Start of the period: of an hour, its own; of an election, its first hour with transactions; else midnight in the"
         " constituency's time zone",
-        primary_key=True,
-    ),
+        primary_key=True, **_of("hour")),
     *_ballots(),
-    _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions"),
+    _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions", **_of("anomaly_count", "transaction_count")),
     _count("registered_voters", "Registered voters at the period's last hour; for an election, now; NULL where not known",
            nullable=True),
-    _number("participation_rate", "Votes of the period / registered voters * 100; NULL where the register is 0 or not known"),
-    Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
-    _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins"),
-    _count("voting_hours", "Hours from the period's first to its last with bulletins or votes, silent ones included"),
-    _number("average_bulletins_per_hour", "Bulletins issued / voting hours; NULL without any"),
-    _number("average_votes_per_hour", "Votes cast / voting hours; NULL without any"),
-    _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes"),
-    _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
-    _count("running_bulletins", "Bulletins issued from the first hour to the end of the period"),
-    _count("running_votes", "Votes cast from the first hour to the end of the period"),
+    _number("participation_rate", "Votes of the period / registered voters * 100; NULL where the register is 0 or not known", **_of("votes_cast", "registered_voters")),
+    Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast", **_of("bulletins_issued", "votes_cast")),
+    _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins", **_of("bulletins_issued", "votes_cast")),
+    _count("voting_hours", "Hours from the period's first to its last with bulletins or votes, silent ones included", **_of("hour", "bulletins_issued", "votes_cast")),
+    _number("average_bulletins_per_hour", "Bulletins issued / voting hours; NULL without any", **_of("bulletins_issued", "hour")),
+    _number("average_votes_per_hour", "Votes cast / voting hours; NULL without any", **_of("votes_cast", "hour")),
+    _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes", **_of("votes_cast", "hour")),
+    _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True, **_of("votes_cast")),
+    _count("running_bulletins", "Bulletins issued from the first hour to the end of the period", **_of("bulletins_issued")),
+    _count("running_votes", "Votes cast from the first hour to the end of the period", **_of("votes_cast")),
     *_running_rates(),
-    _number("issue_rate", "Bulletins issued / registered voters * 100; NULL where the register is 0 or not known"),
+    _number("issue_rate", "Bulletins issued / registered voters * 100; NULL where the register is 0 or not known", **_of("bulletins_issued", "registered_voters")),
     _number("bulletin_trend", "Slope of the least-squares line through the bulletins of the voting hours, silent ones"
-                              " being 0: bulletins an hour per hour; NULL for fewer than two of them"),
-    _number("vote_trend", "The same of votes: votes an hour per hour"),
+                              " being 0: bulletins an hour per hour; NULL for fewer than two of them", **_of("bulletins_issued", "hour")),
+    _number("vote_trend", "The same of votes: votes an hour per hour", **_of("votes_cast", "hour")),
     Column("activity_pattern", ARRAY(BigInteger), comment="Votes cast by hour of the local day, 24 values from 00 to 23;"
-                                                          " NULL for period hour"),
+                                                          " NULL for period hour", **_of("votes_cast", "hour")),
     _instant("first_transaction_at", "First transaction that stands"),
     _instant("last_transaction_at", "Last transaction that stands"),
     *_lineage(),
-    _not_negative(*_COUNTS, "voting_hours", "running_bulletins", "running_votes"),
+    _not_negative(*NAMES, "voting_hours", "running_bulletins", "running_votes"),
     CheckConstraint("period IN ('hour', 'day', 'week', 'month', 'election')", name="period"),
     Index(None, "election_id", "period", "period_start"),
     schema="metrics", comment="Each constituency by hour, day, week, month (in its time zone) and whole election",
@@ -235,8 +235,8 @@ election_summaries = Table(
     "election_summaries", metadata,
     _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
     _count("constituencies_total", "Constituencies in the registry"),
-    _count("constituencies_reporting", "Those with at least one bulletin issued or vote cast"),
-    _count("constituencies_silent", "Those without"),
+    _count("constituencies_reporting", "Those with at least one bulletin issued or vote cast", **_of("bulletins_issued", "votes_cast")),
+    _count("constituencies_silent", "Those without", **_of("bulletins_issued", "votes_cast")),
     _count("registered_voters", "Registered voters now, of the constituencies whose register is known; NULL if none",
            nullable=True),
     _count("constituencies_without_register", "Constituencies whose register is not known"),
@@ -244,9 +244,9 @@ election_summaries = Table(
                                       " NULL as hours_expected", nullable=True),
     *_ballots(),
     _number("participation_rate", "Votes cast / registered voters * 100; NULL where the register is 0 or not known,"
-            " and while a reporting constituency has none"),
+            " and while a reporting constituency has none", **_of("votes_cast", "registered_voters")),
     Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
-    _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins"),
+    _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins", **_of("bulletins_issued", "votes_cast")),
     _count("hours_expected", "Constituency hours of voting that should be here by now; NULL where neither voting times nor"
            " the region's others tell what to expect",
            nullable=True),
@@ -254,18 +254,18 @@ election_summaries = Table(
            " table that was read since", nullable=True),
     _number("coverage", "Hours delivered / hours expected * 100; NULL where not known or none expected yet"),
     _count("rejected_lines", "Lines that cannot be read, of this election's files and of tables with its constituencies"),
-    _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes"),
-    _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
+    _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes", **_of("votes_cast", "period_start")),
+    _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True, **_of("votes_cast")),
     _instant("first_transaction_at", "First transaction that stands"),
     _instant("last_transaction_at", "Last transaction that stands; a vote may be silent for hours"),
-    _number("issue_rate", "Bulletins issued / registered voters * 100; NULL as participation_rate"),
-    _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions"),
-    _count("anomalies_critical", "Critical findings that are open or acknowledged"),
-    _count("anomalies_warning", "Warnings that are open or acknowledged"),
-    _count("anomalies_info", "Informative findings that are open or acknowledged"),
+    _number("issue_rate", "Bulletins issued / registered voters * 100; NULL as participation_rate", **_of("bulletins_issued", "registered_voters")),
+    _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions", **_of("anomaly_count", "transaction_count")),
+    _count("anomalies_critical", "Critical findings that are open or acknowledged", **_of("anomalies.severity")),
+    _count("anomalies_warning", "Warnings that are open or acknowledged", **_of("anomalies.severity")),
+    _count("anomalies_info", "Informative findings that are open or acknowledged", **_of("anomalies.severity")),
     Column("anomalies_by_rule", JSONB, nullable=False, comment="Findings that are open or acknowledged, by rule"),
     *_lineage(),
-    _not_negative(*_COUNTS, "constituencies_silent", "rejected_lines"),
+    _not_negative(*NAMES, "constituencies_silent", "rejected_lines"),
     schema="metrics", comment="Each election in one row: totals, participation, gap, coverage, freshness",
 )  # fmt: skip
 
@@ -299,7 +299,7 @@ region_summaries = Table(
     _instant("first_transaction_at", "First transaction that stands"),
     _instant("last_transaction_at", "Last transaction that stands; a vote may be silent for hours"),
     *_lineage(),
-    _not_negative(*_COUNTS, "constituencies_silent"),
+    _not_negative(*NAMES, "constituencies_silent"),
     schema="metrics", comment="Each region of an election in one row",
 )  # fmt: skip
 
@@ -333,9 +333,9 @@ missing_input = Table(
 anomalies = Table(
     "anomalies", metadata,
     _text("anomaly_id", "Readable id, the same through every recomputation", primary_key=True),
-    _text("election_id", "Election", nullable=False),  # no foreign key: a finding outlives the election's other name
+    _text("election_id", "Election", nullable=False, **_of("constituency_metrics.election_id")),  # no foreign key: a finding outlives the election's other name
     _text("constituency_id", "Constituency; NULL for a finding on a region or the whole election", ForeignKey(_CONSTITUENCY),
-          index=True),
+          index=True, **_of("constituency_metrics.constituency_id")),
     _text("region", "Region; NULL for a finding on the whole election, and where a constituency's is not known"),
     _text("rule", "Rule that fired (docs/anomaly-rules.md says what each one means)", nullable=False),
     _text("severity", "critical, warning or info", nullable=False),
@@ -420,9 +420,6 @@ registry_version = Table(
     schema="ingest", comment="Whether the registry is behind what people said",
 )  # fmt: skip
 
-HASHED_BEFORE = "length(content_hash) = 32 AND constituency_id IS NOT NULL"
-"""Rows of `transaction_files` whose content hash can be forged: they landed before migration 0012."""
-
 transaction_files = Table(
     "transaction_files", metadata,
     Column("file_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of this version"),
@@ -432,8 +429,7 @@ transaction_files = Table(
     _count("modified_ns", "Time of change, nanoseconds since the epoch"),
     _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
     _text("reason", "Why the file is unreadable"),
-    _text("content_hash", "BLAKE3 of the bytes, 64 digits; XXH3 in 32 digits where it landed before migration 0012; of a "
-          "table's rows their fingerprint"),
+    _text("content_hash", "BLAKE3 of the bytes, 64 digits; of a table's rows their fingerprint"),
     _count("content_id", "Number under which its rows rest in the lake; equal content of one contract shares it", nullable=True),
     _text("constituency_id", "Contract id from the file's name; NULL for rows of a table", index=True),
     _text("region_code", "From the path"),
@@ -456,7 +452,6 @@ transaction_files = Table(
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
     Index(None, "content_id"),
     Index(None, "content_hash"),
-    Index("transaction_files_hashed_before", "constituency_id", "size", postgresql_where=HASHED_BEFORE),
     schema="ingest", comment="The ledger: every version of every export file, and what became of its lines",
 )  # fmt: skip
 
@@ -485,7 +480,7 @@ hour_versions = Table(
     _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),
     _count("landed_version", "Grows with everything that may change the hour's figures"),
     _count("computed_version", "The landed_version that hourly_stats was computed from"),
-    Column("is_contested", Boolean, nullable=False,
+    Column("is_conflicted", Boolean, nullable=False,
            comment="Rows of this hour repeat, or were withdrawn, superseded or voted again"),
     _instant("computed_at", "When hourly_stats of the hour was computed"),
     Index("hour_versions_changed", "hour_number", postgresql_where="landed_version > computed_version"),
@@ -647,15 +642,15 @@ problems = Table(
 
 reconciliations = Table(
     "reconciliations", metadata,
-    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True, **_of("election_summaries.election_id")),
     _instant("first_hour", "First hour compared (UTC)", nullable=False),
     _instant("last_hour", "Last hour compared (UTC)", nullable=False),
     _count("hours", "Hours with transactions that were counted again from the lake"),
     _count("rows_compared", "Rows of hourly_stats that were compared, every figure of each"),
     _count("rows_differing", "Rows that differed; their hours were re-opened and computed again"),
     _count("transactions", "Distinct transactions that stand, counted again"),
-    _count("bulletins_issued", "Bulletins issued, counted again"),
-    _count("votes_cast", "Votes cast, counted again"),
+    _count("bulletins_issued", "Bulletins issued, counted again", **_of("election_summaries.bulletins_issued")),
+    _count("votes_cast", "Votes cast, counted again", **_of("election_summaries.votes_cast")),
     *_lineage(),
     _not_negative("hours", "rows_compared", "rows_differing", "transactions", "bulletins_issued", "votes_cast"),
     schema="metrics", comment="The last time every hour of an election was counted again from the raw transactions",

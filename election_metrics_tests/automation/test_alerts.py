@@ -1,9 +1,11 @@
 """What is wrong is said once, everywhere it should be, with its recovery and without a secret."""
 
+import contextlib
 import http.server
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import get_args
 import dagster as dg
 import pytest
 from aiosmtpd.controller import Controller
+from click.testing import CliRunner
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.events import DagsterEvent
@@ -21,8 +24,9 @@ from dagster._utils.error import SerializableErrorInfo
 from pydantic import SecretStr
 
 from election_metrics.assets.checks import checks
+from election_metrics.automation import channels
 from election_metrics.automation.alerts import raise_alerts
-from election_metrics.automation.delivery import without_own_secrets
+from election_metrics.automation.delivery import deliver, without_own_secrets
 from election_metrics.automation.duty import NAMES
 from election_metrics.automation.problems import (
     FailedCheck,
@@ -37,9 +41,11 @@ from election_metrics.automation.problems import (
     message,
     without_secrets,
 )
+from election_metrics.cli import main
+from election_metrics.errors import SettingsError
 from election_metrics.runtime.launch import run_update
 from election_metrics.runtime.supervisor import free_port
-from election_metrics.settings import Settings, read_settings
+from election_metrics.settings import Settings, read_settings, settings
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.exports import HOUR, Folder, ms, vote
 
@@ -267,6 +273,124 @@ def test_an_alert_that_does_not_arrive_is_sent_again_and_its_address_is_not_in_t
         assert address not in caplog.text
         raise_alerts(read_settings(alert_webhook=f"{address}/up"), instance, SPECS)
     assert len(texts) == 1
+
+
+@pytest.fixture
+def services() -> Iterator[tuple[str, dict[str, list[dict[str, object]]]]]:
+    """A server of services: host and port, and what each path took. /down answers 500; /slow goes on for ever."""
+    took: dict[str, list[dict[str, object]]] = {}
+    ended = threading.Event()
+
+    class Service(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if "/slow" in self.path:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nx-more: ")
+                with contextlib.suppress(OSError):
+                    while not ended.wait(0.2):
+                        self.wfile.write(b"1")
+                return
+            took.setdefault(self.path, []).append(body)
+            self.send_response(500 if "/down" in self.path else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", took
+        ended.set()
+        server.shutdown()
+
+
+TOKEN = "a8f3kq7wd29xz5m1tb6c4n0p8r"
+"""As Mattermost's look."""
+
+
+def test_an_alert_goes_to_every_service_of_apprise_and_calls_nobody(
+    chosen: Settings, services: tuple[str, dict[str, list[dict[str, object]]]]
+) -> None:
+    host, took = services
+    telling = read_settings(alert_urls=f"json://{host}/one  mmost://{host}/{TOKEN}\n")
+    assert deliver(telling, "🔴 The source of @all is away\nwhere: <!channel> & <http://evil|all well>")
+    (one,) = took["/one"]
+    assert one["title"] == "🔴 The source of @\u200ball is away"
+    assert one["message"] == "where: ‹!channel› & ‹http://evil|all well›"
+    (other,) = took[f"/hooks/{TOKEN}"]
+    said = str(other["text"])
+    assert "is away" in said
+    assert "‹!channel›" in said
+    assert "@all" not in said
+    assert deliver(telling, "🟢 Over")
+    assert took["/one"][1]["message"] == "🟢 Over"
+
+
+def test_a_service_that_does_not_take_it_is_named_without_its_token_and_the_others_have_it(
+    chosen: Settings,
+    services: tuple[str, dict[str, list[dict[str, object]]]],
+    webhook: tuple[str, list[str]],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    host, took = services
+    address, texts = webhook
+    urls = f"mmost://{host}/down/{TOKEN} json://{host}/one nonsense://{TOKEN}"
+    telling = read_settings(alert_urls=urls, alert_webhook=address)
+    assert not deliver(telling, "🔴 Something")
+    assert len(took["/one"]) == len(texts) == 1
+    errors = [record.getMessage() for record in caplog.records]
+    assert errors == [
+        "the alert could not be sent (Mattermost, URL 1 of ALERT_URLS)",
+        "the alert could not be sent (not known to Apprise, URL 3 of ALERT_URLS)",
+    ]
+    assert not any(TOKEN in text for text in (caplog.text, *capfd.readouterr()))
+
+
+def test_a_webhook_that_goes_on_for_ever_is_given_up_in_time_and_is_not_asked_again_beside_it(
+    chosen: Settings, services: tuple[str, dict[str, list[dict[str, object]]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    telling = read_settings(alert_webhook=f"http://{services[0]}/slow")
+    begin, threads = time.monotonic(), threading.active_count()
+    for _ in range(3):
+        assert not deliver(telling, "🔴 Something", seconds=0)
+    assert time.monotonic() - begin < 60, "it would go on for hours"
+    assert threading.active_count() <= threads + 2, "ours that hangs, and the server's"
+    said = {record.getMessage() for record in caplog.records}
+    assert said == {"the alert could not be sent (webhook: TimeoutError)"}
+
+
+def test_a_service_that_goes_on_for_ever_is_given_up_in_time_and_the_others_have_it(
+    services: tuple[str, dict[str, list[dict[str, object]]]],
+) -> None:
+    host, took = services
+    begin = time.monotonic()
+    found = channels.send(f"json://{host}/slow json://{host}/one", "🔴 Something", seconds=10)
+    assert time.monotonic() - begin < 60, "it would go on for hours"
+    assert [(channel.service, channel.took_it) for channel in found] == [("JSON", False), ("JSON", True)]
+    assert len(took["/one"]) == 1
+
+
+def test_a_url_that_is_none_is_refused_before_there_is_an_alert_and_is_not_shown(
+    chosen: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError, match=r"ELECTION_METRICS_ALERT_URLS: .*URL 2 must look like tgram://") as caught:
+        read_settings(alert_urls=f"json://here {TOKEN}")
+    assert TOKEN not in str(caught.value)
+    monkeypatch.setenv("ELECTION_METRICS_ALERT_URLS", f"json://here nonsense://{TOKEN}")
+    settings.cache_clear()
+    said = CliRunner().invoke(main, ["up"])
+    assert said.exit_code == 1
+    assert "ELECTION_METRICS_ALERT_URLS: URL 2 is none that Apprise knows" in " ".join(said.output.split())
+    assert TOKEN not in said.output
+
+
+def test_no_part_of_an_alerts_url_leaves_in_an_alert(chosen: Settings) -> None:
+    telling = read_settings(alert_urls=f"mmost://me:hunter22@host/{TOKEN} tgram://123456789:{TOKEN[::-1]}/-100/")
+    for secret in (TOKEN, TOKEN[::-1], "hunter22", f"/-100/{TOKEN}"):
+        said = without_own_secrets(telling, f"cannot reach host: {secret} failed")
+        assert not any(part in said for part in (TOKEN, TOKEN[::-1], "hunter22")), said
+        assert said.startswith("cannot reach host: ")
 
 
 def test_a_later_failure_of_the_same_cause_moves_the_link_and_one_of_another_cause_is_told(

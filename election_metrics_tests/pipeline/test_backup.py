@@ -318,6 +318,18 @@ def test_a_backup_is_for_its_owner_and_holds_no_secret(
     close_engines()
 
 
+@pytest.mark.parametrize("revision", [f"{number:04}" for number in range(1, 14)])
+def test_a_backup_of_before_the_first_release_is_left_alone(
+    chosen: Settings, backed_up: Path, tmp_path: Path, revision: str
+) -> None:
+    manifest = backed_up / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8").replace(release(), f"0.1.0/{revision}"), "utf-8")
+    new = tmp_path / "new"
+    with pytest.raises(WarehouseError, match=f"the backup is of before the first release .tables {revision};"):
+        restore_backup(chosen.model_copy(update={"home": new}), backed_up, quietly)
+    assert not new.exists()
+
+
 def test_a_backup_of_a_later_release_is_left_alone(chosen: Settings, backed_up: Path, tmp_path: Path) -> None:
     manifest = backed_up / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8").replace(release(), "9.0.0/9999"), "utf-8")

@@ -24,14 +24,14 @@ from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.locations import place
 from election_metrics.pipeline.hours import compact_hours, compute_hours
-from election_metrics.replay import Bucket, Voting, write_reference, write_replay
+from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.runtime.launch import run_update
 from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.end_to_end.running import FULL, wait_for
-from election_metrics_tests.exports import HOUR, Folder, ms, rollback, vote
+from election_metrics_tests.exports import HOUR, Folder, ms, rollback, vote, write_reference
 from election_metrics_tests.lake.staging import difference
 from election_metrics_tests.lake.test_reference import EXPORTS
 from election_metrics_tests.tables import MAPPING, Ballots, row, rows_of_exports, update_from_table

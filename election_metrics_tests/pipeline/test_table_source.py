@@ -31,13 +31,13 @@ from election_metrics.errors import ElectionMetricsError, SourceError
 from election_metrics.pipeline.file_landing import forget_lost_parts
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START, WHY
 from election_metrics.pipeline.table_landing import land_table, open_table
-from election_metrics.replay import Bucket, Voting, write_reference, write_replay
+from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.migrate import migrate
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
-from election_metrics_tests.exports import HOUR, Folder, ms, vote
+from election_metrics_tests.exports import HOUR, Folder, ms, vote, write_reference
 from election_metrics_tests.tables import MAPPING, Ballots, pieces, row, rows_of_exports, update_from_table
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs

@@ -66,13 +66,13 @@ def test_tables_do_not_change_under_processes_of_another_release(chosen: Setting
     url = plain_url(warehouse_url(chosen))
     with psycopg.connect(url, application_name="election-metrics 0.0.9/0001"):
         with pytest.raises(WarehouseError, match=r"1 of 0\.0\.9/0001.*stop it"):
-            migrate(chosen, "0008")
-        assert rows(chosen, "SELECT version_num FROM ingest.schema_version").iat[0, 0] != "0008"
+            migrate(chosen, "base")
+        assert len(rows(chosen, "SELECT version_num FROM ingest.schema_version")) == 1
         migrate(chosen)  # nothing changes
     with psycopg.connect(url, application_name=application_name()):
-        migrate(chosen, "0008")
+        migrate(chosen, "base")
 
 
 def test_the_release_names_the_newest_tables() -> None:
     versions = Path(__file__).parents[2] / "election_metrics" / "warehouse" / "migrations" / "versions"
-    assert (versions / next(versions.glob(f"{release().partition('/')[2]}_*.py"))).exists()
+    assert (versions / next(versions.glob(f"{release().partition('/')[2]}.py"))).exists()

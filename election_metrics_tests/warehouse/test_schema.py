@@ -15,12 +15,16 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from click.testing import CliRunner
 
+from election_metrics.cli import main
 from election_metrics.errors import DataError, WarehouseError
 from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse import migrate as migrate_module
 from election_metrics.warehouse.checked import check_frame
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.migrate import make_tables, migrate
 from election_metrics.warehouse.replace import CHANNEL, copy_rows, notify, read_frame, replace_scope
 from election_metrics.warehouse.tables import elections, hourly_stats, metadata
 from election_metrics_tests.computing import rows
@@ -41,11 +45,108 @@ def test_migrations_make_exactly_the_tables_that_the_code_describes(chosen: Sett
         assert compare_metadata(context, metadata) == []
 
 
+HEAD = ScriptDirectory(str(Path(migrate_module.__file__).parent / "migrations")).get_current_head()
+_CATALOGUE = {
+    "columns": """
+        SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,
+            pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
+        FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE relnamespace IN ('metrics'::regnamespace, 'ingest'::regnamespace) AND relkind = 'r' AND attnum > 0
+            AND relname <> 'schema_version'
+    """,
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace IN ('metrics'::regnamespace, 'ingest'::regnamespace)
+            AND conrelid <> to_regclass('ingest.schema_version')
+    """,
+    "indexes": """
+        SELECT tablename, indexname, indexdef FROM pg_indexes
+        WHERE schemaname IN ('metrics', 'ingest') AND tablename <> 'schema_version'
+    """,
+    "sequences": "SELECT schemaname, sequencename, data_type::text FROM pg_sequences",
+    "comments": """
+        SELECT oid::regclass::text, obj_description(oid, 'pg_class') FROM pg_class
+        WHERE relnamespace IN ('metrics'::regnamespace, 'ingest'::regnamespace) AND relkind = 'r'
+            AND relname <> 'schema_version'
+    """,
+}
+
+
+def catalogue(connection: sa.Connection) -> dict[str, set[tuple[object, ...]]]:
+    return {
+        name: {
+            # Since PostgreSQL 18, its catalogue has a name for every NOT NULL.
+            tuple(row)
+            for row in connection.execute(sa.text(query))
+            if not str(row[-1]).startswith("NOT NULL")
+        }
+        for name, query in _CATALOGUE.items()
+    }
+
+
+def test_migrations_make_what_the_code_describes_to_the_last_check_and_default(chosen: Settings) -> None:
+    """All but the place of a column: one that a later migration adds comes last."""
+    with transaction(chosen) as connection:
+        migrated = catalogue(connection)
+    migrate(chosen, "base")
+    with transaction(chosen) as connection:
+        metadata.create_all(connection)
+        described = catalogue(connection)
+    assert migrated == described
+    assert all(described.values())
+
+
+def everything_there(chosen: Settings) -> list[object]:
+    with transaction(chosen) as connection:
+        objects = "SELECT oid, relname, relacl::text FROM pg_class UNION ALL SELECT oid, nspname, nspacl::text FROM pg_namespace"
+        version = "SELECT version_num FROM ingest.schema_version"
+        databases = "SELECT datname FROM pg_database WHERE datname LIKE current_database() || '%'"
+        return [sorted(map(str, connection.execute(sa.text(one)))) for one in (objects, version, databases)]
+
+
+@pytest.mark.parametrize("revision", [
+    "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013",
+])  # fmt: skip
+def test_tables_of_before_the_first_release_are_left_as_they_are_and_it_says_what_to_do(
+    chosen: Settings, revision: str
+) -> None:
+    with transaction(chosen) as connection:
+        connection.execute(sa.text("UPDATE ingest.schema_version SET version_num = :it"), {"it": revision})
+    before = everything_there(chosen)
+    for command in (["migrate"], ["migrate", "--to", "base", "--yes"]):
+        said = CliRunner().invoke(main, command)
+        assert said.exit_code == 1
+        words = " ".join(said.output.split())
+        assert f"the warehouse is of before the first release (tables {revision};" in words
+        assert "drop both databases, type: election-metrics migrate, and ingest the files again" in words
+    with pytest.raises(WarehouseError, match=f"tables {revision};"):
+        make_tables(chosen)
+    assert everything_there(chosen) == before
+
+
+def test_a_warehouse_that_is_up_to_date_stays_as_it_is(chosen: Settings) -> None:
+    migrate(chosen)
+    before = everything_there(chosen)
+    assert migrate(chosen) == (HEAD, HEAD)
+    assert everything_there(chosen) == before
+
+
 def test_migrations_go_down_and_up_again(chosen: Settings) -> None:
-    assert migrate(chosen, "base") == ("0013", None)
+    with transaction(chosen) as connection:
+        before = catalogue(connection)
+    assert migrate(chosen, "base") == (HEAD, None)
+    assert rows(chosen, """
+        SELECT relname FROM pg_class WHERE relnamespace IN ('metrics'::regnamespace, 'ingest'::regnamespace)
+            AND relname !~ '^schema_version'
+        UNION ALL SELECT proname FROM pg_proc
+        WHERE pronamespace IN ('metrics'::regnamespace, 'ingest'::regnamespace)
+    """).empty  # fmt: skip
     with pytest.raises(WarehouseError, match="election-metrics migrate"):
         rows(chosen, "SELECT * FROM metrics.elections")
-    assert migrate(chosen) == (None, "0013")
+    assert migrate(chosen) == (None, HEAD)
+    with transaction(chosen) as connection:
+        assert catalogue(connection) == before
     assert rows(chosen, "SELECT * FROM metrics.elections").empty
     with pytest.raises(WarehouseError, match="no revision 'nonsense'"):
         migrate(chosen, "nonsense")

@@ -1,6 +1,6 @@
 -- Bulletins issued and votes cast outside the voting times, by constituency and hour.
 -- Takes: transactions, edges (constituency_id, hour_number, starts_ms, ends_ms: the hours that lie at or beyond the
--- edges of voting; all others need no look). A vote is accepted for 15 minutes after voting ends.
+-- edges of voting; all others need no look). A vote is accepted for a while after voting ends: {grace_ms}.
 SELECT
     transactions.constituency_id,
     transactions.hour_number,
@@ -15,6 +15,6 @@ WHERE NOT is_withdrawn
     AND kind IN ('bulletin_issued', 'vote_cast')
     AND (
         occurred_ms < starts_ms
-        OR occurred_ms >= ends_ms + CASE WHEN kind = 'vote_cast' THEN 900000 ELSE 0 END
+        OR occurred_ms >= ends_ms + CASE WHEN kind = 'vote_cast' THEN {grace_ms} ELSE 0 END
     )
 GROUP BY transactions.constituency_id, transactions.hour_number

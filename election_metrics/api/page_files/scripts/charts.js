@@ -4,8 +4,8 @@
 import { html, svg } from "../libraries/lit-html/lit-html.js";
 import { clock, count, dayAndClock, decimal, percent, wallClock } from "./format.js";
 import { spoken, t } from "./words.js";
+import { HOUR } from "./hours.js";
 
-const HOUR = 3600e3;
 /** Colours that colour-blind people tell apart, each with a dash of its own. */
 export const SERIES = [
   ["var(--series-1)", "0"], ["var(--series-2)", "7 3"], ["var(--series-3)", "2 3"],

@@ -1,6 +1,9 @@
 // Hours as charts need them: an hour without a row is one in which nothing happened, unless its input is missing.
 
-const HOUR = 3600e3;
+export const HOUR = 3600e3;
+
+/** The start of the hour that holds a moment, as the API writes it. */
+export const hourOf = (at) => new Date(Math.floor(at / HOUR) * HOUR).toISOString().replace(".000Z", "Z");
 
 /** The rows from the first with a ballot to the last, and a row of zeros for each hour between that is not missing. */
 export function wholeHours(hours, missing) {
@@ -17,7 +20,7 @@ export function wholeHours(hours, missing) {
     if (row) whole.push((before = row));
     else if (!absent.has(at))
       whole.push({
-        ...before, hour: new Date(at).toISOString().replace(".000Z", "Z"), bulletins_issued: 0, votes_cast: 0,
+        ...before, hour: hourOf(at), bulletins_issued: 0, votes_cast: 0,
         participation_rate: before.participation_rate == null ? null : 0, bulletin_velocity: 0, vote_velocity: 0, run_id: null, computed_at: null,
       });
   }

@@ -6,7 +6,7 @@ import { comparison } from "./compare.js";
 import { constituencies, listQuestion } from "./constituencies.js";
 import { constituency } from "./constituency.js";
 import { fullMoment } from "./format.js";
-import { curveOf, wholeHours } from "./hours.js";
+import { curveOf, hourOf, wholeHours } from "./hours.js";
 import { criticalBanner } from "./findings.js";
 import { freshnessLine, loudWarnings } from "./freshness.js";
 import { charts, findings, headline, regions } from "./overview.js";
@@ -48,7 +48,7 @@ class Page {
 
   /** The hour in progress, while voting is on. */
   get current() {
-    return this.election.status === "active" ? new Date(Math.floor(this.now / 3600e3) * 3600e3).toISOString().replace(".000Z", "Z") : null;
+    return this.election.status === "active" ? hourOf(this.now) : null;
   }
 
   /** Hours without a break: where nothing is missing and nothing happened, a row of zeros; remembered by its rows. */

@@ -1,16 +1,16 @@
 -- The transactions of hours in which rows repeat, or are withdrawn, replaced or voted again: one row an id.
--- Takes: contested_rows (the lake's rows of those hours), superseded (content_id), rollbacks (transaction_id),
+-- Takes: conflicted_rows (the lake's rows of those hours), superseded (content_id), rollbacks (transaction_id),
 -- lost_rows (transaction_id, content_id: rows that another row of their id, of whatever hour and contract, outranks) and
 -- repeated_votes (rows of any hour).
 WITH
 current_rows AS (
-    SELECT contested_rows.*
-    FROM contested_rows
+    SELECT conflicted_rows.*
+    FROM conflicted_rows
     LEFT JOIN lost_rows
-        ON lost_rows.transaction_id = contested_rows.transaction_id
-        AND lost_rows.content_id = contested_rows.content_id
+        ON lost_rows.transaction_id = conflicted_rows.transaction_id
+        AND lost_rows.content_id = conflicted_rows.content_id
     WHERE lost_rows.transaction_id IS NULL
-        AND contested_rows.content_id NOT IN (SELECT content_id FROM superseded)
+        AND conflicted_rows.content_id NOT IN (SELECT content_id FROM superseded)
 ),
 standing_rows AS (
     -- What is left of an id says the same, in however many files.

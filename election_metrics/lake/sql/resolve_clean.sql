@@ -1,5 +1,5 @@
 -- The transactions of hours in which every landed row stands as it is.
--- Takes: calm_rows (the lake's rows of those hours).
+-- Takes: clean_rows (the lake's rows of those hours).
 SELECT
     constituency_id,
     hour_number,
@@ -9,4 +9,4 @@ SELECT
     FALSE AS is_withdrawn,
     FALSE AS is_revote,
     kind IN ('bulletin_issued', 'vote_cast') AND fail_reason IS NOT NULL AS is_flagged
-FROM calm_rows
+FROM clean_rows

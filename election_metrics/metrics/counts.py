@@ -1,0 +1,54 @@
+"""The counts: each is declared here once, and counted by `lake/sql/hourly_counts.sql`.
+
+Tables, lineage, queries, API, exports, comparisons and checks follow from this list. All of them add up over hours,
+constituencies and regions.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Count:
+    """A count of what happened in an hour.
+
+    Attributes:
+        name: its column.
+        comment: what it counts.
+        unit: what is counted.
+        sources: columns of a transaction in the lake that it is counted from.
+        is_anomalous: whether what it counts is anomalous in itself, and part of anomaly_count.
+    """
+
+    name: str
+    comment: str
+    unit: str
+    sources: tuple[str, ...] = ("kind", "transaction_id")
+    is_anomalous: bool = False
+
+
+COUNTS = (
+    Count(
+        "transaction_count",
+        "Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it",
+        "transactions",
+    ),
+    Count("bulletins_issued", "Bulletins issued by calls that did not fail", "bulletins", ("kind", "quantity")),
+    Count("bulletins_failed", "Issue calls that failed", "transactions", is_anomalous=True),
+    Count("votes_cast", "Accepted votes, the first of each voter key", "votes", ("kind", "voter_key")),
+    Count("votes_rejected", "Votes that failed", "transactions", is_anomalous=True),
+    Count(
+        "votes_unknown", "Votes with neither a failure nor a recorded vote", "transactions", is_anomalous=True
+    ),
+    Count(
+        "revotes", "Accepted votes of a voter key after its first", "votes", ("kind", "voter_key"), is_anomalous=True
+    ),
+    Count("withdrawn", "Transactions withdrawn by a rollback, in their own hour", "transactions"),
+    Count(
+        "anomaly_count",
+        "Transactions anomalous in themselves: failed issues, rejected and unknown votes, re-votes, bulletins and"
+        " votes that a table's owner flags or that are outside the voting times (15 minutes' grace for votes)",
+        "transactions",
+    ),
+)  # fmt: skip
+NAMES = tuple(count.name for count in COUNTS)
+ANOMALOUS = tuple(count.name for count in COUNTS if count.is_anomalous)
