@@ -15,6 +15,7 @@ from election_metrics.settings import Settings, read_settings, settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics_tests.quiet import pytest_runtest_protocol  # noqa: F401 a hook
 
 if TYPE_CHECKING:
     from election_metrics_tests.objects import ObjectStore
