@@ -28,8 +28,9 @@ $(VENV)/.dev: $(BIN)/election-metrics requirements/dev.txt
 demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being today (ARGS=--once: without the UI)
 	$(BIN)/election-metrics demo $(ARGS)
 
-test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+# What is chosen among the tests runs in one process: four of them would import everything first.
+test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments, such as -k WORD or a file)
+	$(BIN)/python -m pytest $(if $(filter -k%,$(ARGS))$(findstring .py,$(ARGS)),,-n 4 --dist loadfile --no-loadscope-reorder) $(ARGS)
 
 # Once with the tests, as helpers of theirs count too; once without, as what only tests use is not used.
 USED_BY_US := election_metrics benchmarks faults docs deploy

@@ -19,6 +19,7 @@ from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import Up, is_idle, wait_for
 from election_metrics_tests.exports import CONTRACT, Folder, issue, line, ms, vote
+from election_metrics_tests.typed import program
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 PROGRAMS = "election-metrics|curl|cp|ps|createdb|pg_restore|export|systemctl|/opt/election-metrics/bin/pip"
@@ -45,11 +46,13 @@ def shown() -> list[str]:
 class Operator:
     """Types what the page shows, at the places that this test has."""
 
-    def __init__(self, up: Up, folder: Path) -> None:
+    def __init__(self, up: Up, folder: Path, commands: Path) -> None:
         self.up, self.folder = up, folder
         self.typed: set[str] = set()
         self.environment = up.environment | {
-            "PATH": ":".join([str(Path(sys.executable).parent), *map(str, program_folders()), "/usr/bin", "/bin"]),
+            "PATH": ":".join(
+                [str(commands), str(Path(sys.executable).parent), *map(str, program_folders()), "/usr/bin", "/bin"]
+            ),
             "COLUMNS": "200",
         }
         self.places = {
@@ -98,7 +101,8 @@ def operator(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> It
     up.start()
     try:
         wait_for("the first figures", lambda: is_idle(up, settings) and len(votes(settings)) > 0)
-        yield Operator(up, tmp_path)
+        with program() as commands:
+            yield Operator(up, tmp_path, commands)
     finally:
         if up.process.poll() is None:
             up.stop()

@@ -45,6 +45,8 @@ needs_java = pytest.mark.skipif(
 MASTER = "local-cluster[2,1,1024]"
 # Three Java machines that live for a minute: compiling less makes them half as slow again.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+if not FULL:
+    os.environ.setdefault("SPARK_CONF_DIR", str(Path(__file__).parents[1] / "data" / "spark"))
 COMBINATIONS = list(itertools.product(("duckdb", "spark"), ("disk", "s3"), ("portal", "table")))
 if not FULL:  # on Spark the one in which nothing is as by default
     COMBINATIONS = [one for one in COMBINATIONS if one[0] == "duckdb" or one[1:] == ("s3", "table")]
