@@ -4,6 +4,7 @@ A file is identified by its absolute path or URL (and the member's name inside a
 time of change, and its content by a hash. Nothing here knows what a line means.
 """
 
+import contextlib
 import lzma
 import os
 import re
@@ -15,7 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 
 from election_metrics.digest import name_for, new_digest
@@ -116,8 +117,9 @@ def list_exports(root: Location, known: Set[tuple[str, int, int]] = frozenset(),
 
     Whether a file may be read is asked for those that are not `known`.
 
-    Hidden files and names that do not end in .csv or .zip are not exports: downloads in progress have them. What has
-    a name that the ledger cannot hold, and a link that leads out of the folder, is unreadable.
+    Hidden files, locks of an office program (~$…) and names that do not end in .csv or .zip are not exports: downloads
+    in progress have them. What has a name that the ledger cannot hold, and a link that leads out of the folder, is
+    unreadable.
 
     Args:
         root: a folder, a file, or such in an object store.
@@ -164,7 +166,7 @@ def _list_folder(
     folders = []
     for entry in entries:
         is_folder = entry.is_dir(follow_symlinks=False)
-        if not is_folder and (entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES)):
+        if not is_folder and (entry.name.startswith((".", "~$")) or not entry.name.lower().endswith(SUFFIXES)):
             continue
         if problem := _why_no_name(entry.path):
             unreadable.append(problem)
@@ -316,16 +318,50 @@ def _read_archive(version: FileVersion, path: Path, below: int, extract_to: Path
         yield _unreadable_archive(version, error)
         return
     with archive:
-        members = [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
+        members = [info for info in archive.infolist() if _is_export(name_in_archive(info))]
         if not members:
             yield Unreadable(version, "the archive holds no .csv file")
         names: Counter[str] = Counter()
         for number, info in enumerate(members):
-            names[info.filename] += 1
-            again = names[info.filename]
-            name = f"{info.filename}#{again}" if again > 1 else info.filename
+            inside = name_in_archive(info)
+            names[inside] += 1
+            name = f"{inside}#{names[inside]}" if names[inside] > 1 else inside
             copy = extract_to / f"{name_for(version.path)}-{number}.csv"
             yield _read_member(version, below, archive, info, name, copy)
+
+
+_UTF_8_FLAG = 0x800
+
+
+def name_in_archive(info: zipfile.ZipInfo) -> str:
+    """A member's name as its maker meant it, with / between folders.
+
+    Programs on Windows write names in the code page of DOS, and some write backslashes; others write UTF-8 without the
+    flag that says so. Python reads all that has no flag as code page 437.
+    """
+    name = info.orig_filename
+    if not info.flag_bits & _UTF_8_FLAG:
+        with contextlib.suppress(UnicodeEncodeError):
+            name = _text_of(name.encode("cp437"))
+    return name.partition("\0")[0].replace("\\", "/")
+
+
+def _text_of(name: bytes) -> str:
+    """UTF-8 where it is that; else Russian DOS where that gives Cyrillic letters; else code page 437."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return name.decode("utf-8")
+    russian = name.decode("cp866")
+    return russian if _CYRILLIC.search(russian) else name.decode("cp437")
+
+
+_CYRILLIC = re.compile("[А-Яа-яЁё]")
+
+
+def _is_export(name: str) -> bool:
+    """Whether a path in an archive is that of an export: not a Mac's or an editor's own file."""
+    parts = PurePosixPath(name).parts
+    is_hidden = any(part == "__MACOSX" or (part.startswith((".", "~$")) and part not in (".", "..")) for part in parts)
+    return name.lower().endswith(".csv") and not is_hidden
 
 
 def _read_member(
@@ -333,7 +369,7 @@ def _read_member(
 ) -> ExportFile | Unreadable:
     if len(name.encode("utf-8", "backslashreplace")) > _LONGEST_MEMBER:
         return Unreadable(version, f"the member's name is longer than {_LONGEST_MEMBER} bytes", name[:100])
-    inside = PurePath(info.filename)
+    inside = PurePath(name_in_archive(info))
     if inside.is_absolute() or ".." in inside.parts:
         inside = PurePath(inside.name)  # it may not speak for a place outside of its archive
     place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
@@ -406,7 +442,7 @@ def peek_span(version: FileVersion) -> tuple[int, int] | None:
 
 
 def _times_of_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> list[int]:
-    if not info.filename.lower().endswith(".csv"):
+    if not _is_export(name_in_archive(info)):
         return []
     with archive.open(info) as member:
         return [int(time) for time in _TIMESTAMP.findall(member.read(1 << 16))]
