@@ -1,9 +1,6 @@
 """The registry: who votes where, refreshed from the ledger and the reference; changes re-open hours."""
 
-import csv
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import pandas as pd
@@ -12,19 +9,13 @@ from election_metrics.clock import hour_number
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
+from election_metrics.sources.names import region_time_zone
 from election_metrics.sources.reference import empty_reference, read_reference
 from election_metrics.warehouse import elections, ledger
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import lock, session_lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import constituencies, hourly_stats
-
-
-@cache
-def region_time_zones() -> dict[str, str]:
-    """IANA time zone by region name, of regions that have one."""
-    text = resources.files("election_metrics").joinpath("data", "region_time_zones.csv").read_text("utf-8")
-    return {row["region"]: row["time_zone"] for row in csv.DictReader(text.splitlines())}
 
 
 def refresh_registry(settings: Settings, run_id: str, now: datetime | None = None) -> Registry:
@@ -43,12 +34,14 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         lock(connection, "registry")
         store.mark_registry(connection)  # first: what people say from here on leaves it behind
+        places, said = store.read_places(connection), _said(file, store.read_constituency_reference(connection))
+        regions = {*places["region"].dropna(), *said["region"].dropna()}
         registry = build_registry(
-            store.read_places(connection),
+            places,
             store.read_events(connection),
-            _said(file, store.read_constituency_reference(connection)),
+            said,
             store.read_election_reference(connection),
-            region_time_zones(),
+            {region: zone for region in regions if (zone := region_time_zone(region)) is not None},
             settings.time_zone,
             moment,
         )

@@ -407,6 +407,21 @@ def test_the_table_of_the_first_observatory_works_as_it_is(chosen: Settings, tmp
     ]
 
 
+def test_a_row_counts_as_many_ballots_as_it_says(mapped: Settings, ballots: Ballots) -> None:
+    """A table may sum ballots up; where it says nothing, a row is one."""
+    ballots.put(
+        row("i", ms(1), call="ISSUE", number=8), row("v", ms(2), voter="a", number=5), row("w", ms(3), voter="b", number=None),
+        row("z", ms(3), voter="n", number=0), row("again", ms(4), voter="a", number=3), row("x", ms(5), voter="c", number=1),
+        row("f", ms(6), voter="d", state="failed", number=4), row("u", ms(7), voter="e", state="??", number=2),
+    )  # fmt: skip
+    update_from_table(mapped)
+    hour = hourly(mapped)["08"]
+    names = ("transaction_count", "bulletins_issued", "votes_cast", "revotes", "votes_rejected", "votes_unknown")
+    assert [hour[name] for name in names] == [8, 8, 7, 3, 4, 2]
+    election = rows(mapped, "SELECT votes_cast, revotes FROM metrics.election_summaries").iloc[0].tolist()
+    assert election == [7, 3]
+
+
 @pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
 def test_the_sensor_asks_for_new_rows_and_for_a_comparison_and_the_run_lands_them(
     mapped: Settings, ballots: Ballots
