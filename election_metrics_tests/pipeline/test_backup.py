@@ -127,7 +127,7 @@ def test_a_backup_comes_back_into_the_embedded_server_and_goes_on(
     said = CliRunner().invoke(main, ["restore", str(backup)])
     assert said.exit_code == 0, said.output
     assert "election-metrics up" in said.output
-    assert "1 run(s) were under way" in said.output
+    assert "1 run(s) were in progress" in said.output
     with open_instance(settings()) as instance:
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]
     there = settings()
