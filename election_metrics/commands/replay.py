@@ -26,5 +26,5 @@ def run_replay(
             progress.update(task, description=f"{done.files} files, {done.bytes / 1e6:.0f} MB, {done.lines} lines")
         expected = write_expected(done, unfinished)
     console.print(
-        f"{done.files} files with {done.lines} lines below {out}; the figures that must come out are in {expected.name}."
+        f"{done.files} files with {done.lines} lines below {out}; the expected figures are in {expected.name}."
     )

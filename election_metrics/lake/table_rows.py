@@ -1,4 +1,4 @@
-"""Rows of a transactions table, from text to staged rows; their hours and hashes, by which an hour is compared."""
+"""Parses rows of a transactions table from text to staged rows, with the hours and hashes for comparing an hour."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ _TRUE = "('true', 't', '1', 'yes', 'y')"
 
 @dataclass(frozen=True)
 class Reading:
-    """How the text of a table is read.
+    """Parameters for parsing the text of a table.
 
     Attributes:
         fields: the columns of its batches, in the order of the fingerprint.
-        time_zone: of times that have none.
-        milliseconds: how many one of a time that is a number has; None: times are no numbers.
-        is_untyped: the column says no type, so each time is a number or text by itself.
-        operations: the domain's name of a type, where it has another.
+        time_zone: time zone of times without one.
+        milliseconds: milliseconds in the unit of numeric times; None: times are not numbers.
+        is_untyped: the column has no type, so each time may be a number or text.
+        operations: calls of the contract by the table's types, where they differ.
         outcomes: counted, failed or withdrawn, by status.
-        otherwise: what any other status means: counted or unknown.
-        last_hour: a later hour (since 1970, UTC) is none, as the table's own comparison has it: -1.
-        no_text: begins what stands for a value that is no text.
-        secret: keys the fingerprint.
+        otherwise: outcome of any other status: counted or unknown.
+        last_hour: later hours (since 1970, UTC) are invalid, -1, as in the comparison.
+        no_text: prefix of replacements for values that are not text.
+        secret: key of the fingerprint.
     """
 
     fields: Sequence[str]
@@ -47,7 +47,7 @@ class Reading:
 
 
 def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
-    """Makes an empty table `table_rows`."""
+    """Creates an empty table `table_rows`."""
     connection.execute("SET TimeZone = '" + reading.time_zone.replace("'", "''") + "'")
     fields = ", ".join(f"{field} VARCHAR" for field in reading.fields)
     connection.execute(
@@ -59,7 +59,7 @@ def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
 def add_rows(
     connection: duckdb.DuckDBPyConnection, reading: Reading, rows: pa.Table, hours: Iterable[int] | None = None
 ) -> None:
-    """Appends a batch, or what it has of these hours."""
+    """Appends a batch, or its rows of these hours."""
     put_table(connection, "wanted_hours", pd.DataFrame({"hour_number": sorted(hours or [])}), {"hour_number": "BIGINT"})
     connection.register("batch", rows)
     only = "" if hours is None else "WHERE hour_number IN (SELECT hour_number FROM wanted_hours)"
@@ -73,17 +73,18 @@ def add_rows(
 
 
 def _read(reading: Reading) -> str:
-    """The batch's text with what it says of times and flags; the one query that only DuckDB understands."""
+    """Query that parses times and flags of a batch; it uses functions of DuckDB."""
     moment = "TRY_CAST(time AS TIMESTAMPTZ)"
-    # Rounded down, as an hour is: what happened within the last millisecond of an hour is of that hour.
+    # Rounded down, so that a time within the last millisecond of an hour belongs to that hour.
     occurred = f"CASE WHEN isfinite({moment}) THEN epoch_us({moment}) // 1000 END"
     if reading.milliseconds is not None:
         number = f"TRY(CAST(floor(TRY_CAST(time AS DECIMAL(38, 9)) * {reading.milliseconds}) AS BIGINT))"
         is_number = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
         occurred = f"CASE WHEN {is_number} THEN {number} ELSE {occurred} END" if reading.is_untyped else number
     texts = [f"coalesce({field}, '')" for field in reading.fields]
-    # Who writes rows does not know the secret, so he finds no rows of the same sum; lengths say where a field ends.
-    said = ", ".join(["$secret", *texts, *(f"length({text})" for text in texts)])
+    # Writers of rows do not know the secret, so they cannot construct rows with the same sum; the lengths delimit the
+    # fields.
+    hashed = ", ".join(["$secret", *texts, *(f"length({text})" for text in texts)])
     return f"""
         SELECT *, CASE
                 WHEN floor(occurred_ms / 3600000) BETWEEN 0 AND {reading.last_hour}
@@ -92,7 +93,7 @@ def _read(reading: Reading) -> str:
             END AS hour_number
         FROM (
             SELECT *, {occurred} AS occurred_ms, coalesce(lower(anomaly) IN {_TRUE}, FALSE) AS is_flagged,
-                CAST('0x' || substr(md5(concat_ws(chr(31), {said})), 1, 15) AS BIGINT) AS fingerprint
+                CAST('0x' || substr(md5(concat_ws(chr(31), {hashed})), 1, 15) AS BIGINT) AS fingerprint
             FROM batch
         )
     """  # noqa: S608 names are ours

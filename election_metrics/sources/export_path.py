@@ -1,6 +1,6 @@
-"""What the path of a portal export says: contract, region, election, constituency and the interval.
+"""Parses the path of a portal export: contract, region, election, constituency and interval.
 
-Only the file's name is binding; the folders are used where they are there. No file is opened here.
+Only the file's name is required; folders are used if they exist. No file is opened here.
 """
 
 import re
@@ -18,9 +18,9 @@ INTERVAL = re.compile(r"_(?P<day>\d{4}-\d{2}-\d{2})_(?P<start>\d{4})-(?P<end>\d{
 
 @dataclass(frozen=True)
 class ExportPath:
-    """What a path says; what it does not say is None.
+    """The fields of a path; missing ones are None.
 
-    Names are as in the path, with control characters written out.
+    Names are as in the path, with control characters escaped.
 
     `interval_start` and `interval_end` are local wall-clock times without a zone, as in the file's name.
     """
@@ -46,10 +46,10 @@ def parse_export_path(path: PurePath, *, folders_below: int = 0) -> ExportPath |
     Args:
         path: the file's path; for a member of an archive, the archive's path followed by the member's.
         folders_below: how many of the path's last folders belong to the export tree. Without a region folder
-            only these are trusted, so that a home directory never becomes an election's name.
+            only these are used, so that a home directory never becomes an election's name.
 
     Returns:
-        None where the name does not begin with a contract id.
+        None if the name does not begin with a contract id.
     """
     contract = contract_id(path.stem)
     if contract is None:

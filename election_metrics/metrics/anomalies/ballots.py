@@ -1,4 +1,4 @@
-"""Rules on ballots: what can't be, or hardly is, in a constituency's own counts."""
+"""Rules on ballots: impossible or unlikely counts within a constituency."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
