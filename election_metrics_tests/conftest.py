@@ -15,6 +15,7 @@ from election_metrics.settings import Settings, read_settings, settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics_tests.quiet import pytest_runtest_protocol  # noqa: F401 a hook
 
 if TYPE_CHECKING:
     from election_metrics_tests.objects import ObjectStore
@@ -57,16 +58,17 @@ def server(home_of_server: Path) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         # Only processes die in tests, never the machine: what a commit wrote is safe without it.
         connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")  # half of what a new database costs
         connection.execute("SELECT pg_reload_conf()")
     return url
 
 
 @contextlib.contextmanager
-def empty_warehouse(server: str, home: Path) -> Iterator[Settings]:
-    """Settings with an empty, migrated warehouse and a lake of their own."""
+def empty_warehouse(server: str, home: Path, template: str = "election_metrics") -> Iterator[Settings]:
+    """Settings with an empty, migrated warehouse (or a copy of another database), and a lake of their own."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE election_metrics")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield read_settings(home=home, database_url=server.replace("/election_metrics?", f"/{name}?"))
         finally:
@@ -75,9 +77,15 @@ def empty_warehouse(server: str, home: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def chosen(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings with an empty, migrated warehouse and a lake of this test's own; the environment says the same."""
-    with empty_warehouse(server, tmp_path / "home") as made:
+def chosen(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Settings]:
+    """Settings with an empty, migrated warehouse and a lake of this test's own; the environment says the same.
+
+    For tests of the API, the warehouse is a copy of the one that `voted_lake` has made.
+    """
+    template = "voted" if "voted_lake" in request.fixturenames else "election_metrics"
+    with empty_warehouse(server, tmp_path / "home", template) as made:
         assert made.database_url is not None
         monkeypatch.setenv("ELECTION_METRICS_DATABASE_URL", made.database_url.get_secret_value())
         monkeypatch.setenv("ELECTION_METRICS_HOME", str(made.home))

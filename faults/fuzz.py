@@ -37,6 +37,7 @@ def main() -> None:
     """Fuzzes for so long; exits with an error at the first difference."""
     parser = argparse.ArgumentParser(prog="python -m faults.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="how long (default 60)")
+    parser.add_argument("--inputs", type=int, default=-1, help="at most so many inputs (default: as many as it can)")
     parser.add_argument("--seed", type=int, default=1, help="of the fuzzer's own chance (default 1)")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="election-metrics-fuzz-") as name:
@@ -46,10 +47,10 @@ def main() -> None:
         for number, seed in enumerate(SEEDS):
             (corpus / str(number)).write_bytes(seed.encode() + b"\n")
         (folder / "words").write_text("".join(f'"{word}"\n' for word in WORDS), "utf-8")
-        _fuzz(folder, corpus, chosen.seconds, chosen.seed)
+        _fuzz(folder, corpus, chosen.seconds, chosen.inputs, chosen.seed)
 
 
-def _fuzz(folder: Path, corpus: Path, seconds: int, seed: int) -> None:
+def _fuzz(folder: Path, corpus: Path, seconds: int, inputs: int, seed: int) -> None:
     settings = read_settings(home=folder, threads=1)
     engine = connect(settings)
 
@@ -57,7 +58,7 @@ def _fuzz(folder: Path, corpus: Path, seconds: int, seed: int) -> None:
         if said := difference(engine, settings, folder, content):
             raise AssertionError(f"{content!r}: {said}")
 
-    arguments = [f"-max_total_time={seconds}", f"-seed={seed}", f"-dict={folder / 'words'}", "-max_len=4000",
+    arguments = [f"-max_total_time={seconds}", f"-runs={inputs}", f"-seed={seed}", f"-dict={folder / 'words'}", "-max_len=4000",
                  f"-artifact_prefix={folder}/", "-print_final_stats=1"]  # fmt: skip
     atheris.Setup([sys.argv[0], *arguments, str(corpus)], one)
     atheris.Fuzz()

@@ -36,6 +36,7 @@ class Server:
         with psycopg.connect(plain_url(url), autocommit=True) as connection:
             # Only processes die here, never the machine: what a commit wrote is safe without it.
             connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
             connection.execute("SELECT pg_reload_conf()")
         self._link()
 

@@ -9,7 +9,7 @@ import dagster as dg
 from election_metrics.assets.op_tags import FRAMES, SCANS
 from election_metrics.assets.resources import SettingsResource, translate_errors
 from election_metrics.clock import hour_of
-from election_metrics.metrics.counts import NAMES
+from election_metrics.counts import NAMES
 from election_metrics.pipeline.run_tags import hours_of_tags
 from election_metrics.sanitize import escape_markdown, visible
 

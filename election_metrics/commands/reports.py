@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -13,6 +14,7 @@ from election_metrics.commands.markup import shown
 from election_metrics.pipeline.last_known import Known, read_last_known, unwatched
 from election_metrics.sanitize import one_line, visible
 from election_metrics.settings import Settings
+from election_metrics.sources.file_kinds import NotRead
 from election_metrics.sources.portal_exports import list_exports
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
@@ -158,6 +160,14 @@ def _print_problems(console: Console, settings: Settings) -> None:
             console.print(f"  {visible(path)}\n    tries: {tries}; {one_line(reason)}", markup=False)
 
 
+def print_not_read(console: Console, not_read: Mapping[str, NotRead]) -> None:
+    """Prints which files of the source are of a kind that is not read."""
+    if not_read:
+        console.print("\nFiles of a kind that is not read (.csv and .zip are):")
+    for kind in sorted(not_read.values(), key=lambda kind: (not kind.may_be_exports, kind.ending)):
+        console.print(f"  {visible(kind)}", markup=False)
+
+
 def print_warehouse(console: Console, settings: Settings) -> None:
     """Prints what landed, what is behind, the queue, disk usage, problems, and what could not be read.
 
@@ -189,6 +199,7 @@ def print_warehouse(console: Console, settings: Settings) -> None:
         seen = list_exports(source, enough=lambda _: time.monotonic() > until)
         listed = [(problem.version.path, problem.reason) for problem in seen.unreadable]
         problems += [problem for problem in listed if problem not in problems]
+        print_not_read(console, seen.not_read)
     if problems:
         console.print("\nFiles and folders that cannot be read:")
         for path, reason in problems:

@@ -15,6 +15,7 @@ from election_metrics.clock import hour_of, hour_start
 from election_metrics.commands.exit_codes import PARTLY_READ
 from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
+from election_metrics.commands.reports import print_not_read
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, name_of
 from election_metrics.pipeline.file_landing import expected_hours, files_to_reland, pending_files
@@ -23,6 +24,7 @@ from election_metrics.pipeline.table_landing import named_table, pending_rows
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible
 from election_metrics.settings import Settings, settings
+from election_metrics.sources.portal_exports import Listing
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.table_reads import PATH
 
@@ -39,14 +41,21 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     changed = changed_hours(chosen, now)
     if not pending and not unseen and not changed:
         console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
-        return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable))
+        return _ingested(console, chosen, path, listing)
     hours = sorted(in_grid({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed}))
     first, last = _widest_range(chosen, hours) if hours else (hour_of(now),) * 2
     console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
         _finish_changed(chosen, instance, progress, console)
-    return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable))
+    return _ingested(console, chosen, path, listing)
+
+
+def _ingested(console: Console, chosen: Settings, path: Location, listing: Listing) -> int:
+    """Says what was not read; returns the exit code."""
+    print_not_read(console, listing.not_read)
+    lost = sum(kind.may_be_exports for kind in listing.not_read.values())
+    return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable) + lost)
 
 
 def run_table_ingest(

@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from election_metrics.clock import GRACE, HOUR_MS
+from election_metrics.counts import ANOMALOUS
 from election_metrics.lake.engine import Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
 from election_metrics.locations import Location, move_into_place
-from election_metrics.metrics.counts import ANOMALOUS
 
 
 @dataclass(frozen=True)

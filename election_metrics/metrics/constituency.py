@@ -7,7 +7,7 @@ hourly rows, so a day is the sum of its hours also on the day of a clock change.
 import numpy as np
 import pandas as pd
 
-from election_metrics.metrics.counts import NAMES
+from election_metrics.counts import NAMES
 from election_metrics.metrics.hours import hour_numbers
 from election_metrics.metrics.rates import per, percent, running_rates
 

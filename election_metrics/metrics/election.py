@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from election_metrics.metrics.counts import NAMES
+from election_metrics.counts import NAMES
 from election_metrics.metrics.rates import percent
 
 SMALLEST_RANKED = 100

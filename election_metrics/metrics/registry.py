@@ -70,7 +70,7 @@ def build_registry(
         known[column] = said[column].combine_first(known[column])
     by_region = known["region"].map(zones)
     known["time_zone"] = said["time_zone"].combine_first(by_region).fillna(default_zone)
-    known["election"] = known["election"].fillna(UNKNOWN_ELECTION)
+    known["election"] = _one_spelling(known["election"].fillna(UNKNOWN_ELECTION))
     known["election_id"] = known["election"].map({name: election_id(name) for name in known["election"].unique()})
     counted = events.groupby("constituency_id")["voters"].sum(min_count=1).reindex(known.index)
     known["reference_voters"] = said["registered_voters"].astype("Int64")
@@ -89,6 +89,12 @@ def build_registry(
     constituencies = known.rename_axis("constituency_id").reset_index()
     elections_now = _elections(constituencies, whole[["name", "time_zone"]], now)
     return Registry(elections_now, constituencies.drop(columns="election"))
+
+
+def _one_spelling(names: pd.Series) -> pd.Series:
+    """The names, of which those that differ in "ё" or in case alone are one: the first of them by the alphabet."""
+    keys = names.str.casefold().str.replace("ё", "е")
+    return names.groupby(keys).transform("min")
 
 
 def _instants(values: pd.Series) -> pd.Series:

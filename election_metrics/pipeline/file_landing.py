@@ -31,10 +31,10 @@ from election_metrics.pipeline.landing import (
 )
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.recording import unreadable_rows
-from election_metrics.pipeline.registry import region_time_zones
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.sources.export_path import parse_export_path
+from election_metrics.sources.names import region_time_zone
 from election_metrics.sources.portal_exports import (
     ExportFile,
     FileVersion,
@@ -238,7 +238,7 @@ def _hours_by_name(settings: Settings, file: FileVersion) -> range:
     place = parse_export_path(PurePath(file.path))
     if place is None or place.interval_start is None or place.interval_end is None:
         return range(0)
-    zone = ZoneInfo(region_time_zones().get(place.region or "", settings.time_zone))
+    zone = ZoneInfo(region_time_zone(place.region or "") or settings.time_zone)
     start, end = (hour_number(moment.replace(tzinfo=zone)) for moment in (place.interval_start, place.interval_end))
     return range(start, max(end, start + 1))
 

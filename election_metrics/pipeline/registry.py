@@ -1,9 +1,6 @@
 """The registry of elections and constituencies, refreshed from the ledger and the reference data; marks hours stale."""
 
-import csv
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import pandas as pd
@@ -12,19 +9,13 @@ from election_metrics.clock import hour_number
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
+from election_metrics.sources.names import region_time_zone
 from election_metrics.sources.reference import empty_reference, read_reference
 from election_metrics.warehouse import elections, ledger
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import lock, session_lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import constituencies, hourly_stats
-
-
-@cache
-def region_time_zones() -> dict[str, str]:
-    """IANA time zone by region name, of regions with a single time zone."""
-    text = resources.files("election_metrics").joinpath("data", "region_time_zones.csv").read_text("utf-8")
-    return {row["region"]: row["time_zone"] for row in csv.DictReader(text.splitlines())}
 
 
 def refresh_registry(settings: Settings, run_id: str, now: datetime | None = None) -> Registry:
@@ -43,12 +34,15 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         lock(connection, "registry")
         store.mark_registry(connection)  # first, so that any later override makes the registry stale
+        places = store.read_places(connection)
+        reference = _with_overrides(file, store.read_constituency_reference(connection))
+        regions = {*places["region"].dropna(), *reference["region"].dropna()}
         registry = build_registry(
-            store.read_places(connection),
+            places,
             store.read_events(connection),
-            _said(file, store.read_constituency_reference(connection)),
+            reference,
             store.read_election_reference(connection),
-            region_time_zones(),
+            {region: zone for region in regions if (zone := region_time_zone(region)) is not None},
             settings.time_zone,
             moment,
         )
@@ -80,9 +74,9 @@ def registry_is_behind(settings: Settings) -> bool:
         return store.registry_is_behind(connection)
 
 
-def _said(file: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+def _with_overrides(file: pd.DataFrame, overrides: pd.DataFrame) -> pd.DataFrame:
     """The reference file with the manual overrides applied, field by field."""
-    first, second = (frame.set_index("constituency_id") for frame in (people, file))
+    first, second = (frame.set_index("constituency_id") for frame in (overrides, file))
     ids = first.index.union(second.index)
     first, second = first.reindex(ids), second.reindex(ids)
     return pd.DataFrame({name: first[name].combine_first(second[name]) for name in second.columns}).reset_index()

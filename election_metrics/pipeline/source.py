@@ -10,7 +10,7 @@ from pathlib import Path
 from election_metrics.errors import TransientError
 from election_metrics.locations import Location, RemotePath, with_patience
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import SUFFIXES
+from election_metrics.sources.file_kinds import is_export
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import transaction
 
@@ -61,7 +61,7 @@ def _has_files(root: Path) -> bool:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-                    elif entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
+                    elif is_export(entry.name):
                         return True
         except OSError:
             if folder == str(root):

@@ -13,6 +13,7 @@ from dagster._config.config_schema import UserConfigSchema
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.sql import create_engine
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
 from dagster_shared.error import SerializableErrorInfo
@@ -57,6 +58,10 @@ class RunStorage(PostgresRunStorage):
             checked = checked_backfill(partition_backfill, _settings().most_hours, now())
         super().add_backfill(checked)
 
+    def dispose(self) -> None:
+        """Closes the connection that is kept."""
+        self._engine.dispose()
+
 
 class _WithoutConfiguration:
     """A class that takes no configuration from dagster.yaml."""
@@ -67,11 +72,20 @@ class _WithoutConfiguration:
 
 
 class Storage(_WithoutConfiguration, DagsterPostgresStorage):
-    """Dagster's storage in the PostgreSQL that the settings name, or in the embedded one (`storage: custom:`)."""
+    """Dagster's storage in the PostgreSQL that the settings name, or in the embedded one (`storage: custom:`).
+
+    A process keeps one connection, and opens more only where several threads need one at once.
+    """
 
     def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(postgres_url, inst_data=inst_data)
         self._run_storage = RunStorage(postgres_url)
+        # Dagster's parts connect anew for each statement: 350 times in a small run, a third of what the run costs.
+        kept = create_engine(
+            postgres_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1, pool_pre_ping=True
+        )
+        for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
+            part._engine = kept
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003

@@ -1,6 +1,7 @@
 """Parses the path of a portal export: contract, region, election, constituency and interval.
 
-Only the file's name is required; folders are used if they exist. No file is opened here.
+Only the file's name is required; folders are used if they exist, but never those above the source. Names are compared
+and kept in their canonical spelling (`names`). No file is opened here.
 """
 
 import re
@@ -9,10 +10,12 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 
 from election_metrics.sanitize import visible
+from election_metrics.sources.names import canonical, known_region
 
+ARCHIVES = {"zip"}
 BASE58 = "1-9A-HJ-NP-Za-km-z"
 CONTRACT_ID = re.compile(rf"[{BASE58}]{{32,44}}")
-REGION = re.compile(r"(?P<code>\d{1,3}) - (?P<name>.+)")
+REGION = re.compile(r"(?P<code>\d{1,3}) ?- ?(?P<name>.+)")
 INTERVAL = re.compile(r"_(?P<day>\d{4}-\d{2}-\d{2})_(?P<start>\d{4})-(?P<end>\d{4})$")
 
 
@@ -35,41 +38,63 @@ class ExportPath:
 
 
 def contract_id(stem: str) -> str | None:
-    """The contract id a file name begins with (up to the first `_`), or None."""
+    """The contract id that a file's name begins with (up to the first `_`); None: it begins with none."""
     candidate = stem.partition("_")[0]
     return candidate if CONTRACT_ID.fullmatch(candidate) else None
 
 
-def parse_export_path(path: PurePath, *, folders_below: int = 0) -> ExportPath | None:
+def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> ExportPath | None:
     """Reads `<region>/<election>/<constituency>/<contract>/<file>/<file>.csv`, any folder being optional.
+
+    A region is `90 - Пермский край`, or the name of a known region; the topmost one counts. An archive does not count as
+    a folder, unless its name is that of a region.
 
     Args:
         path: the file's path; for a member of an archive, the archive's path followed by the member's.
-        folders_below: how many of the path's last folders belong to the export tree. Without a region folder
-            only these are used, so that a home directory never becomes an election's name.
+        folders_below: how many of the path's last folders belong to the export tree, so that folders above the source,
+            such as a home directory, never become an election's name. None: all of them.
 
     Returns:
         None if the name does not begin with a contract id.
     """
-    contract = contract_id(path.stem)
+    stem = canonical(path.stem)
+    contract = contract_id(stem)
     if contract is None:
         return None
-    folders = list(path.parts[:-1])
-    while folders and (folders[-1].startswith(contract) or folders[-1].endswith(".zip")):
+    folders = [part for part in path.parts[:-1] if part != path.anchor]
+    if folders_below is not None:
+        folders = folders[len(folders) - min(folders_below, len(folders)) :]
+    while folders and folders[-1].startswith(contract):
         folders.pop()
-        folders_below -= 1
-    region_at = next((i for i in reversed(range(len(folders))) if REGION.fullmatch(folders[i])), None)
+    names = [name for folder in folders if (name := _name_of(folder)) is not None]
+    region_at = next((number for number, name in enumerate(names) if _region(name) is not None), None)
     code = region = election = constituency = None
     if region_at is not None:
-        match = REGION.fullmatch(folders[region_at])
-        assert match is not None
-        code, region = match["code"], match["name"].strip()
-        election, constituency = [*folders[region_at + 1 :], None, None][:2]
-    elif folders_below >= 2:
-        election, constituency = folders[-2:]
-    start, end = _interval(path.stem)
+        code, region = _region(names[region_at]) or (None, None)
+        election, constituency = [*names[region_at + 1 :], None, None][:2]
+    elif len(names) >= 2 and folders_below is not None:
+        election, constituency = names[-2:]
+    start, end = _interval(stem)
     region, election, constituency = (name and visible(name) for name in (region, election, constituency))
     return ExportPath(contract, code, region, election, constituency, start, end)
+
+
+def _name_of(folder: str) -> str | None:
+    """What a folder is called; None: it is an archive, which is no folder unless it is called as a region is."""
+    stem, dot, ending = folder.rpartition(".")
+    if not dot or ending.lower() not in ARCHIVES:
+        return canonical(folder)
+    name = canonical(stem)
+    return name if _region(name) is not None else None
+
+
+def _region(name: str) -> tuple[str | None, str] | None:
+    """Code and name of a region; None: the name is none's."""
+    match = REGION.fullmatch(name)
+    if match is not None:
+        return match["code"], known_region(match["name"]) or match["name"].strip()
+    known = known_region(name)
+    return None if known is None else (None, known)
 
 
 def _interval(stem: str) -> tuple[datetime | None, datetime | None]:

@@ -11,6 +11,7 @@ from typing import Any
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.locations import RemotePath, elsewhere, fetch, with_patience
+from election_metrics.sources.file_kinds import is_ignored
 
 _SETTING = "ELECTION_METRICS_SOURCE"
 _SECOND = 10**9
@@ -32,7 +33,7 @@ def find_objects(root: RemotePath, suffixes: Sequence[str]) -> list[Version]:
     return [
         _version(str(root.fs.unstrip_protocol(key)), info)
         for key, info in found.items()
-        if key.lower().endswith(tuple(suffixes)) and not key.rpartition("/")[2].startswith(".")
+        if key.lower().endswith(tuple(suffixes)) and not is_ignored(key.rpartition("/")[2])
     ]
 
 

@@ -4,6 +4,7 @@ A file is identified by its absolute path or URL (and the member's name inside a
 modification time, and its content by a hash. Lines are not parsed here.
 """
 
+import contextlib
 import lzma
 import os
 import re
@@ -14,17 +15,17 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 
 from election_metrics.digest import name_for, new_digest
 from election_metrics.errors import SourceError, TransientError
 from election_metrics.locations import Location, RemotePath, is_url
 from election_metrics.sources.export_path import ExportPath, parse_export_path
+from election_metrics.sources.file_kinds import SUFFIXES, NotRead, count_not_read, is_export, is_ignored
 from election_metrics.sources.object_exports import ends_of_object, fetch_object, find_objects, version_of_object
 
-SUFFIXES = (".csv", ".zip")
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
 _BLOCK = 1 << 20
 # An index entry of PostgreSQL is limited to 2,704 bytes, for path and member's name together.
@@ -95,11 +96,13 @@ class Listing:
         files: the files.
         unreadable: the unreadable paths.
         is_whole: whether the listing is complete; else there may be more files.
+        not_read: files of kinds that are not read, by the endings of their names.
     """
 
     files: list[FileVersion]
     unreadable: list[Unreadable]
     is_whole: bool = True
+    not_read: dict[str, NotRead] = field(default_factory=dict)
 
 
 Enough = Callable[[Sequence[FileVersion]], bool]
@@ -116,8 +119,8 @@ def list_exports(root: Location, known: Set[tuple[str, int, int]] = frozenset(),
 
     Read permission is checked only for files that are not `known`.
 
-    Hidden files and names that do not end in .csv or .zip are not exports; downloads in progress have such names.
-    Names that the ledger cannot store, and links that lead out of the folder, are unreadable.
+    `file_kinds` defines which files are ignored; files that are neither read nor ignored are counted. Names that the
+    ledger cannot store, and links that lead out of the folder, are unreadable.
 
     Args:
         root: a folder or a file, on this machine or in an object store.
@@ -143,17 +146,23 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) ->
         raise SourceError(f"{root} cannot be listed: {error.strerror}") from None
     files: list[FileVersion] = []
     unreadable: list[Unreadable] = []
+    not_read: dict[str, NotRead] = {}
     folders = [str(root)]
     while folders:
         listed = len(files)
-        folders += _list_folder(folders.pop(), root, known, files, unreadable)
+        folders += _list_folder(folders.pop(), root, known, files, unreadable, not_read)
         if enough([file for file in files[listed:] if file not in known]):
             break
-    return Listing(sorted(files), unreadable, is_whole=not folders)
+    return Listing(sorted(files), unreadable, is_whole=not folders, not_read=not_read)
 
 
 def _list_folder(
-    folder: str, root: Path, known: Set[tuple[str, int, int]], files: list[FileVersion], unreadable: list[Unreadable]
+    folder: str,
+    root: Path,
+    known: Set[tuple[str, int, int]],
+    files: list[FileVersion],
+    unreadable: list[Unreadable],
+    not_read: dict[str, NotRead],
 ) -> list[str]:
     """Adds the files of a folder; returns its subfolders."""
     try:
@@ -164,7 +173,13 @@ def _list_folder(
     folders = []
     for entry in entries:
         is_folder = entry.is_dir(follow_symlinks=False)
-        if not is_folder and (entry.name.startswith(".") or not entry.name.lower().endswith(SUFFIXES)):
+        if not is_folder and is_ignored(entry.name):
+            continue
+        if not is_folder and entry.is_dir():
+            unreadable += _linked_folder(entry, root)
+            continue
+        if not is_folder and not is_export(entry.name):
+            count_not_read(not_read, unseen(entry.path).path)
             continue
         if problem := _why_no_name(entry.path):
             unreadable.append(problem)
@@ -173,6 +188,13 @@ def _list_folder(
         else:
             _add_file(entry, root, known, files, unreadable)
     return folders
+
+
+def _linked_folder(entry: os.DirEntry[str], root: Path) -> list[Unreadable]:
+    """A linked folder is not followed; one that leads within the root is read where it is."""
+    if Path(entry.path).resolve().is_relative_to(root.resolve()):
+        return []
+    return [Unreadable(unseen(entry.path), f"it is a link to a folder that lies outside of {root}")]
 
 
 def _list_objects(root: RemotePath) -> Listing:
@@ -316,16 +338,49 @@ def _read_archive(version: FileVersion, path: Path, below: int, extract_to: Path
         yield _unreadable_archive(version, error)
         return
     with archive:
-        members = [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
+        members = [info for info in archive.infolist() if _is_export(name_in_archive(info))]
         if not members:
             yield Unreadable(version, "the archive holds no .csv file")
         names: Counter[str] = Counter()
         for number, info in enumerate(members):
-            names[info.filename] += 1
-            again = names[info.filename]
-            name = f"{info.filename}#{again}" if again > 1 else info.filename
+            inside = name_in_archive(info)
+            names[inside] += 1
+            name = f"{inside}#{names[inside]}" if names[inside] > 1 else inside
             copy = extract_to / f"{name_for(version.path)}-{number}.csv"
             yield _read_member(version, below, archive, info, name, copy)
+
+
+_UTF_8_FLAG = 0x800
+
+
+def name_in_archive(info: zipfile.ZipInfo) -> str:
+    """A member's name as its maker meant it, with / between folders.
+
+    Programs on Windows write names in the code page of DOS, and some write backslashes; others write UTF-8 without the
+    flag that says so. Python reads all that has no flag as code page 437.
+    """
+    name = info.orig_filename
+    if not info.flag_bits & _UTF_8_FLAG:
+        with contextlib.suppress(UnicodeEncodeError):
+            name = _text_of(name.encode("cp437"))
+    return name.partition("\0")[0].replace("\\", "/")
+
+
+def _text_of(name: bytes) -> str:
+    """UTF-8 where it is that; else Russian DOS where that gives Cyrillic letters; else code page 437."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return name.decode("utf-8")
+    russian = name.decode("cp866")
+    return russian if _CYRILLIC.search(russian) else name.decode("cp437")
+
+
+_CYRILLIC = re.compile("[А-Яа-яЁё]")
+
+
+def _is_export(name: str) -> bool:
+    """Whether a path in an archive is that of an export: not a Mac's or an editor's own file."""
+    parts = [part for part in PurePosixPath(name).parts if part not in (".", "..")]
+    return name.lower().endswith(".csv") and not any(map(is_ignored, parts))
 
 
 def _read_member(
@@ -333,7 +388,7 @@ def _read_member(
 ) -> ExportFile | Unreadable:
     if len(name.encode("utf-8", "backslashreplace")) > _LONGEST_MEMBER:
         return Unreadable(version, f"the member's name is longer than {_LONGEST_MEMBER} bytes", name[:100])
-    inside = PurePath(info.filename)
+    inside = PurePath(name_in_archive(info))
     if inside.is_absolute() or ".." in inside.parts:
         inside = PurePath(inside.name)  # a member's path must not lead out of its archive
     place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
@@ -406,7 +461,7 @@ def peek_span(version: FileVersion) -> tuple[int, int] | None:
 
 
 def _times_of_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> list[int]:
-    if not info.filename.lower().endswith(".csv"):
+    if not _is_export(name_in_archive(info)):
         return []
     with archive.open(info) as member:
         return [int(time) for time in _TIMESTAMP.findall(member.read(1 << 16))]

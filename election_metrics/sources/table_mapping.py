@@ -35,7 +35,11 @@ class Columns(_Strict):
     status: str | None = Field(None, description="Outcome of the call.")
     election: str | None = Field(None, description="Name of its election.")
     voter: str | None = Field(None, description="Key of the voter, by which re-votes are found.")
-    quantity: str | None = Field(None, description="Bulletins that it issues, or voters that it adds or removes.")
+    quantity: str | None = Field(
+        None,
+        description="How many bulletins it issues, votes it is, or voters it adds or removes; of bulletins and votes "
+        "an empty one is 1.",
+    )
     anomaly: str | None = Field(None, description="Whether the table's owner calls it anomalous.")
     anomaly_reason: str | None = Field(None, description="Why.")
 

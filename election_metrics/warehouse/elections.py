@@ -8,7 +8,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from election_metrics.clock import GRACE
-from election_metrics.metrics.counts import NAMES
+from election_metrics.counts import NAMES
 from election_metrics.warehouse.replace import arrow_schema, read_arrow, read_frame, read_table, to_frame
 from election_metrics.warehouse.tables import (
     constituency_metrics,

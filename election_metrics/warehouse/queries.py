@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from election_metrics.metrics.counts import NAMES
+from election_metrics.counts import NAMES
 from election_metrics.warehouse.due import input_due
 from election_metrics.warehouse.tables import (
     anomalies,

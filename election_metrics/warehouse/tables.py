@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
-from election_metrics.metrics.counts import COUNTS, NAMES
+from election_metrics.counts import COUNTS, NAMES
 
 metadata = MetaData(
     naming_convention={

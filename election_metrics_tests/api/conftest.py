@@ -1,6 +1,9 @@
 """A warehouse with a small election, and the API served over it by a real server."""
 
+import fcntl
+import os
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +14,6 @@ import psycopg
 import pytest
 import requests
 import uvicorn
-from sqlalchemy.engine import make_url
 
 from election_metrics.api.app import create_app
 from election_metrics.api.tokens import create_token
@@ -19,6 +21,7 @@ from election_metrics.demo import demo_buckets
 from election_metrics.replay import write_replay
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
+from election_metrics.warehouse.dumps import postgres_program
 from election_metrics.web.patience import Patience
 from election_metrics_tests.computing import update
 from election_metrics_tests.end_to_end.running import wait_for
@@ -69,12 +72,38 @@ def serve(settings: Settings) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="session")
-def template(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lake of the database `voted`, which holds two elections of twelve constituencies; both are to be copied."""
-    folder = tmp_path_factory.mktemp("voted")
-    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE voted TEMPLATE election_metrics")
+def voted_lake(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lake of the database `voted`, which holds two elections of twelve constituencies; both are to be copied.
+
+    The first worker of a session computes them, the others read its dump into their own servers.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "voted"
+    folder.mkdir(exist_ok=True)
     url = server.replace("/election_metrics?", "/voted?")
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder / "dump").exists():
+            _create_voted(server, "template0")
+            _postgres("pg_restore", "--dbname", url, folder / "dump")
+        else:
+            _create_voted(server, "election_metrics")
+            _compute_voted(folder, url)
+            _postgres("pg_dump", "--format", "custom", "--file", folder / "unfinished", url)
+            (folder / "unfinished").rename(folder / "dump")
+    return folder / "home" / "lake"
+
+
+def _create_voted(server: str, template: str) -> None:
+    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE voted TEMPLATE {template}")
+
+
+def _postgres(program: str, *arguments: str | Path) -> None:
+    subprocess.run([postgres_program(program, at_least=18), *arguments], check=True)
+
+
+def _compute_voted(folder: Path, url: str) -> None:
     list(write_replay(demo_buckets(date(2026, 9, 20), 3_000, 12), folder / "in", seed=5, faults=True))
     # A constituency of one of them with votes and no bulletin: something to find.
     (place,) = (folder / "in").glob("39 - */*Думы*")
@@ -83,17 +112,12 @@ def template(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     update(read_settings(home=folder / "home", database_url=url), folder / "in")
     close_engines()
-    return folder / "home" / "lake"
 
 
 @pytest.fixture
-def voted(template: Path, chosen: Settings, server: str) -> Settings:
+def voted(voted_lake: Path, chosen: Settings) -> Settings:
     """Settings of a warehouse with two elections of twelve constituencies."""
-    name = make_url(chosen.database_url.get_secret_value()).database
-    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name}")
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE voted")
-    shutil.copytree(template, chosen.lake_path)
+    shutil.copytree(voted_lake, chosen.lake_path)
     return chosen
 
 

@@ -29,6 +29,8 @@ from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import wait_for
 from election_metrics_tests.exports import Folder
 
+pytestmark = pytest.mark.quiet
+
 
 def commit(settings: Settings, election: str, votes: int) -> None:
     """Commits a summary with this many votes, as a run does."""

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 
+import pytest
 import requests
 import sqlalchemy as sa
 
@@ -11,6 +12,8 @@ from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.release import refuse_other_connections
 from election_metrics_tests.api.conftest import Api
 from election_metrics_tests.end_to_end.running import hanging, wait_for
+
+pytestmark = pytest.mark.quiet
 
 WITHIN = 2.5
 """Two seconds, and what a busy machine adds."""

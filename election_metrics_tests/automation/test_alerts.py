@@ -51,7 +51,7 @@ from election_metrics_tests.exports import HOUR, Folder, ms, vote
 
 NOW = datetime(2026, 9, 19, 12, tzinfo=UTC)
 SPECS = [spec for check in checks for spec in check.check_specs]
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.quiet]
 
 
 def problems(**seen: object) -> dict[str, str]:

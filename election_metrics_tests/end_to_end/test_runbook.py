@@ -145,6 +145,8 @@ def what_is_wrong(operator: Operator) -> None:
     assert "conflicting_ids" in operator.type("election-metrics anomalies list")
     assert CONTRACT in operator.type("election-metrics conflicts")
     assert "postgres" in operator.type("ps -eo pid,stat,args | grep postgres")
+    operator.places["PID"] = str(operator.up.process.pid)
+    assert operator.places["PID"] in operator.type("ps -o pid,stat -p PID")
     operator.type("election-metrics maintain --dry-run")
 
 

@@ -24,7 +24,7 @@ from election_metrics_tests.end_to_end.running import COMMAND, hanging, wait_for
 from election_metrics_tests.exports import Folder, ms, vote
 from election_metrics_tests.typed import typed
 
-pytestmark = [pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.quiet]
 PATIENCE = 1.5
 """Seconds; a real watch has 5."""
 _SERVES = (

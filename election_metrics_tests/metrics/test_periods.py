@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from election_metrics.counts import NAMES as COUNTS
 from election_metrics.metrics.constituency import compare, constituency_metrics
-from election_metrics.metrics.counts import NAMES as COUNTS
 from election_metrics.metrics.coverage import coverage, delivered_hours, missing_input
 from election_metrics.metrics.election import participation_extremes, summarise
 from election_metrics.metrics.registry import election_id

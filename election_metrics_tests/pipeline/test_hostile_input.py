@@ -240,7 +240,9 @@ def test_an_archive_that_would_fill_the_disk_waits_and_the_others_land(
     source.mkdir()
     path = put_archive(source, {f"{CONTRACT}_x.csv": b"x" * 1_000_000})
     put_good(source)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_500_000, total=2_000_000_000))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(free=1_500_000, used=1_998_500_000, total=2_000_000_000)
+    )
     update(chosen.model_copy(update={"reserve_mb": 0}), source)
     assert good_votes(chosen) == 2
     aside = rows(chosen, "SELECT path, reason FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")

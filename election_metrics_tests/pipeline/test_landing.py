@@ -24,6 +24,7 @@ from election_metrics.settings import Settings
 from election_metrics.sources.portal_exports import FileVersion, list_exports
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.conftest import empty_warehouse
+from election_metrics_tests.end_to_end.running import FULL
 from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, rollback, vote
 
 SERIES = Path(__file__).parents[1] / "data" / "series.csv"
@@ -262,7 +263,7 @@ def landed_at_once(server: str, tmp_path_factory: pytest.TempPathFactory) -> tup
         return source, everything(clean)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(3 if FULL else 1))
 def test_any_order_and_any_batches_give_the_same_tables(
     chosen: Settings, tmp_path: Path, landed_at_once: tuple[Path, Tables], seed: int
 ) -> None:
@@ -301,7 +302,7 @@ def hour_of_everything(server: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @given(st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8 if FULL else 4, deadline=None)
 def test_splitting_hours_into_any_files_order_and_batches_never_changes_a_table(
     server: str, hour_of_everything: Tables, data: st.DataObject
 ) -> None:

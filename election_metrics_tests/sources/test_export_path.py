@@ -26,8 +26,13 @@ def test_a_full_path_says_everything() -> None:
         (f"/home/someone/exports/{CONTRACT}_dump.csv", 0, None, None),
         (f"/x/Election/District/{STEM}.csv", 2, "Election", "District"),
         (f"/x/Election/District/{CONTRACT}/{STEM}/{STEM}.csv", 4, "Election", "District"),
-        (f"/x/90 - Region/Election/{STEM}.csv", 0, "Election", None),
-        (f"/x/90 - Region/{STEM}.zip/{STEM}.csv", 0, None, None),
+        (f"/x/90 - Region/Election/{STEM}.csv", 0, None, None),
+        (f"/x/90 - Region/Election/{STEM}.csv", 2, "Election", None),
+        (f"/x/90 - Region/Election/10 - Region/{STEM}.csv", 3, "Election", "10 - Region"),
+        (f"/x/90 - Region/Election/10 - Region/{STEM}.csv", 1, None, None),
+        (f"/x/90 - Region/{STEM}.zip/{STEM}.csv", 2, None, None),
+        (f"/x/90 - Region/{STEM}.ZIP/{STEM}.csv", 2, None, None),
+        (f"/x/90 - Region.zip/Election/District/{STEM}.csv", 3, "Election", "District"),
     ],
 )
 def test_folders_are_used_only_where_they_are_known_to_mean_something(path, below, election, constituency) -> None:

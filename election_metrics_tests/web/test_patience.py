@@ -17,6 +17,8 @@ from election_metrics.web.asgi import SmallBodies
 from election_metrics.web.patience import Patience
 from election_metrics_tests.serving import served
 
+pytestmark = pytest.mark.quiet
+
 HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
 heard: list[str] = []
 

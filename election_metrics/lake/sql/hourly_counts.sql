@@ -1,5 +1,5 @@
 -- What happened in each constituency and hour: one row for every pair that has a transaction.
--- Takes: transactions (one row an id, standing or withdrawn).
+-- Takes: transactions (one row an id, standing or withdrawn). A row of a table may hold several votes.
 WITH
 labelled AS (
     SELECT
@@ -8,6 +8,7 @@ labelled AS (
         occurred_ms,
         CASE WHEN is_withdrawn THEN 'withdrawn' WHEN is_revote THEN 'revote' ELSE kind END AS kind,
         quantity,
+        coalesce(quantity, 1) AS votes,
         is_flagged
     FROM transactions
 )
@@ -17,10 +18,10 @@ SELECT
     count(*) FILTER (WHERE kind <> 'withdrawn') AS transaction_count,
     CAST(coalesce(sum(quantity) FILTER (WHERE kind = 'bulletin_issued'), 0) AS BIGINT) AS bulletins_issued,
     count(*) FILTER (WHERE kind = 'bulletin_failed') AS bulletins_failed,
-    count(*) FILTER (WHERE kind = 'vote_cast') AS votes_cast,
-    count(*) FILTER (WHERE kind = 'vote_rejected') AS votes_rejected,
-    count(*) FILTER (WHERE kind = 'vote_unknown') AS votes_unknown,
-    count(*) FILTER (WHERE kind = 'revote') AS revotes,
+    CAST(coalesce(sum(votes) FILTER (WHERE kind = 'vote_cast'), 0) AS BIGINT) AS votes_cast,
+    CAST(coalesce(sum(votes) FILTER (WHERE kind = 'vote_rejected'), 0) AS BIGINT) AS votes_rejected,
+    CAST(coalesce(sum(votes) FILTER (WHERE kind = 'vote_unknown'), 0) AS BIGINT) AS votes_unknown,
+    CAST(coalesce(sum(votes) FILTER (WHERE kind = 'revote'), 0) AS BIGINT) AS revotes,
     count(*) FILTER (WHERE kind = 'withdrawn') AS withdrawn,
     count(*) FILTER (WHERE kind IN ('bulletin_issued', 'vote_cast') AND is_flagged) AS flagged,
     min(occurred_ms) FILTER (WHERE kind <> 'withdrawn') AS first_ms,

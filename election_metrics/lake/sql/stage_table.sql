@@ -93,6 +93,7 @@ staged_rows AS (
         END AS kind,
         CAST(CASE
             WHEN is_issued THEN coalesce(said_quantity, 1)
+            WHEN operation = 'vote' THEN said_quantity
             WHEN is_register AND NOT failed
                 THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * said_quantity
         END AS BIGINT) AS quantity,

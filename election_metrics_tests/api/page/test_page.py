@@ -31,7 +31,7 @@ from election_metrics_tests.computing import rows
 
 LIBRARIES = Path(__file__).parent / "libraries"
 """What only tests need: axe-core, which finds what a screen reader's user would stumble over."""
-pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning")]
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.quiet]
 
 
 def commit(settings: Settings, election: str, **values: object) -> None:

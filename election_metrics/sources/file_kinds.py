@@ -1,0 +1,57 @@
+"""Which files of a folder are exports, which are ignored by a rule, and which are of a kind that is not read."""
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from election_metrics.sources.export_path import contract_id
+from election_metrics.sources.names import canonical
+
+SUFFIXES = (".csv", ".zip")
+_ARCHIVES = {".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4", ".z"}
+_IGNORED_ENDINGS = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".!qb", ".aria2")
+_IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
+
+
+@dataclass(frozen=True)
+class NotRead:
+    """Files of one kind that nothing reads.
+
+    Attributes:
+        ending: of their names, such as .gz.
+        files: how many there are.
+        example: the path of one.
+        may_be_exports: whether they may hold transactions: archives, and files named as exports are.
+    """
+
+    ending: str
+    files: int
+    example: str
+    may_be_exports: bool
+
+    def __str__(self) -> str:
+        what = "unpack them, or save them as .csv" if self.may_be_exports else "nothing is to be done"
+        return f"{self.files} file(s) {self.ending or 'without an ending'}, such as {self.example}: {what}"
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder is ignored by rule: hidden, a lock, a system's own, a download in progress."""
+    return name.startswith((".", "~$")) or name.lower() in _IGNORED_NAMES or name.lower().endswith(_IGNORED_ENDINGS)
+
+
+def is_export(name: str) -> bool:
+    """Whether a file of this name is read."""
+    return name.lower().endswith(SUFFIXES) and not is_ignored(name)
+
+
+def count_not_read(kinds: dict[str, NotRead], path: str) -> None:
+    """Adds a file that is neither read nor ignored to the counts by kind."""
+    name = PurePath(path).name
+    ending = PurePath(name).suffix.lower()
+    is_named_so = contract_id(canonical(name.partition(".")[0])) is not None
+    before = kinds.get(ending)
+    kinds[ending] = NotRead(
+        ending,
+        1 if before is None else before.files + 1,
+        path if before is None or (is_named_so and not before.may_be_exports) else before.example,
+        is_named_so or ending in _ARCHIVES or (before is not None and before.may_be_exports),
+    )
