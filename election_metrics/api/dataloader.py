@@ -65,13 +65,13 @@ class DataLoader:
                 found = await anyio.to_thread.run_sync(self._read, read, batch)
             except Exception as error:
                 found = [error] * len(batch)
-            for waiting, answer in zip(batch, found, strict=True):
-                if waiting.answer.done():
+            for one, answer in zip(batch, found, strict=True):
+                if one.answer.done():
                     continue  # the caller was cancelled
                 if isinstance(answer, Exception):
-                    waiting.answer.set_exception(answer)
+                    one.answer.set_exception(answer)
                 else:
-                    waiting.answer.set_result(answer)
+                    one.answer.set_result(answer)
         del self._readers[read]
 
     def _read(self, read: ReadMany, batch: Sequence[_Waiting]) -> list[Stored | Exception]:

@@ -180,15 +180,15 @@ class SparkEngine(Engine):
         written.replace(file)
 
     def about(self) -> dict[str, str]:  # noqa: D102
-        said = {"spark_application": str(self._session.conf.get("spark.app.id", ""))}
+        metadata = {"spark_application": str(self._session.conf.get("spark.app.id", ""))}
         address = self._settings.spark_ui
         if address:
-            said["spark_ui"] = address.replace("{id}", said["spark_application"])
+            metadata["spark_ui"] = address.replace("{id}", metadata["spark_application"])
         if not _is_connect(self._settings):
             if not address and (own := self._session.sparkContext.uiWebUrl):
-                said["spark_ui"] = own
-            said["spark_log"] = _logs.get(said["spark_application"], "")
-        return said
+                metadata["spark_ui"] = own
+            metadata["spark_log"] = _logs.get(metadata["spark_application"], "")
+        return metadata
 
     def close(self) -> None:  # noqa: D102
         self.local.close()

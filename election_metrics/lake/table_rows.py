@@ -128,15 +128,15 @@ def drop_landed(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM table_rows WHERE row_number IN (SELECT row_number FROM landed_before)")
 
 
-def said_otherwise(
+def hours_of_changed_rows(
     connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, after: int, now: datetime
 ) -> set[int]:
-    """Hours of rows beyond a position that say something else than what landed under their id; before `drop_landed`.
+    """Hours of rows beyond a position that differ from the landed rows of their id; call it before `drop_landed`.
 
     Takes `landed` and `own_contents`, as `find_landed` makes them.
     """
     stage_rows(connection, settings, reading, {}, now)
-    same = " AND ".join(f"landed.{name} IS NOT DISTINCT FROM staged.{name}" for name in _SAID)
+    same = " AND ".join(f"landed.{name} IS NOT DISTINCT FROM staged.{name}" for name in _COMPARED)
     rows = connection.execute(
         f"""
         SELECT DISTINCT staged.hour_number
@@ -152,7 +152,7 @@ def said_otherwise(
     return {int(row[0]) for row in rows}
 
 
-_SAID = (
+_COMPARED = (
     "id_key", "transaction_id", "hour_number", "constituency_id", "occurred_ms", "operation", "kind", "quantity",
     "sender", "fail_reason",
 )  # fmt: skip
@@ -161,7 +161,7 @@ _SAID = (
 def drop_rejected(
     connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, up_to: int, now: datetime
 ) -> None:
-    """Removes rows up to a position that cannot be read: they are in quarantine, and in no part to be found by."""
+    """Removes rows up to a position that cannot be read: they are in quarantine, not in parts."""
     stage_rows(connection, settings, reading, {}, now)
     connection.execute(
         "DELETE FROM table_rows WHERE position <= ? "
@@ -173,7 +173,7 @@ def drop_rejected(
 def unreadable(
     connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, now: datetime
 ) -> pd.DataFrame:
-    """Of the rows in `table_rows`, those that cannot be read: reason, rows, example (text), the most first."""
+    """Rows of `table_rows` that cannot be read: reason, rows, example (text), most frequent first."""
     stage_rows(connection, settings, reading, {}, now)
     return connection.execute(
         "SELECT rejection AS reason, count(*) AS rows, min(line_start) AS example FROM staged "
@@ -182,7 +182,7 @@ def unreadable(
 
 
 def fingerprints(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """Rows and the sum of their hashes, by hour: hour_number, rows, fingerprint (a whole number as text)."""
+    """Number of rows and sum of their hashes, by hour: hour_number, rows, fingerprint (a whole number as text)."""
     return connection.execute(
         "SELECT hour_number, count(*) AS rows, CAST(sum(fingerprint) AS VARCHAR) AS fingerprint "
         "FROM table_rows GROUP BY hour_number ORDER BY hour_number"
@@ -201,9 +201,9 @@ def stage_rows(
     Args:
         connection: one on which `begin_rows` was called.
         settings: the settings.
-        reading: what the table's words mean.
+        reading: the parameters for parsing.
         contents: the content's number, by hour.
-        now: the clock, by which a time is too far ahead.
+        now: current time, which decides whether a time is too far ahead.
     """
     put_table(
         connection, "contents", pd.DataFrame(list(contents.items()), columns=["hour_number", "content_id"]),
@@ -235,7 +235,7 @@ def stage_rows(
 
 
 def places(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """What each content says of constituencies: content_id, constituency_id, election (the first by name; NA)."""
+    """Constituencies of each content: content_id, constituency_id, election (the first by name; NA)."""
     return connection.execute(
         "SELECT staged.content_id, staged.constituency_id, "
         "min(replace(table_rows.election, chr(0), '\\x00')) AS election "

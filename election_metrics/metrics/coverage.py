@@ -35,9 +35,9 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
     timed = constituencies.dropna(subset=["starts_at"])
     first = hour_numbers(_instants(timed["starts_at"])).astype("int64")
     newest = int(delivered["hour_number"].max()) + 1 if len(delivered) else 0
-    unsaid = first + _USUAL_VOTE
-    said = hour_numbers(_instants(timed["ends_at"]).dt.ceil("h")).astype("Int64")
-    end = said.fillna(unsaid.where(unsaid >= newest, newest).astype("Int64")).astype("int64")
+    assumed_end = first + _USUAL_VOTE
+    stated_end = hour_numbers(_instants(timed["ends_at"]).dt.ceil("h")).astype("Int64")
+    end = stated_end.fillna(assumed_end.where(assumed_end >= newest, newest).astype("Int64")).astype("int64")
     windows = pd.DataFrame(
         {"constituency_id": timed["constituency_id"], "first": first, "end": np.minimum(end, present)}
     )

@@ -65,15 +65,15 @@ def build_registry(
     """
     known = places.rename(columns={"constituency": "name"}).set_index("constituency_id")
     known = known.reindex(known.index.union(pd.Index(reference["constituency_id"]))).astype(object)
-    said = reference.set_index("constituency_id").reindex(known.index)
+    given = reference.set_index("constituency_id").reindex(known.index)
     for column in ("name", "election", "region_code", "region"):
-        known[column] = said[column].combine_first(known[column])
+        known[column] = given[column].combine_first(known[column])
     by_region = known["region"].map(zones)
-    known["time_zone"] = said["time_zone"].combine_first(by_region).fillna(default_zone)
+    known["time_zone"] = given["time_zone"].combine_first(by_region).fillna(default_zone)
     known["election"] = _one_spelling(known["election"].fillna(UNKNOWN_ELECTION))
     known["election_id"] = known["election"].map({name: election_id(name) for name in known["election"].unique()})
     counted = events.groupby("constituency_id")["voters"].sum(min_count=1).reindex(known.index)
-    known["reference_voters"] = said["registered_voters"].astype("Int64")
+    known["reference_voters"] = given["registered_voters"].astype("Int64")
     counted = counted.astype("Int64")
     # More removed than was ever added: the register is not known.
     known["registered_voters"] = known["reference_voters"].combine_first(counted.mask(counted < 0))
@@ -83,7 +83,7 @@ def build_registry(
     for column, clock, moments in (("starts_at", "opens_at", starts), ("ends_at", "closes_at", ends)):
         clocks = _local_instants(whole[clock].reindex(known["election_id"]).set_axis(known.index), known["time_zone"])
         counted_on = _instants(moments.reindex(known.index))
-        known[column] = _instants(said[column]).combine_first(clocks).combine_first(counted_on)
+        known[column] = _instants(given[column]).combine_first(clocks).combine_first(counted_on)
     # An end that is not after the start, possibly from another source, is unknown.
     known["ends_at"] = known["ends_at"].mask(known["ends_at"] <= known["starts_at"])
     constituencies = known.rename_axis("constituency_id").reset_index()
@@ -110,13 +110,13 @@ def _local_instants(clocks: pd.Series, zones: pd.Series) -> pd.Series:
     return moments
 
 
-def _elections(constituencies: pd.DataFrame, said: pd.DataFrame, now: datetime) -> pd.DataFrame:
+def _elections(constituencies: pd.DataFrame, overrides: pd.DataFrame, now: datetime) -> pd.DataFrame:
     groups = constituencies.groupby("election_id")
     frame = groups.agg(name=("election", "first"), starts_at=("starts_at", "min"), ends_at=("ends_at", "max"))
     # An end is known only when every constituency's is.
     frame["ends_at"] = frame["ends_at"].where(groups["ends_at"].count() == groups.size())
     frame["ends_at"] = frame["ends_at"].mask(frame["ends_at"] <= frame["starts_at"])
-    whole = said.reindex(frame.index)
+    whole = overrides.reindex(frame.index)
     frame["name"] = whole["name"].combine_first(frame["name"])
     frame["time_zone"] = whole["time_zone"].combine_first(_weightiest_zones(constituencies))
     moment = pd.Timestamp(now)
@@ -157,8 +157,8 @@ def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: 
         by="constituency_id",
         allow_exact_matches=False,
     ).sort_values("row")["running"]
-    said = hours["constituency_id"].map(constituencies.set_index("constituency_id")["reference_voters"])
-    voters = said.astype("Int64").array
+    fixed = hours["constituency_id"].map(constituencies.set_index("constituency_id")["reference_voters"])
+    voters = fixed.astype("Int64").array
     register = pd.Series(counted.array, index=hours.index).astype("Int64")
     register = register.mask(register < 0)
     return pd.Series(voters, index=hours.index).combine_first(register).astype("Int64")

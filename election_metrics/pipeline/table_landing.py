@@ -407,7 +407,9 @@ def _drop_landed(job: _Job, connection: sa.Connection, before: Watermark) -> set
     if job.snapshot.horizon is None:
         # Rows within the overlap are read again and usually equal; a new row with a known id is a change.
         newest = -1 if before.newest is None else before.newest
-        suspects = table_rows.said_otherwise(here, job.settings, job.reading, newest, job.now) if suspects else set()
+        suspects = (
+            table_rows.hours_of_changed_rows(here, job.settings, job.reading, newest, job.now) if suspects else set()
+        )
     table_rows.drop_landed(here)
     return suspects
 

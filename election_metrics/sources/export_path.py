@@ -46,7 +46,7 @@ def contract_id(stem: str) -> str | None:
 def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> ExportPath | None:
     """Reads `<region>/<election>/<constituency>/<contract>/<file>/<file>.csv`, any folder being optional.
 
-    A region is `90 - Пермский край`, or the name of a known region; the topmost one counts. An archive does not count as
+    A region is `90 - Пермский край`, or the name of a known region; the topmost one counts. An archive is not
     a folder, unless its name is that of a region.
 
     Args:

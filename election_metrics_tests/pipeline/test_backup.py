@@ -250,7 +250,7 @@ def test_a_restore_overwrites_nothing(chosen: Settings, backed_up: Path, tmp_pat
     with pytest.raises(WarehouseError, match=r"database .* is not empty"):
         restore_backup(chosen.model_copy(update={"home": tmp_path / "new"}), backed_up, quietly)
     assert everything(chosen) == before
-    with pytest.raises(SettingsError, match="is there already"):
+    with pytest.raises(SettingsError, match="exists already"):
         back_up(chosen, backed_up, quietly)
 
 

@@ -63,10 +63,10 @@ class Evidence:
     @cached_property
     def opening(self) -> pd.Series:
         """The hour in which each constituency opened: by its voting times, else its first with ballots."""
-        said = hour_numbers(self.constituencies.set_index("constituency_id")["starts_at"]).astype("Float64")
+        stated = hour_numbers(self.constituencies.set_index("constituency_id")["starts_at"]).astype("Float64")
         ballots = self.hours[(self.hours["bulletins_issued"] > 0) | (self.hours["votes_cast"] > 0)]
         seen = ballots.groupby("constituency_id")["hour_number"].min()
-        return said.combine_first(seen.reindex(said.index)).astype("Float64")
+        return stated.combine_first(seen.reindex(stated.index)).astype("Float64")
 
     @cached_property
     def closing(self) -> pd.Series:
