@@ -329,9 +329,9 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         SELECT DISTINCT constituency_id, first_transaction_at, last_transaction_at, false FROM file
         WHERE starts_at IS NULL AND first_transaction_at IS NOT NULL
         UNION ALL
-        SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(landed.first_hour * 3600)),
+        SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(own.first_hour * 3600)),
             date_trunc('hour', read.read_at), true
-        FROM ingest.table_constituencies AS landed
+        FROM ingest.table_constituencies AS own
         JOIN ingest.table_reads AS read USING (source)
         JOIN metrics.constituencies AS constituency USING (constituency_id)
         WHERE constituency.election_id = %(election)s
