@@ -1,1 +1,1 @@
-"""Benchmarks: ratios of one run, each against the nearest bare thing. `make bench`."""
+"""Benchmarks (`make bench`): ratios of interleaved runs, each against a minimal baseline."""

@@ -195,9 +195,9 @@ def main() -> int:
                 rows.append(row)
         finally:
             shutil.rmtree(root, ignore_errors=True)
-    said = json.dumps({**about, "rows": as_records(rows)}, ensure_ascii=False, indent=1) + "\n"
+    report = json.dumps({**about, "rows": as_records(rows)}, ensure_ascii=False, indent=1) + "\n"
     for path in [chosen.json] * bool(chosen.json) + [STORED] * (chosen.short and chosen.store):
-        path.write_text(said, "utf-8")
+        path.write_text(report, "utf-8")
     if not chosen.short:
         return 0
     worse = worse_than(json.loads(STORED.read_text("utf-8"))["rows"], rows)

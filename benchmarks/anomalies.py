@@ -1,4 +1,4 @@
-"""`make anomalies`: what the rules find of faults put into a made-up election, and what they find without any."""
+"""`make anomalies`: findings of the rules in a simulated election with injected faults, and without faults."""
 
 import argparse
 

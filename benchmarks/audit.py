@@ -1,4 +1,4 @@
-"""`make audit`: known weaknesses of what is pinned, and an error where that was not found out.
+"""`make audit`: known vulnerabilities of the pinned packages; an error if that could not be determined.
 
 pip-audit skips a package that its service does not know, and ends with 0 though it has skipped all of them.
 """
@@ -59,7 +59,7 @@ def judge(dependencies: Sequence[dict[str, Any]]) -> Audit:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Asks the service about every pin; 1 where one is weak, 3 where that is not known of all."""
+    """Checks every pin; returns 1 if one is vulnerable, 3 if that is unknown for some."""
     pins = [option for file in sorted(Path(arguments[0]).glob("*.txt")) for option in ("--requirement", str(file))]
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"

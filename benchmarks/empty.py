@@ -1,4 +1,4 @@
-"""Four assets that do nothing, in a row, and a sensor that asks for them for every file: what Dagster itself takes."""
+"""Dagster's overhead: a chain of four empty assets, and a sensor that requests them for every file."""
 
 import os
 from collections.abc import Iterator

@@ -121,8 +121,8 @@ def _graphql(port: int, query: str) -> None:
     body = json.dumps({"query": query}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as answer:
-        said = json.load(answer)
-    assert "errors" not in said, said
+        reply = json.load(answer)
+    assert "errors" not in reply, reply
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is measured on: export trees by replay, and a lake of many transactions made in DuckDB."""
+"""Inputs of the benchmarks: export trees by replay, and a large lake generated in DuckDB."""
 
 import os
 import shutil

@@ -57,9 +57,9 @@ def counted(name: str, dump: Path) -> int:
     """Instructions of a process that does this step."""
     code = f"from benchmarks.instructions import *; {name}([Path({str(dump)!r})])"
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", code]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    found = re.search(r"Collected : (\d+)", said)
-    assert found, said
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    found = re.search(r"Collected : (\d+)", output)
+    assert found, output
     return int(found[1])
 
 

@@ -1,4 +1,4 @@
-"""`make audit`: under which licences everything comes that an installation brings; none that binds who uses it."""
+"""`make audit`: licences of every installed package; none may bind users of the system."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`make load`: 500 requests a second to the API while hours are replaced; is any answer late, an error, or stale?
+"""`make load`: 500 requests a second to the API while hours are replaced; counts late, failed and stale answers.
 
 The requests come at their times whether or not others are answered (a late answer counts from the time it was due). A
 second process replaces an hour, the metrics and the summaries every 8 seconds, the hours with most constituencies first:

@@ -1,4 +1,4 @@
-"""`make many`: `up` on an empty HOME before a source of very many small exports: what it says, and what lands, by the minute.
+"""`make many`: `up` on an empty HOME with a source of very many small exports: messages and landed files by the minute.
 
 Every file is another: so many constituencies with so many hours each, a bulletin and a vote in each.
 """
@@ -37,7 +37,7 @@ def memory(process: psutil.Process) -> dict[str, int]:
 
 
 def seen(settings: Settings) -> tuple[int, int, str]:
-    """Files that landed, hours that are behind, and what the sensor's last tick said."""
+    """Files that landed, hours that are behind, and the message of the sensor's last tick."""
     import json
 
     with psycopg.connect(plain_url(warehouse_url(settings)), connect_timeout=10) as connection:
@@ -48,8 +48,8 @@ def seen(settings: Settings) -> tuple[int, int, str]:
     with psycopg.connect(plain_url(dagster_url(settings)), connect_timeout=10) as connection:
         row = connection.execute(_TICK).fetchone()
     tick = json.loads(row[0]) if row else {}
-    said = tick.get("skip_reason") or tick.get("error") or f"runs asked for: {len(tick.get('run_ids') or ())}"
-    return landed, behind, f"{tick.get('status', {}).get('__enum__', tick.get('status'))}: {str(said)[:160]}"
+    message = tick.get("skip_reason") or tick.get("error") or f"runs asked for: {len(tick.get('run_ids') or ())}"
+    return landed, behind, f"{tick.get('status', {}).get('__enum__', tick.get('status'))}: {str(message)[:160]}"
 
 
 def status(settings: Settings) -> list[str]:

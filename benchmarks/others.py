@@ -1,4 +1,4 @@
-"""What people would use instead, doing the same: read the exports, classify every line, and write it down; or count.
+"""Alternatives for the same work: read the exports, classify every line, and write or count the rows.
 
 They do less than ours: nothing of duplicates over files, rollbacks, re-votes, quarantine or a ledger.
 """

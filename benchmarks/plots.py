@@ -1,4 +1,4 @@
-"""`make plots`: the pictures of the docs that are drawn from figures."""
+"""`make plots`: the charts of the docs."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.profile`: where the seconds of a landing go, step by step, beside what the least of it takes."""
+"""`python -m benchmarks.profile`: the time of a landing by step, beside a minimal baseline."""
 
 import cProfile
 import pstats

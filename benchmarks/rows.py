@@ -1,4 +1,4 @@
-"""A row of the table: what was measured against what, and whether it has grown worse than what is stored."""
+"""A row of the table: a measured ratio, and whether it has become worse than the stored one."""
 
 import os
 import platform

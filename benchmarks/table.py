@@ -1,4 +1,4 @@
-"""`make table`: how fast the rows of another database's table come in, and what of the memory that takes.
+"""`make table`: speed and memory of landing rows of another database's table.
 
 The table is the first observatory's, in PostgreSQL on this machine: as many bulletins as votes over three days, in 50
 constituencies. The commands are those that a person types.

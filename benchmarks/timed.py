@@ -1,4 +1,4 @@
-"""What is timed, each in a fresh process: the bare thing, and ours."""
+"""The timed functions, each run in a fresh process: the baselines, and ours."""
 
 import multiprocessing
 import resource

@@ -1,4 +1,4 @@
-"""The commands. Each reads like a sentence; each error says what to type."""
+"""The commands of `election-metrics`. Each error says what to type."""
 
 import getpass
 import os
@@ -19,33 +19,33 @@ console = Console(stderr=True, highlight=False)
 
 
 def _output() -> Console:
-    """Standard output; in a file or a pipe, no line is broken: paths are to be copied and searched for."""
+    """Standard output. In a file or a pipe, lines are not wrapped, so that paths can be copied and searched for."""
     return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
 
 
 _WIDE = 10_000
 
 
-_ALONE = ("replay",)
-"""Commands that touch neither HOME nor a database."""
+_WITHOUT_HOME = ("replay",)
+"""Commands that use neither HOME nor a database."""
 
 
-_HAVE_THEIR_OWN_WORDS = {"up", "demo", "status", "restore"}
-"""Commands that say themselves that PostgreSQL hangs, or wait for it."""
+_HANDLE_A_HUNG_DATABASE = {"up", "demo", "status", "restore"}
+"""Commands that report a hung PostgreSQL themselves, or wait for it."""
 
 
 class _Command(click.Command):
-    """Keeps off a HOME of another release's `up` or half a restore, and waits for no database that hangs."""
+    """Refuses a HOME in use by another release's `up` or half restored, and a database that hangs."""
 
     def invoke(self, ctx: click.Context) -> object:
-        if self.name not in _ALONE:
+        if self.name not in _WITHOUT_HOME:
             from election_metrics.settings import settings
             from election_metrics.warehouse.release import refuse_beside_another_release, refuse_restored_by_half
 
             refuse_beside_another_release(settings().home)
             if self.name != "restore":
                 refuse_restored_by_half(settings().home)
-            if self.name not in _HAVE_THEIR_OWN_WORDS:
+            if self.name not in _HANDLE_A_HUNG_DATABASE:
                 from election_metrics.warehouse.answering import SECONDS, check_that_it_answers
 
                 check_that_it_answers(settings(), SECONDS)
@@ -53,7 +53,7 @@ class _Command(click.Command):
 
 
 class _Commands(click.Group):
-    """Turns our errors into one sentence and exit code 1."""
+    """Prints this project's errors as one sentence, with exit code 1."""
 
     command_class = _Command
     group_class = type
@@ -65,7 +65,7 @@ class _Commands(click.Group):
             raise click.ClickException(str(error)) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's signature
-        """In the order of use, not of the alphabet."""
+        """In the order of use, not alphabetically."""
         return list(self.commands)
 
 
@@ -75,7 +75,7 @@ class _Hour(click.ParamType[datetime]):
     name = "hour"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Reads the hour; refuses what is no whole hour."""
+        """Parses the hour; refuses anything but a whole hour."""
         if isinstance(value, datetime):
             return value
         try:
@@ -93,7 +93,7 @@ class _Place(click.ParamType[Location]):
     name = "path"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Location:  # noqa: ARG002
-        """Reads it; refuses a URL that nothing installed can reach."""
+        """Parses it; refuses a URL whose scheme needs a package that is not installed."""
         return place(str(value), param.name if param and param.name else "it")
 
 
@@ -107,10 +107,10 @@ def main() -> None:
 
     Start with `election-metrics demo`. For your own files: `election-metrics ingest FOLDER`, then
     `election-metrics summary`. Settings are environment variables named ELECTION_METRICS_…; with none set,
-    everything lives in .election-metrics in this folder, with a PostgreSQL of its own.
+    everything is in .election-metrics in this folder, with an embedded PostgreSQL.
 
-    Exit codes: 0 done; 1 an error, said in a sentence; 2 wrong usage; 3 done, but some of the input could not be
-    read (`status` says which and why); 4 PostgreSQL does not answer, and `status` says what was known last.
+    Exit codes: 0 success; 1 an error, explained in one sentence; 2 wrong usage; 3 success, but some of the input could
+    not be read (`status` says which and why); 4 PostgreSQL does not answer, and `status` prints the last known state.
     """
 
 
@@ -118,13 +118,13 @@ def main() -> None:
 @click.option("--once", is_flag=True, help="Stop after the summary; do not serve the UI.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI; another if it is taken.")
 @click.option("--pace", default=8.0, show_default=True, help="Seconds between two of the last hours.")
-@click.option("--transactions", default=100_000, show_default=True, help="About how many transactions in all.")
+@click.option("--transactions", default=100_000, show_default=True, help="Approximate number of transactions in all.")
 def demo(once: bool, port: int, pace: float, transactions: int) -> None:
-    """Replay the vote of September 2026, its third day being today.
+    """Replay the vote of September 2026 as if its third day were today.
 
-    Lands and computes the hours that are over in one run, but for the last twelve, prints the summary, then serves the
-    Dagster UI with sensors and schedule on while those arrive one by one, and then each hour when it is over. Ctrl-C
-    ends everything it started.
+    Lands and computes the past hours except the last twelve in one run and prints the summary. Then serves the Dagster
+    UI, with sensors and schedules on, while the last twelve hours arrive one by one, and each later hour when it is
+    over. Ctrl-C ends everything it started.
     """
     from election_metrics.commands.demo import run_demo
 
@@ -138,11 +138,11 @@ def demo(once: bool, port: int, pace: float, transactions: int) -> None:
 def up(host: str, port: int, read_only_port: int | None) -> None:
     """Run everything: database, Dagster UI, daemon with sensors and schedules; until Ctrl-C.
 
-    Watches ELECTION_METRICS_SOURCE, lands what appears there and keeps every table up to date. What ends without
-    being asked is started again. After a kill -9 or a reboot, type it again: nothing is lost, nothing is twice.
+    Watches ELECTION_METRICS_SOURCE, lands what appears there and keeps every table up to date. A process that exits
+    unexpectedly is restarted. After a kill -9 or a reboot, type it again: nothing is lost, nothing is counted twice.
 
-    Where a port is taken, a free one is taken instead and told, if you typed this at a terminal; a service (systemd, a
-    container, a pipe) waits 20 s for it, then ends with a sentence and exit code 1.
+    If a port is taken and you typed this at a terminal, a free port is used and printed. A service (systemd, a
+    container, a pipe) waits 20 s for the port, then fails with an error message and exit code 1.
 
     \b
     ELECTION_METRICS_SOURCE=~/exports election-metrics up
@@ -155,10 +155,10 @@ def up(host: str, port: int, read_only_port: int | None) -> None:
 @main.command()
 @click.argument("path", type=PLACE)
 def ingest(path: Location) -> None:
-    """Land the portal exports below PATH and compute what follows from them.
+    """Land the portal exports below PATH and compute everything that depends on them.
 
-    PATH is a folder, a .csv or a .zip, or such in an object store. What landed before is not landed again, so typing
-    it twice is harmless. It is one run of update_metrics_job, recorded in Dagster.
+    PATH is a folder, a .csv or a .zip, or one of these in an object store. The command is idempotent: files that
+    landed before are skipped. It is one run of update_metrics_job, recorded in Dagster.
 
     \b
     election-metrics ingest ~/Downloads/exports
@@ -177,7 +177,7 @@ def ingest(path: Location) -> None:
 def backfill(first: datetime, last: datetime, dry_run: bool) -> None:
     """Compute a range of hours again, in one run.
 
-    An hour is a function of what landed: computing it again gives the same rows, and is safe while others run.
+    Idempotent: computing an hour again gives the same rows, and is safe while other runs are in progress.
 
     \b
     election-metrics backfill --from 2026-09-18T05:00 --to 2026-09-18T09:00
@@ -191,14 +191,14 @@ def backfill(first: datetime, last: datetime, dry_run: bool) -> None:
 @click.option("--from", "first", type=HOUR, help="Only files with rows of this hour (UTC) or later.")
 @click.option("--to", "last", type=HOUR, help="Only files with rows of this hour or earlier.")
 @click.option("--constituency", help="Only files of this constituency_id.")
-@click.option("--source", type=PLACE, help="Where the files are; else ELECTION_METRICS_SOURCE.")
+@click.option("--source", type=PLACE, help="Folder of the files; default: ELECTION_METRICS_SOURCE.")
 @click.option("--dry-run", is_flag=True, help="Say which files would be read; read none.")
 def reland(
     first: datetime | None, last: datetime | None, constituency: str | None, source: Location | None, dry_run: bool
 ) -> None:
-    """Read files of the source once more that landed before: for a lake that was lost or damaged.
+    """Reload files of the source that landed before, for a lake that was lost or damaged.
 
-    What a file holds takes the place of what it held, in one transaction: the figures are never without either.
+    The new rows of a file replace its old ones in one transaction, so the figures never miss either.
 
     \b
     election-metrics reland --from 2026-09-18T05:00 --to 2026-09-18T09:00
@@ -211,10 +211,10 @@ def reland(
 
 @main.group()
 def table() -> None:
-    """Read transactions from a table of another database: check the mapping, land what is new.
+    """Read transactions from a table of another database: check the mapping, land new rows.
 
-    ELECTION_METRICS_SOURCE_URL names the database, ELECTION_METRICS_SOURCE_TABLE a TOML file that says which table
-    and what its columns mean. With these set, `election-metrics up` reads it by itself.
+    ELECTION_METRICS_SOURCE_URL names the database, ELECTION_METRICS_SOURCE_TABLE a TOML file that names the table
+    and maps its columns. With these set, `election-metrics up` reads the table by itself.
 
     \b
     election-metrics table check
@@ -224,7 +224,7 @@ def table() -> None:
 
 @table.command("check")
 def check_table() -> None:
-    """Say what the table holds and what would be counted; land nothing."""
+    """Print what the table holds and how it would be counted; land nothing."""
     from election_metrics.commands.table import print_check
     from election_metrics.settings import settings
 
@@ -233,12 +233,12 @@ def check_table() -> None:
 
 @table.command("ingest")
 @click.option("--compare", is_flag=True, help="Compare every hour with what landed, and read those that differ.")
-@click.option("--from", "first", type=HOUR, help="Read this hour (UTC) and later ones once more, whatever they hold.")
+@click.option("--from", "first", type=HOUR, help="Reload this hour (UTC) and later ones, changed or not.")
 @click.option("--to", "last", type=HOUR, help="Up to this hour, inclusive.")
 def ingest_table(compare: bool, first: datetime | None, last: datetime | None) -> None:
-    """Land the rows that are new, and compute what follows from them.
+    """Land new rows, and compute everything that depends on them.
 
-    What landed before is not landed again, so typing it twice is harmless.
+    Idempotent: rows that landed before are skipped.
 
     \b
     election-metrics table ingest --compare
@@ -259,8 +259,8 @@ def lake() -> None:
 def move_lake(target: Location) -> None:
     """Copy the lake to TARGET, a folder or the URL of an object store, and read every part back.
 
-    It may be typed while the system runs. Then stop `up`, type it once more for what came in between, set
-    ELECTION_METRICS_LAKE to TARGET, and start `up` again. Nothing is removed from the old place.
+    It is safe while the system runs. Then stop `up`, type it once more to copy what arrived in between, set
+    ELECTION_METRICS_LAKE to TARGET, and start `up` again. Nothing is removed from the old location.
 
     \b
     election-metrics lake move s3://observatory/lake
@@ -274,11 +274,11 @@ def move_lake(target: Location) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--link", is_flag=True, help="Link the lake's files instead of copying them; on the same disk only.")
 def backup(folder: Path, link: bool) -> None:
-    """Write both databases, the lake and the settings into FOLDER, which must not be there yet.
+    """Write both databases, the lake and the settings into FOLDER, which must not exist yet.
 
-    It may be typed while the system runs: everything is as of one moment. Secrets are not in it, so keep those
-    yourself. A lake in an object store is named, with the hash of every part, and not copied. FOLDER has its name once
-    it is whole; until then it is FOLDER.unfinished. Exit code 1: nothing was backed up.
+    It is safe while the system runs: the backup is a snapshot of one moment. Secrets are not in it; keep those
+    separately. Of a lake in an object store, the backup holds the address and the hash of every part, no copy. While
+    the backup is written, its folder is FOLDER.unfinished. Exit code 1: nothing was backed up.
 
     \b
     election-metrics backup /backups/2026-09-21
@@ -290,12 +290,12 @@ def backup(folder: Path, link: bool) -> None:
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--check", is_flag=True, help="Read the backup again and say whether it is whole; restore nothing.")
+@click.option("--check", is_flag=True, help="Read the backup and say whether it is complete; restore nothing.")
 def restore(folder: Path, check: bool) -> None:
-    """Make a system of the backup in FOLDER, in an empty place only.
+    """Restore the backup in FOLDER into an empty HOME and database.
 
-    The place is ELECTION_METRICS_HOME and, where that is set, ELECTION_METRICS_DATABASE_URL. Every file is held to its
-    hash before, every table to its figures after. Roles and rights are made anew.
+    These are ELECTION_METRICS_HOME and, if it is set, ELECTION_METRICS_DATABASE_URL. Every file is checked against its
+    hash before, and every table against its figures after. Roles and privileges are created again.
 
     \b
     election-metrics restore --check /backups/2026-09-21
@@ -307,11 +307,11 @@ def restore(folder: Path, check: bool) -> None:
 
 
 @main.command()
-@click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 def maintain(dry_run: bool) -> None:
-    """Keep the system small: prune Dagster's records, merge parts of closed hours, remove stray files.
+    """Prune Dagster's records, merge the parts of closed hours, remove unreferenced files of the lake.
 
-    `election-metrics up` does so every hour. What traces a number to its run stays, and so do failed runs.
+    `election-metrics up` does so every hour. Records that trace a figure to its run are kept, and so are failed runs.
     """
     from election_metrics.commands.reports import print_maintenance
     from election_metrics.settings import settings
@@ -330,7 +330,7 @@ def summary() -> None:
 
 @main.group()
 def anomalies() -> None:
-    """List, explain and settle what looks wrong.
+    """List, explain and settle findings.
 
     \b
     election-metrics anomalies list
@@ -369,14 +369,14 @@ def show(anomaly_id: str) -> None:
 @anomalies.command()
 @click.option("--election", help="Show the thresholds that are set for this election_id, too.")
 def rules(election: str | None) -> None:
-    """Say what every rule means, and from which values on it fires."""
+    """Explain every rule and its thresholds."""
     from election_metrics.commands.anomalies import print_rules
     from election_metrics.settings import settings
 
     print_rules(_output(), settings(), election)
 
 
-_BY = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who does it.")
+_BY = click.option("--by", default=getpass.getuser, show_default="your user name", help="Name for the audit log.")
 
 
 def _settle(name: str, state: str, sentence: str) -> None:
@@ -392,8 +392,8 @@ def _settle(name: str, state: str, sentence: str) -> None:
         console.print(f"{anomaly_id} is {state}.")
 
 
-_settle("acknowledge", "acknowledged", "Say that somebody looks into a finding; it stays until it is resolved.")
-_settle("resolve", "resolved", "Settle a finding for good: a computation does not open it again.")
+_settle("acknowledge", "acknowledged", "Mark a finding as being looked into; it stays until it is resolved.")
+_settle("resolve", "resolved", "Settle a finding for good: recomputing does not open it again.")
 _settle("reopen", "open", "Open a finding again.")
 
 
@@ -404,9 +404,9 @@ _settle("reopen", "open", "Open a finding again.")
 @click.option("--election", required=True, help="The election_id it is for.")
 @_BY
 def threshold(rule: str, name: str, value: float | None, election: str, by: str) -> None:
-    """Set threshold NAME of RULE for one election; without VALUE, back to the default.
+    """Set threshold NAME of RULE for one election; without VALUE, restore the default.
 
-    The next run judges by it; where the daemon is on, that is in seconds.
+    It applies from the next run on, which starts within seconds while the daemon is on.
 
     \b
     election-metrics anomalies threshold spike ratio 4 --election vybory-3f9a2c
@@ -420,9 +420,9 @@ def threshold(rule: str, name: str, value: float | None, election: str, by: str)
 
 @main.group()
 def token() -> None:
-    """Make, list and revoke tokens for the API and the page.
+    """Create, list and revoke tokens for the API and the page.
 
-    On this machine reading needs none. From any other address it does, and changing anything always does.
+    On this machine, reading needs no token. From any other address it does, and every change needs one.
 
     \b
     election-metrics token create newsroom --scope read
@@ -435,11 +435,11 @@ def token() -> None:
 @click.argument("name")
 @click.option(
     "--scope", "scopes", type=click.Choice(["read", "operate"]), multiple=True, default=["read"], show_default=True,
-    help="What it may: read; or operate: change what people own, ask for runs, see the audit; and read.",
+    help="Permissions: read; or operate: read, change overrides, request runs, see the audit log.",
 )  # fmt: skip
 @_BY
 def create_token(name: str, scopes: tuple[str, ...], by: str) -> None:
-    """Make a token for NAME and print it, once: only its hash is kept."""
+    """Create a token for NAME and print it once: only its hash is stored."""
     from election_metrics.api.tokens import create_token as create
     from election_metrics.settings import settings
 
@@ -450,7 +450,7 @@ def create_token(name: str, scopes: tuple[str, ...], by: str) -> None:
 
 @token.command("list")
 def list_tokens() -> None:
-    """List the names of tokens, and what they may."""
+    """List the tokens' names and scopes."""
     from election_metrics.api.tokens import read_tokens
     from election_metrics.settings import settings
 
@@ -465,7 +465,7 @@ def list_tokens() -> None:
 @click.argument("name")
 @_BY
 def revoke(name: str, by: str) -> None:
-    """End the token of NAME, at once."""
+    """Revoke the token of NAME, effective at once."""
     from election_metrics.api.tokens import revoke_token
     from election_metrics.settings import settings
 
@@ -475,10 +475,10 @@ def revoke(name: str, by: str) -> None:
 
 @main.command()
 @click.argument("constituencies", nargs=-1, required=True)
-@click.option("--from", "first", type=HOUR, help="First hour, UTC; else from the beginning.")
-@click.option("--to", "last", type=HOUR, help="Last hour, inclusive; else to the end.")
+@click.option("--from", "first", type=HOUR, help="First hour, UTC; default: from the beginning.")
+@click.option("--to", "last", type=HOUR, help="Last hour, inclusive; default: to the end.")
 def compare(constituencies: tuple[str, ...], first: datetime | None, last: datetime | None) -> None:
-    """Set CONSTITUENCIES side by side over a range of hours, most votes first."""
+    """Compare CONSTITUENCIES over a range of hours, most votes first."""
     from election_metrics.commands.anomalies import print_comparison
     from election_metrics.settings import settings
 
@@ -493,13 +493,13 @@ def compare(constituencies: tuple[str, ...], first: datetime | None, last: datet
     type=click.Choice(["csv", "json", "parquet"]),
     default="csv",
     show_default=True,
-    help="What to write.",
+    help="File format.",
 )
 @click.option("--election", help="Only rows of this election_id.")
 @click.option("--constituency", help="Only rows of this constituency_id.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; else standard output.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output.")
 def export(table: str, kind: str, election: str | None, constituency: str | None, out: Path | None) -> None:
-    """Write a TABLE, or a view, as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, null as empty.
+    """Write a TABLE or view as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, NULL as empty.
 
     \b
     election-metrics export hourly_stats > hourly_stats.csv
@@ -520,11 +520,11 @@ def export(table: str, kind: str, election: str | None, constituency: str | None
 @main.command()
 @click.option("--election", metavar="ID", help="Only ids that have a row in this election.")
 def conflicts(election: str | None) -> None:
-    """Show transaction ids that say several things.
+    """Show transaction ids whose rows differ.
 
-    An id is unique on the chain. Where it stands in two contracts, at two times or with two contents, one row counts
-    (the earliest; then by contract, kind, call, quantity, sender and failure) and the others are lost. The files tell
-    where one lies in the wrong place, or was made twice.
+    An id is unique on the chain. If it occurs in two contracts, at two times or with two contents, one row counts
+    (the earliest; then by contract, kind, call, quantity, sender and failure) and the others are lost. The files show
+    whether an export is in the wrong folder, or was made twice.
     """
     from election_metrics.commands.reports import print_conflicts
     from election_metrics.settings import settings
@@ -534,9 +534,9 @@ def conflicts(election: str | None) -> None:
 
 @main.command()
 def status() -> None:
-    """Say what landed, what is behind, and what could not be read.
+    """Print what landed, what is behind, and what could not be read.
 
-    While PostgreSQL does not answer, it says what was known last, and its exit code is 4.
+    While PostgreSQL does not answer, it prints the last known state, and its exit code is 4.
     """
     from election_metrics.commands.status import print_status
     from election_metrics.settings import settings
@@ -562,24 +562,24 @@ def migrate(revision: str, yes: bool) -> None:
 
 @main.command()
 @click.argument("series", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the tree.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the exports.")
 @click.option("--scale", default=1.0, show_default=True, help="Factor for all counts.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same bytes."
 )
 @click.option("--region", default="77 - город Москва", show_default=True, help="Region of rows that name none.")
-@click.option("--zip", "zipped", is_flag=True, help="Every file as a zip.")
-@click.option("--faults", is_flag=True, help="Mix in what real data does wrong.")
+@click.option("--zip", "zipped", is_flag=True, help="Write every file as a zip.")
+@click.option("--faults", is_flag=True, help="Add the faults of real data.")
 def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped: bool, faults: bool) -> None:
-    """Turn a turnout SERIES into a tree of portal exports, and say what must come out of it.
+    """Turn a turnout SERIES into portal exports, with the figures that must come out of them.
 
     SERIES is a CSV with bucket_start, bulletins_issued and votes_cast, and optionally constituency, name, election,
-    registered_voters, region and time_zone; each constituency's rows together, in order of time; bucket_start in ISO
-    8601, by the row's time_zone (as a rule Europe/Moscow) where it has no offset. A series that is
-    wrong is refused with its line, before anything is written. Beside the tree, expected.json holds the rows of
-    hourly_stats that a correct pipeline gives. --faults mixes in failed, rejected and unknown calls, re-votes,
-    rollbacks before and after, repeated lines, overlapping files, late rows and garbage; none changes what was issued
-    and cast.
+    registered_voters, region and time_zone. The rows of a constituency are contiguous and in order of time;
+    bucket_start is in ISO 8601, and without an offset in the row's time_zone (default Europe/Moscow). An invalid
+    series is refused, naming the line, before anything is written. Beside the exports, expected.json holds the rows of
+    hourly_stats that a correct pipeline gives. --faults adds failed, rejected and unknown calls, re-votes, rollbacks
+    before and after their transaction, repeated lines, overlapping files, late rows and garbage; none of these changes
+    the bulletins issued and the votes cast.
     """
     from election_metrics.commands.replay import run_replay
 
@@ -587,12 +587,12 @@ def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped
 
 
 @main.command("db-url")
-@click.option("--dagster", "of_dagster", is_flag=True, help="The URL of Dagster's own database, for dagster.yaml.")
+@click.option("--dagster", "of_dagster", is_flag=True, help="The URL of Dagster's database instead.")
 def db_url(of_dagster: bool) -> None:
-    """Print the URL of the warehouse, as psql takes it: psql "$(election-metrics db-url)".
+    """Print the URL of the warehouse for psql: psql "$(election-metrics db-url)".
 
-    The embedded server runs only as long as one of our commands; this one leaves it running for as long as the
-    terminal in which it was typed.
+    The embedded server stops with the last election-metrics command; this command leaves it running until its terminal
+    closes.
     """
     from election_metrics.settings import settings
     from election_metrics.warehouse.server import dagster_url, keep_running, plain_url, warehouse_url

@@ -1,15 +1,15 @@
-"""Hours: as numbers, as moments and as people type them. Everything is UTC."""
+"""Hours as numbers, as timestamps and as text. Everything is UTC."""
 
 from datetime import UTC, datetime, timedelta
 
 HOUR = timedelta(hours=1)
 HOUR_MS = 3_600_000
 GRACE = timedelta(minutes=15)
-"""A vote is accepted for so long after voting ends."""
+"""Votes are accepted for this long after voting ends."""
 
 
 def hour_number(moment: datetime) -> int:
-    """Hours since 1970 of the hour that holds this moment."""
+    """The number of the hour that contains this moment: hours since 1970."""
     return int(moment.timestamp()) // 3600
 
 
@@ -19,7 +19,7 @@ def hour_start(number: int) -> datetime:
 
 
 def hour_of(moment: datetime) -> datetime:
-    """The start of the hour that holds this moment."""
+    """The start of the hour that contains this moment."""
     return hour_start(hour_number(moment))
 
 
@@ -27,7 +27,7 @@ def read_hour(text: str) -> datetime:
     """Reads a whole hour, such as 2026-09-18T08:00 or 2026-09-18T11:00+03:00; without an offset it is UTC.
 
     Raises:
-        ValueError: it is none; says what to type.
+        ValueError: the text is not a whole hour; says what to type.
     """
     try:
         moment = datetime.fromisoformat(text)

@@ -1,7 +1,7 @@
 """The counts: each is declared here once, and counted by `lake/sql/hourly_counts.sql`.
 
-Tables, lineage, queries, API, exports, comparisons and checks follow from this list. All of them add up over hours,
-constituencies and regions.
+Tables, lineage, queries, API, exports, comparisons and checks are derived from this list. All counts are additive over
+hours, constituencies and regions.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Count:
-    """A count of what happened in an hour.
+    """A count of an hour.
 
     Attributes:
         name: its column.
         comment: what it counts.
-        unit: what is counted.
-        sources: columns of a transaction in the lake that it is counted from.
-        is_anomalous: whether what it counts is anomalous in itself, and part of anomaly_count.
+        unit: its unit.
+        sources: columns of the lake that it is counted from.
+        is_anomalous: whether the counted transactions are anomalous in themselves, and part of anomaly_count.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Count:
 COUNTS = (
     Count(
         "transaction_count",
-        "Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it",
+        "Distinct transactions that count, whatever their outcome; withdrawn ones are not included",
         "transactions",
     ),
     Count("bulletins_issued", "Bulletins issued by calls that did not fail", "bulletins", ("kind", "quantity")),

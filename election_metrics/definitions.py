@@ -3,7 +3,7 @@
     landed_files -> elections, constituencies -> hourly_stats -> constituency_metrics -> anomalies
          `-> raw_transactions --------------------^                    reconciliations <- election_summaries <-'
 
-Each asset is found under its own name in `election_metrics/assets`.
+Each asset has a module of its name in `election_metrics/assets`.
 """
 
 import contextlib
@@ -37,19 +37,19 @@ from election_metrics.settings import Settings, settings
 
 @dg.resource
 def ready_settings(_: dg.InitResourceContext) -> Settings:
-    """The settings; where Dagster is the first to use them, on an empty HOME, the tables are made."""
+    """The settings; creates the tables if Dagster is started first, on an empty HOME."""
     from election_metrics.warehouse.migrate import make_tables
 
     chosen = settings()
-    with contextlib.suppress(TransientError):  # whoever needs PostgreSQL tries again, and says so
+    with contextlib.suppress(TransientError):  # steps that need PostgreSQL retry and report it
         make_tables(chosen)
     return chosen
 
 
 def build_defs(*, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
-    """The definitions; tests and the command line swap a resource instead of patching."""
+    """The definitions; tests and the command line replace resources by `resource_overrides`."""
     return dg.Definitions(
-        # Each asset links to its file, where the UI runs beside the code.
+        # Each asset links to its file, if the UI runs on the machine of the code.
         assets=dg.with_source_code_references(
             [
                 landed_files,

@@ -1,7 +1,7 @@
-"""The demo: the national curve of 2026 over a few dozen constituencies, its third day being today.
+"""Demo data: the national curve of 2026, spread over a few dozen constituencies, with today as its third day.
 
-The hourly figures in `data/national_2026_hourly.csv` are from the MIT-licensed open data behind a public map of
-the on-line vote of 18-20 September 2026, which took them from the chain.
+The hourly figures in `data/national_2026_hourly.csv` are from MIT-licensed open data of a public map of the on-line
+vote of 18-20 September 2026, which read them from the blockchain.
 """
 
 import csv
@@ -34,7 +34,7 @@ _LOOK_EVERY = 30.0
 
 @dataclass
 class _Running:
-    """What a constituency should have had by now, and what it has had, in bulletins and votes."""
+    """Bulletins and votes that a constituency should have by now, and those generated so far."""
 
     wanted: list[float]
     given: list[int]
@@ -50,12 +50,12 @@ def national_hours() -> list[tuple[datetime, int, int]]:
 
 
 def demo_buckets(today: date, transactions: int = 100_000, constituencies: int = 36) -> Iterator[Bucket]:
-    """Spreads the national curve over constituencies that vote from 08:00 to 20:00 in their own time zone.
+    """Spreads the national curve over constituencies that vote from 08:00 to 20:00 in their local time.
 
     Args:
-        today: the day (in Moscow) that becomes the third.
-        transactions: about how many transactions in all.
-        constituencies: how many there are; a third of them votes in a regional election too small for the others.
+        today: the day (in Moscow) that becomes the third day of voting.
+        transactions: approximate number of transactions in all.
+        constituencies: their number; some of them vote in a regional election instead.
     """
     rng = np.random.default_rng(2026)
     weights = _weights(rng, constituencies)
@@ -101,7 +101,7 @@ def _is_open(start: datetime, zone: str, *, votes: bool) -> bool:
 
 
 def _give(row: _Running) -> tuple[int, int]:
-    """Whole bulletins and votes of the hour; never more votes than bulletins so far."""
+    """Integer bulletins and votes of the hour; never more votes in total than bulletins."""
     bulletins = int(row.wanted[0]) - row.given[0]
     row.given[0] += bulletins
     votes = min(int(row.wanted[1]), row.given[0]) - row.given[1]
@@ -114,7 +114,7 @@ Hours = list[tuple[datetime, list[Path]]]
 
 
 def split_at(tree: Path, zones: dict[str, str], moment: datetime) -> tuple[list[Path], Hours]:
-    """The files of intervals whose hour is over at `moment`, and the others hour by hour."""
+    """The files whose hour is over at `moment`, and the others by hour."""
     before: list[Path] = []
     later: dict[datetime, list[Path]] = {}
     for file in sorted(tree.rglob("*.csv")):
@@ -130,7 +130,7 @@ def split_at(tree: Path, zones: dict[str, str], moment: datetime) -> tuple[list[
 
 
 def deliver(files: list[Path], tree: Path, exports: Path) -> None:
-    """Moves files from the replay's tree to the same place below `exports`, as a download would appear there."""
+    """Moves files from the replay's tree to the same path below `exports`, as if they had been downloaded there."""
     for file in files:
         target = exports / file.relative_to(tree)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -146,9 +146,9 @@ def deliver_live(
     tell: Callable[[datetime, int, int], None],
     clock: Callable[[], datetime],
 ) -> None:
-    """Delivers hour by hour, but none before it is over by the clock: nobody knows the votes of the future.
+    """Delivers files hour by hour, none before its hour is over by the clock.
 
-    `pause` waits that many seconds between two, or raises to end it.
+    `pause` waits the given number of seconds between two hours, or raises to end the delivery.
     """
     for number, (hour, files) in enumerate(later, 1):
         while (ahead := (hour + _HOUR - clock()).total_seconds()) > 0:

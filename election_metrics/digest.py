@@ -1,7 +1,7 @@
-"""The one hash by which contents and names are told apart: BLAKE3, of which nobody finds two inputs that are alike.
+"""The hash that identifies file contents and names: BLAKE3, which is collision-resistant.
 
-Whoever writes exports chooses their bytes, their paths and their ids. A hash that is only fast would let him make two
-of them that are one to us.
+The authors of exports choose their bytes, paths and ids. With a hash that is only fast, they could make two different
+files look the same.
 """
 
 from blake3 import blake3
@@ -10,11 +10,11 @@ _BYTES_OF_NAME = 20
 
 
 def new_digest() -> blake3:
-    """Takes bytes by `update`; its `hexdigest()` has 64 digits."""
+    """A new hash: `update` adds bytes, `hexdigest()` returns 64 digits."""
     return blake3()
 
 
 def name_for(text: str | bytes) -> str:
-    """A short name, of 40 hexadecimal digits, for a text of any length."""
-    given = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-    return blake3(given).hexdigest(length=_BYTES_OF_NAME)
+    """A name of 40 hexadecimal digits for a text of any length."""
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    return blake3(data).hexdigest(length=_BYTES_OF_NAME)

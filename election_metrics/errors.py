@@ -5,7 +5,7 @@ Nothing else belongs here. `ElectionMetricsError` is what the command line turns
 
 
 class ElectionMetricsError(Exception):
-    """Base of every error that a user can do something about."""
+    """Base of every error that a user can act on."""
 
 
 class SettingsError(ElectionMetricsError):
@@ -17,7 +17,7 @@ class SourceError(ElectionMetricsError):
 
 
 class DataError(ElectionMetricsError):
-    """The input itself is wrong (a file and line is named); trying again does not help."""
+    """The input is invalid; the message names file and line. A retry does not help."""
 
 
 class WarehouseError(ElectionMetricsError):
@@ -25,4 +25,4 @@ class WarehouseError(ElectionMetricsError):
 
 
 class TransientError(ElectionMetricsError):
-    """Something outside was away for a moment; trying again may help."""
+    """A transient failure of the database, the file system or an object store; a retry may help."""

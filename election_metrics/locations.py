@@ -1,7 +1,7 @@
-"""Where files are: a folder of this machine, or an object store named by a URL such as s3://bucket/lake.
+"""Locations of files: a folder on this machine, or an object store named by a URL such as s3://bucket/lake.
 
-Object stores come with the extra `s3` (others with fsspec's own package for their scheme); without it nothing of them
-is imported. An object appears whole or not at all, so no name is ever given to half a file.
+Object stores need the extra `s3` (others fsspec's package for their scheme); nothing of them is imported without it.
+An object appears whole or not at all, so a name never refers to half a file.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ else:
 
 _TRIES = 2  # s3fs has tried five times by then, and botocore each of them twice
 _LONGEST_WAIT = 8
-# botocore's own would wait a minute for each of five tries: 50 minutes before anybody hears of a store that is silent.
+# botocore's default is a minute for each of five tries: 50 minutes until a silent store is reported.
 _PATIENCE_WITH_S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
-# An upload itself waits for ever, for the store's leave to send (100-continue) or for room: it may take so long.
+# An upload without a limit may wait for ever, for the store's 100-continue or for its disk: this is its time limit.
 _UPLOAD_SECONDS, _UPLOAD_BYTES_PER_SECOND = 30.0, 100_000
 
 
@@ -40,10 +40,10 @@ def is_url(text: str) -> bool:
 
 
 def named_here(text: str) -> str:
-    """A file:// URL as the path that it names; anything else as it is.
+    """The path that a file:// URL names; any other text unchanged.
 
     Raises:
-        ValueError: it names another machine.
+        ValueError: the URL names another machine.
     """
     if not text.startswith("file://"):
         return text
@@ -57,7 +57,7 @@ def place(text: str, setting: str) -> Location:
     """The folder or URL.
 
     Raises:
-        SettingsError: what reaches such a URL is not installed, or nobody knows such URLs.
+        SettingsError: the package for this URL is not installed, or its scheme is unknown.
     """
     try:
         text = named_here(text)
@@ -84,16 +84,16 @@ def _patience(url: str) -> dict[str, Any]:
 
 
 def elsewhere(url: str, setting: str) -> RemotePath:
-    """The place of a URL, in an object store."""
+    """The location of a URL in an object store."""
     there = place(url, setting)
     assert not isinstance(there, Path)
     return there
 
 
 def remembering(there: RemotePath) -> Any:
-    """A file system for a reader of objects that never change under their name: it asks of each once.
+    """A file system for immutable objects, which caches their metadata: one request for each object.
 
-    DuckDB alone would ask eight times of every file that a query names, each time a way to the store and back.
+    DuckDB would request the metadata of every file in a query eight times, each a round trip to the store.
     """
     from fsspec.asyn import sync_wrapper
 
@@ -121,15 +121,15 @@ def remembering(there: RemotePath) -> Any:
 
 
 def name_of(place: Location) -> str:
-    """As it is written down: absolute."""
+    """The absolute path or URL, as text."""
     return str(place.absolute()) if isinstance(place, Path) else str(place)
 
 
 def move_into_place(file: Path, target: Location) -> None:
-    """Gives a finished file its name; nobody ever sees a part of it.
+    """Moves a finished file to its final name, atomically.
 
     Raises:
-        TransientError: the object store is away or busy, after some tries.
+        TransientError: the object store cannot be reached or is busy, after retries.
     """
     if isinstance(target, Path):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -151,10 +151,10 @@ def remove(target: Location) -> None:
 
 
 def fetch(source: Location, target: Path) -> None:
-    """Copies a file here.
+    """Copies a file to a local path.
 
     Raises:
-        TransientError: the object store is away or busy, after some tries.
+        TransientError: the object store cannot be reached or is busy, after retries.
     """
     if isinstance(source, Path):
         shutil.copyfile(source, target)
@@ -163,7 +163,7 @@ def fetch(source: Location, target: Path) -> None:
 
 
 def size_below(folder: Location) -> int:
-    """Bytes of the files below a folder; 0 where there is none."""
+    """Bytes of the files below a folder; 0 if it does not exist."""
     if isinstance(folder, Path):
         return sum(map(_size, folder.rglob("*"))) if folder.is_dir() else 0
     return int(with_patience(lambda: folder.fs.du(folder.path), str(folder)))
@@ -172,15 +172,15 @@ def size_below(folder: Location) -> int:
 def _size(path: Path) -> int:
     try:
         return path.lstat().st_size if path.is_file() else 0
-    except OSError:  # it went while others were counted
+    except OSError:  # removed meanwhile
         return 0
 
 
 def with_patience(ask: Callable[[], Any], what: str) -> Any:
-    """Asks an object store, and again after a while; that something is not there is an answer.
+    """Calls an object store, with retries; "not found" is an answer and is not retried.
 
     Raises:
-        TransientError: it is away or busy, after some tries, or refuses our credentials.
+        TransientError: the store cannot be reached or is busy, after retries, or refuses the credentials.
     """
     waits = tenacity.wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT)
     answers = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, AttributeError, TypeError)
@@ -198,6 +198,6 @@ def with_patience(ask: Callable[[], Any], what: str) -> Any:
     except answers:
         raise
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise TransientError(f"{what} is away or busy: {said}") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise TransientError(f"{what} is away or busy: {reason}") from error
     raise AssertionError("unreachable")

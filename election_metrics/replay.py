@@ -1,7 +1,7 @@
-"""Turns a turnout series into portal exports in their exact format; demo, tests and benchmarks stand on it.
+"""Turns a turnout series into portal exports in their exact format, for the demo, tests and benchmarks.
 
-A replay streams: it holds one bucket of one constituency in memory, whatever the size of the tree. All that it
-writes is counted on the way, so it also knows what must come out (`expected.json`).
+A replay streams: it holds one bucket of one constituency in memory, whatever the size of the tree. It counts
+everything it writes, so it also knows the expected result (`expected.json`).
 """
 
 import contextlib
@@ -35,7 +35,7 @@ COUNTS = tuple(name for name in NAMES if name != "anomaly_count")
 
 @dataclass(frozen=True)
 class Voting:
-    """One constituency of a replay. `key` is its name in the series; the contract id follows from it."""
+    """One constituency of a replay. `key` is its name in the series; the contract id is derived from it."""
 
     key: str
     name: str
@@ -53,7 +53,7 @@ class Voting:
 
 @dataclass(frozen=True)
 class Bucket:
-    """What happened in one constituency from `start` on, for `seconds`."""
+    """Counts of one constituency from `start` on, for `seconds`."""
 
     voting: Voting
     start: datetime
@@ -64,7 +64,7 @@ class Bucket:
 
 @dataclass
 class Replay:
-    """What a replay wrote, and what must come out of it."""
+    """What a replay wrote, and the figures that a correct pipeline computes from it."""
 
     files: int = 0
     bytes: int = 0
@@ -93,11 +93,11 @@ class Replay:
 
 
 def read_series(path: Path, scale: float = 1.0, region: str = "77 - город Москва") -> Iterator[Bucket]:
-    """Reads a turnout series, row by row (twice: the narrowest gap between two rows is the bucket's width).
+    """Reads a turnout series, row by row (twice: the smallest gap between two rows is the width of a bucket).
 
     Columns: bucket_start, bulletins_issued, votes_cast, and (optional) constituency, name, election,
-    registered_voters, region, time_zone. Rows of a constituency must stand together, in order of time.
-    All of it is checked before the first bucket is given: what is wrong leaves nothing half-written.
+    registered_voters, region, time_zone. Rows of a constituency must be contiguous, in order of time.
+    The whole series is validated before the first bucket is returned, so that nothing is half-written.
 
     Args:
         path: the CSV file.
@@ -105,7 +105,7 @@ def read_series(path: Path, scale: float = 1.0, region: str = "77 - город �
         region: region of rows that name none, as the portal writes it.
 
     Raises:
-        SettingsError: the scale is none.
+        SettingsError: the scale is invalid.
         SourceError: the file cannot be read.
         DataError: a column is missing or a value is wrong; the line is named.
     """
@@ -124,12 +124,12 @@ def read_series(path: Path, scale: float = 1.0, region: str = "77 - город �
 
 _NEEDED = ("bucket_start", "bulletins_issued", "votes_cast")
 _MOST = 100_000_000
-"""More than this happens nowhere in one bucket, and so many voters has no election."""
+"""Upper limit of a count: no bucket and no register is larger."""
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A row of a series, checked by itself."""
+    """A validated row of a series."""
 
     voting: Voting
     start: datetime
@@ -138,12 +138,12 @@ class _Row:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What the contract id follows from."""
+        """The contract id is derived from these."""
         return self.voting.election, self.voting.key
 
 
 def _read_rows(path: Path, scale: float, region: str) -> Iterator[tuple[int, _Row]]:
-    """The rows with their line numbers, each right by itself."""
+    """The rows with their line numbers, each valid by itself."""
     for number, fields in _lines(path):
         try:
             start, bulletins, votes = _start(fields), *(_count(fields, name, scale) for name in _NEEDED[1:])
@@ -155,7 +155,7 @@ def _read_rows(path: Path, scale: float, region: str) -> Iterator[tuple[int, _Ro
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The fields of each line by column, with the line's number; every column that must be there is."""
+    """The fields of each line by column, with the line's number; refuses a header without the needed columns."""
     number = 1
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as text:
@@ -197,13 +197,13 @@ def _by_column(header: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
 
 
 def _start(fields: Mapping[str, str]) -> datetime:
-    said = fields["bucket_start"]
+    text = fields["bucket_start"]
     try:
-        start = datetime.fromisoformat(said)
+        start = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"bucket_start is {said!r}, and must be a time such as 2026-09-18T08:00:00+03:00") from None
+        raise ValueError(f"bucket_start is {text!r}, and must be a time such as 2026-09-18T08:00:00+03:00") from None
     if not 2000 <= start.year <= _LAST_YEAR:
-        raise ValueError(f"bucket_start is {said!r}, and must be from 2000 to {_LAST_YEAR}")
+        raise ValueError(f"bucket_start is {text!r}, and must be from 2000 to {_LAST_YEAR}")
     return start
 
 
@@ -211,11 +211,11 @@ _LAST_YEAR = 9998
 
 
 def _count(fields: Mapping[str, str], name: str, scale: float = 1) -> int:
-    said = fields[name]
+    text = fields[name]
     try:
-        number = int(said)
+        number = int(text)
     except ValueError:
-        raise ValueError(f"{name} is {said!r}, and must be a whole number") from None
+        raise ValueError(f"{name} is {text!r}, and must be a whole number") from None
     if number < 0:
         raise ValueError(f"{name} is {number}, and cannot be negative")
     if number > _MOST or number * scale > _MOST:
@@ -243,7 +243,7 @@ def _voting(fields: Mapping[str, str], scale: float, region: str) -> Voting:
 
 
 def _bucket_width(path: Path, scale: float, region: str) -> int:
-    """Seconds between the closest two rows of a constituency: silent buckets are left out, so gaps say nothing.
+    """Seconds between the closest two rows of a constituency: empty buckets may be omitted, so larger gaps are ignored.
 
     Raises:
         DataError: rows of a constituency contradict one another; the line is named.
@@ -264,7 +264,7 @@ def _bucket_width(path: Path, scale: float, region: str) -> int:
 
 
 def _contradiction(before: _Row, row: _Row) -> str | None:
-    """What is wrong with a row that follows another of its constituency; None: nothing."""
+    """What is wrong with a row, given the previous row of its constituency; None if nothing is."""
     step = row.start - before.start
     if step < timedelta(seconds=1):
         return (
@@ -277,7 +277,7 @@ def _contradiction(before: _Row, row: _Row) -> str | None:
 
 
 class _Random:
-    """Random texts, cheaply: long ones are cut from a pool, ids are drawn anew."""
+    """Fast random texts: long ones are cut from a pool, ids are drawn each time."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -298,7 +298,7 @@ class _Random:
         return self._hex[at : at + length]
 
     def user(self) -> str:
-        """A voter's id; its end is drawn anew, so that no two are the same."""
+        """A voter's id; its end is drawn each time, so that ids are unique."""
         return f"{self.hex(48)}{int(self.rng.integers(0, 2**63)):016x}"
 
     def chance(self, rate: float) -> bool:
@@ -359,10 +359,10 @@ class _Writer:
         self.tail = []
 
     def write_empty_files(self, after: datetime, before: datetime) -> None:
-        """The portal has a file for an hour in which nothing happened, too: an empty one."""
+        """Writes empty files for hours without transactions, as the portal does."""
         hour = (after.astimezone(UTC) + HOUR).astimezone(self.zone)
         while hour < before:
-            # An hour that the clock repeats has one name, and its file may be there.
+            # An hour that is repeated at the end of summer time has one name, and its file may exist already.
             if not any(self._place(hour)[0].glob("*")):
                 self.create_file(hour)
                 self.close_file(silent=True)
@@ -456,7 +456,7 @@ class _Writer:
         """Writes a transaction that counts under `counter` (or only as a transaction), and counts it."""
         self.open_hour(line.ms)
         self.count(line.ms, counter)
-        # A late row stands in a later file than its own hour's.
+        # A late row is written to a file of a later hour.
         if self.faults and self.random.chance(0.01):
             self.later.append(line.text)
             return
@@ -497,7 +497,7 @@ class _Writer:
                 self.fault(ms)
 
     def fault(self, ms: int) -> None:
-        """One of the things that real data does; none changes what was issued and cast."""
+        """Adds one fault of real data; none changes the bulletins issued and the votes cast."""
         random = self.random
         which = int(random.rng.integers(0, 7))
         if which == 0:
@@ -513,7 +513,7 @@ class _Writer:
             self.emit(withdrawn, "withdrawn")
             self.later.append(_rollback(withdrawn.transaction_id))
         elif which == 5:
-            # The rollback comes first; the line itself holds nothing else that is valid.
+            # The rollback precedes its transaction; the other fields of its line are not valid.
             withdrawn = self.issue(ms)
             self.put([_rollback(withdrawn.transaction_id)])
             self.emit(withdrawn, "withdrawn")
@@ -526,7 +526,7 @@ def _rollback(transaction_id: str) -> str:
 
 
 def _file_name(text: str) -> str:
-    """The text as a folder's name: no slash, and no longer than file systems take."""
+    """The text as a folder's name: no slash, and not too long for file systems."""
     name = text.replace("/", "_").encode()[:240].decode(errors="ignore").strip()
     return "_" if name in ("", ".", "..") else name
 
@@ -537,12 +537,12 @@ def write_replay(
     """Writes the export tree; yields what it has written so far after every bucket, and once more at the end.
 
     Args:
-        buckets: of each constituency in order of time, constituencies one after the other.
-        out: the folder that the tree goes into.
+        buckets: constituency by constituency, each in order of time.
+        out: the folder of the tree.
         seed: the same seed gives the same bytes.
-        zipped: every file as a zip.
-        faults: mix in what real data does: failed and rejected calls, unknown outcomes, re-votes, rollbacks
-            before and after, repeated lines, overlapping files, late rows, garbage.
+        zipped: write every file as a zip.
+        faults: add faults of real data: failed and rejected calls, unknown outcomes, re-votes, rollbacks before and
+            after their transaction, repeated lines, overlapping files, late rows, garbage.
     """
     replay = Replay()
     random = _Random(seed)
@@ -581,7 +581,7 @@ def _end_voting(writer: _Writer, last_ms: int) -> None:
 
 @contextlib.contextmanager
 def all_or_nothing(out: Path) -> Iterator[Path]:
-    """A folder to write into; what stands in it at the end is moved to `out`, and after an error nothing is.
+    """A temporary folder to write into; its content is moved to `out` at the end, and discarded after an error.
 
     Raises:
         SourceError: `out` cannot be created or written to, or holds files of another replay.
@@ -600,7 +600,7 @@ def all_or_nothing(out: Path) -> Iterator[Path]:
 
 
 def _refuse_a_mixture(new: Path, out: Path) -> None:
-    """Two replays in one folder are counted together, and `expected.json` is of one of them."""
+    """Refuses a folder with another replay: both would be counted, but `expected.json` describes one."""
     own = {path.relative_to(new) for path in new.rglob("*")}
     others = sorted(path for path in out.rglob("*") if path.is_file() and path.relative_to(out) not in own)
     if others:

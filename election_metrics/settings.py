@@ -1,6 +1,6 @@
 """Every setting, typed, with its environment variable and default.
 
-A setting is read here and nowhere else. Wrong values become one `SettingsError` that names the variable.
+Settings are read only here. Invalid values raise one `SettingsError` that names the variable.
 """
 
 import re
@@ -31,7 +31,7 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9]*://.")
 
 
 def _whole_hour(value: object) -> datetime:
-    """Reads a date or a date and hour; without a zone it is UTC."""
+    """Parses a date or a date and hour; without a zone it is UTC."""
     if isinstance(value, str):
         return read_hour(value)
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -42,7 +42,7 @@ def _whole_hour(value: object) -> datetime:
 
 
 def time_zones() -> set[str]:
-    """Names of time zones; those that are only this machine's, PostgreSQL would not know."""
+    """Names of time zones that PostgreSQL knows as well, without those local to this machine."""
     return available_timezones() - {"localtime", "Factory", "posixrules"}
 
 
@@ -69,13 +69,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, validate_default=True)
 
-    home: Path = Field(Path(".election-metrics"), description="Where the embedded database, the lake and Dagster live.")
+    home: Path = Field(Path(".election-metrics"), description="Folder of the embedded database, the lake and Dagster.")
     database_url: SecretStr | None = Field(
-        None, description="PostgreSQL for our tables; unset: an embedded PostgreSQL 18 starts under HOME."
+        None, description="PostgreSQL of the warehouse; unset: an embedded PostgreSQL 18 starts under HOME."
     )
     dagster_database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL for Dagster's own storage; unset: DATABASE_URL's database name + '_dagster'.",
+        description="PostgreSQL of Dagster's storage; unset: DATABASE_URL's database name + '_dagster'.",
     )
     source: LocationText | None = Field(
         None, description="Folder in which new export files appear, or s3://bucket/folder; the sensor watches it."
@@ -86,54 +86,54 @@ class Settings(BaseSettings):
         "or sqlite:////data/votes.db.",
     )
     source_table: Path | None = Field(
-        None, description="TOML that says which table, and what its columns mean; unset: the one that comes along."
+        None, description="TOML file that names the table and maps its columns; unset: the mapping in the package."
     )
     lake: LocationText | None = Field(
-        None, description="Where raw transactions rest as Parquet: a folder, or s3://bucket/folder; unset: HOME/lake."
+        None, description="Location of raw transactions (Parquet): a folder, or s3://bucket/folder; unset: HOME/lake."
     )
     reference: Path | None = Field(
         None,
         description="CSV that overrides names, regions, time zones, registered voters and voting times. Columns: "
         "constituency_id, and any of name, election, region_code, region, time_zone, registered_voters, starts_at, "
-        "ends_at (ISO 8601; in the row's time zone without an offset); an empty field says nothing.",
+        "ends_at (ISO 8601; without an offset in the row's time zone); an empty field overrides nothing.",
     )
     first_hour: WholeHour = Field(
         datetime(2024, 1, 1, tzinfo=UTC),
-        description="First hour (UTC) in which transactions may be; earlier rows are quarantined.",
+        description="First hour (UTC) that may have transactions; earlier rows are quarantined.",
     )
     first_partition: WholeHour | None = Field(
         None,
-        description="First hour (UTC) that the Dagster UI shows a partition of; unset: the first hour with "
-        "transactions where `up` runs, else FIRST_HOUR. `up` moves it where something older lands.",
+        description="First hour (UTC) with a partition in the Dagster UI; unset: under `up` the first hour with "
+        "transactions, else FIRST_HOUR. `up` moves it back when something older lands.",
     )
     time_zone: str = Field("Europe/Moscow", description="Time zone of a constituency whose region is not known.")
     batch_bytes: int = Field(2**30, gt=0, description="Export files are landed in batches of about this size.")
-    max_line_bytes: int = Field(2**25, ge=2**16, description="A longer line is quarantined.")
+    max_line_bytes: int = Field(2**25, ge=2**16, description="Longer lines are quarantined.")
     engine: Literal["duckdb", "spark"] = Field(
-        "duckdb", description="Who reads, compacts and counts: DuckDB in each run, or Spark on a cluster."
+        "duckdb", description="Engine that reads, compacts and counts: DuckDB in each run, or Spark on a cluster."
     )
     spark: str = Field(
         "local[*]",
         pattern=r"^(local(\[.*\]|-cluster\[.*\])?|spark://.+|yarn|k8s://.+|sc://.+)$",
-        description="Where Spark is: a master such as spark://host:7077, or Spark Connect at sc://host:15002.",
+        description="Address of Spark: a master such as spark://host:7077, or Spark Connect at sc://host:15002.",
     )
     spark_ui: str | None = Field(
         None,
-        description="Where people see a Spark application, {id} being its own: http://history:18080/history/{id}/ ; "
-        "unset: the application's own page, which ends with it.",
+        description="URL of a Spark application's page, with {id} for its id: http://history:18080/history/{id}/ ; "
+        "unset: the page that the application serves while it runs.",
     )
     memory_limit: str = Field("1GB", pattern=r"^\d+(\.\d+)?\s?[KMGT]i?B$", description="Memory for DuckDB.")
     threads: int | None = Field(None, gt=0, description="Threads for DuckDB; unset: one per core.")
     executor: Literal["in_process", "kubernetes", "celery"] = Field(
-        "in_process", description="Where a run's steps work: in its own process, or each in a pod or on a worker."
+        "in_process", description="Where the steps of a run execute: in its process, or each in a pod or on a worker."
     )
     executor_config: Path | None = Field(
         None, description="YAML with Dagster's `execution: config:` of that executor; unset: its defaults."
     )
     settle_seconds: float = Field(
-        10.0, ge=0, description="A file that ends within a line is left alone until it rests this long."
+        10.0, ge=0, description="A file that ends within a line is not read until it is unchanged for this long."
     )
-    max_hours_per_run: int = Field(168, gt=0, description="A run asked for by a sensor covers no more hours.")
+    max_hours_per_run: int = Field(168, gt=0, description="The most hours of a run that a sensor requests.")
     max_hours_per_backfill: int = Field(
         2208,
         gt=0,
@@ -141,24 +141,24 @@ class Settings(BaseSettings):
         "Dagster's command line alike; `election-metrics backfill` cuts a wider range into runs that fit.",
     )
     warm_runs: bool = Field(
-        True, description="Fork runs from a process that has everything imported; false: a fresh interpreter a run."
+        True, description="Fork runs from a process that has everything imported; false: a new interpreter per run."
     )
     reserve_mb: int = Field(
         64,
         ge=0,
-        description="Megabytes kept for PostgreSQL on a full disk: landing waits while less than that is free.",
+        description="Megabytes reserved for PostgreSQL on a full disk: landing waits while less than that is free.",
     )
     set_aside_minutes: float = Field(
-        60, ge=0, description="A file that brings the landing down is tried again after this long, while others land."
+        60, ge=0, description="A file that makes a landing fail is set aside, and retried after this long."
     )
     keep_events_hours: int = Field(
         2,
         gt=0,
-        description="Hours that Dagster's log of runs that went well, and of idle ticks, is kept.",
+        description="Hours that Dagster's log of successful runs, and of idle ticks, is kept.",
     )
     keep_runs_days: int = Field(30, gt=0, description="Days that Dagster's record of all other runs and ticks is kept.")
     alert_webhook: SecretStr | None = Field(
-        None, description='Alerts are posted here as {"text": …}, which Slack, Mattermost and others take.'
+        None, description='Alerts are posted here as {"text": …}, which Slack, Mattermost and others accept.'
     )
     alert_email: str | None = Field(None, description="Alerts are mailed to this address; needs SMTP_URL.")
     smtp_url: SecretStr | None = Field(
@@ -166,72 +166,72 @@ class Settings(BaseSettings):
     )
     alert_urls: SecretStr | None = Field(
         None,
-        description="Alerts are sent to these URLs of Apprise as well, with spaces between: tgram://token/chat for "
+        description="Alerts are also sent to these Apprise URLs, separated by spaces: tgram://token/chat for "
         "Telegram, msteams://… and a hundred more (https://appriseit.com/services).",
     )
     alert_after_minutes: int = Field(
-        30, gt=0, description="While an election is voting: an hour's input that comes later than this is a problem."
+        30, gt=0, description="During voting, input of an hour that arrives later than this after its end is a problem."
     )
     ui_url: str = Field(
-        "http://127.0.0.1:3000", description="Where people reach the Dagster UI, for links; `up` knows its own port."
+        "http://127.0.0.1:3000", description="Address of the Dagster UI, for links; `up` fills in its own."
     )
     ui_hosts: str | None = Field(
         None,
-        description="Further names, with commas between, by which others reach the Dagster UI, such as ui.example.org.",
+        description="Further host names of the Dagster UI, separated by commas, such as ui.example.org.",
     )
     ui_token: SecretStr | None = Field(
         None,
-        description="Who opens the Dagster UI must show it: as the password to any name, or as Authorization: Bearer. "
-        "Needed where `up --host` is not this machine's own address.",
+        description="Token for the Dagster UI: the password to any user name, or Authorization: Bearer. Required if "
+        "`up --host` is not an address of this machine only.",
     )
     ui_reads: Literal["open", "token"] | None = Field(
         None,
-        description="Who may open the read-only Dagster UI: anybody (open), or who has UI_TOKEN; unset: anybody, on "
-        "this machine only.",
+        description="Access to the read-only Dagster UI: everyone (open), or with UI_TOKEN; unset: everyone, on this "
+        "machine only.",
     )
     ui_reports: bool = Field(
-        False, description="Whether people and other programs may report assets and checks that no run made."
+        False, description="Whether people and other programs may report asset events that no run made."
     )
     metrics_port: int | None = Field(
-        None, description="`up` serves the pipeline's own metrics for Prometheus on this port; unset: it does not."
+        None, description="Port on which `up` serves the pipeline's Prometheus metrics; unset: none."
     )
     api_port: int = Field(8000, ge=0, le=65535, description="Port of the page and the API that `up` serves; 0: none.")
     api_host: str = Field(
         "127.0.0.1",
-        description="Address that they listen on. On any but this machine's own, every request needs a token.",
+        description="Address that they listen on. Unless it is of this machine only, every request needs a token.",
     )
     api_hosts: str | None = Field(
-        None, description="Names, with commas between, by which others reach them, such as turnout.example.org."
+        None, description="Their host names for other machines, separated by commas, such as turnout.example.org."
     )
     api_reads: Literal["open", "token"] | None = Field(
-        None, description="Who may read: anybody (open), or who has a token; unset: anybody, on this machine only."
+        None, description="Read access: everyone (open), or with a token; unset: everyone, on this machine only."
     )
     api_tokens: Path | None = Field(
         None,
         description="File of the API's tokens, hashed; `election-metrics token` writes it; unset: HOME/tokens.json.",
     )
-    api_read_rate: Rate = Field("200/second", description="Reads that one address or token may make.")
-    api_write_rate: Rate = Field("60/minute", description="Changes, and wrong tokens, that one may make.")
-    api_streams_per_address: int = Field(50, gt=0, description="Live streams that one address may have open.")
-    api_streams: int = Field(500, gt=0, description="Live streams that may be open in all.")
+    api_read_rate: Rate = Field("200/second", description="Most reads of one address or token.")
+    api_write_rate: Rate = Field("60/minute", description="Most changes, and wrong tokens, of one address or token.")
+    api_streams_per_address: int = Field(50, gt=0, description="Most open live streams of one address.")
+    api_streams: int = Field(500, gt=0, description="Most open live streams in all.")
     api_session_hours: float = Field(12, gt=0, description="Hours after which the page asks for the token again.")
     api_database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL with a login of the API's own, a member of election_metrics_api; unset: DATABASE_URL, "
-        "whose connections take on that role.",
+        description="PostgreSQL with a separate login for the API, a member of election_metrics_api; unset: "
+        "DATABASE_URL, whose connections assume that role.",
     )
     api_webserver: str | None = Field(
-        None, description="Where the API reaches Dagster's webserver to ask for runs; unset: UI_URL."
+        None, description="Address of Dagster's webserver for the API, which requests runs there; unset: UI_URL."
     )
     database_role: str | None = Field(
-        None, pattern="^[a-z_]+$", description="Role that connections to our database take on; the API's by itself."
+        None, pattern="^[a-z_]+$", description="Role that connections to the warehouse assume; the API sets it."
     )
     cache_url: SecretStr | None = Field(
-        None, description="Redis in which several APIs share answers: redis://host:6379/0; unset: in memory."
+        None, description="Redis for a response cache shared by several APIs: redis://host:6379/0; unset: in memory."
     )
-    cache_answers: int = Field(20_000, gt=0, description="Answers that the API keeps in memory at the most.")
+    cache_answers: int = Field(20_000, gt=0, description="Most answers in the in-memory response cache.")
     cache_seconds: float = Field(
-        60, gt=0, description="An answer is kept this long at the most; a commit ends it at once."
+        60, gt=0, description="Longest time that an answer is cached; a commit invalidates it at once."
     )
     compact_after_parts: int = Field(8, gt=1, description="An hour's parts are merged when there are this many.")
 
@@ -296,7 +296,7 @@ class Settings(BaseSettings):
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         shape = "it must look like postgresql://user:password@host:5432/database"
         if value is not None:
-            # Every command reads settings, and SQLAlchemy is the longest to import of what they need.
+            # Every command reads the settings, and importing SQLAlchemy would slow each of them down.
             from sqlalchemy.engine import make_url
             from sqlalchemy.exc import ArgumentError
 
@@ -310,43 +310,43 @@ class Settings(BaseSettings):
 
     @property
     def lake_path(self) -> Location:
-        """Folder of the lake, or its place in an object store."""
+        """Folder of the lake, or its location in an object store."""
         return place(str(self.lake), f"{PREFIX}LAKE") if self.lake else self.home / "lake"
 
     @property
     def scratch_path(self) -> Path:
-        """Folder of this machine for unfinished work: the lake itself, or one beside it where that is elsewhere."""
+        """Folder on this machine for scratch files: the lake, or HOME/scratch if the lake is in an object store."""
         lake = self.lake_path
         return lake if isinstance(lake, Path) else self.home / "scratch"
 
     @property
     def source_path(self) -> Location | None:
-        """Folder of the export files, or its place in an object store."""
+        """Folder of the export files, or its location in an object store."""
         return None if self.source is None else place(str(self.source), f"{PREFIX}SOURCE")
 
     @property
     def dagster_path(self) -> Path:
-        """Folder of what Dagster keeps in files."""
+        """Folder of Dagster's files."""
         return self.home / "dagster"
 
     @property
     def reserve_bytes(self) -> int:
-        """What is kept for PostgreSQL where the disk fills."""
+        """Bytes reserved for PostgreSQL on a full disk."""
         return self.reserve_mb * 1_000_000
 
     @property
     def first_shown(self) -> datetime:
-        """The first hour of the partitions."""
+        """The first hour with a partition."""
         return max(self.first_hour, self.first_partition or self.first_hour)
 
     @property
     def most_hours(self) -> int:
-        """The most hours that any run or backfill covers, whoever asks for it."""
+        """The most hours of any run or backfill."""
         return self.max_hours_per_backfill
 
     @property
     def late_after(self) -> timedelta:
-        """How long after its end an hour's input may come without being overdue."""
+        """How long after its end an hour's input may arrive without being overdue."""
         return timedelta(minutes=self.alert_after_minutes)
 
     @property
@@ -356,7 +356,7 @@ class Settings(BaseSettings):
 
     @property
     def default_zone(self) -> ZoneInfo:
-        """Time zone where nothing better is known."""
+        """Time zone of constituencies without a known region."""
         return ZoneInfo(self.time_zone)
 
 
@@ -372,10 +372,10 @@ def _sentence(error: ValidationError) -> str:
 
 
 def read_settings(**overrides: object) -> Settings:
-    """Reads the environment; `overrides` win.
+    """Reads the environment; `overrides` take precedence.
 
     Raises:
-        SettingsError: a value is wrong; one sentence with the variable's name and what it must be.
+        SettingsError: a value is invalid; one sentence with the variable's name and what it must be.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Faults at random, and one law that must hold after them (`make faults`).
+"""Random fault injection, and the invariant that must hold afterwards (`make faults`).
 
 A schedule is drawn from a seed: files that are late, twice, cut off, overwritten, renamed, deleted or damaged; runs
 that are killed, stopped or cut off from PostgreSQL at a named step of the pipeline; a disk that is full, a lake that

@@ -36,7 +36,7 @@ def _parse() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Carries schedules out; 1 where any of them broke the law."""
+    """Runs schedules; returns 1 if any of them broke the invariant."""
     chosen = _parse()
     deadline = None if chosen.minutes is None else time.monotonic() + chosen.minutes * 60
     seeds = iter(range(chosen.seed, sys.maxsize if deadline else chosen.seed + chosen.schedules))

@@ -1,4 +1,4 @@
-"""The folder of exports in a schedule, and what can happen to a file in it.
+"""The folder of exports in a schedule, and the faults of its files.
 
 Everything that is drawn here comes from the chance that the caller gives, never from the clock or from what the
 system has done so far: a schedule is the same each time.
@@ -24,7 +24,7 @@ _GARBAGE = (
 
 
 class Exports:
-    """What the portal would give (`tree`), what was delivered of it (`root`), and every version that ever was."""
+    """The portal's exports (`tree`), the delivered ones (`root`), and every version that ever existed."""
 
     def __init__(self, tree: Path, root: Path, chance: random.Random) -> None:
         """Writes the tree; delivers nothing."""
@@ -40,7 +40,7 @@ class Exports:
         self.versions: dict[tuple[str, int, int], bytes] = {}
 
     def _add_conflicts(self, chance: random.Random) -> None:
-        """Files also hold ids of other files and contracts: the same rows, and rows that say something else."""
+        """Adds ids of other files and contracts: equal rows, and rows that differ."""
         files = [self.tree / file for file in self.waiting]
         lines = [
             line for file in files for line in file.read_bytes().splitlines(keepends=True) if line.count(b";") == 11
@@ -51,11 +51,11 @@ class Exports:
                 file.write(line)
 
     def present(self) -> list[Path]:
-        """Every export that is there, sorted."""
+        """Every existing export, sorted."""
         return sorted(path for path in self.root.rglob("*") if path.suffix in (".csv", ".zip") and path.is_file())
 
     def deliver(self, chance: random.Random) -> str:
-        """The next few files arrive, as they should."""
+        """Delivers the next few files without a fault."""
         count = chance.randint(1, 5)
         files, self.waiting = self.waiting[:count], self.waiting[count:]
         for file in files:
@@ -81,7 +81,7 @@ class Exports:
         return f"an archive of {len(files)} file(s), {len(whole)} bytes"
 
     def deliver_half(self, chance: random.Random) -> str:
-        """A file is written under its own name, and is only half there."""
+        """Delivers half of a file under its final name."""
         if not self.waiting:
             return "no file to cut off"
         file = self.waiting.pop()
@@ -92,7 +92,7 @@ class Exports:
         return f"{file.name} arrives cut off at byte {cut} of {len(whole)}"
 
     def complete(self, chance: random.Random) -> str:
-        """What was cut off is written to its end."""
+        """Completes files that were cut off."""
         if not self.half:
             return "nothing to complete"
         path = chance.choice(sorted(self.half))
@@ -189,7 +189,7 @@ class Exports:
         return f"{len(chosen)} transaction(s) are withdrawn by {name}"
 
     def forbid(self, chance: random.Random) -> str:
-        """Nobody may read a file any more."""
+        """Removes read permission from a file."""
         path = self._choose(chance)
         if path is None:
             return "no file to forbid"
@@ -215,7 +215,7 @@ class Exports:
             os.utime(path, ns=(version[2], version[2]))
 
     def unlock(self) -> None:
-        """Every file may be read again."""
+        """Restores read permission of every file."""
         for path in self.locked:
             if path.exists():
                 path.chmod(0o644)
@@ -229,7 +229,7 @@ class Exports:
                 continue
             with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
                 for info in archive.infolist():
-                    with contextlib.suppress(Exception):  # a member that is damaged costs no other
+                    with contextlib.suppress(Exception):  # a damaged member does not affect the others
                         yield f"{path}/{info.filename}", archive.read(info)
 
     def lines(self) -> Iterator[tuple[str, int]]:
@@ -239,7 +239,7 @@ class Exports:
 
     def _choose(self, chance: random.Random, suffix: str = "") -> Path | None:
         files = [path for path in self.present() if path.name.endswith(suffix)]
-        number = chance.random()  # drawn also where there is no file, so that the next draw is the same
+        number = chance.random()  # drawn also without files, so that later draws are the same
         return files[int(number * len(files))] if files else None
 
     def _read(self, path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""`make fuzz`: bytes that a coverage-guided fuzzer thinks of, read by the SQL and by a reference in plain Python.
+"""`make fuzz`: coverage-guided fuzzing of the SQL reader against a reference in plain Python.
 
 The fuzzer watches which branches of the reference an input reaches, and goes on from those that reach new ones. Each input is a file of lines; where the two say different things of any line, the
 input is written down and told.
@@ -34,7 +34,7 @@ WORDS = (
 
 
 def main() -> None:
-    """Fuzzes for so long; exits with an error at the first difference."""
+    """Fuzzes for the given time; exits with an error at the first difference."""
     parser = argparse.ArgumentParser(prog="python -m faults.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="how long (default 60)")
     parser.add_argument("--inputs", type=int, default=-1, help="at most so many inputs (default: as many as it can)")
@@ -55,8 +55,8 @@ def _fuzz(folder: Path, corpus: Path, seconds: int, inputs: int, seed: int) -> N
     engine = connect(settings)
 
     def one(content: bytes) -> None:
-        if said := difference(engine, settings, folder, content):
-            raise AssertionError(f"{content!r}: {said}")
+        if mismatch := difference(engine, settings, folder, content):
+            raise AssertionError(f"{content!r}: {mismatch}")
 
     arguments = [f"-max_total_time={seconds}", f"-runs={inputs}", f"-seed={seed}", f"-dict={folder / 'words'}", "-max_len=4000",
                  f"-artifact_prefix={folder}/", "-print_final_stats=1"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for many schedules, one after the other, each with a warehouse and a lake of its own."""
+"""A PostgreSQL server for many schedules in sequence, each with a separate warehouse and lake."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ class Server:
     """The embedded server of one worker, and the migrated databases that every schedule's are copies of."""
 
     def __init__(self, root: Path) -> None:
-        """Starts it; a forked process that gave up root's powers reaches it through a socket of its own folder."""
+        """Starts it; forked processes without root privileges reach it through a socket in a separate folder."""
         self.root = root
         self.template = read_settings(home=root / "server", database_url=None)
         migrate(self.template)
@@ -34,7 +34,7 @@ class Server:
         self._open.mkdir()
         self._url = url.set(query={"host": str(self._open)})
         with psycopg.connect(plain_url(url), autocommit=True) as connection:
-            # Only processes die here, never the machine: what a commit wrote is safe without it.
+            # Only processes are killed here, never the machine, so fsync is not needed.
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("ALTER SYSTEM SET full_page_writes = off")
             connection.execute("SELECT pg_reload_conf()")
@@ -44,7 +44,7 @@ class Server:
         link = self._open / ".s.PGSQL.5432"
         link.unlink(missing_ok=True)
         os.link(self._socket, link)
-        link.chmod(0o777)  # the kernel says who is there: root still
+        link.chmod(0o777)  # authenticated by the kernel, still as root
 
     def url(self, database: str) -> str:
         """URL of a database."""

@@ -1,4 +1,4 @@
-"""What must hold once the faults are over: the law of every schedule.
+"""The invariant (law) that must hold after every schedule.
 
 Everything here runs in a forked process of its own, so that no connection outlives it.
 """
@@ -45,7 +45,7 @@ _QUARANTINE = (
 
 
 def settle(settings: Settings) -> None:
-    """Leaves the system alone until nothing is behind.
+    """Waits until nothing is stale.
 
     Raises:
         AssertionError: something stays behind.
@@ -71,19 +71,19 @@ def _behind(settings: Settings) -> Iterator[str]:
 
 
 def sweep(settings: Settings) -> None:
-    """What maintenance does, a day and more later."""
+    """Maintenance, more than a day later."""
     compact_lake(settings, dry_run=False)
     sweep_lake(settings, dry_run=False)
 
 
 def landed_versions(settings: Settings) -> set[tuple[str, int, int]]:
-    """What the ledger holds as current."""
+    """The current file versions in the ledger."""
     with transaction(settings) as connection:
         return ledger.known_versions(connection)
 
 
 def broken(settings: Settings, clean: Settings, exports: Exports) -> list[str]:
-    """Every way in which the system differs from the clean computation, or from what it promises of itself."""
+    """Every difference between the system and the clean computation, and every broken invariant of its tables."""
     update(clean, clean.source_path, _now())
     found = [f"still {what}" for what in _behind(settings)]
     found += _differences(settings, clean)

@@ -1,4 +1,4 @@
-"""Processes that do what runs do, forked from this one, and what can happen to a process."""
+"""Forked processes that do the work of runs, and faults of processes."""
 
 import contextlib
 import ctypes
@@ -28,7 +28,7 @@ _DAC = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 
 
 class Process:
-    """A forked process that does one thing at a time of its own."""
+    """A forked process that runs one action."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Process:
                 give_up_root()
             code = _act(action, clock, hurt)
         finally:
-            os._exit(code)  # whatever happened: this is a copy of a worker, and must never go on as one
+            os._exit(code)  # this copy of a worker must never continue as one
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit code (a signal: negative), or None where it still works or has been stopped."""
+        """Its exit code (negative for a signal), or None while it runs or is stopped."""
         deadline = time.monotonic() + seconds
         while self.status is None and time.monotonic() < deadline:
             pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
@@ -69,7 +69,7 @@ class Process:
         return self.status
 
     def signal(self, number: int) -> None:
-        """Sends it a signal, where it is still there."""
+        """Sends it a signal, if it is still alive."""
         if self.status is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -90,7 +90,7 @@ class Process:
 
 
 def ask(action: Callable[[], T], log: Path, clock: datetime, seconds: float, *, as_root: bool = False) -> T:
-    """What the action returns, in a process of its own.
+    """The result of an action, run in a forked process.
 
     Raises:
         AssertionError: it failed; with the end of the log.
@@ -136,13 +136,13 @@ def give_up_root() -> None:
 
 
 def small_quota(bytes_a_file: int) -> None:
-    """No file that this process writes may grow beyond so many bytes: what a full disk does, at any byte."""
+    """Limits the size of files that this process writes, which simulates a disk that is full at any byte."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, resource.RLIM_INFINITY))
 
 
 def stop_self() -> None:
-    """Stands still until somebody says go on."""
+    """Stops until SIGCONT."""
     os.kill(os.getpid(), signal.SIGSTOP)
 
 

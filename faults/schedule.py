@@ -1,4 +1,4 @@
-"""One schedule: drawn from a seed, carried out, and held to the law."""
+"""One schedule: drawn from a seed, run, and checked against the invariant."""
 
 import os
 import random
@@ -25,7 +25,7 @@ from faults.home import Server
 from faults.processes import Process
 
 CLOCK = datetime(2026, 9, 25, 12, tzinfo=UTC)
-"""When every schedule happens: its elections have been over for days, also for a clock that is wrong by some."""
+"""The time of every schedule: its elections ended days ago, also for a clock that is wrong by a few."""
 _LONG = 90.0
 _BATCH = 120_000
 """Bytes of a landing's batch: a landing has several, each with its own commit."""
@@ -42,7 +42,7 @@ _ACTIONS = {"update": 8, "land": 2, "compute": 2, "backfill": 2, "compact": 2, "
 
 @dataclass
 class Schedule:
-    """A seed's schedule in a system of its own.
+    """The schedule of a seed, in a separate system.
 
     Attributes:
         seed: what everything is drawn from.
@@ -59,7 +59,7 @@ class Schedule:
     told: list[str] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Carries it out; returns every way in which the law is broken."""
+        """Runs it; returns every violation of the invariant."""
         name = f"s{self.seed}"
         self.folder = self.server.root / f"files-{name}"
         self.folder.mkdir()
@@ -83,12 +83,12 @@ class Schedule:
         fault = draw(chance, {"file": 1, "process": 1.2})
         if fault == "file":
             name = draw(chance, FILE_FAULTS)
-            said = getattr(self.exports, name)(chance)
+            outcome = getattr(self.exports, name)(chance)
         else:
             name = draw(chance, _PROCESS_FAULTS)
             arrived = f"{self.exports.deliver(chance)}; " if chance.random() < 0.7 else ""
-            said = arrived + getattr(self, f"_{name}")(chance)
-        self.told.append(f"{number:2} {name.replace('_', ' ')}: {said}")
+            outcome = arrived + getattr(self, f"_{name}")(chance)
+        self.told.append(f"{number:2} {name.replace('_', ' ')}: {outcome}")
 
     # Processes ------------------------------------------------------------------------------------------------------
 
@@ -118,9 +118,9 @@ class Schedule:
                 raise AssertionError(f"a run that nothing was done to ended with {code}:\n{last}")
 
     def _run(self, chance: random.Random) -> str:
-        said, process = self._start(chance)
+        outcome, process = self._start(chance)
         self._must_succeed(process.end(_LONG))
-        return said
+        return outcome
 
     def _kill_at_a_step(self, chance: random.Random) -> str:
         return self._at_a_step(chance, steps.kill_self)
@@ -133,31 +133,31 @@ class Schedule:
 
     def _at_a_step(self, chance: random.Random, act: Callable[[], None]) -> str:
         (action, step), time = self._a_step(chance), chance.choice((1, 1, 1, 2))
-        said, process = self._start(chance, partial(steps.once, step, time, act), action)
-        return f"{said}, {step} ({time}): ended with {process.end(_LONG)}"
+        outcome, process = self._start(chance, partial(steps.once, step, time, act), action)
+        return f"{outcome}, {step} ({time}): ended with {process.end(_LONG)}"
 
     def _kill_at_a_moment(self, chance: random.Random) -> str:
-        said, process = self._start(chance)
+        outcome, process = self._start(chance)
         moment = chance.uniform(0, 1.2)
         process.wait(moment)
         process.signal(signal.SIGKILL)
-        return f"{said}, after {moment:.3f} s: ended with {process.end(_LONG)}"
+        return f"{outcome}, after {moment:.3f} s: ended with {process.end(_LONG)}"
 
     def _stop_at_a_step(self, chance: random.Random) -> str:
-        """One stands still in the middle of its work while another does the same; then it goes on."""
+        """Stops a process in the middle of its work while another does the same; then continues it."""
         action, step = self._a_step(chance)
-        said, first = self._start(chance, partial(steps.once, step, 1, processes.stop_self), action)
+        outcome, first = self._start(chance, partial(steps.once, step, 1, processes.stop_self), action)
         first.wait(_LONG)
         more = f", {self.exports.deliver(chance)}" if chance.random() < 0.5 else ""
         other, second = self._start(chance)
         second.wait(0.8)  # it may have to wait for the first one's lock
         self._must_succeed(first.end(_LONG), second.end(_LONG))
-        return f"{said}, {step}{more}; meanwhile {other}"
+        return f"{outcome}, {step}{more}; meanwhile {other}"
 
     def _two_at_once(self, chance: random.Random) -> str:
-        (said, first), (other, second) = self._start(chance), self._start(chance)
+        (outcome, first), (other, second) = self._start(chance), self._start(chance)
         self._must_succeed(first.end(_LONG), second.end(_LONG))
-        return f"{said} and {other}"
+        return f"{outcome} and {other}"
 
     def _cut_off(self, chance: random.Random) -> str:
         """Every connection to PostgreSQL breaks."""
@@ -171,8 +171,8 @@ class Schedule:
 
     def _disk_full(self, chance: random.Random) -> str:
         quota = chance.choice((0, 100, chance.randrange(4_000), chance.randrange(30_000)))
-        said, process = self._start(chance, partial(processes.small_quota, quota))
-        return f"{said}, no file beyond {quota} bytes: ended with {process.end(_LONG)}"
+        outcome, process = self._start(chance, partial(processes.small_quota, quota))
+        return f"{outcome}, no file beyond {quota} bytes: ended with {process.end(_LONG)}"
 
     def _read_only_lake(self, chance: random.Random) -> str:
         lake = self.settings.lake_path
@@ -187,8 +187,8 @@ class Schedule:
         for path in folders:
             path.chmod(0o555)
         try:
-            said, process = self._start(chance)
-            return f"{said}, {len(folders)} folder(s): ended with {process.end(_LONG)}"
+            outcome, process = self._start(chance)
+            return f"{outcome}, {len(folders)} folder(s): ended with {process.end(_LONG)}"
         finally:
             for path in folders:
                 path.chmod(0o755)

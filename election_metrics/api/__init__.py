@@ -1,1 +1,1 @@
-"""The read side: HTTP endpoints, a cache that is never stale, a live stream."""
+"""The HTTP API: endpoints, a response cache that commits invalidate, a live stream, the page."""

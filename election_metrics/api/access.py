@@ -1,8 +1,8 @@
-"""Who may do what, how often, and what holds for every request: the first thing that a request meets.
+"""Access control of the API: host names, rate limits, tokens, security headers.
 
-On this machine's own address anybody may read; on any other, reading needs a token. Changing anything needs a token
-that may operate, everywhere. The page has a session, by a cookie, which counts for reading only: a page of somebody
-else cannot make a browser change anything.
+On an address of this machine only, reading is open; on any other, it needs a token. Every change needs a token with
+scope `operate`. The page has a cookie session, which is valid for reading only, so that another site cannot make a
+browser change anything.
 """
 
 from http.cookies import CookieError, SimpleCookie
@@ -21,7 +21,7 @@ from election_metrics.web.asgi import App, Asgi, Receive, Send
 from election_metrics.web.names import Names, is_own_address, names_of
 
 AUDIT = "/api/v1/audit"
-# Probes hold no token.
+# Health probes have no token.
 _NEED_NOTHING = {"/api/v1/health", "/api/v1/ready", SIGN_IN, SIGN_OUT, "/api/v1/openapi.json"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SAFE = {
@@ -38,10 +38,10 @@ _SAFE_BYTES = [(name.encode(), value.encode()) for name, value in _SAFE.items()]
 
 
 class AtTheDoor:
-    """What every request passes: names, rates, tokens, `.csv` means CSV, no NUL gets in, safe headers go out."""
+    """ASGI middleware for every request: host names, rates, tokens, the ending `.csv`, NULs, security headers."""
 
     def __init__(self, app: App, settings: Settings, names: Names | None, rates: Rates, sessions: Sessions) -> None:
-        """Reads the tokens' file when a token comes."""
+        """Does not read the file of tokens yet: it is read when a token arrives."""
         self._app = app
         self._tokens = Tokens(settings.tokens_path)
         self._is_open = reads_are_open(settings)
@@ -49,7 +49,7 @@ class AtTheDoor:
         self._rates, self._sessions = rates, sessions
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
-        """Lets the request pass, or refuses it."""
+        """Passes the request on, or refuses it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -62,14 +62,14 @@ class AtTheDoor:
         await (await self._answer(scope) or self._app)(_as_csv(scope), receive, send_safely)
 
     async def _answer(self, scope: Asgi) -> Response | None:
-        """What is answered without asking the application; None: it is asked."""
+        """The response, if the application is not called; else None."""
         path: str = scope["path"]
         if any(character < " " for character in path) or b"%00" in scope.get("query_string", b""):
-            # Routes match a path that ends in a line feed as if it had none; what is allowed is decided by the path.
+            # Routes ignore a line feed at the end of a path, whereas access is decided by the exact path.
             return problem(422, "the path holds a control character, or a parameter a NUL character")
         host = Headers(scope=scope).get("host", "")
         if self._names is not None and not self._names.has(host):
-            # A page of somebody else that gives its name this address must not read here.
+            # Protects against DNS rebinding: another site's name may resolve to this address.
             return problem(421, f"this is not {host!r}; if people reach the page by that name, add it to "
                                 "ELECTION_METRICS_API_HOSTS")  # fmt: skip
         if not (path.startswith("/api/") or path == "/metrics"):
@@ -84,18 +84,18 @@ class AtTheDoor:
         is_read = scope["method"] in ("GET", "HEAD", "OPTIONS")
         needed: Scope = "read" if is_read and path != AUDIT else "operate"
         address = address_of(scope)
-        given = _bearer(headers)
-        token = self._tokens.find(given) if given else await self._signed_in(scope, headers) if is_read else None
+        bearer = _bearer(headers)
+        token = self._tokens.find(bearer) if bearer else await self._signed_in(scope, headers) if is_read else None
         who = token.name if token else address
-        if given and not token:
-            # Whoever tries tokens is slowed down, whatever he reads.
+        if bearer and not token:
+            # Guessing tokens is rate-limited, also for reads.
             return await self._too_often("operate", address) or _unknown("this token is not known, or was revoked")
         if too_often := await self._too_often("read" if is_read else "operate", who):
             return too_often
 
         async def holds() -> bool:
-            """Whether what let this request in still does: an answer may take long to end."""
-            again = self._tokens.find(given) if given else await self._signed_in(scope, headers)
+            """Whether the request is still permitted, for responses that take long, such as streams."""
+            again = self._tokens.find(bearer) if bearer else await self._signed_in(scope, headers)
             return again is not None or (token is None and self._is_open)
 
         scope.setdefault("state", {}).update(who=who, holds=holds)
@@ -105,7 +105,7 @@ class AtTheDoor:
         return refused and (_nothing_there(scope) or refused)
 
     async def _signed_in(self, scope: Asgi, headers: Headers) -> Token | None:
-        """The token of a browser's session. One that has ended is none, and stands in nobody's way."""
+        """The token of a browser's session; None if there is none or it has ended."""
         session = _cookie(headers)
         token = await self._sessions.find(session) if session else None
         scope.setdefault("state", {})["is_signed_in"] = token is not None
@@ -127,7 +127,7 @@ class AtTheDoor:
 
 
 def address_of(scope: Asgi) -> str:
-    """Where a request comes from."""
+    """The address of the client."""
     return str(scope["client"][0]) if scope.get("client") else "unknown"
 
 
@@ -139,7 +139,7 @@ def _methods_at(scope: Asgi) -> list[str]:
 
 
 def _nothing_there(scope: Asgi) -> Response | None:
-    """That there is no such path, or nothing to do so with it; this is no secret, and no token would help."""
+    """404 or 405 for an unknown path or method, without a token: this is public information."""
     methods = _methods_at(scope)
     if not methods:
         return problem(404, f"there is no {scope['path']}: see /api/v1/openapi.json for what there is")
@@ -149,7 +149,7 @@ def _nothing_there(scope: Asgi) -> Response | None:
 
 
 def _options(scope: Asgi) -> Response:
-    """What can be done at a path. No page of another origin may, so none is named."""
+    """The methods of a path. Other origins are not allowed, so there are no CORS headers."""
     methods = _methods_at(scope)
     if not methods:
         return problem(404, f"there is no {scope['path']}: see /api/v1/openapi.json for what there is")
@@ -157,7 +157,7 @@ def _options(scope: Asgi) -> Response:
 
 
 def reads_are_open(settings: Settings) -> bool:
-    """Whether anybody may read: as the settings say, else on this machine's own address only."""
+    """Whether reading is open: by the setting, else on an address of this machine only."""
     if settings.api_reads is not None:
         return settings.api_reads == "open"
     return is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST")
@@ -167,11 +167,11 @@ def names_of_api(settings: Settings) -> Names | None:
     """The names under which the API answers; None: all.
 
     Raises:
-        SettingsError: what it listens on is no address.
+        SettingsError: it listens on something that is not an address.
     """
     named = [name.strip() for name in (settings.api_hosts or "").split(",") if name.strip()]
     if not named and not is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST"):
-        return None  # reading needs a token there, which no other page has
+        return None  # reading needs a token there, which other sites do not have
     return names_of("127.0.0.1", named)
 
 

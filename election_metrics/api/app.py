@@ -1,4 +1,4 @@
-"""The application: endpoints, page, cache, and the connection that empties it."""
+"""The application: endpoints, page, response cache, and the connection that invalidates it."""
 
 import contextlib
 import logging
@@ -25,17 +25,17 @@ from election_metrics.web.asgi import SmallBodies
 _MOST_BYTES = 64 * 2**10
 _LOG = logging.getLogger("election_metrics.api")
 ROLE = "election_metrics_api"
-"""The role in PostgreSQL that may read `metrics` and write what people own, and no more."""
+"""The role in PostgreSQL that may read `metrics` and write overrides, and no more."""
 
 _ABOUT = """Turnout of on-line votes by hour, constituency and election.
 
-Every answer says in `meta` (and in the headers X-As-Of, X-Coverage and X-Run-Id) when its figures were computed, by
-which run, and how much of what should be here it rests on. Times are UTC, rates are percent, unknown is null. Any
-list is CSV with `Accept: text/csv`, or a path that ends in `.csv`. Answers have an ETag: `If-None-Match` saves them."""
+Every answer has in `meta` (and in the headers X-As-Of, X-Coverage and X-Run-Id) the time and the run of its
+computation, and the coverage of its input. Times are UTC, rates are percent, unknown is null. Every list is available
+as CSV by `Accept: text/csv`, or a path that ends in `.csv`. Answers have an ETag, for `If-None-Match`."""
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The API for these settings, with the rights of its own role in the database."""
+    """The API for these settings, with the privileges of its database role."""
     limited = with_own_role(settings)
     names, rates, signed_in = names_of_api(settings), Rates(settings), Sessions(settings)
     pulse = Pulse(limited)
@@ -68,14 +68,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(operating.metrics_router)
     page.serve_files(app)
     answer_with_problems(app)
-    app.add_middleware(SmallBodies, most=_MOST_BYTES, too_large=lambda said: problem(413, said))
+    app.add_middleware(SmallBodies, most=_MOST_BYTES, too_large=lambda reason: problem(413, reason))
     app.add_middleware(WhileItHangs, pulse=pulse)
     app.add_middleware(AtTheDoor, settings=limited, names=names, rates=rates, sessions=signed_in)
     return app
 
 
 def with_own_role(settings: Settings) -> Settings:
-    """Settings whose connections have the API's role; where it cannot be, all rights of their login, with a warning."""
+    """Settings whose connections assume the API's role; if impossible, they keep their login's, with a warning."""
     own = settings.model_copy(update={"database_url": settings.api_database_url or settings.database_url})
     limited = own.model_copy(update={"database_role": settings.database_role or ROLE})
     try:
@@ -89,14 +89,14 @@ def with_own_role(settings: Settings) -> Settings:
                              limited.database_role, limited.database_role, limited.database_role)  # fmt: skip
             return own
         except ElectionMetricsError:
-            return limited  # PostgreSQL is away
+            return limited  # PostgreSQL cannot be reached
 
 
 class _App(FastAPI):
-    """FastAPI, whose OpenAPI says of errors what they are: problem details."""
+    """FastAPI whose OpenAPI declares errors as problem details."""
 
     def openapi(self) -> dict[str, Any]:
-        """The description, made once."""
+        """The OpenAPI document, generated once."""
         if self.openapi_schema is None:
             operations = [way for path in super().openapi()["paths"].values() for way in path.values()]
             for answers in (operation["responses"] for operation in operations):

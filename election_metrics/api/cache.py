@@ -1,8 +1,8 @@
-"""Answers and their cache, which a commit empties.
+"""Response cache, invalidated by database commits.
 
-A kept answer says which version of what it rests on it was read at (`tags.py`), and is given only while that is the
-version. An answer that was read before a commit, and is stored after it, has an old version and is read again; so what
-is read is never older than the last commit that PostgreSQL told of.
+A cached answer has the version of its cache tags at the time of reading (`cache_tags.py`), and is served only while
+that version is current. An answer that was read before a commit and stored after it has an old version and is read
+again, so no answer is older than the last commit that PostgreSQL notified.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from election_metrics.warehouse.server import warehouse_url
 
 _TTL_WITHOUT_LISTENER_SECONDS = 2.0
 _WHILE_IT_HANGS_SECONDS = 600.0
-_READERS = 4  # more threads would only wait for the interpreter, and keep answers that are there from going out
+_READERS = 4  # more threads would only compete for the interpreter, and delay cached answers
 _REGISTRY = "constituencies"
 Read = Callable[[sa.Connection], Reply]
 T = TypeVar("T")
@@ -42,15 +42,15 @@ T = TypeVar("T")
 
 @dataclass
 class ResponseCache:
-    """Reads answers, keeps them, forgets them.
+    """Reads, caches and invalidates answers.
 
     Attributes:
         settings: the settings.
-        hits: answers that were there.
+        hits: answers from the cache.
         misses: answers that had to be read.
-        is_listening: whether commits are heard of.
-        hangs: whether PostgreSQL does not answer: what is kept is then given, however old.
-        meta_read_at: when what `meta` says was read, in seconds since 1970.
+        is_listening: whether notifications of commits arrive.
+        hangs: whether PostgreSQL hangs: cached answers are then served, however old.
+        meta_read_at: when the content of `meta` was read, in seconds since 1970.
     """
 
     settings: Settings
@@ -61,42 +61,42 @@ class ResponseCache:
     meta_read_at: float = 0.0
     _tags: Tags = field(default_factory=Tags)
     _places: dict[str, str] = field(default_factory=dict)
-    _registry: int = 0  # how many changes of the registry were heard of
+    _registry: int = 0  # number of notified changes of the registry
     _elections: tuple[str, list[Row]] = ("", [])
     _in_flight: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Sets up the store: this process's memory, or the Redis of the settings."""
+        """Opens the store: this process's memory, or the Redis of the settings."""
         self._cache = open_store(self.settings, self.settings.cache_answers)
         register_type(Stored, pack, unpack)
         shown = warehouse_url(self.settings).render_as_string(hide_password=True)
         self._batches = DataLoader(self.settings)
         self._readers = anyio.CapacityLimiter(_READERS)
-        self._reader_of_meta = anyio.CapacityLimiter(1)  # every answer waits for it, so it waits for none
+        self._reader_of_meta = anyio.CapacityLimiter(1)  # every answer needs it, so it has a separate thread
         self._prefix = f"election-metrics:{name_for(shown)}"
 
     @property
     def hit_rate(self) -> float | None:
-        """Percent of the answers that were there."""
-        asked = self.hits + self.misses
-        return self.hits * 100 / asked if asked else None
+        """Percentage of answers from the cache; None before the first."""
+        total = self.hits + self.misses
+        return self.hits * 100 / total if total else None
 
     def invalidate(self, change: Change | None) -> None:
-        """A commit changed something; None: anything may have changed."""
+        """Invalidates what a commit may have changed; None: everything."""
         self._tags.invalidate(change)
         if change is None or change.table == _REGISTRY:
             self._places, self._registry = {}, self._registry + 1
 
     async def close(self) -> None:
-        """Lets go of the store's connections."""
+        """Closes the store's connections."""
         await self._cache.close()
 
     async def of_constituency(self, constituency: str) -> DependsOn:
-        """What an answer on a constituency rests on; everything, where its election is not known."""
+        """The cache tags of an answer on a constituency; everything, if its election is unknown."""
         places, registry = self._places, self._registry
         if constituency not in places and not self.hangs():
             places = await self._once(f"places:{registry}", self._read_places)
-            if registry == self._registry:  # else they may be older than the change that was heard meanwhile
+            if registry == self._registry:  # else they may be older than a change notified meanwhile
                 self._places = places
         election = places.get(constituency)
         return DependsOn(election, constituency if election else None)
@@ -104,10 +104,10 @@ class ResponseCache:
     async def get(
         self, name: str, kind: Format, what: DependsOn, parameters: dict[str, Any], read: Read | PendingRequest
     ) -> Stored:
-        """The answer of an endpoint to these parameters."""
-        asked = name_for(repr(sorted(parameters.items())))
+        """The answer of an endpoint for these parameters, from the cache or read."""
+        query = name_for(repr(sorted(parameters.items())))
         version, own = self._tags.version(what)
-        key = f"{self._prefix}:{name}:{kind}:{asked}:{own}"
+        key = f"{self._prefix}:{name}:{kind}:{query}:{own}"
         found: Stored | None = await self._cache.get(key)
         if found is not None and (self.hangs() or (found.version == version and self._is_fresh(found))):
             self.hits += 1
@@ -117,7 +117,7 @@ class ResponseCache:
         return await self._once(f"{key}:{version}", lambda: self._read_and_keep(key, version, kind, read))
 
     async def meta(self, stored: Stored, what: DependsOn) -> dict[str, Any]:
-        """What an answer says of itself: its age and run, and how complete and fresh is what it rests on."""
+        """The `meta` of an answer: time and run of its computation, coverage and freshness of its input."""
         version, _ = self._tags.version(DependsOn(summaries=True))
         if not self.is_listening():
             version += f".{time.monotonic() // _TTL_WITHOUT_LISTENER_SECONDS}"
@@ -154,7 +154,7 @@ class ResponseCache:
         return time.time() - found.read_at < self._fresh_seconds()
 
     def _keep_seconds(self) -> float:
-        """Longer than it is fresh where memory bounds it: while PostgreSQL hangs, an old answer is better than none."""
+        """TTL of the store. In memory it is longer than answers are fresh, for use while PostgreSQL hangs."""
         return self._fresh_seconds() if self.settings.cache_url else max(self._fresh_seconds(), _WHILE_IT_HANGS_SECONDS)
 
     def _read(self, version: str, kind: Format, read: Read) -> Stored:
@@ -163,7 +163,7 @@ class ResponseCache:
             return render(kind, read(connection), read_at, version)
 
     async def _once(self, key: str, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What many ask for at once is read once; whoever goes away meanwhile does not end it for the others."""
+        """Single-flight: concurrent identical reads share one query; a cancelled caller does not cancel it."""
         task: asyncio.Task[T] | None = self._in_flight.get(key)
         if task is None:
             task = self._in_flight[key] = asyncio.create_task(read())
@@ -186,12 +186,15 @@ class ResponseCache:
 
 
 def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any], meta_read_at: float) -> Response:
-    """The response; or, where the client has it already, that nothing changed."""
-    said = dump(meta)
+    """The response; 304 if the client has the current answer."""
+    meta_json = dump(meta)
     if kind == "csv":
         body, media = stored.data, "text/csv; charset=utf-8"
     else:
-        body, media = b"".join((b'{"meta":', said, b',"data":', stored.data, stored.tail, b"}")), "application/json"
+        body, media = (
+            b"".join((b'{"meta":', meta_json, b',"data":', stored.data, stored.tail, b"}")),
+            "application/json",
+        )
     tag = f'"{name_for(body)}"'
     headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept, authorization, cookie"}
     if meta["as_of"]:
@@ -200,7 +203,7 @@ def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]
         headers["x-coverage"] = f"{meta['coverage']:.4f}"
     if stored.after:
         headers["x-next"] = stored.after
-    # A second may see several commits: only when it is over does its name stand for one answer.
+    # Several commits may happen within a second, so Last-Modified identifies an answer only once its second is over.
     read_at = max(stored.read_at, meta_read_at)
     if time.time() >= int(read_at) + 1:
         headers["last-modified"] = formatdate(int(read_at), usegmt=True)

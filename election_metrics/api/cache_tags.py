@@ -1,7 +1,7 @@
-"""What a cached answer rests on, as tags whose versions each commit counts up.
+"""Cache tags: what a response depends on; each commit changes their versions.
 
-A version is the number of the last commit that touched the tag, as PostgreSQL tells every listener alike: so two APIs
-that share a cache name the same state alike. Before anything was heard of a tag, its version is a name of our own.
+A version is the id of the last commit that touched the tag. PostgreSQL sends the same id to every listener, so several
+APIs that share a cache agree on versions. Before the first notification, a tag's version is private to the process.
 """
 
 import uuid
@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 
 from election_metrics.api.changes import Change
 
-_OF_NO_ELECTION = {"transaction_files", "audit_log"}  # files of which no figure is made yet, and what people did
-_SUMMARIES = {"election_summaries", "constituencies"}  # what each election's one row is made of
+_OF_NO_ELECTION = {"transaction_files", "audit_log"}  # no figure depends on these directly
+_SUMMARIES = {"election_summaries", "constituencies"}  # tables that the summary of an election depends on
 EVERYTHING, SUMMARIES = "everything", "summaries"
 
 
 @dataclass(frozen=True)
 class DependsOn:
-    """What an answer rests on: a constituency, else an election, else everything there is.
+    """What an answer depends on: a constituency, else an election, else everything.
 
     Attributes:
-        election: on this election; with a constituency, on nothing else of it.
-        constituency: on this constituency.
-        summaries: on each election's one row.
+        election: this election; together with a constituency, only on that.
+        constituency: this constituency.
+        summaries: the summary of every election.
     """
 
     election: str | None = None
@@ -37,7 +37,7 @@ class Tags:
     _versions: dict[str, str] = field(default_factory=dict)
 
     def invalidate(self, change: Change | None) -> None:
-        """A commit changed something; None: anything may have changed."""
+        """Changes the versions that a commit affects; None: all of them."""
         if change is None or (change.election is None and change.table not in _OF_NO_ELECTION):
             self._unheard, self._versions = uuid.uuid4().hex, {}
             return
@@ -53,10 +53,10 @@ class Tags:
             self._versions[f"constituency:{constituency}"] = change.version
 
     def version(self, what: DependsOn) -> tuple[str, str]:
-        """The version of what an answer rests on; another one after each commit that may have changed the answer.
+        """The version of an answer's tags, which changes with each commit that may have changed the answer.
 
         Returns:
-            The version; and a name of this process where no other can have the same version, else nothing.
+            The version; and a name of this process if the version is private to it, else an empty text.
         """
         if what.constituency is not None and what.election is not None:
             tags = [f"any-of:{what.election}", f"constituency:{what.constituency}"]

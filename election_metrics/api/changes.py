@@ -1,4 +1,4 @@
-"""What was committed, as PostgreSQL tells it: the cache and the live stream hang on this one connection."""
+"""Notifications of commits by PostgreSQL, on one connection, for the response cache and the live stream."""
 
 import asyncio
 import contextlib
@@ -22,13 +22,13 @@ _AGAIN_AFTER = 1.0
 
 @dataclass(frozen=True)
 class Change:
-    """A commit changed rows of a table.
+    """A commit that changed rows of a table.
 
     Attributes:
         table: the table.
-        election: whose rows; None: maybe any.
-        constituencies: of these constituencies; None: maybe any of the election's.
-        version: the commit's number, the same for every listener.
+        election: the election of the rows; None: possibly any.
+        constituencies: the constituencies of the rows; None: possibly any of the election.
+        version: the id of the commit, the same for every listener.
     """
 
     table: str
@@ -38,14 +38,14 @@ class Change:
 
 
 class Changes:
-    """Listens for commits, for ever; whoever waits is woken by each.
+    """Listens for commits until cancelled, and wakes waiters after each.
 
     Attributes:
-        is_listening: false from the moment the connection is found broken until it stands again.
+        is_listening: false while the connection is broken.
     """
 
     def __init__(self, settings: Settings, heard: Callable[[Change | None], None]) -> None:
-        """Tells `heard` of each change; of None when it listens (again), as anything may have changed meanwhile."""
+        """Calls `heard` with each change; with None after each (re)connection: anything may have changed meanwhile."""
         self._settings, self._heard = settings, heard
         self._woken = asyncio.Event()
         self.is_listening = False
@@ -62,16 +62,16 @@ class Changes:
                 await task
 
     def next(self) -> asyncio.Event:
-        """What the next change sets. Whoever takes it before reading misses no change that comes meanwhile."""
+        """An event that the next change sets. Taken before a read, it misses no change."""
         return self._woken
 
     async def _run(self) -> None:
         while True:
             try:
                 await self._listen()
-            except Exception as error:  # whatever it was: the next try listens again
+            except Exception as error:  # any error: the next attempt reconnects
                 if self.is_listening:
-                    _LOG.warning("PostgreSQL does not tell of changes any more (%s): the cache lives briefly", error)
+                    _LOG.warning("PostgreSQL no longer sends notifications (%s): answers are cached briefly", error)
                 self.is_listening = False
             await asyncio.sleep(_AGAIN_AFTER)
 
@@ -87,7 +87,7 @@ class Changes:
             while True:
                 async for notice in connection.notifies(timeout=_PROBE_SECONDS):
                     self._tell(_read(notice.payload))
-                # A connection that broke without a word is found by using it.
+                # A silently broken connection is only detected by using it.
                 await asyncio.wait_for(connection.execute("SELECT 1"), _PROBE_SECONDS)
 
     def _tell(self, change: Change | None) -> None:
@@ -97,11 +97,11 @@ class Changes:
 
 
 def _read(payload: str) -> Change | None:
-    """The change; None, which is any change, where it is not one of ours: any role may notify."""
+    """The change; None (anything may have changed) for payloads that are not ours, because any role may notify."""
     try:
-        said = json.loads(payload)
-        ids = said.get("constituencies")
+        content = json.loads(payload)
+        ids = content.get("constituencies")
         named = None if ids is None else tuple(map(str, ids))
-        return Change(str(said["table"]), said.get("election_id"), named, str(said["version"]))
+        return Change(str(content["table"]), content.get("election_id"), named, str(content["version"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

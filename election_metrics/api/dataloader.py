@@ -1,7 +1,7 @@
-"""What many ask of single constituencies at once is read together.
+"""DataLoader: batches concurrent reads of single constituencies into one query.
 
-After a commit that changed an hour, every constituency's answer is read again within a second. One by one, a query
-costs more than what it gives; so whoever asks while a query is under way waits for the next one, which reads for all.
+After a commit that changed an hour, every constituency is read again within a second. The overhead of a query is larger
+than the work for one constituency, so requests that arrive while a query is in flight wait for the next, shared one.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from election_metrics.warehouse.database import transaction
 
 _MOST_AT_ONCE = 64
 ReadMany = Callable[[sa.Connection, Sequence[str]], dict[str, Reply | Exception]]
-"""Reads for several ids; each has a reply, or the error that it is answered by."""
+"""Reads several ids; returns a reply or an error for each."""
 
 
 @dataclass(frozen=True)
 class PendingRequest:
-    """What is read on this id, together with others who ask for theirs."""
+    """A read of one id, which may be batched with others."""
 
     read: ReadMany
     of: str
 
 
 @dataclass
-class _Asked:
-    """Somebody waits for the answer on this id."""
+class _Waiting:
+    """A pending request for one id."""
 
     of: str
     kind: Format
@@ -40,24 +40,24 @@ class _Asked:
 
 
 class DataLoader:
-    """Reads for all who wait, one query of a kind at a time."""
+    """Runs one query of each kind at a time, for all pending requests."""
 
     def __init__(self, settings: Settings) -> None:
-        """Nobody waits yet."""
+        """Starts without pending requests."""
         self._settings = settings
-        self._waiting: dict[ReadMany, list[_Asked]] = {}
+        self._waiting: dict[ReadMany, list[_Waiting]] = {}
         self._readers: dict[ReadMany, asyncio.Task[None]] = {}
 
     async def get(self, one: PendingRequest, kind: Format, version: str) -> Stored:
-        """The answer on this id, read after now."""
-        read, asked = one.read, _Asked(one.of, kind, version, asyncio.get_running_loop().create_future())
-        self._waiting.setdefault(read, []).append(asked)
+        """The answer for this id, read after this call."""
+        read, waiting = one.read, _Waiting(one.of, kind, version, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(read, []).append(waiting)
         if read not in self._readers:
             self._readers[read] = asyncio.create_task(self._read_all(read))
-        return await asked.answer
+        return await waiting.answer
 
     async def _read_all(self, read: ReadMany) -> None:
-        """Reads until nobody waits."""
+        """Reads until no request is pending."""
         waiting = self._waiting[read]
         while waiting:
             batch, waiting[:_MOST_AT_ONCE] = waiting[:_MOST_AT_ONCE], []
@@ -65,21 +65,21 @@ class DataLoader:
                 found = await anyio.to_thread.run_sync(self._read, read, batch)
             except Exception as error:
                 found = [error] * len(batch)
-            for asked, answer in zip(batch, found, strict=True):
-                if asked.answer.done():
-                    continue  # whoever asked has gone
+            for one, answer in zip(batch, found, strict=True):
+                if one.answer.done():
+                    continue  # the caller was cancelled
                 if isinstance(answer, Exception):
-                    asked.answer.set_exception(answer)
+                    one.answer.set_exception(answer)
                 else:
-                    asked.answer.set_result(answer)
+                    one.answer.set_result(answer)
         del self._readers[read]
 
-    def _read(self, read: ReadMany, batch: Sequence[_Asked]) -> list[Stored | Exception]:
+    def _read(self, read: ReadMany, batch: Sequence[_Waiting]) -> list[Stored | Exception]:
         read_at = time.time()
         with transaction(self._settings, snapshot=True) as connection:
-            replies = read(connection, list({asked.of for asked in batch}))
-        return [_rendered(asked, replies[asked.of], read_at) for asked in batch]
+            replies = read(connection, list({waiting.of for waiting in batch}))
+        return [_rendered(waiting, replies[waiting.of], read_at) for waiting in batch]
 
 
-def _rendered(asked: _Asked, reply: Reply | Exception, read_at: float) -> Stored | Exception:
-    return reply if isinstance(reply, Exception) else render(asked.kind, reply, read_at, asked.version)
+def _rendered(waiting: _Waiting, reply: Reply | Exception, read_at: float) -> Stored | Exception:
+    return reply if isinstance(reply, Exception) else render(waiting.kind, reply, read_at, waiting.version)

@@ -1,7 +1,7 @@
 """The live stream: the summary of each election whose figures changed, as server-sent events.
 
-An event's id is the moment its figures were computed. Whoever comes back with the last id it saw gets what changed
-since; whoever comes anew gets everything that there is. Nothing is kept for anybody who is away.
+The id of an event is the time its figures were computed. A client that reconnects with its last id gets what changed
+since; a new client gets everything. No state is kept for disconnected clients.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _ALIVE_EVERY = 10
 
 
 class Streams:
-    """How many streams are open, from each address and in all."""
+    """Counts open streams, for each address and in all."""
 
     def __init__(self, settings: Settings) -> None:
         """None is."""
@@ -41,7 +41,7 @@ class Streams:
         self._open: Counter[str] = Counter()
 
     def refusal(self, address: str) -> Response | None:
-        """Why no further one is opened from there; None: it may be."""
+        """The refusal of a further stream from this address; None if it is allowed."""
         if self._open[address] >= self._most_of_one:
             return _refused(429, f"{address} has {self._most_of_one} streams open already: close some, or set "
                                  "ELECTION_METRICS_API_STREAMS_PER_ADDRESS")  # fmt: skip
@@ -52,21 +52,21 @@ class Streams:
 
     @contextlib.contextmanager
     def opened(self, address: str) -> Iterator[None]:
-        """Counts one while it is open."""
+        """Counts a stream while it is open."""
         self._open[address] += 1
         try:
             yield
         finally:
             self._open[address] -= 1
-            self._open += Counter()  # forgets addresses that have none
+            self._open += Counter()  # drops addresses without streams
 
 
-def _refused(status: int, said: str) -> Response:
-    return problem(status, said, {"retry-after": "10", "connection": "close"})
+def _refused(status: int, detail: str) -> Response:
+    return problem(status, detail, {"retry-after": "10", "connection": "close"})
 
 
 class _Stream(EventSourceResponse):
-    """A stream that has a place among the others, or is refused."""
+    """A stream that is counted, or refused if there are too many."""
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
         streams: Streams = scope["app"].state.streams
@@ -82,9 +82,9 @@ class _Stream(EventSourceResponse):
 async def live(
     request: Request, last_event_id: Annotated[str, Header(description="Id of the last event that arrived")] = ""
 ) -> EventSourceResponse:
-    """Server-sent events `summary`: an election with its figures, when they change. Goes on after `Last-Event-ID`.
+    """Server-sent events `summary`: an election with its figures, when they change. Resumes after `Last-Event-ID`.
 
-    Every 10 seconds an event `alive`, so that a line that was cut without a word is found by its silence.
+    An event `alive` is sent every 10 seconds: a missed heartbeat reveals a dropped connection.
     """
     return _Stream(_summaries(request, last_event_id), ping=_ALIVE_EVERY, ping_message_factory=_alive)
 
@@ -96,16 +96,16 @@ def _alive() -> ServerSentEvent:
 async def _summaries(request: Request, since: str) -> AsyncIterator[ServerSentEvent]:
     changes: Changes = request.app.state.changes
     seen: dict[str, str] = {}
-    while await request.state.holds():  # a token that is revoked, or a session that ended, hears no more
+    while await request.state.holds():  # ends for a revoked token or an ended session
         next_change = changes.next()
         elections = await _elections(request.app.state.answers)
         news = [one for one in elections if one["computed_at"] > seen.get(one["election_id"], since)]
         for election, following in itertools.zip_longest(news, news[1:]):
             computed = election["computed_at"]
-            # Several may be of one moment: only the last of them says that this moment is over.
+            # Several summaries may have the same time: only the last of them gets the id.
             is_last = following is None or following["computed_at"] != computed
-            said = dump(election).decode()
-            yield ServerSentEvent(said, event="summary", id=computed if is_last else None, sep="\n")
+            data = dump(election).decode()
+            yield ServerSentEvent(data, event="summary", id=computed if is_last else None, sep="\n")
             seen[election["election_id"]] = computed
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(next_change.wait(), _LOOK_AT_LEAST_EVERY)

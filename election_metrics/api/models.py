@@ -1,4 +1,4 @@
-"""What answers look like: models made from the tables, so that a column is described once."""
+"""Models of the answers, derived from the tables, so that each column is described once."""
 
 from datetime import datetime
 from typing import Any, Generic, TypeVar, get_args, get_origin
@@ -48,7 +48,7 @@ def _type_of(column: sa.Column[Any]) -> Any:
     if isinstance(column.type, sa.ARRAY):
         return list[int]
     if isinstance(column.type, sa.DateTime) and not column.type.timezone:
-        return str  # a local wall clock: no date-time of JSON, which has a zone
+        return str  # a local wall clock: JSON's date-time format requires a zone
     return next(kind for sql, kind in _TYPES.items() if isinstance(column.type, sql))
 
 
@@ -87,7 +87,7 @@ _KIND = {
 }
 _DUE = {
     "hours_overdue": (
-        int, Field(description="Constituency hours of voting that should be here, in good time, and are not")
+        int, Field(description="Constituency hours of voting whose input is overdue")
     ),
     "overdue_since": (
         datetime | None, Field(description="When the first of them was due; null where none is overdue")
@@ -124,7 +124,7 @@ ElectionHour = _model("ElectionHour", "An hour of an election.", _fields(electio
 Period = _model("Period", "A constituency in a period.", _fields(constituency_metrics))
 Constituency = _model(
     "Constituency",
-    "A constituency with its figures so far; they are null where nothing came from it.",
+    "A constituency with its figures so far; they are null without transactions.",
     _fields(
         constituencies,
         ["constituency_id", "election_id", "name", "region_code", "region", "time_zone", "registered_voters",
@@ -138,16 +138,16 @@ Constituency = _model(
     ),
 )  # fmt: skip
 Finding = _model(
-    "Finding", "What looks wrong, with the reason.", _fields(anomalies),
+    "Finding", "A finding of an anomaly rule, with its explanation.", _fields(anomalies),
     {"election": _text("Name of the election"), "constituency": _text("Name of the constituency")},
 )  # fmt: skip
 RejectedLine = _model("RejectedLine", "A line that could not be read.", _ELECTION, _fields(rejected_transactions))
 SourceFile = _model("SourceFile", "A file that figures come from.", _ELECTION, _fields(transaction_files))
-SetThreshold = _model("SetThreshold", "A threshold that people set.", _fields(anomaly_thresholds))
+SetThreshold = _model("SetThreshold", "A threshold that differs from its default.", _fields(anomaly_thresholds))
 SaidOfConstituency = _model(
-    "SaidOfConstituency", "What people say of a constituency.", _ELECTION, _fields(constituency_reference)
+    "SaidOfConstituency", "Overrides of a constituency.", _ELECTION, _fields(constituency_reference)
 )
-SaidOfElection = _model("SaidOfElection", "What people say of an election.", _fields(election_reference))
+SaidOfElection = _model("SaidOfElection", "Overrides of an election.", _fields(election_reference))
 AuditEntry = _model(
     "AuditEntry", "A change that people made.", _fields(audit_log, ["entry_id", "at", "who", "action", "target"]),
     {"before": (dict[str, Any] | None, Field(description="The row before; null where there was none")),
@@ -166,7 +166,7 @@ class ListedConstituency(Constituency):  # type: ignore[valid-type,misc]
 
 
 class ConstituencyDetail(Constituency):  # type: ignore[valid-type,misc]
-    """A constituency, what is missing of it, and what looks wrong."""
+    """A constituency with its missing hours and findings."""
 
     missing: list[Missing]  # type: ignore[valid-type]
     findings: list[Finding]  # type: ignore[valid-type]
@@ -187,13 +187,13 @@ class RuleThreshold(BaseModel):
     name: str
     meaning: str
     default: float
-    value: float = Field(description="What holds in the election asked for; else the default")
+    value: float = Field(description="Value in the requested election; else the default")
 
 
 class Rule(BaseModel):
     """An anomaly rule."""
 
-    election_id: str | None = Field(description="The election asked for, whose thresholds these are")
+    election_id: str | None = Field(description="The requested election, whose thresholds these are")
     name: str
     meaning: str = Field(description="What a finding of it says")
     why: str = Field(description="Why it is so, and not simpler")
@@ -218,13 +218,13 @@ class Dashboard(BaseModel):
 
 
 class Meta(BaseModel):
-    """Where an answer comes from and how much it rests on."""
+    """Origin and completeness of an answer."""
 
     as_of: datetime | None = Field(description="When the newest of its figures was computed; null where there is none")
     run_id: str | None = Field(description="The Dagster run that computed it")
     run_url: str | None = Field(description="That run in the Dagster UI")
     coverage: float | None = Field(
-        description="Percent of the hours that should be here by now and are; of all elections of the answer together"
+        description="Percent of the expected hours that were delivered, over all elections of the answer"
     )
     last_transaction_at: datetime | None = Field(description="The newest transaction that it counts")
 
@@ -256,7 +256,7 @@ class Problem(BaseModel):
 
 
 def rows_of(answer: type[BaseModel]) -> type[BaseModel]:
-    """What the data of an answer is, or is a list of."""
+    """The model of an answer's data, or of the items of its list."""
     data: Any = answer.model_fields["data"].annotation
     row: type[BaseModel] = get_args(data)[0] if get_origin(data) is list else data
     return row
@@ -271,14 +271,14 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {
         "model": Problem,
         "content": {"text/plain": {"schema": {"type": "string"}}},
-        "description": "The request or its body is none, or is too long",
+        "description": "The request or its body is malformed or too long",
     },
     401: {"model": Problem, "description": "A token is needed here, or the one given is not known"},
-    404: {"model": Problem, "description": "There is no such thing"},
+    404: {"model": Problem, "description": "Not found"},
     413: {"model": Problem, "description": "The body is larger than 64 KiB"},
     421: {"model": Problem, "description": "The API is not reached by this name"},
     422: {"model": Problem, "description": "A parameter cannot be read, or there is none of this name"},
     429: {"model": Problem, "description": "Too many requests; Retry-After says when to go on"},
-    503: {"model": Problem, "description": "PostgreSQL, or Dagster's webserver, is away; try again"},
+    503: {"model": Problem, "description": "PostgreSQL or Dagster's webserver cannot be reached; try again"},
 }
-"""What every endpoint may answer besides."""
+"""Error responses of every endpoint."""

@@ -1,4 +1,4 @@
-"""Endpoints about the system itself: does it answer, is it ready, what state is it in."""
+"""Endpoints about the system: health, readiness, status, problems, metrics."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -30,23 +30,25 @@ class Health(BaseModel):
 
 
 class Status(BaseModel):
-    """How far the pipeline is, and how the cache does."""
+    """State of the pipeline and of the response cache."""
 
     figures: dict[str, int] = Field(description="Files, lines, hours and elections by state")
-    database_answers: bool = Field(description="Whether PostgreSQL answers; else the figures are those known last")
+    database_answers: bool = Field(description="Whether PostgreSQL answers; else the figures are the last known ones")
     figures_at: datetime | None = Field(description="When the figures were read; null: never")
-    is_listening: bool = Field(description="Whether commits empty the cache at once; else answers live 2 seconds")
+    is_listening: bool = Field(
+        description="Whether commits invalidate the cache; else answers are cached for 2 seconds"
+    )
     cache_hits: int = Field(description="Answers that were in the cache, since the start")
     cache_misses: int = Field(description="Answers that had to be read")
     hit_rate: float | None = Field(description="Percent of the answers that were in the cache; null: none yet")
     ui_url: str = Field(description="The Dagster UI, for people")
-    is_signed_in: bool = Field(description="Whether a browser asks that has signed in")
-    stale_after_minutes: int = Field(description="Input is overdue so long after the end of its hour")
+    is_signed_in: bool = Field(description="Whether the request has a session of the page")
+    stale_after_minutes: int = Field(description="Minutes after the end of its hour when input is overdue")
 
 
 @router.get("/health")
 async def health() -> Health:
-    """Whether the process lives. Asks nobody else."""
+    """Liveness of the process; uses no other service."""
     return Health()
 
 
@@ -61,7 +63,7 @@ def ready(request: Request) -> Health:
 
 @router.get("/status", response_model=Status, responses=_AWAY)
 def status(request: Request) -> Response:
-    """How far the pipeline is."""
+    """State of the pipeline and of the response cache."""
     settings: Settings = request.app.state.settings
     answers: ResponseCache = request.app.state.answers
     pulse: Pulse = request.app.state.pulse
@@ -71,16 +73,16 @@ def status(request: Request) -> Response:
     else:
         with transaction(settings) as connection:
             figures, figures_at = read_status(connection), datetime.now(UTC)
-    said = {"figures": figures, "database_answers": not pulse.hangs, "figures_at": figures_at,
+    body = {"figures": figures, "database_answers": not pulse.hangs, "figures_at": figures_at,
             "is_listening": answers.is_listening(), "cache_hits": answers.hits, "cache_misses": answers.misses,
             "hit_rate": answers.hit_rate, "ui_url": settings.ui_url,
             "is_signed_in": getattr(request.state, "is_signed_in", False),
             "stale_after_minutes": settings.alert_after_minutes}  # fmt: skip
-    return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
+    return Response(dump(body), media_type="application/json", headers={"cache-control": "no-store"})
 
 
 class SystemProblem(BaseModel):
-    """Something that is wrong now."""
+    """A current problem."""
 
     severity: Literal["error", "warning"]
     title: str = Field(description="What is wrong, in a line")
@@ -89,7 +91,7 @@ class SystemProblem(BaseModel):
 
 
 class SystemProblems(BaseModel):
-    """What is wrong with the system, as its supervisor knows it."""
+    """Problems of the system, as its supervisor knows them."""
 
     looked_at: datetime | None = Field(description="When the supervisor looked last; null: none has")
     is_watched: bool = Field(description="Whether a supervisor (`election-metrics up`) watches now")
@@ -98,7 +100,7 @@ class SystemProblems(BaseModel):
 
 @router.get("/problems", response_model=SystemProblems, responses=_AWAY)
 def problems(request: Request) -> Response:
-    """What is wrong with the system; needs no database. Where anybody may read from elsewhere, without the details."""
+    """Problems of the system; needs no database. Without details if reading is open to other machines."""
     settings: Settings = request.app.state.settings
     now = datetime.now(UTC)
     known = read_last_known(settings)
@@ -107,8 +109,8 @@ def problems(request: Request) -> Response:
     is_public = reads_are_open(settings) and not is_own_address(settings.api_host, "ELECTION_METRICS_API_HOST")
     found = [{"severity": one.severity, "since": one.since, "detail": "" if is_public else one.detail,
               "title": "Figures may be late" if is_public else one.title} for one in everything]  # fmt: skip
-    said = {"looked_at": known.looked_at, "is_watched": known.watches(now), "problems": found}
-    return Response(dump(said), media_type="application/json", headers={"cache-control": "no-store"})
+    body = {"looked_at": known.looked_at, "is_watched": known.watches(now), "problems": found}
+    return Response(dump(body), media_type="application/json", headers={"cache-control": "no-store"})
 
 
 metrics_router = APIRouter()
@@ -116,6 +118,6 @@ metrics_router = APIRouter()
 
 @metrics_router.get("/metrics", include_in_schema=False)
 def metrics(request: Request) -> Response:
-    """How the API does, for Prometheus."""
+    """Prometheus metrics of the API."""
     observed: Observed = request.app.state.observed
     return Response(observed.text(), media_type="text/plain; version=0.0.4")

@@ -1,4 +1,4 @@
-"""The page at `/`: files of this package, and nothing from anywhere else."""
+"""The page at `/`, served from files of this package only."""
 
 from importlib import resources
 from typing import Any
@@ -15,18 +15,18 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 def index() -> FileResponse:
-    """The page; it holds no figure, and asks the API for all of them."""
+    """The page; it contains no figures and reads all of them from the API."""
     return FileResponse(str(FILES / "index.html"), headers={"cache-control": "no-cache"})
 
 
 @router.get("/docs")
 def documentation() -> FileResponse:
-    """The API, described by its own OpenAPI."""
+    """Documentation of the API from its OpenAPI document."""
     return FileResponse(str(FILES / "docs.html"), headers={"cache-control": "no-cache"})
 
 
 def serve_files(app: FastAPI) -> None:
-    """Scripts, styles and libraries, which a browser keeps until they change; and Swagger UI from its wheel."""
+    """Serves scripts, styles and libraries, with browser caching; and Swagger UI from its wheel."""
     app.mount("/files", GZipMiddleware(_Files(directory=str(FILES))), name="files")
     app.mount("/documentation", GZipMiddleware(_Files(directory=str(_SWAGGER))), name="documentation")
 

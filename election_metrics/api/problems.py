@@ -12,13 +12,13 @@ from election_metrics.pipeline.overrides import NotThereError
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """An error as RFC 9457 has it."""
-    said = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return Response(dump(said), status, headers, media_type="application/problem+json")
+    """An error response as in RFC 9457."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(dump(body), status, headers, media_type="application/problem+json")
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Every error of the application is a problem."""
+    """Makes every error of the application a problem response."""
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(ElectionMetricsError, _ours)

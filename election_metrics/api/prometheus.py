@@ -1,4 +1,4 @@
-"""How the API does, for Prometheus: requests, seconds, hits of the cache, whether commits are heard of."""
+"""Prometheus metrics of the API: requests, durations, cache hits, whether notifications of commits arrive."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from election_metrics.api.cache import ResponseCache
 
 
 class Observed(Collector):
-    """Counts of this process, read when they are asked for."""
+    """Counts of this process, read at scrape time."""
 
     def __init__(self, answers: ResponseCache) -> None:
         """Registers itself."""
@@ -20,17 +20,17 @@ class Observed(Collector):
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """Every metric."""
-        asked = CounterMetricFamily(
+        answers = CounterMetricFamily(
             "election_metrics_cache_answers", "Answers of the API since its start", labels=["from"]
         )
-        asked.add_metric(["cache"], self._answers.hits)
-        asked.add_metric(["database"], self._answers.misses)
-        yield asked
+        answers.add_metric(["cache"], self._answers.hits)
+        answers.add_metric(["database"], self._answers.misses)
+        yield answers
         yield GaugeMetricFamily(
-            "election_metrics_cache_listening", "Whether commits empty the cache at once",
+            "election_metrics_cache_listening", "Whether commits invalidate the cache",
             value=int(self._answers.is_listening()),
         )  # fmt: skip
 
     def text(self) -> bytes:
-        """All of it in Prometheus's format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -1,7 +1,7 @@
-"""Whether PostgreSQL answers, felt twice a second; and what becomes of requests while it does not.
+"""Checks twice a second whether PostgreSQL answers, and fails requests fast while it does not.
 
-A server that hangs refuses nothing: whoever asks it waits for ever, and so would whoever asks us. Requests that wait
-for it are refused within two seconds, with what to do; what is kept in memory is answered as it was.
+A hung server refuses nothing, so its clients, and theirs, would wait for ever. Requests that wait for it are refused
+within two seconds, with what to do; cached answers are still served.
 """
 
 import asyncio
@@ -29,21 +29,21 @@ _NEED_NO_DATABASE = {"/api/v1/health", SIGN_IN, SIGN_OUT}
 
 
 class Pulse:
-    """Asks PostgreSQL for as little as possible, for ever.
+    """Pings PostgreSQL until cancelled.
 
     Attributes:
-        hangs: whether it takes connections and says nothing.
+        hangs: whether it accepts connections and does not answer.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Feels nothing yet."""
+        """Does not ping yet."""
         self._settings = settings
         self.hangs = False
         self._waiting: set[_Request] = set()
 
     @contextlib.asynccontextmanager
     async def felt(self) -> AsyncIterator[None]:
-        """Feels it in the background."""
+        """Pings in the background."""
         tasks = [asyncio.create_task(self._feel()), asyncio.create_task(self._refuse())]
         try:
             yield
@@ -53,7 +53,7 @@ class Pulse:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def pass_on(self, app: App, scope: Asgi, receive: Receive, send: Send) -> None:
-        """Lets the application answer, unless it waits for a PostgreSQL that hangs."""
+        """Lets the application answer, unless it waits for a hung PostgreSQL."""
         request = _Request(scope, receive, send, time.monotonic())
         if self.hangs and (scope["method"] not in ("GET", "HEAD") or scope["path"].endswith("/ready")):
             await request.refuse()
@@ -71,7 +71,7 @@ class Pulse:
                 continue
             for request in [each for each in self._waiting if time.monotonic() - each.came_at > _GRACE]:
                 self._waiting.discard(request)
-                with contextlib.suppress(Exception):  # whoever asked may be gone
+                with contextlib.suppress(Exception):  # the client may be gone
                     await request.refuse()
 
     async def _feel(self) -> None:
@@ -80,7 +80,7 @@ class Pulse:
                 await self._feel_on_one_connection()
             except psycopg.errors.ConnectionTimeout:
                 self.hangs = True
-            except Exception:  # one that is gone refuses at once, and is somebody else's to tell
+            except Exception:  # a stopped server refuses at once, which is reported elsewhere
                 self.hangs = False
             await asyncio.sleep(_AGAIN_AFTER)
 
@@ -100,7 +100,7 @@ class Pulse:
 
 
 async def _done(task: "asyncio.Task[object]", seconds: float) -> bool:
-    """Whether it is done in time; a loop that was busy itself has a turn to find the answer that lies there."""
+    """Whether the task is done in time; a busy event loop gets one more turn to process an answer that arrived."""
     await asyncio.wait({task}, timeout=seconds)
     if not task.done():
         await asyncio.sleep(0.05)
@@ -109,7 +109,7 @@ async def _done(task: "asyncio.Task[object]", seconds: float) -> bool:
 
 @dataclass(eq=False)
 class _Request:
-    """A request that may be refused as long as nothing was answered."""
+    """A request that can be refused as long as no response has started."""
 
     scope: Asgi
     receive: Receive
@@ -119,14 +119,14 @@ class _Request:
     is_refused: bool = False
 
     async def send(self, message: Asgi) -> None:
-        """What the application answers; nothing, where it comes too late."""
+        """Passes the application's response on, unless the request was refused."""
         if self.is_refused:
             return
         self.is_answered = True
         await self.to_client(message)
 
     async def refuse(self) -> None:
-        """Says that PostgreSQL does not answer, if nothing was said yet."""
+        """Answers that PostgreSQL does not answer, if no response has started."""
         if self.is_answered or self.is_refused:
             return
         self.is_refused = True
@@ -135,14 +135,14 @@ class _Request:
 
 
 class WhileItHangs:
-    """What every request for figures passes."""
+    """ASGI middleware of every request for figures."""
 
     def __init__(self, app: App, pulse: Pulse) -> None:
-        """Feels the pulse that the application has."""
+        """Uses the application's pulse."""
         self._app, self._pulse = app, pulse
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
-        """Lets it pass, unless it waits in vain."""
+        """Passes the request on, unless PostgreSQL hangs."""
         if scope["type"] == "http" and scope["path"].startswith("/api/") and scope["path"] not in _NEED_NO_DATABASE:
             await self._pulse.pass_on(self._app, scope, receive, send)
         else:

@@ -1,4 +1,4 @@
-"""How often somebody may ask: counted by all APIs together where they share a Redis, else by each."""
+"""Rate limits, counted by all APIs together if they share a Redis, else by each process."""
 
 import time
 from typing import Any, cast
@@ -20,7 +20,7 @@ _NAMED = "election-metrics-rates"
 
 
 class Rates:
-    """Counts what each address or token asks for, in windows."""
+    """Counts the requests of each address or token in time windows."""
 
     def __init__(self, settings: Settings) -> None:
         """Connects to nothing yet.
@@ -43,16 +43,16 @@ class Rates:
                 raise SettingsError(NO_PACKAGE) from None
 
     async def exceeded(self, rate: str, who: str) -> RateLimitItem | None:
-        """Counts this request; the rate, where it is one too many."""
+        """Counts this request; returns the rate if it is exceeded."""
         limit = self._rates[rate]
         if self._shared is not None and time.monotonic() >= self._away_until:
             try:
                 return None if await SharedLimiter(self._shared).hit(limit, rate, who) else limit
             except StorageError:
-                self._away_until = time.monotonic() + _TRY_AGAIN_AFTER  # until then each counts for itself
+                self._away_until = time.monotonic() + _TRY_AGAIN_AFTER  # until then each process counts alone
         return None if self._own.hit(limit, rate, who) else limit
 
     async def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         if self._shared is not None:
             await cast(Any, self._shared.bridge).get_connection().aclose()

@@ -1,4 +1,4 @@
-"""Asking Dagster for a run, as its own UI does: by GraphQL, at the webserver that is warm already."""
+"""Requests a run from Dagster's webserver by GraphQL, as its UI does; the webserver is warm already."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ query UnderWay($filter: RunsFilter!) {
 }"""
 _NOT_ENDED = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]
 _SECONDS = 20
-_REFUSALS = (401, 403, 421)  # each a sentence that says what to set
+_REFUSALS = (401, 403, 421)  # their bodies are sentences that say what to set
 
 
 class _LoadingError(TransientError):
@@ -38,11 +38,11 @@ class _LoadingError(TransientError):
 
 @dataclass(frozen=True)
 class Asked:
-    """A run that was asked for.
+    """A requested run.
 
     Attributes:
         run_id: its id.
-        is_new: false where the same was asked for before, and is under way.
+        is_new: false if the same run was requested before, and is in progress.
     """
 
     run_id: str
@@ -52,10 +52,10 @@ class Asked:
 def hours_to_refresh(
     first: datetime | None, last: datetime | None, now: datetime, most: int
 ) -> tuple[datetime, datetime]:
-    """The hours (UTC, both inclusive) to compute: those asked for, else the one in progress and the one before.
+    """The hours (UTC, both inclusive) to compute: the requested ones, else the current hour and the one before.
 
     Raises:
-        ElectionMetricsError: they are no whole hours, no range, too many, or in the future.
+        ElectionMetricsError: they are not whole hours, not a range, too many, or in the future.
     """
     present = hour_of(now.astimezone(UTC))
     last = last or (first + timedelta(hours=1) if first else present)
@@ -74,7 +74,7 @@ def hours_to_refresh(
     return first, last
 
 
-# Where the code location starts again, for a few seconds the webserver knows none, or one that does not answer.
+# While the code location restarts, the webserver has none for a few seconds, or one that does not answer.
 @tenacity.retry(
     retry=tenacity.retry_if_exception_type(_LoadingError),
     stop=tenacity.stop_after_delay(_SECONDS),
@@ -82,7 +82,7 @@ def hours_to_refresh(
     reraise=True,
 )
 def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -> Asked:
-    """Asks for a run that lands what is there and computes these hours, or finds the one that does so already.
+    """Requests a run that lands new input and computes these hours, or finds an unfinished one that does so.
 
     Raises:
         TransientError: the webserver does not answer, or does not launch it.
@@ -93,8 +93,8 @@ def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -
         return Asked(run["runId"], is_new=False)
     tags = run_tags("refresh", f"asked for by {who} through the API", (first, last))
     selector = _where_the_job_is(found["repositoriesOrError"].get("nodes", []))
-    said = {"key": WHO, "value": who}
-    metadata = {"tags": [said, *[{"key": key, "value": value} for key, value in tags.items()]]}
+    who_tag = {"key": WHO, "value": who}
+    metadata = {"tags": [who_tag, *[{"key": key, "value": value} for key, value in tags.items()]]}
     run = {"selector": selector, "executionMetadata": metadata, "runConfigData": {}}
     launched = _graphql(settings, _LAUNCH, run=run)["launchRun"]
     if launched["__typename"] != "LaunchRunSuccess":
@@ -105,7 +105,7 @@ def ask_for_run(settings: Settings, first: datetime, last: datetime, who: str) -
 
 
 def _where_the_job_is(repositories: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The job as Dagster's GraphQL names it; a code location is called what its workspace calls it."""
+    """The selector of the job for GraphQL; the name of the code location depends on the workspace."""
     for one in repositories:
         if any(job["name"] == JOB for job in one["jobs"]):
             location = one["location"]["name"]
@@ -122,16 +122,16 @@ def _graphql(settings: Settings, query: str, **variables: object) -> Any:
         )  # fmt: skip
         if answer.status_code in _REFUSALS:
             raise TransientError(f"Dagster's webserver at {address} refused the question: {answer.text.strip()}")
-        said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-        if not said:
+        reply = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+        if not reply:
             answer.raise_for_status()
     except (requests.RequestException, ValueError) as error:
         raise TransientError(
             f"Dagster's webserver at {address} does not answer ({type(error).__name__}); does `up` run?"
         ) from None
-    if said.get("errors"):
-        raise TransientError(f"Dagster's webserver refused the question: {said['errors'][0].get('message')}")
-    return said["data"]
+    if reply.get("errors"):
+        raise TransientError(f"Dagster's webserver refused the question: {reply['errors'][0].get('message')}")
+    return reply["data"]
 
 
 def _shown(settings: Settings) -> dict[str, str]:

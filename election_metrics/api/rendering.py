@@ -1,4 +1,4 @@
-"""What an endpoint found, as the bytes and headers that go out."""
+"""Renders the reply of an endpoint to bytes: JSON or CSV."""
 
 import csv
 import io
@@ -16,14 +16,14 @@ Format = Literal["json", "csv"]
 
 @dataclass(frozen=True)
 class Reply:
-    """What an endpoint found.
+    """The reply of an endpoint.
 
     Attributes:
-        data: what JSON shows.
-        rows: what CSV shows, and what as_of is taken from.
-        after: where the next page begins, for pages.
+        data: content of the JSON.
+        rows: content of the CSV, and the source of as_of.
+        after: start of the next page, for pages.
         is_page: whether `next` is part of the answer.
-        columns: of the CSV, whether there are rows or not.
+        columns: columns of the CSV, also without rows.
     """
 
     data: Any
@@ -35,16 +35,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class Stored:
-    """An answer as it is kept: its data as bytes, and what its `meta` says of it alone.
+    """A cached answer: its data as bytes, and its part of `meta`.
 
     Attributes:
         data: JSON of the data, or the whole CSV.
-        tail: JSON behind the data.
-        after: where the next page begins.
-        as_of: when the newest of its rows was computed (ISO 8601); None: it has none.
-        run_id: the run that did it.
+        tail: JSON after the data.
+        after: start of the next page.
+        as_of: when the newest of its rows was computed (ISO 8601); None without rows.
+        run_id: the run that computed that row.
         read_at: when it was read, in seconds since 1970.
-        version: of what it rests on, when it was read (`tags.py`).
+        version: version of its cache tags when it was read (`cache_tags.py`).
     """
 
     data: bytes
@@ -57,7 +57,7 @@ class Stored:
 
 
 def render(kind: Format, reply: Reply, read_at: float, version: str) -> Stored:
-    """An answer to keep."""
+    """Renders a reply to an answer for the cache."""
     newest = newest_of(reply.rows)
     data = _csv(reply) if kind == "csv" else dump(reply.data)
     tail = b',"next":' + dump(reply.after) if reply.is_page and kind == "json" else b""
@@ -72,20 +72,20 @@ def newest_of(rows: Sequence[Row]) -> Row:
 
 
 async def pack(stored: Stored, *_: Any) -> bytes:
-    """A kept answer as bytes, for a cache outside of this process: plain JSON and data, nothing that could be run."""
+    """Serialises a cached answer for an external cache: plain JSON and data, never pickle."""
     head = dump([stored.tail.decode(), stored.after, stored.as_of, stored.run_id, stored.read_at, stored.version])
     return head + b"\n" + stored.data
 
 
 async def unpack(packed: bytes, *_: Any) -> Stored:
-    """The kept answer again."""
+    """Deserialises a cached answer."""
     head, _newline, data = packed.partition(b"\n")
     tail, after, as_of, run_id, read_at, version = orjson.loads(head)
     return Stored(data, tail.encode(), after, as_of, run_id, read_at, version)
 
 
 def dump(value: Any) -> bytes:
-    """JSON; instants end in Z, local wall clocks in nothing."""
+    """JSON; instants end in Z, local wall clocks have no suffix."""
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
@@ -95,7 +95,7 @@ def iso(moment: datetime) -> str:
 
 
 def _csv(reply: Reply) -> bytes:
-    """A heading, and the rows; a reader finds the columns also where no row is."""
+    """The CSV, with a header also if there are no rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(reply.columns)
@@ -108,7 +108,7 @@ def _cell(value: Any) -> Any:
         return iso(value)
     if isinstance(value, dict | list):
         return dump(value).decode()
-    # A spreadsheet would execute text that looks like a formula: such names come from files of others.
+    # A spreadsheet would execute text that looks like a formula, and names are untrusted input.
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return value

@@ -1,4 +1,4 @@
-"""The endpoints that read. Each is a plain function on a connection; `cached` makes it an endpoint."""
+"""The read endpoints. Each is a plain function on a connection, which `cached` turns into an endpoint."""
 
 import base64
 import binascii
@@ -74,9 +74,9 @@ def cached(
 ) -> Callable[..., Any]:
     """Makes an endpoint of a function: its answer is cached, has an ETag, and is JSON or CSV of these columns.
 
-    It rests on what is said, else on the constituency or election that a parameter names, else on everything. Where
-    only a constituency is asked for, `many` reads it, together with what others ask for. A function that has a
-    parameter `settings` is given them.
+    The answer depends on `what`, else on the constituency or election named by a parameter, else on everything. If a
+    constituency is the only parameter, `many` reads it in a batch with other requests. A function with a parameter
+    `settings` gets them.
     """
     signature = inspect.signature(function)
     own = [parameter for parameter in list(signature.parameters.values())[1:] if parameter.name != "settings"]
@@ -88,10 +88,10 @@ def cached(
         what = rests_on or await _named(answers, parameters)
         kind = _format(request)
 
-        given = {"settings": answers.settings} if "settings" in signature.parameters else {}
+        extra = {"settings": answers.settings} if "settings" in signature.parameters else {}
 
         def read(connection: sa.Connection) -> Reply:
-            return _with_columns(function(connection, **given, **parameters), columns)
+            return _with_columns(function(connection, **extra, **parameters), columns)
 
         asked = [value for value in parameters.values() if value]
         one_of_many = many is not None and asked == [parameters["constituency_id"]]
@@ -100,9 +100,9 @@ def cached(
         meta = await answers.meta(found, what)
         return respond(request, kind, found, meta, answers.meta_read_at)
 
-    asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
+    first = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
     keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    endpoint.__signature__ = inspect.Signature([asked, *keywords])  # type: ignore[attr-defined]
+    endpoint.__signature__ = inspect.Signature([first, *keywords])  # type: ignore[attr-defined]
     return endpoint
 
 
@@ -140,7 +140,7 @@ def _get(
     many: ReadMany | None = None,
     csv_of: Any = None,
 ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
-    """Registers a function as an endpoint; the function stays as it is. `csv_of`: rows of its CSV."""
+    """Registers a function as an endpoint, and returns it unchanged. `csv_of`: model of the rows of its CSV."""
     columns = columns_of(csv_of or rows_of(model))
 
     def register(function: Callable[..., Reply]) -> Callable[..., Reply]:
@@ -340,7 +340,7 @@ def anomaly(
 
 @_get("/rules", Answer[list[Rule]], "findings")
 def rules(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
-    """Every anomaly rule: what it means, why, and from which values on it fires (in this election)."""
+    """Every anomaly rule: meaning, reason and thresholds (in this election)."""
     from election_metrics.pipeline.anomalies import rules_in_words
 
     found = [{"election_id": election, **rule} for rule in rules_in_words(connection, election)]
@@ -349,35 +349,35 @@ def rules(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
 
 @_get("/thresholds", Answer[list[SetThreshold]], "findings")  # type: ignore[valid-type]
 def thresholds(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
-    """Thresholds that people set, and who did."""
+    """Thresholds that differ from the defaults, and who set them."""
     found = queries.thresholds(connection, election)
     return Reply(found, found)
 
 
 @_get("/reference/constituencies", PageOf[list[SaidOfConstituency]], "reference")  # type: ignore[valid-type]
 def constituency_references(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
-    """What people say of constituencies, and who said it."""
+    """Overrides of constituencies, and who set them."""
     found = queries.constituency_references(connection, _page(limit, cursor, str))
     return _paged(found.rows, found)
 
 
 @_get("/reference/elections", Answer[list[SaidOfElection]], "reference")  # type: ignore[valid-type]
 def election_references(connection: sa.Connection) -> Reply:
-    """What people say of elections, and who said it."""
+    """Overrides of elections, and who set them."""
     found = queries.election_references(connection)
     return Reply(found, found)
 
 
 @_get("/audit", PageOf[list[AuditEntry]], "access", DependsOn())  # type: ignore[valid-type]
 def audit(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
-    """Every change that people made, newest first: who, what, when. Needs a token that may operate."""
+    """The audit log, newest first: who, what, when. Needs a token with scope operate."""
     found = queries.audit(connection, _page(limit, cursor, int))
     return _paged(found.rows, found)
 
 
 @_get("/dashboard/summary", Answer[list[Election]], "dashboard", DependsOn(summaries=True))  # type: ignore[valid-type]
 def dashboard_summary(connection: sa.Connection, settings: Settings) -> Reply:
-    """What the page shows first: every election in a line."""
+    """Overview: every election with its main figures."""
     return elections(connection, settings)
 
 
@@ -516,7 +516,7 @@ def _page(limit: int, cursor: str | None, kind: Callable[[Any], Any]) -> Page:
     try:
         value, key = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
         for text in (key, value) if isinstance(value, str) else (key,):
-            text.encode()  # half a character is none
+            text.encode()  # refuses lone surrogates
         if "\0" in f"{key}{value}" or (kind is int and not abs(int(value)) < 2**63):
             raise ValueError(key)
         return Page(limit, (None if value is None else kind(value), key))

@@ -16,12 +16,12 @@ def serve(host: str, port: int) -> None:
     """Serves until told to stop.
 
     Raises:
-        SettingsError: the host is no address.
+        SettingsError: the host is not an address.
     """
-    # Threads that read must not keep the loop, which answers all that is there already, from its turn.
+    # Reader threads must not starve the event loop, which serves cached answers.
     sys.setswitchinterval(_TURN_SECONDS)
     settings = read_settings(api_host=host)
-    # Only a proxy, which gives us its names, may say who asks.
+    # Forwarded headers are trusted only behind a proxy, whose names are in the settings.
     uvicorn.run(
         create_app(settings), host=host, port=port, proxy_headers=settings.api_hosts is not None, log_level="warning",
         access_log=False, timeout_graceful_shutdown=_STOP_WITHIN, server_header=False,

@@ -1,8 +1,8 @@
-"""Signing in on the page: a browser's session, which no script can see, which reads only, and which ends.
+"""Sessions of the page: an HTTP-only cookie, valid for reading only, with a limited lifetime.
 
-A session is a random id of its own, kept as its hash beside the hash of the token that it began with: who steals the
-cookie has no token, and a token that is revoked ends its sessions. It is in memory, so it ends with the process; where
-several APIs share a Redis, it is there, and holds at all of them.
+A session is a random id, stored as its hash with the hash of the token that it was started with: a stolen cookie does
+not reveal the token, and revoking a token ends its sessions. Sessions are in memory and end with the process; if
+several APIs share a Redis, sessions are stored there and valid for all of them.
 """
 
 import hashlib
@@ -35,10 +35,10 @@ _MOST = 10_000
 
 @dataclass(frozen=True)
 class Session:
-    """What is kept of a session.
+    """A stored session.
 
     Attributes:
-        token_sha256: hash of the token that it began with.
+        token_sha256: hash of the token that it was started with.
     """
 
     token_sha256: str
@@ -56,7 +56,7 @@ class Sessions:
     """The sessions of browsers."""
 
     def __init__(self, settings: Settings) -> None:
-        """Nobody is signed in yet, or whoever is so in the Redis of the settings.
+        """Opens the store of sessions: memory, or the Redis of the settings.
 
         Raises:
             SettingsError: the package for Redis is missing.
@@ -67,22 +67,22 @@ class Sessions:
         self._store = open_store(settings, _MOST)
 
     async def begin(self, token: Token) -> str | None:
-        """The id of a session that begins; None: it cannot be kept, as Redis is away."""
+        """Starts a session and returns its id; None if Redis cannot be reached."""
         made = secrets.token_urlsafe(32)
         await self._store.set(_key(made), Session(token.sha256), expire=self.seconds)
         return made if await self.find(made) else None
 
     async def find(self, session: str) -> Token | None:
-        """The token that a session began with, while both hold."""
+        """The token of a session, while both are valid."""
         found: Session | None = await self._store.get(_key(session))
         return self._tokens.with_hash(found.token_sha256) if found else None
 
     async def end(self, session: str) -> None:
-        """Ends it, everywhere."""
+        """Ends a session, for all APIs."""
         await self._store.delete(_key(session))
 
     async def close(self) -> None:
-        """Lets go of the store's connections."""
+        """Closes the store's connections."""
         await self._store.close()
 
 
@@ -91,22 +91,22 @@ def _key(session: str) -> str:
 
 
 class SignIn(BaseModel):
-    """Who signs in."""
+    """Body of the sign-in."""
 
     token: Annotated[str, Field(min_length=1, max_length=200, description="A token that may read")]
 
 
 @router.post(SIGN_IN, status_code=204, response_class=Response, responses=_REFUSED)
-async def sign_in(request: Request, said: SignIn) -> Response:
-    """Begins a session of this browser, by a cookie; it reads what the token reads, and ends after some hours."""
+async def sign_in(request: Request, credentials: SignIn) -> Response:
+    """Starts a cookie session of this browser, with the token's read access, for some hours."""
     settings: Settings = request.app.state.settings
     sessions: Sessions = request.app.state.sessions
-    token = Tokens(settings.tokens_path).find(said.token)
+    token = Tokens(settings.tokens_path).find(credentials.token)
     if token is None:
         return problem(401, "this token is not known, or was revoked", {"www-authenticate": "Bearer"})
     session = await sessions.begin(token)
     if session is None:
-        return problem(503, "sessions are kept in Redis, which is away; try again", {"retry-after": "2"})
+        return problem(503, "sessions are kept in Redis, which cannot be reached; try again", {"retry-after": "2"})
     answer = Response(status_code=204)
     secure = request.url.scheme == "https"
     answer.set_cookie(
@@ -117,7 +117,7 @@ async def sign_in(request: Request, said: SignIn) -> Response:
 
 @router.post(SIGN_OUT, status_code=204, response_class=Response, responses={429: PROBLEMS[429], 503: PROBLEMS[503]})
 async def sign_out(request: Request) -> Response:
-    """Ends the session of this browser; whoever kept its cookie has nothing."""
+    """Ends the session of this browser, which invalidates its cookie."""
     sessions: Sessions = request.app.state.sessions
     if session := request.cookies.get(COOKIE):
         await sessions.end(session)

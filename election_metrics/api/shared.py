@@ -1,4 +1,4 @@
-"""Where several APIs share what they keep: the Redis of the settings; else each keeps it in its own memory."""
+"""The store of cached answers and sessions: the Redis of the settings, shared by several APIs, else memory."""
 
 from cashews import Cache
 from cashews.exceptions import BackendNotAvailableError
@@ -14,7 +14,7 @@ _SWEEP_SECONDS = 20
 
 
 def open_store(settings: Settings, most: int) -> Cache:
-    """A store of the settings' Redis, or of so many things in memory.
+    """A store in the settings' Redis, or in memory with at most `most` items.
 
     Raises:
         SettingsError: the package for Redis is missing.
@@ -24,7 +24,9 @@ def open_store(settings: Settings, most: int) -> Cache:
         store.setup("mem://", size=most, check_interval=_SWEEP_SECONDS, check_repr=False)
         return store
     try:
-        store.setup(settings.cache_url.get_secret_value(), suppress=True)  # while it is away, nothing is there
+        store.setup(
+            settings.cache_url.get_secret_value(), suppress=True
+        )  # while Redis cannot be reached, the cache is empty
     except BackendNotAvailableError:
         raise SettingsError(NO_PACKAGE) from None
     return store

@@ -1,6 +1,6 @@
-"""Tokens by which people and programs show who they are: a file of names, scopes and hashes.
+"""API tokens: a file of names, scopes and hashes.
 
-A token is 256 random bits, so its SHA-256 cannot be turned back by trying; the token itself is kept nowhere.
+A token has 256 random bits, so its SHA-256 cannot be reversed by brute force; the token itself is not stored.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ _NAME = re.compile(r"[\w.@-]{1,64}")
 
 @dataclass(frozen=True)
 class Token:
-    """Who may do what.
+    """A token's name and permissions.
 
     Attributes:
-        name: who: it stands in the audit.
-        scopes: read: read everything; operate: also change what people own, ask for runs, and read the audit.
-        sha256: of the token, in hexadecimal digits.
-        created_at: when (ISO 8601, UTC).
+        name: its name, which appears in the audit log.
+        scopes: read: read everything; operate: also change overrides, request runs, and read the audit log.
+        sha256: hash of the token, in hexadecimal digits.
+        created_at: time of creation (ISO 8601, UTC).
     """
 
     name: str
@@ -40,15 +40,15 @@ class Token:
     created_at: str
 
     def may(self, scope: Scope) -> bool:
-        """Whether it allows this; who may operate may read."""
+        """Whether it has this scope; operate includes read."""
         return scope in self.scopes or (scope == "read" and "operate" in self.scopes)
 
 
 class Tokens:
-    """The tokens of the file, read again whenever it changes: a revoked token ends at once."""
+    """The tokens of the file, reloaded when it changes, so that a revoked token is invalid at once."""
 
     def __init__(self, path: Path) -> None:
-        """Reads nothing yet."""
+        """Does not read the file yet."""
         self._path = path
         self._version: tuple[int, int] | None = None
         self._by_hash: dict[str, Token] = {}
@@ -60,7 +60,7 @@ class Tokens:
         return self._by_hash.get(_hash(token))
 
     def with_hash(self, sha256: str) -> Token | None:
-        """The token of this hash, if there still is such a one."""
+        """The entry with this hash; None if it does not exist."""
         self._refresh()
         return self._by_hash.get(sha256)
 
@@ -77,10 +77,10 @@ class Tokens:
 
 
 def read_tokens(path: Path) -> list[Token]:
-    """The tokens of a file; none where there is no file.
+    """The tokens of a file; none if the file does not exist.
 
     Raises:
-        SettingsError: the file is none of ours.
+        SettingsError: the file is not a file of tokens.
     """
     try:
         return [Token(**{**one, "scopes": tuple(one["scopes"])}) for one in json.loads(path.read_text("utf-8"))]
@@ -91,10 +91,10 @@ def read_tokens(path: Path) -> list[Token]:
 
 
 def create_token(settings: Settings, name: str, scopes: Sequence[str], who: str) -> str:
-    """Makes a token, keeps its hash, writes it down; the caller shows it, once.
+    """Creates a token, stores its hash, audits it, and returns it for display, once.
 
     Raises:
-        ElectionMetricsError: the name is taken, or is no name.
+        ElectionMetricsError: the name is taken or invalid.
     """
     known = read_tokens(settings.tokens_path)
     if not _NAME.fullmatch(name):
@@ -109,10 +109,10 @@ def create_token(settings: Settings, name: str, scopes: Sequence[str], who: str)
 
 
 def revoke_token(settings: Settings, name: str, who: str) -> None:
-    """Ends a token, at once.
+    """Revokes a token, effective at once.
 
     Raises:
-        ElectionMetricsError: there is none of this name.
+        ElectionMetricsError: there is no token with this name.
     """
     known = read_tokens(settings.tokens_path)
     kept = [token for token in known if token.name != name]

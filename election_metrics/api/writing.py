@@ -1,4 +1,4 @@
-"""The endpoints that change something: what people own, the cache, and asking for runs. Each needs a token."""
+"""The write endpoints: overrides, cache invalidation, and requests for runs. Each needs a token."""
 
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -29,14 +29,14 @@ _bearer = HTTPBearer(auto_error=False, description="A token that may operate: el
 
 
 class _SeenAtOnce(APIRoute):
-    """Who writes here and then reads here sees it, without waiting until PostgreSQL tells of the commit."""
+    """Invalidates the cache after a write, so that the writer sees it at once, before the notification arrives."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handle_and_forget(request: Request) -> Response:
             response = await handle(request)
-            if request.method != "POST":  # which asks for runs, or for the end of named answers
+            if request.method != "POST":  # POST requests runs, or invalidates named answers
                 request.app.state.answers.invalidate(None)
             return response
 
@@ -99,7 +99,7 @@ class _Body(BaseModel):
 
 
 class ConstituencyReference(_Body):
-    """What people say of a constituency; null says nothing. It wins over files, transactions and paths."""
+    """Overrides of a constituency; null overrides nothing. They take precedence over files, transactions and paths."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [
         {"name": "Округ №1", "registered_voters": 3912, "time_zone": "Asia/Yekaterinburg"}
@@ -122,7 +122,7 @@ class ConstituencyReference(_Body):
 
 
 class ElectionReference(_Body):
-    """What people say of an election; null says nothing."""
+    """Overrides of an election; null overrides nothing."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [
         {"name": "Duma 2026", "opens_at": "2026-09-18T08:00", "closes_at": "2026-09-20T20:00"}
@@ -147,11 +147,11 @@ class Threshold(_Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"value": 4}]})
 
-    value: float = Field(gt=0, lt=1e12, description="What holds instead of the default")
+    value: float = Field(gt=0, lt=1e12, description="Value instead of the default")
 
 
 class State(_Body):
-    """What people say of a finding."""
+    """The state of a finding."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [
         {"state": "acknowledged", "note": "asked the commission"}
@@ -162,7 +162,7 @@ class State(_Body):
 
 
 class Hours(_Body):
-    """Which hours to compute again; none: the one in progress and the one before."""
+    """The hours to compute again; default: the current hour and the one before."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [
         {"from": "2026-09-18T05:00Z", "to": "2026-09-18T09:00Z"}
@@ -173,17 +173,17 @@ class Hours(_Body):
 
 
 class Run(BaseModel):
-    """The run that was asked for."""
+    """The requested run."""
 
     run_id: str = Field(description="Its id in Dagster")
     run_url: str = Field(description="Its page in the Dagster UI")
-    is_new: bool = Field(description="False where the same run was under way already")
+    is_new: bool = Field(description="False if the same run was in progress already")
     first_hour: datetime = Field(description="First hour it computes")
     last_hour: datetime = Field(description="Last hour, inclusive")
 
 
 class Invalidated(BaseModel):
-    """What is read anew from now on, by every API on this database."""
+    """What was invalidated, for every API on this database."""
 
     invalidated: str
 
@@ -192,53 +192,55 @@ _NOTHING: Any = {"status_code": 204, "response_class": Response}
 
 
 @router.put("/reference/constituencies/{constituency_id}", tags=["reference"], **_NOTHING)
-def set_constituency(request: Request, constituency_id: Contract, said: ConstituencyReference) -> None:
-    """Says things of a constituency, in place of what was said before; its figures follow within seconds."""
-    overrides.set_constituency(_settings(request), constituency_id, said.model_dump(), _who(request))
+def set_constituency(request: Request, constituency_id: Contract, values: ConstituencyReference) -> None:
+    """Replaces the overrides of a constituency; its figures are updated within seconds."""
+    overrides.set_constituency(_settings(request), constituency_id, values.model_dump(), _who(request))
 
 
 @router.delete("/reference/constituencies/{constituency_id}", tags=["reference"], **_NOTHING)
 def forget_constituency(request: Request, constituency_id: Contract) -> None:
-    """Takes back what was said of a constituency."""
-    overrides.forget(_settings(request), constituency_reference, {"constituency_id": constituency_id}, _who(request))
+    """Deletes the overrides of a constituency."""
+    overrides.delete_override(
+        _settings(request), constituency_reference, {"constituency_id": constituency_id}, _who(request)
+    )
 
 
 @router.put("/reference/elections/{election_id}", tags=["reference"], **_NOTHING)
-def set_election(request: Request, election_id: ElectionId, said: ElectionReference) -> None:
-    """Says things of an election, in place of what was said before."""
-    overrides.set_election(_settings(request), election_id, said.model_dump(), _who(request))
+def set_election(request: Request, election_id: ElectionId, values: ElectionReference) -> None:
+    """Replaces the overrides of an election."""
+    overrides.set_election(_settings(request), election_id, values.model_dump(), _who(request))
 
 
 @router.delete("/reference/elections/{election_id}", tags=["reference"], **_NOTHING)
 def forget_election(request: Request, election_id: ElectionId) -> None:
-    """Takes back what was said of an election."""
-    overrides.forget(_settings(request), election_reference, {"election_id": election_id}, _who(request))
+    """Deletes the overrides of an election."""
+    overrides.delete_override(_settings(request), election_reference, {"election_id": election_id}, _who(request))
 
 
 @router.put("/thresholds/{election_id}/{rule}/{threshold}", tags=["findings"], **_NOTHING)
 def set_threshold(
-    request: Request, election_id: ElectionId, rule: Rule, threshold: ThresholdName, said: Threshold
+    request: Request, election_id: ElectionId, rule: Rule, threshold: ThresholdName, body: Threshold
 ) -> None:
-    """Sets a threshold of a rule for one election; the next run judges by it."""
-    overrides.set_threshold(_settings(request), election_id, rule, threshold, said.value, _who(request))
+    """Sets a threshold of a rule for one election; it applies from the next run on."""
+    overrides.set_threshold(_settings(request), election_id, rule, threshold, body.value, _who(request))
 
 
 @router.delete("/thresholds/{election_id}/{rule}/{threshold}", tags=["findings"], **_NOTHING)
 def forget_threshold(request: Request, election_id: ElectionId, rule: Rule, threshold: ThresholdName) -> None:
-    """Puts a threshold back to its default."""
+    """Restores the default of a threshold."""
     key = {"election_id": election_id, "rule": rule, "threshold": threshold}
-    overrides.forget(_settings(request), anomaly_thresholds, key, _who(request))
+    overrides.delete_override(_settings(request), anomaly_thresholds, key, _who(request))
 
 
 @router.put("/anomalies/{anomaly_id}/state", tags=["findings"], **_NOTHING)
-def set_state(request: Request, anomaly_id: Annotated[str, Path(max_length=200)], said: State) -> None:
+def set_state(request: Request, anomaly_id: Annotated[str, Path(max_length=200)], body: State) -> None:
     """Acknowledges, resolves or opens a finding."""
-    overrides.set_state(_settings(request), anomaly_id, said.state, _who(request), said.note)
+    overrides.set_state(_settings(request), anomaly_id, body.state, _who(request), body.note)
 
 
 @router.post("/refresh", tags=["operating"], status_code=202)
 def refresh(request: Request, hours: Annotated[Hours, Body(default_factory=Hours)]) -> Run:
-    """Asks Dagster for a run that lands what is there, computes these hours and all that follows from them."""
+    """Requests a run that lands new input and computes these hours and everything that depends on them."""
     settings = _settings(request)
     first, last = hours_to_refresh(hours.first, hours.last, datetime.now(UTC), settings.max_hours_per_run)
     asked = ask_for_run(settings, first, last, _who(request))
@@ -251,7 +253,7 @@ def refresh(request: Request, hours: Annotated[Hours, Body(default_factory=Hours
 
 @router.post("/invalidate-cache/constituency/{constituency_id}", tags=["operating"])
 def invalidate_constituency(request: Request, constituency_id: ConstituencyId) -> Invalidated:
-    """Reads everything on a constituency anew."""
+    """Invalidates cached answers on a constituency."""
     with transaction(_settings(request)) as connection:
         place = sa.select(constituency_metrics.c.election_id).filter_by(constituency_id=constituency_id).limit(1)
         election = connection.execute(place).scalar()
@@ -265,7 +267,7 @@ def invalidate_constituency(request: Request, constituency_id: ConstituencyId) -
 
 @router.post("/invalidate-cache/election/{election_id}", tags=["operating"])
 def invalidate_election(request: Request, election_id: ElectionId) -> Invalidated:
-    """Reads everything on an election and its constituencies anew."""
+    """Invalidates cached answers on an election and its constituencies."""
     with transaction(_settings(request)) as connection:
         notify(connection, election_summaries, [election_id])
     return _invalidated(request, f"election {election_id}")
@@ -273,7 +275,7 @@ def invalidate_election(request: Request, election_id: ElectionId) -> Invalidate
 
 @router.post("/invalidate-cache/dashboard", tags=["operating"])
 def invalidate_dashboard(request: Request) -> Invalidated:
-    """Reads everything anew."""
+    """Invalidates all cached answers."""
     with transaction(_settings(request)) as connection:
         notify(connection, election_summaries, [None])
     return _invalidated(request, "everything")

@@ -1,8 +1,8 @@
-"""Dagster assets and asset checks: glue, a few lines each, one asset a file."""
+"""Dagster assets and asset checks: a few lines of glue each, one asset per file."""
 
 import warnings
 
 from dagster import BetaWarning
 
-# Beta in the pinned 1.13.27; the pin is the answer, not a warning in every command.
+# Beta in Dagster 1.13.27, which is pinned, so no command needs to warn of it.
 warnings.filterwarnings("ignore", category=BetaWarning, message=".*(backfill_policy|CodeReference|source_code).*")

@@ -1,4 +1,4 @@
-"""`anomalies`: what looks wrong in an election, by rule."""
+"""`anomalies`: findings of the rules in each election."""
 
 import dagster as dg
 
@@ -23,7 +23,7 @@ def anomalies(
 ) -> dg.MaterializeResult[None]:
     """Every rule that fired, with observed, expected and an explanation (`metrics.anomalies`), and missing input.
 
-    A finding keeps its id and state through every recomputation; one that no longer holds is closed, not deleted.
+    A finding keeps its id and state through every recomputation; a finding that no longer holds is closed, not deleted.
     """
     from election_metrics.pipeline.publication import compute_anomalies, known_elections
 

@@ -1,4 +1,4 @@
-"""What the Dagster UI says of each asset before it ever ran: group, owner, tags, table, columns and their sources."""
+"""Static metadata of the assets for the Dagster UI: group, owner, tags, table, columns and their sources."""
 
 from collections.abc import Iterable
 from typing import Any, TypedDict
@@ -10,7 +10,7 @@ from election_metrics.warehouse import tables
 
 OWNER = "team:observatory"
 COLUMN_LINEAGE = "dagster/column_lineage"
-"""Metadata key: which columns a column comes from. The UI shows it from the newest materialization."""
+"""Metadata key of column lineage. The UI reads it from the newest materialization."""
 # The UI sorts groups by name: the numbers put them in the order of the flow.
 _GROUPS = {
     "landed_files": "1_files",
@@ -39,10 +39,10 @@ _PART = {
     "constituency_id": ("string", "Contract, from the file's name", ["(file name)"]),
     "occurred_ms": ("bigint", "When, epoch milliseconds", ["timestamp"]),
     "operation": ("string", "Call of the contract", ["type", "params"]),
-    "kind": ("string", "vote_cast, bulletin_issued, …: what the call came to", ["type", "params", "diff", "sender"]),
+    "kind": ("string", "Outcome of the call: vote_cast, bulletin_issued, …", ["type", "params", "diff", "sender"]),
     "quantity": ("bigint", "Bulletins issued by the call, or voters added to the register", ["params"]),
     "sender": ("string", "Voter key of a vote", ["sender"]),
-    "voter_key": ("string", "What re-votes are found by", ["sender"]),
+    "voter_key": ("string", "Key by which re-votes are found", ["sender"]),
     "fail_reason": ("string", "Why the call failed", ["diff"]),
     "content_id": ("bigint", "Content that holds the line (ingest.transaction_files)", ["(file name)"]),
     "hour_number": ("integer", "Hours since 1970 (UTC): the partition", ["timestamp"]),
@@ -52,7 +52,7 @@ _EXPORT = {
     "type": "Field 1: 103 creates the contract, 104 calls it",
     "timestamp": "Field 4: epoch milliseconds",
     "sender": "Field 5: a vote's one-off voter key, or the registrar's",
-    "params": "Field 8: JSON; names the call and what it was called with",
+    "params": "Field 8: JSON; names the call and its arguments",
     "diff": "Field 9: JSON; the state keys that the call wrote, a failure among them",
     "rollback": "Field 11: -1 withdraws the transaction",
     "(file name)": "Contract and interval; the folders above it name region, election and constituency",
@@ -62,7 +62,7 @@ _BEFORE = {
     "constituency_metrics": "hourly_stats",
     "election_summaries": "constituency_metrics",
 }
-"""The asset that a column's sources are columns of."""
+"""The upstream asset whose columns an asset's columns come from."""
 
 
 class About(TypedDict):
@@ -76,7 +76,7 @@ class About(TypedDict):
 
 
 def about(key: str, *, kinds: Iterable[str]) -> About:
-    """Arguments of an asset's decorator or spec that say what it is.
+    """Arguments of an asset's decorator or spec: its static metadata.
 
     Dagster's open-source UI does not show column lineage, so each column's description says where it comes from.
     """
@@ -90,7 +90,7 @@ def about(key: str, *, kinds: Iterable[str]) -> About:
 
 
 def lineage(key: str) -> dg.TableColumnLineage:
-    """Which columns of the assets before it each column of an asset comes from."""
+    """Column lineage of an asset: the upstream columns that each of its columns comes from."""
     if key == "raw_transactions":
         deps = {name: [("landed_files", source) for source in sources] for name, (_, _, sources) in _PART.items()}
     else:
@@ -121,12 +121,12 @@ def _is_read(key: str) -> bool:
 
 def _table(key: str) -> dict[str, Any]:
     if key == "landed_files":
-        fields = [dg.TableColumn(name, "text", said) for name, said in _EXPORT.items()]
+        fields = [dg.TableColumn(name, "text", meaning) for name, meaning in _EXPORT.items()]
         named = {"dagster/table_name": f"election_metrics.{_TABLES[key].fullname}"}
         return {"dagster/column_schema": dg.TableSchema(columns=fields), **named}
     if key == "raw_transactions":
         parts = lineage(key)
-        columns = [dg.TableColumn(name, kind, _sourced(said, parts, name)) for name, (kind, said, _) in _PART.items()]
+        columns = [dg.TableColumn(name, kind, _sourced(text, parts, name)) for name, (kind, text, _) in _PART.items()]
         return {"dagster/column_schema": dg.TableSchema(columns=columns)}
     table, sources = _TABLES[key], lineage(key)
     columns = [
@@ -144,10 +144,10 @@ def _table(key: str) -> dict[str, Any]:
     }
 
 
-def _sourced(said: str, sources: dg.TableColumnLineage, column: str) -> str:
-    """What a column is, and the columns that it comes from."""
+def _sourced(text: str, sources: dg.TableColumnLineage, column: str) -> str:
+    """A column's description, followed by the columns that it comes from."""
     named = [f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in sources.deps_by_column.get(column, [])]
-    return f"{said} ← {', '.join(named)}" if named else said
+    return f"{text} ← {', '.join(named)}" if named else text
 
 
 def _dialect() -> sa.Dialect:

@@ -1,7 +1,7 @@
-"""Small pictures for the Dagster UI: an election's turnout by hour, with what looks wrong in it.
+"""Small charts for the Dagster UI: an election's turnout by hour, with its findings.
 
-Drawn as text (SVG), a few KB: a plotting library would cost each run its import, and its picture ten times the bytes
-of everything else that a run writes down.
+They are SVG, a few KB each. A plotting library would add its import time to each run, and ten times as many bytes as
+all other metadata of a run.
 """
 
 import base64
@@ -14,7 +14,7 @@ import dagster as dg
 from election_metrics.sanitize import escape_markdown
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 240, 64, 16, 34, 30
-_VOTES, _BULLETINS, _WRONG, _INK = "#0072b2", "#e69f00", "#d55e00", "#5f6b7a"  # told apart by the colour-blind too
+_VOTES, _BULLETINS, _WRONG, _INK = "#0072b2", "#e69f00", "#d55e00", "#5f6b7a"  # safe for colour-blind readers
 _MOST_POINTS = 400
 
 
@@ -23,12 +23,12 @@ def turnout_curve(
     hours: Sequence[tuple[datetime, int, int]],
     findings: Sequence[tuple[datetime, datetime, str]] = (),
 ) -> dg.MarkdownMetadataValue:
-    """A picture of bulletins and votes by hour.
+    """A chart of bulletins and votes by hour.
 
     Args:
-        title: what it shows.
+        title: its title.
         hours: (start in UTC, bulletins issued, votes cast), in order; the last 400 are drawn.
-        findings: (start, end, rule) of what is marked.
+        findings: (start, end, rule) of each finding to mark.
     """
     shown = list(hours)[-_MOST_POINTS:]
     if not shown:

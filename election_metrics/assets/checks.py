@@ -1,4 +1,4 @@
-"""Asset checks: questions whose answer must be "no row", asked in SQL; and the count of the lake against the hours."""
+"""Asset checks: SQL queries that must return no rows, and a comparison of the hours with the lake."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 
 _NEGATIVE = f"least({', '.join(NAMES)}) < 0"
 
-# A check looks at what its run wrote: looking at all of history every time would slow each run down for ever.
+# A check reads only rows that its run wrote: reading all of history would make runs slower and slower.
 _IN_RUN = "hour BETWEEN :first AND :last"
 _OF_RUN = (
     "constituency_id IN (SELECT constituency_id FROM metrics.constituency_metrics WHERE run_id = :run_id"
@@ -36,7 +36,7 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      "SELECT file, line_number, reason, content FROM ingest.rejected_transactions ORDER BY seen_at DESC, line_number"),
     ("landed_files", "files_readable", WARN, "Every file and folder of the source can be read.",
      "SELECT path, member, reason FROM ingest.transaction_files WHERE status = 'unreadable'"),
-    ("landed_files", "none_set_aside", WARN, "No file brings the landing down, so that it waits while the others land.",
+    ("landed_files", "none_set_aside", WARN, "No file is set aside because it made a landing fail.",
      "SELECT path, tries, reason, set_aside_at, run_id FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL"),
     ("elections", "keys_unique", ERROR, "One row an election, one election a name.",
      "SELECT name, count(*) FROM metrics.elections GROUP BY name HAVING count(*) > 1"),
@@ -71,23 +71,23 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      "SELECT election_id, count(*) FROM metrics.election_summaries GROUP BY election_id HAVING count(*) > 1"),
     ("election_summaries", "counts_not_negative", ERROR, "No count is negative.",
      f"SELECT election_id FROM metrics.election_summaries WHERE {_NEGATIVE} OR constituencies_silent < 0"),
-    ("election_summaries", "coverage_complete", WARN, "Every constituency hour that should be here by now is here.",
+    ("election_summaries", "coverage_complete", WARN, "Every constituency hour that should have arrived by now has.",
      "SELECT election_id, hours_expected, hours_delivered, coverage FROM metrics.election_summaries WHERE coverage < 100"),
     ("election_summaries", "input_in_time", WARN,
-     "While an election is voting, no hour's input comes more than an hour after its end.",
+     "While an election is voting, no hour's input arrives more than an hour after its end.",
      "SELECT name, constituency_id, missing_from, missing_to FROM metrics.elections"
      " JOIN metrics.missing_input USING (election_id)"
      " WHERE now() BETWEEN starts_at AND ends_at + interval '2 hours' AND missing_from + interval '2 hours' <= now()"),
-    ("reconciliations", "nothing_differs", ERROR, "The final count found every row as the tables have it.",
+    ("reconciliations", "nothing_differs", ERROR, "The final count equals the tables in every row.",
      "SELECT election_id, rows_compared, rows_differing FROM metrics.reconciliations WHERE rows_differing > 0"),
 ]  # fmt: skip
 
 
 def _questions_of(asset: str) -> dg.AssetChecksDefinition:
-    """The checks of an asset, as one step of a run: a step each would take longer than its question."""
+    """The checks of an asset, as one step of a run: the overhead of a step is larger than that of a query."""
     questions = {name: (severity, query) for of, name, severity, _, query in QUESTIONS if of == asset}
     specs = [
-        dg.AssetCheckSpec(name, asset=asset, description=said) for of, name, _, said, _ in QUESTIONS if of == asset
+        dg.AssetCheckSpec(name, asset=asset, description=text) for of, name, _, text, _ in QUESTIONS if of == asset
     ]
 
     @dg.multi_asset_check(name=f"{asset}_checks", specs=specs, can_subset=True, op_tags=FRAMES)
@@ -96,9 +96,9 @@ def _questions_of(asset: str) -> dg.AssetChecksDefinition:
 
         with translate_errors(), transaction(settings) as connection:
             first, last = _hours_of_run(context.run.tags)
-            asked = {"first": first, "last": last, "run_id": context.run.run_id}
+            parameters = {"first": first, "last": last, "run_id": context.run.run_id}
             results = [
-                _answer(connection, key, *questions[key.name], asked)
+                _answer(connection, key, *questions[key.name], parameters)
                 for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name)
             ]
         yield from results
@@ -111,14 +111,14 @@ def _answer(
     key: dg.AssetCheckKey,
     severity: dg.AssetCheckSeverity,
     query: str,
-    asked: Mapping[str, object],
+    parameters: Mapping[str, object],
 ) -> dg.AssetCheckResult:
     import sqlalchemy as sa
 
     from election_metrics.warehouse.replace import read_frame
 
     text = sa.text(f"SELECT * FROM ({query}) AS found LIMIT {_MOST_COUNTED + 1}")
-    found = read_frame(connection, text, **{name: asked[name] for name in asked if f":{name}" in query})
+    found = read_frame(connection, text, **{name: value for name, value in parameters.items() if f":{name}" in query})
     shown = "\n".join(f"- {escape_markdown(row._asdict())}" for row in found.head(10).itertuples(index=False)) or "none"
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
@@ -139,7 +139,7 @@ _LONGEST_FOUND = 200
 
 
 def _found(rows: "pd.DataFrame") -> str:
-    """How many rows there are, and the first, in a line."""
+    """The number of rows, and the first row, on one line."""
     count = f"{_MOST_COUNTED} or more" if len(rows) > _MOST_COUNTED else str(len(rows))
     first = ", ".join(f"{name} {visible(value)}" for name, value in rows.iloc[0].dropna().items())
     return f"{count}, such as {first}"[:_LONGEST_FOUND]
@@ -152,7 +152,7 @@ _HEAD = ("| hour (UTC) | in the lake | in the hours |", "|---|---:|---:|")
     asset="hourly_stats", description="The hours of the run hold as many transactions as the lake.", op_tags=SCANS
 )
 def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> dg.AssetCheckResult:
-    """Compares the sum of the hours with distinct ids counted in the lake; an hour computed since then is left out."""
+    """Compares the hours with distinct ids counted in the lake; hours computed meanwhile are left out."""
     from election_metrics.pipeline.hours import compare_with_lake
 
     with translate_errors():
@@ -179,7 +179,7 @@ def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsR
 
 
 def _hours_of_run(tags: Mapping[str, str]) -> tuple[datetime, datetime]:
-    """The run's hours; without any, the last week's."""
+    """The run's hours; the last week if it names none."""
     if (named := hours_of_tags(tags)) is not None:
         return named
     now = hour_of(datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""`constituency_metrics`: each constituency by hour, day, week, month and whole election."""
+"""`constituency_metrics`: figures of each constituency by hour, day, week, month and whole election."""
 
 import dagster as dg
 from pydantic import Field
@@ -15,7 +15,7 @@ class ElectionsConfig(dg.Config):
     """Which elections to compute."""
 
     elections: list[str] = Field(default_factory=list)
-    """election_id of the elections; empty: those whose hours changed since."""
+    """election_id of the elections; empty: those whose hours changed since they were computed."""
 
 
 @dg.asset(

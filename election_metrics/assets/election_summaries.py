@@ -1,4 +1,4 @@
-"""`election_summaries`: each election in one row."""
+"""`election_summaries`: one row for each election."""
 
 import dagster as dg
 
@@ -26,9 +26,10 @@ _SHOWN = ("election_id", "bulletins_issued", "votes_cast", "participation_rate",
 def election_summaries(
     context: dg.AssetExecutionContext, config: ElectionsConfig, settings: SettingsResource
 ) -> dg.MaterializeResult[None]:
-    """Each election in one row: totals, participation, gap, coverage, freshness (`metrics.election_summaries`).
+    """One row for each election: totals, participation, gap, coverage, freshness (`metrics.election_summaries`).
 
-    With it go its regions (`metrics.region_summaries`) and the ends of its ranking (`metrics.participation_extremes`).
+    Also its regions (`metrics.region_summaries`) and the top and bottom of its ranking
+    (`metrics.participation_extremes`).
     """
     from election_metrics.pipeline.elections import picture_of
     from election_metrics.pipeline.publication import compute_election_summaries, known_elections

@@ -1,4 +1,4 @@
-"""`hourly_stats`: what happened in each constituency and hour."""
+"""`hourly_stats`: counts of each constituency and hour."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def hourly_stats(
 ) -> dg.MaterializeResult[None]:
     """Counts, velocities and participation by constituency and hour (`metrics.hourly_stats`).
 
-    An hour is a function of its input: running it again, alone, in a range or in any order gives the same rows.
+    Idempotent: computing an hour again, alone, in a range or in any order, gives the same rows.
     """
     import pandas as pd
 
@@ -54,14 +54,14 @@ def hourly_stats(
     }
     for hour in run:
         figures = by_hour.loc[pd.Timestamp(hour)].to_dict() if hour in by_hour.index else _NOTHING
-        # The hour's own figures come first; what the run did as a whole, after them.
+        # The hour's figures come first, then those of the whole run.
         context.add_asset_metadata(
             {
                 **{str(name): int(value) for name, value in figures.items()},
                 "gap": int(figures["bulletins_issued"] - figures["votes_cast"]),
                 "dagster/row_count": int(figures.get("constituencies", 0)),
                 **run_says,
-                # The UI looks for it in the newest materialization: once a run is enough.
+                # The UI reads it from the newest materialization: once per run is enough.
                 **({COLUMN_LINEAGE: lineage("hourly_stats")} if hour == run[-1] else {}),
             },
             partition_key=hour.strftime(KEY_FORMAT),

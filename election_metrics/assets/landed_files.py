@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 
 
 class LandedFilesConfig(dg.Config):
-    """What to land."""
+    """Configuration of a landing."""
 
     source: str = Field("", description="Folder of portal exports, or one .csv or .zip; empty: the setting SOURCE.")
     files: list[str] = Field(
         default_factory=list,
-        description="Only these paths, as the few that the sensor saw. Empty: all that is new.",
+        description="Only these paths, such as the few that the sensor saw. Empty: everything new.",
     )
     again: bool = Field(
-        False, description="Read files once more that landed before (which, the next three say), as for a lost lake."
+        False, description="Reload files that landed before, limited by the next three, for example for a lost lake."
     )
     again_from: str = Field(
-        "", description="Those with rows of this hour (UTC) or later: 2026-09-18T05:00. Empty: all."
+        "", description="Files with rows of this hour (UTC) or later: 2026-09-18T05:00. Empty: all."
     )
     again_to: str = Field("", description="Files with rows of this hour (UTC) or earlier. Empty: all.")
     again_constituency: str = Field("", description="Files of this constituency_id. Empty: all.")
     sources: list[str] = Field(
         default_factory=list,
-        description="Only these of the settings' sources: files, or the name of the table's mapping. Empty: all; with "
+        description="Only these sources of the settings: files, or the name of the table's mapping. Empty: all; with "
         "`again`, the first.",
     )
     compare: bool = Field(False, description="Compare every hour of a table with what landed, due or not.")
@@ -62,11 +62,11 @@ def landed_files(
     settings: SettingsResource,
     progress: ProgressResource,
 ) -> dg.MaterializeResult[None]:
-    """New versions of export files: every line read once, split by the hour it occurred in, appended to the lake.
+    """New versions of export files: each line is read once, assigned to the hour of its transaction, and appended.
 
-    Where a table of transactions is named (ELECTION_METRICS_SOURCE_URL), also its new rows, and hours that it changed.
-    Lines that cannot be read are in `ingest.rejected_transactions`; each file's account is in
-    `ingest.transaction_files`. What landed before is not landed again.
+    Also new rows and changed hours of a transactions table, if ELECTION_METRICS_SOURCE_URL names one. Lines that
+    cannot be read go to the quarantine, `ingest.rejected_transactions`; the ledger of files is
+    `ingest.transaction_files`. Idempotent: what landed before is not landed again.
     """
     from election_metrics.pipeline.landing import LandingReport
     from election_metrics.pipeline.sources import NONE_NAMED
@@ -107,13 +107,13 @@ def landed_files(
 
 
 def _tell_how_many(context: dg.AssetExecutionContext, files: int) -> None:
-    """Says in the run's tags how many files it lands, of which the sensor's ticks tell how many have."""
+    """Tags the run with its number of files, for the progress in the sensor's ticks."""
     if str(files) != context.run.tags.get(FILES):
         context.instance.add_run_tags(context.run_id, {FILES: str(files)})
 
 
 def _chosen(config: LandedFilesConfig, settings: Settings) -> "list[Source]":
-    """The sources that are to land.
+    """The sources to land.
 
     Raises:
         SettingsError: the configuration contradicts itself, or names a source that is not there.
@@ -132,7 +132,7 @@ def _chosen(config: LandedFilesConfig, settings: Settings) -> "list[Source]":
 
 
 def _again(config: LandedFilesConfig) -> "Again | None":
-    """What is to be read once more.
+    """What to reload.
 
     Raises:
         SettingsError: the configuration contradicts itself.
@@ -158,9 +158,9 @@ def _land(
     *,
     is_named: bool,
 ) -> None:
-    """Lands one source after another; what is wrong with one stops none of the others.
+    """Lands one source after another; an error of one does not stop the others.
 
-    Nor does it stop a run that was not asked for because of its sources: what landed is counted.
+    Nor does it fail a run that was not requested for its sources: rows that landed are still counted.
 
     Raises:
         ElectionMetricsError: no source could be read.
@@ -180,10 +180,10 @@ def _land(
 
 
 def hour_in_utc(text: str) -> datetime:
-    """Reads an hour; without an offset it is UTC.
+    """Parses an hour; without an offset it is UTC.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: the text is not a whole hour.
     """
     try:
         return read_hour(text)

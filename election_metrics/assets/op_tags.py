@@ -1,4 +1,4 @@
-"""What each step needs of a machine of its own, as tags that Dagster's Kubernetes launcher and executor read."""
+"""Kubernetes resource requests per step, as op tags, which Dagster's Kubernetes launcher and executor read."""
 
 import re
 from typing import Any, Final
@@ -20,6 +20,6 @@ def _bytes(text: str) -> int:
 
 _scan = _bytes(settings().memory_limit)
 SCANS: Final = _tags("1", _scan, _scan + 2**30)
-"""Steps that read transactions: DuckDB's memory, beside it Python, Arrow and pandas."""
+"""Steps that read transactions: DuckDB's memory limit, plus Python, Arrow and pandas."""
 FRAMES: Final = _tags("500m", 700_000_000, 1_500_000_000)
 """Steps that read hours and constituencies; 5,103 of them for 72 hours took 651 MB (`make bench`)."""

@@ -1,4 +1,4 @@
-"""`raw_transactions`: an hour's transactions in the lake."""
+"""`raw_transactions`: the transactions of each hour in the lake."""
 
 from datetime import timedelta
 
@@ -21,10 +21,10 @@ from election_metrics.pipeline.run_tags import KEY_FORMAT
     op_tags=FRAMES,
 )
 def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult[None]:
-    """One hour's transactions at rest: Parquet parts, merged into one when there are many.
+    """One hour's transactions as Parquet parts, merged into one part when there are many.
 
-    Reading them applies what belongs to other files: repeated ids count once, rollbacks withdraw, and a voter
-    key's later votes are re-votes, whichever came first.
+    Reads resolve duplicates across files: repeated ids count once, rollbacks withdraw transactions, and later votes of
+    a voter key are re-votes, in whatever order the files landed.
     """
     from election_metrics.clock import hour_number
     from election_metrics.pipeline.hours import compact_hours, lake_parts

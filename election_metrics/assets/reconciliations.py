@@ -25,7 +25,7 @@ def reconciliations(
 ) -> dg.MaterializeResult[None]:
     """Every hour of an election whose voting is over, counted again from the lake (`metrics.reconciliations`).
 
-    Every figure of every row is compared. Hours that differ are named here, re-opened, and computed again.
+    Every figure of every row is compared. Hours that differ are listed here, marked stale, and computed again.
     """
     from election_metrics.pipeline.publication import known_elections
     from election_metrics.pipeline.reconciliation import reconcile_elections

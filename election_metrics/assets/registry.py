@@ -24,15 +24,15 @@ from election_metrics.sanitize import escape_markdown
             **about("constituencies", kinds=["pandas", "postgres"]),
             deps=[landed_files],
             description="Constituencies: names, regions, time zones, registered voters, voting times "
-            "(`metrics.constituencies`), from the paths, the transactions and the reference file. What changes here "
-            "re-opens the hours that depend on it.",
+            "(`metrics.constituencies`), from the paths, the transactions and the reference file. A change here marks "
+            "the hours that depend on it stale.",
         ),
     ],
     retry_policy=RETRY,
     op_tags=FRAMES,
 )
 def registry(context: dg.AssetExecutionContext, settings: SettingsResource) -> tuple[dg.MaterializeResult[None], ...]:
-    """Refreshes both tables in one transaction: a constituency never points at an election that is not there."""
+    """Refreshes both tables in one transaction, so that a constituency never refers to a missing election."""
     from election_metrics.pipeline.registry import refresh_registry
 
     with translate_errors():

@@ -1,4 +1,4 @@
-"""What every asset needs to run: its settings, its progress, and errors that Dagster shows in words."""
+"""Resources of the assets: settings and progress; and the translation of errors into Dagster failures."""
 
 import contextlib
 import re
@@ -10,19 +10,19 @@ from election_metrics.errors import DataError, ElectionMetricsError, TransientEr
 from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 
-# No concurrency pool: a run that was killed keeps its slot until a daemon frees it, and a command line's next run
-# would wait for it for ever. Writers are serialised by advisory locks, which end with their connection.
-# Only transient errors get here: `translate_errors` forbids retries of all others.
+# No concurrency pool: a killed run keeps its slot until a daemon frees it, and the next run of the command line would
+# wait for ever. Writers are serialised by advisory locks, which end with their connection.
+# The policy applies to transient errors only: `translate_errors` forbids retries of all others.
 RETRY = dg.RetryPolicy(max_retries=4, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 SettingsResource = dg.ResourceParam[Settings]
 
 
 class Progress:
-    """Where assets report how far they are; the command line draws bars, a daemon's run needs nothing."""
+    """Receives progress reports of assets; the command line draws bars, runs of the daemon ignore them."""
 
     def of(self, label: str, unit: str) -> Report | None:  # noqa: ARG002 subclasses use them
-        """A function of (done, in all), or None where nobody watches."""
+        """A function of (done, total), or None if progress is not shown."""
         return None
 
 
@@ -31,7 +31,7 @@ ProgressResource = dg.ResourceParam[Progress]
 
 @contextlib.contextmanager
 def translate_errors() -> Iterator[None]:
-    """Lets transient errors be retried; anything else fails at once, with its sentence in the UI."""
+    """Lets transient errors be retried; any other error fails the step at once, with its message in the UI."""
     import duckdb
 
     try:
@@ -41,8 +41,8 @@ def translate_errors() -> Iterator[None]:
     except duckdb.Error as error:
         if (lost := _LOST.search(str(error))) is not None:
             reason = (
-                f"{lost['part']} is in no lake: its folder was moved or is not mounted, or it is lost or damaged. "
-                "Bring it back, or have its files read again: election-metrics reland --from HOUR --to HOUR"
+                f"{lost['part']} is missing from the lake: its folder was moved or is not mounted, or it is lost or "
+                "damaged. Bring it back, or reload its files: election-metrics reland --from HOUR --to HOUR"
             )
             raise dg.Failure(reason, metadata={"kind": "lake", "reason": reason}, allow_retries=False) from error
         if not isinstance(error, duckdb.IOException):
@@ -70,7 +70,7 @@ def _unexpected(error: Exception) -> dg.Failure:
     return dg.Failure(f"unexpected: {reason}", metadata={"reason": reason}, allow_retries=False)
 
 
-def engine_metadata(said: dict[str, str]) -> dict[str, dg.MetadataValue | str]:
-    """What an engine says of itself, with its pages as links: a Spark application, its page, its log."""
+def engine_metadata(values: dict[str, str]) -> dict[str, dg.MetadataValue | str]:
+    """An engine's metadata, with links: a Spark application, its page, its log."""
     kinds = {"spark_ui": dg.MetadataValue.url, "spark_log": dg.MetadataValue.path}
-    return {name: kinds[name](text) if name in kinds else text for name, text in said.items()}
+    return {name: kinds[name](text) if name in kinds else text for name, text in values.items()}

@@ -1,4 +1,4 @@
-"""Numbers that people watch, as metadata: the UI draws a line of each through the materializations of its asset."""
+"""Numeric metadata of assets: the UI plots each number over the materializations of its asset."""
 
 from datetime import UTC, datetime
 
@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from election_metrics.settings import Settings
 
 ROWS = "dagster/row_count"
-"""Metadata key by which the UI knows the size of a table."""
+"""Metadata key of a table's size, which the UI shows."""
 
 
 def watched(settings: Settings, table: sa.Table) -> dict[str, int | float]:
-    """What stands in the tables now, over all elections; what is not known has no number.
+    """Current figures over all elections; unknown figures are left out.
 
     Args:
         settings: the settings.

@@ -1,1 +1,1 @@
-"""What runs when: jobs, sensors, schedules. Decisions are pure functions; sensors and schedules only wire them."""
+"""Jobs, sensors and schedules. Decisions are pure functions; sensors and schedules only call them."""

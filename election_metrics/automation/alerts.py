@@ -1,8 +1,8 @@
-"""Sees what is wrong, and says so once: to the log, to a webhook, by mail. Says as well when it is over.
+"""Raises alerts: each problem is reported once to the log, a webhook, mail and Apprise, and once more when it is over.
 
-Level-triggered like everything here: what was said is written down (`ingest.problems`), so a restart neither repeats
-nor forgets an alert, and one that could not be delivered is tried again. What needs neither the warehouse nor the
-daemon to be seen, `up` sees and says itself (`watching`); where there is no `up`, this does.
+Level-triggered: sent alerts are stored in `ingest.problems`, so a restart neither repeats nor loses an alert, and an
+alert that could not be delivered is retried. Problems that can be seen without the warehouse and the daemon are
+reported by `up` (`runtime/watching.py`); without `up`, they are reported here.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ _QUIET_LONG_ENOUGH = timedelta(minutes=15)
 def raise_alerts(
     settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckSpec], now: datetime | None = None
 ) -> list[str]:
-    """Compares what is wrong now with what was said; sends and stores the difference; returns the texts sent."""
+    """Compares current problems with the stored ones; sends and stores the difference; returns the texts sent."""
     from election_metrics.warehouse.database import lock, transaction
     from election_metrics.warehouse.tables import problems as table
 
@@ -69,30 +69,30 @@ def raise_alerts(
         known = {row.problem_id: row for row in connection.execute(sa.select(table))}
         for key in sorted(known.keys() - found.keys()):
             text = recovery(known[key].title, known[key].since, moment, host)
-            if known[key].alerted_at is None or key in of_supervisor or _say(settings, text):
+            if known[key].alerted_at is None or key in of_supervisor or _send(settings, text):
                 connection.execute(sa.delete(table).where(table.c.problem_id == key))
                 sent.append(text)
         for key, problem in sorted(found.items()):
             before = known.get(key)
             since = before.since if before else moment
-            said = {"title": without_own_secrets(settings, problem.title),
-                    "detail": without_own_secrets(settings, problem.detail)}  # fmt: skip
+            texts = {"title": without_own_secrets(settings, problem.title),
+                     "detail": without_own_secrets(settings, problem.detail)}  # fmt: skip
             if before is None:
-                row = {"problem_id": key, "severity": problem.severity, "since": since, **said}
+                row = {"problem_id": key, "severity": problem.severity, "since": since, **texts}
                 connection.execute(sa.insert(table).values(row))
-            elif before.detail != said["detail"]:
-                # The newest run of the same cause: what is shown links to it, and nobody is called again. The title
-                # stays what people were told: the all-clear has it.
-                connection.execute(sa.update(table).where(table.c.problem_id == key).values(detail=said["detail"]))
+            elif before.detail != texts["detail"]:
+                # A newer run failed for the same cause: the detail links to it, and no second alert is sent. The title
+                # stays as it was sent, because the all-clear repeats it.
+                connection.execute(sa.update(table).where(table.c.problem_id == key).values(detail=texts["detail"]))
             if before is None or before.alerted_at is None:
                 text = message(problem, since, host)
-                if _say(settings, text):
+                if _send(settings, text):
                     connection.execute(sa.update(table).where(table.c.problem_id == key).values(alerted_at=moment))
                     sent.append(without_own_secrets(settings, text))
     return sent
 
 
-def _say(settings: Settings, text: str) -> bool:
+def _send(settings: Settings, text: str) -> bool:
     _log.warning(without_own_secrets(settings, text))
     return deliver(settings, text)
 
@@ -100,7 +100,7 @@ def _say(settings: Settings, text: str) -> bool:
 def see(
     settings: Settings, instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckSpec], *, is_watched: bool = False
 ) -> Seen:
-    """What there is to see: in Dagster, in the warehouse, on the disk; less what a supervisor watches already."""
+    """Reads the state of Dagster, the warehouse and the disks, without what a supervisor already watches."""
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.due import read_overdue
     from election_metrics.warehouse.elections import read_behind_since
@@ -127,7 +127,7 @@ def see(
 
 
 def full_disks(settings: Settings) -> list[FullDisk]:
-    """The disks, as problems follow from them."""
+    """The free space of each disk in use."""
     return [
         FullDisk(disk.what, disk.path, disk.free / max(1, disk.total), str(disk), disk.is_full)
         for disk in disks_of(settings)
@@ -135,7 +135,7 @@ def full_disks(settings: Settings) -> list[FullDisk]:
 
 
 def source_trouble(settings: Settings) -> tuple[str, str] | None:
-    """The source and what is wrong with it; None where nothing is."""
+    """The source and what is wrong with it; None if nothing is wrong."""
     from election_metrics.pipeline.source import EMPTIED, landed_from, look_at_source
 
     source = settings.source_path
@@ -149,7 +149,7 @@ def source_trouble(settings: Settings) -> tuple[str, str] | None:
 
 
 def waiting_files(settings: Settings) -> Waiting | None:
-    """Files that do not land though they could; looked for only where nothing has landed for a while."""
+    """Files that are complete and have not landed; checked only if nothing has landed for a while."""
     from election_metrics.pipeline.file_landing import pending_files
     from election_metrics.warehouse.database import transaction
 
@@ -164,10 +164,10 @@ def waiting_files(settings: Settings) -> Waiting | None:
         until = time.monotonic() + _SECONDS_LOOKING
         pending, _, _ = pending_files(settings, source, settled_only=True, enough=lambda _: time.monotonic() > until)
     except ElectionMetricsError:
-        return None  # the source's own problem
+        return None  # reported as a problem of the source
     if not pending:
         return None
-    # A copy keeps the time at which a file was written; when it came here, its inode knows.
+    # A copied file keeps its modification time; the inode's change time tells when it arrived here.
     came = min(_came_at(file.path, file.modified_ns) for file in pending[:_MOST_LOOKED_AT])
     return Waiting(str(source), len(pending), max(came, landed) if landed is not None else came)
 
@@ -180,7 +180,7 @@ def _came_at(path: str, modified_ns: int) -> datetime:
 
 
 def _failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
-    """Runs that failed since one of their kind went well, newest first. A kind is a job and who asked for it."""
+    """Runs that failed since the last success of their kind, newest first. A kind is a job and its trigger."""
     well: set[str] = set()
     failed: dict[str, list[str]] = {}
     found = []
@@ -191,7 +191,7 @@ def _failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
         if run.status == dg.DagsterRunStatus.SUCCESS:
             well.add(kind)
         elif kind not in well and run.tags.get("dagster/will_retry") != "true":
-            # One that Dagster starts again is no news: what becomes of that is.
+            # Dagster retries the others; the outcome of the retry is what counts.
             runs = failed.setdefault(kind, [])
             if len(runs) < _MOST_FAILURES_A_KIND:
                 runs.append(run.run_id)
@@ -204,7 +204,7 @@ _reasons: dict[str, str] = {}
 
 
 def _remembered_reason(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Why a run failed, read once: a run that has ended says nothing new."""
+    """Why a run failed, cached: the events of an ended run do not change."""
     if run_id not in _reasons:
         if len(_reasons) > 1_000:
             _reasons.clear()
@@ -229,7 +229,7 @@ def reason_of(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _failed_checks(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckSpec]) -> list[FailedCheck]:
-    """Checks whose newest answer is no: one that is being asked again has not become right by that."""
+    """Checks whose newest result is a failure. A check that is running again counts as failed until it has passed."""
     specs = {spec.key: spec for spec in checks}
     storage = instance.event_log_storage
     failed = []
@@ -243,9 +243,8 @@ def _failed_checks(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckS
             if evaluation is None or evaluation.passed:
                 continue
             is_error = evaluation.severity == dg.AssetCheckSeverity.ERROR
-            said = specs[key].description or key.name
+            expected = specs[key].description or key.name
             found = evaluation.metadata.get("found")
-            failed.append(
-                FailedCheck(key.asset_key.to_user_string(), key.name, is_error, said, str(found.value) if found else "")
-            )
+            found_text = str(found.value) if found else ""
+            failed.append(FailedCheck(key.asset_key.to_user_string(), key.name, is_error, expected, found_text))
     return failed

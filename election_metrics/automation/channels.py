@@ -1,7 +1,7 @@
-"""Sends a text to the services that Apprise knows, by a process of its own, which runs this module.
+"""Sends a text to services supported by Apprise, from a subprocess that runs this module.
 
-A service may hang, however slowly it goes on, and what Apprise says in its logs has tokens in it. Of the process only
-the names of services come back, and it ends in time.
+A service may hang, and Apprise's logs contain tokens. The subprocess therefore has a deadline, and returns only the
+names of services.
 """
 
 import json
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
 SECONDS = 20.0
-"""How long all services together may take."""
+"""Deadline for all services together, in seconds."""
 UNKNOWN = "not known to Apprise"
 UNANSWERED = "no answer"
 _CALLS = str.maketrans({"<": "‹", ">": "›", "@": "@\N{ZERO WIDTH SPACE}"})
@@ -22,12 +22,12 @@ _CALLS = str.maketrans({"<": "‹", ">": "›", "@": "@\N{ZERO WIDTH SPACE}"})
 
 @dataclass(frozen=True)
 class Channel:
-    """One of the URLs.
+    """One Apprise URL.
 
     Attributes:
-        place: which one of them, from 1.
-        service: its name, such as Telegram; UNKNOWN; or UNANSWERED where not even that was found out in time.
-        took_it: whether it took the text.
+        place: its position in the setting, from 1.
+        service: the service's name, such as Telegram; UNKNOWN; UNANSWERED if the deadline passed before that was known.
+        took_it: whether the service accepted the text.
     """
 
     place: int
@@ -36,48 +36,48 @@ class Channel:
 
 
 def send(urls: str, text: str, seconds: float = SECONDS) -> list[Channel]:
-    """Sends a text to every URL at once, and waits so many seconds at the most.
+    """Sends a text to every URL concurrently and waits at most `seconds`.
 
     Args:
-        urls: Apprise's URLs, with spaces between.
-        text: its first line is the title where a service has titles.
-        seconds: after these, what has not taken the text is given up.
+        urls: Apprise URLs, separated by spaces.
+        text: its first line is the title, for services that have titles.
+        seconds: deadline; URLs that have not accepted the text by then count as failed.
     """
-    # A name of others in the text must call nobody, nor be a link, in any chat.
+    # Untrusted names in the text must not become mentions or links in a chat.
     title, _, body = text.translate(_CALLS).partition("\n")
-    return _ask(urls, {"title": title if body else "", "body": body or title}, seconds)
+    return _run(urls, {"title": title if body else "", "body": body or title}, seconds)
 
 
 def look_at(urls: str, seconds: float = SECONDS) -> list[Channel]:
-    """What the URLs are; sends nothing."""
-    return _ask(urls, None, seconds)
+    """The service of each URL; sends nothing."""
+    return _run(urls, None, seconds)
 
 
-def _ask(urls: str, message: dict[str, str] | None, seconds: float) -> list[Channel]:
+def _run(urls: str, message: dict[str, str] | None, seconds: float) -> list[Channel]:
     each = urls.split()
-    asked = json.dumps({"urls": each, "message": message, "seconds": seconds})
+    request = json.dumps({"urls": each, "message": message, "seconds": seconds})
     command = [sys.executable, "-m", "election_metrics.automation.channels"]
     try:
-        said = subprocess.run(  # noqa: S603 ourselves
-            command, input=asked.encode(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds,
+        output = subprocess.run(  # noqa: S603 this module
+            command, input=request.encode(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds,
             check=False,
         ).stdout  # fmt: skip
     except subprocess.TimeoutExpired as hung:
-        said = hung.stdout or b""
+        output = hung.stdout or b""
     found = {place: Channel(place, UNANSWERED) for place in range(1, len(each) + 1)}
-    # A later line of a channel replaces its earlier one; half a line says nothing.
-    for line in said[: said.rfind(b"\n") + 1].splitlines():
+    # A later line of a channel replaces its earlier one; an incomplete last line is ignored.
+    for line in output[: output.rfind(b"\n") + 1].splitlines():
         channel = Channel(**json.loads(line))
         found[channel.place] = channel
     return list(found.values())
 
 
 def main() -> None:
-    """Reads what to send from standard input, and prints a line a channel: what it is, and again once it took it."""
-    asked: dict[str, Any] = json.load(sys.stdin)
-    signal.alarm(int(asked["seconds"]) + 5)  # whoever asked may have been killed
+    """Reads the request from standard input; prints a line for each channel, and another once it accepted the text."""
+    request: dict[str, Any] = json.load(sys.stdin)
+    signal.alarm(int(request["seconds"]) + 5)  # the parent process may have been killed
     logging.disable(logging.CRITICAL)
-    sys.stdout = sys.stderr  # what else is printed is no answer
+    sys.stdout = sys.stderr  # keeps other output out of the answer
     from apprise import Apprise, AppriseAsset, NotifyFormat, PersistentStoreMode
 
     asset = AppriseAsset(
@@ -85,22 +85,22 @@ def main() -> None:
         image_url_logo="", storage_mode=PersistentStoreMode.MEMORY,
     )  # fmt: skip
     boxes = {}
-    for place, url in enumerate(asked["urls"], 1):
+    for place, url in enumerate(request["urls"], 1):
         box = Apprise(asset=asset)
         channel = Channel(place, str(box[0].service_name) if box.add(url) else UNKNOWN)
         boxes[channel] = box
-        _say(channel)
+        _report(channel)
 
     def notify(channel: Channel) -> None:
-        if boxes[channel].notify(**asked["message"], body_format=NotifyFormat.TEXT):
-            _say(Channel(channel.place, channel.service, took_it=True))
+        if boxes[channel].notify(**request["message"], body_format=NotifyFormat.TEXT):
+            _report(Channel(channel.place, channel.service, took_it=True))
 
-    if asked["message"] is not None:
+    if request["message"] is not None:
         with ThreadPoolExecutor(len(boxes)) as pool:
             list(pool.map(notify, [channel for channel in boxes if channel.service != UNKNOWN]))
 
 
-def _say(channel: Channel) -> None:
+def _report(channel: Channel) -> None:
     answers = cast(TextIO, sys.__stdout__)
     answers.write(json.dumps(channel.__dict__) + "\n")
     answers.flush()

@@ -1,4 +1,4 @@
-"""What the sensors and the schedule decide, as pure functions of what they see."""
+"""Decisions of the sensors and schedules, as pure functions of the state they read."""
 
 import hashlib
 from collections.abc import Iterable, Sequence, Set
@@ -14,7 +14,7 @@ _LONGEST_WAIT = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Ask for a run of the hours first..last (UTC, inclusive)."""
+    """Request a run of the hours first..last (UTC, inclusive)."""
 
     first: datetime
     last: datetime
@@ -23,21 +23,21 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class ElectionsPlan:
-    """Ask for a run of what follows from hours, and of no hour."""
+    """Request a run of the assets downstream of hours, without any hour."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class RegistryPlan:
-    """Ask for a run of the registry and of what follows from hours; hours that it re-opens are asked for next."""
+    """Request a run of the registry and the assets downstream of hours; hours it marks stale are requested next."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Skip:
-    """Ask for nothing, and say why."""
+    """Request nothing, for this reason."""
 
     reason: str
 
@@ -51,12 +51,12 @@ class Attempt:
 
 
 def fingerprint(items: Iterable[object]) -> str:
-    """A short name of a state: equal states have equal names."""
+    """A short hash of a state: equal states have equal fingerprints."""
     return hashlib.sha256("\n".join(sorted(map(str, items))).encode()).hexdigest()[:16]
 
 
 def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Skip | None:
-    """Waits longer after each failure at the same work: 5 s, 10 s, 20 s … 10 minutes; never gives up."""
+    """Exponential backoff after failures of the same work: 5 s, 10 s, 20 s … 10 minutes; it never gives up."""
     if not failed:
         return None
     last = max(failed, key=lambda attempt: attempt.ended_at)
@@ -70,14 +70,14 @@ def wait_after_failures(failed: Sequence[Attempt], now: datetime) -> Skip | None
 
 
 def ask_for_new(news: str, nothing: str, hours: Sequence[datetime], now: datetime, most_hours: int) -> RunPlan | Skip:
-    """Asks for a run that lands what is new in a source and computes the hours it seems to touch.
+    """Requests a run that lands new input of a source and computes the hours it probably touches.
 
     Args:
-        news: what is new; empty where nothing is.
-        nothing: what to say then.
-        hours: the hours that it seems to touch; what the guess misses is asked for by `changed_hours_sensor`.
-        now: the clock.
-        most_hours: a run covers no more hours.
+        news: what is new; empty if nothing is.
+        nothing: the skip reason in that case.
+        hours: the hours it probably touches; hours missed here are requested by `changed_hours_sensor`.
+        now: current time.
+        most_hours: the most hours of a run.
     """
     if not news:
         return Skip(nothing)
@@ -90,7 +90,7 @@ def ask_for_new(news: str, nothing: str, hours: Sequence[datetime], now: datetim
 
 
 def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int = 4) -> list[RunPlan]:
-    """Asks for the newest changed hours, as few contiguous ranges."""
+    """Requests the newest changed hours, in as few contiguous ranges as possible."""
     if not changed:
         return []
     ranges: list[list[datetime]] = []
@@ -108,29 +108,27 @@ def ask_for_hours(changed: Sequence[datetime], most_hours: int, most_ranges: int
 def ask_for_what_changed(
     changed: Sequence[datetime], behind: Sequence[str], registry_is_behind: bool, most_hours: int
 ) -> "list[RunPlan | RegistryPlan | ElectionsPlan | Skip]":
-    """Asks first for the registry, if people changed reference data: hours are counted by it; then for hours; then
-    for elections.
-    """  # noqa: D205
+    """Requests the registry first, if reference data changed (hours are counted by it); then hours; then elections."""
     if registry_is_behind:
         return [RegistryPlan("people changed reference data")]
     return [*ask_for_hours(changed, most_hours)] or [ask_for_elections(behind)]
 
 
 def ask_for_elections(behind: Sequence[str]) -> ElectionsPlan | Skip:
-    """Asks for the tables of elections whose hours somebody computed alone, as a backfill in the UI does."""
+    """Requests the tables of elections whose hours were computed alone, as a backfill of one asset in the UI does."""
     if not behind:
         return Skip("every hour is computed from all that landed, and every election from its hours")
     return ElectionsPlan(f"{len(behind)} election(s) behind their hours, such as {behind[0]}")
 
 
 def ask_for_quiet_hours(first: datetime | None, now: datetime, known: Set[datetime], most_hours: int) -> list[RunPlan]:
-    """Asks for hours that are over and that nobody computed, because nothing landed in them: they are known as empty.
+    """Requests past hours that were never computed because nothing landed in them, so that they are recorded as empty.
 
     Args:
-        first: the first hour that there is a partition of and transactions since; None: there are none.
-        now: the clock.
-        known: hours that were computed, or are asked for elsewhere.
-        most_hours: a run covers no more hours.
+        first: the first hour with a partition and with transactions; None if there are no transactions.
+        now: current time.
+        known: hours that were computed, or are requested elsewhere.
+        most_hours: the most hours of a run.
     """
     if first is None:
         return []
@@ -141,7 +139,7 @@ def ask_for_quiet_hours(first: datetime | None, now: datetime, known: Set[dateti
 
 
 def ask_for_reconciliation(closed: Sequence[str], behind: int) -> ElectionsPlan | Skip:
-    """Asks for the final count of elections whose voting is over, once nothing is behind any more."""
+    """Requests the final count of elections whose voting is over, once no hour is behind."""
     if not closed:
         return Skip("every election whose voting is over was reconciled since its figures changed last")
     if behind:
@@ -150,11 +148,11 @@ def ask_for_reconciliation(closed: Sequence[str], behind: int) -> ElectionsPlan 
 
 
 def ask_for_active(elections: Sequence[tuple[str, datetime | None, datetime | None]], now: datetime) -> RunPlan | Skip:
-    """Asks for the hour in progress and the one before, while an election is within its voting times.
+    """Requests the current hour and the one before, while an election is within its voting times.
 
     Args:
-        elections: (name, starts_at, ends_at) of each; None where not known.
-        now: the clock. Votes are taken 15 minutes after the end, so that long it counts as voting.
+        elections: (name, starts_at, ends_at) of each; None if unknown.
+        now: current time. Votes are accepted until 15 minutes after the end, so those minutes count as voting.
     """
     if not elections:
         return Skip("no election is known yet")

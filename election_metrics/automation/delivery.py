@@ -1,4 +1,4 @@
-"""How a text reaches people: by webhook, by mail and by what Apprise knows, without a secret in it."""
+"""Delivers alert texts by webhook, mail and Apprise, with secrets removed."""
 
 import json
 import logging
@@ -23,15 +23,15 @@ _log = logging.getLogger("election_metrics.alerts")
 _SECONDS = 10
 _TO_SAY_SO = 2.0
 _SHORTEST_PART = 12
-"""Shorter parts of a URL are words that an alert may have."""
+"""Shorter parts of a URL are ordinary words that may occur in an alert."""
 _asker = Asker()
 
 
 def deliver(settings: Settings, text: str, seconds: float = channels.SECONDS) -> bool:
-    """Sends a text everywhere that the settings name, and waits so many seconds at the most.
+    """Sends a text to every destination in the settings and waits at most `seconds`.
 
     Returns:
-        Whether all of it arrived; who did not take it is in the log.
+        Whether every destination accepted it; the others are named in the log.
     """
     text = without_own_secrets(settings, text)
     ways: dict[str, Callable[[], object]] = {}
@@ -41,11 +41,11 @@ def deliver(settings: Settings, text: str, seconds: float = channels.SECONDS) ->
         ways["mail"] = partial(_mail, settings, text)
     if settings.alert_urls is not None:
         ways["services"] = partial(channels.send, settings.alert_urls.get_secret_value(), text, seconds)
-    # A text whose way hangs is not sent that way a second time beside it.
+    # While one delivery of a text hangs, the same text is not sent that way again.
     answers = _asker.ask_all({f"{way}: {text}": send for way, send in ways.items()}, seconds + _TO_SAY_SO)
     failed = []
     for way, answer in zip(ways, answers.values(), strict=True):
-        if isinstance(answer, Exception):  # an alert that fails must not fail the sensor: it is sent again
+        if isinstance(answer, Exception):  # a failed alert must not fail the sensor: it is retried
             failed.append(f"{way}: {type(answer).__name__}")
         elif way == "services":
             failed += [
@@ -59,18 +59,18 @@ def deliver(settings: Settings, text: str, seconds: float = channels.SECONDS) ->
 
 
 def refuse_unknown_channels(settings: Settings) -> None:
-    """Before there is anything to say: each URL must be one that Apprise knows.
+    """Validates the Apprise URLs at start, before there is an alert to send.
 
     Raises:
-        SettingsError: one is not; says which, without it.
+        SettingsError: Apprise does not support one of them; gives its position, not the URL.
     """
     if settings.alert_urls is None:
         return
     for channel in channels.look_at(settings.alert_urls.get_secret_value()):
         if channel.service == channels.UNKNOWN:
             raise SettingsError(
-                f"ELECTION_METRICS_ALERT_URLS: URL {channel.place} is none that Apprise knows "
-                "(https://appriseit.com/services has them all)"
+                f"ELECTION_METRICS_ALERT_URLS: URL {channel.place} is not supported by Apprise "
+                "(https://appriseit.com/services lists the supported services)"
             )
 
 
@@ -78,11 +78,11 @@ def _post(settings: Settings, text: str) -> None:
     import requests
 
     assert settings.alert_webhook is not None
-    # To Slack, <…> in a name of others would be a link, or a call to everybody.
+    # In Slack, <…> in an untrusted name would be a link or a mention of everybody.
     body = json.dumps({"text": escape(text, quote=False)}, ensure_ascii=False).encode()
     headers = {"Content-Type": "application/json"}
     url = settings.alert_webhook.get_secret_value()
-    # Its answer is not waited for to the end, which some never send.
+    # The body of the answer is not read: some servers never finish it.
     with requests.post(url, data=body, headers=headers, timeout=_SECONDS, stream=True) as answer:
         answer.raise_for_status()
 
@@ -106,7 +106,7 @@ def _mail(settings: Settings, text: str) -> None:
 
 
 def without_own_secrets(settings: Settings, text: str) -> str:
-    """The text without anything that is secret in these settings, and without the passwords in it."""
+    """The text with every secret of these settings, and every password in their URLs, replaced by its name."""
     secrets = {}
     for name, value in settings:
         if isinstance(value, SecretStr):
@@ -114,7 +114,7 @@ def without_own_secrets(settings: Settings, text: str) -> str:
             secrets[name] = secret
             secrets[f"password of {name}"] = unquote(urlsplit(secret).password or "")
     if settings.alert_urls is not None:
-        # Tokens are anywhere in these.
+        # These may contain tokens anywhere.
         for place, url in enumerate(settings.alert_urls.get_secret_value().split(), 1):
             secrets[f"URL {place} of alert_urls"] = url
             secrets[f"password {place} of alert_urls"] = unquote(urlsplit(url).password or "")

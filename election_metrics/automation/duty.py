@@ -1,6 +1,6 @@
-"""Does Dagster do its duty? Ticks that fail, sensors and schedules that are off, daemons without a heartbeat.
+"""Health of Dagster's automation: failing ticks, stopped sensors and schedules, daemons without a heartbeat.
 
-All of it is read from Dagster's own tables, so that `up` sees it while the daemon is dead.
+Everything is read from Dagster's tables, so that `up` can see it while the daemon is dead.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ NAMES = frozenset(
         "maintenance_schedule",
     }
 )
-"""Our sensors and schedules; what Dagster remembers of others is not on duty."""
+"""Sensors and schedules of this project; Dagster's tables may still list others."""
 IN_A_ROW = 3
 NO_HEARTBEAT_FOR = timedelta(seconds=150)
 _ENDED = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
 
 
 def failing_ticks(instance: dg.DagsterInstance) -> list[FailingTicks]:
-    """Sensors and schedules whose last three ticks failed, each of them."""
+    """Sensors and schedules whose last three ticks all failed."""
     found = []
     for state in _ours(instance):
         if state.status == InstigatorStatus.STOPPED:
@@ -37,28 +37,28 @@ def failing_ticks(instance: dg.DagsterInstance) -> list[FailingTicks]:
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=IN_A_ROW, statuses=_ENDED)
         if len(ticks) == IN_A_ROW and all(tick.status == TickStatus.FAILURE for tick in ticks):
             error = ticks[0].error
-            said = (error.cause or error).message if error else "no reason is recorded"
-            found.append(FailingTicks(state.instigator_name, IN_A_ROW, said.strip()))
+            reason = (error.cause or error).message if error else "no reason is recorded"
+            found.append(FailingTicks(state.instigator_name, IN_A_ROW, reason.strip()))
     return sorted(found, key=lambda tick: tick.name)
 
 
 def stopped(instance: dg.DagsterInstance) -> list[str]:
-    """Sensors and schedules that somebody turned off."""
+    """Sensors and schedules that are turned off."""
     return sorted(state.instigator_name for state in _ours(instance) if state.status == InstigatorStatus.STOPPED)
 
 
 def without_heartbeat(instance: dg.DagsterInstance, started_at: datetime, now: datetime) -> list[Silent]:
-    """Daemons whose heartbeat is old, or that never had one; a daemon that has just been started has some time.
+    """Daemons whose heartbeat is old or missing; a daemon that has just started is given time.
 
     Args:
-        instance: Dagster's.
-        started_at: when the daemons' process was started.
-        now: the clock.
+        instance: the Dagster instance.
+        started_at: when the daemon process was started.
+        now: current time.
     """
-    heard = instance.get_daemon_heartbeats()
+    heartbeats = instance.get_daemon_heartbeats()
     silent = []
     for kind in sorted(instance.get_required_daemon_types()):
-        beat = heard.get(kind)
+        beat = heartbeats.get(kind)
         last = started_at if beat is None else max(started_at, datetime.fromtimestamp(beat.timestamp, UTC))
         if now - last > NO_HEARTBEAT_FOR:
             silent.append(Silent(f"daemon ({kind.lower()})", last))
@@ -66,9 +66,9 @@ def without_heartbeat(instance: dg.DagsterInstance, started_at: datetime, now: d
 
 
 def oldest_heartbeat(instance: dg.DagsterInstance) -> datetime | None:
-    """The oldest of the daemons' last heartbeats; None where there never was one."""
-    heard = instance.get_daemon_heartbeats()
-    moments = [heard[kind].timestamp for kind in instance.get_required_daemon_types() if kind in heard]
+    """The oldest of the daemons' last heartbeats; None if there never was one."""
+    heartbeats = instance.get_daemon_heartbeats()
+    moments = [heartbeats[kind].timestamp for kind in instance.get_required_daemon_types() if kind in heartbeats]
     return datetime.fromtimestamp(min(moments), UTC) if moments else None
 
 

@@ -1,4 +1,4 @@
-"""Where the steps of a run work: in its own process as a rule; each in a pod or on a worker where a setting says so."""
+"""Executor of the steps of a run: in the run's process by default; on Kubernetes pods or Celery workers by setting."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from election_metrics.settings import Settings
 
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:
-    """The executor of all jobs, with its configuration checked by its own schema.
+    """The executor of all jobs; its configuration is validated by the executor's schema.
 
     Raises:
-        SettingsError: what it needs is not installed, or the schema refuses the configuration.
+        SettingsError: the executor's package is not installed, or the schema rejects the configuration.
     """
     try:
         if settings.executor == "kubernetes":

@@ -1,4 +1,4 @@
-"""The jobs: from new files to summaries; the final count; maintenance."""
+"""The jobs: update the metrics from new input; the final count; maintenance."""
 
 import dagster as dg
 
@@ -11,16 +11,16 @@ ASSETS = (
     "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
     "anomalies", "election_summaries",
 )  # fmt: skip
-"""What the job makes, in the order in which one follows from the other."""
+"""Assets of `update_metrics_job`, upstream first."""
 REGISTRY = ("elections", "constituencies")
 OF_ELECTIONS = ASSETS[ASSETS.index("constituency_metrics") :]
-"""What follows from hours."""
+"""Assets downstream of hours."""
 
 
 update_metrics_job = dg.define_asset_job(
     JOB,
     selection=dg.AssetSelection.assets(*ASSETS),
-    description="Lands new files, then computes the hours of the run's partition range and all that follows from them.",
+    description="Lands new input, then computes the hours of the run's partition range and everything downstream.",
     tags={"dagster/max_runtime": "7200", GRID: FIRST.strftime(KEY_FORMAT)},
 )
 
@@ -33,15 +33,15 @@ reconciliation_job = dg.define_asset_job(
 
 
 class MaintenanceConfig(dg.Config):
-    """How to maintain."""
+    """Configuration of `maintenance_job`."""
 
     dry_run: bool = False
-    """Say what would be done, and do nothing."""
+    """Report what would be done, and change nothing."""
 
 
 @dg.op(tags=SCANS)
 def maintain(context: dg.OpExecutionContext, config: MaintenanceConfig, settings: SettingsResource) -> None:
-    """Prunes Dagster's records, merges parts of closed hours, removes files that nothing points at."""
+    """Prunes Dagster's records, merges the parts of closed hours, removes unreferenced files of the lake."""
     from election_metrics.automation.upkeep import maintain as do
 
     with translate_errors():
@@ -53,5 +53,5 @@ def maintain(context: dg.OpExecutionContext, config: MaintenanceConfig, settings
 
 @dg.job(tags={"dagster/max_runtime": "7200"})
 def maintenance_job() -> None:
-    """Keeps the system small: see `election-metrics maintain`."""
+    """Keeps disks and databases small: see `election-metrics maintain`."""
     maintain()

@@ -1,4 +1,4 @@
-"""What is wrong now, as a pure function of what was seen; and what to say of it, once."""
+"""Finds current problems, as a pure function of the observed state, and formats their alerts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from election_metrics.pipeline.last_known import DATABASE
 _BEHIND_TOO_LONG = timedelta(minutes=15)
 _LEAST_FREE = 0.05
 _TABLE_AWAY = timedelta(minutes=10)
-_MOST_SAID = 300
+_LONGEST_REASON = 300
 STATUS = "election-metrics status"
 _SERVER = "ps -eo pid,stat,args | grep postgres"
 _DISK_FULL = "a disk is full"
@@ -22,19 +22,19 @@ _OF_CHECK = {
     "hours_equal_lake": "election-metrics backfill --from HOUR --to HOUR",
     "nothing_differs": "election-metrics export reconciliations",
 }
-"""What to type where a check failed, for more than `status` says."""
+"""The command that tells more than `status` about a failed check."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that a person should know of.
+    """Something that an operator should know.
 
     Attributes:
-        key: the same as long as it is the same problem.
+        key: identifies the problem; constant while it lasts.
         severity: error or warning.
-        title: what is wrong, in a line.
-        where: the path, asset or part.
-        why: the cause, in our words.
+        title: what is wrong, in one line.
+        where: the path, asset or process.
+        why: the cause, in plain words.
         do: what to type.
         link: where to look.
     """
@@ -49,19 +49,19 @@ class Problem:
 
     @property
     def detail(self) -> str:
-        """Everything but the title, a line each."""
+        """Everything but the title, one line each."""
         return f"where: {self.where}\nwhy: {self.why}\ntype: {self.do}\nsee: {self.link}"
 
 
 @dataclass(frozen=True)
 class FailedRun:
-    """A run that failed since a run of its kind went well.
+    """A run that failed since the last success of its kind.
 
     Attributes:
         run_id: its id.
-        kind: its job, and who asked for it.
-        reason: what Dagster recorded.
-        why: what was asked for, and by whom.
+        kind: its job and its trigger.
+        reason: the error that Dagster recorded.
+        why: what was requested, and by whom.
     """
 
     run_id: str
@@ -72,14 +72,14 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class FailedCheck:
-    """The newest result of a check, which failed.
+    """A check whose newest result is a failure.
 
     Attributes:
         asset: the asset.
         check: its name.
-        is_error: whether the figures are wrong; else people should look.
-        description: what should be.
-        found: what it found instead; nothing where it does not say.
+        is_error: whether the figures are wrong; otherwise they should be looked at.
+        description: what was expected.
+        found: what was found instead; empty if the check does not say.
     """
 
     asset: str
@@ -91,11 +91,11 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class Overdue:
-    """An election that is voting, whose input is overdue (warehouse/due.py).
+    """An election in progress whose input is overdue (warehouse/due.py).
 
     Attributes:
-        name: of the election.
-        hours: constituency hours that should be here.
+        name: the election's name.
+        hours: number of constituency hours that should have arrived.
         since: when the first of them was due.
     """
 
@@ -106,12 +106,12 @@ class Overdue:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Files that lie in the source and do not land.
+    """Files of the source that do not land.
 
     Attributes:
         path: the source.
-        files: how many.
-        since: since when the oldest of them lies there, or nothing has landed, whichever is later.
+        files: their number.
+        since: when the oldest of them arrived, or when a file landed last, whichever is later.
     """
 
     path: str
@@ -125,8 +125,8 @@ class FailingTicks:
 
     Attributes:
         name: its name.
-        ticks: how many in a row.
-        error: what the newest said.
+        ticks: number of consecutive failures.
+        error: the newest error.
     """
 
     name: str
@@ -136,11 +136,11 @@ class FailingTicks:
 
 @dataclass(frozen=True)
 class Silent:
-    """A part that does not answer, or a daemon without a heartbeat.
+    """A process that does not answer, or a daemon without a heartbeat.
 
     Attributes:
         name: its name.
-        since: since when.
+        since: when it answered last, or was first found silent.
     """
 
     name: str
@@ -149,14 +149,14 @@ class Silent:
 
 @dataclass(frozen=True)
 class FullDisk:
-    """A disk and what is left of it.
+    """A disk in use and its free space.
 
     Attributes:
-        what: what of ours is on it.
-        path: where.
-        free_share: free part, 0 to 1.
-        free: how much is free, in words.
-        is_full: whether landing waits for room.
+        what: what it holds.
+        path: its path.
+        free_share: free share, 0 to 1.
+        free: free space, as text.
+        is_full: whether landing waits for free space.
     """
 
     what: str
@@ -168,23 +168,23 @@ class FullDisk:
 
 @dataclass(frozen=True)
 class Seen:
-    """Everything that problems follow from. Whoever looks fills in what it sees; what nobody saw is no problem.
+    """The observed state from which problems are derived. Observers fill in what they can see; the rest is no problem.
 
     Attributes:
-        failed_runs: runs that failed since one of their kind went well, newest first.
-        failed_checks: checks whose newest result failed.
+        failed_runs: runs that failed since the last success of their kind, newest first.
+        failed_checks: checks whose newest result is a failure.
         overdue: elections whose input is overdue.
-        oldest_behind: since when some hour has been behind; None where none is.
-        disks: the disks that we write to.
-        tables: name of each transactions table that is watched, and when it was looked at last.
-        source: the source and what is wrong with it, as the end of a sentence; None where nothing is.
-        waiting: files that do not land; None where none are.
-        database: why PostgreSQL does not answer; nothing where it does.
-        silent: parts that do not answer, and daemons without a heartbeat.
+        oldest_behind: since when the oldest stale hour has been behind; None if no hour is.
+        disks: the disks that are written to.
+        tables: name of each watched transactions table, and when it was polled last.
+        source: the source and what is wrong with it, as the end of a sentence; None if nothing is wrong.
+        waiting: files that do not land; None if there are none.
+        database: why PostgreSQL does not answer; empty if it does.
+        silent: processes that do not answer, and daemons without a heartbeat.
         failing_ticks: sensors and schedules whose ticks fail.
         stopped: sensors and schedules that are turned off.
-        sees_every_disk: whether every disk that we write to is one of this machine: then one that is full is told of
-            as such, and not once more by the runs that fail of it.
+        sees_every_disk: whether every disk that is written to belongs to this machine. Then a full disk is reported as
+            such, and not a second time by the runs that it makes fail.
     """
 
     failed_runs: Sequence[FailedRun] = ()
@@ -203,13 +203,13 @@ class Seen:
 
 
 def find_problems(seen: Seen, now: datetime, ui_url: str, page_url: str | None = None) -> list[Problem]:
-    """Everything that is wrong.
+    """All current problems.
 
     Args:
-        seen: what was seen.
-        now: the clock.
+        seen: the observed state.
+        now: current time.
         ui_url: the Dagster UI, for links.
-        page_url: the page, which answers while the database does not; None: there is none.
+        page_url: the page, which answers also without the database; None if it is not served.
     """
     ui = ui_url.rstrip("/")
     return [
@@ -227,7 +227,7 @@ def find_problems(seen: Seen, now: datetime, ui_url: str, page_url: str | None =
 def _of_database(seen: Seen, page: str) -> list[Problem]:
     if not seen.database:
         return []
-    why = f"{seen.database}; everything waits for it, and goes on by itself"
+    why = f"{seen.database}; everything waits for it and then continues"
     return [Problem(DATABASE, "error", "PostgreSQL does not answer", "PostgreSQL", why, _SERVER, page)]
 
 
@@ -245,7 +245,7 @@ def _of_source(seen: Seen, now: datetime, ui: str) -> list[Problem]:
     if waiting is not None and seen.source is None and now - waiting.since > _BEHIND_TOO_LONG:
         minutes = int((now - waiting.since).total_seconds() / 60)
         title = f"{waiting.files} file(s) wait, and nothing has landed for {minutes} minutes"
-        why = "their landing fails, or its sensor does not come to an end; its last tick says which"
+        why = "their landing fails, or its sensor does not finish; its last tick says which"
         problems.append(Problem("waiting", "error", title, waiting.path, why, STATUS, f"{ui}/automation"))
     return problems
 
@@ -265,8 +265,8 @@ def _of_disks(seen: Seen, page: str) -> list[Problem]:
 
 def _of_dagster(seen: Seen, ui: str, page: str) -> list[Problem]:
     problems = []
-    if not seen.database:  # whatever waits for the database is silent, too
-        why = "it hangs, or was stopped; up starts it again if it stays so"
+    if not seen.database:  # a process that waits for the database is silent, too
+        why = "it hangs or was stopped; up restarts it if it stays silent"
         problems += [
             Problem(f"silent {part.name}", "error", f"The {part.name} does not answer", part.name,
                     f"{why} (since {part.since:%H:%M:%S} UTC)", STATUS, ui if part.name == "API" else page)
@@ -281,21 +281,21 @@ def _of_dagster(seen: Seen, ui: str, page: str) -> list[Problem]:
         )
     for name in seen.stopped:
         do = f"in the UI, Automation: turn {name} on"
-        why = "somebody turned it off; what it asks for does not happen until it is on again"
+        why = "it was turned off; the runs it would request do not start until it is on again"
         title = f"{name} is turned off"
         problems.append(Problem(f"stopped {name}", "warning", title, name, why, do, f"{ui}/automation"))
     return problems
 
 
 def _of_runs(seen: Seen, ui: str) -> list[Problem]:
-    """One for each cause, whatever jobs fail of it; the newest run of each is linked."""
+    """One problem for each cause, whichever jobs it makes fail; each links to its newest run."""
     by_cause: dict[str, list[FailedRun]] = {}
     for run in seen.failed_runs:
         by_cause.setdefault(cause_of(run.reason), []).append(run)
     problems = []
     for cause, runs in by_cause.items():
         if cause == _DISK_FULL and seen.sees_every_disk:
-            continue  # the disk itself is the problem, and its end the end of it
+            continue  # the full disk is reported as the problem
         words, do = in_our_words(runs[0].reason)
         kinds = ", ".join(dict.fromkeys(run.kind for run in runs))
         known = _known_cause(words)
@@ -311,7 +311,7 @@ def _failed_check(check: FailedCheck, ui: str) -> Problem:
         "error" if check.is_error else "warning",
         f"Check {check.asset}.{check.check} failed",
         check.asset,
-        f"expected was: “{check.description.rstrip('.')}”" + (f"; found: {check.found}" if check.found else ""),
+        f"expected: “{check.description.rstrip('.')}”" + (f"; found: {check.found}" if check.found else ""),
         _OF_CHECK.get(check.check, STATUS),
         f"{ui}/assets/{check.asset}?view=checks",
     )
@@ -319,7 +319,7 @@ def _failed_check(check: FailedCheck, ui: str) -> Problem:
 
 def _overdue(election: Overdue, ui: str) -> Problem:
     lacking = "1 hour of its constituencies" if election.hours == 1 else f"{election.hours} hours of its constituencies"
-    why = f"{lacking} should be here by now, the first since {election.since:%Y-%m-%d %H:%M} UTC; do files arrive?"
+    why = f"{lacking} should have arrived, the first at {election.since:%Y-%m-%d %H:%M} UTC; do files arrive?"
     title = f"Input of {election.name} is overdue while it is voting"
     return Problem(f"overdue {election.name}", "error", title, "landed_files", why, STATUS, f"{ui}/assets/landed_files")
 
@@ -329,18 +329,18 @@ def _of_lag(seen: Seen, now: datetime, ui: str) -> list[Problem]:
     if seen.oldest_behind is not None and now - seen.oldest_behind > _BEHIND_TOO_LONG:
         minutes = int((now - seen.oldest_behind).total_seconds() / 60)
         title = f"Hours have been behind for {minutes} minutes"
-        why = "what landed is not computed: its runs fail, or nobody asks for them"
+        why = "rows that landed are not computed: their runs fail, or are not requested"
         problems.append(Problem("hours behind", "error", title, "hourly_stats", why, STATUS, f"{ui}/automation"))
     for name, read_at in seen.tables:
         if now - read_at > _TABLE_AWAY:
             title = f"The table {name} could not be read since {read_at:%Y-%m-%d %H:%M} UTC"
             do = "election-metrics table check"
-            why = "its database is away, or refuses us; the command says which"
+            why = "its database cannot be reached, or refuses access; the command says which"
             problems.append(Problem(f"table {name}", "error", title, name, why, do, f"{ui}/automation"))
     return problems
 
 
-# What others say of a cause that we have words for; then what to type.
+# Patterns of error messages, the cause in plain words, and what to type.
 _WORDS = (
     (r"no space left|disk quota exceeded|could not extend file|disk of .* is full", _DISK_FULL, STATUS),
     (r"OperationalError|psycopg|server closed the connection|PostgreSQL is away|PostgreSQL does not answer"
@@ -352,15 +352,15 @@ _WORDS = (
 
 
 def in_our_words(reason: str) -> tuple[str, str]:
-    """The cause in our words, with what was said where that helps; and what to type."""
-    said = _CLASS.sub("", " ".join(reason.split()))
+    """The cause in plain words, with the original message; and what to type."""
+    original = _CLASS.sub("", " ".join(reason.split()))
     if (known := _known_cause(reason)) is not None:
         words, do = known
-        return f"{words} ({_shortened(said, _MOST_SAID)})", do
-    return _shortened(said, _MOST_SAID), STATUS
+        return f"{words} ({_shortened(original, _LONGEST_REASON)})", do
+    return _shortened(original, _LONGEST_REASON), STATUS
 
 
-_CLASS = re.compile(r"\b(?:[a-z_]+\.)+[A-Z]\w+: ")  # of an exception, as Dagster prints it
+_CLASS = re.compile(r"\b(?:[a-z_]+\.)+[A-Z]\w+: ")  # an exception's class, as Dagster prints it
 
 
 def _shortened(text: str, most: int = 100) -> str:
@@ -368,18 +368,18 @@ def _shortened(text: str, most: int = 100) -> str:
 
 
 def cause_of(reason: str) -> str:
-    """The same for the same cause: without numbers, ids and moments, and by our word for it where we have one."""
-    said = " ".join(reason.split())
-    if (known := _known_cause(said)) is not None:
+    """A key that is equal for equal causes: a known cause by its name, any other without numbers, ids and times."""
+    line = " ".join(reason.split())
+    if (known := _known_cause(line)) is not None:
         return known[0]
-    without_ids = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "#", said)
+    without_ids = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "#", line)
     return re.sub(r"\d+", "#", without_ids)[:200]
 
 
 def _known_cause(reason: str) -> tuple[str, str] | None:
-    """Our words for a cause, and what to type; None where we have none."""
-    said = " ".join(reason.split())
-    return next(((words, do) for pattern, words, do in _WORDS if re.search(pattern, said, re.IGNORECASE)), None)
+    """A known cause in plain words, and what to type; None if the cause is not known."""
+    line = " ".join(reason.split())
+    return next(((words, do) for pattern, words, do in _WORDS if re.search(pattern, line, re.IGNORECASE)), None)
 
 
 def message(problem: Problem, since: datetime, host: str) -> str:
@@ -395,7 +395,7 @@ def recovery(title: str, since: datetime, now: datetime, host: str) -> str:
 
 
 def without_secrets(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with every secret replaced by its name, the longest first: a secret may be part of another."""
+    """The text with every secret replaced by its name, longest first: a secret may be part of another."""
     names: dict[str, str] = {}
     for name, secret in secrets.items():
         if len(secret) > 3:

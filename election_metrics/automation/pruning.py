@@ -1,7 +1,7 @@
-"""Prunes what Dagster writes down: without it, a run a minute adds some 150 MB a day to its database for ever.
+"""Prunes Dagster's records: without it, one run a minute adds some 150 MB a day to its database.
 
-What an operator needs stays: the newest materialization of every asset and hour with its run, the newest result of
-every check, failed runs with all that they said for `keep_runs_days`, successful ones for `keep_events_hours`.
+What an operator needs is kept: the newest materialization of every asset and hour with its run, the newest result of
+every check, failed runs with all their events for `keep_runs_days`, successful ones for `keep_events_hours`.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from election_metrics.warehouse.server import dagster_url, is_missing, plain_url
 _DONE = "SELECT run_id FROM runs WHERE status = 'SUCCESS' AND update_timestamp < %(recent)s"
 _ENDED = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 _OVER = "SELECT run_id FROM runs WHERE status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < %(old)s"
-# What traces a number to its run is kept apart from what a run said on its way.
+# Events that trace a figure to its run are kept longer than the other events of a run.
 _TRACE = "('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION', 'ASSET_CHECK_EVALUATION')"
 _TABLES = ("event_logs", "asset_event_tags", "asset_check_executions", "job_ticks", "run_tags", "runs")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Rows of one of Dagster's tables that nobody needs any more."""
+    """Rows of one of Dagster's tables that are no longer needed."""
 
     what: str
     table: str
@@ -34,7 +34,7 @@ class Rule:
 RULES = (
     Rule("ticks that asked for nothing", "job_ticks", "status = 'SKIPPED' AND timestamp < %(recent)s"),
     Rule("old ticks", "job_ticks", "timestamp < %(old)s"),
-    # Which checks a run was to answer. Once it has ended, what is left of that is no answer: the one before is.
+    # Checks that a run planned and did not evaluate. Once it has ended, the previous result is the newest.
     Rule("checks that ended runs had planned", "asset_check_executions",
          f"execution_status = 'PLANNED' AND run_id IN ({_ENDED})"),
     Rule("results of checks that a newer one replaced", "asset_check_executions",
@@ -65,14 +65,14 @@ RULES = (
 
 
 def prune_dagster(settings: Settings, *, dry_run: bool, now: datetime | None = None) -> dict[str, int]:
-    """Deletes by every rule; returns how many rows each found. With `dry_run`, deletes nothing.
+    """Applies every rule; returns the number of rows each found. With `dry_run`, deletes nothing.
 
     Raises:
-        TransientError: the database is away.
+        TransientError: the database cannot be reached.
     """
     moment = now or datetime.now(UTC)
     limits = {
-        # Dagster's clocks are UTC without saying so.
+        # Dagster's timestamps are UTC without a time zone.
         "recent": (moment - timedelta(hours=settings.keep_events_hours)).replace(tzinfo=None),
         "old": (moment - timedelta(days=settings.keep_runs_days)).replace(tzinfo=None),
     }
@@ -92,7 +92,7 @@ def prune_dagster(settings: Settings, *, dry_run: bool, now: datetime | None = N
 
 
 def dagster_bytes(settings: Settings) -> int:
-    """Size of Dagster's database."""
+    """Size of Dagster's database, in bytes."""
     with psycopg.connect(plain_url(dagster_url(settings)), connect_timeout=10) as connection:
         row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
         return int(row[0]) if row else 0

@@ -1,4 +1,4 @@
-"""The queue of runs, as people want to see it."""
+"""The queue of runs, for display."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class QueuedRun:
-    """A run that waits or works."""
+    """A run that is queued or in progress."""
 
     run_id: str
     state: str
@@ -33,7 +33,7 @@ class QueuedRun:
 
 
 def unfinished_runs(instance: dg.DagsterInstance) -> list[QueuedRun]:
-    """Runs that have not ended: those that work first, then by priority."""
+    """Runs that have not ended: those in progress first, then by priority."""
     runs = [
         QueuedRun(
             run.run_id,
@@ -47,7 +47,7 @@ def unfinished_runs(instance: dg.DagsterInstance) -> list[QueuedRun]:
 
 
 def counts_of_last_day(instance: dg.DagsterInstance, now: datetime | None = None) -> dict[str, int]:
-    """How many runs of the last 24 hours ended how."""
+    """Number of runs of the last 24 hours by outcome."""
     since = (now or datetime.now(UTC)) - timedelta(hours=24)
     counts: Counter[str] = Counter(dict.fromkeys(_NAMES.values(), 0))
     for status, name in _NAMES.items():

@@ -1,4 +1,4 @@
-"""The schedules: active elections are kept fresh, closed ones counted once more, and everything is kept small."""
+"""The schedules: refresh active elections, record empty hours, run the final count, and maintain."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from election_metrics.pipeline.run_tags import HOURLY, hour_of_key, run_tags
 def active_elections_schedule(
     context: dg.ScheduleEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """While an election is voting: velocities of the hour in progress, coverage, freshness. Else: why not."""
+    """While an election is voting: computes velocities of the current hour, coverage, freshness. Else skips."""
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.registry import read_voting_times
 
@@ -52,7 +52,7 @@ def active_elections_schedule(
 def quiet_hours_schedule(
     context: dg.ScheduleEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Hours that are over and in which nothing landed are written down as empty: nothing there is an answer, too."""
+    """Records past hours in which nothing landed as empty, so that "no transactions" is a result, not a gap."""
     from election_metrics.pipeline.hours import changed_hours, first_landed_hour
 
     now = context.scheduled_execution_time.astimezone(UTC)
@@ -69,7 +69,7 @@ def quiet_hours_schedule(
             run_key=f"quiet {asked.first.isoformat()} {now.isoformat()}",
             tags=run_tags("upkeep", asked.reason, (asked.first, asked.last)),
             asset_selection=[dg.AssetKey(name) for name in HOURLY],
-            asset_check_keys=[],  # the newest answers are of hours that hold something
+            asset_check_keys=[],  # the newest check results stay those of hours with transactions
         )
     if not asks:
         yield dg.SkipReason("every hour that is over was computed")
@@ -84,7 +84,7 @@ def quiet_hours_schedule(
 def reconciliation_schedule(
     context: dg.ScheduleEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """When voting is over and nothing is behind: every hour of the election is counted again from the lake."""
+    """When voting is over and no hour is behind: counts every hour of the election again from the lake."""
     from election_metrics.pipeline.hours import changed_hours
     from election_metrics.pipeline.reconciliation import closed_elections
 
@@ -107,6 +107,6 @@ def reconciliation_schedule(
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Every hour: what nobody needs any more goes, so that neither disk nor Dagster's database fills."""
+    """Every hour: removes what is no longer needed, so that neither the disk nor Dagster's database fills."""
     now = context.scheduled_execution_time.astimezone(UTC)
     return dg.RunRequest(run_key=f"maintenance {now.isoformat()}", tags=run_tags("upkeep", "hourly"))

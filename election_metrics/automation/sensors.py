@@ -1,4 +1,4 @@
-"""The sensors. None owns a cursor: each asks a question that stays open until it is answered."""
+"""The sensors. They are level-triggered: none has a cursor; each compares states and requests what is missing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 def new_transactions_sensor(
     context: dg.SensorEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Which file versions does the source have that the ledger has not? One run lands them and computes their hours.
+    """Requests a run for file versions of the source, and rows of the source table, that are not in the ledger.
 
-    And which rows does the table have, if one is named?
+    One run lands them and computes their hours.
     """
     from election_metrics.pipeline.sources import NONE_NAMED, sources_of
 
@@ -52,7 +52,7 @@ def new_transactions_sensor(
         yield dg.SkipReason(full)
         return
     if busy := _busy(context.instance, ["new_transactions"]):
-        yield dg.SkipReason(f"{_at_it(busy)}; {_progress(busy, settings)}")
+        yield dg.SkipReason(f"{_state_of(busy)}; {_progress(busy, settings)}")
         return
     now = datetime.now(UTC)
     found = [request for source in sources for request in _requests_for(context.instance, settings, source, now)]
@@ -75,25 +75,25 @@ def _requests_for(
     hours = in_grid(hour_start(number) for number in new.hours)
     plan = ask_for_new(new.news, new.nothing, hours, now, settings.max_hours_per_run)
     state = fingerprint(new.state)
-    given = {"ops": {"landed_files": {"config": new.config}}}
-    yield from _requests(instance, [plan], "new_transactions", state, now, new.files, new.elections, given)
+    config = {"ops": {"landed_files": {"config": new.config}}}
+    yield from _requests(instance, [plan], "new_transactions", state, now, new.files, new.elections, config)
 
 
 @dg.sensor(job=update_metrics_job, minimum_interval_seconds=7, default_status=dg.DefaultSensorStatus.RUNNING)
 def changed_hours_sensor(
     context: dg.SensorEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """For which hours has something landed since they were computed? Late rows and corrections re-open them.
+    """Requests a run for stale hours: hours for which late rows or corrections landed after they were computed.
 
-    And which elections are behind their hours? A backfill of `hourly_stats` alone leaves them so. And did people
-    change reference data since the registry was made?
+    Also for elections behind their hours, which a backfill of `hourly_stats` alone leaves, and for the registry when
+    reference data changed.
     """
     from election_metrics.pipeline.hours import changed_hours
     from election_metrics.pipeline.publication import elections_behind
     from election_metrics.pipeline.registry import registry_is_behind
 
     if busy := _busy(context.instance, ["new_transactions", "changed_hours"]):
-        yield dg.SkipReason(_at_it(busy))
+        yield dg.SkipReason(_state_of(busy))
         return
     now = datetime.now(UTC)
     try:
@@ -109,7 +109,7 @@ def changed_hours_sensor(
 
 
 def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> dg.DagsterRun | None:
-    """A run that is already at it."""
+    """An unfinished run with one of these triggers, if any."""
     for trigger in triggers:
         filters = dg.RunsFilter(job_name=JOB, statuses=list(UNFINISHED), tags={TRIGGER: trigger})
         for run in instance.get_runs(filters, limit=1):
@@ -117,12 +117,12 @@ def _busy(instance: dg.DagsterInstance, triggers: list[str]) -> dg.DagsterRun | 
     return None
 
 
-def _at_it(run: dg.DagsterRun) -> str:
+def _state_of(run: dg.DagsterRun) -> str:
     return f"run {run.run_id[:8]} ({run.tags[TRIGGER]}) is {run.status.value.lower()}"
 
 
 def _progress(run: dg.DagsterRun, settings: Settings) -> str:
-    """How far the landing of a run has come."""
+    """Landing progress of a run."""
     from election_metrics.pipeline.file_landing import files_of_run
     from election_metrics.pipeline.run_tags import FILES
 
@@ -143,7 +143,7 @@ def _requests(
     now: datetime,
     files: int = 0,
     elections: Sequence[str] = (),
-    given: Mapping[str, object] | None = None,
+    run_config: Mapping[str, object] | None = None,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     failed = wait_after_failures(_failed(instance, state), now)
     for asked in asks:
@@ -153,10 +153,10 @@ def _requests(
             return
         hours = (decision.first, decision.last) if isinstance(decision, RunPlan) else None
         registry = REGISTRY if isinstance(decision, RegistryPlan) else ()
-        # No run key: it would be for ever, and a failed run must be asked for again.
+        # No run key: Dagster would never repeat it, and a failed run must be requested again.
         yield dg.RunRequest(
             tags={**run_tags(trigger, decision.reason, hours, files or None, elections), STATE: state},
-            run_config=dict(given or {}),
+            run_config=dict(run_config or {}),
             asset_selection=None if hours else [dg.AssetKey(name) for name in (*registry, *OF_ELECTIONS)],
         )
 
@@ -171,7 +171,7 @@ def _failed(instance: dg.DagsterInstance, state: str) -> list[Attempt]:
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def problems_sensor(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SkipReason:
-    """What is wrong now? Says so once by log, webhook and mail, and once more when it is over; asks for no run."""
+    """Raises alerts once by log, webhook, mail and Apprise, and once more when a problem is over; requests no run."""
     from election_metrics.automation.alerts import raise_alerts
 
     try:

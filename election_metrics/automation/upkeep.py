@@ -1,4 +1,4 @@
-"""Maintenance as a whole: Dagster's records and the lake."""
+"""Maintenance of Dagster's records and the lake."""
 
 from election_metrics.automation.pruning import prune_dagster
 from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
@@ -6,7 +6,7 @@ from election_metrics.settings import Settings
 
 
 def maintain(settings: Settings, *, dry_run: bool) -> dict[str, int]:
-    """Does all of it; returns how many of what went (with `dry_run`: would go)."""
+    """Prunes, compacts and sweeps; returns how many of each were removed (with `dry_run`: would be)."""
     done = prune_dagster(settings, dry_run=dry_run)
     done["parts of closed hours, merged"] = compact_lake(settings, dry_run=dry_run)
     done["files in the lake that nothing points at"], done["their bytes"] = sweep_lake(settings, dry_run=dry_run)

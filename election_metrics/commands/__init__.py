@@ -1,1 +1,1 @@
-"""What the commands do, behind `cli.py`: run, report, print."""
+"""Implementation of the commands in `cli.py`."""

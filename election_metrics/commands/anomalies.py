@@ -43,7 +43,7 @@ def print_list(console: Console, settings: Settings, wanted: Mapping[str, str | 
 
 
 def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
-    """Explains a finding: what, where, when, why the rule is, its thresholds, and what became of it.
+    """Explains a finding: what, where and when, the reason of the rule, its thresholds, and the finding's state.
 
     Raises:
         ElectionMetricsError: there is no such finding.
@@ -87,7 +87,7 @@ def _where(row: Any) -> str:
 
 
 def print_rules(console: Console, settings: Settings, election: str | None) -> None:
-    """Prints every rule with its thresholds, and those that are set for an election."""
+    """Prints every rule with its thresholds, including those set for an election."""
     with transaction(settings) as connection:
         chosen = store.read_thresholds(connection, election) if election else {}
     for rule in RULES.values():
@@ -104,7 +104,7 @@ def print_comparison(
     """Prints constituencies side by side over a range of hours.
 
     Raises:
-        ElectionMetricsError: a constituency is not known, or has nothing in the range.
+        ElectionMetricsError: a constituency is unknown, or has no transactions in the range.
     """
     with transaction(settings) as connection:
         known = registry.read_constituencies(connection).set_index("constituency_id")

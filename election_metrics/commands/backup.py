@@ -1,4 +1,4 @@
-"""`backup` and `restore`: the whole system in a folder, and back."""
+"""`backup` and `restore`."""
 
 from pathlib import Path
 
@@ -18,10 +18,10 @@ _ROWS = ("metrics.hourly_stats", "metrics.election_summaries")
 
 
 def run_backup(console: Console, folder: Path, chosen: Settings | None = None, *, link: bool = False) -> None:
-    """Takes a backup and says what is in it, what is not, and how it comes back.
+    """Takes a backup and prints what is in it, what is not, and how to restore it.
 
     Raises:
-        ElectionMetricsError: the folder is there, a part of the lake is lost, or a database cannot be dumped.
+        ElectionMetricsError: the folder exists, a part of the lake is lost, or a database cannot be dumped.
     """
     chosen = chosen or settings()
     folder = folder.expanduser().absolute()
@@ -31,69 +31,69 @@ def run_backup(console: Console, folder: Path, chosen: Settings | None = None, *
     if not made.is_copied:
         console.print(
             f"The lake is in an object store: its {len(made.parts):,} part(s) are named with their hashes, not copied. "
-            f"Keep {shown(made.lake)} by the store's own means, or copy it: election-metrics lake move FOLDER",
+            f"Back up {shown(made.lake)} by means of the store, or copy it: election-metrics lake move FOLDER",
             soft_wrap=True,
         )
     if made.secrets:
         console.print(f"Not in it, as they are secrets: {', '.join(made.secrets)}.", soft_wrap=True)
     console.print(
-        f"To try it: election-metrics restore --check {shown(folder)}\n"
-        f"To have it back, in an empty place: election-metrics restore {shown(folder)}",
+        f"To check it: election-metrics restore --check {shown(folder)}\n"
+        f"To restore it, into an empty HOME: election-metrics restore {shown(folder)}",
         soft_wrap=True,
     )
 
 
 def run_check(console: Console, folder: Path, chosen: Settings | None = None) -> None:
-    """Reads a backup again and says that it is whole.
+    """Reads a backup and confirms that it is complete.
 
     Raises:
         ElectionMetricsError: it is not; names the files.
     """
     with bars(console) as progress:
         found = check_backup(chosen or settings(), folder, progress.of)
-    console.print(f"The backup of {found.taken_at} is whole: {_in_words(found)}.", soft_wrap=True)
+    console.print(f"The backup of {found.taken_at} is complete: {_in_words(found)}.", soft_wrap=True)
 
 
 def run_restore(console: Console, folder: Path, chosen: Settings | None = None) -> None:
-    """Restores a backup and says what to type next.
+    """Restores a backup and prints what to type next.
 
     Raises:
-        ElectionMetricsError: the place is not empty, or the backup is not whole.
+        ElectionMetricsError: HOME or the database is not empty, or the backup is incomplete.
     """
     chosen = chosen or settings()
     folder = folder.expanduser().absolute()
-    said: list[str] = []
+    messages: list[str] = []
     with bars(console) as progress:
-        found = restore_backup(chosen, folder, progress.of, said.append)
+        found = restore_backup(chosen, folder, progress.of, messages.append)
     with open_instance(chosen) as instance:
         cancelled = _end_runs(instance)
     console.print(f"Restored and read back: {_in_words(found)}, as of {found.taken_at}.", soft_wrap=True)
     if cancelled:
-        console.print(f"{cancelled} run(s) were under way then, and are cancelled; `up` asks again for what is behind.")
-    for line in [*said, *_by_hand(found)]:
+        console.print(f"{cancelled} run(s) were in progress then, and are cancelled; `up` computes what is behind.")
+    for line in [*messages, *_by_hand(found)]:
         console.print(line, markup=False, soft_wrap=True)
     console.print(
-        f"Set what {shown(folder / 'settings.env')} has where it still fits, then type:\n\n"
+        f"Set the settings in {shown(folder / 'settings.env')} as far as they still apply, then type:\n\n"
         "election-metrics summary\nelection-metrics up",
         soft_wrap=True,
     )
 
 
 def _end_runs(instance: dg.DagsterInstance) -> int:
-    """Runs that worked when the backup was taken are nobody's: on another machine they would stay STARTED."""
+    """Cancels runs that were in progress when the backup was taken: without a process, they would stay STARTED."""
     runs = instance.get_runs(dg.RunsFilter(statuses=_AT_WORK))
     for run in runs:
-        instance.report_run_canceled(run, "It was under way when the backup was taken that this is restored from.")
+        instance.report_run_canceled(run, "It was in progress when the backup was taken that was restored here.")
     return len(runs)
 
 
 def _by_hand(found: Manifest) -> list[str]:
     lines = [f"To be set again, as it is a secret: {name}" for name in found.secrets]
     if found.source is not None:
-        lines.append(f"Files are known by their path: the source was {found.source}, and is best at the same.")
+        lines.append(f"Files are known by their path: the source was {found.source}; keep it at the same path.")
     for role, logins in found.logins.items():
         lines += [
-            f"As a superuser, make {login} again: CREATE ROLE {login} LOGIN PASSWORD '…' IN ROLE {role}; "
+            f"As a superuser, create {login} again: CREATE ROLE {login} LOGIN PASSWORD '…' IN ROLE {role}; "
             "then type: election-metrics migrate"
             for login in logins
         ]

@@ -1,4 +1,4 @@
-"""`demo`: the whole product in one command."""
+"""`demo`: the whole system with replayed data."""
 
 import contextlib
 import os
@@ -25,14 +25,14 @@ from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.server import plain_url, warehouse_url
 
 _WATCHED = timedelta(hours=12)
-"""So many of the hours that are over arrive one by one, while the UI is up."""
+"""The last of the past hours, which arrive one by one while the UI is up."""
 
 
 def run_demo(console: Console, *, once: bool, port: int, pace: float, transactions: int) -> None:
     """Replays, lands, computes, prints; then serves the UI while the last hours arrive, until Ctrl-C."""
     home = read_settings().home / "demo"
     exports, tree = home / "exports", home / "replay"
-    # The hours that arrive while one looks on are late by the clock, and are no problem.
+    # The hours that arrive one by one are late by the clock, which must raise no alert.
     chosen = read_settings(source=exports, alert_after_minutes=int(_WATCHED / timedelta(minutes=1)) + 60)
     with claimed(chosen.home):
         _start_afresh(chosen, home)
@@ -43,7 +43,7 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
             f"Replayed {done.lines:,} transactions of {len(done.votings)} constituencies into {done.files:,} files."
         )
         zones = {contract: voting.time_zone for contract, voting in done.votings.items()}
-        # What is over by the clock is all that there is; the last of it arrives while one looks on.
+        # Only past hours exist; the last of them arrive one by one.
         now = datetime.now(UTC)
         before, later = split_at(tree, zones, now if once else now - _WATCHED)
         deliver(before, tree, exports)
@@ -55,13 +55,13 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
 
 
 def _start_afresh(settings: Settings, home: Path) -> None:
-    """Removes an earlier demo; refuses where there is anything else."""
+    """Removes an earlier demo; refuses if the warehouse holds anything else."""
     migrate(settings)
     with transaction(settings) as connection:
         others = count_files_outside(connection, str(home))
     if others:
         raise ElectionMetricsError(
-            f"the warehouse holds {others} file(s) that are no demo's; give the demo a home of its own: "
+            f"the warehouse holds {others} file(s) that are not from a demo; give the demo a separate HOME: "
             "ELECTION_METRICS_HOME=.demo election-metrics demo"
         )
     migrate(settings, "base")

@@ -1,6 +1,6 @@
-"""Exit codes beside 0, 1 (it failed) and 2 (it was typed wrongly)."""
+"""Exit codes besides 0, 1 (error) and 2 (wrong usage)."""
 
 PARTLY_READ = 3
-"""Something below the source could not be read; all the rest landed."""
+"""Some of the input could not be read; the rest landed."""
 NOT_ANSWERED = 4
-"""PostgreSQL does not answer; what was printed is what was known last."""
+"""PostgreSQL does not answer; the last known state was printed."""

@@ -1,4 +1,4 @@
-"""Problems and full disks in a terminal, with or without a database."""
+"""Prints problems and full disks, with or without a database."""
 
 from collections.abc import Sequence
 
@@ -24,13 +24,17 @@ def print_known(console: Console, problems: Sequence[Known]) -> None:
 
 
 def print_full_disks(console: Console, settings: Settings) -> None:
-    """Prints which disk is full, how much is free, and what can go; nothing where there is room."""
+    """Prints full disks, their free space, and what can be removed; nothing if no disk is full."""
     full = [disk for disk in disks_of(settings) if disk.is_full]
     for disk in full:
         console.print(f"\nThe disk of {disk.what} is full: {disk.path}, {disk}. Landing waits.", markup=False)
     if not full:
         return
     candidates = [(what, size, do) for what, size, do in what_can_go(settings) if size >= 2**20]
-    console.print("What can go:" if candidates else "Nothing of ours can go: make room elsewhere on it, or enlarge it.")
+    console.print(
+        "What can be removed:"
+        if candidates
+        else "Nothing of election-metrics can be removed: remove other files from the disk, or enlarge it."
+    )
     for what, size, do in candidates:
         console.print(f"  {size / 2**20:,.0f} MiB  {what}: {do}", markup=False)

@@ -1,4 +1,4 @@
-"""`lake move`: the lake in another place."""
+"""`lake move`: copies the lake to another location."""
 
 from rich.console import Console
 
@@ -11,10 +11,10 @@ from election_metrics.settings import Settings, settings
 
 
 def run_move(console: Console, target: Location, chosen: Settings | None = None) -> None:
-    """Copies the lake and says what is to be done next.
+    """Copies the lake and prints what to do next.
 
     Raises:
-        ElectionMetricsError: the lake is there already, a part is lost, or the copy is not the same.
+        ElectionMetricsError: the lake is at the target already, a part is lost, or a copy differs.
     """
     chosen = chosen or settings()
     here, there = name_of(chosen.lake_path), name_of(target)

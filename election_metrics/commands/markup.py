@@ -1,4 +1,4 @@
-"""Text of others in the terminal: without markup, and without anything that the terminal would obey."""
+"""Escapes untrusted text for the terminal: markup and control characters are printed literally."""
 
 from rich.markup import escape
 
@@ -6,5 +6,5 @@ from election_metrics.sanitize import visible
 
 
 def shown(text: object) -> str:
-    """The text as rich prints it, letter by letter."""
+    """The text, escaped so that rich prints it literally."""
     return escape(visible(text))

@@ -11,14 +11,14 @@ from election_metrics.pipeline.progress import Report
 
 
 class Bars(resources.Progress):
-    """Draws one bar for each part of the work that says how far it is."""
+    """Draws one bar for each label that reports progress."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
 
     def of(self, label: str, unit: str) -> Report:
-        """A function of (done, in all) that moves the bar of this label."""
+        """A function of (done, total) that moves the bar of this label."""
 
         def report(done: int, total: int) -> None:
             factor, shown = (1 / 2**20, "MiB") if unit == "bytes" else (1.0, unit)
@@ -31,7 +31,7 @@ class Bars(resources.Progress):
 
 @contextlib.contextmanager
 def bars(console: Console) -> Iterator[Bars]:
-    """Bars on the console for as long as the block runs."""
+    """Shows bars on the console while the block runs."""
     columns = (
         TextColumn("{task.description:<12}"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""`replay`: a series becomes a tree, with a bar."""
+"""`replay`: turns a turnout series into portal exports."""
 
 from itertools import chain
 from pathlib import Path
@@ -13,9 +13,9 @@ from election_metrics.replay import Replay, all_or_nothing, read_series, write_e
 def run_replay(
     console: Console, series: Path, out: Path, *, scale: float, seed: int, region: str, zipped: bool, faults: bool
 ) -> None:
-    """Writes the tree and `expected.json`, and says how large they are; after an error, `out` is as it was."""
+    """Writes the exports and `expected.json`, and prints their size; after an error, `out` is unchanged."""
     buckets = read_series(series, scale, region)
-    first = next(buckets, None)  # by then all of the series is checked
+    first = next(buckets, None)  # the whole series is validated before the first bucket
     if first is None:
         raise SourceError(f"{series} has no rows")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -25,4 +25,6 @@ def run_replay(
         for done in write_replay(chain([first], buckets), unfinished, seed=seed, zipped=zipped, faults=faults):
             progress.update(task, description=f"{done.files} files, {done.bytes / 1e6:.0f} MB, {done.lines} lines")
         expected = write_expected(done, unfinished)
-    console.print(f"{done.files} files with {done.lines} lines below {out}; what must come out is in {expected.name}.")
+    console.print(
+        f"{done.files} files with {done.lines} lines below {out}; the expected figures are in {expected.name}."
+    )

@@ -1,4 +1,4 @@
-"""The warehouse in a terminal: `summary`, `conflicts`, `maintain`, and what `status` says where PostgreSQL answers."""
+"""Reports from the warehouse: `summary`, `conflicts`, `maintain`, and `status` while PostgreSQL answers."""
 
 import shutil
 import time
@@ -74,7 +74,7 @@ def print_summary(console: Console, settings: Settings) -> None:
 
 
 def print_conflicts(console: Console, settings: Settings, election: str | None) -> None:
-    """Prints every transaction id that says several things, with its rows and their files.
+    """Prints every transaction id whose rows differ, with its rows and their files.
 
     Raises:
         ElectionMetricsError: there is no such election.
@@ -83,7 +83,7 @@ def print_conflicts(console: Console, settings: Settings, election: str | None) 
         registry.check_named(connection, election)
         rows = read_conflicts(connection, election)
     if rows.empty:
-        console.print("No transaction id says several things.")
+        console.print("No transaction id has rows that differ.")
         return
     for name, group in rows.groupby("transaction_id", sort=False):
         console.print(f"{visible(str(name))}", markup=False)
@@ -99,7 +99,7 @@ def print_conflicts(console: Console, settings: Settings, election: str | None) 
 
 
 def print_maintenance(console: Console, settings: Settings, *, dry_run: bool) -> None:
-    """Maintains, and prints what went (or would go)."""
+    """Maintains, and prints what was (or would be) removed."""
     from election_metrics.automation.upkeep import maintain
 
     for what, count in maintain(settings, dry_run=dry_run).items():
@@ -108,7 +108,7 @@ def print_maintenance(console: Console, settings: Settings, *, dry_run: bool) ->
 
 
 def _print_queue(console: Console, settings: Settings) -> None:
-    """Runs that wait or work, first to start first; and how the last ones ended."""
+    """Prints queued runs and runs in progress, and the outcomes of the last 24 hours."""
     from election_metrics.automation.queue import counts_of_last_day, unfinished_runs
     from election_metrics.runtime.launch import open_instance
 
@@ -169,10 +169,10 @@ def print_not_read(console: Console, not_read: Mapping[str, NotRead]) -> None:
 
 
 def print_warehouse(console: Console, settings: Settings) -> None:
-    """Prints what landed, what is behind, what waits, what the disk holds, what is wrong and could not be read.
+    """Prints what landed, what is behind, the queue, disk usage, problems, and what could not be read.
 
     Raises:
-        TransientError: PostgreSQL is away.
+        TransientError: PostgreSQL cannot be reached.
     """
     with transaction(settings) as connection:
         database = connection.execute(sa.text("SELECT current_database() || ', ' || version()")).scalar_one()
@@ -195,7 +195,7 @@ def print_warehouse(console: Console, settings: Settings) -> None:
     problems = list(unreadable.itertuples(index=False, name=None))
     source = settings.source_path
     if source is not None and source.exists():
-        until = time.monotonic() + _SECONDS_LOOKING  # what landing could not look at is in the ledger
+        until = time.monotonic() + _SECONDS_LOOKING  # files that landing could not read are in the ledger
         seen = list_exports(source, enough=lambda _: time.monotonic() > until)
         listed = [(problem.version.path, problem.reason) for problem in seen.unreadable]
         problems += [problem for problem in listed if problem not in problems]
@@ -206,8 +206,8 @@ def print_warehouse(console: Console, settings: Settings) -> None:
             console.print(f"  {visible(path)}\n    {one_line(reason)}", markup=False)
     if counts["ids_in_conflict"]:
         console.print(
-            f"\n{counts['ids_in_conflict']} transaction id(s) say several things, in two contracts, at two times or "
-            "with two contents: election-metrics conflicts shows each, with its files"
+            f"\n{counts['ids_in_conflict']} transaction id(s) have rows that differ, in contract, time or content: "
+            "election-metrics conflicts shows each, with its files"
         )
     if len(rejected):
         console.print("\nLines in quarantine (election-metrics export rejected_transactions shows each):")

@@ -1,4 +1,4 @@
-"""`ingest` and `backfill`: the sensors' job, asked for by a person."""
+"""`ingest`, `backfill`, `reland` and `table ingest`: `update_metrics_job`, run from the command line."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ _A_MONTH = 744
 
 
 def run_ingest(console: Console, path: Location, chosen: Settings | None = None) -> int:
-    """Lands what is below `path` and computes what changed; returns the exit code."""
+    """Lands the files below `path` and computes what changed; returns the exit code."""
     chosen = chosen or settings()
     migrate(chosen)
     pending, unseen, listing = pending_files(chosen, path, settled_only=False)
@@ -61,13 +61,13 @@ def _ingested(console: Console, chosen: Settings, path: Location, listing: Listi
 def run_table_ingest(
     console: Console, first: datetime | None, last: datetime | None, chosen: Settings | None = None, *, compare: bool
 ) -> int:
-    """Lands what the transactions table has, and computes what follows; with a range, these hours once more.
+    """Lands new rows of the transactions table and computes what depends on them; with a range, reloads these hours.
 
     Returns:
-        The exit code: 3 where rows of the table are in quarantine.
+        The exit code: 3 if rows of the table are in quarantine.
 
     Raises:
-        ElectionMetricsError: no table is named, or it cannot be read.
+        ElectionMetricsError: no table is configured, or it cannot be read.
     """
     chosen = chosen or settings()
     migrate(chosen)
@@ -77,10 +77,10 @@ def run_table_ingest(
     hours = in_grid(hour_start(number) for number in pending.hours) or [hour_of(now)]
     begin, end = _widest_range(chosen, [*hours, *(hour for hour in (first, last) if hour is not None)])
     again = first is not None or last is not None
-    asked: dict[str, object] = {"sources": [table.mapping.source], "compare": compare, "again": again}
-    asked |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
+    landing: dict[str, object] = {"sources": [table.mapping.source], "compare": compare, "again": again}
+    landing |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
     with open_instance(chosen) as instance, bars(console) as progress:
-        result = run_update(chosen, instance, begin, end, "ingest", progress=progress, landing=asked)
+        result = run_update(chosen, instance, begin, end, "ingest", progress=progress, landing=landing)
         _finish(result, console, "hour(s) of the table")
         _finish_changed(chosen, instance, progress, console)
     return _exit_code(chosen, PATH.format(source=table.mapping.source))
@@ -89,10 +89,10 @@ def run_table_ingest(
 def run_backfill(
     console: Console, first: datetime, last: datetime, chosen: Settings | None = None, *, dry_run: bool = False
 ) -> None:
-    """Computes the hours first..last again, in as few runs as may be; with `dry_run`, says what that would change.
+    """Computes the hours first..last again, in as few runs as possible; with `dry_run`, prints what would change.
 
     Raises:
-        ElectionMetricsError: the range is none, or lies outside of the hours there are.
+        ElectionMetricsError: the range is empty, or outside the hours with partitions.
     """
     chosen = chosen or settings()
     _check_range(chosen, first, last)
@@ -107,7 +107,7 @@ def run_backfill(
 
 
 def _runs_that_fit(first: datetime, last: datetime, most: int) -> Iterator[tuple[datetime, datetime]]:
-    """The hours first..last as ranges of at most `most` hours, the newest first: what people wait for."""
+    """The hours first..last as ranges of at most `most` hours, the newest first, because people wait for those."""
     while last >= first:
         begin = max(first, last - timedelta(hours=most - 1))
         yield begin, last
@@ -124,10 +124,10 @@ def run_reland(
     *,
     dry_run: bool = False,
 ) -> None:
-    """Reads files once more that landed before, and computes what follows from them.
+    """Reloads files that landed before, and computes what depends on them.
 
     Raises:
-        ElectionMetricsError: there is no source, or no such file.
+        ElectionMetricsError: no source is configured, or no file matches.
     """
     chosen = chosen or settings()
     source = source or chosen.source_path
@@ -141,10 +141,10 @@ def run_reland(
         )
     if not files:
         raise ElectionMetricsError(
-            f"no file below {source} landed with rows of that; election-metrics status says what did"
+            f"no file below {source} that landed matches; election-metrics status says what landed"
         )
     size = sum(file.size for file in files) / 2**20
-    console.print(f"{len(files)} file(s), {size:,.1f} MiB, {'would be' if dry_run else 'are'} read once more.")
+    console.print(f"{len(files)} file(s), {size:,.1f} MiB, {'would be' if dry_run else 'are'} read again.")
     if dry_run:
         return
     again = {
@@ -164,7 +164,7 @@ def run_reland(
 
 
 def _say_preview(console: Console, hours: pd.DataFrame, first: datetime, last: datetime) -> None:
-    """Prints what a backfill would do, by hour where it would change something."""
+    """Prints what a backfill would do, and each hour that it would change."""
     changed = hours[hours["rows_changed"] > 0]
     width = int((last - first).total_seconds()) // 3600 + 1
     console.print(
@@ -194,7 +194,7 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
 
 
 def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
-    """Computes what first and last lines of files did not show: rows in other hours, corrections of old ones."""
+    """Computes stale hours that the files' first and last lines did not show: rows of other hours, corrections."""
     for first, last in contiguous(in_grid(changed_hours(chosen)), _widest(chosen)):
         console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
         only = [key for key in ASSETS if key != "landed_files"]
@@ -202,12 +202,12 @@ def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Pr
 
 
 def _widest(chosen: Settings) -> int:
-    """How many hours a run of `ingest` covers at most."""
+    """The most hours of a run of `ingest`."""
     return min(_A_MONTH, chosen.most_hours)
 
 
 def _widest_range(chosen: Settings, hours: list[datetime]) -> tuple[datetime, datetime]:
-    """The whole span where one run may cover it; else the range in which most of the hours lie."""
+    """The whole span if one run may cover it; else the contiguous range with the most hours."""
     hours, most = sorted(set(hours)), _widest(chosen)
     if hours[-1] - hours[0] < timedelta(hours=most):
         return hours[0], hours[-1]
@@ -216,10 +216,10 @@ def _widest_range(chosen: Settings, hours: list[datetime]) -> tuple[datetime, da
 
 
 def _finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str = "file(s)") -> None:
-    """Says what the run did.
+    """Prints the result of a run.
 
     Raises:
-        ElectionMetricsError: it failed; with the reason that Dagster recorded.
+        ElectionMetricsError: the run failed; with the reason that Dagster recorded.
     """
     if not result.success:
         raise ElectionMetricsError(f"run {result.run_id} failed: {visible(_reason(result))}")

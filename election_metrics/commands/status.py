@@ -1,7 +1,7 @@
-"""`status`: how the system does, also while PostgreSQL does not answer.
+"""`status`: the state of the system, also while PostgreSQL does not answer.
 
-Whoever types it then waits for an answer, so nothing is imported here that takes long: what needs pandas or Dagster is
-imported when PostgreSQL has answered.
+It must answer quickly, so nothing slow is imported here: modules that need pandas or Dagster are imported once
+PostgreSQL has answered.
 """
 
 from datetime import UTC, datetime
@@ -23,14 +23,14 @@ _PATIENCE_WHERE_IT_HUNG = 0.3
 
 
 def print_status(console: Console, settings: Settings) -> int:
-    """Prints what landed, what is behind, what waits, what the disk holds, what is wrong and could not be read.
+    """Prints what landed, what is behind, the queue, disk usage, problems, and what could not be read.
 
     Returns:
-        The exit code: NOT_ANSWERED where PostgreSQL does not answer, and what was printed is what was known last.
+        The exit code: NOT_ANSWERED if PostgreSQL does not answer and the last known state was printed.
     """
     known = read_last_known(settings)
     if settings.database_url is None and not is_up(settings) and (full := no_room(settings)):
-        # The embedded server would be started now, and could not.
+        # Reading the warehouse would start the embedded server, which fails on a full disk.
         _print_last_known(console, settings, known, f"PostgreSQL is down, and {full}")
         return NOT_ANSWERED
     hung = any(one.key == DATABASE for one in known.seen_now(datetime.now(UTC)))
@@ -46,13 +46,13 @@ def print_status(console: Console, settings: Settings) -> int:
 
 
 def _print_last_known(console: Console, settings: Settings, known: LastKnown, trouble: str) -> None:
-    """What was known when the warehouse answered last; the disks, which may be why it does not."""
+    """Prints the last known state, and the disks, which may be the cause."""
     now = datetime.now(UTC)
     console.print(f"[bold red]{escape(trouble)}[/bold red]")
     watched = "watches" if known.watches(now) else "does not run (election-metrics up)"
     console.print(f"Supervisor  {watched}")
     if known.figures_at is None:
-        console.print("Last known  nothing: no up has looked yet")
+        console.print("Last known  nothing: `up` has not run here yet")
     else:
         console.print(f"Last known  {known.figures_at:%Y-%m-%d %H:%M:%S} UTC\n")
         for name, count in known.figures.items():

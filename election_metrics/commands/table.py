@@ -1,4 +1,4 @@
-"""`table check`: what a transactions table holds, and what we make of it, before anything is landed."""
+"""`table check`: what a transactions table holds, and how it is interpreted, before anything is landed."""
 
 from datetime import UTC, datetime
 
@@ -18,10 +18,10 @@ _WORDS = {
 
 
 def print_check(console: Console, settings: Settings) -> int:
-    """Prints the table's columns and what they say, its rows by type and status, and how far it was read.
+    """Prints the table's mapping, its rows by type and status, and how far it was read.
 
     Returns:
-        The exit code: 3 where some of its first rows cannot be read.
+        The exit code: 3 if some of its first rows cannot be read.
 
     Raises:
         SettingsError: the mapping does not fit the table; the column is named.
@@ -40,7 +40,7 @@ def print_check(console: Console, settings: Settings) -> int:
     console.print(
         "Late rows   "
         + (
-            "by PostgreSQL's snapshot: none is missed, whenever it is committed"
+            "by PostgreSQL's snapshot: none is missed, however late it is committed"
             if horizon is not None
             else f"within {mapping.overlap_minutes:g} minutes at once, later ones at the comparison"
         )
@@ -61,7 +61,7 @@ def print_check(console: Console, settings: Settings) -> int:
 def _print_state(console: Console, settings: Settings, source: str) -> None:
     try:
         state = state_of(settings, source)
-    except (WarehouseError, TransientError):  # a mapping is tried before there is a warehouse
+    except (WarehouseError, TransientError):  # a mapping can be checked before there is a warehouse
         state = None
     if state is None:
         console.print("Read        not yet; type: election-metrics table ingest")

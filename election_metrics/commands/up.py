@@ -32,11 +32,11 @@ _LOOK_AT_RUNS_EVERY = 3.0
 
 
 def run_up(console: Console, *, host: str, port: int, read_only_port: int | None) -> None:
-    """Claims HOME, migrates, starts everything and looks after it until SIGINT or SIGTERM.
+    """Locks HOME, migrates, starts everything and supervises it until SIGINT or SIGTERM.
 
     Raises:
-        ElectionMetricsError: another `up` has HOME, a URL for alerts is not known, or a port is taken and nobody at a
-            terminal would see another.
+        ElectionMetricsError: another `up` uses HOME, Apprise does not support an alert URL, or a port is taken and the
+            command does not run at a terminal.
     """
     chosen = settings()
     rules = rules_of(chosen, host, read_only=False)
@@ -53,10 +53,10 @@ def run_up(console: Console, *, host: str, port: int, read_only_port: int | None
 
 
 def _ports(chosen: Settings, host: str, port: int, read_only_port: int | None) -> tuple[int, int | None, int | None]:
-    """Of the UI, of that for onlookers, and of the API: None where there is none.
+    """Ports of the UI, the read-only UI and the API; None for what is not served.
 
     Raises:
-        ElectionMetricsError: somebody has one of them, or the one for Prometheus, and nobody sees where another is.
+        ElectionMetricsError: one of them, or the port for Prometheus, is taken, and no other may be used.
     """
     may_differ = at_terminal()
     ui = port_for("the Dagster UI", port, host, "--port", may_differ=may_differ)
@@ -93,21 +93,21 @@ def _run(chosen: Settings, supervisor: Supervisor, *, asks_for_login: bool) -> N
 
 
 def watched(chosen: Settings) -> str:
-    """What is watched; or what is wrong with it."""
+    """A sentence on the watched source, or on what is wrong with it."""
     source = chosen.source_path
     if source is None:
         return "ELECTION_METRICS_SOURCE is not set: no folder is watched."
     try:
         state = within(SECONDS, lambda: look_at_source(source))
     except TimeoutError:
-        return f"The source {source} does not answer; it is asked again and again."
+        return f"The source {source} does not answer; retrying."
     if state.trouble:
-        return f"The source {source} {state.trouble}; it is looked for again and again."
+        return f"The source {source} {state.trouble}; retrying."
     return f"Watching {source}." if state.has_files else f"Watching {source}, in which there is no export file yet."
 
 
 def teller(console: Console) -> Callable[[str], None]:
-    """Prints a line with the time (UTC) in front."""
+    """A function that prints a line with the time (UTC) in front."""
 
     def say(text: str) -> None:
         console.print(f"[dim]{datetime.now(UTC):%H:%M:%S}[/dim] {escape(text)}", soft_wrap=True)
@@ -116,7 +116,7 @@ def teller(console: Console) -> Callable[[str], None]:
 
 
 def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
-    """Looks after the parts, and says how each run ended and what is wrong."""
+    """Supervises the parts, and prints how each run ended and what is wrong."""
     with open_instance(chosen) as instance:
         page = f"http://{reached_at(chosen.api_host)}:{supervisor.api_port}" if supervisor.api_port else None
         watching = Watch(supervisor.with_own_addresses(chosen), supervisor, instance, page)
@@ -130,7 +130,7 @@ def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
             supervisor.tell(f"Metrics for Prometheus: http://{where}/metrics")
 
         def tell_of_runs(ended: Event) -> None:
-            # In a thread of its own: while PostgreSQL hangs, this does, and the parts must be looked after.
+            # In a thread: while PostgreSQL hangs, this hangs too, and the parts must still be supervised.
             news = RunNews(instance)
             while not ended.wait(_LOOK_AT_RUNS_EVERY):
                 for line in news.lines():
@@ -141,7 +141,7 @@ def watch(supervisor: Supervisor, chosen: Settings, asked: Event) -> None:
 
 
 class RunNews:
-    """What became of runs, each told once."""
+    """Outcomes of runs, each reported once."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
@@ -150,7 +150,7 @@ class RunNews:
         self._told: set[str] = set()
 
     def lines(self) -> list[str]:
-        """One line for each run that ended since the last time; none while the database is away, as others say."""
+        """One line for each run that ended since the last call; none while the database cannot be reached."""
         try:
             return self._ended()
         except DATABASE_AWAY:

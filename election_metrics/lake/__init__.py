@@ -1,4 +1,4 @@
-"""Raw transactions at rest: Parquet by hour. Landing, compaction, the scan engine and its SQL.
+"""Raw transactions as Parquet by hour: staging, compaction, the scan engine and its SQL.
 
-The lake knows files, rows and hours; which files and parts count is decided by the ledger in the warehouse.
+The lake handles files, rows and hours; the ledger in the warehouse decides which files and parts count.
 """

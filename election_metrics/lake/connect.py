@@ -9,8 +9,8 @@ def connect(settings: Settings) -> Engine:
     """The engine that the settings name.
 
     Raises:
-        SettingsError: what it needs is not installed.
-        TransientError: it cannot be reached.
+        SettingsError: a required package is not installed.
+        TransientError: the engine cannot be reached.
     """
     if settings.engine == "duckdb":
         return DuckEngine(connect_here(settings))

@@ -15,7 +15,7 @@ from election_metrics.settings import Settings
 
 
 class DuckEngine(Engine):
-    """Runs on a DuckDB connection, which is its own from now on."""
+    """Runs on a DuckDB connection, and takes ownership of it."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.local = connection
@@ -39,7 +39,7 @@ class DuckEngine(Engine):
         return stage_files(self.local, settings, files, work, now)
 
     def take_local(self, name: str) -> None:
-        """Nothing is to be done: it is this engine's."""
+        """Does nothing: the table belongs to this engine already."""
 
     def write_by_hour(self, text: str, folder: Path) -> dict[Path, int]:  # noqa: D102
         shutil.rmtree(folder, ignore_errors=True)
@@ -59,7 +59,7 @@ class DuckEngine(Engine):
 
 
 def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFrame, types: Mapping[str, str]) -> None:
-    """Makes the frame's columns a temporary table of exactly these types, also where the frame is empty."""
+    """Creates a temporary table of the frame with exactly these types, also if the frame is empty."""
     columns = ", ".join(f"{column} {kind}" for column, kind in types.items())
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
     if len(frame):
@@ -69,7 +69,7 @@ def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFr
 
 
 def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Location], columns: str) -> None:
-    """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
+    """Creates a view of these Parquet files; without files, an empty one with these columns."""
     source = nothing_of(columns)
     if paths:
         files = ", ".join(quoted(str(path)) for path in paths)

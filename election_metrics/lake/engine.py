@@ -1,7 +1,7 @@
-"""The scan engine: who runs the lake's SQL files. DuckDB, in this process; or Spark, on a cluster of its own.
+"""The scan engine, which runs the lake's SQL files: DuckDB in this process, or Spark on a cluster.
 
-Both take the same files in their common dialect, over the same Parquet; `sql/macros.sql` and `sql/macros_spark.sql`
-hold what they spell differently. Nothing outside this package knows which of them it is.
+Both run the same files in their common dialect, over the same Parquet; `sql/macros.sql` and `sql/macros_spark.sql`
+define what differs. No code outside this package depends on which engine is used.
 """
 
 from abc import ABC, abstractmethod
@@ -28,9 +28,9 @@ def sql(name: str) -> str:
 
 @dataclass(frozen=True)
 class Readable:
-    """A file to stage: its content's number in the ledger, its constituency, and where its bytes are.
+    """A file to stage: the number of its content in the ledger, its constituency, and the path of its bytes.
 
-    `size` is that of its lines, the last one with the line feed that it may not have.
+    `size` is that of its lines; a missing line feed at the end is counted.
     """
 
     content_id: int
@@ -41,41 +41,41 @@ class Readable:
 
 
 class Engine(ABC):
-    """Runs SQL over the lake. Its tables and views are its own, and end with it.
+    """Runs SQL over the lake. Its tables and views are private, and dropped with it.
 
     Attributes:
-        local: DuckDB in this process, for what is small or no other engine reads, whoever runs the rest.
+        local: DuckDB in this process, with every engine, for small tables and formats that only DuckDB reads.
     """
 
     local: duckdb.DuckDBPyConnection
 
     @abstractmethod
     def query(self, text: str) -> pd.DataFrame:
-        """The rows, which must be few."""
+        """The rows of a query, which must be few."""
 
     @abstractmethod
     def put_view(self, name: str, text: str) -> None:
-        """Gives a query a name."""
+        """Creates a view of a query."""
 
     @abstractmethod
     def put_table(self, name: str, text: str) -> None:
-        """Computes a query once, and gives its rows a name, which the query itself may read by that name still."""
+        """Creates a table of a query; the query may read the table that it replaces."""
 
     @abstractmethod
     def put_frame(self, name: str, frame: pd.DataFrame, types: Mapping[str, str]) -> None:
-        """Makes the frame's columns a table of exactly these types, also where the frame is empty."""
+        """Creates a table of the frame with exactly these types, also if the frame is empty."""
 
     @abstractmethod
     def put_parquet(self, name: str, paths: Sequence[Location], columns: str) -> None:
-        """Makes the rows of these Parquet files a view; with no files, an empty one of these columns."""
+        """Creates a view of these Parquet files; without files, an empty one with these columns."""
 
     @abstractmethod
     def stage(self, settings: Settings, files: Sequence[Readable], work: Path, now: datetime) -> dict[int, str]:
-        """Makes `staged` of the files (see `landing.stage`)."""
+        """Creates the table `staged` of the files (see `landing.stage`)."""
 
     @abstractmethod
     def take_local(self, name: str) -> None:
-        """Makes a table of `local` one of this engine's."""
+        """Copies a table of `local` to this engine."""
 
     @abstractmethod
     def write_by_hour(self, text: str, folder: Path) -> dict[Path, int]:
@@ -86,7 +86,7 @@ class Engine(ABC):
         """Writes the query's rows as one Parquet file, sorted by these columns."""
 
     def about(self) -> dict[str, str]:
-        """What a run says of it: names and links."""
+        """Metadata of the engine for runs: names and links."""
         return {}
 
     @abstractmethod
@@ -101,8 +101,8 @@ class Engine(ABC):
 
 
 def connect_here(settings: Settings) -> duckdb.DuckDBPyConnection:
-    """A private in-memory DuckDB that spills to the scratch folder; only a lake elsewhere takes it to the network."""
-    settings.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)  # voters' keys are nobody else's business
+    """A private in-memory DuckDB that spills to the scratch folder; it uses the network only for a remote lake."""
+    settings.scratch_path.mkdir(mode=0o700, parents=True, exist_ok=True)  # spilled rows contain voter keys
     spill = settings.scratch_path / "spill"
     spill.mkdir(exist_ok=True)
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -123,6 +123,6 @@ def connect_here(settings: Settings) -> duckdb.DuckDBPyConnection:
 
 
 def nothing_of(columns: str) -> str:
-    """A query of no rows with these columns, given as `name TYPE, name TYPE`."""
+    """A query that returns no rows, with these columns, given as `name TYPE, name TYPE`."""
     pairs = (column.split() for column in columns.split(", "))
     return f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in pairs)} WHERE FALSE"

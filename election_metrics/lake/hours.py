@@ -1,6 +1,6 @@
-"""Hours of the lake: what stands in them, counted; and their parts, merged into one.
+"""Counts the valid rows of hours in the lake, and merges the parts of an hour.
 
-What is current, withdrawn or repeated comes from the ledger as small frames; this module only applies it.
+Small frames from the ledger say what is superseded, withdrawn or repeated; this module only applies them.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from election_metrics.locations import Location, move_into_place
 
 @dataclass(frozen=True)
 class LakeHours:
-    """Some hours as the ledger knows them at one moment.
+    """Hours with their corrections in the ledger, as of one moment.
 
     Attributes:
-        clean_parts: parts of hours in which every landed row stands.
+        clean_parts: parts of hours in which every landed row counts.
         conflicted_parts: parts of hours in which rows repeat, or were withdrawn, superseded or voted again.
-        superseded: content_id of contents that are no file's any more.
+        superseded: content_id of contents without a current file.
         rollbacks: transaction_id of withdrawn transactions.
         lost_rows: transaction_id, content_id of rows that another row of their id outranks.
         repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
@@ -41,7 +41,7 @@ class LakeHours:
 
 
 def open_hours(engine: Engine, hours: LakeHours) -> None:
-    """Makes the view `transactions`: one row an id (is_withdrawn, is_revote, is_flagged)."""
+    """Creates the view `transactions`: one row for each id (is_withdrawn, is_revote, is_flagged)."""
     engine.put_parquet("clean_rows", hours.clean_parts, PART_COLUMNS)
     engine.put_parquet("conflicted_rows", hours.conflicted_parts, PART_COLUMNS)
     engine.put_frame("superseded", hours.superseded, {"content_id": "BIGINT"})
@@ -70,7 +70,7 @@ def hourly_counts(engine: Engine, voting_times: pd.DataFrame) -> pd.DataFrame:
     counts = engine.query(sql("hourly_counts")).astype({"constituency_id": "str"})  # also where it is empty
     outside = _count_outside(engine, counts, voting_times)
     anomalous = counts[[*ANOMALOUS, "flagged"]].sum(axis=1)
-    # A ballot that is both flagged and outside the voting times is one.
+    # A ballot that is flagged and also outside the voting times counts once.
     anomalous += outside["outside"] - outside["outside_and_flagged"]
     return counts.drop(columns="flagged").assign(anomaly_count=anomalous, outside_voting=outside["outside"])
 
@@ -79,7 +79,7 @@ _OUTSIDE = ["outside", "outside_and_flagged"]
 
 
 def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFrame) -> pd.DataFrame:
-    """Ballots outside the voting times, for each row of the counts; only hours at the edges are looked at again.
+    """Ballots outside the voting times, for each row of the counts; only hours at the edges are scanned again.
 
     Columns: outside, and of these outside_and_flagged.
     """
@@ -101,10 +101,10 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
 
 
 def count_transactions(engine: Engine) -> pd.DataFrame:
-    """Distinct ids that the opened hours hold, by hour, counted without the logic of standing.
+    """Distinct ids of the opened hours, by hour, counted independently of `transactions`.
 
-    Columns: hour_number, rows (all that rest there), transactions (distinct ids of current contents, without rows that
-    are counted elsewhere).
+    Columns: hour_number, rows (all rows in the parts), transactions (distinct ids of current contents, without rows
+    that are counted in another hour).
     """
     return engine.query(
         """
@@ -134,11 +134,11 @@ def compact(
 ) -> Part:
     """Merges an hour's parts into one, sorted by constituency and time, without the superseded rows.
 
-    Repeated ids stay: which file a row came from must be known as long as that file can change.
+    Repeated ids are kept, because the file of a row must be known as long as that file can change.
     """
     engine.put_parquet("merging", parts, PART_COLUMNS)
     engine.put_frame("superseded", pd.DataFrame({"content_id": superseded}), {"content_id": "BIGINT"})
-    # A name of this attempt's own: of two that merge the same parts, the slower one removes its file again.
+    # A unique name for each attempt: of two concurrent merges, the slower one removes its file again.
     name = f"merged-{uuid4().hex}.parquet"
     unfinished = work / name
     rows = "SELECT * FROM merging WHERE content_id NOT IN (SELECT content_id FROM superseded)"

@@ -1,4 +1,4 @@
-"""From staged rows to parts: what the files hold, without repeats, hour by hour."""
+"""Turns staged rows into parts: de-duplicated, one or a few Parquet files for each hour."""
 
 import shutil
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def leave_out(engine: Engine, contents: Sequence[int]) -> None:
 
 
 def drop_repeats_within_files(engine: Engine) -> None:
-    """Keeps one row of an id that one file holds twice; table `repeats` counts the others: content_id, repeated."""
+    """Keeps one row of each id within a file; table `repeats` counts the others: content_id, repeated."""
     engine.put_table("repeated_keys", sql("repeated_keys"))
     if _is_empty(engine, "repeated_keys"):
         engine.put_frame("repeats", pd.DataFrame(), {"content_id": "BIGINT", "repeated": "BIGINT"})
@@ -84,11 +84,11 @@ def hour_folder(hour_number: int) -> Path:
 
 @dataclass(frozen=True)
 class Repeats:
-    """What staged rows repeat, among themselves and of what landed.
+    """Repetitions among staged and landed rows.
 
     Attributes:
         hours: hours that hold a row of a transaction id that occurs more than once.
-        conflicts: rows of ids that say several things: CONFLICT_COLUMNS.
+        conflicts: rows of ids in conflict: CONFLICT_COLUMNS.
         votes: votes and issues of voters who have several in one constituency (see repeated_voters.sql).
     """
 
@@ -102,20 +102,20 @@ CONFLICT_COLUMNS = (
     "fail_reason", "place",
 )  # fmt: skip
 MOST_CONFLICTS_SHOWN = 10_000
-"""Lines of a file that lost to another line of it and are kept for people to look at; all of them are counted."""
+"""The most lines of a file kept that lost to another line of the same file; all of them are counted."""
 
 
 def find_repeats(engine: Engine, nearby: Sequence[Location], every: Sequence[Location]) -> Repeats:
-    """Looks for what the staged rows repeat.
+    """Finds repetitions of ids and voters among staged and landed rows.
 
     Args:
         engine: one on which `stage` and `drop_repeats_within_files` were called.
         nearby: the parts that may hold votes of the same constituencies.
-        every: all parts: an id may stand in any contract and hour.
+        every: all parts, because an id may occur in any contract and hour.
     """
     engine.put_parquet("landed", nearby, PART_COLUMNS)
     engine.put_parquet("landed_anywhere", every, PART_COLUMNS)
-    for keys in ("repeated_id_keys", "repeated_voter_keys"):  # narrow, and as a rule empty: then nothing else is read
+    for keys in ("repeated_id_keys", "repeated_voter_keys"):  # cheap, and usually empty: then nothing else is read
         engine.put_table(keys, sql(keys))
     frames = [pd.DataFrame(columns=list(CONFLICT_COLUMNS))]
     hours: set[int] = set()

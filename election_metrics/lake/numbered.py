@@ -1,6 +1,6 @@
-"""A damaged file, line by line: a copy with line numbers of what can be split, and the rest with its reason.
+"""Reads a damaged file line by line: a copy of the valid lines with line numbers, and the others with the reason.
 
-Only files in which the fast reader found something odd come here; a whole election of clean ones never does.
+Only files in which the fast reader found errors are read here; clean files never are.
 """
 
 import json

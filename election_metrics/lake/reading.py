@@ -1,7 +1,7 @@
-"""The reader of export files, by DuckDB: every line once, and every byte of it accounted for.
+"""Reads export files by DuckDB: every line once, with every byte accounted for.
 
-A clean file is read by DuckDB alone. A file in which anything is odd (a byte that no row accounts for, a line
-that cannot be read) is read again through a numbered copy, which gives each rejected line its number.
+A clean file is read by DuckDB alone. A file with any anomaly (a byte that belongs to no row, a line that cannot be
+read) is read again through a numbered copy, which gives each rejected line its number.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ def stage_files(
     given_up: dict[int, str] = {}
     connection.execute("DROP TABLE IF EXISTS staged")
     if not any(file.size > 0 for file in files):
-        _append(connection, [], settings, now, numbered=False)  # the table is there even if every file is empty
+        _append(connection, [], settings, now, numbered=False)  # creates the table even if every file is empty
     for start in range(0, len(files), _MOST_FILES_A_SCAN):
         given_up |= _stage_some(connection, settings, files[start : start + _MOST_FILES_A_SCAN], work, now)
     return given_up
@@ -54,7 +54,7 @@ def _stage_some(
 def _stage_whole(
     connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], now: datetime
 ) -> list[Readable]:
-    """Stages the clean files in one scan, halving where the scan itself fails; returns the others."""
+    """Stages the clean files in one scan, bisecting if the scan fails; returns the others."""
     if not files:
         return []
     try:
@@ -111,7 +111,7 @@ def _lines(files: Sequence[Readable], settings: Settings, now: datetime, *, numb
 
 
 def not_clean(rows: Iterable[tuple[int, int, int]], files: Sequence[Readable]) -> list[Readable]:
-    """The files in which a line is rejected, or whose bytes are not all accounted for by rows (see BYTES_READ)."""
+    """The files with a rejected line, or with bytes that belong to no row (see BYTES_READ)."""
     read = {content: (int(size), rejected) for content, size, rejected in rows}
     return [file for file in files if read.get(file.content_id) != (file.size, 0)]
 
@@ -119,7 +119,7 @@ def not_clean(rows: Iterable[tuple[int, int, int]], files: Sequence[Readable]) -
 def _stage_numbered(
     connection: duckdb.DuckDBPyConnection, settings: Settings, files: Sequence[Readable], work: Path, now: datetime
 ) -> dict[int, str]:
-    """Stages damaged files through copies in which every line has its number; returns those that resist."""
+    """Stages damaged files through copies with line numbers; returns those that still cannot be read."""
     copies, kept, given_up = [], {}, {}
     for file in files:
         copy, rejects = work / f"numbered-{file.content_id}.csv", work / f"rejects-{file.content_id}.json"
@@ -149,7 +149,7 @@ def _stage_numbered(
 
 
 def limits(settings: Settings, now: datetime) -> str:
-    """The constants that stage.sql takes beside the fields."""
+    """The constant columns that stage.sql needs beside the fields."""
     first = settings.first_hour
     reason = f"the transaction is before the first hour, {first:%Y-%m-%d %H:%M} UTC (ELECTION_METRICS_FIRST_HOUR)"
     return (

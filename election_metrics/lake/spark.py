@@ -1,8 +1,8 @@
-"""Spark as the engine: the same SQL files, on a cluster that needs nothing of ours but the same folders.
+"""Spark as the engine: runs the same SQL files on a cluster, which needs only the same folders.
 
-Exports, lake and scratch are read and written under the paths that this process uses, so they must be the same on the
-workers. What is in an object store is copied to the scratch folder first. A file with anything odd in it is read
-by DuckDB here, so that one reader has the last word on it.
+Exports, lake and scratch must have the same paths on the workers as in this process. Objects of an object store are
+copied to the scratch folder first. Files with any anomaly are read by DuckDB in this process, so that rejected lines
+are the same with both engines.
 """
 
 import atexit
@@ -51,7 +51,7 @@ _Given = ParamSpec("_Given")
 
 
 def _failures_in_words(method: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
-    """A cluster that is away or fails is no fault of what it was reading, and may be well the next time."""
+    """Raises failures of the cluster as transient errors, because they are not caused by the input."""
 
     @wraps(method)
     def in_words(*given: _Given.args, **named: _Given.kwargs) -> _Answer:
@@ -67,12 +67,12 @@ def _failures_in_words(method: Callable[_Given, _Answer]) -> Callable[_Given, _A
 
 
 def _first_line(error: Exception) -> str:
-    said = str(error).strip().splitlines()
-    return said[0] if said else repr(error)
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else repr(error)
 
 
 class SparkEngine(Engine):
-    """Runs in a Spark session of its own, beside a DuckDB in this process."""
+    """Runs in a separate Spark session, with a DuckDB in this process beside it."""
 
     def __init__(self, settings: Settings, local: duckdb.DuckDBPyConnection) -> None:
         self.local = local
@@ -146,7 +146,7 @@ class SparkEngine(Engine):
             pd.DataFrame([(file.content_id, file.constituency_id) for file in files], columns=list(_CONTENTS)),
             _CONTENTS,
         )
-        # A longer line is skipped there, so that not all bytes of its file are accounted for: it is read again here.
+        # Spark skips longer lines, so their files have unaccounted bytes and are read again in this process.
         reader = self._session.read.option("lineSep", "\n").option(_LONGEST, str(settings.max_line_bytes))
         text = reader.text(_url(links))
         text.selectExpr("value", "_metadata.file_name AS file_name").createOrReplaceTempView("text")
@@ -166,7 +166,7 @@ class SparkEngine(Engine):
 
     @_failures_in_words
     def write_by_hour(self, text: str, folder: Path) -> dict[Path, int]:  # noqa: D102
-        # The rows keep their hour: Spark takes the column that names the folder out of the files.
+        # The rows keep their hour: Spark removes the partition column from the files.
         rows = self._run(f"SELECT /*+ REBALANCE(hour) */ * FROM (SELECT *, hour_number AS hour FROM ({text}))")  # noqa: S608
         shutil.rmtree(folder, ignore_errors=True)
         self._write(rows, folder, by="hour")
@@ -180,15 +180,15 @@ class SparkEngine(Engine):
         written.replace(file)
 
     def about(self) -> dict[str, str]:  # noqa: D102
-        said = {"spark_application": str(self._session.conf.get("spark.app.id", ""))}
+        metadata = {"spark_application": str(self._session.conf.get("spark.app.id", ""))}
         address = self._settings.spark_ui
         if address:
-            said["spark_ui"] = address.replace("{id}", said["spark_application"])
+            metadata["spark_ui"] = address.replace("{id}", metadata["spark_application"])
         if not _is_connect(self._settings):
             if not address and (own := self._session.sparkContext.uiWebUrl):
-                said["spark_ui"] = own
-            said["spark_log"] = _logs.get(said["spark_application"], "")
-        return said
+                metadata["spark_ui"] = own
+            metadata["spark_log"] = _logs.get(metadata["spark_application"], "")
+        return metadata
 
     def close(self) -> None:  # noqa: D102
         self.local.close()
@@ -208,7 +208,7 @@ class SparkEngine(Engine):
         return self._folder / str(next(self._numbers))
 
     def _near(self, place: Location) -> Path:
-        """The file, or a copy of it where the workers reach it; parts never change under their name."""
+        """The file, or a copy that the workers can reach; parts are immutable."""
         if isinstance(place, Path):
             return place.absolute()
         copy = self._folder / f"{name_for(str(place))}.parquet"
@@ -218,7 +218,7 @@ class SparkEngine(Engine):
 
 
 def _url(path: Path) -> str:
-    """As Hadoop writes it: nothing is quoted."""
+    """The URL as Hadoop writes it: without percent-encoding."""
     return f"file://{path}"
 
 
@@ -246,13 +246,13 @@ appender.file.layout.pattern = %d{{yy/MM/dd HH:mm:ss}} %p %c{{1}}: %m%n%ex
 
 
 def _session(settings: Settings) -> "SparkSession":
-    """A session of its own. With a master, this process has one application, and its sessions share it.
+    """A new session. With a master, this process has one application, which its sessions share.
 
     Raises:
         SettingsError: pyspark or Java is not installed.
         TransientError: the cluster cannot be reached.
     """
-    # Only Arrow goes between here and Spark, whatever release of pandas it would like.
+    # Data is exchanged with Spark as Arrow only, so its supported pandas versions do not matter.
     warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
     try:
         from pyspark.sql import SparkSession
@@ -296,7 +296,7 @@ def _application(settings: Settings) -> "SparkSession":
 
 
 def _need_somebody(address: str) -> None:
-    """Spark itself asks again for minutes where nobody listens."""
+    """Fails at once if no server listens; Spark would retry for minutes."""
     named = re.match(r"(?:spark|sc)://([^/;]+)", address)
     for one in named[1].split(",") if named else ():  # masters that stand in for each other
         host, _, port = one.partition(":")

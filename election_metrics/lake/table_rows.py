@@ -1,4 +1,4 @@
-"""Rows of a transactions table, from text to staged rows; their hours and hashes, by which an hour is compared."""
+"""Parses rows of a transactions table from text to staged rows, with the hours and hashes for comparing an hour."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ _TRUE = "('true', 't', '1', 'yes', 'y')"
 
 @dataclass(frozen=True)
 class Reading:
-    """How the text of a table is read.
+    """Parameters for parsing the text of a table.
 
     Attributes:
         fields: the columns of its batches, in the order of the fingerprint.
-        time_zone: of times that have none.
-        milliseconds: how many one of a time that is a number has; None: times are no numbers.
-        is_untyped: the column says no type, so each time is a number or text by itself.
-        operations: the domain's name of a type, where it has another.
+        time_zone: time zone of times without one.
+        milliseconds: milliseconds in the unit of numeric times; None: times are not numbers.
+        is_untyped: the column has no type, so each time may be a number or text.
+        operations: calls of the contract by the table's types, where they differ.
         outcomes: counted, failed or withdrawn, by status.
-        otherwise: what any other status means: counted or unknown.
-        last_hour: a later hour (since 1970, UTC) is none, as the table's own comparison has it: -1.
-        no_text: begins what stands for a value that is no text.
-        secret: keys the fingerprint.
+        otherwise: outcome of any other status: counted or unknown.
+        last_hour: later hours (since 1970, UTC) are invalid, -1, as in the comparison.
+        no_text: prefix of replacements for values that are not text.
+        secret: key of the fingerprint.
     """
 
     fields: Sequence[str]
@@ -47,7 +47,7 @@ class Reading:
 
 
 def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
-    """Makes an empty table `table_rows`."""
+    """Creates an empty table `table_rows`."""
     connection.execute("SET TimeZone = '" + reading.time_zone.replace("'", "''") + "'")
     fields = ", ".join(f"{field} VARCHAR" for field in reading.fields)
     connection.execute(
@@ -59,7 +59,7 @@ def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
 def add_rows(
     connection: duckdb.DuckDBPyConnection, reading: Reading, rows: pa.Table, hours: Iterable[int] | None = None
 ) -> None:
-    """Appends a batch, or what it has of these hours."""
+    """Appends a batch, or its rows of these hours."""
     put_table(connection, "wanted_hours", pd.DataFrame({"hour_number": sorted(hours or [])}), {"hour_number": "BIGINT"})
     connection.register("batch", rows)
     only = "" if hours is None else "WHERE hour_number IN (SELECT hour_number FROM wanted_hours)"
@@ -73,17 +73,18 @@ def add_rows(
 
 
 def _read(reading: Reading) -> str:
-    """The batch's text with what it says of times and flags; the one query that only DuckDB understands."""
+    """Query that parses times and flags of a batch; it uses functions of DuckDB."""
     moment = "TRY_CAST(time AS TIMESTAMPTZ)"
-    # Rounded down, as an hour is: what happened within the last millisecond of an hour is of that hour.
+    # Rounded down, so that a time within the last millisecond of an hour belongs to that hour.
     occurred = f"CASE WHEN isfinite({moment}) THEN epoch_us({moment}) // 1000 END"
     if reading.milliseconds is not None:
         number = f"TRY(CAST(floor(TRY_CAST(time AS DECIMAL(38, 9)) * {reading.milliseconds}) AS BIGINT))"
         is_number = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
         occurred = f"CASE WHEN {is_number} THEN {number} ELSE {occurred} END" if reading.is_untyped else number
     texts = [f"coalesce({field}, '')" for field in reading.fields]
-    # Who writes rows does not know the secret, so he finds no rows of the same sum; lengths say where a field ends.
-    said = ", ".join(["$secret", *texts, *(f"length({text})" for text in texts)])
+    # Writers of rows do not know the secret, so they cannot construct rows with the same sum; the lengths delimit the
+    # fields.
+    hashed = ", ".join(["$secret", *texts, *(f"length({text})" for text in texts)])
     return f"""
         SELECT *, CASE
                 WHEN floor(occurred_ms / 3600000) BETWEEN 0 AND {reading.last_hour}
@@ -92,7 +93,7 @@ def _read(reading: Reading) -> str:
             END AS hour_number
         FROM (
             SELECT *, {occurred} AS occurred_ms, coalesce(lower(anomaly) IN {_TRUE}, FALSE) AS is_flagged,
-                CAST('0x' || substr(md5(concat_ws(chr(31), {said})), 1, 15) AS BIGINT) AS fingerprint
+                CAST('0x' || substr(md5(concat_ws(chr(31), {hashed})), 1, 15) AS BIGINT) AS fingerprint
             FROM batch
         )
     """  # noqa: S608 names are ours
@@ -127,15 +128,15 @@ def drop_landed(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("DELETE FROM table_rows WHERE row_number IN (SELECT row_number FROM landed_before)")
 
 
-def said_otherwise(
+def hours_of_changed_rows(
     connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, after: int, now: datetime
 ) -> set[int]:
-    """Hours of rows beyond a position that say something else than what landed under their id; before `drop_landed`.
+    """Hours of rows beyond a position that differ from the landed rows of their id; call it before `drop_landed`.
 
     Takes `landed` and `own_contents`, as `find_landed` makes them.
     """
     stage_rows(connection, settings, reading, {}, now)
-    same = " AND ".join(f"landed.{name} IS NOT DISTINCT FROM staged.{name}" for name in _SAID)
+    same = " AND ".join(f"landed.{name} IS NOT DISTINCT FROM staged.{name}" for name in _COMPARED)
     rows = connection.execute(
         f"""
         SELECT DISTINCT staged.hour_number
@@ -151,7 +152,7 @@ def said_otherwise(
     return {int(row[0]) for row in rows}
 
 
-_SAID = (
+_COMPARED = (
     "id_key", "transaction_id", "hour_number", "constituency_id", "occurred_ms", "operation", "kind", "quantity",
     "sender", "fail_reason",
 )  # fmt: skip
@@ -160,7 +161,7 @@ _SAID = (
 def drop_rejected(
     connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, up_to: int, now: datetime
 ) -> None:
-    """Removes rows up to a position that cannot be read: they are in quarantine, and in no part to be found by."""
+    """Removes rows up to a position that cannot be read: they are in quarantine, not in parts."""
     stage_rows(connection, settings, reading, {}, now)
     connection.execute(
         "DELETE FROM table_rows WHERE position <= ? "
@@ -172,7 +173,7 @@ def drop_rejected(
 def unreadable(
     connection: duckdb.DuckDBPyConnection, settings: Settings, reading: Reading, now: datetime
 ) -> pd.DataFrame:
-    """Of the rows in `table_rows`, those that cannot be read: reason, rows, example (text), the most first."""
+    """Rows of `table_rows` that cannot be read: reason, rows, example (text), most frequent first."""
     stage_rows(connection, settings, reading, {}, now)
     return connection.execute(
         "SELECT rejection AS reason, count(*) AS rows, min(line_start) AS example FROM staged "
@@ -181,7 +182,7 @@ def unreadable(
 
 
 def fingerprints(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """Rows and the sum of their hashes, by hour: hour_number, rows, fingerprint (a whole number as text)."""
+    """Number of rows and sum of their hashes, by hour: hour_number, rows, fingerprint (a whole number as text)."""
     return connection.execute(
         "SELECT hour_number, count(*) AS rows, CAST(sum(fingerprint) AS VARCHAR) AS fingerprint "
         "FROM table_rows GROUP BY hour_number ORDER BY hour_number"
@@ -200,9 +201,9 @@ def stage_rows(
     Args:
         connection: one on which `begin_rows` was called.
         settings: the settings.
-        reading: what the table's words mean.
+        reading: the parameters for parsing.
         contents: the content's number, by hour.
-        now: the clock, by which a time is too far ahead.
+        now: current time, which decides whether a time is too far ahead.
     """
     put_table(
         connection, "contents", pd.DataFrame(list(contents.items()), columns=["hour_number", "content_id"]),
@@ -234,7 +235,7 @@ def stage_rows(
 
 
 def places(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """What each content says of constituencies: content_id, constituency_id, election (the first by name; NA)."""
+    """Constituencies of each content: content_id, constituency_id, election (the first by name; NA)."""
     return connection.execute(
         "SELECT staged.content_id, staged.constituency_id, "
         "min(replace(table_rows.election, chr(0), '\\x00')) AS election "

@@ -1,6 +1,6 @@
-"""The arithmetic: pure functions from frames to frames. No I/O, no clock, no Dagster."""
+"""Computation of the metrics: pure functions from frames to frames, without I/O, clock or Dagster."""
 
 import pandas as pd
 
-# Most frames are small: on them Arrow's texts cost a fifth of the time; on the largest they save 5 %.
+# Most frames are small: Arrow strings take a fifth of the time on those, and save 5 % on the largest.
 pd.set_option("mode.string_storage", "python")

@@ -1,7 +1,7 @@
-"""`constituency_metrics`: hours gathered into days, weeks, months and the whole election.
+"""`constituency_metrics`: hours aggregated to days, weeks, months and the whole election.
 
-A period is local: its start is midnight in the constituency's time zone. Every figure of a period comes from its
-hourly rows, so a day is the sum of its hours also on the day the clocks change.
+A period is local: it starts at midnight in the constituency's time zone. Every figure of a period is computed from its
+hourly rows, so a day is the sum of its hours also on the day of a clock change.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Se
 
 
 def compare(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:
-    """One row a constituency over whatever hours are given: the same figures as a period's, most votes first.
+    """One row for each constituency over the given hours, with the figures of a period, most votes first.
 
     Args:
         hourly: rows of `hourly_stats` of the constituencies and the time range to compare.
@@ -52,7 +52,7 @@ def compare(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.D
 
 
 def with_rates(totals: pd.DataFrame) -> pd.DataFrame:
-    """Adds every rate that follows from counts, registered_voters and voting_hours; each is defined here only."""
+    """Adds every rate derived from counts, registered_voters and voting_hours; each is defined only here."""
     bulletins, votes = totals["bulletins_issued"], totals["votes_cast"]
     return totals.assign(
         anomaly_score=percent(totals["anomaly_count"], totals["transaction_count"]),
@@ -107,7 +107,7 @@ def _period_starts(hours: pd.DataFrame, local: pd.Series, zones: pd.Series) -> d
 
 
 def _midnight(local_day: pd.Series, zone: str) -> pd.Series:
-    """The instant a local day begins; where the clocks skip midnight, the first moment after."""
+    """The start of a local day; if a clock change skips midnight, the first moment after it."""
     localized: pd.Series = local_day.dt.tz_localize(
         zone, ambiguous=local_day.notna().to_numpy(), nonexistent="shift_forward"
     )
@@ -115,7 +115,7 @@ def _midnight(local_day: pd.Series, zone: str) -> pd.Series:
 
 
 def _each_hour(hours: pd.DataFrame) -> pd.DataFrame:
-    """The rows of period `hour`: nothing to gather, and no trend or pattern within one."""
+    """The rows of period `hour`, without aggregation, trend or pattern."""
     return hours[
         ["constituency_id", "election_id", *NAMES, "registered_voters", "running_bulletins", "running_votes",
          "first_transaction_at", "last_transaction_at"]

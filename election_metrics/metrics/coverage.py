@@ -1,4 +1,4 @@
-"""Coverage: which hours of voting should be here by now, and which of them some file covers."""
+"""Coverage: the expected hours of voting, and those of them that a file covers."""
 
 from datetime import datetime
 
@@ -10,22 +10,22 @@ from election_metrics.metrics.hours import hour_numbers, hour_starts
 _MINUTE = pd.Timedelta(minutes=1)
 _FEWEST_PEERS = 2
 _LONGEST_FILE = 24 * 60
-"""Hours of a dump that are looked at, back from its end."""
+"""Hours of a dump that are used, counted back from its end."""
 _USUAL_VOTE = 96
-"""Hours after the opening in which files are expected though nobody has said when voting ends."""
+"""Hours after the opening in which files are expected if the end of voting is unknown."""
 
 
 def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    """One row for every constituency hour that should be here by now.
+    """One row for every expected constituency hour.
 
-    Expected are the hours of voting that are over. Where nobody has said when voting ends, these are four days from
-    the opening, and then no more than what any constituency delivered. Where the opening is not known either, expected
-    is what more than half of its region's other constituencies delivered, if there are at least two.
+    Expected are the past hours of voting. If the end of voting is unknown, these are the four days from the opening,
+    and after that only hours that some constituency delivered. If the opening is unknown, too, expected is what more
+    than half of the other constituencies of its region delivered, if there are at least two.
 
     Args:
         constituencies: constituency_id, region, starts_at, ends_at; of one election.
         deliveries: constituency_id, starts_at, ends_at (UTC), by_interval: what its files cover.
-        now: the clock: hours that are not over yet are not expected.
+        now: current time; hours that are not over are not expected.
 
     Returns:
         constituency_id, hour_number (hours since 1970), reason (`voting times` or `region`), is_delivered.
@@ -35,9 +35,9 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
     timed = constituencies.dropna(subset=["starts_at"])
     first = hour_numbers(_instants(timed["starts_at"])).astype("int64")
     newest = int(delivered["hour_number"].max()) + 1 if len(delivered) else 0
-    unsaid = first + _USUAL_VOTE
-    said = hour_numbers(_instants(timed["ends_at"]).dt.ceil("h")).astype("Int64")
-    end = said.fillna(unsaid.where(unsaid >= newest, newest).astype("Int64")).astype("int64")
+    assumed_end = first + _USUAL_VOTE
+    stated_end = hour_numbers(_instants(timed["ends_at"]).dt.ceil("h")).astype("Int64")
+    end = stated_end.fillna(assumed_end.where(assumed_end >= newest, newest).astype("Int64")).astype("int64")
     windows = pd.DataFrame(
         {"constituency_id": timed["constituency_id"], "first": first, "end": np.minimum(end, present)}
     )

@@ -1,4 +1,4 @@
-"""Ratios that know what they do not know."""
+"""Null-safe ratios."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ def percent(part: pd.Series, whole: pd.Series) -> pd.Series:
 
 
 def running_rates(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """What running_bulletins and running_votes are in percent of registered_voters and of each other, by column."""
+    """Rates of running_bulletins and running_votes, in percent of registered_voters and of each other, by column."""
     bulletins, votes = frame["running_bulletins"], frame["running_votes"]
     return {
         "running_participation_rate": percent(votes, frame["registered_voters"]),

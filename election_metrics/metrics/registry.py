@@ -1,6 +1,6 @@
-"""Who votes where, when, and how many are registered: from paths, transactions and a reference.
+"""Registry of elections and constituencies, with voting times and registers: from paths, transactions and references.
 
-The reference wins over the transactions, they over the paths.
+The reference takes precedence over the transactions, and these over the paths.
 """
 
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ class Registry:
 
 
 def election_id(name: str) -> str:
-    """A readable id that is the same wherever the election is named so: `vybory-deputatov-1f3a9c`."""
+    """A readable id derived from the name: `vybory-deputatov-1f3a9c`."""
     from hashlib import sha256
 
     plain = " ".join(name.split())
-    # slugify would transliterate by another library where that is installed; what it makes quotes of is no quote.
+    # Transliterated first, because slugify would use another library if that is installed; without quotes.
     latin = unidecode(normalize("NFKD", plain.replace("'", "-"))).replace("'", "")
     return f"{slugify(latin, max_length=40, word_boundary=True)}-{sha256(plain.encode()).hexdigest()[:6]}".lstrip("-")
 
@@ -53,27 +53,27 @@ def build_registry(
     """Builds elections and constituencies.
 
     Args:
-        places: constituency_id, election, constituency, region_code, region: what paths say.
-        events: constituency_id, occurred_at, operation, voters: calls that stand.
+        places: names from the paths: constituency_id, election, constituency, region_code, region.
+        events: valid calls: constituency_id, occurred_at, operation, voters.
         reference: constituency_id and any of name, election, region_code, region, time_zone, registered_voters,
-            starts_at, ends_at; NA where it says nothing.
-        elections: election_id, name, time_zone, opens_at, closes_at: what is said of elections as a whole; their times
-            are local wall clocks, which hold for each constituency of which the reference gives none.
+            starts_at, ends_at; NA: no override.
+        elections: overrides of elections: election_id, name, time_zone, opens_at, closes_at; their times are local
+            wall clocks, for each constituency without times in the reference.
         zones: time zone by region name.
         default_zone: time zone of any other region.
-        now: the moment for which the status is true.
+        now: the time of the status.
     """
     known = places.rename(columns={"constituency": "name"}).set_index("constituency_id")
     known = known.reindex(known.index.union(pd.Index(reference["constituency_id"]))).astype(object)
-    said = reference.set_index("constituency_id").reindex(known.index)
+    given = reference.set_index("constituency_id").reindex(known.index)
     for column in ("name", "election", "region_code", "region"):
-        known[column] = said[column].combine_first(known[column])
+        known[column] = given[column].combine_first(known[column])
     by_region = known["region"].map(zones)
-    known["time_zone"] = said["time_zone"].combine_first(by_region).fillna(default_zone)
+    known["time_zone"] = given["time_zone"].combine_first(by_region).fillna(default_zone)
     known["election"] = _one_spelling(known["election"].fillna(UNKNOWN_ELECTION))
     known["election_id"] = known["election"].map({name: election_id(name) for name in known["election"].unique()})
     counted = events.groupby("constituency_id")["voters"].sum(min_count=1).reindex(known.index)
-    known["reference_voters"] = said["registered_voters"].astype("Int64")
+    known["reference_voters"] = given["registered_voters"].astype("Int64")
     counted = counted.astype("Int64")
     # More removed than was ever added: the register is not known.
     known["registered_voters"] = known["reference_voters"].combine_first(counted.mask(counted < 0))
@@ -83,8 +83,8 @@ def build_registry(
     for column, clock, moments in (("starts_at", "opens_at", starts), ("ends_at", "closes_at", ends)):
         clocks = _local_instants(whole[clock].reindex(known["election_id"]).set_axis(known.index), known["time_zone"])
         counted_on = _instants(moments.reindex(known.index))
-        known[column] = _instants(said[column]).combine_first(clocks).combine_first(counted_on)
-    # An end that is not after the start, each maybe said by somebody else, is not known.
+        known[column] = _instants(given[column]).combine_first(clocks).combine_first(counted_on)
+    # An end that is not after the start, possibly from another source, is unknown.
     known["ends_at"] = known["ends_at"].mask(known["ends_at"] <= known["starts_at"])
     constituencies = known.rename_axis("constituency_id").reset_index()
     elections_now = _elections(constituencies, whole[["name", "time_zone"]], now)
@@ -102,7 +102,7 @@ def _instants(values: pd.Series) -> pd.Series:
 
 
 def _local_instants(clocks: pd.Series, zones: pd.Series) -> pd.Series:
-    """Local wall clocks as instants, each in its own time zone; one that a clock change skips is the next that is."""
+    """Local wall clocks as instants, each in its time zone; a time that a clock change skips becomes the next valid."""
     moments = pd.Series(pd.NaT, index=clocks.index, dtype="datetime64[us, UTC]")
     for zone, local in pd.to_datetime(clocks.dropna()).groupby(zones):
         instants = local.dt.tz_localize(str(zone), ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
@@ -110,13 +110,13 @@ def _local_instants(clocks: pd.Series, zones: pd.Series) -> pd.Series:
     return moments
 
 
-def _elections(constituencies: pd.DataFrame, said: pd.DataFrame, now: datetime) -> pd.DataFrame:
+def _elections(constituencies: pd.DataFrame, overrides: pd.DataFrame, now: datetime) -> pd.DataFrame:
     groups = constituencies.groupby("election_id")
     frame = groups.agg(name=("election", "first"), starts_at=("starts_at", "min"), ends_at=("ends_at", "max"))
     # An end is known only when every constituency's is.
     frame["ends_at"] = frame["ends_at"].where(groups["ends_at"].count() == groups.size())
     frame["ends_at"] = frame["ends_at"].mask(frame["ends_at"] <= frame["starts_at"])
-    whole = said.reindex(frame.index)
+    whole = overrides.reindex(frame.index)
     frame["name"] = whole["name"].combine_first(frame["name"])
     frame["time_zone"] = whole["time_zone"].combine_first(_weightiest_zones(constituencies))
     moment = pd.Timestamp(now)
@@ -129,7 +129,7 @@ def _elections(constituencies: pd.DataFrame, said: pd.DataFrame, now: datetime) 
 def _weightiest_zones(constituencies: pd.DataFrame) -> pd.Series:
     """The time zone of most registered voters by election_id; of equals that of most constituencies, then by name.
 
-    A contract is no measure: a region with a third of the voters may be most of the contracts.
+    Contracts are no measure: a region with a third of the voters may have most of the contracts.
     """
     weights = constituencies.assign(voters=constituencies["registered_voters"].astype("Int64").fillna(0))
     zones = weights.groupby(["election_id", "time_zone"]).agg(voters=("voters", "sum"), number=("voters", "size"))
@@ -157,8 +157,8 @@ def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: 
         by="constituency_id",
         allow_exact_matches=False,
     ).sort_values("row")["running"]
-    said = hours["constituency_id"].map(constituencies.set_index("constituency_id")["reference_voters"])
-    voters = said.astype("Int64").array
+    fixed = hours["constituency_id"].map(constituencies.set_index("constituency_id")["reference_voters"])
+    voters = fixed.astype("Int64").array
     register = pd.Series(counted.array, index=hours.index).astype("Int64")
     register = register.mask(register < 0)
     return pd.Series(voters, index=hours.index).combine_first(register).astype("Int64")
@@ -179,7 +179,7 @@ def election_register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame
     events = events[events["constituency_id"].isin(constituencies["constituency_id"])]
     changes = events.dropna(subset=["voters"])
     counted = changes.assign(hour=changes["occurred_at"].dt.floor("h"))[["constituency_id", "hour"]].drop_duplicates()
-    # From when on each constituency has which register: no register at all at first, or the reference's.
+    # The register of each constituency over time, which starts unknown, or with the reference's.
     first = constituencies[["constituency_id"]].assign(hour=pd.Timestamp(0, tz="UTC").as_unit("us"))
     steps = pd.concat([first, counted], ignore_index=True).sort_values(["constituency_id", "hour"], ignore_index=True)
     steps["voters"] = register_by_hour(constituencies, events, steps)

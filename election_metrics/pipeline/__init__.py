@@ -1,4 +1,4 @@
-"""The work itself, without Dagster: land files, refresh the registry, compute hours and elections.
+"""The pipeline without Dagster: lands input, refreshes the registry, computes hours and elections.
 
-Here sources, lake, metrics and warehouse meet. Assets call these functions; tests and benchmarks do too.
+This package combines sources, lake, metrics and warehouse. Its callers are the assets, tests and benchmarks.
 """

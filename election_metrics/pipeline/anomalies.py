@@ -1,4 +1,4 @@
-"""Anomalies: the rules run over an election's hours, and findings brought together with those of before."""
+"""Anomalies: runs the rules over an election's hours, and merges the findings with the previous ones."""
 
 from datetime import datetime
 from typing import Any
@@ -24,8 +24,8 @@ from election_metrics.warehouse.tables import missing_input as missing_table
 def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
     """Runs every rule over an election; replaces its `anomalies` and `missing_input`.
 
-    While hours of it are behind what landed, none of its figures is judged: a constituency that waits to be computed is
-    not silent. Its findings stay as they are, and it is judged once its hours are computed.
+    While some of its hours are stale, the rules do not run, because a constituency that is not computed yet would look
+    silent. The findings stay unchanged until the hours are computed.
     """
     missing = missing_input(delivered.hours)
     evidence = _read_evidence(connection, election, delivered, missing, now)
@@ -34,7 +34,7 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     found = find_anomalies(evidence, store.read_thresholds(connection, election), unjudged)
     for column in ("window_start", "window_end"):
         found[column] = hour_starts(found[column])
-    lock(connection, "anomalies")  # what people say of a finding from here on waits for us
+    lock(connection, "anomalies")  # changes to states of findings wait from here on
     before = store.read_anomalies(connection, election)
     rows = reconcile(before, found, election, run_id, now, unjudged)
     scope = sa.or_(
@@ -49,7 +49,7 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     if is_settled:
         store.raise_highest(connection, election, hour_start(hour_number(now)))
     else:
-        registry.touch_constituencies(connection, {election: []})  # to be judged when they are computed
+        registry.touch_constituencies(connection, {election: []})  # so that the rules run when the hours are computed
     found_on = pd.concat([before["constituency_id"], rows["constituency_id"]]).dropna()
     notify(connection, table, {election: touched | set(found_on)})
 
@@ -57,7 +57,7 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
 def _read_evidence(
     connection: sa.Connection, election: str, delivered: Delivered, missing: pd.DataFrame, now: datetime
 ) -> Evidence:
-    """The election's figures of the hours that are over."""
+    """The election's figures of past hours."""
     known, deliveries = delivered.constituencies, delivered.deliveries
     hours = elections.read_hours_of_members(connection, election)
     hours["hour_number"] = hour_numbers(hours["hour"]).astype("int64")
@@ -69,7 +69,7 @@ def _read_evidence(
     spans = missing.merge(known[["constituency_id", "region"]], on="constituency_id").assign(
         window_start=lambda frame: hour_numbers(frame["missing_from"]).astype("int64"),
         window_end=lambda frame: hour_numbers(frame["missing_to"]).astype("int64"),
-        # A constituency of which nothing came at all says nothing against its own files.
+        # A constituency without any file has no missing input.
         by_interval=lambda frame: frame["constituency_id"].map(by_interval).astype("boolean").fillna(True),
     )
     events = delivered.events.dropna(subset=["voters"])
@@ -96,7 +96,7 @@ def _read_evidence(
 
 
 def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) -> bool:
-    """Whether hours that hold rows of the election's constituencies wait to be computed."""
+    """Whether hours with rows of the election's constituencies are stale."""
     behind = ledger.changed_hours(connection, now)
     if not behind:
         return False
@@ -105,7 +105,7 @@ def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) 
 
 
 def _registers(events: pd.DataFrame, known: pd.DataFrame, present: int) -> pd.DataFrame:
-    """The register after each hour that changed it, of constituencies whose calls alone say it."""
+    """The register after each hour that changed it, of constituencies whose register comes from calls alone."""
     counted = known.loc[known["reference_voters"].isna(), "constituency_id"]
     rows = events[events["constituency_id"].isin(counted)]
     rows = rows.assign(hour_number=hour_numbers(rows["occurred_at"]).astype("int64"))
@@ -114,7 +114,7 @@ def _registers(events: pd.DataFrame, known: pd.DataFrame, present: int) -> pd.Da
 
 
 def rules_in_words(connection: sa.Connection, election: str | None) -> list[dict[str, Any]]:
-    """Every rule: name, meaning, why, severity, whether it lasts, and its thresholds as they hold for the election."""
+    """Every rule: name, meaning, why, severity, whether it lasts, and its thresholds for the election."""
     chosen = store.read_thresholds(connection, election) if election is not None else {}
     return [
         {

@@ -1,7 +1,7 @@
-"""A backup: both databases as they were at one moment, and the lake that they name, while the system goes on.
+"""Backup: a snapshot of both databases and of the lake that they refer to, while the system runs.
 
-The warehouse's snapshot comes first and Dagster's a moment after it, so that every run that a figure names is known.
-What lands later is in neither. Parts of the lake never change; until they are copied, none is removed.
+The snapshot of the warehouse is taken just before Dagster's, so that every run that a figure names is in the backup.
+Rows that land later are in neither. Parts of the lake are immutable; none is removed before it is copied.
 """
 
 import contextlib
@@ -46,12 +46,12 @@ from election_metrics.warehouse.server import dagster_url, warehouse_url
 
 _LOCK = ".lock"
 _PRIVATE = 0o077
-_SHOWN_TO_NOBODY = re.compile(r"(?<=://)[^/@]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@]+@")
 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """What both databases were at one moment."""
+    """The state of both databases at one moment."""
 
     parts: list[tuple[str, int]]
     figures: dict[str, dict[str, list[str]]]
@@ -60,21 +60,21 @@ class _Snapshot:
 
 
 def back_up(settings: Settings, folder: Path, progress: Progress, *, link: bool = False) -> Manifest:
-    """Writes a backup into a folder that is not there yet; nobody ever sees half of one under its name.
+    """Writes a backup into a new folder, which gets its name only when the backup is complete.
 
     Args:
         settings: the settings.
-        folder: what to make; it is for its owner alone.
-        progress: of a label and a unit, gives what is called with (done, in all).
-        link: name the lake's files a second time instead of copying them: at once, and without room of their own, where
-            the file system is the same.
+        folder: the folder to create, readable by its owner only.
+        progress: takes a label and a unit, and returns a function of (done, total).
+        link: hard-link the lake's files instead of copying them, which takes no time and no space; the file system
+            must be the same.
 
     Returns:
-        What the backup holds.
+        The manifest of the backup.
 
     Raises:
-        SettingsError: the folder is there, cannot be made, or another backup is being written into it.
-        DataError: a part of the lake is lost, or is not what it was.
+        SettingsError: the folder exists, cannot be created, or another backup is being written into it.
+        DataError: a part of the lake is lost or damaged.
         WarehouseError: a database cannot be dumped.
     """
     with _unfinished(folder) as (work, lock), session_lock(settings, FORGET_PARTS, shared=True):
@@ -103,18 +103,18 @@ def back_up(settings: Settings, folder: Path, progress: Progress, *, link: bool 
 
 @contextlib.contextmanager
 def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
-    """A private folder beside the final one, that takes its name at the end; what a killed backup left is removed.
+    """A private folder beside the final one, renamed at the end; remains of a killed backup are removed.
 
-    Yields it with the descriptor of its lock: a pg_dump that outlives us keeps the next backup out of it.
+    Yields it with the descriptor of its lock: a pg_dump that outlives this process keeps the next backup out.
     """
     if folder.exists():
-        raise SettingsError(f"{folder} is there already; name a folder that is not, such as {folder}-2")
+        raise SettingsError(f"{folder} exists already; name a new folder, such as {folder}-2")
     work = folder.with_name(f"{folder.name}.unfinished")
     before = os.umask(_PRIVATE)
     try:
         work.mkdir(parents=True, exist_ok=True)
-        if work.is_symlink() or work.stat().st_uid != os.geteuid():  # he could change what is written into it
-            raise SettingsError(f"{work} is somebody else's; remove it, or name a folder elsewhere")
+        if work.is_symlink() or work.stat().st_uid != os.geteuid():  # its owner could change the backup
+            raise SettingsError(f"{work} belongs to another user; remove it, or name another folder")
         work.chmod(0o700)
         with open_private(work / _LOCK, "w") as lock:
             _claim(work, lock)
@@ -179,7 +179,7 @@ def _exported(connection: sa.Connection) -> str:
 def _keep_lake(
     settings: Settings, named: list[tuple[str, int]], work: Path, progress: Progress, *, link: bool
 ) -> tuple[list[FileFacts], bool]:
-    """Copies or links the parts of a lake on this machine; of one in an object store, reads what they are."""
+    """Copies or links the parts of a lake on this machine; hashes those of a lake in an object store."""
     root = settings.lake_path
     here = root if isinstance(root, Path) else None
     in_all, done = sum(size for _, size in named), 0
@@ -215,13 +215,13 @@ def _keep(root: Path, path: str, copy: Path, *, link: bool) -> FileFacts:
         raise
     except OSError as error:
         raise ElectionMetricsError(
-            f"{root} and {copy} are not on one file system ({error.strerror}): leave --link away"
+            f"{root} and {copy} are on different file systems ({error.strerror}): omit --link"
         ) from None
     return facts_of(copy, path)
 
 
 def _write_settings(settings: Settings, file: Path) -> list[str]:
-    """Writes what is set, as a shell reads it; of secrets, that they are. Returns their names."""
+    """Writes the settings in shell syntax; secrets are comments without values. Returns the names of the secrets."""
     secrets, lines = [], []
     for field in sorted(settings.model_fields_set):
         value, name = getattr(settings, field), f"{PREFIX}{field.upper()}"
@@ -236,4 +236,4 @@ def _write_settings(settings: Settings, file: Path) -> list[str]:
 
 
 def _without_login(text: str) -> str:
-    return _SHOWN_TO_NOBODY.sub("", text)
+    return _CREDENTIALS.sub("", text)

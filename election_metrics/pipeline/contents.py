@@ -1,4 +1,4 @@
-"""Which content is which: equal bytes of one contract are one content, in however many files, and read once."""
+"""De-duplicates file contents: equal bytes of one contract are one content, which is read once."""
 
 from collections.abc import Sequence, Set
 
@@ -11,12 +11,12 @@ from election_metrics.warehouse import ledger
 def number_contents(
     connection: sa.Connection, exports: Sequence[ExportFile], again: Set[FileVersion]
 ) -> tuple[list[tuple[ExportFile, int]], set[int]]:
-    """Each export with the number of its content, and the numbers of those that landed before.
+    """Each export with the number of its content, and the numbers of contents that landed before.
 
     Args:
-        connection: in the landing's transaction.
-        exports: what was opened.
-        again: versions whose content counts as new, whatever landed before.
+        connection: the landing's transaction.
+        exports: the opened exports.
+        again: versions whose content counts as new even if it landed before.
     """
     new = [export for export in exports if export.version not in again]
     contents = ledger.landed_contents(connection, [export.content_hash for export in new])

@@ -1,4 +1,4 @@
-"""What came of an election: read once, for its findings and for its summary."""
+"""Deliveries of an election (registry, register calls, intervals, expected hours), for its findings and its summary."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +12,13 @@ from election_metrics.warehouse import elections, registry
 
 @dataclass(frozen=True)
 class Delivered:
-    """What came of an election, as of one moment.
+    """Deliveries of an election, as of one moment.
 
     Attributes:
         constituencies: its rows of the registry.
-        events: calls on their registers that stand: constituency_id, occurred_at (UTC), operation, voters.
-        deliveries: constituency_id, starts_at, ends_at (UTC), by_interval: what their files cover.
-        hours: `coverage` of them: the hours of voting that should be here by now.
+        events: valid calls on their registers: constituency_id, occurred_at (UTC), operation, voters.
+        deliveries: the times that their files cover: constituency_id, starts_at, ends_at (UTC), by_interval.
+        hours: their `coverage`: the hours of voting that should have arrived by now.
     """
 
     constituencies: pd.DataFrame
@@ -28,7 +28,7 @@ class Delivered:
 
 
 def read_delivered(connection: sa.Connection, election: str, events: pd.DataFrame, now: datetime) -> Delivered:
-    """What came of an election until now; `events` are those of all elections, which the database reads as a whole."""
+    """Deliveries of an election until `now`; `events` are those of all elections, read in one query."""
     known = registry.read_constituencies(connection)
     known = known[known["election_id"] == election].reset_index(drop=True)
     deliveries = elections.read_deliveries(connection, election)

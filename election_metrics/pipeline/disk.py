@@ -1,6 +1,6 @@
-"""Room on the disks: a reserve that PostgreSQL gets when nothing else is left, and a landing that stops before it.
+"""Disk space: a reserve that is released to PostgreSQL on a full disk; landing stops before it is needed.
 
-A PostgreSQL that cannot write its log stops for everybody; a landing that waits costs its wait.
+A PostgreSQL that cannot write its WAL stops everything, whereas a paused landing only waits.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ _GIVEN_BELOW = 0.25
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk that we write to.
+    """A disk that is written to.
 
     Attributes:
-        what: what of ours is on it.
-        path: where.
-        free: bytes that anybody may write.
-        total: bytes in all that anybody may write, so without what a disk keeps for root; df's percents are of it.
-        is_full: whether landing waits for room.
+        what: what it holds.
+        path: its path.
+        free: free bytes, without those reserved for root.
+        total: bytes in all, without those reserved for root, as in the percentages of df.
+        is_full: whether landing waits for free space.
     """
 
     what: str
@@ -36,12 +36,12 @@ class Disk:
     is_full: bool
 
     def __str__(self) -> str:
-        """How much is free of how much."""
+        """Free and total space."""
         return f"{_megabytes(self.free)} of {_megabytes(self.total)} MB are free"
 
 
 def disks_of(settings: Settings) -> list[Disk]:
-    """The disk of HOME, and that of the lake (or of unfinished work) where it is another one."""
+    """The disk of HOME, and that of the lake (or of scratch files) if it is another one."""
     found: dict[int, Disk] = {}
     for what, folder in (("HOME", settings.home), ("the lake", settings.scratch_path)):
         there = next(path for path in (folder, *folder.parents) if path.exists())
@@ -52,42 +52,42 @@ def disks_of(settings: Settings) -> list[Disk]:
 
 
 def no_room(settings: Settings, for_bytes: int = 0) -> str | None:
-    """Why nothing more can land, in a sentence; None where it can.
+    """A sentence on why nothing more can land; None if there is space.
 
     Args:
         settings: the settings.
-        for_bytes: how much is about to be written.
+        for_bytes: bytes about to be written.
     """
     for disk in disks_of(settings):
         needed = settings.reserve_bytes + for_bytes
         if disk.free < needed:
             return (
                 f"the disk of {disk.what} ({disk.path}) is full: {disk}; landing waits until {_megabytes(needed)} MB"
-                " are free, and goes on by itself; election-metrics status says what can go"
+                " are free, and then continues; election-metrics status says what can be removed"
             )
     return None
 
 
 def check_room(settings: Settings, for_bytes: int = 0) -> None:
-    """Refuses to go on where there is no room.
+    """Checks for free space.
 
     Raises:
-        TransientError: with what is full, and how much is needed.
+        TransientError: a disk is full; says which, and how much is needed.
     """
     if reason := no_room(settings, for_bytes):
         raise TransientError(reason)
 
 
 class Reserve:
-    """A file under HOME that takes up room; `up` keeps it, and gives it free when the disk is full."""
+    """A file under HOME that reserves space; `up` keeps it, and deletes it when the disk is full."""
 
     def __init__(self, settings: Settings) -> None:
-        """Takes up nothing yet."""
+        """Reserves nothing yet."""
         self._path = settings.home / ".reserve"
         self._bytes = settings.reserve_bytes
 
     def look(self) -> str | None:
-        """Gives the reserve free, or takes it again; says so in a sentence where it did one of them."""
+        """Releases the reserve, or restores it; returns a sentence if it did either."""
         try:
             free = shutil.disk_usage(self._path.parent).free
             if self._path.exists():
@@ -95,13 +95,13 @@ class Reserve:
             if free > self._bytes * _KEPT_AGAIN_AT:
                 self._keep()
         except OSError:
-            return None  # the disk itself is in trouble, which others tell
+            return None  # a failing disk is reported elsewhere
         return None
 
     def _give(self) -> str:
         self._path.unlink(missing_ok=True)
-        given = f"the reserve of {_megabytes(self._bytes)} MB is given to PostgreSQL"
-        return f"The disk of {self._path.parent} is full; {given}."
+        released = f"the reserve of {_megabytes(self._bytes)} MB is given to PostgreSQL"
+        return f"The disk of {self._path.parent} is full; {released}."
 
     def _keep(self) -> None:
         if not self._bytes:
@@ -118,12 +118,12 @@ class Reserve:
 
 
 def what_can_go(settings: Settings) -> list[tuple[str, int, str]]:
-    """What takes up room under HOME, in bytes, and what to type so that it goes; the largest first."""
+    """What takes up space under HOME, in bytes, and what to type to remove it; the largest first."""
     printed = settings.dagster_path / "storage"
     candidates = (
-        ("old records of Dagster, parts of the lake that were merged", settings.scratch_path / "work",
+        ("old records of Dagster, merged parts of the lake", settings.scratch_path / "work",
          "election-metrics maintain"),
-        ("what runs printed", printed, f"rm -r {printed}"),
+        ("output of runs", printed, f"rm -r {printed}"),
         ("logs of up", settings.home / "logs", f"rm {settings.home / 'logs'}/up.log.*"),
     )  # fmt: skip
     sized = [(what, size_below(folder), do) for what, folder, do in candidates]

@@ -1,4 +1,4 @@
-"""What follows from hours: metrics of constituencies by period, and the summary of each election."""
+"""Metrics of constituencies by period, hours of elections, and the summary of each election."""
 
 import json
 from datetime import datetime
@@ -24,7 +24,7 @@ from election_metrics.warehouse.tables import region_summaries as regions_table
 
 
 def write_metrics(connection: sa.Connection, election: str, run_id: str, now: datetime, *, whole: bool) -> None:
-    """Replaces `constituency_metrics` of an election's constituencies that are behind, or of all."""
+    """Replaces `constituency_metrics` of an election's stale constituencies, or of all."""
     version = store.behind_metrics(connection, [election])[election]
     only = None if whole else store.constituencies_behind(connection, election)
     hourly = store.read_hourly(connection, election, constituencies=only)
@@ -39,9 +39,9 @@ def write_metrics(connection: sa.Connection, election: str, run_id: str, now: da
 
 
 def write_hours(connection: sa.Connection, election: str, events: pd.DataFrame, run_id: str, now: datetime) -> None:
-    """Brings `election_hours` of an election up to date; hours that say what they said keep their run.
+    """Updates `election_hours` of an election; unchanged hours keep their run_id.
 
-    `events` are calls on registers that stand, of this election or of more.
+    `events` are valid calls on registers, of this election or of more.
     """
     sums = store.sum_hours(connection, election)
     members = store.read_members(connection, election)
@@ -59,7 +59,7 @@ def write_summary(connection: sa.Connection, election: str, delivered: Delivered
     lineage = {"election_id": election, "run_id": run_id, "computed_at": now}
     for table, rows in ((summaries_table, summary), (regions_table, regions), (extremes_table, extremes)):
         replace_scope(connection, table, table.c.election_id == election, rows.assign(**lineage))
-    # What is said of a constituency is not in these tables.
+    # These tables have no columns of single constituencies.
     notify(connection, summaries_table, {election: []})
     store.mark_summary(connection, election, version)
 
@@ -67,7 +67,7 @@ def write_summary(connection: sa.Connection, election: str, delivered: Delivered
 def picture_of(
     settings: Settings, election: str
 ) -> tuple[str, list[tuple[datetime, int, int]], list[tuple[datetime, datetime, str]]]:
-    """What a picture of an election shows: its name, hours (start, bulletins, votes), and its critical findings."""
+    """Arguments of an election's chart: its name, hours (start, bulletins, votes), and its critical findings."""
     with transaction(settings) as connection:
         return store.read_picture(connection, election)
 
@@ -75,7 +75,7 @@ def picture_of(
 def _summarise(
     connection: sa.Connection, election: str, delivered: Delivered
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """The election in one row, its regions, and the ends of its ranking by participation."""
+    """The election's row, its regions, and the top and bottom of its ranking by participation."""
     totals = store.read_metrics(connection, election, "election")
     hours = store.read_hourly(connection, election, ["constituency_id", "hour", "votes_cast"])
     known, expected = delivered.constituencies, delivered.hours

@@ -1,4 +1,4 @@
-"""Export files as a source: new versions of files, in batches; a file that brings a landing down is set aside."""
+"""Export files as a source: new file versions, in batches; a file that makes a landing fail is set aside."""
 
 import contextlib
 import time
@@ -56,7 +56,7 @@ _SECONDS_LISTING = 5.0
 _MOST_NAMED = 100
 _TRIES = 3
 _MOST_SET_ASIDE = 100
-# Not the files' fault: whatever it is, the next try may find it gone, or a person must act.
+# Errors not caused by the input: transient, or an operator must act.
 _OF_OTHERS = (ElectionMetricsError, OSError, duckdb.IOException)
 _PATTERN = frozenset("*?[]{}")
 
@@ -64,7 +64,7 @@ _PATTERN = frozenset("*?[]{}")
 class ExportFiles(Source):
     """A folder of portal exports, or one file, here or in an object store.
 
-    `only` are paths in it that are new, where somebody has looked already.
+    `only` are new paths in it, if they are known already.
     """
 
     name = "files"
@@ -77,11 +77,11 @@ class ExportFiles(Source):
         return str(self.root)
 
     def pending(self, settings: Settings, now: datetime) -> Pending:
-        """Settled file versions that the ledger does not know; of very many, the first thousands."""
+        """Settled file versions that are not in the ledger; if there are very many, the first thousands."""
         until = time.monotonic() + _SECONDS_LISTING
 
         def enough(new: int) -> bool:
-            # Many are on their way already: the run looks for all of them, and has the time.
+            # These are enough to start a run, which has the time to list all of them.
             return new >= _MOST_LISTED or (new > 0 and time.monotonic() > until)
 
         pending, unseen, listing = pending_files(settings, self.root, settled_only=True, enough=enough)
@@ -92,8 +92,8 @@ class ExportFiles(Source):
             news = f"{len(gone)} file(s) that could not be read are gone"
             return Pending(news, "", [], [], ["gone", *gone], {"sources": [self.name]})
         news = f"{count} new file(s)" + ("" if listing.is_whole else " or more")
-        news += "" if hours else ", whose hours are known once they landed"
-        is_few = not unseen and len(pending) <= _MOST_NAMED  # what cannot be looked at is found by looking
+        news += "" if hours else ", whose hours are known once they have landed"
+        is_few = not unseen and len(pending) <= _MOST_NAMED  # unreadable paths are found by listing
         return Pending(
             news=news if count else "",
             nothing="the ledger has every file version of the source",
@@ -108,12 +108,12 @@ class ExportFiles(Source):
         self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,
     ) -> None:  # fmt: skip
-        """Lands file versions; with `again`, reads files once more, and brings back what is lost of the lake."""
+        """Lands file versions; with `again`, reloads files, and restores lost parts of the lake."""
         if again is None:
             land(settings, self.root, run_id, report=report, progress=progress, found=found, only=self.only)
             return
         files, _ = files_to_reland(settings, self.root, again.first, again.last, again.constituency)
-        with session_lock(settings, "hourly_stats"):  # nobody computes an hour without what is lost
+        with session_lock(settings, "hourly_stats"):  # no hour is computed without the lost parts
             if again.constituency is None:
                 forget_lost_parts(settings, again.first, again.last, files)
             land(settings, self.root, run_id, report=report, progress=progress, found=found, again=files)
@@ -122,13 +122,13 @@ class ExportFiles(Source):
 def pending_files(
     settings: Settings, source: Location, *, settled_only: bool, enough: Callable[[int], bool] = lambda _: False
 ) -> tuple[list[FileVersion], list[Unreadable], Listing]:
-    """What the ledger does not know: file versions below `source`, paths that cannot be looked at; and the listing.
+    """File versions below `source` that are not in the ledger, unreadable paths that are not; and the listing.
 
     Args:
         settings: the settings.
         source: folder or file.
-        settled_only: leave out files that are being written to right now.
-        enough: says, by how many are pending so far, whether the listing may end before it is whole.
+        settled_only: leave out files that are still being written.
+        enough: takes the number pending so far, and tells whether the listing may stop early.
     """
     retried = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
     with transaction(settings) as connection:
@@ -151,7 +151,7 @@ def pending_files(
 
 
 def gone_files(settings: Settings, source: Location, listing: Listing) -> list[str]:
-    """Paths that could not be read, or were set aside, and are no longer there: nothing of them landed or ever will."""
+    """Paths that could not be read, or were set aside, and no longer exist: nothing of them landed or will land."""
     if not listing.is_whole:
         return []
     with transaction(settings) as connection:
@@ -163,10 +163,10 @@ def gone_files(settings: Settings, source: Location, listing: Listing) -> list[s
 def files_to_reland(
     settings: Settings, source: Location, first: datetime | None, last: datetime | None, constituency: str | None
 ) -> tuple[list[FileVersion], list[str]]:
-    """Files that landed and hold rows of these hours and this constituency; None: of all.
+    """Landed files with rows of these hours and this constituency; None: of all.
 
     Returns:
-        The versions that the source still has, and the paths of those that it has not: their rows stay as they are.
+        The versions that still exist in the source, and the paths of those that do not, whose rows stay unchanged.
     """
     listing = list_exports(source)
     with transaction(settings) as connection:
@@ -184,13 +184,13 @@ def files_to_reland(
 def forget_lost_parts(
     settings: Settings, first: datetime | None, last: datetime | None, again: Sequence[FileVersion]
 ) -> int:
-    """Takes parts of these hours whose file is gone out of the manifest; the files to land again are pending with it.
+    """Removes parts of these hours whose file is lost from the manifest; this makes the files to reload pending.
 
-    The caller holds the lock of `hourly_stats` until they have landed, so that nobody computes an hour without them.
-    Should it be killed on the way, the sensors land the rest.
+    The caller holds the lock of `hourly_stats` until they have landed, so that no hour is computed without them.
+    If the process is killed in between, the sensors land the rest.
 
     Returns:
-        How many parts were lost.
+        The number of lost parts.
     """
     with transaction(settings) as connection:
         parts = ledger.parts_of_hours(connection)
@@ -208,9 +208,9 @@ def forget_lost_parts(
 
 
 def expected_hours(settings: Settings, files: Sequence[FileVersion], now: datetime) -> list[int]:
-    """The hours that these files seem to touch: of a few by their first and last timestamps, of many by their names.
+    """The hours that these files probably touch: by first and last timestamps of a few files, by names of many.
 
-    A guess that takes seconds however many there are; what it misses is computed when it has landed.
+    An estimate that takes seconds for any number of files; hours that it misses are computed after landing.
     """
     earliest = hour_number(settings.first_hour)
     latest = hour_number(now) + 24
@@ -234,7 +234,7 @@ _SECONDS_OPENING = 5.0
 
 
 def _hours_by_name(settings: Settings, file: FileVersion) -> range:
-    """The hours of a file's name, local to its region as far as that is known."""
+    """The hours of a file's name, in the local time of its region if that is known."""
     place = parse_export_path(PurePath(file.path))
     if place is None or place.interval_start is None or place.interval_end is None:
         return range(0)
@@ -244,13 +244,13 @@ def _hours_by_name(settings: Settings, file: FileVersion) -> range:
 
 
 def files_of_run(settings: Settings, run_id: str) -> int:
-    """How many files (and members of archives) a run has landed so far."""
+    """Number of files (and members of archives) that a run has landed so far."""
     with transaction(settings) as connection:
         return ledger.count_files_of_run(connection, run_id)
 
 
 def elections_of(files: Sequence[FileVersion]) -> list[str]:
-    """The elections that the folders of the first thousand files name."""
+    """The elections named by the folders of the first thousand files."""
     places = [parse_export_path(PurePath(file.path)) for file in files[:1_000]]
     return sorted({place.election for place in places if place is not None and place.election})
 
@@ -272,16 +272,16 @@ def land(
         settings: the settings.
         source: a folder of portal exports, or one file.
         run_id: the Dagster run.
-        now: the clock, by which a timestamp is too far ahead.
-        progress: called with bytes done and bytes in all.
-        only: paths that are new, where the caller knows; empty: the whole source is looked through.
-        again: versions to read once more though they landed; what they hold takes the place of what it was.
-        found: called once with how many files there are to land.
-        report: what to add to; None: a new one.
+        now: current time, which decides whether a timestamp is too far ahead.
+        progress: called with bytes done and total bytes.
+        only: new paths, if the caller knows them; empty: the whole source is listed.
+        again: versions to reload though they landed; their rows replace the old ones.
+        found: called once with the number of files to land.
+        report: report to add to; None: a new one.
 
     Raises:
         SourceError: the source does not exist or cannot be listed.
-        TransientError: PostgreSQL went away.
+        TransientError: the connection to PostgreSQL was lost.
     """
     report = report or LandingReport()
     if only:
@@ -297,7 +297,7 @@ def land(
     with connect(settings) as engine:
         report.engine = engine.about()
         for batch in _plan(settings, pending, report):
-            # What a batch leaves is smaller than its files; half of them is room enough, and an error is no loss.
+            # A batch takes less space than its files; half of their size is enough, and a failed batch loses nothing.
             check_room(settings, sum(file.size for file in batch) // 2)
             job = _FileLanding(settings, engine, run_id, now or datetime.now(UTC), report, source, frozenset(again))
             _land_or_split(job, batch)
@@ -308,7 +308,7 @@ def land(
 
 
 def _in_order(file: FileVersion) -> tuple[str, FileVersion]:
-    """By the interval of their names: a batch of many small files then goes to a few hours, and not to every one."""
+    """Sorts files by the interval in their names, so that a batch of many small files touches few hours."""
     return _interval_of(file), file
 
 
@@ -317,12 +317,12 @@ def _interval_of(file: FileVersion) -> str:
 
 
 def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingReport) -> Iterator[list[FileVersion]]:
-    """Batches of the files: first those that never brought a landing down, then the others, in ever smaller batches.
+    """Batches of the files: healthy files first, then suspects in shrinking batches.
 
-    A landing whose process died leaves its files marked. One that did so three times alone is set aside.
+    A landing whose process died leaves its files marked. A file that was alone in three such landings is set aside.
     """
     with transaction(settings) as connection:
-        lock(connection, "land")  # the marks of a landing that is going on say nothing yet
+        lock(connection, "land")  # the marks of a landing in progress are not failures
         attempts = ledger.read_attempts(connection)
         suspects = {file: attempts[file.path] for file in pending if file.path in attempts
                     and attempts[file.path][1:3] == (file.size, file.modified_ns)}  # fmt: skip
@@ -347,10 +347,10 @@ class _FileLanding(Landing):
 
 
 def _land_or_split(landing: _FileLanding, files: Sequence[FileVersion]) -> None:
-    """Lands a batch; where it fails for what is in the files, lands its halves, down to the file that is to blame.
+    """Lands a batch; if it fails because of its input, lands its halves, down to the single faulty file.
 
     Raises:
-        Exception: so many files fail, and none lands, that it cannot be theirs.
+        Exception: many files fail and none lands, so the cause is not in the files.
     """
     settings, report = landing.settings, landing.report
     try:
@@ -390,14 +390,14 @@ def _batches(
 
 @dataclass(frozen=True)
 class _Batch:
-    """What the files of a batch turned out to be.
+    """The opened files of a batch.
 
     Attributes:
         exports: every readable export with the number of its content.
         new: the contents that were read now; the others landed before.
         unreadable: what could not be read, and why.
-        settled: the paths that all this is true of.
-        waiting: why a path could not be read now, though the file may be sound; nothing of it landed.
+        settled: the paths whose outcome is final.
+        waiting: paths that could not be read now, though the file may be sound, with the reason; nothing landed.
     """
 
     exports: list[tuple[ExportFile, int]]
@@ -410,7 +410,7 @@ class _Batch:
 def _land_batch(landing: _FileLanding, files: Sequence[FileVersion]) -> None:
     settings = landing.settings
     with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
-        # Two landings at once would not see each other's repeated votes: one waits here, then finds less to do.
+        # Concurrent landings would not see each other's repeated votes, so they are serialised.
         lock(connection, "land")
         known = ledger.known_versions(connection, [file.path for file in files])
         unknown = [file for file in files if file not in known or file in landing.again]
@@ -426,7 +426,7 @@ def _land_batch(landing: _FileLanding, files: Sequence[FileVersion]) -> None:
 
 
 def _read_batch(landing: _FileLanding, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
-    """Opens and stages the files. One that changed while it was read is no version: it stays pending."""
+    """Opens and stages the files. A file that changed while it was read stays pending."""
     engine = landing.engine
     everything = [export for file in files for export in read_exports(file, landing.source, work)]
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
@@ -462,7 +462,7 @@ def _read_batch(landing: _FileLanding, connection: sa.Connection, files: Sequenc
 
 
 def _plain_path(path: Path, number: int, work: Path) -> Path:
-    """The path, or a link to it where DuckDB would take it for a pattern and read other files."""
+    """The path, or a link to it if DuckDB would read it as a glob pattern."""
     if not _PATTERN.intersection(str(path)):
         return path
     link = work / f"{number}.csv"
@@ -484,7 +484,7 @@ def _staged(batch: _Batch) -> StagedBatch:
 
 
 def file_versions(exports: Sequence[tuple[ExportFile, int]]) -> pd.DataFrame:
-    """Rows of the ledger for these exports, with the numbers of their contents: what their version and path say."""
+    """Ledger rows for these exports: version, number of the content, and the fields of the path."""
     return pd.DataFrame.from_records(
         [
             {
@@ -510,7 +510,7 @@ def file_versions(exports: Sequence[tuple[ExportFile, int]]) -> pd.DataFrame:
 def _record_unlistable(
     settings: Settings, source: Location, listing: Listing, run_id: str, report: LandingReport
 ) -> None:
-    """Keeps the ledger's list of folders and files without permission equal to what the source shows now."""
+    """Updates the ledger's list of folders and files that cannot be listed or read."""
     gone = gone_files(settings, source, listing)
     with transaction(settings) as connection:
         lock(connection, "land")

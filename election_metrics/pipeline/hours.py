@@ -1,6 +1,6 @@
-"""Hours: `hourly_stats` of a range, computed from what landed and replaced in one go.
+"""Computes `hourly_stats` of a range of hours from the lake, and replaces it in one transaction.
 
-An hour is a function of its input: computing it twice, in a range, or in any order gives the same rows.
+Idempotent: computing an hour twice, in a range, or in any order gives the same rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,17 +34,17 @@ from election_metrics.warehouse.replace import arrow_schema, notify, read_arrow,
 from election_metrics.warehouse.tables import hourly_stats as table
 
 FORGET_PARTS = "forget parts"
-"""The lock of whoever removes files of the lake; shared by those who read them for longer than a while."""
+"""Advisory lock for removing files of the lake; long readers of the lake hold it shared."""
 _RETIRED_FOR = timedelta(minutes=30)
 _MOST_ROWS_AT_ONCE = 10_000_000
 _MOST_TRIES = 20
-# Velocities are of the moment at which an hour in progress was computed; they say nothing of what was counted.
+# Velocities of the current hour depend on the time of computation, so they are not compared.
 COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
 
 
 @dataclass
 class HoursReport:
-    """What was computed: hours with transactions, rows of `hourly_stats`, sums, and the elections touched."""
+    """Result of a computation: hours with transactions, rows of `hourly_stats`, sums, and the elections touched."""
 
     hours: int = 0
     rows: int = 0
@@ -64,15 +64,15 @@ def compute_hours(
     now: datetime | None = None,
     progress: Report | None = None,
 ) -> HoursReport:
-    """Replaces `hourly_stats` of the hours from `start` to before `end`, and all that follows from them, together.
+    """Replaces `hourly_stats` of the hours from `start` to before `end`, with everything downstream, atomically.
 
     Args:
         settings: the settings.
         start: first hour (UTC).
         end: the hour after the last (UTC).
         run_id: the Dagster run.
-        now: the clock, for velocities of the hour in progress.
-        progress: called with hours done and hours in all.
+        now: current time, for velocities of the current hour.
+        progress: called with hours done and total hours.
     """
     first, last = hour_number(start), hour_number(end) - 1
     report = HoursReport()
@@ -97,7 +97,7 @@ def compute_hours(
 
 
 def _chunks(settings: Settings, first: int, last: int) -> list[tuple[int, int]]:
-    """Cuts the range where the lake holds more rows than memory should."""
+    """Splits the range so that no chunk has too many rows for memory."""
     with transaction(settings) as connection:
         parts = ledger.parts_of_hours(connection, range(first, last + 1))
     rows = parts.groupby("hour_number")["rows"].sum() if len(parts) else pd.Series(dtype="int64")
@@ -120,7 +120,7 @@ class _Inputs:
 
 
 def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
-    """Everything that the figures of these hours depend on, as of one moment."""
+    """All inputs of these hours' figures, as of one moment."""
     with transaction(settings, snapshot=True) as connection:
         versions = ledger.read_hour_versions(connection, first, last)
         parts = ledger.parts_of_hours(connection, range(first, last + 1))
@@ -146,7 +146,7 @@ def _paths(settings: Settings, parts: pd.DataFrame) -> list[Location]:
 
 
 def compute_frame(engine: Engine, inputs: _Inputs, now: datetime) -> pd.DataFrame:
-    """The rows of `hourly_stats` (without lineage) that follow from the inputs."""
+    """The rows of `hourly_stats` (without run_id and computed_at) for these inputs."""
     lake.open_hours(engine, inputs.hours)
     counts = lake.hourly_counts(engine, _voting_times(inputs.constituencies))
     counts["hour"] = hour_starts(counts.pop("hour_number"))
@@ -178,7 +178,7 @@ def _compute_chunk(
     frame = compute_frame(engine, inputs, now)
     tries = 0
     while frame["election_id"].isna().any():
-        # Files landed since the registry was refreshed brought a new constituency; others may do so meanwhile.
+        # Files that landed after the registry was refreshed may bring a new constituency, repeatedly.
         tries += 1
         if tries > _MOST_TRIES:
             raise TransientError("files of new constituencies land faster than the registry can follow")
@@ -186,7 +186,7 @@ def _compute_chunk(
         inputs = read_inputs(settings, first, last)
         frame = compute_frame(engine, inputs, now)
     frame = frame.assign(run_id=run_id, computed_at=now)
-    # Nobody sees these hours before what follows from them.
+    # These hours become visible together with everything downstream.
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         newer = _newer_hours(connection, inputs.versions, first, last)
         versions = inputs.versions[~inputs.versions["hour_number"].isin(newer)]
@@ -209,7 +209,7 @@ def _compute_chunk(
 
 
 def stored_figures(connection: sa.Connection, first: int, last: int, without: Sequence[int] = ()) -> pa.Table:
-    """The figures that the hours first..last have now, without who computed them."""
+    """The stored figures of the hours first..last, without run_id and computed_at."""
     query = (
         f"SELECT {', '.join(FIGURES)} FROM metrics.hourly_stats "  # noqa: S608 names are ours
         "WHERE hour BETWEEN %(first)s AND %(last)s AND hour <> ALL(%(without)s::timestamptz[])"
@@ -221,7 +221,7 @@ def stored_figures(connection: sa.Connection, first: int, last: int, without: Se
 def _changed_constituencies(
     here: duckdb.DuckDBPyConnection, before: pa.Table, after: pd.DataFrame
 ) -> dict[str, list[str]]:
-    """Constituencies of which any figure is new, gone or another, by election."""
+    """Constituencies with any figure that is new, missing or different, by election."""
     now = pa.Table.from_pandas(after[FIGURES], schema=before.schema, preserve_index=False)
     here.register("figures_before", before)
     here.register("figures_now", now)
@@ -239,19 +239,19 @@ def _changed_constituencies(
 
 
 def _written_constituencies(before: pa.Table, after: pd.DataFrame) -> dict[str, set[str]]:
-    """Constituencies whose rows are replaced, by election: also those of which only the run is another."""
+    """Constituencies whose rows are replaced, by election, including those with an unchanged figure and a new run."""
     keys = ["election_id", "constituency_id"]
     rows = pd.concat([before.select(keys).to_pandas(), after[keys]]).drop_duplicates()
     return {str(election): set(group["constituency_id"]) for election, group in rows.groupby("election_id")}
 
 
 def different_rows(here: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:
-    """Constituency hours of which any figure differs, or that one side does not have.
+    """Constituency hours with any figure that differs, or that are missing on one side.
 
     Args:
-        here: DuckDB, which compares.
+        here: a DuckDB connection for the comparison.
         stored: rows with the columns COUNTED.
-        counted: the rows that should be there.
+        counted: the expected rows.
 
     Returns:
         election_id, constituency_id, hour.
@@ -274,10 +274,10 @@ def different_rows(here: duckdb.DuckDBPyConnection, stored: pa.Table, counted: p
 
 
 def preview_hours(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
-    """What `compute_hours` would do to the hours from `start` to before `end`, which writes nothing.
+    """What `compute_hours` would change in the hours from `start` to before `end`; writes nothing.
 
     Returns:
-        hour (UTC), rows there now, rows_after, rows_changed (new, gone or with another figure); of hours with any.
+        hour (UTC), rows stored now, rows_after, rows_changed (new, missing or different); of hours with any.
     """
     frames = []
     with connect(settings) as engine:
@@ -298,7 +298,7 @@ def preview_hours(settings: Settings, start: datetime, end: datetime) -> pd.Data
 
 
 def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:
-    """Hours that somebody computed from a newer landing than ours while we were computing; theirs stay."""
+    """Hours that another run computed from a newer landing meanwhile; its rows are kept."""
     stored = ledger.read_hour_versions(connection, first, last)
     both = stored.merge(read, on="hour_number", suffixes=("", "_read"))
     newer = both.loc[both["computed_version"] > both["landed_version_read"], "hour_number"]
@@ -312,9 +312,9 @@ def lake_parts(settings: Settings, start: datetime, end: datetime) -> pd.DataFra
 
 
 def compact_hours(settings: Settings, start: datetime, end: datetime, now: datetime | None = None) -> dict[int, int]:
-    """Merges the parts of hours that have many; returns how many parts became one, by hour.
+    """Merges the parts of hours that have many; returns the number of merged parts by hour.
 
-    Retired parts stay on disk for a while, for whoever is reading them.
+    Retired parts stay on disk for a while, for readers that still use them.
     """
     moment = now or datetime.now(UTC)
     first, last = hour_number(start), hour_number(end) - 1
@@ -327,7 +327,7 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
             if _compact_hour(settings, engine, int(str(number)), paths, moment):
                 merged[int(str(number))] = len(paths)
     with transaction(settings) as connection:
-        # A backup reads parts for as long as it takes; what is left for later now, the next compaction removes.
+        # A backup may be reading parts; files that cannot be removed now are left to the next compaction.
         may = is_free(connection, FORGET_PARTS)
         forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1))) if may else []
     for path in forgotten:
@@ -343,7 +343,7 @@ def _compact_hour(settings: Settings, engine: Engine, number: int, paths: list[s
         merged = lake.compact(engine, root, work, number, [root / path for path in paths], superseded)
     with transaction(settings) as connection:
         if ledger.retire_parts(connection, paths, now) != len(paths):
-            connection.rollback()  # somebody else merged some of them
+            connection.rollback()  # another process merged some of them
             remove(root / merged.path)
             return False
         row = (merged.path, number, merged.rows, merged.size, now)
@@ -352,20 +352,20 @@ def _compact_hour(settings: Settings, engine: Engine, number: int, paths: list[s
 
 
 def changed_hours(settings: Settings, now: datetime | None = None) -> list[datetime]:
-    """Hours (UTC) whose figures are behind what landed."""
+    """Stale hours (UTC): rows landed after they were computed."""
     with transaction(settings) as connection:
         return [hour_start(number) for number in ledger.changed_hours(connection, now or datetime.now(UTC))]
 
 
 def first_landed_hour(settings: Settings) -> datetime | None:
-    """The first hour (UTC) with transactions; None where nothing has landed."""
+    """The first hour (UTC) with transactions; None if nothing has landed."""
     with transaction(settings) as connection:
         number = ledger.first_hour(connection)
     return None if number is None else hour_start(number)
 
 
 def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, datetime]]:
-    """The hours as ranges (first, last) without a hole, none wider than `most` hours."""
+    """The hours as contiguous ranges (first, last), none wider than `most` hours."""
     group: list[datetime] = []
     for hour in sorted(set(hours)):
         if group and (hour - group[-1] > timedelta(hours=1) or len(group) >= most):
@@ -377,7 +377,7 @@ def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, dat
 
 
 def compare_with_lake(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
-    """Distinct transactions in the lake beside those in `hourly_stats`, by hour.
+    """Numbers of distinct transactions in the lake and in `hourly_stats`, by hour.
 
     Columns: hour (UTC), in_lake, in_hours. Hours that changed since they were computed are left out.
     """

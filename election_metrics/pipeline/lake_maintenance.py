@@ -1,4 +1,4 @@
-"""Upkeep of the lake: parts of closed hours are merged, and files that nothing points at are removed."""
+"""Maintenance of the lake: merges the parts of closed hours and removes unreferenced files."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,11 +14,11 @@ from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import transaction
 
 _ORPHAN_AFTER = timedelta(hours=24)
-"""A file of a landing that is still going on is in no manifest either."""
+"""Younger files may belong to a landing in progress, whose parts are not in the manifest yet."""
 
 
 def compact_lake(settings: Settings, *, dry_run: bool, now: datetime | None = None) -> int:
-    """Merges the parts of every closed hour that has many; returns how many parts (would) become fewer."""
+    """Merges the parts of every closed hour that has many; returns by how many the parts (would) decrease."""
     moment = now or datetime.now(UTC)
     present = hour_number(moment)
     with transaction(settings) as connection:
@@ -35,14 +35,14 @@ def compact_lake(settings: Settings, *, dry_run: bool, now: datetime | None = No
 
 
 def sweep_lake(settings: Settings, *, dry_run: bool) -> tuple[int, int]:
-    """Removes files of the lake that are in no manifest, and work folders of processes that are gone.
+    """Removes files of the lake that are not in the manifest, and scratch folders of processes that ended.
 
     Returns:
         Files and bytes that were (or would be) removed.
     """
     root, scratch = settings.lake_path, settings.scratch_path
     oldest = time.time() - _ORPHAN_AFTER.total_seconds()
-    # First what is there, then what counts: a part that is added in between is in the second.
+    # Files are listed before the manifest is read: a part that is added in between is in the manifest.
     work = str(scratch / "work")
     there = [path for path in root.rglob("*.parquet") if not str(path).startswith(work)]
     with transaction(settings) as connection:

@@ -1,9 +1,8 @@
-"""Landing: what a source has and the ledger has not is staged, and recorded in one transaction, whatever the source.
+"""Landing: new input of a source is staged, and recorded in one transaction.
 
-A source is a class of its own (`Source`): it says what is new, and brings it batch by batch. What a batch leaves in the
-warehouse and the lake is written here, for every source alike. Whatever happens in between, the question "what does the
-source have that the ledger has not?" stays open until that transaction commits. Rows that a killed run left in the lake
-are in no manifest and count nothing.
+Each source is a subclass of `Source`: it says what is new, and brings it in batches. The result of a batch is written
+to the warehouse and the lake here, in the same way for every source. Landing is level-triggered: input counts as new
+until that transaction commits. Parts that a killed run left in the lake are not in the manifest and are never read.
 """
 
 from abc import ABC, abstractmethod
@@ -27,7 +26,7 @@ from election_metrics.warehouse.tables import transaction_files
 
 @dataclass
 class LandingReport:
-    """What a landing did; counts of lines (rows, where the source is a table) unless the name says otherwise."""
+    """Result of a landing; counts are of lines (rows of a table) unless the name says otherwise."""
 
     files: int = 0
     bytes: int = 0
@@ -45,16 +44,16 @@ class LandingReport:
 
 @dataclass(frozen=True)
 class Pending:
-    """What a source has that has not landed.
+    """Input of a source that has not landed.
 
     Attributes:
-        news: what is new, for people: "5 new file(s)"; empty where nothing is.
-        nothing: what to say where nothing is new.
-        hours: the hours that it seems to touch (since 1970, UTC): a guess.
-        elections: the elections that it seems to touch.
-        state: the same as long as what is new is the same.
-        files: how many files are new, where there are files.
-        config: what `landed_files` is to be told, so that it need not look again.
+        news: what is new, as text: "5 new file(s)"; empty if nothing is.
+        nothing: the message if nothing is new.
+        hours: the hours that it probably touches (since 1970, UTC).
+        elections: the elections that it probably touches.
+        state: identifies the new input; equal while it is the same.
+        files: number of new files, if the source has files.
+        config: configuration of `landed_files`, so that it need not list the source again.
     """
 
     news: str
@@ -68,9 +67,7 @@ class Pending:
 
 @dataclass(frozen=True)
 class Again:
-    """What landed and is to be read once more: rows of these hours (UTC, both ends included; None: open), or of one
-    constituency alone.
-    """  # noqa: D205
+    """What to reload: rows of these hours (UTC, inclusive; None: unbounded), or of one constituency."""
 
     first: datetime | None = None
     last: datetime | None = None
@@ -78,11 +75,11 @@ class Again:
 
 
 class Source(ABC):
-    """Where transactions come from.
+    """A source of transactions.
 
     Attributes:
-        name: as the configuration of `landed_files` names it.
-        unit: of what its progress is counted.
+        name: its name in the configuration of `landed_files`.
+        unit: the unit of its progress.
     """
 
     name: str
@@ -90,10 +87,10 @@ class Source(ABC):
 
     @abstractmethod
     def pending(self, settings: Settings, now: datetime) -> Pending:
-        """What is new; it takes seconds, however much there is.
+        """What is new; takes seconds, for any amount of input.
 
         Raises:
-            ElectionMetricsError: the source cannot be looked at.
+            ElectionMetricsError: the source cannot be listed.
         """
 
     @abstractmethod
@@ -101,15 +98,15 @@ class Source(ABC):
         self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,
     ) -> None:  # fmt: skip
-        """Lands what is new, batch by batch; with `again`, also what landed before and this names.
+        """Lands new input, batch by batch; with `again`, also reloads what it names.
 
         Args:
             settings: the settings.
             run_id: the Dagster run.
-            report: what to add to.
-            progress: where to report.
-            found: called once with how many files there are to land, where there are files.
-            again: what to read once more.
+            report: the report to add to.
+            progress: receives progress reports.
+            found: called once with the number of files to land, if the source has files.
+            again: what to reload.
 
         Raises:
             ElectionMetricsError: the source cannot be read.
@@ -118,7 +115,7 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class Landing:
-    """What every batch of a landing has in common."""
+    """Parameters shared by all batches of a landing."""
 
     settings: Settings
     engine: Engine
@@ -136,14 +133,14 @@ class StagedBatch:
     """A batch whose rows are in the engine's table `staged`, ready to be recorded.
 
     Attributes:
-        versions: a row of the ledger for each version that could be read, without what its lines say: path, member,
-            size, modified_ns, content_hash, content_id, and what its path says of its place.
+        versions: a ledger row for each readable version, without counts of its lines: path, member, size, modified_ns,
+            content_hash, content_id, and the fields of its path.
         new: the contents that were read now; the others landed before.
-        settled: paths, of which all that landed before is replaced.
+        settled: paths whose earlier landings are replaced.
         unreadable: what could not be read, and why.
-        bytes: how much was read.
-        record: writes what else the ledger keeps of this source, before hours are re-opened.
-        settle: marks what follows from the batch as changed, once the hours are re-opened.
+        bytes: bytes that were read.
+        record: writes further ledger rows of this source, before hours are marked stale.
+        settle: marks everything downstream as changed, after the hours are marked stale.
     """
 
     versions: pd.DataFrame
@@ -156,7 +153,7 @@ class StagedBatch:
 
 
 def commit_batch(landing: Landing, connection: sa.Connection, batch: StagedBatch, work: Path) -> None:
-    """Writes a batch into the ledger and the lake, re-opens the hours that it changes, and adds it to the report."""
+    """Writes a batch to the ledger and the lake, marks the hours it changes stale, and adds it to the report."""
     settings, engine, run_id, now = landing.settings, landing.engine, landing.run_id, landing.now
     new = {content.content_id for content in batch.new}
     replaced = ledger.supersede(connection, batch.settled)

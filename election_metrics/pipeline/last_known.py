@@ -1,6 +1,6 @@
-"""What the supervisor last knew, in a small file: whoever is asked while PostgreSQL hangs answers from it.
+"""The last known state, in a small file, for answers while PostgreSQL hangs.
 
-`up` writes it; `status`, the API and the daemon's alerts read it. It holds no figure that is not in the warehouse.
+`up` writes it; `status`, the API and the daemon's alerts read it. Every figure in it is from the warehouse.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ _FRESH = timedelta(seconds=60)
 
 
 SUPERVISOR = "up"
-"""Its name, where problems are told."""
+"""Name of the supervisor in problems."""
 
 
 class Known(BaseModel):
-    """Something that is wrong.
+    """A known problem.
 
     Attributes:
-        key: the same while it lasts.
+        key: identifies it; constant while it lasts.
         severity: error or warning.
-        title: what is wrong, in a line.
-        detail: where, why, what to type and where to look, a line each.
+        title: what is wrong, in one line.
+        detail: where, why, what to type and where to look, one line each.
         since: when it was first seen.
-        alerted_at: when it was sent out; None: not yet.
+        alerted_at: when its alert was sent; None: not yet.
     """
 
     key: str
@@ -43,15 +43,15 @@ class Known(BaseModel):
 
 
 class LastKnown(BaseModel):
-    """Everything that is remembered.
+    """The last known state.
 
     Attributes:
-        looked_at: when the supervisor looked last; from the file's own time.
-        problems: what the supervisor found wrong itself.
-        of_warehouse: what the daemon found wrong, as the warehouse had it when it last answered.
-        figures: counts of `status`, as of then.
+        looked_at: time of the supervisor's last check: the file's modification time.
+        problems: problems found by the supervisor.
+        of_warehouse: problems found by the daemon, as stored in the warehouse when it last answered.
+        figures: counts of `status` at that time.
         figures_at: when the warehouse last answered.
-        filled: sources in which files were seen.
+        filled: sources that have had files.
     """
 
     looked_at: datetime | None = None
@@ -62,20 +62,20 @@ class LastKnown(BaseModel):
     filled: list[str] = []
 
     def watches(self, now: datetime) -> bool:
-        """Whether a supervisor watches at this moment."""
+        """Whether a supervisor is watching now."""
         return self.looked_at is not None and now - self.looked_at < _FRESH
 
     def seen_now(self, now: datetime) -> list[Known]:
-        """What a supervisor that watches finds wrong itself; what one that is gone said is no news."""
+        """Problems found by a supervisor that is watching; those of one that ended are outdated."""
         return self.problems if self.watches(now) else []
 
     def everything(self, now: datetime) -> list[Known]:
-        """All that is wrong."""
+        """All problems."""
         return [*self.seen_now(now), *self.of_warehouse]
 
 
 def unwatched(settings: Settings, known: LastKnown, now: datetime) -> Known | None:
-    """That an `up` has this HOME and does not watch: it is stopped, or hangs. None: it watches, or there is none."""
+    """A problem if an `up` holds this HOME but does not watch (it is stopped, or hangs); else None."""
     holder = claimant(settings.home)
     if holder is None or known.looked_at is None or known.watches(now):
         return None
@@ -84,19 +84,19 @@ def unwatched(settings: Settings, known: LastKnown, now: datetime) -> Known | No
         key=f"silent {SUPERVISOR}",
         severity="error",
         title=f"{SUPERVISOR} does not watch",
-        detail=f"where: process {holder[0]}\nwhy: it was stopped, or hangs; nobody starts its parts again\n"
+        detail=f"where: process {holder[0]}\nwhy: it was stopped, or hangs; its processes are not restarted\n"
         f"type: ps -o pid,stat,args -p {holder[0]} (state T: kill -CONT {holder[0]})\nsee: {settings.ui_url}",
         since=since,
     )
 
 
 def path_of(settings: Settings) -> Path:
-    """Where the file is."""
+    """Path of the file."""
     return settings.home / "last_known.json"
 
 
 def read_last_known(settings: Settings) -> LastKnown:
-    """What was written last; nothing, where nothing was or can be read."""
+    """The stored state; an empty one if there is none or it cannot be read."""
     path = path_of(settings)
     try:
         known = LastKnown.model_validate_json(path.read_bytes())
@@ -107,7 +107,7 @@ def read_last_known(settings: Settings) -> LastKnown:
 
 
 def write_last_known(settings: Settings, known: LastKnown) -> None:
-    """Writes what changed; where the disk is full, the old file stays and is marked as looked at."""
+    """Writes the state if it changed; on a full disk, the old file stays and gets a new modification time."""
     path = path_of(settings)
     text = known.model_dump_json(exclude={"looked_at"})
     with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""What a backup says of itself: its files with their hashes, the parts of the lake, and the figures that must come out.
+"""Manifest of a backup: its files with their hashes, the parts of the lake, and the figures of every table.
 
-It is written last: a folder without a manifest is a backup that did not end.
+It is written last: a folder without a manifest is an incomplete backup.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class FileFacts:
-    """A file as it was when it was read: path below its folder, bytes, SHA-256 of its content."""
+    """A file at the time of reading: path below its folder, size in bytes, SHA-256 of its content."""
 
     path: str
     size: int
@@ -41,16 +41,16 @@ class Manifest:
 
     Attributes:
         taken_at: when its databases were read (ISO 8601, UTC).
-        release: of the program that took it.
-        server: major version of PostgreSQL; an older one cannot read it.
+        release: release of the program that took it.
+        server: major version of PostgreSQL; an older server cannot read it.
         files: dumps, settings and tokens, below the backup.
-        lake: where the lake was.
+        lake: location of the lake.
         is_copied: whether its parts are in the backup; else only their names, sizes and hashes are.
-        parts: the parts that count, below the lake.
-        figures: of each table of both databases, its rows and a sum over their hashes.
-        logins: members of our roles, by role.
-        secrets: names of the settings that were set and are not in it.
-        source: where the exports were; files are known by their path.
+        parts: the live parts, below the lake.
+        figures: number of rows and sum of row hashes of each table of both databases.
+        logins: members of the election_metrics roles, by role.
+        secrets: names of the secret settings that were set and are not in the backup.
+        source: location of the exports, because files are known by their path.
     """
 
     taken_at: str
@@ -66,7 +66,7 @@ class Manifest:
     source: str | None = None
 
     def write(self, folder: Path) -> None:
-        """Writes it; the backup is whole then."""
+        """Writes it, which completes the backup."""
         text = json.dumps({"format": _FORMAT, **asdict(self)}, ensure_ascii=False, indent=1)
         (folder / MANIFEST).write_text(text, "utf-8")
 
@@ -75,15 +75,15 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads the manifest of a backup.
 
     Raises:
-        DataError: there is no backup, it did not end, or it is of a later release.
+        DataError: there is no backup, it is incomplete, or it is of a later release.
     """
     file = folder / MANIFEST
     try:
-        said: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        if said.pop("format") != _FORMAT:
+        content: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        if content.pop("format") != _FORMAT:
             raise DataError(f"{folder} is a backup by a later release; restore it with that one")
-        files, parts = ([FileFacts(**one) for one in said.pop(name)] for name in ("files", "parts"))
-        return Manifest(files=files, parts=parts, **said)
+        files, parts = ([FileFacts(**one) for one in content.pop(name)] for name in ("files", "parts"))
+        return Manifest(files=files, parts=parts, **content)
     except FileNotFoundError:
         what = "is no whole backup: the backup was ended half way" if folder.is_dir() else "is no backup: not there"
         raise DataError(f"{folder} {what} ({file.name} is missing)") from None
@@ -92,11 +92,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def facts_of(place: Location, path: str, copy: Path | None = None) -> FileFacts:
-    """Reads a file once: what it is, and with `copy`, the same bytes there.
+    """Reads and hashes a file; with `copy`, also copies it there.
 
     Raises:
-        FileNotFoundError: it is gone.
-        TransientError: the object store is away.
+        FileNotFoundError: the file does not exist.
+        TransientError: the object store cannot be reached.
     """
 
     def read() -> FileFacts:
@@ -119,7 +119,7 @@ def facts_of(place: Location, path: str, copy: Path | None = None) -> FileFacts:
 
 
 def damaged(root: Location, expected: Iterable[FileFacts], progress: Callable[[int], None]) -> list[str]:
-    """Reads files again: which are gone, or hold other bytes than they did, each with what is wrong."""
+    """Verifies files: those that are missing or have changed, each with what is wrong."""
     wrong = []
     for facts in expected:
         try:
@@ -132,14 +132,14 @@ def damaged(root: Location, expected: Iterable[FileFacts], progress: Callable[[i
 
 
 def in_words(wrong: list[str]) -> str:
-    """The first few of many, and how many more there are."""
+    """The first few entries, and the number of further ones."""
     more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     return "; ".join(wrong[:_SHOWN]) + more
 
 
 def figures_of(connection: sa.Connection) -> dict[str, list[str]]:
-    """Rows, and the sum of their hashes, of every table: equal where the tables hold the same, in whatever order."""
-    # A row's text depends on these.
+    """Number of rows and sum of row hashes of every table: equal if the tables hold the same rows, in any order."""
+    # The text of a row depends on these settings.
     for setting in (
         "timezone TO 'UTC'",
         "datestyle TO 'ISO'",

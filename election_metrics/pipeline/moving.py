@@ -1,4 +1,4 @@
-"""The lake moves: every part that counts is copied to another place and read back there, while the system goes on."""
+"""Moves the lake: copies every live part to another location and verifies it there, while the system runs."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ _BLOCK = 1 << 22
 
 @dataclass
 class Moved:
-    """What a move did.
+    """Result of a move.
 
     Attributes:
-        copied: parts that were copied.
+        copied: number of copied parts.
         bytes: their bytes.
-        there: parts that were there before, whole.
+        there: number of intact parts that existed at the target before.
     """
 
     copied: int = 0
@@ -30,18 +30,18 @@ class Moved:
 
 
 def move_lake(settings: Settings, target: Location, progress: Report | None = None) -> Moved:
-    """Copies the parts that count to `target`, and reads each back: what is there then has the same bytes.
+    """Copies the live parts to `target`, and verifies each copy byte by byte.
 
-    Parts that land meanwhile are copied too, until none is missing. Nothing is removed here, and no setting changed.
+    Parts that land meanwhile are copied too, until none is missing. The old lake and the settings are not changed.
 
     Args:
-        settings: the settings; their lake is what moves.
-        target: where to; it may hold some parts already.
-        progress: called with bytes done and bytes in all.
+        settings: the settings, which name the lake to move.
+        target: the new location; it may hold some parts already.
+        progress: called with bytes done and total bytes.
 
     Raises:
-        DataError: a part is not in the lake, or came out otherwise than it went in; its path is named.
-        TransientError: an object store is away.
+        DataError: a part is missing from the lake, or its copy differs; its path is named.
+        TransientError: an object store cannot be reached.
     """
     moved = Moved()
     make_scratch(settings)
@@ -69,8 +69,8 @@ def _copy(settings: Settings, path: str, target: Location, moved: Moved) -> None
         expected = _hash(source)
     except FileNotFoundError:
         if path in {part for part, _ in _parts(settings)}:
-            raise DataError(f"{name_of(source)} is in no lake; election-metrics reland reads its files again") from None
-        return  # merged into another meanwhile
+            raise DataError(f"{name_of(source)} is lost; election-metrics reland reads its files again") from None
+        return  # merged into another part meanwhile
     if _exists(final) and _hash(final) == expected:
         moved.there += 1
         return

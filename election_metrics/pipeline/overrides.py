@@ -1,7 +1,7 @@
-"""What people own and write: reference data, thresholds, states of findings.
+"""Manual overrides: reference data, thresholds, states of findings.
 
-Each change is written to `ingest.audit_log` by the database itself, which also says what is behind now and tells
-listeners (the triggers of migration 0004). Whoever may not compute anything, as the API's role, may do all of this.
+Triggers of the database write each change to `ingest.audit_log`, mark what it makes stale, and notify listeners. The
+API's role may change overrides, but compute nothing.
 """
 
 import contextlib
@@ -28,37 +28,37 @@ from election_metrics.warehouse.tables import (
 
 
 class NotThereError(ElectionMetricsError):
-    """What is to be changed does not exist."""
+    """The object to change does not exist."""
 
 
 @contextlib.contextmanager
 def audited_transaction(settings: Settings, who: str) -> Iterator[sa.Connection]:
-    """A transaction whose changes are written down under this name."""
+    """A transaction whose changes are audited under this name."""
     with transaction(settings) as connection:
         connection.execute(sa.text("SELECT set_config('election_metrics.who', :who, true)"), {"who": who})
         yield connection
 
 
-def set_constituency(settings: Settings, constituency: str, said: Mapping[str, Any], who: str) -> None:
-    """Says things of a constituency (columns of `constituency_reference`), in place of what was said before."""
-    _put(settings, constituency_reference, {"constituency_id": constituency}, said, who)
+def set_constituency(settings: Settings, constituency: str, values: Mapping[str, Any], who: str) -> None:
+    """Replaces the overrides of a constituency (columns of `constituency_reference`)."""
+    _put(settings, constituency_reference, {"constituency_id": constituency}, values, who)
 
 
-def set_election(settings: Settings, election: str, said: Mapping[str, Any], who: str) -> None:
-    """Says things of an election (columns of `election_reference`), in place of what was said before.
+def set_election(settings: Settings, election: str, values: Mapping[str, Any], who: str) -> None:
+    """Replaces the overrides of an election (columns of `election_reference`).
 
     Raises:
         NotThereError: there is no such election.
     """
     _election_exists(settings, election)
-    _put(settings, election_reference, {"election_id": election}, said, who)
+    _put(settings, election_reference, {"election_id": election}, values, who)
 
 
-def forget(settings: Settings, table: sa.Table, key: Mapping[str, str], who: str) -> None:
-    """Takes back what was said under this key of a table that people own.
+def delete_override(settings: Settings, table: sa.Table, key: Mapping[str, str], who: str) -> None:
+    """Deletes a manual override.
 
     Raises:
-        NotThereError: nothing was said.
+        NotThereError: there is no override with this key.
     """
     with audited_transaction(settings, who) as connection:
         if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
@@ -72,8 +72,8 @@ def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: s
         NotThereError: there is no such finding.
     """
     with audited_transaction(settings, who) as connection:
-        # A computation that read the finding before must not write its old state after. Who waits holds a connection,
-        # so nobody waits long.
+        # A computation that has read the finding must not overwrite the new state. The wait is limited, because a
+        # waiting request holds a connection.
         connection.execute(sa.text("SET LOCAL lock_timeout = '15s'"))
         lock(connection, "anomalies")
         set_now = {"state": state, "state_by": who, "state_at": datetime.now(UTC), "state_note": note}
@@ -82,7 +82,7 @@ def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: s
 
 
 def set_threshold(settings: Settings, election: str, rule: str, threshold: str, value: float | None, who: str) -> None:
-    """Sets a threshold of a rule for one election; None: back to the default. The next run judges by it.
+    """Sets a threshold of a rule for one election; None restores the default. It applies from the next run on.
 
     Raises:
         NotThereError: there is no such election, rule or threshold.
@@ -109,7 +109,7 @@ def set_threshold(settings: Settings, election: str, rule: str, threshold: str, 
 def record_audit(
     settings: Settings, who: str, action: str, target: str, after: Mapping[str, Any] | None = None
 ) -> None:
-    """Adds what people did, and no row shows, to the audit."""
+    """Adds an action that changes no audited table to the audit log."""
     with transaction(settings) as connection:
         entry = {"who": who, "action": action, "target": target, "after": after and dict(after)}
         connection.execute(sa.insert(audit_log).values(entry))
@@ -122,9 +122,9 @@ def _election_exists(settings: Settings, election: str) -> None:
             raise NotThereError(f"there is no election {election!r}; election-metrics summary shows their ids")
 
 
-def _put(settings: Settings, table: sa.Table, key: Mapping[str, str], said: Mapping[str, Any], who: str) -> None:
-    unsaid = {column.name: None for column in table.columns if column.nullable}
-    values = {**unsaid, **said, "set_by": who, "set_at": datetime.now(UTC)}
-    row = insert(table).values({**key, **values})
+def _put(settings: Settings, table: sa.Table, key: Mapping[str, str], values: Mapping[str, Any], who: str) -> None:
+    unset = {column.name: None for column in table.columns if column.nullable}
+    row = {**unset, **values, "set_by": who, "set_at": datetime.now(UTC)}
+    statement = insert(table).values({**key, **row})
     with audited_transaction(settings, who) as connection:
-        connection.execute(row.on_conflict_do_update(index_elements=list(key), set_=values))
+        connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=row))

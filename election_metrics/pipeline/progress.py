@@ -1,8 +1,8 @@
-"""How long work tells how far it is."""
+"""Types of progress reports."""
 
 from collections.abc import Callable
 
 Report = Callable[[int, int], None]
-"""Called with how much is done, and how much there is in all."""
+"""Called with (done, total)."""
 Progress = Callable[[str, str], Report]
-"""Gives a report for a piece of work: what is done, and in which unit it is counted."""
+"""Takes a label and a unit, and returns a report for that piece of work."""

@@ -1,4 +1,4 @@
-"""What follows from hours becomes visible together with them: metrics, findings and summary, in one transaction.
+"""Publication: hours and everything downstream (metrics, findings, summaries) become visible in one transaction.
 
 A reader never sees hours of one moment beside a headline of another, nor a register beside the turnout of an earlier
 one.
@@ -20,11 +20,11 @@ from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import session_lock, transaction
 
 LOCK = "elections"
-"""The advisory lock of whoever publishes."""
+"""The advisory lock for publishing."""
 
 
 def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequence[str] | None = None) -> None:
-    """Brings all that follows from hours up to date, for elections that are behind them (or named: whole).
+    """Updates everything downstream of hours, for stale elections (or for the named ones, entirely).
 
     The caller holds LOCK, and commits.
     """
@@ -48,16 +48,16 @@ def _judge_and_summarise(
 
 
 def elections_behind(settings: Settings) -> list[str]:
-    """Elections (election_id) whose hours changed since what follows from them was computed."""
+    """Stale elections (election_id): their hours changed after everything downstream was computed."""
     with transaction(settings) as connection:
         return sorted(store.behind_metrics(connection))
 
 
 def known_elections(settings: Settings, named: Sequence[str]) -> Sequence[str]:
-    """The same, where there are such elections.
+    """The same names, after checking that these elections exist.
 
     Raises:
-        SettingsError: there is no election of such a name.
+        SettingsError: there is no election with such an id.
     """
     if named:
         with transaction(settings) as connection:
@@ -72,10 +72,10 @@ def known_elections(settings: Settings, named: Sequence[str]) -> Sequence[str]:
 def compute_constituency_metrics(
     settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
 ) -> dict[str, int]:
-    """Publishes the elections that are behind their hours, or the named ones whole.
+    """Publishes stale elections, or the named ones entirely.
 
     Returns:
-        Rows of `constituency_metrics` that the run wrote, also together with hours, by election.
+        Number of rows of `constituency_metrics` by election that the run wrote, including those written with hours.
     """
     with session_lock(settings, LOCK), transaction(settings) as connection:
         publish(connection, run_id, now or datetime.now(UTC), named)
@@ -86,10 +86,10 @@ def compute_constituency_metrics(
 def compute_anomalies(
     settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
 ) -> pd.DataFrame:
-    """Runs every rule over the elections that may have changed (or named), and summarises them.
+    """Runs every rule over elections that may have changed (or the named ones), and summarises them.
 
     Returns:
-        The findings of the elections that the run published, resolved ones too.
+        The findings of the elections that the run published, including resolved ones.
     """
     _refresh(settings, run_id, named, now or datetime.now(UTC))
     with transaction(settings) as connection:
@@ -99,7 +99,7 @@ def compute_anomalies(
 def compute_election_summaries(
     settings: Settings, run_id: str, named: Sequence[str] | None = None, now: datetime | None = None
 ) -> pd.DataFrame:
-    """Judges and summarises the elections that may have changed (or named).
+    """Runs the rules over elections that may have changed (or the named ones), and summarises them.
 
     Returns:
         The rows of `election_summaries` that the run wrote.
@@ -110,7 +110,7 @@ def compute_election_summaries(
 
 
 def _refresh(settings: Settings, run_id: str, named: Sequence[str] | None, now: datetime) -> None:
-    """Judges and summarises; an election that this run has just published needs it no more."""
+    """Runs the rules and summarises; skips elections that this run has just published."""
     with session_lock(settings, LOCK):
         with transaction(settings) as connection:
             registry.drop_empty_elections(connection)

@@ -1,4 +1,4 @@
-"""The final count: every hour of an election counted again from the raw transactions and set beside the tables."""
+"""The final count: counts every hour again from the raw transactions, and compares it with the tables."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ _HOURS_AT_ONCE = 24
 
 
 def closed_elections(settings: Settings, now: datetime | None = None) -> list[str]:
-    """Elections whose voting is over and that changed since they were reconciled, or never were."""
+    """Elections whose voting is over and that changed after their last reconciliation, or had none."""
     with transaction(settings) as connection:
         return read_closed(connection, now or datetime.now(UTC))
 
@@ -42,14 +42,14 @@ def reconcile_elections(
     now: datetime | None = None,
     progress: Report | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Counts every hour of closed (or named) elections again and compares; hours that differ are re-opened.
+    """Counts every hour of closed (or named) elections again and compares; hours that differ are marked stale.
 
     Args:
         settings: the settings.
         run_id: the Dagster run.
         named: election_id of the elections; none: those whose voting is over and that were not reconciled since.
-        now: the clock.
-        progress: called with hours done and hours in all, by election.
+        now: current time.
+        progress: called with hours done and total hours, by election.
 
     Returns:
         The rows of `metrics.reconciliations`, and the rows that differ: election_id, constituency_id, hour.
@@ -93,7 +93,7 @@ def _reconcile(
     total = hour_number(last) - hour_number(first) + 1
     for start in range(hour_number(first), hour_number(last) + 1, _HOURS_AT_ONCE):
         end = min(start + _HOURS_AT_ONCE - 1, hour_number(last))
-        # Nobody may replace the hours between reading them and counting them again.
+        # The hours must not be replaced between reading them and counting them again.
         with session_lock(settings, "hourly_stats"):
             inputs = read_inputs(settings, start, end)
             with transaction(settings) as connection:

@@ -1,6 +1,6 @@
-"""What a landing writes into the ledger: files, parts, quarantine, registry calls, corrections, re-opened hours.
+"""Records a landing in the ledger: files, parts, quarantine, registry calls, corrections, stale hours.
 
-Everything here happens in the landing's one transaction.
+Everything here happens in the single transaction of the landing.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ from election_metrics.sources.portal_exports import Unreadable
 from election_metrics.warehouse import ledger, registry
 
 MOST_REJECTED_SHOWN = 10_000
-"""Lines of a file that are kept in the quarantine, from its first on; the ledger counts them all."""
+"""The most lines of a file in quarantine, from the first on; the ledger counts all of them."""
 _FACTS = ("lines", "rows", "rollbacks", "repeated", "rejected", "first_transaction_at", "last_transaction_at")
 
 
 def ledger_rows(
     versions: pd.DataFrame, facts: dict[int, dict[str, object]], run_id: str, now: datetime
 ) -> pd.DataFrame:
-    """Rows of the ledger for landed versions: with the account of their contents' lines, by content_id."""
+    """Ledger rows for landed versions, with the counts of their contents' lines, by content_id."""
     empty: dict[str, object] = dict.fromkeys(_FACTS[:5], 0) | dict.fromkeys(_FACTS[5:])
     if versions.empty:
         return pd.DataFrame()
@@ -39,7 +39,7 @@ def ledger_rows(
 
 
 def unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime) -> pd.DataFrame:
-    """Rows of the ledger for what could not be read."""
+    """Ledger rows for files that could not be read."""
     return pd.DataFrame.from_records(
         [
             {
@@ -58,7 +58,7 @@ def unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime
 
 
 def content_facts(engine: Engine) -> dict[int, dict[str, object]]:
-    """The account of each staged content's lines, by content_id."""
+    """Counts of the lines of each staged content, by content_id."""
     frame = engine.query(
         """
         SELECT
@@ -81,7 +81,7 @@ def content_facts(engine: Engine) -> dict[int, dict[str, object]]:
 
 
 def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int, dict[str, object]]:
-    """What the ledger knows of contents that landed before, for a file that holds the same bytes."""
+    """The same counts of contents that landed before, from the ledger, for files with the same bytes."""
     query = sa.text(
         f"SELECT DISTINCT ON (content_id) content_id, {', '.join(_FACTS)} FROM ingest.transaction_files "  # noqa: S608
         "WHERE content_id = ANY(:numbers) ORDER BY content_id, file_id"
@@ -92,14 +92,14 @@ def ledger_facts(connection: sa.Connection, numbers: Sequence[int]) -> dict[int,
 
 @dataclass(frozen=True)
 class LandedParts:
-    """Parts of the lake: those with hours of some constituencies, and all."""
+    """Parts of the lake: those of some constituencies, and all."""
 
     nearby: Sequence[Location]
     every: Sequence[Location]
 
 
 def landed_parts(settings: Settings, engine: Engine, connection: sa.Connection) -> LandedParts:
-    """The parts that may hold what the staged rows repeat: any for an id; for votes, of the same constituencies."""
+    """The parts that may contain duplicates of staged rows: all parts for ids; of the same constituencies for votes."""
     staged = engine.query("SELECT DISTINCT constituency_id FROM staged WHERE rejection IS NULL AND NOT is_rollback")
     near = ledger.hours_of_constituencies(connection, set(staged["constituency_id"]))
     parts = ledger.parts_of_hours(connection)
@@ -115,7 +115,7 @@ def record_rows(
     new: Sequence[Readable],
     now: datetime,
 ) -> set[int]:
-    """Writes the parts and everything that goes with the rows; returns the hours they went to."""
+    """Writes the parts and everything that belongs to the rows; returns their hours."""
     name = name_for("\n".join(f"{file.content_id} {file.name}" for file in new))
     parts = lake.write_parts(engine, settings.lake_path, work, name)
     ledger.add_parts(
@@ -159,7 +159,7 @@ def record_corrections(
     dropped: Sequence[int],
     hours: set[int],
 ) -> None:
-    """Finds what the new rows and the dropped contents change elsewhere, and re-opens those hours too."""
+    """Finds what new rows and dropped contents change in other hours, and marks those hours stale too."""
     repeats = lake.find_repeats(engine, before.nearby, before.every)
     rolled = engine.query(
         "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
@@ -167,7 +167,7 @@ def record_corrections(
     ledger.add_corrections(connection, _corrections(repeats.votes, rolled))
     ledger.add_conflicts(connection, repeats.conflicts.astype({"quantity": "Int64"}))
     withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
-    # What stands of these ids may be another row now: whatever hangs on it is opened again.
+    # Another row of these ids may count now: everything that depends on it becomes stale.
     unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | ledger.conflicting_ids(connection, dropped)
     revoted = repeats.votes.loc[repeats.votes["kind"] == "vote_cast", "occurred_ms"]
     conflicted = repeats.hours | set(revoted // HOUR_MS)
@@ -179,7 +179,8 @@ def record_corrections(
     ledger.mark_hours_stale(connection, {int(hour) for hour in conflicted}, conflicted=True)
     ledger.mark_hours_stale(connection, hours - {int(hour) for hour in conflicted}, conflicted=False)
     ledger.mark_stale_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
-    # After the hours: whoever computes locks hours first, then elections. A finding names files of others, too.
+    # After the hours, because computations lock hours first, then elections. A finding may name files of other
+    # constituencies, too.
     registry.touch_elections_of(connection, ledger.places_of_conflicts(connection, sorted(unsettled)))
 
 
@@ -198,7 +199,7 @@ def _corrections(votes: pd.DataFrame, rolled: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hours_withdrawn_before(engine: Engine, rollbacks: Sequence[str]) -> set[int]:
-    """Hours of staged rows whose rollback came first."""
+    """Hours of staged rows whose rollback landed before them."""
     if not rollbacks:
         return set()
     engine.put_frame("known_rollbacks", pd.DataFrame({"transaction_id": list(rollbacks)}), {"transaction_id": "STRING"})

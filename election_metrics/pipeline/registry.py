@@ -1,4 +1,4 @@
-"""The registry: who votes where, refreshed from the ledger and the reference; changes re-open hours."""
+"""The registry of elections and constituencies, refreshed from the ledger and the reference data; marks hours stale."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,27 +19,28 @@ from election_metrics.warehouse.tables import constituencies, hourly_stats
 
 
 def refresh_registry(settings: Settings, run_id: str, now: datetime | None = None) -> Registry:
-    """Brings elections and the registry up to date, and re-opens hours whose registry changed.
+    """Updates elections and the registry, and marks hours whose registry changed stale.
 
-    Readers see it with the figures that follow: here where no hour waits, else when those hours are computed. The
-    hours of a constituency that votes in another election now are that election's in the same moment, and so is what
-    follows from them: computing them again range by range would show parts of it in both.
+    Readers see the change together with the figures that depend on it: at once if no hour is stale, else when those
+    hours are computed. If a constituency moves to another election, its hours and everything downstream move in the
+    same transaction: computing them again range by range would show parts of it in both elections.
 
     Raises:
         SettingsError: the reference file cannot be read.
-        DataError: the reference file is wrong; its line is named.
+        DataError: the reference file is invalid; the line is named.
     """
     moment = now or datetime.now(UTC)
     file = empty_reference() if settings.reference is None else read_reference(settings.reference, settings.time_zone)
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         lock(connection, "registry")
-        store.mark_registry(connection)  # first: what people say from here on leaves it behind
-        places, said = store.read_places(connection), _said(file, store.read_constituency_reference(connection))
-        regions = {*places["region"].dropna(), *said["region"].dropna()}
+        store.mark_registry(connection)  # first, so that any later override makes the registry stale
+        places = store.read_places(connection)
+        reference = _with_overrides(file, store.read_constituency_reference(connection))
+        regions = {*places["region"].dropna(), *reference["region"].dropna()}
         registry = build_registry(
             places,
             store.read_events(connection),
-            said,
+            reference,
             store.read_election_reference(connection),
             {region: zone for region in regions if (zone := region_time_zone(region)) is not None},
             settings.time_zone,
@@ -68,21 +69,21 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
 
 
 def registry_is_behind(settings: Settings) -> bool:
-    """Whether people changed reference data since the registry was made."""
+    """Whether reference data changed after the registry was refreshed."""
     with transaction(settings) as connection:
         return store.registry_is_behind(connection)
 
 
-def _said(file: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """The reference file, and what people said over it, field by field."""
-    first, second = (frame.set_index("constituency_id") for frame in (people, file))
+def _with_overrides(file: pd.DataFrame, overrides: pd.DataFrame) -> pd.DataFrame:
+    """The reference file with the manual overrides applied, field by field."""
+    first, second = (frame.set_index("constituency_id") for frame in (overrides, file))
     ids = first.index.union(second.index)
     first, second = first.reindex(ids), second.reindex(ids)
     return pd.DataFrame({name: first[name].combine_first(second[name]) for name in second.columns}).reset_index()
 
 
 def _changed(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """The constituencies that are new or say something else than before."""
+    """The constituencies that are new or changed."""
     columns = list(now.columns)
     old = before[columns].astype(object).where(before[columns].notna(), None).set_index("constituency_id")
     new = now.astype(object).where(now.notna(), None).set_index("constituency_id")
@@ -93,10 +94,10 @@ def _changed(before: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reopened(before: pd.DataFrame, now: pd.DataFrame) -> list[tuple[str, int, int]]:
-    """Which hours the registry's change reaches: (constituency_id, first hour, last hour), as hours since 1970.
+    """The hours that a change of the registry affects: (constituency_id, first hour, last hour), since 1970.
 
-    A new end of voting reaches only the hours from the earlier end on: while a country closes region by region,
-    the hours before must not be computed again with every region.
+    A new end of voting affects only the hours from the earlier end on: while voting ends region by region, earlier
+    hours must not be computed again for every region.
     """
     both = before.merge(now, on="constituency_id", suffixes=("_before", ""))
     reopened = []

@@ -1,4 +1,4 @@
-"""A backup becomes a system again: in an empty place only, and only if every byte is what it was."""
+"""Restores a backup, into an empty HOME and empty databases only, and verifies every byte."""
 
 import contextlib
 import os
@@ -41,10 +41,10 @@ from election_metrics.warehouse.server import dagster_url, ensure_database, plai
 
 
 def check_backup(settings: Settings, folder: Path, progress: Progress) -> Manifest:
-    """Reads every file of a backup again, and of a lake that it only names, every part where it is now.
+    """Verifies every file of a backup, and every part of a lake that is not in the backup at its location.
 
     Raises:
-        DataError: it is no whole backup, or files are damaged or missing; they are named.
+        DataError: the backup is incomplete, or files are damaged or missing; they are named.
     """
     manifest = read_manifest(folder)
     lake: Location = folder / LAKE if manifest.is_copied else settings.lake_path
@@ -64,21 +64,21 @@ def check_backup(settings: Settings, folder: Path, progress: Progress) -> Manife
 def restore_backup(
     settings: Settings, folder: Path, progress: Progress, tell: Callable[[str], None] = lambda _: None
 ) -> Manifest:
-    """Fills an empty HOME and empty databases from a backup, and holds the figures to what they were.
+    """Fills an empty HOME and empty databases from a backup, and compares the figures with those in its manifest.
 
     Args:
-        settings: the settings; they say where to.
+        settings: the settings, which name the targets.
         folder: the backup.
-        progress: of a label and a unit, gives what is called with (done, in all).
-        tell: called with a sentence of what our login may not do, if there is anything.
+        progress: takes a label and a unit, and returns a function of (done, total).
+        tell: called with a sentence for each thing that the login has no privilege for.
 
     Returns:
-        What the backup holds.
+        The manifest of the backup.
 
     Raises:
         SettingsError: HOME or the lake is not empty.
-        DataError: the backup is damaged or of a later release, or something came out otherwise than it went in.
-        WarehouseError: the backup is of before the first release, a database is not empty, the server is too old, or
+        DataError: the backup is damaged or of a later release, or restored data differs from the backup.
+        WarehouseError: the backup is older than the first release, a database is not empty, the server is too old, or
             cannot be filled.
     """
     refuse_home(settings)
@@ -108,7 +108,7 @@ def restore_backup(
             _compare(url, manifest.figures[name], name)
             report(done, len(dumps))
         with transaction(settings) as connection:
-            # They were merged into others when the backup was taken, and are not in it.
+            # Retired parts had been merged into others, and are not in the backup.
             connection.execute(sa.text("DELETE FROM ingest.lake_parts WHERE retired_at IS NOT NULL"))
         if (folder / TOKENS).is_file():
             tokens = settings.tokens_path
@@ -121,10 +121,10 @@ def restore_backup(
 
 
 def refuse_home(settings: Settings) -> None:
-    """HOME must be empty, or not there.
+    """Refuses a HOME that exists and is not empty.
 
     Raises:
-        SettingsError: it is not.
+        SettingsError: it is not empty.
     """
     home = settings.home
     refuse_restored_by_half(home)
@@ -136,22 +136,22 @@ def refuse_home(settings: Settings) -> None:
 
 
 def refuse_lake(lake: Location) -> None:
-    """A lake that is to be filled must hold no part.
+    """Refuses a lake that holds parts.
 
     Raises:
-        SettingsError: it does.
+        SettingsError: it holds parts.
     """
     there = with_patience(lambda: next(iter(lake.rglob("*.parquet")), None) if lake.exists() else None, str(lake))
     if there is not None:
         raise SettingsError(
             f"the lake {name_of(lake)} is not empty, and a restore overwrites nothing: set ELECTION_METRICS_LAKE to "
-            "another place, or move that one away"
+            "another location, or move that one away"
         )
 
 
 @contextlib.contextmanager
 def _unfinished(home: Path) -> Iterator[None]:
-    """Marks HOME for as long as it is half of what it will be: nothing of ours starts on it."""
+    """Marks HOME as half restored until the restore is complete, so that no command starts on it."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / UNFINISHED).write_text(f"{os.getpid()}\n", "utf-8")
@@ -162,7 +162,7 @@ def _unfinished(home: Path) -> Iterator[None]:
 
 
 def _named(settings: Settings) -> Iterator[URL]:
-    """Databases of servers that the settings name: they may hold something, as one below an empty HOME cannot."""
+    """Databases of external servers, which may hold data; an embedded one below an empty HOME cannot."""
     if settings.database_url is not None:
         yield warehouse_url(settings)
     if settings.database_url is not None or settings.dagster_database_url is not None:
@@ -170,7 +170,7 @@ def _named(settings: Settings) -> Iterator[URL]:
 
 
 def _refuse_database(url: URL, manifest: Manifest) -> None:
-    """It must be empty, on a server that can read the dump."""
+    """Refuses a database that is not empty, or on a server that cannot read the dump."""
     version = server_version(url)
     if version < manifest.server:
         raise WarehouseError(
@@ -190,7 +190,7 @@ def _refuse_database(url: URL, manifest: Manifest) -> None:
 
 
 def _fill_lake(settings: Settings, folder: Path, manifest: Manifest, progress: Progress) -> None:
-    """Copies the parts, and reads each back where it is then."""
+    """Copies the parts, and verifies each copy."""
     make_scratch(settings)
     lake = settings.lake_path
     report, done, in_all = progress("Lake", "bytes"), 0, sum(facts.size for facts in manifest.parts)
@@ -206,9 +206,9 @@ def _fill_lake(settings: Settings, folder: Path, manifest: Manifest, progress: P
 
 
 def _compare(url: URL, expected: dict[str, list[str]], name: str) -> None:
-    """Every table holds what it held when the backup was taken."""
+    """Checks that every table has the rows that it had when the backup was taken."""
     own = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
     with own.begin() as connection:
         found = figures_of(connection)
     if wrong := sorted(table for table in expected.keys() | found.keys() if expected.get(table) != found.get(table)):
-        raise DataError(f"{name} came out otherwise than it went in: {in_words(wrong)}")
+        raise DataError(f"{name} differs from the backup after the restore: {in_words(wrong)}")

@@ -1,6 +1,6 @@
-"""Tags of runs: what asked for a run and why, and which hours it covers. Nothing of Dagster is imported here.
+"""Tags of runs: trigger, reason and hours. This module does not import Dagster.
 
-The UI shows tags by the alphabet: `why` comes first, what belongs to it after it; `.dagster/…` it does not show.
+The UI sorts tags alphabetically, so `why` is followed by `why/…`; it hides `.dagster/…`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,39 +10,39 @@ from election_metrics.errors import SettingsError
 
 JOB = "update_metrics_job"
 TRIGGER = "why/trigger"
-"""Run tag: what asked for the run (new_transactions, changed_hours, schedule, ingest, backfill, refresh)."""
+"""Run tag: what requested the run (new_transactions, changed_hours, schedule, ingest, backfill, refresh)."""
 STATE = ".dagster/election_metrics_state"
-"""Run tag: a fingerprint of what a sensor saw, so that it can count the tries at the same work."""
+"""Run tag: a fingerprint of the state that a sensor saw, by which it counts failed runs of the same work."""
 WHY = "why"
-"""Run tag: what asked for the run saw, in words."""
+"""Run tag: the reason of the run, as text."""
 
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 ONE_HOUR = "dagster/partition"
 HOURS = "why/hours"
-"""Run tag: the hours of a run, in words."""
+"""Run tag: the hours of a run, as text."""
 WHO = "why/who"
-"""Run tag: the person or program that asked."""
+"""Run tag: the person or program that requested the run."""
 CANCELLED = "why/cancelled"
-"""Run tag: when somebody cancelled the run."""
+"""Run tag: when the run was cancelled."""
 GRID = ".dagster/election_metrics_first_partition"
-"""Tag of the job: the first partition that the process knew that planned the run."""
+"""Tag of the job: the first partition of the process that planned the run."""
 HOURLY = ("raw_transactions", "hourly_stats")
-"""The assets that are computed by hour: a run of them must say which hours."""
+"""The assets with hour partitions: a run of them must name its hours."""
 
 _PRIORITIES = {
     "new_transactions": 10, "refresh": 8, "changed_hours": 5, "schedule": 3, "backfill": -5, "upkeep": -10
 }  # fmt: skip
-"""Dagster starts the highest first: what arrives goes before what is repeated."""
+"""Dagster starts the highest first: new input has priority over recomputation."""
 _LONGEST_TAG = 250
 _LONGEST_WHY = 120
 FILES = "why/files"
-"""How many files the sensor saw."""
+"""Run tag: the number of files to land."""
 
 
 def priority(trigger: str) -> str:
-    """The priority of what is asked for so, as Dagster's tag has it."""
+    """The priority of runs with this trigger, as the value of Dagster's tag."""
     return str(_PRIORITIES.get(trigger, 0))
 
 
@@ -52,26 +52,26 @@ def range_tags(first: datetime, last: datetime) -> dict[str, str]:
 
 
 def cut(text: str, most: int) -> str:
-    """The text, of at most so many characters."""
+    """The text, truncated to at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def in_words(first: datetime, last: datetime) -> str:
-    """The hours first..last (UTC, both inclusive), for people."""
+    """The hours first..last (UTC, both inclusive), as text."""
     until = "" if first == last else f" to {last:%Y-%m-%d %H:%M}"
     return f"{first:%Y-%m-%d %H:%M}{until} UTC"
 
 
 def width(first: datetime, last: datetime) -> int:
-    """How many hours first..last are, both inclusive."""
+    """Number of hours in first..last, both inclusive."""
     return int((last - first) / timedelta(hours=1)) + 1
 
 
 def hours_of_tags(tags: Mapping[str, str]) -> tuple[datetime, datetime] | None:
-    """The hours (UTC, both inclusive) that a run's tags name; None where they name none.
+    """The hours (UTC, both inclusive) that a run's tags name; None if they name none.
 
     Raises:
-        SettingsError: they name half a range, no whole hour, or an end before the beginning.
+        SettingsError: the tags name half a range, not a whole hour, or an end before the beginning.
     """
     first, last = (tags.get(key) or tags.get(ONE_HOUR) for key in (RANGE_START, RANGE_END))
     if first is None and last is None:
@@ -90,14 +90,14 @@ WITHOUT_HOURS = (
     f"say for which hours: choose a partition or a range such as [{EXAMPLE}...2026-09-18-09:00] (UTC). Hours that "
     "changed are computed by themselves"
 )
-"""What a run of the hourly assets is told that names no hours."""
+"""The message for a run of the hourly assets that names no hours."""
 
 
 def hour_of_key(key: str) -> datetime:
-    """The hour (UTC) of a partition's key.
+    """The hour (UTC) of a partition key.
 
     Raises:
-        SettingsError: it is none.
+        SettingsError: the key is not a whole hour.
     """
     try:
         hour = datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC)
@@ -115,7 +115,7 @@ def run_tags(
     files: int | None = None,
     elections: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Tags of a run: what asked for it and why, its hours (first and last, UTC), how many files, whose elections."""
+    """Tags of a run: trigger, reason, hours (first and last, UTC), number of files, elections."""
     tags = {TRIGGER: trigger, WHY: cut(why, _LONGEST_WHY), "dagster/priority": priority(trigger)}
     if hours is not None:
         first, last = hours

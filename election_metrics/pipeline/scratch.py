@@ -1,4 +1,4 @@
-"""Unfinished work: a folder of each process, on this machine, that goes with it."""
+"""A scratch folder for each process, on this machine, removed when the process ends."""
 
 import contextlib
 import os
@@ -14,10 +14,10 @@ from election_metrics.settings import Settings
 
 
 def make_scratch(settings: Settings) -> None:
-    """Makes the folder of unfinished work (a lake on this machine is its own), for us alone.
+    """Creates the scratch folder (inside the lake, if that is on this machine), readable by its owner only.
 
     Raises:
-        SettingsError: it cannot be made.
+        SettingsError: it cannot be created.
     """
     folder = settings.scratch_path
     try:
@@ -29,7 +29,7 @@ def make_scratch(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def work_folder(root: Path) -> Iterator[Path]:
-    """A folder of this process beside the lake; those of processes that were killed are removed."""
+    """A scratch folder of this process; those of killed processes are removed."""
     home = root / "work"
     home.mkdir(parents=True, exist_ok=True)
     for left in home.iterdir():

@@ -1,6 +1,6 @@
-"""Is the source there? A folder that is gone and a share that returns nothing look like a quiet day; they are none.
+"""Checks the source: a missing folder or an empty share must not pass for a day without new files.
 
-What landed stays, whatever the source looks like: neither this nor landing takes an absence for a deletion.
+Rows that landed stay, whatever the source looks like: a missing file is never treated as a deletion.
 """
 
 import os
@@ -20,11 +20,11 @@ _MOST_FOLDERS = 5_000
 
 @dataclass(frozen=True)
 class SourceState:
-    """How the source looks.
+    """State of the source.
 
     Attributes:
-        trouble: what is wrong with it, as the end of a sentence; nothing where nothing is.
-        has_files: whether an export file lies there.
+        trouble: what is wrong with it, as the end of a sentence; empty if nothing is.
+        has_files: whether it contains an export file.
     """
 
     trouble: str
@@ -32,7 +32,7 @@ class SourceState:
 
 
 def look_at_source(source: Location) -> SourceState:
-    """Looks, and stops at the first file. A share that hangs, hangs here too: call it with a deadline."""
+    """Checks the source, up to the first file. A hung share blocks this call: use a deadline."""
     try:
         has_files = _has_files(source) if isinstance(source, Path) else _has_objects(source)
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def _has_files(root: Path) -> bool:
                 raise
         if not folders:
             return False
-    return True  # so many folders are no empty share
+    return True  # a share with so many folders is not empty
 
 
 def _has_objects(root: RemotePath) -> bool:

@@ -1,4 +1,4 @@
-"""The sources that the settings name, in the order in which they land."""
+"""The sources in the settings, in the order of landing."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ NONE_NAMED = "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is
 
 
 def sources_of(settings: Settings, names: Sequence[str] = (), *, compare: bool = False) -> list[Source]:
-    """The sources of these names; of no names, all. With `compare`, every hour of a table is compared, due or not.
+    """The sources with these names; all if there are none. With `compare`, every hour of a table is compared now.
 
     Raises:
-        SettingsError: a source is named wrongly in the settings, or there is none of such a name.
+        SettingsError: the settings of a source are invalid, or there is no source with such a name.
     """
     sources: list[Source] = [] if settings.source_path is None else [ExportFiles(settings.source_path)]
     if (table := open_table(settings)) is not None:

@@ -1,7 +1,7 @@
-"""Landing from a transactions table: its new rows in batches, and whole hours again that it changed.
+"""Lands a transactions table: new rows in batches, and changed hours as a whole.
 
-A batch is, for the ledger, a file of each hour that it has rows of. Reading goes by how far the table was read, which
-is only a way to read little: what is true is what the comparison finds, hour by hour, between it and what landed.
+For the ledger, a batch is one file for each hour that it has rows of. The watermark only limits how much is read;
+correctness comes from comparing every hour of the table with what landed.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,10 +51,10 @@ _ROWS_A_BATCH = 1_000_000
 
 
 def open_table(settings: Settings) -> TransactionsTable | None:
-    """The table that the settings name; None: they name none.
+    """The table in the settings; None if there is none.
 
     Raises:
-        SettingsError: the URL or the mapping is wrong.
+        SettingsError: the URL or the mapping is invalid.
     """
     if settings.source_url is None:
         return None
@@ -62,10 +62,10 @@ def open_table(settings: Settings) -> TransactionsTable | None:
 
 
 def named_table(settings: Settings) -> TransactionsTable:
-    """The table that the settings name.
+    """The table in the settings.
 
     Raises:
-        SettingsError: they name none, or wrongly.
+        SettingsError: there is none, or the URL or the mapping is invalid.
     """
     table = open_table(settings)
     if table is None:
@@ -77,7 +77,7 @@ def named_table(settings: Settings) -> TransactionsTable:
 
 
 class TableRows(Source):
-    """Rows of a table in another database, by mapping; with `compare`, every hour of it is compared, due or not."""
+    """Rows of a table in another database, read by a mapping; with `compare`, every hour is compared now."""
 
     unit = "rows"
 
@@ -88,7 +88,7 @@ class TableRows(Source):
         return f"the transactions table {self.table.place}"
 
     def pending(self, settings: Settings, now: datetime) -> Pending:
-        """New rows, or that it is time to compare every hour."""
+        """New rows, and whether it is time to compare every hour."""
         new = pending_rows(settings, self.table, now)
         news = f"{new.rows} new row(s)" + (" or more" if new.rows >= MOST_PEEKED else "")
         return Pending(
@@ -104,7 +104,7 @@ class TableRows(Source):
         self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,  # noqa: ARG002 rows are no files
     ) -> None:  # fmt: skip
-        """Lands new rows, and hours that differ; with `again`, hours that landed, whatever they hold."""
+        """Lands new rows, and hours that differ; with `again`, reloads landed hours, changed or not."""
         if again is not None and again.constituency is not None:
             raise SettingsError(f"{self.name!r} is read by hours, not by constituency; leave out again_constituency")
         hours = None if again is None else (_number(again.first), _number(again.last))
@@ -119,12 +119,12 @@ def _number(hour: datetime | None) -> int | None:
 
 @dataclass(frozen=True)
 class NewRows:
-    """What a table has that has not landed.
+    """Rows of a table that have not landed.
 
     Attributes:
-        rows: new rows, counted up to MOST_PEEKED.
-        hours: those that they seem to touch (since 1970, UTC).
-        is_due: it is time to compare every hour.
+        rows: number of new rows, counted up to MOST_PEEKED.
+        hours: hours that they probably touch (since 1970, UTC).
+        is_due: whether it is time to compare every hour.
     """
 
     rows: int
@@ -133,7 +133,7 @@ class NewRows:
 
 
 def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) -> NewRows:
-    """Looks for new rows; where there are none, says in the warehouse that the table was looked at.
+    """Looks for new rows; if there are none, records the poll time.
 
     Raises:
         SourceError: the table cannot be read.
@@ -154,7 +154,7 @@ def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) ->
 
 
 def _hour_of(text: str | None, table: TransactionsTable) -> int | None:
-    """The hour of a time that the table gave, for a guess."""
+    """The hour of a time value of the table, as an estimate."""
     reading = reading_of(table)
     try:
         if text is None:
@@ -204,23 +204,23 @@ def land_table(
         settings: the settings.
         table: the table.
         run_id: the Dagster run.
-        now: the clock.
-        progress: called with positions done and positions in all.
-        report: what to add to; None: a new one.
-        compare: compare every hour; None: when the mapping says that it is time.
-        again: read the hours first..last (since 1970, UTC) that landed once more, differing or not; None: from
-            the first, to the last.
+        now: current time.
+        progress: called with positions done and total positions.
+        report: report to add to; None: a new one.
+        compare: compare every hour; None: if the mapping's interval has passed.
+        again: reload the landed hours first..last (since 1970, UTC), changed or not; None: from the first, to the
+            last.
 
     Raises:
-        SourceError: the table cannot be read, or another one was read under its name.
-        TransientError: a database went away.
+        SourceError: the table cannot be read, or another table was read under its name.
+        TransientError: the connection to a database was lost.
     """
     moment = now or datetime.now(UTC)
     report = report or LandingReport()
     make_scratch(settings)
     name = table.mapping.source
     with (
-        session_lock(settings, f"table {name}"),  # two at once would each undo how far the other has read
+        session_lock(settings, f"table {name}"),  # concurrent landings would overwrite each other's watermark
         connect(settings) as engine,
         table.snapshot() as snapshot,
     ):
@@ -255,7 +255,7 @@ class _Job(Landing):
 
 
 def reading_of(table: TransactionsTable, secret: str = "") -> table_rows.Reading:
-    """How the table's text is read; `secret` keys the fingerprints of its rows, where somebody asks for them."""
+    """Parameters for parsing the table's text; `secret` keys the fingerprints of its rows, if they are needed."""
     mapping = table.mapping
     kind = table.table.c[mapping.columns.time].type
     is_untyped = isinstance(kind, sa.types.NullType)
@@ -275,10 +275,10 @@ def reading_of(table: TransactionsTable, secret: str = "") -> table_rows.Reading
 
 
 def unreadable_of_sample(settings: Settings, table: TransactionsTable) -> tuple[int, pd.DataFrame]:
-    """Reads the first rows of the table as a landing would, and lands none.
+    """Parses the first rows of the table as a landing would; lands none.
 
     Returns:
-        How many rows were read, at most 100,000; and of those that cannot be read: reason, rows, example (text).
+        The number of rows read, at most 100,000; and for those that cannot be read: reason, rows, example (text).
 
     Raises:
         SourceError: the table cannot be read.
@@ -295,7 +295,7 @@ def unreadable_of_sample(settings: Settings, table: TransactionsTable) -> tuple[
 
 
 def _land_new(job: _Job, read: Watermark, progress: Report | None) -> set[int]:
-    """Lands what appeared; returns hours of rows that may have been changed since they landed."""
+    """Lands new rows; returns hours of landed rows that may have changed since."""
     known: set[int] = set()
     newest = None
     last = job.snapshot.last_position()
@@ -314,7 +314,7 @@ def _land_new(job: _Job, read: Watermark, progress: Report | None) -> set[int]:
 
 
 def differing_hours(job: _Job) -> list[int]:
-    """Hours that the table holds otherwise than they landed; rows that are only held back are no difference."""
+    """Hours whose rows in the table differ from what landed; rows that are only held back do not count."""
     there = job.snapshot.fingerprints(job.reading.secret)
     if there is None:
         there = _fingerprints_of_every_row(job)
@@ -347,7 +347,7 @@ def _landed(job: _Job) -> pd.DataFrame:
 
 
 def _land_hours(job: _Job, hours: Sequence[int]) -> None:
-    """Reads these hours whole; what landed of them before counts no more."""
+    """Reloads these hours entirely; rows of them that landed before are replaced."""
     for some in _together(hours):
         table_rows.begin_rows(job.engine.local, job.reading)
         for batch in job.snapshot.every_row(some):
@@ -375,20 +375,20 @@ def _land_batch(
 
     Args:
         job: the landing.
-        before: how far the table had been read; None: the rows are whole hours.
-        after: how far it has been read with these rows; None: there are more to come.
-        instead_of: the hours that they are.
+        before: the watermark before these rows; None: the rows are whole hours.
+        after: the watermark after these rows; None: more rows follow.
+        instead_of: the hours that the rows replace.
 
     Returns:
-        Hours of rows that had landed before and were left out, and that may have been changed since.
+        Hours of rows that had landed before and were left out, which may have changed since.
     """
     settings, engine = job.settings, job.engine
     with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
         lock(connection, "land")
         known = set() if before is None else _drop_landed(job, connection, before)
-        said = table_rows.fingerprints(engine.local)
-        if len(said) or instead_of:
-            _record(job, connection, work, said, instead_of)
+        by_hour = table_rows.fingerprints(engine.local)
+        if len(by_hour) or instead_of:
+            _record(job, connection, work, by_hour, instead_of)
         if after is not None:
             table_reads.store_state(connection, job.source, job.table.place, _as_json(after), job.now)
     return known
@@ -405,16 +405,18 @@ def _drop_landed(job: _Job, connection: sa.Connection, before: Watermark) -> set
     here = job.engine.local
     suspects = table_rows.find_landed(here, parts, own)
     if job.snapshot.horizon is None:
-        # Rows are read again as a rule, which says nothing; one that is new under a known id does.
+        # Rows within the overlap are read again and usually equal; a new row with a known id is a change.
         newest = -1 if before.newest is None else before.newest
-        suspects = table_rows.said_otherwise(here, job.settings, job.reading, newest, job.now) if suspects else set()
+        suspects = (
+            table_rows.hours_of_changed_rows(here, job.settings, job.reading, newest, job.now) if suspects else set()
+        )
     table_rows.drop_landed(here)
     return suspects
 
 
-def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame, instead_of: Sequence[int]) -> None:
+def _record(job: _Job, connection: sa.Connection, work: Path, by_hour: pd.DataFrame, instead_of: Sequence[int]) -> None:
     engine = job.engine
-    hours = [int(hour) for hour in said["hour_number"]]
+    hours = [int(hour) for hour in by_hour["hour_number"]]
     contents = dict(zip(hours, ledger.next_content_ids(connection, len(hours)), strict=True))
     table_rows.stage_rows(engine.local, job.settings, job.reading, contents, job.now)
     places = table_rows.places(engine.local)
@@ -426,7 +428,7 @@ def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame
 
     def record(connection: sa.Connection) -> None:
         forgotten.update(table_reads.forget_contents(connection, job.source, instead_of))
-        rows = said.assign(source=job.source, content_id=said["hour_number"].map(contents))
+        rows = by_hour.assign(source=job.source, content_id=by_hour["hour_number"].map(contents))
         table_reads.add_contents(connection, rows.astype({"hour_number": "int64"}))
 
     def settle(connection: sa.Connection) -> None:
@@ -435,7 +437,7 @@ def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame
         registry.touch_constituencies(connection, {election: [] for election in elections})
 
     batch = StagedBatch(
-        versions=_hour_versions(job, contents, said),
+        versions=_hour_versions(job, contents, by_hour),
         new=[Readable(number, "", work, 0, f"{_path(job.source, hour)}/{number}") for hour, number in contents.items()],
         settled=table_reads.paths_of_hours(connection, job.source, instead_of) if instead_of else [],
         record=record,
@@ -444,8 +446,8 @@ def _record(job: _Job, connection: sa.Connection, work: Path, said: pd.DataFrame
     commit_batch(job, connection, batch, work)
 
 
-def _hour_versions(job: _Job, contents: Mapping[int, int], said: pd.DataFrame) -> pd.DataFrame:
-    """For the ledger, the rows that a batch has of an hour are a version of a file."""
+def _hour_versions(job: _Job, contents: Mapping[int, int], by_hour: pd.DataFrame) -> pd.DataFrame:
+    """One ledger row for each hour of the batch."""
     return pd.DataFrame.from_records(
         [
             {
@@ -456,7 +458,7 @@ def _hour_versions(job: _Job, contents: Mapping[int, int], said: pd.DataFrame) -
                 "content_hash": f"{int(fingerprint):032x}",
                 "content_id": contents[int(hour)],
             }
-            for hour, rows, fingerprint in said[["hour_number", "rows", "fingerprint"]].itertuples(index=False)
+            for hour, rows, fingerprint in by_hour[["hour_number", "rows", "fingerprint"]].itertuples(index=False)
         ]
     )
 
@@ -474,8 +476,8 @@ def _as_json(read: Watermark) -> dict[str, Any]:
 def _read_up_to(state: Mapping[str, Any] | None) -> Watermark:
     if state is None:
         return Watermark()
-    said = state["read_up_to"]
+    stored = state["read_up_to"]
     marks = tuple(
-        PendingMark(mark["position"], mark["end"], datetime.fromisoformat(mark["at"])) for mark in said["marks"]
+        PendingMark(mark["position"], mark["end"], datetime.fromisoformat(mark["at"])) for mark in stored["marks"]
     )
-    return Watermark(said["horizon"], said["low"], said["newest"], marks)
+    return Watermark(stored["horizon"], stored["low"], stored["newest"], marks)

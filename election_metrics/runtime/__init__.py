@@ -1,1 +1,1 @@
-"""What keeps the system running: the supervisor and its parts, Dagster's storage, launcher and coordinator."""
+"""Processes: the supervisor and its child processes, Dagster's storage, launcher and coordinator."""

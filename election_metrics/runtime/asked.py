@@ -1,7 +1,6 @@
-"""What people and programs ask Dagster for: refused in words where it cannot go well, and labelled where it can.
+"""Validates runs and backfills before Dagster plans them: refuses impossible ones with a reason, and tags the others.
 
-Every run and every backfill is looked at before Dagster plans it, wherever it comes from: the UI, GraphQL, the API,
-Dagster's command line, a sensor, a retry.
+This covers every origin: the UI, GraphQL, the API, Dagster's command line, sensors, retries.
 """
 
 import getpass
@@ -37,7 +36,7 @@ from election_metrics.pipeline.run_tags import (
 from election_metrics.sanitize import visible
 
 OF_CANCELLATION = (CANCELLED, MAX_RETRIES_TAG, WILL_RETRY_TAG)
-"""Tags that a run has from its cancellation on."""
+"""Tags that a cancellation adds to a run."""
 _BY_HAND = "by hand"
 _FROM_UI = "dagster/from_ui"
 _AHEAD = timedelta(hours=24)
@@ -48,19 +47,19 @@ _LONGEST_NAME = 60
 
 
 class RefusedError(click.ClickException, ElectionMetricsError):
-    """A run or backfill is not taken on; a command line of Dagster's shows the sentence alone."""
+    """A run or backfill is refused; Dagster's command line prints the sentence without a traceback."""
 
 
 def checked_run(run: dg.DagsterRun, most: int, now: datetime) -> dg.DagsterRun:
-    """The run as it is written down: with tags that say what it is.
+    """The run as it is stored: with tags that describe it.
 
     Args:
-        run: what is asked for.
-        most: a run covers no more hours.
-        now: the clock.
+        run: the requested run.
+        most: the most hours of a run.
+        now: current time.
 
     Raises:
-        RefusedError: it names no hours and needs some, or hours that cannot be; says what to do.
+        RefusedError: it needs hours and names none, or names hours that are not allowed; says what to do.
     """
     try:
         named = hours_of_tags(run.tags)
@@ -71,19 +70,19 @@ def checked_run(run: dg.DagsterRun, most: int, now: datetime) -> dg.DagsterRun:
     except SettingsError as error:
         raise RefusedError(str(error)) from None
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
-    # A person who runs again what was cancelled means it: the cancellation is not the new run's.
+    # A re-execution of a cancelled run is intended: it does not inherit the cancellation.
     theirs = {key: text for key, text in run.tags.items() if CANCELLED not in run.tags or key not in OF_CANCELLATION}
     tags = {**_labels(theirs, assets or [run.job_name], named, is_remote=run.remote_job_origin is not None), **theirs}
-    # Dagster plans each check of the run once for every hour of this subset, though they answer once a run: rows by
-    # the thousand that nothing ever fills ("Not evaluated"). Without it, it asks each asset and check for its own.
+    # With this subset, Dagster plans each check once for every hour, though a check is evaluated once a run: thousands
+    # of rows that stay "Not evaluated". Without it, Dagster asks each asset and check for its own partitions.
     return run._replace(tags=tags, partitions_subset=None)
 
 
 def checked_backfill(backfill: PartitionBackfill, most: int, now: datetime) -> PartitionBackfill:
-    """The backfill as it is written down: with a title, and tags that its runs will have.
+    """The backfill as it is stored: with a title, and the tags of its runs.
 
     Raises:
-        RefusedError: it covers no hour, too many, or so scattered ones that they would be a run each.
+        RefusedError: it covers no hour, too many hours, or hours in too many separate ranges (each is a run).
     """
     hours, earliest = _hours_of_backfill(backfill)
     if not hours and set(HOURLY) & {key.to_user_string() for key in backfill.asset_selection or ()}:
@@ -120,7 +119,7 @@ def _check(first: datetime, last: datetime, hours: int, earliest: datetime | Non
 
 
 def _needs_hours(run: dg.DagsterRun) -> bool:
-    """Whether the run computes hours. Without a selection it is all of the job's assets."""
+    """Whether the run computes hours. Without a selection it runs all of the job's assets."""
     if run.job_name != JOB and not run.job_name.startswith("__ASSET_JOB"):
         return False
     chosen = run.asset_selection
@@ -128,7 +127,7 @@ def _needs_hours(run: dg.DagsterRun) -> bool:
 
 
 def _first_partition(run: dg.DagsterRun) -> datetime | None:
-    """The first hour of the grid that the run is planned by; None: not known."""
+    """The first hour of the partition grid of the run; None if unknown."""
     if GRID in run.tags:
         return hour_of_key(run.tags[GRID])
     subset = run.partitions_subset
@@ -136,7 +135,7 @@ def _first_partition(run: dg.DagsterRun) -> datetime | None:
 
 
 def _hours_of_backfill(backfill: PartitionBackfill) -> tuple[set[datetime], datetime | None]:
-    """The hours that it covers, and the first that there is a partition of."""
+    """The hours of a backfill, and the first hour that has a partition."""
     keys: set[str] = set(backfill.partition_names or ())
     earliest = None
     data = backfill.asset_backfill_data
@@ -150,7 +149,7 @@ def _hours_of_backfill(backfill: PartitionBackfill) -> tuple[set[datetime], date
 def _labels(
     tags: Mapping[str, str], assets: Sequence[str], named: tuple[datetime, datetime] | None, *, is_remote: bool
 ) -> dict[str, str]:
-    """What is said of a run or backfill that does not say it itself."""
+    """Default tags of a run or backfill: hours, trigger, user, reason, priority."""
     labels = {HOURS: in_words(*named)} if named else {}
     if TRIGGER in tags and WHY in tags:
         return labels
@@ -161,7 +160,7 @@ def _labels(
 
 
 ASKER: ContextVar[str | None] = ContextVar("asker", default=None)
-"""While the UI's process answers somebody: the name he logged in with, or none (""). The token vouches for no name."""
+"""While the UI answers a request: the name given at login, or "" for none. The token does not verify the name."""
 
 
 def _who(tags: Mapping[str, str], *, is_remote: bool) -> str:
@@ -184,5 +183,5 @@ def _short(names: Iterable[str]) -> str:
 
 
 def now() -> datetime:
-    """The clock."""
+    """Current time, UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""One `up` (or `demo`) for each HOME: whoever has the claim may change its tables and start its parts."""
+"""A lock that allows one `up` (or `demo`) for each HOME; its holder may change the tables and start processes."""
 
 import contextlib
 import fcntl
@@ -15,11 +15,11 @@ _held: set[Path] = set()
 
 @contextlib.contextmanager
 def claimed(home: Path) -> Iterator[None]:
-    """Nobody else has the claim of this HOME meanwhile; what this process claimed already, it may claim again.
+    """Holds the lock of this HOME; re-entrant within a process.
 
     Raises:
-        ElectionMetricsError: another process has it; says which.
-        SettingsError: HOME cannot be made or written to.
+        ElectionMetricsError: another process holds it; gives its process id.
+        SettingsError: HOME cannot be created or written to.
     """
     if home in _held:
         yield
@@ -41,7 +41,7 @@ def claimed(home: Path) -> Iterator[None]:
         claim.truncate(0)
         claim.write(claim_text(os.getpid()))
         claim.flush()
-        os.umask(0o077)  # what it and its parts write from now on is for their owner alone
+        os.umask(0o077)  # files of this process and its children are readable by their owner only
         _held.add(home)
         try:
             yield

@@ -1,8 +1,8 @@
-"""Dagster's queue of runs, in which what a person cancelled stays cancelled.
+"""Dagster's run queue, changed so that a cancelled run stays cancelled.
 
-Dagster alone undoes a cancellation in two ways. A run that is cancelled while it is still planned is queued when its
-planning is done. And one that is marked failed meanwhile, because it took long to start or its process died, is tried
-again, outside of the backfill that it belonged to.
+Dagster undoes a cancellation in two cases. A run that is cancelled while it is being planned is still queued when its
+planning is done. A run that is marked failed after its cancellation, because it started too slowly or its process died,
+is retried, outside of its backfill.
 """
 
 from datetime import UTC, datetime
@@ -19,10 +19,10 @@ _NOT_RETRIED = {MAX_RETRIES_TAG: "0", WILL_RETRY_TAG: "false"}
 
 
 class Coordinator(QueuedRunCoordinator):
-    """Dagster's coordinator (`run_coordinator` in dagster.yaml); configured as its own."""
+    """Dagster's coordinator (`run_coordinator` in dagster.yaml), with the same configuration."""
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
-        """Queues a run, unless somebody cancelled it, or the work that it tries again."""
+        """Queues a run, unless it was cancelled, or it retries a run or backfill that was cancelled."""
         run = self._instance.get_run_by_id(context.dagster_run.run_id) or context.dagster_run
         if run.status in _CANCELLED:
             self._end(run, "Cancelled before it was queued.")
@@ -33,11 +33,11 @@ class Coordinator(QueuedRunCoordinator):
         return self._instance.get_run_by_id(run.run_id) or run
 
     def cancel_run(self, run_id: str) -> bool:
-        """Cancels a run for good: whatever becomes of it, it is not tried again."""
+        """Cancels a run for good: it is not retried, however it ends."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        # First, so that it is there whenever the run's end is written, and after a restart of everything.
+        # Tagged first, so that the tags exist whenever the run's end is recorded, also after a restart.
         self._instance.add_run_tags(
             run_id, {CANCELLED: datetime.now(UTC).isoformat(timespec="seconds"), **_NOT_RETRIED}
         )
@@ -48,7 +48,7 @@ class Coordinator(QueuedRunCoordinator):
         return super().cancel_run(run_id)
 
     def _was_cancelled(self, retry: dg.DagsterRun) -> bool:
-        """Whether a run that this one tries again was cancelled, or the backfill that one of them belongs to."""
+        """Whether a run that this one retries, or a backfill of one of them, was cancelled."""
         parent_id, backfills = retry.parent_run_id, {retry.tags.get(BACKFILL_ID_TAG)}
         while parent_id is not None:
             parent = self._instance.get_run_by_id(parent_id)

@@ -1,4 +1,4 @@
-"""Runs a command that is ended (SIGTERM) when its parent dies, even by kill -9: `python -m … PARENT COMMAND …`."""
+"""Runs a command that gets SIGTERM when its parent dies, even by kill -9: `python -m … PARENT COMMAND …`."""
 
 import ctypes
 import os
@@ -9,9 +9,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Puts itself on the leash, then becomes the command."""
+    """Asks the kernel to SIGTERM it when the parent dies (PR_SET_PDEATHSIG), then execs the command."""
     parent, *command = sys.argv[1:]
-    if sys.platform == "linux":  # elsewhere a supervisor that is killed leaves its parts to be found by hand
+    if sys.platform == "linux":  # on other systems, the children of a killed supervisor must be ended by hand
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != int(parent):
             sys.exit("the supervisor is gone already")

@@ -1,4 +1,4 @@
-"""The pipeline's own metrics for Prometheus: `up` serves them where ELECTION_METRICS_METRICS_PORT says."""
+"""Prometheus metrics of the pipeline: `up` serves them on ELECTION_METRICS_METRICS_PORT."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 PREFIX = "election_metrics"
 _PATIENCE = 8.0  # Prometheus waits ten seconds
 _WHAT = {
-    "files_landed": "Current files that landed",
+    "files_landed": "Current file versions that landed",
     "files_unreadable": "Files that could not be read",
-    "files_superseded": "Versions of files that a newer one replaced",
+    "files_superseded": "File versions that a newer one replaced",
     "lines_in_quarantine": "Lines of current files that could not be read",
     "lake_parts": "Parquet files of the lake",
     "lake_bytes": "Bytes of the lake",
@@ -40,7 +40,7 @@ _WHAT = {
 
 
 class Pipeline(Collector):
-    """Reads everything when it is asked, so that nothing is ever older than the question."""
+    """Reads every figure at scrape time, so that none is stale."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Pipeline(Collector):
         self._asker = Asker()
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing in advance: asking would need the database."""
+        """Nothing: describing the metrics would need the database."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Every metric; only `up` (0) where the database is away."""
+        """Every metric; only `up` (0) and what needs no database while it cannot be reached."""
         up = GaugeMetricFamily(f"{PREFIX}_up", "Whether the databases answered", value=1)
         yield from self._of_watch()
         try:
@@ -72,10 +72,10 @@ class Pipeline(Collector):
         yield starts
 
     def _found(self) -> list[GaugeMetricFamily]:
-        """What the databases say, if they do so in time."""
+        """The metrics from the databases, read within a deadline."""
         if self._watch is not None and self._watch.seen.database:
             raise TimeoutError(self._watch.seen.database)
-        read = lambda: [*self._of_warehouse(), *self._of_dagster()]  # noqa: E731 it is asked, not called
+        read = lambda: [*self._of_warehouse(), *self._of_dagster()]  # noqa: E731 passed on, not called here
         answer = self._asker.ask_all({"databases": read}, _PATIENCE)["databases"]
         if isinstance(answer, Exception):
             raise answer
@@ -83,7 +83,7 @@ class Pipeline(Collector):
         return answer
 
     def _of_watch(self) -> Iterator[GaugeMetricFamily]:
-        """What the supervisor knows without any database."""
+        """Metrics that the supervisor knows without a database."""
         if self._watch is None:
             return
         wrong = GaugeMetricFamily(f"{PREFIX}_problem", "Something that is wrong now", labels=["problem", "severity"])
@@ -104,20 +104,20 @@ class Pipeline(Collector):
                 sa.text("SELECT coalesce(sum(rows), 0) FROM ingest.transaction_files WHERE status = 'landed'")
             ).scalar_one()
             problems = connection.execute(sa.text("SELECT count(*) FROM ingest.problems")).scalar_one()
-            aside = sa.text("SELECT count(*) FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")
-            waiting = connection.execute(aside).scalar_one()
+            dead_letters = sa.text("SELECT count(*) FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")
+            waiting = connection.execute(dead_letters).scalar_one()
         for name, count in counts.items():
             yield GaugeMetricFamily(f"{PREFIX}_{name}", _WHAT.get(name, name), value=count)
         yield GaugeMetricFamily(f"{PREFIX}_rows_landed", "Transactions in current files", value=float(landed))
         yield GaugeMetricFamily(f"{PREFIX}_problems", "Problems that alerts were raised for", value=problems)
-        yield GaugeMetricFamily(f"{PREFIX}_files_set_aside", "Files that wait so that others land", value=waiting)
+        yield GaugeMetricFamily(f"{PREFIX}_files_set_aside", "Files set aside so that others land", value=waiting)
         lag = GaugeMetricFamily(
             f"{PREFIX}_lag_seconds", "Age of the newest transaction of an election that is voting", labels=["election"]
         )
         now = datetime.now(UTC)
         for name, starts, ends, last in newest:
             if starts is not None and ends is not None and starts <= now <= ends and last is not None:
-                lag.add_metric([name], max(0.0, (now - last).total_seconds()))  # one ahead of the clock
+                lag.add_metric([name], max(0.0, (now - last).total_seconds()))  # transactions may be ahead of the clock
         yield lag
 
     def _of_dagster(self) -> Iterator[GaugeMetricFamily]:
@@ -144,7 +144,7 @@ def serve(
     starts: Callable[[], dict[str, int]],
     watching: "Watch | None" = None,
 ) -> WSGIServer:
-    """Serves them at http://host:port/metrics from a thread; ends with `shutdown()`."""
+    """Serves the metrics at http://host:port/metrics from a thread; `shutdown()` ends it."""
     registry = CollectorRegistry()
     registry.register(Pipeline(settings, instance, starts, watching))
     server, _ = start_http_server(port, host, registry)

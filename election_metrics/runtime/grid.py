@@ -1,4 +1,4 @@
-"""Where the grid of partitions begins: at the first hour with transactions, as long as `up` runs."""
+"""Start of the partition grid: `up` keeps it at the first hour with transactions."""
 
 import threading
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ _LOOK_EVERY = 5.0
 
 
 class Grid:
-    """Follows what has landed. It asks in a thread of its own: whoever watches must not wait for a database."""
+    """Follows the first landed hour in a thread, because the supervisor must not wait for a database."""
 
     def __init__(self, settings: Settings) -> None:
-        """Begins to follow."""
+        """Starts the thread."""
         self._settings = settings
         self._stopped = threading.Event()
         self.shown = settings.first_shown
@@ -25,7 +25,7 @@ class Grid:
         threading.Thread(target=self._follow, daemon=True).start()
 
     def moved(self) -> datetime | None:
-        """Where it begins now, where that is elsewhere than at the last time; else None."""
+        """The new start, if it differs from the one at the last call; else None."""
         wanted = self._wanted()
         if wanted == self.shown:
             return None
@@ -33,7 +33,7 @@ class Grid:
         return wanted
 
     def environment(self) -> Mapping[str, str]:
-        """The setting of the process that shows it."""
+        """The environment variable that tells the code location where the grid starts."""
         return {f"{PREFIX}FIRST_PARTITION": self.shown.isoformat()}
 
     def stop(self) -> None:
@@ -43,9 +43,9 @@ class Grid:
     def _wanted(self) -> datetime:
         if self._landed is None:
             return self.shown
-        # A later beginning that a person chose holds until something older lands.
-        chosen = self._settings.first_partition
-        return max(self._settings.first_hour, self._landed if chosen is None else min(self._landed, chosen))
+        # A later start from the settings holds until something older lands.
+        configured = self._settings.first_partition
+        return max(self._settings.first_hour, self._landed if configured is None else min(self._landed, configured))
 
     def _follow(self) -> None:
         while not self._stopped.wait(_LOOK_EVERY):
@@ -55,4 +55,4 @@ class Grid:
         try:
             self._landed = first_landed_hour(self._settings) or self._landed
         except ElectionMetricsError:
-            return  # it is away: others say so
+            return  # the database cannot be reached, which is reported elsewhere

@@ -1,4 +1,4 @@
-"""Running the job from the command line: the same job as the sensors', recorded in the same Dagster instance."""
+"""Runs `update_metrics_job` from the command line, recorded in the same Dagster instance as the sensors' runs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,26 +15,26 @@ from election_metrics.runtime import storage
 from election_metrics.runtime.launcher import own_process
 from election_metrics.settings import PREFIX, Settings
 
-# Bookkeeping of wide ranges in batches: 44 s become 1.5 s for 168 hours of four assets.
+# Dagster writes the events of wide ranges in batches: 1.5 s instead of 44 s for 168 hours of four assets.
 FAST_EVENTS = {"DAGSTER_EVENT_BATCH_SIZE": "1000", "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "1"}
-# A source in which nothing is new is looked through to its end, however large and slow it is.
+# A tick that finds nothing new lists the whole source, which may be large and slow.
 PATIENT_TICKS = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "300"}
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """What every process of Dagster needs in its environment, to find the same storage; makes DAGSTER_HOME."""
+    """Environment variables that let every Dagster process find the same storage; creates DAGSTER_HOME."""
     urls = {"DATABASE_URL": settings.database_url, "DAGSTER_DATABASE_URL": settings.dagster_database_url}
     where = {f"{PREFIX}{name}": "" if url is None else url.get_secret_value() for name, url in urls.items()}
     return {**_dagster_home(settings), f"{PREFIX}HOME": str(settings.home), **where}
 
 
 def _dagster_home(settings: Settings) -> dict[str, str]:
-    """DAGSTER_HOME, made where there is none, and how events are written."""
+    """DAGSTER_HOME, created if missing, and the settings of events and ticks."""
     home = Path(os.environ.get("DAGSTER_HOME") or settings.dagster_path)
     home.mkdir(parents=True, exist_ok=True)
     ours = resources.files("election_metrics.runtime").joinpath("dagster.yaml").read_text("utf-8")
     theirs = home / "dagster.yaml"
-    # A DAGSTER_HOME of the user's is theirs to edit; ours follows the version that is installed.
+    # A dagster.yaml in a DAGSTER_HOME that the user set is never overwritten; the default one follows this release.
     if not theirs.exists() or ("DAGSTER_HOME" not in os.environ and theirs.read_text("utf-8") != ours):
         fresh = home / f".dagster.yaml.{os.getpid()}"
         fresh.write_text(ours, "utf-8")
@@ -43,7 +43,7 @@ def _dagster_home(settings: Settings) -> dict[str, str]:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Dagster's instance as the daemon and the UI see it, with the storage of these settings."""
+    """The same Dagster instance that the daemon and the UI use, with the storage of these settings."""
     os.environ.update(_dagster_home(settings))
     storage.use(settings)
     return dg.DagsterInstance.get()
@@ -61,27 +61,27 @@ def run_update(
     only: Sequence[str] | None = None,
     landing: Mapping[str, object] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Runs `update_metrics_job` here and now, for the hours first..last (UTC, inclusive).
+    """Runs `update_metrics_job` in this process, for the hours first..last (UTC, inclusive).
 
     Args:
         settings: the settings.
         instance: where the run is recorded.
         first: first hour.
         last: last hour.
-        trigger: who asks, as a run tag.
+        trigger: run tag that says what requested the run.
         source: what to land; None: the setting.
-        progress: where to report.
+        progress: receives progress reports.
         only: keys of the job's assets to run; None: all.
-        landing: what else `landed_files` is told, such as what to land once more (see `LandedFilesConfig`).
+        landing: further configuration of `landed_files`, such as what to reload (see `LandedFilesConfig`).
     """
     from election_metrics.definitions import build_defs
 
     overrides: dict[str, object] = {"settings": settings, "progress": progress or Progress()}
     job = build_defs(resource_overrides=overrides).resolve_job_def(JOB)
     config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    told = {**({} if source is None else {"source": name_of(source)}), **(landing or {})}
-    if told:
-        config["ops"] = {"landed_files": {"config": told}}
+    landing_config = {**({} if source is None else {"source": name_of(source)}), **(landing or {})}
+    if landing_config:
+        config["ops"] = {"landed_files": {"config": landing_config}}
     return job.execute_in_process(
         instance=instance,
         run_config=config,

@@ -1,9 +1,9 @@
-"""Launches runs in processes forked from a warm one, and knows when one of them has died.
+"""Run launcher: forks runs from a process that has everything imported, and detects runs whose process has died.
 
-Dagster's own launcher starts an interpreter for each run and imports everything again, which takes longer than the
-run, and cannot tell a run that was killed from one that works: such a run stays STARTED and holds back whatever
-waits for it. This one does, on the machine that it launched from. `ELECTION_METRICS_WARM_RUNS=false` starts a fresh
-interpreter for each run instead.
+Dagster's default launcher starts an interpreter for each run and imports everything again, which takes longer than the
+run. It cannot tell a killed run from a working one: a killed run stays STARTED and blocks the runs that wait for it.
+This launcher can, on the machine that launched the run. `ELECTION_METRICS_WARM_RUNS=false` starts a new interpreter
+for each run instead.
 """
 
 import contextlib
@@ -31,19 +31,19 @@ DATABASE_AWAY = (DagsterPostgresException, SQLAlchemyError)
 """What Dagster's storage raises while its database cannot be reached."""
 _SECONDS_TO_END = 10.0
 PROCESS = ".dagster/election_metrics_process"
-"""Run tag: host, process id and start of the process that executes the run."""
+"""Run tag: host, process id and start time of the process that executes the run."""
 
 
 def process_tag(pid: int) -> str:
-    """Names a process so that no later one with its id is taken for it."""
+    """Identifies a process by host, id and start time, because process ids are reused."""
     return f"{socket.gethostname()} {pid} {psutil.Process(pid).create_time():.2f}"
 
 
 def _process_of(run: DagsterRun) -> psutil.Process | None:
-    """The process of a run if it lives here.
+    """The process of a run if it is alive on this machine; None if it is gone.
 
     Raises:
-        LookupError: the run was not started on this machine, or nobody wrote down where.
+        LookupError: the run was not started on this machine, or has no such tag.
     """
     host, _, rest = run.tags.get(PROCESS, "").partition(" ")
     if host != socket.gethostname():
@@ -68,21 +68,21 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
-        """What dagster.yaml says of it."""
+        """Its entry in dagster.yaml."""
         return self._inst_data
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Nothing to configure."""
+        """It has no configuration."""
         return {}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """Made by Dagster from dagster.yaml."""
+        """Called by Dagster with its entry in dagster.yaml."""
         return cls(inst_data=inst_data)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Starts the run's process and writes down which one it is."""
+        """Starts the run's process and records it in a run tag."""
         if self._context is None:
             self._context = worker.context(warm=settings().warm_runs)
         run = context.dagster_run
@@ -96,7 +96,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             self._instance.add_run_tags(run.run_id, {PROCESS: process_tag(process.pid)})
 
     def terminate(self, run_id: str) -> bool:
-        """Interrupts a run; it ends its step, writes that it was cancelled, and goes."""
+        """Interrupts a run; its process aborts the step, records the cancellation and exits."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
@@ -110,12 +110,12 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             self._instance.report_run_canceled(run, "Its process was gone already.")
             return False
         process.send_signal(signal.SIGINT)
-        # One that waits in PostgreSQL or a file system may hear nothing. What it had begun is rolled back.
+        # A process blocked in PostgreSQL or a file system may not react. Its transaction is rolled back.
         threading.Thread(target=self._end, args=(run_id, process), name=f"ends {run_id}", daemon=True).start()
         return True
 
     def _end(self, run_id: str, process: psutil.Process) -> None:
-        """Kills the process of a cancelled run that does not end by itself."""
+        """Kills the process of a cancelled run if it does not exit by itself."""
         try:
             process.wait(_SECONDS_TO_END)
         except psutil.TimeoutExpired:
@@ -130,11 +130,11 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """The daemon may ask whether a run's process lives."""
+        """Yes: the daemon can check whether a run's process is alive."""
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Is the process of a run that has not finished still there?"""
+        """Checks whether the process of an unfinished run is alive."""
         try:
             process = _process_of(run)
         except LookupError:
@@ -149,7 +149,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
             process.join(timeout)
 
     def dispose(self) -> None:
-        """Leaves the runs alone: they end by themselves."""
+        """Does not end the runs: they finish by themselves."""
         del self._processes[:]
 
 

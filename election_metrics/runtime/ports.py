@@ -1,4 +1,4 @@
-"""On which ports `up` listens: those that were asked for, or none. Somebody at a terminal sees where else it is."""
+"""Ports of `up`: a service listens on the requested port or fails; at a terminal, a free port is used and printed."""
 
 import sys
 import time
@@ -9,26 +9,26 @@ from election_metrics.errors import ElectionMetricsError
 from election_metrics.runtime.supervisor import free_port
 
 PATIENCE = 20.0
-"""Seconds that a service waits for a port: the parts of an `up` that was killed are about to let go of theirs."""
+"""Seconds that a service waits for a port: the children of a killed `up` release theirs within that time."""
 
 
 def at_terminal() -> bool:
-    """Whether a person typed the command, and reads what it says."""
+    """Whether the command was typed at a terminal, so that its output is read."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def port_for(what: str, wanted: int, host: str, option: str, *, may_differ: bool) -> int:
-    """The port, if it is free; if not, a free one for people, and an error for a service, whose readers know the one.
+    """The port if it is free; else another free port if `may_differ`, or an error.
 
     Args:
         what: what is served there.
         wanted: the port; 0: any.
         host: the address to listen on.
-        option: what to type, or to set, to have another.
-        may_differ: another will do.
+        option: the option or setting that chooses another port.
+        may_differ: whether another port is acceptable.
 
     Raises:
-        ElectionMetricsError: it is taken; says by which process, as far as one may know, and what to type.
+        ElectionMetricsError: the port is taken; names the process, if that is permitted, and what to type.
     """
     until = time.monotonic() + PATIENCE
     while (port := free_port(wanted, host)) != wanted and wanted and not may_differ:

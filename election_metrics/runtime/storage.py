@@ -1,6 +1,6 @@
-"""Dagster's storage: where the settings say, and it looks at every run and backfill before it takes it (`asked`).
+"""Dagster's storage at the place that the settings name; it validates every run and backfill (`asked`).
 
-The storage is the one thing that whoever asks for a run must pass: the webserver, the daemon, Dagster's command line.
+Every run request passes the storage, whether it comes from the webserver, the daemon or Dagster's command line.
 Nothing here takes configuration, so that one dagster.yaml serves every command, also with an empty environment.
 """
 
@@ -25,10 +25,10 @@ from election_metrics.warehouse.server import dagster_url, ensure_database
 _used: Settings | None = None
 
 
-def use(chosen: Settings) -> None:
-    """Has Dagster's storage in this process be that of these settings, in the place of the environment's."""
-    global _used  # noqa: PLW0603 Dagster makes the storage, and takes nothing from us
-    _used = chosen
+def use(override: Settings) -> None:
+    """Makes Dagster's storage in this process use these settings instead of the environment's."""
+    global _used  # noqa: PLW0603 Dagster creates the storage and passes no arguments of ours
+    _used = override
 
 
 def _settings() -> Settings:
@@ -39,22 +39,22 @@ class RunStorage(PostgresRunStorage):
     """Dagster's runs and backfills in PostgreSQL."""
 
     def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
-        """Writes a run down.
+        """Stores a run.
 
         Raises:
-            RefusedError: it cannot go well; says why.
+            RefusedError: the run is not allowed; says why.
         """
-        with _in_words_to_people():
+        with _refusals_as_answers():
             checked = checked_run(dagster_run, _settings().most_hours, now())
         return super().add_run(checked)
 
     def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
-        """Writes a backfill down.
+        """Stores a backfill.
 
         Raises:
-            RefusedError: it is too wide; says what to do.
+            RefusedError: it covers too many hours; says what to do.
         """
-        with _in_words_to_people():
+        with _refusals_as_answers():
             checked = checked_backfill(partition_backfill, _settings().most_hours, now())
         super().add_backfill(checked)
 
@@ -64,7 +64,7 @@ class RunStorage(PostgresRunStorage):
 
 
 class _WithoutConfiguration:
-    """Takes nothing from dagster.yaml."""
+    """A class that takes no configuration from dagster.yaml."""
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -89,7 +89,7 @@ class Storage(_WithoutConfiguration, DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """Made by Dagster; starts the embedded server, and makes the database, where they are not there.
+        """Called by Dagster; starts the embedded server and creates the database if necessary.
 
         Raises:
             WarehouseError: the server cannot be reached, or does not start.
@@ -100,26 +100,26 @@ class Storage(_WithoutConfiguration, DagsterPostgresStorage):
 
 
 class ArtifactStorage(_WithoutConfiguration, LocalArtifactStorage):
-    """What Dagster keeps in files: below HOME."""
+    """Dagster's files, below HOME."""
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """Made by Dagster."""
+        """Called by Dagster."""
         return cls(str(_settings().dagster_path), inst_data)
 
 
 class ComputeLogs(_WithoutConfiguration, LocalComputeLogManager):
-    """What steps print: below HOME."""
+    """Output of steps, below HOME."""
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """Made by Dagster."""
+        """Called by Dagster."""
         return cls(str(_settings().dagster_path / "storage"), inst_data=inst_data)
 
 
 @contextlib.contextmanager
-def _in_words_to_people() -> Iterator[None]:
-    """In the webserver, a refusal is the answer to whoever asked; else the UI shows a page of our code beneath it."""
+def _refusals_as_answers() -> Iterator[None]:
+    """In the webserver, returns a refusal as the answer; otherwise the UI would show a traceback below it."""
     try:
         yield
     except RefusedError as refused:
@@ -128,5 +128,5 @@ def _in_words_to_people() -> Iterator[None]:
         from dagster_graphql.implementation.utils import UserFacingGraphQLError
         from dagster_graphql.schema.errors import GraphenePythonError
 
-        said = GraphenePythonError(SerializableErrorInfo(refused.message, [], None))  # type: ignore[no-untyped-call]
-        raise UserFacingGraphQLError(said) from None
+        answer = GraphenePythonError(SerializableErrorInfo(refused.message, [], None))  # type: ignore[no-untyped-call]
+        raise UserFacingGraphQLError(answer) from None

@@ -1,8 +1,8 @@
-"""One process that keeps the others running: the code location, the webserver, the daemon, the embedded PostgreSQL.
+"""Supervisor: keeps the code location, the webserver, the daemon and the embedded PostgreSQL running.
 
-What ends without being asked is started again, at once and then with growing patience. Everything that they print
-goes to one log; what an operator should see goes to the terminal as well. When the supervisor itself is killed, its
-parts end by themselves (`leashed`), and the next start finds a clean table.
+A process that exits unexpectedly is restarted, with exponential backoff. All output goes to one log; what an operator
+should see is printed to the terminal as well. When the supervisor is killed, its children end by themselves
+(`die_with_parent`), and the next start begins cleanly.
 """
 
 import contextlib
@@ -40,11 +40,11 @@ _STEADY_AFTER = 60.0
 _LONGEST_PAUSE = 60.0
 _LOG_BYTES = 20_000_000
 _LOUD = (" - ERROR - ", " - CRITICAL - ")
-_OF_A_RUN = "_job - "  # what went wrong in a run is told when it has ended, in one line
+_OF_A_RUN = "_job - "  # errors of a run are reported in one line when it has ended
 _QUIET_FOR = 10.0
 _CODE = "code location"
 _CODE_MAY_TAKE = 3.0
-"""Seconds in which it may end a sensor's tick; what it breaks off is asked again at the next."""
+"""Seconds that it has to finish a sensor's tick; an aborted tick is evaluated again."""
 Tell = Callable[[str], None]
 
 
@@ -53,10 +53,10 @@ class Part:
     """A process to keep running.
 
     Attributes:
-        name: what it is called in the log.
-        command: what to run.
-        ready: whether it serves yet.
-        starts: how often it was started.
+        name: its name in the log.
+        command: its command line.
+        ready: tells whether it serves yet.
+        starts: number of starts.
     """
 
     name: str
@@ -71,16 +71,16 @@ class Part:
 
 @dataclass
 class Supervisor:
-    """Starts the parts, watches them, ends them.
+    """Starts, watches and ends the processes (its parts).
 
     Attributes:
         settings: the settings.
-        port: the UI's.
-        read_only_port: of a second UI without any button that changes something; None: no such UI.
-        host: the address that both listen on.
-        api_port: of the page and the API; None: neither.
-        tell: called with what an operator should see.
-        module: where the definitions are.
+        port: port of the UI.
+        read_only_port: port of a second UI without buttons that change anything; None: no such UI.
+        host: the address that both UIs listen on.
+        api_port: port of the page and the API; None: neither.
+        tell: called with each message for the operator.
+        module: the module of the definitions.
     """
 
     settings: Settings
@@ -93,7 +93,7 @@ class Supervisor:
     parts: list[Part] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Lays out folders; starts nothing."""
+        """Creates folders and the log; starts nothing."""
         self.log_path = self.settings.home / "logs" / "up.log"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = logging.Logger("election_metrics.up")
@@ -104,14 +104,14 @@ class Supervisor:
         handler.setFormatter(logging.Formatter("%(message)s"))
         self._log.addHandler(handler)
         self._claim = contextlib.ExitStack()
-        # A socket's path may have 107 characters; HOME may be longer.
+        # The path of a socket is limited to 107 characters; HOME may be longer.
         self._sockets = tempfile.TemporaryDirectory(prefix="election-metrics-")
 
     def start(self, seconds: float = 120) -> None:
         """Starts everything and waits until the UI answers.
 
         Raises:
-            ElectionMetricsError: another supervisor has this home, or a part does not come up; names the log.
+            ElectionMetricsError: another supervisor uses this HOME, or a part does not start; names the log.
         """
         self._claim.enter_context(claimed(self.settings.home))
         self._environment = {**os.environ, **self._own_environment()}
@@ -127,7 +127,7 @@ class Supervisor:
                 time.sleep(0.2)
 
     def look(self) -> None:
-        """Starts again what has ended, and keeps the reserve."""
+        """Restarts parts that have ended, and maintains the disk reserve."""
         if given := self._reserve.look():
             self._say(given)
         if self.settings.database_url is None and not is_up(self.settings):
@@ -153,11 +153,11 @@ class Supervisor:
                 self._start(part)
 
     def questions(self) -> Mapping[str, Callable[[], bool]]:
-        """How each part is asked whether it answers; call them with a deadline."""
-        asked: dict[str, Callable[[], bool]] = {}
+        """A health check for each part; call them with a deadline."""
+        checks: dict[str, Callable[[], bool]] = {}
         for part in self.parts:
-            asked[part.name] = _question(part, self._address_of(part))
-        return asked
+            checks[part.name] = _question(part, self._address_of(part))
+        return checks
 
     def _address_of(self, part: Part) -> tuple[str, int] | None:
         api = None if self.api_port is None else (self.settings.api_host, self.api_port)
@@ -165,22 +165,22 @@ class Supervisor:
         return {"webserver": (self.host, self.port), "read-only webserver": read_only, "API": api}.get(part.name)
 
     def end_hanging(self, name: str) -> bool:
-        """Kills a part that does not answer, so that it starts again; whether there was one to kill."""
+        """Kills a part that does not answer, so that it is restarted; returns whether it was running."""
         for part in self.parts:
             if part.name == name and part.process is not None and part.process.poll() is None:
-                self._say(f"The {name} does not answer for long; it is ended and starts again.")
-                part.process.kill()  # one that hangs hears no request
+                self._say(f"The {name} has not answered for long; it is killed and starts again.")
+                part.process.kill()  # a process that hangs does not react to SIGTERM
                 return True
         return False
 
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Looks after the parts until told to stop, or interrupted."""
+        """Watches the parts until `until` returns true, or an interrupt."""
         while not until():
             self.look()
             time.sleep(_LOOK_EVERY)
 
     def stop(self, seconds: float = 30) -> None:
-        """Ends every part, the last started first; a run in progress may finish within `seconds`."""
+        """Ends every part, in reverse order of start; a run in progress has `seconds` to finish."""
         if self._grid is not None:
             self._grid.stop()
         for part in reversed(self.parts):
@@ -192,7 +192,7 @@ class Supervisor:
             handler.close()
 
     def __enter__(self) -> "Supervisor":
-        """Starts; ends everything again where that fails."""
+        """Starts everything; ends it again if that fails."""
         try:
             self.start()
         except BaseException:
@@ -204,11 +204,11 @@ class Supervisor:
         """Ends everything."""
         self.stop()
 
-    def with_own_addresses(self, chosen: Settings) -> Settings:
-        """These settings with the address under which this one's UI is, unless they name one."""
-        if "ui_url" in chosen.model_fields_set:
-            return chosen
-        return chosen.model_copy(update={"ui_url": self._own_address})
+    def with_own_addresses(self, settings: Settings) -> Settings:
+        """These settings with the address of this supervisor's UI, unless they name one."""
+        if "ui_url" in settings.model_fields_set:
+            return settings
+        return settings.model_copy(update={"ui_url": self._own_address})
 
     @property
     def _own_address(self) -> str:
@@ -217,7 +217,7 @@ class Supervisor:
     def _own_environment(self) -> dict[str, str]:
         environment = dagster_environment(self.settings) | {
             f"{PREFIX}ALERT_AFTER_MINUTES": str(self.settings.alert_after_minutes),
-            f"{PREFIX}FIRST_PARTITION": "",  # runs have all hours, whichever the code location shows
+            f"{PREFIX}FIRST_PARTITION": "",  # runs know all hours, whatever the code location shows
         }
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
@@ -253,11 +253,11 @@ class Supervisor:
         return parts
 
     def _start(self, part: Part) -> None:
-        leash = [sys.executable, "-m", "election_metrics.runtime.die_with_parent", str(os.getpid())]
+        die_with_parent = [sys.executable, "-m", "election_metrics.runtime.die_with_parent", str(os.getpid())]
         shown = self._grid.environment() if part.name == _CODE and self._grid is not None else {}
         environment = {**self._environment, **shown}
         part.process = subprocess.Popen(  # noqa: S603 our own interpreter
-            [*leash, *part.command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [*die_with_parent, *part.command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, start_new_session=True, cwd=self._environment["DAGSTER_HOME"],
         )  # fmt: skip
         part.starts, part.started_at, part.not_before = part.starts + 1, time.monotonic(), 0.0
@@ -272,11 +272,11 @@ class Supervisor:
                 told = self._copy_line(name, line, told)
 
     def _copy_line(self, name: str, line: bytes, told: float) -> float:
-        """Writes it to the log; tells what is loud, now and then. Returns when something was told last."""
+        """Logs a line; passes errors on to the operator, rate-limited. Returns when one was last passed on."""
         text = line.decode("utf-8", "replace").rstrip()
         self._log.info("%s %-13s | %s", _clock(), name, text)
         loud = any(mark in text for mark in _LOUD) and _OF_A_RUN not in text
-        # A part that cannot reach its database says so many times a second.
+        # A process that cannot reach its database logs many errors a second.
         if loud and time.monotonic() - told > _QUIET_FOR:
             told = time.monotonic()
             self.tell(f"{name}: {text} (more in the log)")
@@ -300,7 +300,7 @@ def _serves_code(path: Path) -> bool:
         return False
     try:
         return bool(DagsterGrpcClient(socket=str(path)).health_check_query() == "SERVING")  # type: ignore[no-untyped-call]
-    except Exception:  # every way of not being there yet
+    except Exception:  # it does not serve yet, for whatever reason
         return False
 
 
@@ -309,7 +309,7 @@ def _question(part: Part, address: tuple[str, int] | None) -> Callable[[], bool]
 
 
 def _runs(part: Part) -> bool:
-    """Whether the part's process is there, and neither dead nor stopped by a signal."""
+    """Whether the part's process is alive and not stopped by a signal."""
     process = part.process
     if process is None or process.poll() is not None:
         return False
@@ -320,7 +320,7 @@ def _runs(part: Part) -> bool:
 
 
 def _speaks(host: str, port: int) -> bool:
-    """Whether somebody answers in HTTP there, whatever he says; a process that hangs takes the connection, too."""
+    """Whether an HTTP response arrives, of any status; a connection alone proves nothing, a hung process takes it."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", "/api/v1/health")
@@ -332,7 +332,7 @@ def _speaks(host: str, port: int) -> bool:
 
 
 def _surviving(tell: Tell) -> Tell:
-    """The same, which goes on where the terminal is a file on a full disk, or gone."""
+    """The same function, which ignores write errors: the terminal may be gone, or a file on a full disk."""
 
     def survive(text: str) -> None:
         with contextlib.suppress(OSError):
@@ -347,7 +347,7 @@ def _answers(host: str, port: int) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Asks the process, then its group, then insists."""
+    """Sends SIGINT to the process, then SIGTERM and SIGKILL to its group."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -361,7 +361,7 @@ def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT or SIGTERM sets, also where the shell that started us ignores Ctrl-C."""
+    """An event that SIGINT or SIGTERM sets, also if the parent shell ignores Ctrl-C."""
     asked = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
@@ -374,7 +374,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 def free_port(wanted: int, host: str = _THIS_MACHINE) -> int:
-    """The port, or another one if somebody has it."""
+    """The port, or another free one if it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

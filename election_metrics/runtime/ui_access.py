@@ -1,8 +1,8 @@
-"""What every request to the Dagster UI passes before Dagster's own application hears of it.
+"""Access control in front of the Dagster UI.
 
-Dagster's webserver has no login, answers to any name and any page, runs a mutation that comes by GET or in a form, and
-writes whatever others report of assets. A page of somebody else that is open in an operator's browser could so do all
-that the operator can. Here is what stands against that; each refusal is a sentence that says what to set.
+Dagster's webserver has no login, accepts any Host and Origin, runs mutations sent by GET or by a form, and stores
+whatever is reported about assets. Any page open in an operator's browser could therefore do everything that the
+operator can. The checks here prevent that; each refusal is a sentence that says what to set.
 """
 
 import base64
@@ -22,7 +22,7 @@ from election_metrics.web.names import Names, is_own_address, names_of
 _GRAPHQL = "/graphql"
 _REPORTS = "/report_asset_"
 MOST_BYTES = 2 * 2**20
-"""The UI sends the name of every partition that is chosen: a backfill of ten years of hours is 1.8 MB."""
+"""Limit of a request body. The UI sends the name of every selected partition: 1.8 MB for ten years of hours."""
 _SAFE = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -31,7 +31,7 @@ _SAFE = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
-# Dagster's own policy lets scripts with its nonce run, from anywhere. This one stands beside it, and both must agree.
+# Dagster's policy allows scripts with its nonce from anywhere. This policy is sent as well, and both must be met.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; media-src 'self'; "
@@ -47,12 +47,12 @@ _HOW_TO_NAME = (
 
 @dataclass(frozen=True)
 class Rules:
-    """What holds at one address.
+    """Access rules of one listening address.
 
     Attributes:
-        names: under which it answers.
-        token: what whoever comes must show; None: nothing.
-        takes_reports: whether others may report materializations, observations and checks of assets.
+        names: host names that it answers to.
+        token: the token that each request must carry; None: none.
+        takes_reports: whether external programs may report materializations, observations and checks of assets.
     """
 
     names: Names
@@ -64,7 +64,7 @@ def rules_of(settings: Settings, host: str, *, read_only: bool) -> Rules:
     """The rules of a UI that listens on this address.
 
     Raises:
-        SettingsError: others reach it, and it has no login.
+        SettingsError: the address can be reached from other machines, and has no login.
     """
     others = (settings.ui_hosts or "").split(",")
     if "ui_url" in settings.model_fields_set:
@@ -81,15 +81,15 @@ def rules_of(settings: Settings, host: str, *, read_only: bool) -> Rules:
 
 
 class UiDoor:
-    """Lets a request to Dagster's application pass, or refuses it in a sentence."""
+    """ASGI middleware: passes a request to Dagster's application, or refuses it with a sentence."""
 
     def __init__(self, app: App, rules: Rules) -> None:
-        """Stands before `app`."""
-        self._app = SmallBodies(app, MOST_BYTES, lambda said: PlainTextResponse(f"{said}\n", 413))
+        """Wraps `app`."""
+        self._app = SmallBodies(app, MOST_BYTES, lambda reason: PlainTextResponse(f"{reason}\n", 413))
         self._rules = rules
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
-        """Lets it pass, or refuses it."""
+        """Passes the request on, or refuses it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -112,7 +112,7 @@ class UiDoor:
 
 
 def refusal(scope: Asgi, rules: Rules) -> Response | None:
-    """Why a request is refused; None: it is not."""
+    """The response that refuses a request; None if it is allowed."""
     headers = Headers(scope=scope)
     return (
         _of_another_name(headers, rules.names)
@@ -140,23 +140,23 @@ def _of_another_page(scope: Asgi, headers: Headers, names: Names) -> Response | 
 def _without_token(headers: Headers, token: str | None) -> Response | None:
     if token is None or hmac.compare_digest(_shown(headers).encode(), token.encode()):
         return None
-    said = "log in with any name and ELECTION_METRICS_UI_TOKEN as the password, or send Authorization: Bearer …"
-    return _no(401, said, {"www-authenticate": 'Basic realm="Dagster UI", charset="UTF-8"'})
+    how = "log in with any name and ELECTION_METRICS_UI_TOKEN as the password, or send Authorization: Bearer …"
+    return _no(401, how, {"www-authenticate": 'Basic realm="Dagster UI", charset="UTF-8"'})
 
 
 def _shown(headers: Headers) -> str:
-    kind, _, said = headers.get("authorization", "").partition(" ")
-    return said.strip() if kind.lower() == "bearer" else _logged_in(headers)[1]
+    kind, _, credentials = headers.get("authorization", "").partition(" ")
+    return credentials.strip() if kind.lower() == "bearer" else _logged_in(headers)[1]
 
 
 def _logged_in(headers: Headers) -> tuple[str, str]:
-    """Name and password of a login; empty where there is none."""
-    kind, _, said = headers.get("authorization", "").partition(" ")
+    """Name and password of HTTP basic authentication; empty if there is none."""
+    kind, _, credentials = headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
         return "", ""
     try:
-        name, _, password = base64.b64decode(said.strip(), validate=True).decode().partition(":")
-    except ValueError:  # no base64, or no text in it
+        name, _, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
+    except ValueError:  # not base64, or not UTF-8
         return "", ""
     return name, password
 
@@ -164,7 +164,7 @@ def _logged_in(headers: Headers) -> tuple[str, str]:
 def _of_what_it_does(scope: Asgi, headers: Headers, rules: Rules) -> Response | None:
     path, method = scope["path"], scope["method"]
     if path.startswith(_REPORTS) and not rules.takes_reports:
-        return _no(403, "only runs say here that an asset was made or checked; to let other programs report it, set "
+        return _no(403, "only runs may report here that an asset was made or checked; to let other programs do so, set "
                         "ELECTION_METRICS_UI_REPORTS=true")  # fmt: skip
     if path == _GRAPHQL and method != "POST" and not (method == "GET" and "text/html" in headers.get("accept", "")):
         return _no(405, "ask by POST, with Content-Type: application/json and the query in the body", {"allow": "POST"})
@@ -187,7 +187,7 @@ def _safe(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 async def _refuse_handshake(refused: Response, scope: Asgi, receive: Receive, send: Send) -> None:
     if "websocket.http.response" in scope.get("extensions", {}):
-        # Starlette's response knows of handshakes, and says its sentence in the answer to them.
+        # Starlette's response supports handshakes, and sends its body in the answer.
         await refused(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": 1008})

@@ -1,9 +1,9 @@
-"""`up` watches by itself: source, disks, PostgreSQL, the daemon's heartbeat, each part's own answer.
+"""The watch of `up`: source, disks, PostgreSQL, the daemon's heartbeat, and a health check of each process.
 
-It needs neither the warehouse nor the daemon to say what is wrong: it remembers in memory and in a small file
-(`last_known`), and posts by itself, once a problem and once when it is over. Everything is asked with a deadline. A
-part that does not answer for long is killed, and started again as any that ends: a process that hangs does not come
-back by waiting. It is left alone while PostgreSQL does not answer, because then waiting is what it should do.
+It reports problems without the warehouse and the daemon: its state is in memory and in a small file (`last_known`),
+and it sends alerts itself, once for each problem and once when it is over. Every check has a deadline. A process that
+has not answered for long is killed and restarted, because a hung process does not recover by waiting. While PostgreSQL
+does not answer, no process is killed: waiting for it is correct.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class _Duty:
-    """What Dagster's own tables say of its duty."""
+    """Health of Dagster's automation, from its tables."""
 
     ticks: Sequence[FailingTicks] = ()
     stopped: Sequence[str] = ()
@@ -50,15 +50,15 @@ class _Duty:
 
 @dataclass
 class Watch:
-    """Looks, compares with what it said, and says the difference.
+    """Checks the system, compares the problems with those reported before, and reports the difference.
 
     Attributes:
         settings: the settings.
-        supervisor: whose parts it watches.
-        instance: Dagster's.
+        supervisor: the supervisor whose parts it watches.
+        instance: the Dagster instance.
         page_url: the page, for links that work while the database does not answer.
-        patience: how many seconds whoever is asked has to answer.
-        killed_after: how long a part may be silent.
+        patience: deadline of each check, in seconds.
+        killed_after: how long a part may be silent before it is killed.
     """
 
     settings: Settings
@@ -78,25 +78,25 @@ class Watch:
     _tried_at: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Remembers what was said before a restart."""
+        """Loads the problems that were reported before a restart."""
         self.known = read_last_known(self.settings)
 
     @property
     def heartbeat(self) -> datetime | None:
-        """The oldest of the daemon's last heartbeats, as far as is known."""
+        """The oldest of the daemons' last heartbeats; None if unknown."""
         return self._dagster.heartbeat
 
     def run(self, asked: threading.Event) -> None:
-        """Looks again and again until asked to stop."""
+        """Checks every LOOK_EVERY seconds until asked to stop."""
         while not asked.is_set():
             try:
                 self.look(datetime.now(UTC))
-            except Exception as error:  # whoever watches must not die of what it sees
+            except Exception as error:  # the watch must survive any error
                 self.supervisor.tell(f"The watch could not look: {type(error).__name__}: {error}")
             asked.wait(LOOK_EVERY)
 
     def look(self, now: datetime) -> None:
-        """Looks once."""
+        """Checks once."""
         answers = self._ask()
         self.seen = self._see(answers, now)
         found = {problem.key: problem for problem in find_problems(
@@ -142,15 +142,15 @@ class Watch:
         )
 
     def _trouble_with_database(self, answer: object) -> str:
-        """What hangs is told at once; what refuses, when it did so twice: a restart takes a moment."""
+        """Reports a hang at once, and a refused connection only when repeated, because a restart takes a moment."""
         if not isinstance(answer, Exception):
             self._away_looks = 0
             return ""
         self._away_looks += 1
         if isinstance(answer, TimeoutError):
             return f"{HANGS} within {self.patience:g} s"
-        said = without_own_secrets(self.settings, " ".join(str(answer).split()))
-        return f"it cannot be reached: {said}" if self._away_looks > 1 or self.seen.database else ""
+        reason = without_own_secrets(self.settings, " ".join(str(answer).split()))
+        return f"it cannot be reached: {reason}" if self._away_looks > 1 or self.seen.database else ""
 
     def _trouble_with_source(self, answers: Mapping[str, object | Exception]) -> tuple[str, str] | None:
         source = self.settings.source_path
@@ -183,12 +183,12 @@ class Watch:
 
     def _kill_what_hangs(self, now: datetime) -> None:
         if self.seen.database:
-            # Who waits for the database is not to blame, and its clock begins anew when the database is back.
+            # A part that waits for the database is not hung; its time starts again when the database is back.
             self._silent_since.clear()
             return
         for part in self.seen.silent:
             if now - part.since >= self.killed_after and self.supervisor.end_hanging(part.name):
-                self._silent_since[part.name] = now - _SILENT_AFTER  # it is silent still, and has its time to start
+                self._silent_since[part.name] = now - _SILENT_AFTER  # still silent, but it gets time to start
                 self._dagster = replace(self._dagster, silent=[])
 
     def _duty(self) -> _Duty:
@@ -214,15 +214,15 @@ class Watch:
 
     def _say(self, found: Mapping[str, Problem], now: datetime) -> None:
         host = socket.gethostname()
-        said = {problem.key: problem for problem in self.known.problems}
-        for key in said.keys() - found.keys():
-            over = said[key]
+        reported = {problem.key: problem for problem in self.known.problems}
+        for key in reported.keys() - found.keys():
+            over = reported[key]
             text = recovery(over.title, over.since, now, host)
             if over.alerted_at is None or self._deliver(f"over {key}", text, now):
-                del said[key]
+                del reported[key]
                 self._tried_at.pop(key, None)
         for key, problem in found.items():
-            before = said.get(key)
+            before = reported.get(key)
             since = before.since if before else now
             text = message(problem, since, host)
             if before is None:
@@ -232,12 +232,12 @@ class Watch:
             else:
                 alerted_at = before.alerted_at
             title, detail = (without_own_secrets(self.settings, each) for each in (problem.title, problem.detail))
-            said[key] = Known(key=key, severity=problem.severity, title=title, detail=detail, since=since,
-                              alerted_at=alerted_at)  # fmt: skip
-        self.known.problems = list(said.values())
+            reported[key] = Known(key=key, severity=problem.severity, title=title, detail=detail, since=since,
+                                  alerted_at=alerted_at)  # fmt: skip
+        self.known.problems = list(reported.values())
 
     def _deliver(self, key: str, text: str, now: datetime, *, is_told: bool = False) -> bool:
-        """Posts a text; one that did not arrive, again after a while."""
+        """Sends a text; after a failure, it is sent again only after a pause."""
         tried = self._tried_at.get(key)
         if tried is not None and now - tried < _POST_AGAIN_AFTER:
             return False
@@ -252,7 +252,7 @@ class Watch:
 
 @contextlib.contextmanager
 def in_background(*loops: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Runs these until the block ends; what hangs in one is left behind."""
+    """Runs these in threads until the block ends; a thread that hangs is abandoned."""
     asked = threading.Event()
     threads = [threading.Thread(target=loop, args=(asked,), daemon=True) for loop in loops]
     for thread in threads:

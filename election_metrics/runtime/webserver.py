@@ -1,6 +1,6 @@
 """The Dagster UI's process: `python -m election_metrics.runtime.webserver HOST PORT WORKSPACE [--read-only]`.
 
-What Dagster's own command does, with a door before it (`ui_door`).
+The same as Dagster's command, behind access control (`ui_access`).
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from election_metrics.runtime.ui_access import MOST_BYTES, Rules, UiDoor, rules_
 from election_metrics.settings import read_settings
 from election_metrics.web.patience import Patience
 
-# As in Dagster's own command.
+# As in Dagster's command.
 _STATEMENT_MILLISECONDS = 15_000
 _RECYCLE_SECONDS = 3600
 _MOST_CONNECTIONS = 20
@@ -34,7 +34,7 @@ _NO_REPORTS = PermissionResult(
 
 
 class _WithoutReports(WorkspaceRequestContext):
-    """What a request may do: all that Dagster lets it, but for saying that an asset was made when no run made it."""
+    """Permissions of a request: Dagster's, without reporting materializations that no run made."""
 
     @property
     def permissions(self) -> Mapping[str, PermissionResult]:
@@ -46,7 +46,7 @@ class _WithoutReports(WorkspaceRequestContext):
 
 
 class _Workspace(WorkspaceProcessContext):
-    """Dagster's workspace, whose requests may report nothing."""
+    """Dagster's workspace, whose requests may not report materializations."""
 
     def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
         return _WithoutReports(
@@ -59,7 +59,7 @@ def serve(host: str, port: int, workspace: str, *, read_only: bool) -> None:
     """Serves until told to stop.
 
     Raises:
-        SettingsError: others reach the address, and there is no login.
+        SettingsError: the address can be reached from other machines, and has no login.
     """
     rules = rules_of(read_settings(), host, read_only=read_only)
     configure_loggers(log_level="INFO")
@@ -76,7 +76,7 @@ def serve(host: str, port: int, workspace: str, *, read_only: bool) -> None:
 def behind_the_door(
     instance: dg.DagsterInstance, target: WorkspaceLoadTarget, rules: Rules, *, read_only: bool
 ) -> Iterator[UiDoor]:
-    """Dagster's own application over these code locations, with the door before it."""
+    """Dagster's application for these code locations, behind access control."""
     kind = WorkspaceProcessContext if rules.takes_reports else _Workspace
     with kind(instance, version=__version__, read_only=read_only, workspace_load_target=target) as context:
         yield UiDoor(

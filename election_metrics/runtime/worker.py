@@ -1,6 +1,6 @@
-"""The process of a run: what it has imported before there is a run, and how it executes one.
+"""The process of a run: what is imported before the run starts, and how the run is executed.
 
-The first process of a machine imports this module once, and with it all that a run needs; each run is a fork of it.
+A fork server imports this module once, and with it everything that a run needs; each run is a fork of it.
 """
 
 import importlib
@@ -19,12 +19,12 @@ _WARM = "ELECTION_METRICS_WARMING"
 
 
 def context(*, warm: bool) -> ForkServerContext | SpawnContext:
-    """How run processes are made: forked from one that has imported everything, or each afresh."""
+    """How run processes are created: forked from one that has everything imported, or spawned."""
     if not warm:
         return multiprocessing.get_context("spawn")
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload([__name__])
-    os.environ[_WARM] = "1"  # the process that forks imports this module with it, and everything else does not
+    os.environ[_WARM] = "1"  # only the fork server imports this module with this variable set
     try:
         from multiprocessing.forkserver import ensure_running
 
@@ -37,7 +37,7 @@ def context(*, warm: bool) -> ForkServerContext | SpawnContext:
 def execute(arguments: str) -> None:
     """Executes the run, as `dagster api execute_run` does, and ends the process.
 
-    A run gives way to what answers people: the API, the UI, the database. With a free core it loses nothing by that.
+    A run has a lower priority than the API, the UI and the database. With a free core it loses nothing.
     """
     os.nice(GIVES_WAY)
     from dagster._cli.api import execute_run_command
@@ -46,7 +46,7 @@ def execute(arguments: str) -> None:
 
 
 def _warm_up() -> None:
-    """Imports what runs need and resolves the job once; opens no connection, starts no thread."""
+    """Imports what runs need and resolves the job once; opens no connection and starts no thread."""
     for name in _NEEDED:
         importlib.import_module(name)
     from election_metrics.definitions import defs

@@ -1,1 +1,1 @@
-"""Where transactions come from. Sources find files and say what they are; they never read a transaction."""
+"""Sources of transactions: list files and tables, and open them; lines are parsed elsewhere."""

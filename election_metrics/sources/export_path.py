@@ -1,7 +1,7 @@
-"""What the path of a portal export says: contract, region, election, constituency and the interval.
+"""Parses the path of a portal export: contract, region, election, constituency and interval.
 
-Only the file's name is binding; the folders are used where they are there, but never those above the source. Names are
-compared and kept in their canonical spelling (`names`). No file is opened here.
+Only the file's name is required; folders are used if they exist, but never those above the source. Names are compared
+and kept in their canonical spelling (`names`). No file is opened here.
 """
 
 import re
@@ -21,9 +21,9 @@ INTERVAL = re.compile(r"_(?P<day>\d{4}-\d{2}-\d{2})_(?P<start>\d{4})-(?P<end>\d{
 
 @dataclass(frozen=True)
 class ExportPath:
-    """What a path says; what it does not say is None.
+    """The fields of a path; missing ones are None.
 
-    Names are as in the path, with control characters written out.
+    Names are as in the path, with control characters escaped.
 
     `interval_start` and `interval_end` are local wall-clock times without a zone, as in the file's name.
     """
@@ -46,16 +46,16 @@ def contract_id(stem: str) -> str | None:
 def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> ExportPath | None:
     """Reads `<region>/<election>/<constituency>/<contract>/<file>/<file>.csv`, any folder being optional.
 
-    A region is `90 - Пермский край`, or the name of a region that is known; the first from the top is it. An archive is
-    no folder, unless its name is that of a region.
+    A region is `90 - Пермский край`, or the name of a known region; the topmost one counts. An archive is not
+    a folder, unless its name is that of a region.
 
     Args:
         path: the file's path; for a member of an archive, the archive's path followed by the member's.
-        folders_below: how many of the path's last folders belong to the export tree: what stands above the source, as
-            a home directory, never becomes an election's name. None: all of them.
+        folders_below: how many of the path's last folders belong to the export tree, so that folders above the source,
+            such as a home directory, never become an election's name. None: all of them.
 
     Returns:
-        None where the name does not begin with a contract id.
+        None if the name does not begin with a contract id.
     """
     stem = canonical(path.stem)
     contract = contract_id(stem)

@@ -1,6 +1,6 @@
-"""Exports in an object store: which objects there are, in which version, and their bytes.
+"""Exports in an object store: lists objects and their versions, and reads their bytes.
 
-An object's version is its size, its time and its ETag: those of an object overwritten within a second differ too.
+The version of an object is its size, time and ETag, so that objects overwritten within a second differ too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ Version = tuple[str, int, int]
 
 
 def find_objects(root: RemotePath, suffixes: Sequence[str]) -> list[Version]:
-    """Path, size and version of every object below `root` (or of `root` itself) whose name ends so, hidden ones aside.
+    """Path, size and version of every object below `root` (or `root` itself) with these suffixes, except hidden ones.
 
     Raises:
         SourceError: there is no such bucket.
-        TransientError: the store is away or busy, or it may not be listed.
+        TransientError: the store cannot be reached or is busy, or listing is not permitted.
     """
     try:
         found = with_patience(lambda: root.fs.find(root.path, detail=True), str(root))
@@ -38,7 +38,7 @@ def find_objects(root: RemotePath, suffixes: Sequence[str]) -> list[Version]:
 
 
 def version_of_object(path: str) -> Version | None:
-    """The object as it is now; None: there is none."""
+    """The current version of an object; None if it does not exist."""
     there = elsewhere(path, _SETTING)
     try:
         return _version(path, with_patience(lambda: there.fs.info(there.path), path))
@@ -47,7 +47,7 @@ def version_of_object(path: str) -> Version | None:
 
 
 def fetch_object(path: str, folder: Path) -> Path:
-    """A copy of the object's bytes in this folder."""
+    """Downloads an object into a folder; returns the copy."""
     copy = folder / f"{name_for(path)}{Path(path).suffix.lower()}"
     fetch(elsewhere(path, _SETTING), copy)
     return copy

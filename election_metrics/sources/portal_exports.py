@@ -1,7 +1,7 @@
-"""Portal exports on disk or in an object store: which files there are, in which version, and how to get at their bytes.
+"""Portal exports on disk or in an object store: lists files and their versions, and opens them.
 
 A file is identified by its absolute path or URL (and the member's name inside an archive), its version by size and
-time of change, and its content by a hash. Nothing here knows what a line means.
+modification time, and its content by a hash. Lines are not parsed here.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from election_metrics.sources.object_exports import ends_of_object, fetch_object
 
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
 _BLOCK = 1 << 20
-# An index entry of PostgreSQL holds 2,704 bytes: the path, and the member's name beside it.
+# An index entry of PostgreSQL is limited to 2,704 bytes, for path and member's name together.
 _LONGEST_PATH, _LONGEST_MEMBER = 1_500, 1_000
 _SHOWN_OF_LONG_PATH = 300
 _UNSEEN = -1
@@ -39,7 +39,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError
 
 
 class FileVersion(NamedTuple):
-    """A file as the folder shows it now. `size` in bytes, `modified_ns` since the epoch."""
+    """A version of a file. `size` in bytes, `modified_ns` since the epoch."""
 
     path: str
     size: int
@@ -54,7 +54,7 @@ class Unreadable:
         version: what cannot be read.
         reason: why.
         member: the member's name, in an archive.
-        may_pass: it is not the file's fault, as far as one can see: the same version is worth another try.
+        may_pass: the error is probably transient: the same version is retried.
     """
 
     version: FileVersion
@@ -64,7 +64,7 @@ class Unreadable:
 
 
 def unseen(path: str) -> FileVersion:
-    """Stands for what could not be looked at, so that it is a new version once it can be."""
+    """A placeholder version for an unreadable path, so that it is new once it can be read."""
     return FileVersion(path, _UNSEEN, 0)
 
 
@@ -72,7 +72,7 @@ def unseen(path: str) -> FileVersion:
 class ExportFile:
     """One export with readable bytes at `readable`: the file itself, or a copy extracted from an archive.
 
-    `size` is that of its lines: a last line without a line feed counts as if it had one.
+    `size` is that of its lines: a missing line feed at the end is counted.
     """
 
     version: FileVersion
@@ -84,18 +84,18 @@ class ExportFile:
 
     @property
     def name(self) -> str:
-        """The name that people see: the path, and the member within an archive."""
+        """The name for display: the path, and the member within an archive."""
         return f"{self.version.path}/{self.member}" if self.member else self.version.path
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds: export files, and what could not be looked at.
+    """Listing of a folder: export files, and unreadable paths.
 
     Attributes:
         files: the files.
-        unreadable: what could not be looked at.
-        is_whole: the folder was looked through; else there may be more.
+        unreadable: the unreadable paths.
+        is_whole: whether the listing is complete; else there may be more files.
         not_read: files of kinds that are not read, by the endings of their names.
     """
 
@@ -106,26 +106,26 @@ class Listing:
 
 
 Enough = Callable[[Sequence[FileVersion]], bool]
-"""Told of the new files of each folder as it is listed: whether the listing may end before it is whole."""
+"""Called with the new files of each listed folder; returns whether the listing may stop early."""
 
 
 def never(_new: Sequence[FileVersion]) -> bool:
-    """A listing is to be whole."""
+    """Never stops a listing early."""
     return False
 
 
 def list_exports(root: Location, known: Set[tuple[str, int, int]] = frozenset(), enough: Enough = never) -> Listing:
     """Lists the export files below `root` (or `root` itself), sorted by path.
 
-    Whether a file may be read is asked for those that are not `known`.
+    Read permission is checked only for files that are not `known`.
 
-    What is ignored by rule is in `file_kinds`; what is neither read nor ignored is counted. What has a name that the
-    ledger cannot hold, and a link that leads out of the folder, is unreadable.
+    `file_kinds` defines which files are ignored; files that are neither read nor ignored are counted. Names that the
+    ledger cannot store, and links that lead out of the folder, are unreadable.
 
     Args:
-        root: a folder, a file, or such in an object store.
-        known: versions that are nothing new.
-        enough: asked after each folder; an object store is asked for all at once.
+        root: a folder or a file, on this machine or in an object store.
+        known: versions that are in the ledger.
+        enough: called after each folder; an object store is listed in one call.
 
     Raises:
         SourceError: `root` does not exist or cannot be listed at all.
@@ -164,7 +164,7 @@ def _list_folder(
     unreadable: list[Unreadable],
     not_read: dict[str, NotRead],
 ) -> list[str]:
-    """Adds what is in a folder; returns the folders in it."""
+    """Adds the files of a folder; returns its subfolders."""
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
@@ -207,7 +207,7 @@ def _list_objects(root: RemotePath) -> Listing:
 
 
 def _why_no_name(path: str) -> Unreadable | None:
-    """Says why the ledger cannot hold this path, under one that it can."""
+    """Why the ledger cannot store this path, under a shortened or escaped one."""
     name = os.fsencode(path)
     shown = name.decode("utf-8", "backslashreplace")
     is_long = len(shown.encode()) > _LONGEST_PATH
@@ -238,7 +238,7 @@ def _add_file(
     try:
         status = entry.stat()
     except OSError:
-        return  # it vanished between listing and looking
+        return  # it was removed after it was listed
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
         unreadable.append(Unreadable(unseen(entry.path), "it is no regular file"))
         return
@@ -257,12 +257,12 @@ def _version(path: Path) -> FileVersion:
 
 
 def _version_of(path: str, status: os.stat_result) -> FileVersion:
-    # A file system may say any time; the ledger holds those of 292 years around 1970.
+    # A file system may return any time; the ledger stores those within 292 years of 1970.
     return FileVersion(path, status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64 - 1)))
 
 
 def versions_of(paths: Iterable[str]) -> list[FileVersion]:
-    """The files at these paths as they are now; without those that are gone."""
+    """The current versions of these paths, without those that no longer exist."""
     return [version for path in paths if (version := _version_now(path)) is not None]
 
 
@@ -282,7 +282,7 @@ def unchanged(version: FileVersion) -> bool:
 
 
 def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> bool:
-    """Whether the file ends within a line (or an archive) and was written to a moment ago; an object is whole."""
+    """Whether the file ends within a line (or an archive) and was written recently; objects are always complete."""
     if is_url(version.path) or now_ns - version.modified_ns >= settle_seconds * 1e9:
         return False
     if version.path.lower().endswith(".zip"):
@@ -298,12 +298,12 @@ def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> b
 
 
 def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
-    """Opens one listed file: yields its export, or each member's, or the reason why not.
+    """Opens a listed file: yields its export, or each member's, or why it is unreadable.
 
     Args:
         version: the file as listed.
         root: the folder that was listed; folders below it may name region, election and constituency.
-        extract_to: an existing folder that takes the members of an archive, and copies of objects, one file each.
+        extract_to: an existing folder for extracted members of archives, and copies of objects.
     """
     below = _folders_below(version.path, root)
     is_archive = version.path.lower().endswith(".zip")
@@ -390,7 +390,7 @@ def _read_member(
         return Unreadable(version, f"the member's name is longer than {_LONGEST_MEMBER} bytes", name[:100])
     inside = PurePath(name_in_archive(info))
     if inside.is_absolute() or ".." in inside.parts:
-        inside = PurePath(inside.name)  # it may not speak for a place outside of its archive
+        inside = PurePath(inside.name)  # a member's path must not lead out of its archive
     place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
     if place is None:
         return Unreadable(version, NO_CONTRACT, name)
@@ -411,14 +411,14 @@ def _read_member(
 
 
 def _unreadable_archive(version: FileVersion, error: OSError, member: str = "") -> Unreadable:
-    """Tells what the system said, which may pass, from what a decompressor says of damaged bytes, without a number."""
+    """Distinguishes errors of the system, which have an errno and may pass, from damaged bytes."""
     if error.errno is None:
         return Unreadable(version, f"the member cannot be unpacked (cut off?): {error}", member)
     return Unreadable(version, f"the archive cannot be read or unpacked: {error.strerror}", member, may_pass=True)
 
 
 def _export(version: FileVersion, member: str, place: ExportPath, readable: Path) -> ExportFile:
-    """Reads the file through once: BLAKE3 (hexadecimal) of its bytes, their number, and how it ends."""
+    """Reads the file once, for the BLAKE3 hash (hexadecimal) of its bytes, and its size."""
     digest = new_digest()
     block = bytearray(_BLOCK)
     view = memoryview(block)
@@ -435,15 +435,15 @@ _TIMESTAMP = re.compile(rb"^[^;\n]*;[^;\n]*;[^;\n]*;[^;\n]*;(\d{12,14});", re.MU
 
 
 def peek_span(version: FileVersion) -> tuple[int, int] | None:
-    """Epoch milliseconds of an early and a late line, from two small reads; None where that cannot be seen.
+    """Epoch milliseconds of an early and a late line, from two small reads; None if they cannot be read.
 
-    A guess, to ask for the right hours: rows in between may lie outside.
+    An estimate, to request the right hours: other rows may be outside the span.
     """
     path = Path(version.path)
     try:
         if is_url(version.path):
             if path.suffix.lower() == ".zip" or not version.size:
-                return None  # its hours are found when it has landed
+                return None  # its hours are known after landing
             head, tail = ends_of_object(version.path, version.size)
             times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
         elif path.suffix.lower() == ".zip":

@@ -1,4 +1,4 @@
-"""The optional reference file: a CSV by which people correct or complete the registry."""
+"""The optional reference file: a CSV that corrects or completes the registry."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ _TIMES = ("starts_at", "ends_at")
 
 
 def empty_reference() -> pd.DataFrame:
-    """A reference that says nothing."""
+    """An empty reference."""
     return _typed(pd.DataFrame({column: pd.Series(dtype=object) for column in COLUMNS}))
 
 
 def read_reference(path: Path, default_zone: str) -> pd.DataFrame:
-    """Reads the reference: `constituency_id` and any other of COLUMNS; an empty field says nothing.
+    """Reads the reference: `constituency_id` and any other of COLUMNS; an empty field overrides nothing.
 
     Times are ISO 8601; one without a zone is local to the row's time zone.
 

@@ -1,6 +1,6 @@
-"""Which table holds the transactions, and what its columns say: a small TOML file, checked word by word.
+"""Mapping of a transactions table and its columns: a small TOML file, strictly validated.
 
-`data/observatory.toml` is one; docs/table-source.md explains every key.
+`data/observatory.toml` is an example; docs/table-source.md explains every key.
 """
 
 import tomllib
@@ -26,13 +26,13 @@ class _Strict(BaseModel):
 
 
 class Columns(_Strict):
-    """The table's columns by what they say."""
+    """The table's columns by meaning."""
 
-    id: str = Field(description="Names a transaction; no two have the same.")
-    constituency: str = Field(description="Where it was sent.")
-    time: str = Field(description="When it happened.")
-    type: str = Field(description="Which call it is, such as blindSigIssue or vote.")
-    status: str | None = Field(None, description="How it ended.")
+    id: str = Field(description="Id of the transaction; unique.")
+    constituency: str = Field(description="Constituency of the transaction.")
+    time: str = Field(description="Time of the transaction.")
+    type: str = Field(description="Call, such as blindSigIssue or vote.")
+    status: str | None = Field(None, description="Outcome of the call.")
     election: str | None = Field(None, description="Name of its election.")
     voter: str | None = Field(None, description="Key of the voter, by which re-votes are found.")
     quantity: str | None = Field(
@@ -45,34 +45,34 @@ class Columns(_Strict):
 
 
 class Status(_Strict):
-    """What the words of the column `status` mean."""
+    """Meaning of the values in the column `status`."""
 
-    counted: list[str] = Field([], description="It counts. Empty: all that is neither failed nor withdrawn counts.")
-    failed: list[str] = Field([], description="It failed.")
-    withdrawn: list[str] = Field([], description="It was rolled back.")
+    counted: list[str] = Field([], description="Values that count. Empty: all that are neither failed nor withdrawn.")
+    failed: list[str] = Field([], description="Values of failed calls.")
+    withdrawn: list[str] = Field([], description="Values of calls that were rolled back.")
 
     def outcomes(self) -> dict[str, str]:
-        """What each word means: counted, failed or withdrawn."""
+        """Outcome of each value: counted, failed or withdrawn."""
         named = (("counted", self.counted), ("failed", self.failed), ("withdrawn", self.withdrawn))
         return {word: outcome for outcome, words in named for word in words}
 
     @property
     def otherwise(self) -> str:
-        """What any other word means, and none: counted or unknown."""
+        """Outcome of any other value, and of NULL: counted or unknown."""
         return "unknown" if self.counted else "counted"
 
 
 class TableMapping(_Strict):
-    """The whole file."""
+    """The mapping file."""
 
     table: str = Field(min_length=1, description="Table or view, with its schema where it has one.")
-    name: str = Field("", pattern=r"^[\w.-]{0,60}$", description="Name in our ledger; empty: that of the table.")
+    name: str = Field("", pattern=r"^[\w.-]{0,60}$", description="Name in the ledger; empty: that of the table.")
     columns: Columns
-    types: dict[str, str] = Field({}, description="What the table's types are called in the domain.")
+    types: dict[str, str] = Field({}, description="Calls of the contract by the table's types.")
     status: Status = Status()
-    election: str | None = Field(None, description="Election of all rows, where no column says it.")
-    time_zone: str = Field("UTC", description="Time zone of times that have none.")
-    time_unit: Literal["s", "ms"] = Field("ms", description="Of times that are numbers since 1970.")
+    election: str | None = Field(None, description="Election of all rows, if there is no column for it.")
+    time_zone: str = Field("UTC", description="Time zone of times without one.")
+    time_unit: Literal["s", "ms"] = Field("ms", description="Unit of times that are numbers since 1970.")
     position: str | None = Field(None, description="Column that grows with every insert; unset: `id`.")
     overlap_minutes: float = Field(10, ge=0, description="Rows may appear so long after later ones.")
     compare_minutes: float = Field(15, gt=0, description="Every hour is compared with what landed this often.")
@@ -106,10 +106,10 @@ class TableMapping(_Strict):
 
 
 def read_mapping(file: Path | None) -> TableMapping:
-    """Reads a mapping; None: the one that comes with the package, of an observatory's table `transactions`.
+    """Reads a mapping; None: the one in the package, of an observatory's table `transactions`.
 
     Raises:
-        SettingsError: the file cannot be read, or says something else than a mapping; the key is named.
+        SettingsError: the file cannot be read, or is not a valid mapping; the key is named.
     """
     try:
         text = _shipped() if file is None else file.read_text("utf-8")
@@ -129,11 +129,11 @@ def _shipped() -> str:
 
 
 def _sentence(error: ValidationError) -> str:
-    said: list[str] = []
+    sentences: list[str] = []
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"])
-        said.append(_problem(key, problem))
-    return "; ".join(said)
+        sentences.append(_problem(key, problem))
+    return "; ".join(sentences)
 
 
 def _problem(key: str, problem: Any) -> str:

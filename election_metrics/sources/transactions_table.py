@@ -1,8 +1,8 @@
-"""A table of transactions in another database: which rows are new, in batches; and what its hours hold now.
+"""A table of transactions in another database: reads new rows in batches, and fingerprints of its hours.
 
-Every value is taken as text, as the database writes it, so that what it says is judged in one place for all databases
-and a hash of it is the same here and there. Rows become visible when they are committed, not in the order of their
-numbers: see `Horizon`.
+Every value is read as the text that the database writes, so that values are parsed in one place for all databases, and
+hashes computed here and in the database are equal. Rows become visible when they are committed, not in the order of
+their positions: see `SnapshotBounds`.
 """
 
 import contextlib
@@ -24,27 +24,27 @@ from election_metrics.errors import SettingsError, SourceError, TransientError
 from election_metrics.sources.table_mapping import TableMapping
 
 FIELDS = ("id", "constituency", "election", "type", "time", "status", "voter", "quantity", "anomaly", "anomaly_reason")
-"""The columns of a batch, all text; NULL where the mapping names no column or the row says nothing."""
+"""The columns of a batch, all text; NULL if the mapping names no column or the value is NULL."""
 _ROWS_AT_ONCE = 100_000
 _MOST_MARKS = 60
 MOST_PEEKED = 10_000
-"""So many new rows are counted before somebody reads them."""
+"""New rows are counted up to this number before they are read."""
 NO_HOUR = -1
-"""Stands for the hour of rows whose time is none, before 1970, or after LAST_HOUR."""
+"""The hour of rows whose time is invalid, before 1970, or after LAST_HOUR."""
 LAST_HOUR = 70_389_527
-"""The last hour of the year 9999: what comes after it is no time of a vote, and few programs can write it."""
+"""The last hour of the year 9999; later times are invalid, and not supported by most programs."""
 _FIRST_DAY: sa.ColumnElement[Any] = sa.literal_column("'1969-12-29'")
 _LAST_DAY: sa.ColumnElement[Any] = sa.literal_column("'10000-01-03'")
 NO_TEXT = "\0no text: "
-"""Begins what stands for a value that is no text: bytes that are no UTF-8. No text of a table holds a NUL."""
+"""Prefix of the replacement for bytes that are not UTF-8. Text in a table never contains a NUL."""
 
 
 @dataclass(frozen=True)
 class SnapshotBounds:
     """PostgreSQL's transactions at one moment: all before `first` have ended, none from `end` on has begun.
 
-    Those in between may still commit rows that nobody sees yet. A row is read once its transaction is before `first`,
-    so that nothing can appear any more among what was read.
+    Those in between may still commit rows that are not visible yet. A row is read once its transaction is before
+    `first`, so that no row can appear later among those already read.
     """
 
     first: int
@@ -53,7 +53,7 @@ class SnapshotBounds:
 
 @dataclass(frozen=True)
 class PendingMark:
-    """A position that was the newest at a moment: `end` is the horizon's then, 0 where there is none."""
+    """The newest position at a moment, with the `end` of the snapshot bounds then, or 0 without bounds."""
 
     position: int
     end: int
@@ -65,10 +65,11 @@ class Watermark:
     """How far a table was read.
 
     Attributes:
-        horizon: PostgreSQL: rows of transactions before this one were read. None: nothing was, or there is no horizon.
-        low: nothing can appear at or below this position any more; None: not known.
-        newest: the highest position that was seen.
-        marks: positions that `low` becomes when their time has come, oldest first.
+        horizon: PostgreSQL only: rows of transactions before this one were read. None: nothing was read, or another
+            database.
+        low: no row can appear at or below this position any more; None: unknown.
+        newest: the highest position seen.
+        marks: later values of `low`, which apply once the overlap has passed, oldest first.
     """
 
     horizon: int | None = None
@@ -79,7 +80,7 @@ class Watermark:
     def moved(
         self, newest: int | None, horizon: SnapshotBounds | None, overlap: timedelta, now: datetime
     ) -> "Watermark":
-        """The state after a pass that saw positions up to `newest`."""
+        """The watermark after a pass that saw positions up to `newest`."""
         settled = [
             mark for mark in self.marks if now - mark.at >= overlap and (horizon is None or mark.end <= horizon.first)
         ]
@@ -92,18 +93,18 @@ class Watermark:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows: FIELDS as text and `position`, and the highest position among them; None: they have none."""
+    """Rows: FIELDS as text and `position`, and their highest position; None if they have no positions."""
 
     rows: pa.Table
     newest: int | None
 
 
 class TransactionsTable:
-    """The table, looked at but not yet read.
+    """A transactions table, opened lazily.
 
     Raises:
-        SettingsError: the URL cannot be used, or the mapping names a column that is not there.
-        SourceError: there is no such table, or it may not be read.
+        SettingsError: the URL cannot be used, or the mapping names a column that does not exist.
+        SourceError: the table does not exist, or may not be read.
         TransientError: the database cannot be reached now.
     """
 
@@ -119,9 +120,9 @@ class TransactionsTable:
 
     @cached_property
     def table(self) -> sa.Table:
-        """The table as its database describes it, with every column that the mapping names."""
+        """The reflected table, with every column that the mapping names."""
         schema, _, name = self.mapping.table.rpartition(".")
-        with self.told():
+        with self.translated_errors():
             try:
                 table = sa.Table(
                     name, sa.MetaData(), schema=schema or None, autoload_with=self.engine, resolve_fks=False
@@ -135,7 +136,7 @@ class TransactionsTable:
                     f"the mapping's {shown} names the column {column!r}, which {self.mapping.table} has not; "
                     f"it has {', '.join(table.c.keys())}"
                 )
-        # A column of SQLite need not say its type, and one of a view never does: its values are judged one by one.
+        # SQLite columns need no type, and columns of views have none: their values are checked one by one.
         if not isinstance(table.c[self.mapping.position_column].type, sa.Integer | sa.types.NullType):
             raise SettingsError(
                 f"the column {self.mapping.position_column!r} is no whole number; "
@@ -145,10 +146,10 @@ class TransactionsTable:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator["Snapshot"]:
-        """A view of one moment where the database gives one; reads nothing into memory."""
+        """A consistent snapshot, if the database supports it; reads nothing into memory."""
         table = self.table
         with contextlib.ExitStack() as opened:
-            with self.told():
+            with self.translated_errors():
                 connection = opened.enter_context(self.engine.connect())
                 if self.engine.dialect.name == "postgresql":
                     connection = connection.execution_options(
@@ -159,15 +160,15 @@ class TransactionsTable:
             yield Snapshot(self, table, connection)
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
-        """Tells what goes wrong in this database, and nothing else, as an error of the source."""
+    def translated_errors(self) -> Iterator[None]:
+        """Raises errors of this database as errors of the source."""
         try:
             yield
         except DBAPIError as error:
-            said = f"{self.place}: {' '.join(str(error.orig).split())}"
+            message = f"{self.place}: {' '.join(str(error.orig).split())}"
             if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) and _may_pass(error.orig):
-                raise TransientError(said) from error
-            raise SourceError(said) from error
+                raise TransientError(message) from error
+            raise SourceError(message) from error
         except SQLAlchemyError as error:
             raise SourceError(f"{self.place}: {error}") from error
 
@@ -175,7 +176,7 @@ class TransactionsTable:
 class Snapshot:
     """The table at one moment.
 
-    Every method raises SourceError where the table cannot be read, TransientError where its database went away.
+    Every method raises SourceError if the table cannot be read, TransientError if the connection is lost.
     """
 
     def __init__(self, source: TransactionsTable, table: sa.Table, connection: sa.Connection) -> None:
@@ -185,7 +186,7 @@ class Snapshot:
         self._connection = connection
         self._position = table.c[mapping.position_column]
         self._is_numbered: sa.ColumnElement[bool] = self._position.is_not(None)
-        if connection.dialect.name == "sqlite":  # keeps any value in any column
+        if connection.dialect.name == "sqlite":  # allows any value in any column
             self._is_numbered = sa.func.typeof(self._position) == "integer"
         self._text = {
             field: sa.cast(table.c[column], sa.String) if column else sa.null()
@@ -194,7 +195,7 @@ class Snapshot:
 
     @cached_property
     def horizon(self) -> SnapshotBounds | None:
-        """PostgreSQL's, of an ordinary table; None for views and for other databases."""
+        """Snapshot bounds of an ordinary table in PostgreSQL; None for views and other databases."""
         if self._connection.dialect.name != "postgresql":
             return None
         name = self._connection.dialect.identifier_preparer.format_table(self._table)
@@ -210,10 +211,10 @@ class Snapshot:
         return SnapshotBounds(*rows[0])
 
     def new_rows(self, read: Watermark) -> Iterator[Batch]:
-        """What appeared since; elsewhere than on PostgreSQL also rows that were read, from `read.low` on.
+        """Rows after the watermark; on databases other than PostgreSQL also rows read before, from `read.low` on.
 
-        A row without a position is new by its transaction on PostgreSQL; elsewhere only the first pass and the
-        comparison see it.
+        On PostgreSQL, new rows without a position are found by their transaction; elsewhere only by the first pass
+        and the comparison.
         """
         where = list(self._appeared(read))
         yield from self._batches(*where)
@@ -221,7 +222,7 @@ class Snapshot:
             yield from self._unnumbered(*where)
 
     def peek(self, read: Watermark) -> tuple[int, str | None, str | None]:
-        """How many rows appeared since, up to MOST_PEEKED, and the first and last of their times, as text."""
+        """Number of rows after the watermark, up to MOST_PEEKED, and their first and last time, as text."""
         where = list(self._appeared(read))
         if self.horizon is None:
             where += [self._is_numbered] if read.newest is None else [self._is_numbered, self._position > read.newest]
@@ -232,31 +233,31 @@ class Snapshot:
         return int(count), first, last
 
     def last_position(self) -> int:
-        """The highest position; 0 where there is none."""
+        """The highest position; 0 if there is none."""
         return int(self._rows(sa.select(sa.func.max(self._position)).where(self._is_numbered))[0][0] or 0)
 
     def every_row(self, hours: Sequence[int] | None = None) -> Iterator[Batch]:
-        """All visible rows; where the database can tell their hours (since 1970, UTC), only those of `hours`."""
+        """All visible rows; only those of `hours` (since 1970, UTC), if the database can compute the hour."""
         hour = None if hours is None else self._hour()
         where = [] if hour is None else [hour.in_(list(hours or []))]
         yield from self._batches(*where)
         yield from self._unnumbered(*where)
 
     def fingerprints(self, secret: str) -> pd.DataFrame | None:
-        """Rows and a sum of their hashes by hour; None where the database cannot tell: then ask for every row.
+        """Number of rows and sum of their hashes by hour; None if the database cannot compute it: then read every row.
 
         The hashes are keyed with `secret`.
 
-        Columns: hour_number (since 1970, UTC; -1 where a time is none), rows, fingerprint (a whole number as text), and
-        the same of the rows that are not held back: settled_rows, settled_fingerprint.
+        Columns: hour_number (since 1970, UTC; -1 for invalid times), rows, fingerprint (a whole number as text), and
+        the same for rows that are not held back: settled_rows, settled_fingerprint.
         """
         hour = self._hour()
         if hour is None:
             return None
         texts = [sa.func.coalesce(text, "") for text in self._text.values()]
         lengths = [sa.func.length(text) for text in texts]
-        said = sa.func.concat_ws(sa.literal_column("chr(31)"), sa.cast(secret, sa.Text), *texts, *lengths)
-        digits = sa.func.substr(sa.func.md5(sa.func.convert_to(said, "UTF8")), 1, 15)
+        hashed = sa.func.concat_ws(sa.literal_column("chr(31)"), sa.cast(secret, sa.Text), *texts, *lengths)
+        digits = sa.func.substr(sa.func.md5(sa.func.convert_to(hashed, "UTF8")), 1, 15)
         number = sa.cast(sa.cast(sa.literal("x") + digits, BIT(60)), sa.BigInteger)
         rows, total = sa.func.count(), sa.func.sum(number)
         settled = sa.and_(sa.true(), *self._settled())
@@ -270,14 +271,14 @@ class Snapshot:
         return pd.DataFrame(self._rows(query), columns=list(query.selected_columns.keys()))
 
     def counts(self) -> pd.DataFrame:
-        """How many rows have each type and status: type, status, rows."""
+        """Number of rows by type and status: type, status, rows."""
         kinds = [self._text[field].label(field) for field in ("type", "status")]
         query = sa.select(*kinds, sa.func.count().label("rows")).group_by(*kinds).order_by(sa.desc("rows"))
         return pd.DataFrame(self._rows(query), columns=["type", "status", "rows"])
 
     @cached_property
     def _is_of_any_encoding(self) -> bool:
-        """Whether PostgreSQL keeps text as bytes that it was given: then it gives them here as LATIN1."""
+        """Whether the PostgreSQL database stores text as raw bytes (SQL_ASCII), which are read as LATIN1."""
         if self._connection.dialect.name != "postgresql":
             return False
         return bool(self._rows(sa.text("SHOW server_encoding"))[0][0] == _ANY_ENCODING)
@@ -290,7 +291,7 @@ class Snapshot:
         return Batch(pa.Table.from_arrays(arrays, names=[*FIELDS, "position"]), newest)
 
     def _batches(self, *where: sa.ColumnElement[bool]) -> Iterator[Batch]:
-        """By position, each batch from where the last one ended: no cursor is held, nobody is kept from writing."""
+        """Keyset pagination by position: no cursor is held, and writers are not blocked."""
         query = self._query(self._position, self._is_numbered, *where).order_by(self._position)
         after: int | None = None
         while True:
@@ -299,7 +300,7 @@ class Snapshot:
             if not rows:
                 return
             if len(rows) == _ROWS_AT_ONCE:
-                # Positions may repeat: the last one's other rows are perhaps beyond the limit.
+                # Positions may repeat: further rows of the last position may be beyond the limit.
                 last = rows[-1][-1]
                 rows = rows[: bisect_left(rows, last, key=lambda row: row[-1])]
                 if not rows:
@@ -308,12 +309,12 @@ class Snapshot:
             yield self._batch(rows, after)
 
     def _unnumbered(self, *where: sa.ColumnElement[bool]) -> Iterator[Batch]:
-        """Rows whose position is none, or no whole number, as they come."""
+        """Rows whose position is NULL or not a whole number, in any order."""
         query = self._query(sa.null(), sa.not_(self._is_numbered), *where)
-        with self._source.told():
+        with self._source.translated_errors():
             result = self._connection.execute(query.execution_options(stream_results=True))
         while True:
-            with self._source.told():
+            with self._source.translated_errors():
                 rows = result.fetchmany(_ROWS_AT_ONCE)
             if not rows:
                 return
@@ -324,7 +325,7 @@ class Snapshot:
         return sa.select(*columns, position.label("at")).where(*where)
 
     def _rows(self, query: sa.Executable) -> Sequence[Any]:
-        with self._source.told():
+        with self._source.translated_errors():
             return self._connection.execute(query).all()
 
     def _appeared(self, read: Watermark) -> Iterator[sa.ColumnElement[bool]]:
@@ -336,18 +337,18 @@ class Snapshot:
             yield _transactions_from(read.horizon, self.horizon.end)
 
     def _settled(self) -> Iterator[sa.ColumnElement[bool]]:
-        """Leaves out rows of transactions beside which others are still going on: they come next time."""
+        """Excludes rows of transactions that overlap with ones in progress; the next pass reads them."""
         if self.horizon is not None and self.horizon.first < self.horizon.end:
             yield sa.not_(_transactions_from(self.horizon.first, self.horizon.end))
 
     def _hour(self) -> sa.ColumnElement[int] | None:
-        """The hour of a row, where the database is PostgreSQL and keeps times or numbers, and text of one encoding."""
+        """The hour of a row, if the database is PostgreSQL with times or numbers, and text in one encoding."""
         if self._connection.dialect.name != "postgresql" or self._is_of_any_encoding:
             return None
         column = self._table.c[self.mapping.columns.time]
         if isinstance(column.type, sa.DateTime):
             moment: Any = column if column.type.timezone else sa.func.timezone(self.mapping.time_zone, column)
-            # Only near the hours that count: PostgreSQL refuses to move the ends of its calendar to another zone.
+            # Only near valid hours: PostgreSQL cannot convert the ends of its calendar to another zone.
             seconds: Any = sa.case((column.between(_FIRST_DAY, _LAST_DAY), sa.extract("epoch", moment)))
         elif isinstance(column.type, sa.Integer):
             seconds = sa.cast(column, sa.Numeric) / (1000 if self.mapping.time_unit == "ms" else 1)
@@ -358,12 +359,12 @@ class Snapshot:
 
 
 def _read_any_text(connection: Any, _record: object) -> None:
-    """Lets SQLite give text that is no UTF-8: the row is judged then, and does not stop the others."""
+    """Lets SQLite return text that is not UTF-8, so that the row is rejected and does not stop the others."""
     connection.text_factory = _decoded
 
 
 def _read_any_bytes(connection: Any, _record: object) -> None:
-    """Lets a PostgreSQL without an encoding give every byte; SQLAlchemy cannot read what it gives by itself."""
+    """Reads a PostgreSQL database without an encoding as LATIN1; SQLAlchemy cannot read raw bytes."""
     if connection.info.parameter_status("server_encoding") == _ANY_ENCODING:
         connection.execute("SET client_encoding TO LATIN1")
         connection.commit()
@@ -381,7 +382,7 @@ def _decoded(value: bytes) -> str:
 
 
 def _as_text(column: Sequence[Any]) -> pa.Array:
-    """A column of a batch; value by value only where the driver gave something else than text."""
+    """A column of a batch; converted value by value only if the driver returned something other than text."""
     try:
         return pa.array(column, pa.string())
     except (pa.ArrowException, TypeError, UnicodeError):
@@ -394,14 +395,14 @@ def _one_text(value: Any) -> str:
     return _decoded(str(value).encode(errors="surrogateescape"))
 
 
-# What SQLite says when another try may help; the rest blames the statement or the data.
+# Transient error messages of SQLite; all others are caused by the statement or the data.
 _PASSING_WORDS = ("locked", "busy", "unable to open", "disk i/o")
-# Classes of SQLSTATE when another try may help: connection, rollback, resources, object in use, operator, system.
+# Transient classes of SQLSTATE: connection, rollback, resources, object in use, operator, system.
 _PASSING_STATES = ("08", "40", "53", "55", "57", "58")
 
 
 def _may_pass(error: BaseException | None) -> bool:
-    """Whether trying again may help: a database that is away or busy; never what is in a row."""
+    """Whether a retry may help: for a database that cannot be reached or is busy, never for the content of a row."""
     if isinstance(error, sqlite3.Error):
         return any(word in str(error).lower() for word in _PASSING_WORDS)
     state = getattr(error, "sqlstate", None)

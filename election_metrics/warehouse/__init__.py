@@ -1,1 +1,1 @@
-"""PostgreSQL: where it runs, its tables and migrations, the ledger, and atomic replacement."""
+"""PostgreSQL: the server, tables and migrations, the ledger, and atomic replacement of rows."""

@@ -1,4 +1,4 @@
-"""Findings in the warehouse, and what the rules look at beside the hours, as frames."""
+"""Findings in the warehouse, and further inputs of the rules, as frames."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,7 +24,7 @@ _LANDED = """
 
 
 def read_anomalies(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Stored findings on an election, its regions and those that are its constituencies now."""
+    """Stored findings on an election, its regions and its present constituencies."""
     return read_frame(
         connection,
         sa.text(
@@ -40,7 +40,7 @@ def read_anomalies(connection: sa.Connection, election: str) -> pd.DataFrame:
 
 
 def replace_anomalies(connection: sa.Connection, before: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """Stores the findings of an election in place of those that were read."""
+    """Replaces the findings that were read by the new ones of an election."""
     connection.execute(sa.delete(anomalies).where(anomalies.c.anomaly_id.in_(list(before["anomaly_id"]))))
     copy_rows(connection, anomalies, rows)
 
@@ -55,7 +55,7 @@ def read_thresholds(connection: sa.Connection, election: str) -> dict[str, dict[
 
 
 def read_repeated_issues(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """constituency_id, hour_number, voters: bulletins that went to voters who already had one."""
+    """Bulletins issued to voters who already had one: constituency_id, hour_number, voters."""
     return read_frame(
         connection,
         sa.text(

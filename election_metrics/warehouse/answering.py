@@ -1,4 +1,4 @@
-"""Asking with a deadline: what hangs refuses nothing and says nothing, so whoever asks must stop waiting."""
+"""Calls with a deadline, for services that may hang without refusing the connection."""
 
 import threading
 import time
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 
 class Asker:
-    """Asks questions in threads, and nothing anew that has not answered yet: what hangs costs one thread, not many."""
+    """Runs calls in threads. A call that has not returned is not started again, so a hang costs a single thread."""
 
     def __init__(self) -> None:
-        """Nothing is asked."""
+        """Starts nothing."""
         self._asked: dict[str, Future[object]] = {}
 
     def ask_all(
         self, questions: Mapping[str, Callable[[], object]], seconds: float = SECONDS
     ) -> dict[str, object | Exception]:
-        """The answer to each question by its name; an exception where there is none, TimeoutError where it is late."""
+        """The result of each call by its name, or its exception; TimeoutError after the deadline."""
         for name, question in questions.items():
             if name not in self._asked:
                 self._asked[name] = _start(question)
@@ -37,7 +37,7 @@ class Asker:
             future = self._asked[name]
             try:
                 answers[name] = future.result(max(0.0, deadline - time.monotonic()))
-            except Exception as error:  # it is the answer
+            except Exception as error:  # it is the result
                 answers[name] = error if future.done() else TimeoutError(f"no answer within {seconds:g} s")
             if future.done():
                 del self._asked[name]
@@ -45,20 +45,20 @@ class Asker:
 
 
 def within(seconds: float, ask: Callable[[], T]) -> T:
-    """What `ask` returns, asked in a thread of its own.
+    """The result of `ask`, called in a thread.
 
     Raises:
-        TimeoutError: it does not return in time; the thread goes on alone, and does not keep the process from ending.
+        TimeoutError: it does not return in time; the thread continues, but does not keep the process from ending.
     """
     return _start(ask).result(seconds)
 
 
 def ask_database(settings: Settings) -> None:
-    """Asks PostgreSQL for as little as possible, on a connection of its own; call it with a deadline.
+    """Pings PostgreSQL on a new connection; call it with a deadline.
 
     Raises:
-        TimeoutError: it says nothing.
-        psycopg.Error: it cannot be reached, or refuses.
+        TimeoutError: the server does not answer.
+        psycopg.Error: the server cannot be reached, or refuses the connection.
     """
     url = plain_url(warehouse_url(settings))
     try:
@@ -69,7 +69,7 @@ def ask_database(settings: Settings) -> None:
 
 
 def check_that_it_answers(settings: Settings, seconds: float) -> None:
-    """Looks whether a PostgreSQL that is there hangs. One that is not there yet is somebody else's to start.
+    """Checks that a running PostgreSQL answers. A server that does not run yet is not started here.
 
     Raises:
         TransientError: it does not answer in time.
@@ -84,7 +84,7 @@ def check_that_it_answers(settings: Settings, seconds: float) -> None:
 
 
 def _ping(address: str) -> None:
-    """Waits for any word of the server; a refusal is one."""
+    """Waits for any answer of the server; a refusal is one."""
     try:
         psycopg.connect(address, connect_timeout=2).close()
     except psycopg.errors.ConnectionTimeout as error:
@@ -99,7 +99,7 @@ def _start(ask: Callable[[], T]) -> "Future[T]":
     def run() -> None:
         try:
             future.set_result(ask())
-        except Exception as error:  # whoever asked gets it
+        except Exception as error:  # passed to the caller
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Frames for schema `metrics` are checked before they are written: what a frame must be follows from its table."""
+"""Validates frames for schema `metrics` against their tables before they are written."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,13 +20,13 @@ _MAY_BE_NEGATIVE = "gap"
 
 
 def check_frame(table: sa.Table, rows: pd.DataFrame) -> None:
-    """Refuses a frame that is not what the table's rows must be.
+    """Refuses a frame that does not fit its table.
 
-    Its columns are of the table's kinds, with no null where none may be, no number that is infinite and no count below
-    zero; no key stands twice.
+    The columns must have the table's types, without NULL in non-nullable columns, infinite numbers or negative counts;
+    keys must be unique.
 
     Raises:
-        DataError: with the table, the column and what is wrong with it.
+        DataError: names the table, the column and the problem.
     """
     for column in table.columns:
         for problem in _problems(column, rows):
@@ -48,7 +48,7 @@ def _problems(column: sa.Column[Any], rows: pd.DataFrame) -> Iterator[str]:
     kind, is_kind = next((found for cls, found in _KINDS.items() if isinstance(column.type, cls)), ("", None))
     if is_kind is None or (kind == "instants" and not getattr(column.type, "timezone", False)):
         return
-    if not known.any():  # a column without a single value has no kind yet
+    if not known.any():  # a column without any value has no type yet
         return
     if not is_kind(values.dtype):
         yield f"no {kind}"

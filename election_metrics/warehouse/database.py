@@ -1,4 +1,4 @@
-"""Connections to our database: one engine per process, with sentences instead of stack traces."""
+"""Connections to the warehouse: one engine per process, with errors translated to sentences."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _engines: dict[Settings, sa.Engine] = {}
 
 
 def engine(settings: Settings) -> sa.Engine:
-    """The engine of these settings, made once a process; times are UTC on every connection."""
+    """The engine of these settings, created once per process; times are UTC on every connection."""
     if settings not in _engines:
         _engines[settings] = sa.create_engine(
             warehouse_url(settings),
@@ -33,12 +33,12 @@ def engine(settings: Settings) -> sa.Engine:
 
 
 def connection_options(settings: Settings) -> str:
-    """What holds on a connection from its start: times are UTC, and the role is the one of the settings."""
+    """Options of every connection: times are UTC, and the role is the one of the settings."""
     return "-c timezone=UTC" + (f" -c role={settings.database_role}" if settings.database_role else "")
 
 
 def close_engines() -> None:
-    """Closes every connection of this process that nobody is using."""
+    """Closes every idle connection of this process."""
     while _engines:
         _engines.popitem()[1].dispose()
 
@@ -48,8 +48,8 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
     """One database transaction; with `snapshot`, every read in it sees the same moment.
 
     Raises:
-        TransientError: the server went away or asks to try again.
-        WarehouseError: the schema is not there yet.
+        TransientError: the connection was lost, or the server asks for a retry.
+        WarehouseError: the schema does not exist yet.
     """
     try:
         with engine(settings).connect() as connection:
@@ -62,7 +62,7 @@ def transaction(settings: Settings, *, snapshot: bool = False) -> Iterator[sa.Co
             raise
         raise _away(error, settings) from error
     except PoolTimeoutError as error:
-        raise TransientError("too many wait for PostgreSQL at once") from error
+        raise TransientError("too many requests wait for PostgreSQL at once") from error
     except psycopg.OperationalError as error:  # from COPY, which SQLAlchemy does not see
         if not _may_pass(error):
             raise
@@ -77,39 +77,40 @@ _NO_TABLES = "the warehouse has no tables yet, or old ones; type: election-metri
 
 
 def _away(error: OperationalError, settings: Settings) -> WarehouseError | TransientError:
-    """What it is that PostgreSQL cannot be reached."""
+    """The error to raise when PostgreSQL cannot be reached."""
     if is_missing(error.orig, engine(settings).url.database):
         return WarehouseError(_NO_TABLES)
     return TransientError(f"PostgreSQL is away or busy: {' '.join(str(error.orig).split())}")
 
 
-# Connection, resources, rollback, lock, operator's intervention, system: classes of SQLSTATE. Others blame the data.
+# Transient classes of SQLSTATE: connection, resources, rollback, lock, operator intervention, system. Others are
+# caused by the statement or the data.
 _PASSING = ("08", "53", "40", "55", "57", "58")
 
 
 def _may_pass(error: BaseException | None) -> bool:
-    """Whether trying again may help: what a limit of PostgreSQL forbids (54), it forbids for ever."""
+    """Whether a retry may help; it never does for a limit of PostgreSQL (class 54)."""
     state = getattr(error, "sqlstate", None)
     return state is None or state.startswith(_PASSING)
 
 
 def lock(connection: sa.Connection, name: str) -> None:
-    """Waits for, and holds until the transaction ends, the advisory lock of this name."""
+    """Takes the advisory lock of this name, waiting for it, until the transaction ends."""
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
 def is_free(connection: sa.Connection, name: str) -> bool:
-    """Takes the advisory lock of this name until the transaction ends, if nobody has it."""
+    """Takes the advisory lock of this name until the transaction ends, if it is free; returns whether it was."""
     query = sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
     return bool(connection.execute(query, {"name": name}).scalar())
 
 
 @contextlib.contextmanager
 def session_lock(settings: Settings, name: str, *, shared: bool = False) -> Iterator[None]:
-    """Holds the advisory lock of this name over several transactions; it goes with the connection.
+    """Holds the advisory lock of this name over several transactions; it is released with the connection.
 
-    A snapshot must be taken after the lock, and a lock taken within a snapshot's transaction comes too late. Several
-    may share it at once, and keep out who wants it alone.
+    It allows a snapshot to be taken after the lock; a lock taken within the snapshot's transaction comes too late.
+    Shared holders exclude exclusive ones.
     """
     kind = "_shared" if shared else ""
     try:

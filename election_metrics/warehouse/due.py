@@ -1,8 +1,7 @@
-"""What input is due: the one rule by which hours of voting are overdue, for alerts, API and page.
+"""Due and overdue input: the single definition of overdue hours of voting, for alerts, API and page.
 
-An hour's file can be there only when the hour is over, and a vote may be silent for hours: so it is not the newest
-transaction that says whether something is wrong, but an hour that is over, for as long as `late_after`, and that no
-file covers.
+The file of an hour arrives after the hour is over, and a vote may have hours without transactions. Therefore input is
+overdue not by the age of the newest transaction, but if an hour ended more than `late_after` ago and no file covers it.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ _DUE = """
         SELECT
             date_trunc('hour', now(), 'UTC') AS present,
             date_trunc('hour', now() - CAST(:late_after AS interval), 'UTC') AS overdue_before
-    ), missing AS ( -- what was found missing when the figures were computed
+    ), missing AS ( -- hours that were missing when the figures were computed
         SELECT election_id, missing_from AS starts_at, least(missing_to, overdue_before) AS ends_at
         FROM metrics.missing_input CROSS JOIN clock
     ), voting AS (
@@ -32,7 +31,7 @@ _DUE = """
         FROM metrics.constituencies AS constituency
         LEFT JOIN metrics.election_summaries AS summary USING (election_id)
         WHERE constituency.starts_at IS NOT NULL
-    ), unseen AS ( -- what ended after the figures were computed: no file of it can be in them
+    ), unseen AS ( -- hours that ended after the figures were computed: no file of them can be included
         SELECT election_id, greatest(starts_at, seen_before) AS starts_at, least(ends_at, overdue_before) AS ends_at
         FROM voting CROSS JOIN clock
         WHERE seen_before IS NOT NULL
@@ -62,10 +61,10 @@ _DUE = """
 
 
 def input_due(late_after: timedelta) -> sa.Subquery:
-    """What is due by now, one row an election.
+    """Due and overdue input, one row for each election.
 
     Args:
-        late_after: how long after its end an hour's input may come without being overdue.
+        late_after: how long after its end an hour's input may arrive without being overdue.
 
     Returns:
         election_id; hours_overdue, constituency hours; overdue_since, when the first of them was due; next_due_at, the
@@ -81,7 +80,7 @@ def input_due(late_after: timedelta) -> sa.Subquery:
 
 
 def read_overdue(connection: sa.Connection, late_after: timedelta) -> list[tuple[str, int, datetime]]:
-    """(name, hours overdue, since when) of each election that is voting, or has just been, and lacks input."""
+    """(name, hours overdue, since when) of each election that is voting, or has just ended, and lacks input."""
     query = """
         SELECT election.name, due.hours_overdue, due.overdue_since
         FROM ({0}) AS due

@@ -1,7 +1,7 @@
-"""A database as a file, and back: PostgreSQL's own pg_dump and pg_restore.
+"""Dumps and restores databases by pg_dump and pg_restore.
 
-Its programs come with the wheel of the embedded server, or with a PostgreSQL of the machine. A dump holds neither
-owners nor rights: those are the other server's, and `roles` makes sure of them.
+The programs are from the wheel of the embedded server, or from a PostgreSQL on the machine. A dump contains neither
+owners nor privileges: `roles` sets them on the target server.
 """
 
 import os
@@ -21,14 +21,14 @@ _PER_VERSION = 10_000
 
 
 def postgres_program(name: str, at_least: int) -> Path:
-    """A program of PostgreSQL: the oldest that is new enough, as a newer one may ask an older server too much.
+    """A program of PostgreSQL: the oldest version that is new enough, because a newer one may not support the server.
 
     Args:
         name: pg_dump or pg_restore.
         at_least: the server's major version.
 
     Raises:
-        WarehouseError: there is none, or only older ones.
+        WarehouseError: none is installed, or only older versions.
     """
     found: dict[int, Path] = {}
     for folder in program_folders():
@@ -59,16 +59,16 @@ def server_version(url: URL) -> int:
 
 
 def dump(url: URL, file: Path, snapshot: str, keep: Sequence[int] = ()) -> None:
-    """Writes a database into a file, as it was in a snapshot that a transaction has exported and still holds.
+    """Dumps a database to a file, from a snapshot that a transaction has exported and still holds.
 
     Args:
-        url: of the database.
-        file: what to write.
-        snapshot: as `pg_export_snapshot()` named it.
-        keep: files of this process that stay open for as long as the program runs, also without us.
+        url: the database.
+        file: the file to write.
+        snapshot: id from `pg_export_snapshot()`.
+        keep: descriptors of this process that pg_dump inherits, so that they stay open if this process dies.
 
     Raises:
-        WarehouseError: pg_dump is missing or too old, or failed; its own words are named.
+        WarehouseError: pg_dump is missing, too old, or failed; includes its message.
     """
     program = postgres_program("pg_dump", server_version(url))
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", f"--file={file}"]
@@ -76,10 +76,10 @@ def dump(url: URL, file: Path, snapshot: str, keep: Sequence[int] = ()) -> None:
 
 
 def restore(url: URL, file: Path) -> None:
-    """Fills an empty database from a dump, wholly or not at all.
+    """Fills an empty database from a dump, in one transaction.
 
     Raises:
-        WarehouseError: pg_restore is missing or too old, or failed; its own words are named.
+        WarehouseError: pg_restore is missing, too old, or failed; includes its message.
     """
     program = postgres_program("pg_restore", server_version(url))
     _run(program, url, ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error", str(file)])
@@ -88,7 +88,7 @@ def restore(url: URL, file: Path) -> None:
 
 
 def _run(program: Path, url: URL, options: Sequence[str], keep: Sequence[int] = ()) -> None:
-    """Runs it on a database; a password goes by the environment, where no other user reads it."""
+    """Runs the program on a database; the password is passed in the environment, hidden from other users."""
     parts = {name: str(value) for name, value in conninfo_to_dict(plain_url(url)).items() if value is not None}
     password = parts.pop("password", None)
     environment = {**os.environ, **({} if password is None else {"PGPASSWORD": password})}
@@ -97,5 +97,5 @@ def _run(program: Path, url: URL, options: Sequence[str], keep: Sequence[int] = 
         command, env=environment, capture_output=True, text=True, check=False, pass_fds=keep
     )
     if done.returncode:
-        said = " ".join(done.stderr.split())[-500:]
-        raise WarehouseError(f"{program.name} failed on database {url.database!r}: {said}")
+        message = " ".join(done.stderr.split())[-500:]
+        raise WarehouseError(f"{program.name} failed on database {url.database!r}: {message}")

@@ -1,4 +1,4 @@
-"""Which elections' derived tables are behind, and what those are computed from, as frames."""
+"""Stale elections, and the inputs of their derived tables, as frames."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,11 +20,11 @@ from election_metrics.warehouse.tables import (
 )
 
 FIGURES = [column.name for column in hourly_stats.columns if column.name not in ("run_id", "computed_at")]
-"""Columns of hourly_stats that say what happened, not who computed it."""
+"""Columns of hourly_stats without run_id and computed_at."""
 
 
 def behind_metrics(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
-    """hourly_version by election, where constituency_metrics is behind it (or of the named ones)."""
+    """hourly_version by election, if constituency_metrics is behind it (or of the named ones)."""
     query = sa.select(election_versions.c.election_id, election_versions.c.hourly_version)
     if named:
         query = query.where(election_versions.c.election_id.in_(named))
@@ -48,8 +48,8 @@ def constituencies_behind(connection: sa.Connection, election: str) -> list[str]
 def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:
     """metrics_version by election whose summary may have changed.
 
-    That is: its metrics did, or files landed (both by version, as clocks jump), or it is not over: the clock moves
-    what is expected.
+    That is: its metrics changed or files landed (both by version, because clocks jump), or it is not over, so that
+    time changes what is expected.
     """
     query = sa.text(
         """
@@ -68,7 +68,7 @@ def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = No
 
 
 def published_just_now(connection: sa.Connection, run_id: str, now: datetime) -> set[str]:
-    """Elections whose summary this run wrote within ten minutes of `now`, and that did not change since."""
+    """Elections whose summary this run wrote within ten minutes of `now`, and that have not changed since."""
     query = sa.text(
         """
         SELECT election_id FROM metrics.election_summaries AS summary
@@ -135,7 +135,7 @@ def read_newest_transactions(
 
 
 def read_behind_since(connection: sa.Connection) -> datetime | None:
-    """Since when, at the most, an hour has been behind what landed; None where none is."""
+    """When the longest-stale hour became stale; None if no hour is stale."""
     query = sa.text(
         """
         SELECT greatest(max(version.computed_at), min(file.seen_at))
@@ -154,14 +154,14 @@ def read_picture(
     connection: sa.Connection, election: str
 ) -> tuple[str, list[tuple[datetime, int, int]], list[tuple[datetime, datetime, str]]]:
     """An election's name, its hours (start, bulletins, votes), and its critical findings (start, end, rule)."""
-    asked = {"election": election}
-    name = connection.execute(sa.text("SELECT name FROM metrics.elections WHERE election_id = :election"), asked)
+    parameters = {"election": election}
+    name = connection.execute(sa.text("SELECT name FROM metrics.elections WHERE election_id = :election"), parameters)
     hours = connection.execute(
         sa.text(
             "SELECT hour, sum(bulletins_issued)::bigint, sum(votes_cast)::bigint FROM metrics.hourly_stats "
             "WHERE election_id = :election GROUP BY hour ORDER BY hour"
         ),
-        asked,
+        parameters,
     )
     findings = connection.execute(
         sa.text(
@@ -169,20 +169,20 @@ def read_picture(
             "WHERE election_id = :election AND severity = 'critical' AND state <> 'resolved' "
             "ORDER BY window_start DESC LIMIT 20"
         ),
-        asked,
+        parameters,
     )
     return name.scalar_one(), [(h, b, v) for h, b, v in hours], [(start, end, rule) for start, end, rule in findings]
 
 
 def mark_metrics(connection: sa.Connection, election: str, version: int) -> None:
-    """Stores which hourly version constituency_metrics of an election now comes from."""
+    """Stores the hourly version that constituency_metrics of an election was computed from."""
     connection.execute(
         sa.update(election_versions).where(election_versions.c.election_id == election).values(metrics_version=version)
     )
 
 
 def mark_summary(connection: sa.Connection, election: str, version: int) -> None:
-    """Stores which metrics version the summary of an election now comes from."""
+    """Stores the metrics version that the summary of an election was computed from."""
     connection.execute(
         sa.update(election_versions).where(election_versions.c.election_id == election).values(summary_version=version)
     )
@@ -205,16 +205,16 @@ def read_hourly(
 
 
 def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """hourly_stats of the constituencies that vote in an election now, whichever election their rows still name."""
+    """hourly_stats of the present constituencies of an election, whatever election_id their rows have."""
     where = "constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)"
     return read_table(connection, hourly_stats, FIGURES, where, election=election)
 
 
 def give_hours_to_own_election(connection: sa.Connection, constituencies: Sequence[str]) -> set[str]:
-    """Makes hourly_stats of these constituencies rows of the election that they vote in now.
+    """Sets election_id in hourly_stats of these constituencies to the election that they vote in now.
 
     Returns:
-        The elections (election_id) that lost or got some.
+        The elections (election_id) that lost or gained rows.
     """
     query = sa.text(
         """
@@ -235,7 +235,7 @@ def give_hours_to_own_election(connection: sa.Connection, constituencies: Sequen
 
 
 def sum_hours(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """The sums of an election's hourly_stats by hour: what `metrics.hourly.election_hours` takes."""
+    """The sums of an election's hourly_stats by hour: input of `metrics.hourly.election_hours`."""
     columns = hourly_stats.columns
     sums = [
         sa.cast(sa.func.sum(columns[name]), columns[name].type).label(name)
@@ -256,7 +256,7 @@ def sum_hours(connection: sa.Connection, election: str) -> pd.DataFrame:
 
 
 def hours_that_differ(connection: sa.Connection, election: str, rows: pd.DataFrame) -> list[datetime]:
-    """Hours (start, UTC) whose row is not the stored one in election_hours, or is missing on one side."""
+    """Hours (start, UTC) whose row differs from the stored one in election_hours, or is missing on one side."""
     names = [column.name for column in election_hours.columns if column.name not in ("run_id", "computed_at")]
     stored = read_table(connection, election_hours, names, "election_id = %(election)s", election=election)
     now = to_frame(pa.Table.from_pandas(rows[names], schema=arrow_schema(election_hours, names), preserve_index=False))
@@ -300,13 +300,13 @@ def read_metrics(connection: sa.Connection, election: str, period: str) -> pd.Da
 
 
 def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """What files cover, by constituency: constituency_id, starts_at, ends_at (UTC), by_interval.
+    """Times covered by files, by constituency: constituency_id, starts_at, ends_at (UTC), by_interval.
 
-    A file whose name has an interval covers that, read in its constituency's time zone: a row of the neighbouring hour
-    in it does not make that hour delivered. Whole hours that follow one another are one row. Any other file covers
-    what lies between its first and last transaction. A table covers everything until it was last looked at.
+    A file with an interval in its name covers that interval, in the time zone of its constituency: a row of a
+    neighbouring hour does not make that hour delivered. Consecutive whole hours are one row. Any other file covers the
+    time from its first to its last transaction. A table covers everything until it was last polled.
     """
-    # Hourly files follow one another without a break: as ranges they are a hundredth of the rows.
+    # Hourly files are contiguous: as ranges they are a hundredth of the rows.
     query = """
         WITH file AS (
             SELECT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at,
@@ -329,9 +329,9 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         SELECT DISTINCT constituency_id, first_transaction_at, last_transaction_at, false FROM file
         WHERE starts_at IS NULL AND first_transaction_at IS NOT NULL
         UNION ALL
-        SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(said.first_hour * 3600)),
+        SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(own.first_hour * 3600)),
             date_trunc('hour', read.read_at), true
-        FROM ingest.table_constituencies AS said
+        FROM ingest.table_constituencies AS own
         JOIN ingest.table_reads AS read USING (source)
         JOIN metrics.constituencies AS constituency USING (constituency_id)
         WHERE constituency.election_id = %(election)s
@@ -384,7 +384,7 @@ def read_status(connection: sa.Connection) -> dict[str, int]:
 
 
 def read_conflicts(connection: sa.Connection, election: str | None) -> pd.DataFrame:
-    """metrics.conflicting_transactions of ids with a row in this election (or of all), what counts first."""
+    """metrics.conflicting_transactions of ids with a row in this election (or of all); rows that count first."""
     query = sa.text(
         """
         SELECT * FROM metrics.conflicting_transactions
@@ -398,7 +398,7 @@ def read_conflicts(connection: sa.Connection, election: str | None) -> pd.DataFr
 
 
 def read_summaries(connection: sa.Connection) -> pd.DataFrame:
-    """election_summaries with the election's name and its status by now, largest first."""
+    """election_summaries with the election's name and current status, largest first."""
     query = sa.text(
         """
         SELECT election.name, election.starts_at, election.ends_at, summary.*,

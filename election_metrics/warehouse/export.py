@@ -1,4 +1,4 @@
-"""Tables and views as files: their columns, and the election of rows that are of one; streamed, times in ISO 8601."""
+"""Exports tables and views to files, with the election of each row if it has one; streamed, times in ISO 8601."""
 
 import json
 from typing import IO
@@ -24,7 +24,7 @@ _ISO = (
 )
 
 
-# The election of a row: of its constituency, or of the file that its content is of.
+# The election of a row: that of its constituency, or of the file of its content.
 _ELECTION_OF_CONSTITUENCY = """
     (SELECT place.election_id FROM metrics.constituencies AS place
     WHERE place.constituency_id = exported.constituency_id)
@@ -35,18 +35,18 @@ _ELECTION_OF_CONTENT = """
     WHERE file.content_id = exported.content_id AND file.status = 'landed' LIMIT 1)
 """
 
-# A spreadsheet would execute text that looks like a formula: names come from files of others.
+# A spreadsheet would execute text that looks like a formula, and names are untrusted input.
 _NO_FORMULA = r"CASE WHEN {0} ~ '^[=+@\t\r-]' THEN '''' || {0} ELSE {0} END AS {0}"
 
 
 def exportable() -> dict[str, sa.Table]:
-    """The tables that can be exported, by name; what is in `secrets` leaves the warehouse in a backup only."""
+    """The tables that can be exported, by name; `secrets` leaves the warehouse in backups only."""
     tables = sorted(metadata.tables.values(), key=lambda table: table.fullname)
     return {table.name: table for table in tables if table is not secrets}
 
 
 def _find(connection: sa.Connection, name: str) -> sa.Table:
-    """A table of ours, or a view of schema `metrics` as the database has it."""
+    """A declared table, or a view of schema `metrics`, reflected from the database."""
     tables = exportable()
     if name in tables:
         return tables[name]
@@ -72,13 +72,13 @@ def export_table(
         name: the table or view.
         kind: csv (text that a spreadsheet would take for a formula begins with a '), json (an array of objects) or
             parquet.
-        out: where to.
+        out: the stream to write to.
         election: only rows of this election_id.
         constituency: only rows of this constituency_id.
 
     Raises:
-        ElectionMetricsError: there is no such table, its rows are of no election or constituency, or there is no such
-            election or constituency.
+        ElectionMetricsError: there is no such table, its rows have no election or constituency to filter by, or there
+            is no such election or constituency.
     """
     wanted = {"election_id": election, "constituency_id": constituency}
     filters = {column: value for column, value in wanted.items() if value is not None}
@@ -93,13 +93,13 @@ def export_table(
 
 
 def columns_of(table: sa.Table) -> list[str]:
-    """What is exported of a table: its columns, behind election_id, where its rows are of an election."""
+    """The exported columns of a table: its columns, preceded by election_id if its rows have an election."""
     own = [column.name for column in table.columns]
     return own if "election_id" in own or _election_of(table) is None else ["election_id", *own]
 
 
 def _election_of(table: sa.Table) -> str | None:
-    """The election_id of a row, as an expression; None: it is of none."""
+    """An expression for the election_id of a row; None if rows have none."""
     if "election_id" in table.columns:
         return "exported.election_id"
     if "constituency_id" in table.columns:
@@ -137,7 +137,7 @@ def _write_csv(connection: sa.Connection, table: sa.Table, filters: dict[str, st
 
 
 def _server_side(connection: sa.Connection) -> psycopg.ServerCursor[tuple[object, ...]]:
-    """A cursor that holds no more than a few rows here."""
+    """A server-side cursor, which keeps only a few rows in memory."""
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     return raw.cursor("export")

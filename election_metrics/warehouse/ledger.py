@@ -1,6 +1,6 @@
-"""The ledger: which file versions landed, where their rows rest, and which hours are behind.
+"""The ledger: file versions, their contents and lake parts, and stale hours.
 
-Every function takes a connection in a transaction; landing calls them all in one.
+Every function takes a connection in a transaction; landing calls all of them in one transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ _SUPERSEDED_CONTENTS = sa.except_(
 
 
 def is_any_of(column: sa.Column[Any], values: Iterable[object]) -> sa.ColumnElement[bool]:
-    """One parameter, however many there are: a statement takes no more than 65,535."""
+    """A condition with one array parameter, because a statement is limited to 65,535 parameters."""
     return column == sa.any_(sa.literal(list(values), sa.ARRAY(column.type)))
 
 
@@ -51,14 +51,14 @@ def has_files_below(connection: sa.Connection, below: str) -> bool:
 
 
 def known_versions(connection: sa.Connection, paths: Sequence[str] | None = None) -> set[tuple[str, int, int]]:
-    """(path, size, modified_ns) of the file versions that the ledger holds as current."""
+    """(path, size, modified_ns) of the current file versions in the ledger."""
     query = sa.select(transaction_files.c.path, transaction_files.c.size, transaction_files.c.modified_ns).where(
         _CURRENT
     )
     if paths is not None:
         query = query.where(is_any_of(transaction_files.c.path, paths))
     result = connection.execute(query)
-    # Straight from the driver: there are as many as files, and they are asked for every few seconds.
+    # Read by the driver directly: there is a row for each file, and it is read every few seconds.
     return set(result.cursor.fetchall()) if result.cursor is not None else set()
 
 
@@ -87,7 +87,7 @@ def next_content_ids(connection: sa.Connection, count: int) -> list[int]:
 
 
 def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tuple[str, str], int]:
-    """content_id by (content_hash, constituency_id), of contents that are some current file's."""
+    """content_id by (content_hash, constituency_id), of contents that belong to a current file."""
     query = sa.select(
         transaction_files.c.content_hash, transaction_files.c.constituency_id, transaction_files.c.content_id
     ).where(
@@ -98,7 +98,7 @@ def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tu
 
 
 def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
-    """Marks the current rows of these paths superseded; returns the contents they were."""
+    """Marks the current rows of these paths superseded; returns their contents."""
     query = (
         sa.update(transaction_files)
         .where(is_any_of(transaction_files.c.path, paths), _CURRENT)
@@ -109,12 +109,12 @@ def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
 
 
 def read_attempts(connection: sa.Connection) -> dict[str, Any]:
-    """Landings that began and never ended, by path: size, modified_ns, tries, together, reason, set_aside_at."""
+    """Failed landings by path: size, modified_ns, tries, together, reason, set_aside_at."""
     return {row.path: row for row in connection.execute(sa.select(landing_attempts))}
 
 
 def waiting_files(connection: sa.Connection, since: datetime) -> set[tuple[str, int, int]]:
-    """(path, size, modified_ns) of the files that were set aside after `since`: not to be tried yet."""
+    """(path, size, modified_ns) of the files that were set aside after `since` and must not be retried yet."""
     query = sa.select(landing_attempts.c.path, landing_attempts.c.size, landing_attempts.c.modified_ns)
     rows = connection.execute(query.where(landing_attempts.c.set_aside_at > since))
     return {(path, size, modified) for path, size, modified in rows}
@@ -123,7 +123,7 @@ def waiting_files(connection: sa.Connection, since: datetime) -> set[tuple[str, 
 def begin_attempts(
     connection: sa.Connection, files: Sequence[tuple[str, int, int]], run_id: str, now: datetime
 ) -> None:
-    """Writes down that a landing of these file versions begins; tries of an older version count no more."""
+    """Records that a landing of these file versions starts; attempts of older versions are reset."""
     rows = [
         {"path": path, "size": size, "modified_ns": modified, "tries": 1, "together": len(files), "tried_at": now,
          "run_id": run_id}
@@ -135,7 +135,7 @@ def begin_attempts(
     same = sa.and_(
         landing_attempts.c.size == new.excluded.size, landing_attempts.c.modified_ns == new.excluded.modified_ns
     )
-    # Tries among others say little of one file: they count once it is alone.
+    # A failure of a batch says little about one of its files: attempts count once the file is alone.
     again = sa.and_(same, landing_attempts.c.together == 1, new.excluded.together == 1)
     changes = {name: new.excluded[name] for name in ("size", "modified_ns", "together", "tried_at", "run_id")}
     connection.execute(
@@ -148,13 +148,13 @@ def begin_attempts(
 
 
 def set_aside(connection: sa.Connection, path: str, reason: str | None, now: datetime) -> None:
-    """Lets a file wait, so that others land without it."""
+    """Sets a file aside, so that others land without it."""
     query = sa.update(landing_attempts).where(landing_attempts.c.path == path)
     connection.execute(query.values(set_aside_at=now, reason=sa.func.coalesce(reason, landing_attempts.c.reason)))
 
 
 def forget_attempts(connection: sa.Connection, paths: Sequence[str]) -> None:
-    """Nothing is wrong with landing these paths."""
+    """Removes the failed attempts of these paths, which have landed."""
     connection.execute(sa.delete(landing_attempts).where(is_any_of(landing_attempts.c.path, paths)))
 
 
@@ -170,7 +170,7 @@ def paths_in_trouble(connection: sa.Connection, root: str) -> set[str]:
 
 
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:
-    """Removes the record of paths below `root` that could not be looked at, but can be now."""
+    """Removes the ledger rows of paths below `root` that were unreadable and no longer are."""
     connection.execute(
         sa.delete(transaction_files).where(
             transaction_files.c.status == "unreadable",
@@ -186,13 +186,13 @@ _FILE_COUNTS = ("size", "modified_ns", "content_id", "lines", "rows", "rollbacks
 
 def record_files(connection: sa.Connection, rows: pd.DataFrame) -> None:
     """Appends file versions."""
-    # Unreadable files have no counts: side by side with the others' they are no whole numbers any more.
+    # Unreadable files have no counts, so pandas turns these columns into floats.
     counts = [name for name in _FILE_COUNTS if name in rows.columns]
     copy_rows(connection, transaction_files, rows.astype(dict.fromkeys(counts, "Int64")))
 
 
 def not_current(connection: sa.Connection, contents: Sequence[int]) -> list[int]:
-    """Those of the contents that no current file has any more."""
+    """Those of the contents that no longer belong to a current file."""
     still = sa.select(transaction_files.c.content_id).where(
         transaction_files.c.status == "landed",
         is_any_of(transaction_files.c.content_id, contents),
@@ -201,13 +201,13 @@ def not_current(connection: sa.Connection, contents: Sequence[int]) -> list[int]
 
 
 def hours_of_contents(connection: sa.Connection, contents: Sequence[int]) -> set[int]:
-    """Hours that hold rows of these contents."""
+    """Hours with rows of these contents."""
     query = sa.select(content_hours.c.hour_number).where(is_any_of(content_hours.c.content_id, contents))
     return set(connection.execute(query.distinct()).scalars())
 
 
 def hours_of_constituencies(connection: sa.Connection, constituencies: Iterable[str]) -> set[int]:
-    """Hours that hold rows of these constituencies, or may: a table's rows are of many."""
+    """Hours that have, or may have, rows of these constituencies: rows of a table belong to many."""
     contents = sa.select(transaction_files.c.content_id).where(
         is_any_of(transaction_files.c.constituency_id, constituencies) | transaction_files.c.constituency_id.is_(None),
         transaction_files.c.content_id.is_not(None),
@@ -217,7 +217,7 @@ def hours_of_constituencies(connection: sa.Connection, constituencies: Iterable[
 
 
 def parts_of_hours(connection: sa.Connection, hours: Iterable[int] | None = None) -> pd.DataFrame:
-    """Live parts: path, hour_number, rows, size; of all hours where none are named."""
+    """Live parts: path, hour_number, rows, size; of all hours if none are given."""
     query = sa.select(lake_parts.c.path, lake_parts.c.hour_number, lake_parts.c.rows, lake_parts.c.size).where(
         lake_parts.c.retired_at.is_(None)
     )
@@ -227,17 +227,17 @@ def parts_of_hours(connection: sa.Connection, hours: Iterable[int] | None = None
 
 
 def every_part(connection: sa.Connection) -> set[str]:
-    """Paths of all parts, retired ones too."""
+    """Paths of all parts, including retired ones."""
     return set(connection.execute(sa.select(lake_parts.c.path)).scalars())
 
 
 def add_parts(connection: sa.Connection, parts: pd.DataFrame) -> None:
-    """Makes parts count: path, hour_number, rows, size, created_at."""
+    """Adds parts to the manifest: path, hour_number, rows, size, created_at."""
     copy_rows(connection, lake_parts, parts)
 
 
 def retire_parts(connection: sa.Connection, paths: Sequence[str], now: datetime) -> int:
-    """Makes parts count no more; returns how many still did."""
+    """Retires parts; returns how many were live."""
     these = is_any_of(lake_parts.c.path, paths)
     query = sa.update(lake_parts).where(these, lake_parts.c.retired_at.is_(None))
     return int(connection.execute(query.values(retired_at=now)).rowcount)
@@ -254,28 +254,28 @@ def forget_parts(connection: sa.Connection, retired_before: datetime, hours: Seq
 
 
 def add_content_hours(connection: sa.Connection, rows: pd.DataFrame) -> None:
-    """Appends which hours contents went to: content_id, hour_number, rows."""
+    """Appends the hours of contents: content_id, hour_number, rows."""
     copy_rows(connection, content_hours, rows)
 
 
 def add_corrections(connection: sa.Connection, rows: pd.DataFrame) -> None:
-    """Adds corrections (every column of the table) that are not there yet."""
+    """Adds new corrections (every column of the table)."""
     _insert_new(connection, corrections, rows)
 
 
 def add_conflicts(connection: sa.Connection, rows: pd.DataFrame) -> None:
-    """Adds rows of transaction ids that say several things (every column of the table)."""
+    """Adds rows of transaction ids in conflict (every column of the table)."""
     _insert_new(connection, conflicting_rows, rows)
 
 
 def conflicting_ids(connection: sa.Connection, contents: Sequence[int]) -> set[str]:
-    """Transaction ids that say several things, and that these contents have a row of."""
+    """Transaction ids in conflict with a row in these contents."""
     query = sa.select(conflicting_rows.c.transaction_id).where(is_any_of(conflicting_rows.c.content_id, contents))
     return set(connection.execute(query.distinct()).scalars())
 
 
 def places_of_conflicts(connection: sa.Connection, transaction_ids: Sequence[str]) -> set[str]:
-    """Constituencies (constituency_id) with a row of these ids, where they say several things."""
+    """Constituencies (constituency_id) with a row of these ids, if the ids are in conflict."""
     query = sa.select(conflicting_rows.c.constituency_id).where(
         is_any_of(conflicting_rows.c.transaction_id, transaction_ids)
     )
@@ -288,7 +288,7 @@ def add_registry_events(connection: sa.Connection, rows: pd.DataFrame) -> None:
 
 
 def _insert_new(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
-    """COPY into a temporary twin, then insert what is not there yet."""
+    """Inserts the rows that do not exist yet, by COPY into a temporary table."""
     if rows.empty:
         return
     twin = sa.Table(f"incoming_{table.name}", sa.MetaData(), *[sa.Column(c.name, c.type) for c in table.columns])
@@ -305,12 +305,12 @@ def add_rejected(connection: sa.Connection, rows: pd.DataFrame) -> None:
 
 
 def drop_rejected(connection: sa.Connection, contents: Sequence[int]) -> None:
-    """Removes the quarantined lines of contents that are no file's any more; their file's row keeps the count."""
+    """Removes quarantined lines of contents without a current file; the ledger row keeps their number."""
     connection.execute(sa.delete(rejected_transactions).where(is_any_of(rejected_transactions.c.content_id, contents)))
 
 
 def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = None) -> list[str]:
-    """Withdrawn transaction ids, by current contents or by these."""
+    """Transaction ids withdrawn by rollbacks in current contents, or in these."""
     query = sa.select(corrections.c.transaction_id).where(corrections.c.kind == "rollback")
     if contents is None:
         query = query.where(corrections.c.content_id.not_in(_SUPERSEDED_CONTENTS))
@@ -320,9 +320,9 @@ def rollback_ids(connection: sa.Connection, contents: Sequence[int] | None = Non
 
 
 def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]) -> set[int]:
-    """Hours of rows whose standing may change with these contents, or with what stands of these transactions.
+    """Hours of rows that may begin or cease to count because of these contents or transactions.
 
-    They are the other votes of the voter keys that voted there, and the other rows of the ids.
+    These are the other votes of the same voter keys, and the other rows of the ids.
     """
     query = sa.text(
         """
@@ -343,7 +343,7 @@ def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transacti
 
 
 def mark_hours_stale(connection: sa.Connection, hours: Iterable[int], *, conflicted: bool) -> None:
-    """Bumps the landed version of hours; `conflicted` also says that their rows need the long way."""
+    """Increments the landed version of hours; `conflicted` also marks them as conflicted."""
     rows = [
         {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_conflicted": conflicted}
         for hour in sorted(hours)
@@ -384,7 +384,7 @@ _REOPEN = """
 def mark_stale_after_registry_events(
     connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]
 ) -> None:
-    """Re-opens the hours of a constituency after a change of its register: their denominator changed."""
+    """Marks a constituency's hours stale from a change of its register on, because their denominator changed."""
     changed = """
         WITH reached AS (
             SELECT constituency_id, min(floor(extract(epoch FROM occurred_at) / 3600)) AS first_hour,
@@ -398,7 +398,7 @@ def mark_stale_after_registry_events(
 
 
 def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
-    """Re-opens the hours first..last that hold rows of a constituency: (constituency_id, first, last)."""
+    """Marks the hours first..last with rows of a constituency stale: (constituency_id, first, last)."""
     if not reached:
         return
     constituencies, first, last = zip(*reached, strict=True)
@@ -414,13 +414,13 @@ def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple
 
 
 def first_hour(connection: sa.Connection) -> int | None:
-    """The first hour with transactions; None where nothing has landed."""
+    """The first hour with transactions; None if nothing has landed."""
     found: int | None = connection.execute(sa.text("SELECT min(hour_number) FROM ingest.hour_versions")).scalar()
     return found
 
 
 def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:
-    """Hours whose figures are behind what landed, and closed hours that were computed while in progress."""
+    """Stale hours, and past hours that were computed while they were in progress."""
     query = sa.text(
         """
         SELECT hour_number FROM ingest.hour_versions
@@ -433,7 +433,7 @@ def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:
 
 
 def hours_wait(connection: sa.Connection) -> bool:
-    """Whether any hour's figures are behind what landed."""
+    """Whether any hour is stale."""
     waits = sa.exists().where(hour_versions.c.landed_version > hour_versions.c.computed_version)
     return bool(connection.execute(sa.select(waits)).scalar_one())
 
@@ -450,7 +450,7 @@ def read_hour_versions(connection: sa.Connection, first: int, last: int) -> pd.D
 
 
 def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
-    """What applies to conflicted hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
+    """Corrections for conflicted hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
     votes = sa.select(
         corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
         corrections.c.occurred_ms, corrections.c.content_id,
@@ -464,7 +464,7 @@ def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
 
 
 def mark_computed(connection: sa.Connection, versions: pd.DataFrame, now: datetime) -> None:
-    """Stores which landed version the figures of each hour now come from."""
+    """Stores the landed version that the figures of each hour were computed from."""
     rows = [
         {"hour": int(hour), "version": int(version), "now": now}
         for hour, version in zip(versions["hour_number"], versions["landed_version"], strict=True)

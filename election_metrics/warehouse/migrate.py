@@ -1,4 +1,4 @@
-"""Brings both databases up to date: creates them where missing, and runs our migrations up or down."""
+"""Creates both databases if they are missing, and runs the migrations up or down."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,19 +34,19 @@ def _config(connection: sa.Connection | None = None) -> Config:
 def migrate(
     settings: Settings, revision: str = "head", tell: Callable[[str], None] = lambda _: None
 ) -> tuple[str | None, str | None]:
-    """Moves our database to a revision, and makes sure of roles and rights, whatever is there.
+    """Migrates the warehouse to a revision, and creates missing roles and privileges.
 
     Args:
         settings: the settings.
         revision: `head`, a revision's name, or `base` (which drops every table).
-        tell: called with a sentence of what our login may not do, if there is anything.
+        tell: called with a sentence for what the login has no privilege for.
 
     Returns:
         The revision before and after.
 
     Raises:
-        WarehouseError: there is no such revision, the warehouse is of before the first release, processes of another
-            release are at work, or the place was restored by half.
+        WarehouseError: there is no such revision, the warehouse is older than the first release, processes of another
+            release are connected, or HOME is half restored.
     """
     refuse_beside_another_release(settings.home)
     refuse_restored_by_half(settings.home)
@@ -81,11 +81,11 @@ def migrate(
 
 
 def make_tables(settings: Settings) -> None:
-    """Makes the tables where there are none; once a process, as they do not go by themselves.
+    """Creates the tables if there are none; checked once per process.
 
     Raises:
-        WarehouseError: there are others than this release's; says what to type.
-        TransientError: PostgreSQL is away.
+        WarehouseError: the tables are of another release; says what to type.
+        TransientError: PostgreSQL cannot be reached.
     """
     if settings in _made:
         return
@@ -106,7 +106,7 @@ _made: set[Settings] = set()
 
 
 def _close_dagsters(settings: Settings) -> list[str]:
-    """No reader of ours gets into Dagster's database, where it could hold its locks or fill the disk."""
+    """Keeps readers out of Dagster's database, where they could hold locks or fill the disk."""
     url = dagster_url(settings).set(drivername="postgresql+psycopg")
     own = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 10})
     with own.begin() as connection:

@@ -1,7 +1,7 @@
-"""Every read that the outside world asks of the warehouse: named functions, rows as dictionaries.
+"""Queries of the API: named functions, rows as dictionaries.
 
-Each takes a connection that is in a transaction. Instants are UTC, rates are percent, unknown is None. What the
-columns mean is said once, in `tables.py`. Nothing here writes.
+Each takes a connection in a transaction. Instants are UTC, rates are percent, unknown is None. The columns are
+documented in `tables.py`. Nothing here writes.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,14 +49,14 @@ class Hours:
     last: datetime | None = None
 
     def of(self, column: ColumnElement[datetime]) -> list[ColumnElement[bool]]:
-        """The conditions on a column with starts of hours."""
+        """The conditions on a column that holds the start of an hour."""
         conditions = [] if self.first is None else [column >= self.first]
         return conditions if self.last is None else [*conditions, column <= self.last]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which rows of a sorted list: `limit` of them, after the row that the last page ended with."""
+    """A page of a sorted list: `limit` rows after the last row of the previous page."""
 
     limit: int = 100
     after: tuple[Any, str] | None = None
@@ -69,20 +69,20 @@ class Found:
 
     rows: list[Row]
     after: tuple[Any, str] | None
-    """Where the next page begins (`Page.after`); None: this was the last one."""
+    """Start of the next page (`Page.after`); None: this was the last one."""
 
 
 def naturally(name: ColumnElement[str]) -> ColumnElement[str]:
-    """What names are sorted by: numbers in them as numbers, №2 before №10, on every server alike (migration 0009)."""
+    """Sort key of names: numbers in them as numbers, №2 before №10, in the same order on every server."""
     return sa.func.metrics.natural_order(name, type_=sa.Text)
 
 
 def elections_now(connection: sa.Connection, late_after: timedelta, election: str | None = None) -> list[Row]:
-    """Elections with status by now and summary, those that are voting first, then the newest; or one of them.
+    """Elections with current status and summary, those that are voting first, then the newest; or one of them.
 
     Args:
         connection: in a transaction.
-        late_after: how long after its end an hour's input may come without being overdue.
+        late_after: how long after its end an hour's input may arrive without being overdue.
         election: only this election_id.
     """
     status = sa.case(
@@ -99,8 +99,8 @@ def elections_now(connection: sa.Connection, late_after: timedelta, election: st
     ]
     figures = [column for column in election_summaries.columns if column.name != "election_id"]
     due = input_due(late_after)
-    # Elections of one kind last equally long: from the first opening to the last closing, in days begun. Time zones
-    # add up to ten hours to that, and no day.
+    # Elections are grouped by their length in days begun, from the first opening to the last closing. Time zones add
+    # up to ten hours to that, which is less than a day.
     length = sa.func.extract("epoch", elections.c.ends_at - elections.c.starts_at)
     voting_days = sa.cast(sa.func.ceil(length / 86400), sa.BigInteger).label("voting_days")
     query = (
@@ -153,7 +153,7 @@ def missing_of(connection: sa.Connection, election: str) -> list[Row]:
 
 
 def missing_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
-    """The same by constituency."""
+    """Hours of voting that no file covers, as ranges, by constituency."""
     return _grouped(ids, _rows(connection, _MISSING_OF_CONSTITUENCIES, ids=list(ids)))
 
 
@@ -175,7 +175,7 @@ def _grouped(ids: Sequence[str], rows: list[Row]) -> dict[str, list[Row]]:
     return found
 
 
-# What is asked for most is built once: to build a query costs SQLAlchemy more than PostgreSQL takes to answer it.
+# The most frequent queries are built once: SQLAlchemy takes longer to build them than PostgreSQL to answer them.
 _IDS = sa.bindparam("ids", type_=sa.ARRAY(sa.Text))
 _MISSING_OF_CONSTITUENCIES = (
     sa.select(missing_input)
@@ -225,7 +225,7 @@ def busiest_hours(connection: sa.Connection, election: str | None, limit: int) -
 
 
 _STANDING = constituency_metrics.alias("standing")
-# What a constituency's row shows beside its place in the registry; NULL where it is silent.
+# The figures of a constituency's row, beside its columns of the registry; NULL if it is silent.
 _FIGURES = [
     _STANDING.c[name]
     for name in (
@@ -276,11 +276,11 @@ def search_constituencies(
         connection: in a transaction.
         election: only of this election_id.
         region: only of this region.
-        text: only where name, region or id contain it, whatever the case.
+        text: only if name, region or id contain it, ignoring case.
         reporting: only those with (or without) a bulletin or vote.
         sort: one of SORTABLE; rows without a value come last, equal ones by id.
         descending: the highest first.
-        page: which rows.
+        page: the page to return.
     """
     query = _standing()
     if election is not None:
@@ -299,7 +299,7 @@ def search_constituencies(
 
 
 def hours_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
-    """hour, bulletins_issued and votes_cast of each hour of these constituencies: what a sparkline shows."""
+    """hour, bulletins_issued and votes_cast of each hour of these constituencies, for sparklines."""
     columns = [hourly_stats.c[name] for name in ("constituency_id", "hour", "bulletins_issued", "votes_cast")]
     found: dict[str, list[Row]] = {constituency: [] for constituency in ids}
     query = sa.select(*columns).where(hourly_stats.c.constituency_id.in_(ids)).order_by(hourly_stats.c.hour)
@@ -362,13 +362,13 @@ def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
 
 
 def thresholds(connection: sa.Connection, election: str | None) -> list[Row]:
-    """Thresholds that people set, of all elections or one."""
+    """Thresholds that differ from the defaults, of all elections or one."""
     query = sa.select(anomaly_thresholds).order_by(*anomaly_thresholds.primary_key.columns)
     return _rows(connection, query if election is None else query.filter_by(election_id=election))
 
 
 def constituency_references(connection: sa.Connection, page: Page) -> Found:
-    """What people say of constituencies, by id; and the election that each votes in."""
+    """Overrides of constituencies, by id, with the election that each votes in."""
     key = constituency_reference.c.constituency_id
     query = sa.select(constituencies.c.election_id, constituency_reference).outerjoin_from(
         constituency_reference, constituencies, constituencies.c.constituency_id == key
@@ -377,20 +377,20 @@ def constituency_references(connection: sa.Connection, page: Page) -> Found:
 
 
 def election_references(connection: sa.Connection) -> list[Row]:
-    """What people say of elections, by id."""
+    """Overrides of elections, by id."""
     return _rows(connection, sa.select(election_reference).order_by(election_reference.c.election_id))
 
 
 def audit(connection: sa.Connection, page: Page) -> Found:
-    """Changes that people made, newest first; and the election that each was of, if any."""
+    """Entries of the audit log, newest first, with their election, if any."""
     entry = audit_log.c.entry_id
 
-    def said(name: str) -> ColumnElement[str]:
+    def key(name: str) -> ColumnElement[str]:
         return sa.func.coalesce(audit_log.c.after[name].astext, audit_log.c.before[name].astext)
 
-    place = constituencies.c.constituency_id == said("constituency_id")
+    place = constituencies.c.constituency_id == key("constituency_id")
     of_place = sa.select(constituencies.c.election_id).where(place)
-    election = sa.func.coalesce(said("election_id"), of_place.scalar_subquery()).label("election_id")
+    election = sa.func.coalesce(key("election_id"), of_place.scalar_subquery()).label("election_id")
     return _found(connection, sa.select(audit_log, election), entry, sa.cast(entry, sa.Text), True, page)
 
 
@@ -413,9 +413,9 @@ def quarantine(connection: sa.Connection, text: str | None, page: Page) -> Found
 
 
 def sources_of(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
-    """Current files of a constituency with transactions in these hours: where its figures come from.
+    """Current files of a constituency with transactions in these hours: the sources of its figures.
 
-    Rows of a table that it has rows in are of all its constituencies.
+    Contents of a table may hold rows of all its constituencies.
     """
     tables = (
         sa.select(table_contents.c.content_id)
@@ -442,7 +442,7 @@ def elections_of_constituencies(connection: sa.Connection) -> dict[str, str]:
 
 def _rows(connection: sa.Connection, query: sa.Select[Any], **parameters: Any) -> list[Row]:
     result = connection.execute(query, parameters)
-    names = list(map(str, result.keys()))  # not SQLAlchemy's own kind of text
+    names = list(map(str, result.keys()))  # SQLAlchemy returns a subclass of str
     return [dict(zip(names, row, strict=True)) for row in result]
 
 
@@ -455,10 +455,10 @@ def _found(
     page: Page,
     order: Callable[[ColumnElement[Any]], ColumnElement[Any]] | None = None,
 ) -> Found:
-    """Sorted by value, then key, rows without a value last; and only what comes after the last page's end.
+    """A page of rows sorted by value, then key, rows without a value last.
 
-    By key, not by offset: rows that come or go meanwhile neither repeat nor hide others. `order`: what of a value is
-    sorted by, if it is not the value.
+    Keyset pagination, not offset: rows that appear or disappear meanwhile neither repeat nor hide others. `order` is
+    the sort key of a value, if it is not the value itself.
     """
     placed = value if order is None else order(value)
     query = query.add_columns(value.label("page_value"), key.label("page_key"))

@@ -1,4 +1,4 @@
-"""What the warehouse knows of elections and constituencies, as frames; and storing them."""
+"""Reads and stores elections and constituencies, as frames."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,9 +26,9 @@ _STANDING_EVENTS = "SELECT constituency_id, occurred_at, operation, voters FROM 
 
 
 def read_places(connection: sa.Connection) -> pd.DataFrame:
-    """What paths and tables say of each constituency: constituency_id, election, constituency, region_code, region.
+    """Names of each constituency from paths and tables: constituency_id, election, constituency, region_code, region.
 
-    Where files disagree, the first path that names an election speaks, whatever landed first.
+    If files disagree, the first path that names an election wins, whatever landed first.
     """
     return read_frame(
         connection,
@@ -50,7 +50,7 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
 
 
 def read_events(connection: sa.Connection) -> pd.DataFrame:
-    """Calls that stand: constituency_id, occurred_at (UTC), operation, voters."""
+    """Valid registry calls: constituency_id, occurred_at (UTC), operation, voters."""
     frame = read_frame(connection, sa.text(_STANDING_EVENTS))
     return frame.assign(
         occurred_at=pd.to_datetime(frame["occurred_at"], utc=True).astype("datetime64[us, UTC]"),
@@ -59,19 +59,19 @@ def read_events(connection: sa.Connection) -> pd.DataFrame:
 
 
 def read_registry(connection: sa.Connection) -> pd.DataFrame:
-    """The constituencies as known now, every column: what hours are computed from."""
+    """The constituencies as known now, every column; hours are computed from these."""
     return read_frame(connection, sa.select(constituency_registry))
 
 
 def read_constituencies(connection: sa.Connection) -> pd.DataFrame:
-    """The constituencies that readers see, every column: what their figures beside them follow from."""
+    """The published constituencies, every column, consistent with the published figures."""
     return read_frame(connection, sa.select(constituencies))
 
 
 def publish_constituencies(connection: sa.Connection, named: Sequence[str] | None = None) -> None:
-    """Shows readers the constituencies as known now, of these elections or of all.
+    """Publishes the constituencies as known now, of these elections or of all.
 
-    Whoever calls this publishes, in the same transaction, what follows from them.
+    The caller publishes everything that depends on them in the same transaction.
     """
     known, shown = constituency_registry, constituencies
     query = sa.select(known)
@@ -97,7 +97,7 @@ def read_voting_times(connection: sa.Connection) -> list[tuple[str, datetime | N
 
 
 def check_named(connection: sa.Connection, election: str | None = None, constituency: str | None = None) -> None:
-    """Checks that what somebody asks for was ever there: a mistyped name must not look like "nothing found".
+    """Checks that the election and constituency exist: a mistyped name must not look like "nothing found".
 
     Raises:
         ElectionMetricsError: there is no such election, or no such constituency.
@@ -117,28 +117,28 @@ def election_ids(connection: sa.Connection) -> set[str]:
 
 
 def read_constituency_reference(connection: sa.Connection) -> pd.DataFrame:
-    """What people say of constituencies, with the columns and types of a reference file."""
-    said = [column for column in constituency_reference.columns if not column.name.startswith("set_")]
-    frame = read_frame(connection, sa.select(*said)).astype({"registered_voters": "Int64"})
+    """Overrides of constituencies, with the columns and types of a reference file."""
+    columns = [column for column in constituency_reference.columns if not column.name.startswith("set_")]
+    frame = read_frame(connection, sa.select(*columns)).astype({"registered_voters": "Int64"})
     for column in ("starts_at", "ends_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True).astype("datetime64[us, UTC]")
     return frame
 
 
 def read_election_reference(connection: sa.Connection) -> pd.DataFrame:
-    """What people say of elections: election_id, name, time_zone, opens_at, closes_at (local wall clock)."""
+    """Overrides of elections: election_id, name, time_zone, opens_at, closes_at (local wall clock)."""
     columns = [election_reference.c[name] for name in ("election_id", "name", "time_zone", "opens_at", "closes_at")]
     return read_frame(connection, sa.select(*columns))
 
 
 def mark_registry(connection: sa.Connection) -> None:
-    """Says that the registry is made from everything that people have said by now."""
+    """Records that the registry includes all present overrides."""
     version = registry_version.c.reference_version
     connection.execute(sa.update(registry_version).where(_IS_BEHIND).values(registry_version=version))
 
 
 def registry_is_behind(connection: sa.Connection) -> bool:
-    """Whether people changed reference data since the registry was made."""
+    """Whether overrides changed after the registry was refreshed."""
     return bool(connection.execute(sa.select(_IS_BEHIND)).scalar_one())
 
 
@@ -146,17 +146,17 @@ _IS_BEHIND = registry_version.c.reference_version > registry_version.c.registry_
 
 
 def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> set[str]:
-    """Adds elections or brings them up to date; returns those that say something else than before."""
+    """Inserts or updates elections; returns those that changed."""
     return _upsert(connection, elections, _records(frame), "election_id")
 
 
 def store_constituencies(connection: sa.Connection, frame: pd.DataFrame) -> None:
-    """Adds constituencies to the registry or brings them up to date; readers see them once they are published."""
+    """Inserts or updates constituencies of the registry; readers see them once they are published."""
     _upsert(connection, constituency_registry, _records(frame), "constituency_id")
 
 
 def drop_constituencies(connection: sa.Connection, ids: Sequence[str]) -> None:
-    """Removes constituencies that nothing is said of any more and that never sent anything, and findings on them."""
+    """Removes constituencies without overrides, paths and transactions, and findings on them."""
     silent = """
         constituency_id = ANY(:ids)
         AND NOT EXISTS (SELECT 1 FROM metrics.hourly_stats AS row WHERE row.constituency_id = {0}.constituency_id)
@@ -172,7 +172,7 @@ def drop_constituencies(connection: sa.Connection, ids: Sequence[str]) -> None:
 
 
 def drop_empty_elections(connection: sa.Connection) -> None:
-    """Removes elections that no constituency votes in any more, with what was derived for them; tells of it."""
+    """Removes elections without constituencies, with their derived rows; notifies listeners."""
     used = sa.union(sa.select(constituencies.c.election_id), sa.select(constituency_registry.c.election_id))
     empty = sa.select(elections.c.election_id).where(elections.c.election_id.not_in(used))
     ids = list(connection.execute(empty).scalars())
@@ -205,15 +205,15 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, obj
         return set()
     new = insert(table)
     others = {name: new.excluded[name] for name in rows[0] if name != key}
-    # A row that says what it said before keeps its computed_at: whoever follows it has nothing to do.
-    said = [name for name in others if name not in ("run_id", "computed_at")]
-    changed = sa.or_(*[table.c[name].is_distinct_from(new.excluded[name]) for name in said])
+    # An unchanged row keeps its computed_at, so that nothing downstream is computed again.
+    compared = [name for name in others if name not in ("run_id", "computed_at")]
+    changed = sa.or_(*[table.c[name].is_distinct_from(new.excluded[name]) for name in compared])
     upsert = new.on_conflict_do_update(index_elements=[key], set_=others, where=changed)
     return set(connection.execute(upsert.returning(table.c[key]), rows).scalars())
 
 
 def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:
-    """Says that every derived row of these elections is behind."""
+    """Marks every derived row of these elections stale."""
     for election in sorted(ids):
         version = _next_version(connection, election)
         connection.execute(
@@ -224,9 +224,10 @@ def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:
 
 
 def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequence[str]]) -> None:
-    """Says that derived rows of these constituencies are behind, by election; none: what looks at all of them is.
+    """Marks derived rows of these constituencies stale, by election; without any, only rows of whole elections.
 
-    A constituency is behind in the election that it votes in; another one that had hours of it only looks at all again.
+    A constituency is stale in the election that it votes in; for another election that had hours of it, only the rows
+    of the whole election are stale.
     """
     named = sorted({name for ids in changed.values() for name in ids})
     query = sa.select(constituency_registry.c.constituency_id, constituency_registry.c.election_id)
@@ -243,7 +244,7 @@ def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequen
 
 
 def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str]) -> None:
-    """Says that what looks at all of an election is behind, for the elections that these files are or were of."""
+    """Marks rows of whole elections stale, for the elections that these files belong or belonged to."""
     query = sa.text(
         "SELECT DISTINCT election_id FROM ingest.constituency_registry "
         "JOIN ingest.transaction_files USING (constituency_id) WHERE path = ANY(:paths)"
@@ -253,7 +254,7 @@ def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str]) ->
 
 
 def touch_elections_of(connection: sa.Connection, ids: Iterable[str]) -> None:
-    """Says that what looks at all of an election is behind, for the elections of these constituencies."""
+    """Marks rows of whole elections stale, for the elections of these constituencies."""
     known = constituency_registry
     query = sa.select(known.c.election_id).where(is_any_of(known.c.constituency_id, sorted(set(ids))))
     elections_of = connection.execute(query.distinct()).scalars()
@@ -261,7 +262,7 @@ def touch_elections_of(connection: sa.Connection, ids: Iterable[str]) -> None:
 
 
 def _next_version(connection: sa.Connection, election: str) -> int:
-    """Counts the election's hourly_version up; whoever does so at the same time waits for our commit."""
+    """Increments the election's hourly_version; concurrent callers wait for this transaction."""
     new = insert(election_versions).values(
         election_id=election, hourly_version=1, metrics_version=0, summary_version=0, whole_version=0
     )

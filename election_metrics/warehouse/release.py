@@ -1,4 +1,4 @@
-"""Which release this is, and whether another one works beside it: two that disagree on tables must not."""
+"""The release, and protection against concurrent use of a HOME or database by different releases."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 APPLICATION = "election-metrics"
 CLAIM = ".up.lock"
-"""The file below HOME that `up` holds."""
+"""The lock file of `up` below HOME."""
 EARLIER = tuple(f"{number:04}" for number in range(1, 14))
-"""Revisions of before the first release: none of them is brought up to date."""
+"""Revisions before the first release, which cannot be migrated."""
 UNFINISHED = ".restoring"
 """The file of a HOME into which a backup is being restored."""
 _NEXT = "stop it (Ctrl-C, or systemctl stop election-metrics), type: election-metrics migrate, and start it again"
@@ -24,7 +24,7 @@ _NEXT = "stop it (Ctrl-C, or systemctl stop election-metrics), type: election-me
 
 @lru_cache(maxsize=1)
 def release() -> str:
-    """Version, and the newest revision of the tables that it knows: 0.1.0/0001_tables."""
+    """Version, and the newest revision of the tables that this release knows: 0.1.0/0001_tables."""
     versions = Path(__file__).parent / "migrations" / "versions"
     return f"{__version__}/{max(path.stem for path in versions.glob('[0-9]*.py'))}"
 
@@ -35,14 +35,14 @@ def revision_of(named: str) -> str:
 
 
 def refuse_earlier(revision: str | None, what: str) -> None:
-    """Nothing is made of the tables of before the first release.
+    """Refuses tables that are older than the first release.
 
     Args:
-        revision: which tables there are.
-        what: what has them: a warehouse, or a backup.
+        revision: the revision of the tables.
+        what: what contains them: a warehouse, or a backup.
 
     Raises:
-        WarehouseError: they are of before the first release; says what to type.
+        WarehouseError: they are older than the first release; says what to type.
     """
     if revision in EARLIER:
         raise WarehouseError(
@@ -55,20 +55,20 @@ def refuse_earlier(revision: str | None, what: str) -> None:
 
 
 def application_name() -> str:
-    """What our connections call themselves, so that others see which release they are of."""
+    """application_name of our connections, which names their release."""
     return f"{APPLICATION} {release()}"
 
 
 def claim_text(pid: int) -> str:
-    """What `up` writes into its claim of HOME: its process, and its release."""
+    """Content of the lock file of `up`: its process id, and its release."""
     return f"{pid}\n{release()}\n"
 
 
 def refuse_restored_by_half(home: Path) -> None:
-    """Keeps everybody off a HOME that holds a part of a backup.
+    """Refuses a half-restored HOME.
 
     Raises:
-        WarehouseError: a restore into it did not end.
+        WarehouseError: a restore into it did not finish.
     """
     if (home / UNFINISHED).exists():
         raise WarehouseError(
@@ -78,7 +78,7 @@ def refuse_restored_by_half(home: Path) -> None:
 
 
 def claimant(home: Path) -> tuple[int, str] | None:
-    """Process and release of the `up` that has this HOME; None: there is none. A release of "" is an old one."""
+    """Process id and release of the `up` that holds this HOME; None if there is none. Old releases are ""."""
     claim = home / CLAIM
     try:
         pid, _, theirs = claim.read_text("utf-8").strip().partition("\n")
@@ -86,11 +86,11 @@ def claimant(home: Path) -> tuple[int, str] | None:
         written = claim.stat().st_mtime
     except (OSError, ValueError, psutil.Error):
         return None
-    return (int(pid), theirs) if since <= written + 1 else None  # a later process has its number
+    return (int(pid), theirs) if since <= written + 1 else None  # a later process has the same id
 
 
 def refuse_beside_another_release(home: Path) -> None:
-    """Nothing of ours may work on a HOME that an `up` of another release has.
+    """Refuses a HOME that is held by an `up` of another release.
 
     Raises:
         WarehouseError: such an `up` runs; says what to type.
@@ -104,12 +104,12 @@ def refuse_beside_another_release(home: Path) -> None:
 
 
 def refuse_other_connections(connection: "sa.Connection") -> None:
-    """The tables may not change under processes of another release, on whatever machine they are.
+    """Refuses to change tables while processes of another release are connected, from any machine.
 
     Raises:
-        WarehouseError: some are connected to this database; says how many, and what to type.
+        WarehouseError: there are such connections; says how many, and what to type.
     """
-    from sqlalchemy import text  # not where it is only asked which release this is
+    from sqlalchemy import text  # slow to import, and needed only here
 
     others = connection.execute(
         text(

@@ -1,6 +1,6 @@
-"""The one way to write a derived table: a scope of it is replaced by a frame, in one transaction.
+"""Writes derived tables: replaces a scope of a table by a frame, in one transaction.
 
-A reader sees the old rows or the new rows, never a mixture, never none. Whoever listens hears what changed.
+A reader sees the old rows or the new rows, never a mixture, never none. Listeners are notified of the change.
 """
 
 import io
@@ -21,16 +21,16 @@ CHANNEL = "election_metrics_changed"
 def replace_scope(connection: sa.Connection, table: sa.Table, scope: sa.ColumnElement[bool], rows: pd.DataFrame) -> int:
     """Deletes the rows of `scope` and copies the frame's rows in; commits with the caller's transaction.
 
-    The caller sees to it that nobody else writes the scope since it read what the frame was made from.
+    The caller ensures that the scope has no other writer between reading the frame's input and this call.
 
     Args:
         connection: in a transaction.
         table: the table.
-        scope: which rows of the table the frame stands for.
-        rows: has every column of the table that has no default.
+        scope: condition of the rows that the frame replaces.
+        rows: the new rows, with every column that has no default.
 
     Returns:
-        How many rows were written.
+        The number of written rows.
     """
     connection.execute(sa.delete(table).where(scope))
     copy_rows(connection, table, rows)
@@ -41,33 +41,33 @@ def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) ->
     """Appends the frame by COPY.
 
     Raises:
-        DataError: the frame is not what the table's rows must be.
+        DataError: the frame does not fit the table.
     """
     if rows.empty:
         return
-    if table.schema == "metrics":  # what others read; the ledger's rows are held by the constraints of its tables
+    if table.schema == "metrics":  # public tables; the ledger's constraints are enough for it
         check_frame(table, rows)
     columns = [column.name for column in table.columns if column.name in rows.columns]
     buffer = io.BytesIO()
-    # pyarrow 26 writes unset memory for an empty chunk, as pd.concat leaves them: one chunk, never empty.
+    # pyarrow 26 writes uninitialised memory for empty chunks, which pd.concat leaves: combine them into one.
     arrow = pa.Table.from_pandas(rows[columns], preserve_index=False).combine_chunks()
     pyarrow.csv.write_csv(arrow, buffer, pyarrow.csv.WriteOptions(include_header=False))
     names = ", ".join(columns)
     cursor = connection.connection.cursor()
     # An empty field is NULL, a quoted empty one is an empty text: pyarrow quotes every text.
     with cursor.copy(f"COPY {table.fullname} ({names}) FROM STDIN WITH (FORMAT csv)") as copy:
-        copy.write(buffer.getvalue().replace(b"\0", b"\\x00"))  # PostgreSQL has no text with a NUL: it is written out
+        copy.write(buffer.getvalue().replace(b"\0", b"\\x00"))  # PostgreSQL's text has no NUL
 
 
 def notify(
     connection: sa.Connection, table: sa.Table, changed: Iterable[str | None] | Mapping[str, Iterable[str] | None]
 ) -> None:
-    """Tells listeners, when the transaction commits, what changed of a table.
+    """Notifies listeners of changes of a table, when the transaction commits.
 
     Args:
-        connection: in a transaction, whose number goes along as `version`: the same for every listener.
+        connection: in a transaction, whose id is sent as `version`.
         table: the table.
-        changed: elections (None: maybe any), or constituencies by election (None: maybe any of it).
+        changed: elections (None: possibly any), or constituencies by election (None: possibly any of it).
     """
     named = changed if isinstance(changed, Mapping) else dict.fromkeys(changed)
     for election in sorted(named, key=str):
@@ -81,26 +81,27 @@ _NOTIFY = sa.text(
     "SELECT pg_notify(:channel, "
     "(CAST(:payload AS jsonb) || jsonb_build_object('version', pg_current_xact_id()::text))::text)"
 )
-_NAMED_AT_ONCE = 120  # a payload may have 8,000 bytes, an id has 44
+_NAMED_AT_ONCE = 120  # a payload is limited to 8,000 bytes, an id has 44
 _NAMED_AT_MOST = 1200
 
 
 def _payloads(table: str, election: str | None, constituencies: list[str] | None) -> Iterator[str]:
-    said: dict[str, Any] = {"table": table, "election_id": election}
+    payload: dict[str, Any] = {"table": table, "election_id": election}
     if constituencies is None or len(constituencies) > _NAMED_AT_MOST:
-        yield json.dumps(said, ensure_ascii=False)
+        yield json.dumps(payload, ensure_ascii=False)
         return
     for start in range(0, max(len(constituencies), 1), _NAMED_AT_ONCE):
-        yield json.dumps(said | {"constituencies": constituencies[start : start + _NAMED_AT_ONCE]}, ensure_ascii=False)
+        named = constituencies[start : start + _NAMED_AT_ONCE]
+        yield json.dumps(payload | {"constituencies": named}, ensure_ascii=False)
 
 
 def read_frame(connection: sa.Connection, query: sa.Executable, **parameters: Any) -> pd.DataFrame:
-    """The rows of a query as a frame whose types follow from the query, also where it is empty."""
+    """The rows of a query as a frame with the query's types, also if it is empty."""
     result = connection.execute(query, parameters)
     assert result.cursor is not None
     oids = [column[1] for column in result.cursor.description or ()]
     names = list(result.keys())
-    # Straight from the driver: SQLAlchemy's rows cost more than the query.
+    # Read by the driver directly: SQLAlchemy's rows take longer than the query.
     frame = pd.DataFrame(result.cursor.fetchall(), columns=names, dtype=object)
     types = {name: _DTYPES[oid] for name, oid in zip(frame.columns, oids, strict=True) if oid in _DTYPES}
     whole = [name for name, kind in types.items() if kind == "Int64" and not frame[name].isna().any()]
@@ -141,7 +142,7 @@ def read_arrow(connection: sa.Connection, query: str, schema: pa.Schema, **param
 
 
 def to_frame(arrow: pa.Table) -> pd.DataFrame:
-    """A frame with types that hold NULL where they may, and whole numbers as such where there is none."""
+    """A frame with nullable types where there are NULLs, and plain integers where there are none."""
     frame: pd.DataFrame = arrow.to_pandas(
         types_mapper={pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}.get
     )
@@ -155,7 +156,7 @@ def arrow_schema(table: sa.Table, names: Sequence[str]) -> pa.Schema:
 
 
 def arrow_type(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
-    """What a column of this type is in Arrow; text where Arrow has nothing nearer (JSON)."""
+    """The Arrow type of a column; text if Arrow has no closer one (JSON)."""
     if isinstance(kind, sa.ARRAY):
         return pa.list_(arrow_type(kind.item_type))
     if isinstance(kind, sa.DateTime):
@@ -164,7 +165,7 @@ def arrow_type(kind: sa.types.TypeEngine[Any]) -> pa.DataType:
     return next((arrow for cls, arrow in kinds.items() if isinstance(kind, cls)), pa.string())
 
 
-# By PostgreSQL's numbers for its types; anything else stays as psycopg gives it.
+# By PostgreSQL's type oid; values of other types stay as psycopg returns them.
 _DTYPES = {
     16: "boolean", 20: "Int64", 21: "Int64", 23: "Int64", 25: "str", 1043: "str", 700: "Float64", 701: "Float64",
     1114: "datetime64[us]", 1184: "datetime64[us, UTC]",

@@ -1,7 +1,7 @@
-"""Who may do what in our databases: made sure of by every `migrate`, whatever a restore or a hand left there.
+"""Roles and privileges in the databases, ensured by every `migrate`, also after a restore or manual changes.
 
-Roles are the cluster's, rights are a database's. What is not yet so is looked for, and only that is changed; where our
-login may not change it, the rest is said in one sentence.
+Roles belong to the cluster, privileges to a database. Only what is missing is changed; what the login may not change
+is reported in one sentence.
 """
 
 from collections.abc import Iterator
@@ -28,22 +28,22 @@ _AUDIT = ("who", "action", "target", "before", "after")
 
 @dataclass(frozen=True)
 class _Step:
-    """A statement, and what it is for: "… is left"."""
+    """A statement, and what it fixes, for the sentence on what is left."""
 
     statement: str
     purpose: str
 
 
 def ensure_roles(connection: sa.Connection) -> list[str]:
-    """Makes roles, limits and rights in our database what they must be.
+    """Ensures roles, limits and privileges in the warehouse.
 
     Args:
-        connection: to our database, in a transaction; after the migrations.
+        connection: to the warehouse, in a transaction; after the migrations.
 
     Returns:
-        What this login may not do, each in a few words; empty for a superuser.
+        What this login may not change, each in a few words; empty for a superuser.
     """
-    # Rights come last: what everybody may until a door is closed, nobody has been given.
+    # Grants come last: until a privilege is revoked from PUBLIC, it looks as if it was granted.
     everything = (_roles_to_make, _limits_to_set, _doors_to_close, _rights_to_give)
     for steps in everything:
         for step in list(steps(connection)):
@@ -52,23 +52,23 @@ def ensure_roles(connection: sa.Connection) -> list[str]:
 
 
 def close_database(connection: sa.Connection) -> list[str]:
-    """Lets nobody but its owner, and who has a right of his own, into a database that is not for readers: Dagster's.
+    """Revokes access of PUBLIC to a database that is not for readers: Dagster's.
 
     Args:
         connection: to that database, in a transaction.
 
     Returns:
-        What this login may not do, each in a few words.
+        What this login may not change, each in a few words.
     """
     if not _existing(connection):
-        return []  # another server: nobody of ours can log in there
+        return []  # another server, without these roles
     for step in list(_doors_to_close(connection, for_readers=False)):
         _try(connection, step)
     return sorted({step.purpose for step in _doors_to_close(connection, for_readers=False)})
 
 
 def close_databases_of_server(connection: sa.Connection) -> None:
-    """Takes CONNECT to every other database from everybody, on a server that is ours alone."""
+    """Revokes CONNECT to every other database from PUBLIC, on the embedded server."""
     names = connection.execute(
         sa.text(
             "SELECT datname FROM pg_database WHERE datname IN ('postgres', 'template1') "
@@ -80,12 +80,12 @@ def close_databases_of_server(connection: sa.Connection) -> None:
 
 
 def logins_of(connection: sa.Connection) -> dict[str, list[str]]:
-    """Logins that are members of our roles, by role: who made them must make them again on another server."""
+    """Logins that are members of the roles, by role; on another server they must be created again."""
     return {role: list(_members(connection, role)) for role in _existing(connection)}
 
 
 def shortfall(login: str, left: list[str]) -> str:
-    """One sentence of all that a login could not do."""
+    """One sentence on everything that a login could not change."""
     return (
         f"The login {login!r} is no superuser: {'; '.join(left)}. docs/security.md has the statements for a superuser, "
         "under What each role may."
@@ -93,7 +93,7 @@ def shortfall(login: str, left: list[str]) -> str:
 
 
 def _try(connection: sa.Connection, step: _Step) -> None:
-    """Runs a statement that may be forbidden, or that another migration may be making at this moment."""
+    """Runs a statement that may be forbidden, or may be running in a concurrent migration."""
     savepoint = connection.begin_nested()
     try:
         connection.exec_driver_sql(step.statement.replace("%", "%%"))
@@ -109,7 +109,7 @@ def _existing(connection: sa.Connection) -> list[str]:
 
 
 def _members(connection: sa.Connection, role: str) -> Iterator[str]:
-    """Logins with the rights of a role, but for who owns the database: its own limits would stop the pipeline."""
+    """Logins with the privileges of a role, without the database's owner: limits on it would stop the pipeline."""
     yield from connection.execute(
         sa.text(
             """
@@ -138,9 +138,9 @@ def _roles_to_make(connection: sa.Connection) -> Iterator[_Step]:
 
 
 def _limits_to_set(connection: sa.Connection) -> Iterator[_Step]:
-    """Limits hold for the login that connects, not for roles that it is a member of: so each login gets them.
+    """Limits apply to the login that connects, not to its roles, so each login gets them.
 
-    A limit that somebody has set stays.
+    A limit that is set already stays.
     """
     for role in _existing(connection):
         for name in (role, *_members(connection, role)):
@@ -174,7 +174,7 @@ def _rights_to_give(connection: sa.Connection) -> Iterator[_Step]:
 
 
 def _rights_of_the_api(connection: sa.Connection) -> Iterator[str]:
-    """Reads the ledger, writes what people own, takes the pipeline's locks, and adds to the audit."""
+    """The API reads the ledger, writes overrides, takes the pipeline's locks, and adds to the audit log."""
     for relation in _relations(connection, "ingest", _OF_THE_LEDGER):
         if not _has(connection, "table", API, relation, "SELECT"):
             yield f"GRANT SELECT ON {relation} TO {API}"
@@ -193,7 +193,7 @@ def _rights_of_the_api(connection: sa.Connection) -> Iterator[str]:
 
 
 def _doors_to_close(connection: sa.Connection, *, for_readers: bool = True) -> Iterator[_Step]:
-    """What PostgreSQL lets every role do, and ours must not: hold our locks, fill the disk, look around."""
+    """Default privileges of every role that must be revoked: taking our locks, filling the disk, connecting."""
     database = _database(connection)
     name = _quoted(connection, database)
     rights = {"TEMPORARY": "every role may make temporary tables"}
@@ -244,7 +244,7 @@ def _has_column(connection: sa.Connection, relation: str, column: str, right: st
 
 
 def _reads_what_comes(connection: sa.Connection, role: str) -> bool:
-    """Whether tables that our login makes in schema metrics from now on are readable to this role."""
+    """Whether this role may read tables that the login creates in schema metrics from now on."""
     query = sa.text(
         "SELECT EXISTS (SELECT 1 FROM pg_default_acl, aclexplode(defaclacl) AS given "
         "WHERE defaclrole = CAST(CURRENT_USER AS regrole) AND defaclnamespace = CAST('metrics' AS regnamespace) "

@@ -1,4 +1,4 @@
-"""Which PostgreSQL to use: the one that the settings name, or the embedded one under HOME (`embedded`)."""
+"""Chooses the PostgreSQL server: the one in the settings, or the embedded one under HOME (`embedded`)."""
 
 import os
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _DAGSTER_DRIVER = "postgresql+psycopg2"
 
 
 def warehouse_url(settings: Settings) -> "URL":
-    """URL of our database, for SQLAlchemy with psycopg 3; starts the embedded server where none is configured.
+    """URL of the warehouse, for SQLAlchemy with psycopg 3; starts the embedded server if none is configured.
 
     Raises:
         WarehouseError: the embedded server does not start.
@@ -32,9 +32,9 @@ def warehouse_url(settings: Settings) -> "URL":
 
 
 def address_if_ready(settings: Settings) -> str | None:
-    """Where our database is, for psycopg; None where the embedded server is not there, or not ready.
+    """Address of the warehouse, for psycopg; None if the embedded server does not run, or is not ready.
 
-    It starts nothing and waits for nothing, as `warehouse_url` may.
+    Unlike `warehouse_url`, it starts nothing and does not wait.
     """
     if settings.database_url is not None:
         return plain_url(warehouse_url(settings))
@@ -42,7 +42,7 @@ def address_if_ready(settings: Settings) -> str | None:
 
 
 def dagster_url(settings: Settings) -> "URL":
-    """URL of Dagster's database, for SQLAlchemy with psycopg 2; on the same server unless a setting says else."""
+    """URL of Dagster's database, for SQLAlchemy with psycopg 2; on the same server unless a setting names another."""
     if settings.dagster_database_url is not None:
         return _read(settings.dagster_database_url).set(drivername=_DAGSTER_DRIVER)
     if settings.database_url is not None:
@@ -58,12 +58,12 @@ def _read(url: SecretStr) -> "URL":
 
 
 def plain_url(url: "URL") -> str:
-    """The URL as psql and psycopg take it: without a driver, with its password."""
+    """The URL for psql and psycopg: without a driver, with its password."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def ensure_database(url: "URL") -> None:
-    """Creates the URL's database where the server does not have it yet.
+    """Creates the URL's database if it does not exist.
 
     Raises:
         WarehouseError: the server cannot be reached, or the role may not create databases.
@@ -80,7 +80,7 @@ def ensure_database(url: "URL") -> None:
     except psycopg.errors.DuplicateDatabase:
         return  # another process was first
     except psycopg.errors.UniqueViolation:
-        return  # the same, seen a moment earlier by the catalogue
+        return  # the same race, detected by the catalogue
     except psycopg.Error as error:
         raise WarehouseError(
             f"the database {url.database!r} does not exist and cannot be created: {str(error).strip()}. "
@@ -89,7 +89,7 @@ def ensure_database(url: "URL") -> None:
 
 
 def is_missing(error: BaseException | None, database: str | None) -> bool:
-    """Whether a server says that it has no such database."""
+    """Whether the error says that the database does not exist."""
     return f'database "{database}" does not exist' in str(error)
 
 
@@ -99,7 +99,7 @@ def _unreachable(url: "URL", error: Exception) -> str:
 
 
 def is_up(settings: Settings) -> bool:
-    """Whether the embedded server is there."""
+    """Whether the embedded server is running."""
     return embedded.is_up(settings.home)
 
 
@@ -114,5 +114,5 @@ def revive(settings: Settings) -> None:
 
 
 def keep_running() -> None:
-    """Counts the shell that called this process among the embedded server's users, so that psql finds it up."""
+    """Registers the calling shell as a user of the embedded server, so that it keeps running for psql."""
     embedded.keep_for(os.getsid(0))

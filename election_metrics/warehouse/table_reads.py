@@ -1,4 +1,4 @@
-"""What the warehouse knows of transactions tables: how far each was read, and what landed of its hours."""
+"""State of transactions tables: the watermark of each, and the landed contents of its hours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -13,46 +13,46 @@ from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import secrets, table_contents, table_places, table_reads, transaction_files
 
 PATH = "table:{source}/"
-"""How paths of a table's rows begin in the ledger; the hour follows."""
+"""Prefix of paths of a table's rows in the ledger; the hour follows."""
 
 
 def read_state(connection: sa.Connection, source: str) -> Mapping[str, Any] | None:
-    """The row of `table_reads`; None: it was never read."""
+    """The row of `table_reads`; None if the table was never read."""
     row = connection.execute(sa.select(table_reads).where(table_reads.c.source == source)).mappings().one_or_none()
     return None if row is None else dict(row)
 
 
 def row_secret(connection: sa.Connection) -> str:
-    """What keys the fingerprints of rows."""
+    """The secret key of row fingerprints."""
     return str(connection.execute(sa.select(secrets.c.secret).where(secrets.c.name == "table_rows")).scalar_one())
 
 
 def store_state(
     connection: sa.Connection, source: str, place: str, read_up_to: Mapping[str, Any], now: datetime
 ) -> None:
-    """Says how far a table was read."""
+    """Stores the watermark of a table."""
     new = insert(table_reads).values(source=source, place=place, read_up_to=read_up_to, read_at=now)
     changes = {name: new.excluded[name] for name in ("place", "read_up_to", "read_at")}
     connection.execute(new.on_conflict_do_update(index_elements=["source"], set_=changes))
 
 
 def mark_looked_at(connection: sa.Connection, source: str, now: datetime) -> None:
-    """Says that the table holds nothing new."""
+    """Records the poll time of a table without new rows."""
     connection.execute(sa.update(table_reads).where(table_reads.c.source == source).values(read_at=now))
 
 
 def looked_at(connection: sa.Connection) -> list[tuple[str, datetime]]:
-    """Each table, and when it was looked at last."""
+    """Each table, and when it was polled last."""
     return [(row.source, row.read_at) for row in connection.execute(sa.select(table_reads))]
 
 
 def mark_compared(connection: sa.Connection, source: str, now: datetime) -> None:
-    """Says that every hour was compared."""
+    """Records that every hour was compared."""
     connection.execute(sa.update(table_reads).where(table_reads.c.source == source).values(compared_at=now))
 
 
 def landed_hours(connection: sa.Connection, source: str) -> pd.DataFrame:
-    """What landed of each hour and counts: hour_number, rows, fingerprint (a whole number as text)."""
+    """Landed rows of each hour that count: hour_number, rows, fingerprint (a whole number as text)."""
     query = (
         sa.select(
             table_contents.c.hour_number,
@@ -66,7 +66,7 @@ def landed_hours(connection: sa.Connection, source: str) -> pd.DataFrame:
 
 
 def own_contents(connection: sa.Connection, source: str, hours: Iterable[int]) -> list[int]:
-    """The contents that count of these hours."""
+    """The contents of these hours that count."""
     these = is_any_of(table_contents.c.hour_number, hours)
     query = sa.select(table_contents.c.content_id).where(table_contents.c.source == source, these)
     return list(connection.execute(query).scalars())
@@ -79,7 +79,7 @@ def paths_of_hours(connection: sa.Connection, source: str, hours: Iterable[int])
 
 
 def forget_contents(connection: sa.Connection, source: str, hours: Iterable[int]) -> set[str]:
-    """These hours are read again: what landed of them counts no more; returns the constituencies that it was of."""
+    """Drops the landed contents of these hours, which are reloaded; returns the constituencies of their rows."""
     these = is_any_of(table_contents.c.hour_number, hours)
     gone = sa.delete(table_contents).where(table_contents.c.source == source, these)
     contents = list(connection.execute(gone.returning(table_contents.c.content_id)).scalars())
@@ -88,7 +88,7 @@ def forget_contents(connection: sa.Connection, source: str, hours: Iterable[int]
 
 
 def read_again(connection: sa.Connection, hours: Sequence[int]) -> None:
-    """Has the next comparison, now, find these hours differing: something of them was lost in the lake."""
+    """Makes the next comparison, due at once, find these hours different, because parts of them were lost."""
     lost = is_any_of(table_contents.c.hour_number, hours)
     sources = sa.select(table_contents.c.source).where(lost)
     connection.execute(sa.update(table_reads).where(table_reads.c.source.in_(sources)).values(compared_at=None))
@@ -101,19 +101,19 @@ def add_contents(connection: sa.Connection, rows: pd.DataFrame) -> None:
 
 
 def add_places(connection: sa.Connection, source: str, places: pd.DataFrame, forgotten: Iterable[str]) -> None:
-    """Adds what contents say of constituencies, and brings `table_constituencies` up to date.
+    """Adds the constituencies of contents, and updates `table_constituencies`.
 
-    The election that a constituency's earliest hour names is its own, the first by name where that hour names several:
-    whatever landed first, and in whatever batches.
+    A constituency's election is the one named in its earliest hour, the first by name if that hour names several. This
+    does not depend on the order or the batches of landing.
 
     Args:
         connection: in a transaction.
         source: the transactions table.
         places: content_id, constituency_id, election (NA: none).
-        forgotten: other constituencies of which something was forgotten.
+        forgotten: further constituencies whose contents were dropped.
     """
     copy_rows(connection, table_places, places)
-    said = sa.text(
+    update = sa.text(
         """
         INSERT INTO ingest.table_constituencies (source, constituency_id, election, first_hour)
         SELECT
@@ -131,10 +131,10 @@ def add_places(connection: sa.Connection, source: str, places: pd.DataFrame, for
             IS DISTINCT FROM (excluded.election, excluded.first_hour)
         """
     )
-    connection.execute(said, {"source": source, "ids": sorted({*places["constituency_id"], *forgotten})})
+    connection.execute(update, {"source": source, "ids": sorted({*places["constituency_id"], *forgotten})})
 
 
 def elections_of(connection: sa.Connection, constituencies: Sequence[str]) -> set[str]:
-    """The elections that these constituencies vote in, as far as the registry knows them."""
+    """The elections that these constituencies vote in, according to the registry."""
     query = sa.text("SELECT DISTINCT election_id FROM ingest.constituency_registry WHERE constituency_id = ANY(:ids)")
     return set(connection.execute(query, {"ids": list(constituencies)}).scalars())

@@ -1,7 +1,7 @@
-"""The tables of the warehouse; docs and migrations follow from here.
+"""The tables of the warehouse; docs and migrations are derived from them.
 
-Schema `metrics` is what others read; schema `ingest` is the ledger of files, parts and hours, the quarantine and
-the corrections. Every column says what it holds. Times are `timestamptz`, rates are percent, unknown is NULL.
+Schema `metrics` is for readers; schema `ingest` holds the ledger of files, parts and hours, the quarantine and the
+corrections. Every column has a comment. Times are `timestamptz`, rates are percent, unknown is NULL.
 """
 
 from typing import Any
@@ -55,9 +55,9 @@ def _number(name: str, comment: str, **options: Any) -> Column[float]:
 
 
 def _of(*sources: str) -> dict[str, Any]:
-    """Says which columns of the asset before it (or of another one: asset.column) a column is computed from.
+    """Names the columns of the upstream asset (or of another one: asset.column) that a column is computed from.
 
-    One that says nothing is the column of the same name there, if there is one.
+    Without it, a column comes from the upstream column of the same name, if there is one.
     """
     return {"info": {"sources": sources}}
 
@@ -74,14 +74,14 @@ def _lineage() -> list[Column[Any]]:
 
 
 def _ballots() -> list[Column[int]]:
-    """The counts, which every table of figures has."""
+    """The counts, as columns of every table of figures."""
     return [
         _count(count.name, count.comment, info={"unit": count.unit, "counted_from": count.sources}) for count in COUNTS
     ]
 
 
 def _running_rates() -> list[Column[float]]:
-    """What running totals are in percent."""
+    """Running totals in percent."""
     return [
         _number(
             "running_participation_rate",
@@ -114,7 +114,7 @@ elections = Table(
     _text("name", "Name, one across regions", nullable=False),
     _instant("starts_at", "First constituency's voting starts; NULL where not known"),
     _instant("ends_at", "Last constituency's voting ends; NULL while any constituency's is not known"),
-    _text("time_zone", "IANA time zone: what people say, else that of most registered voters", nullable=False),
+    _text("time_zone", "IANA time zone: the override, else that of most registered voters", nullable=False),
     _text("status", "scheduled, active or completed at computed_at, from the voting times; NULL where not known"),
     *_lineage(),
     CheckConstraint("status IN ('scheduled', 'active', 'completed')", name="status"),
@@ -132,7 +132,7 @@ def _constituency() -> list[Column[Any]]:
         _text("region", "Region's name"),
         _text("time_zone", "IANA time zone", nullable=False),
         _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
-        _count("reference_voters", "Registered voters that people or the reference file give; NULL where they give none", nullable=True),
+        _count("reference_voters", "Registered voters in the overrides or the reference file; NULL if neither has them", nullable=True),
         _instant("starts_at", "Voting starts; NULL where not known"),
         _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
         *_lineage(),
@@ -141,12 +141,12 @@ def _constituency() -> list[Column[Any]]:
 
 constituencies = Table(
     "constituencies", metadata, *_constituency(),
-    schema="metrics", comment="Constituencies: one voting, that is one smart contract; as the figures beside them use them",
+    schema="metrics", comment="Constituencies (one voting, that is one smart contract), consistent with the published figures",
 )  # fmt: skip
 
 constituency_registry = Table(
     "constituency_registry", metadata, *_constituency(),
-    schema="ingest", comment="Constituencies as known now; metrics.constituencies follows when figures do",
+    schema="ingest", comment="Constituencies as known now; metrics.constituencies is updated together with the figures",
 )  # fmt: skip
 
 hourly_stats = Table(
@@ -159,15 +159,15 @@ hourly_stats = Table(
     _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it", **_of("kind", "occurred_ms")),
     _count("registered_voters", "Registered voters at the end of the hour; NULL where not known", nullable=True, **_of("constituencies.registered_voters")),
     _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known", **_of("kind", "constituencies.registered_voters")),
-    _instant("first_transaction_at", "First transaction that stands", **_of("occurred_ms")),
-    _instant("last_transaction_at", "Last transaction that stands", **_of("occurred_ms")),
+    _instant("first_transaction_at", "First transaction that counts", **_of("occurred_ms")),
+    _instant("last_transaction_at", "Last transaction that counts", **_of("occurred_ms")),
     _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)", **_of("kind", "occurred_ms")),
     *_lineage(),
     _not_negative(*NAMES, "outside_voting"),
     CheckConstraint("date_trunc('hour', hour, 'UTC') = hour", name="whole_hour"),
     Index(None, "election_id", "hour"),
     Index(None, "hour"),
-    schema="metrics", comment="What happened in each constituency and hour; no row for an hour without transactions",
+    schema="metrics", comment="Counts of each constituency and hour; no row for an hour without transactions",
 )  # fmt: skip
 
 election_hours = Table(
@@ -179,7 +179,7 @@ election_hours = Table(
     _number("bulletin_velocity", "Bulletins per hour; for the hour in progress, per elapsed part of it"),
     _number("vote_velocity", "Votes per hour; for the hour in progress, per elapsed part of it"),
     _count("outside_voting", "Bulletins issued and votes cast outside the voting times (15 minutes' grace for votes)"),
-    _instant("last_transaction_at", "Last transaction that stands"),
+    _instant("last_transaction_at", "Last transaction that counts"),
     _count("registered_voters", "Registered voters of the election at the end of the hour; NULL while that of a constituency"
                                 " that has sent bulletins or votes is not known", nullable=True),
     _number("participation_rate", "Votes of the hour / registered voters * 100; NULL where the register is 0 or not known"),
@@ -222,8 +222,8 @@ constituency_metrics = Table(
     _number("vote_trend", "The same of votes: votes an hour per hour", **_of("votes_cast", "hour")),
     Column("activity_pattern", ARRAY(BigInteger), comment="Votes cast by hour of the local day, 24 values from 00 to 23;"
                                                           " NULL for period hour", **_of("votes_cast", "hour")),
-    _instant("first_transaction_at", "First transaction that stands"),
-    _instant("last_transaction_at", "Last transaction that stands"),
+    _instant("first_transaction_at", "First transaction that counts"),
+    _instant("last_transaction_at", "Last transaction that counts"),
     *_lineage(),
     _not_negative(*NAMES, "voting_hours", "running_bulletins", "running_votes"),
     CheckConstraint("period IN ('hour', 'day', 'week', 'month', 'election')", name="period"),
@@ -235,29 +235,29 @@ election_summaries = Table(
     "election_summaries", metadata,
     _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
     _count("constituencies_total", "Constituencies in the registry"),
-    _count("constituencies_reporting", "Those with at least one bulletin issued or vote cast", **_of("bulletins_issued", "votes_cast")),
+    _count("constituencies_reporting", "Constituencies with at least one bulletin issued or vote cast", **_of("bulletins_issued", "votes_cast")),
     _count("constituencies_silent", "Those without", **_of("bulletins_issued", "votes_cast")),
     _count("registered_voters", "Registered voters now, of the constituencies whose register is known; NULL if none",
            nullable=True),
     _count("constituencies_without_register", "Constituencies whose register is not known"),
-    _count("constituencies_complete", "Those of which every hour that should be here by now is here;"
+    _count("constituencies_complete", "Constituencies of which every expected hour has arrived;"
                                       " NULL as hours_expected", nullable=True),
     *_ballots(),
     _number("participation_rate", "Votes cast / registered voters * 100; NULL where the register is 0 or not known,"
             " and while a reporting constituency has none", **_of("votes_cast", "registered_voters")),
     Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
     _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins", **_of("bulletins_issued", "votes_cast")),
-    _count("hours_expected", "Constituency hours of voting that should be here by now; NULL where neither voting times nor"
-           " the region's others tell what to expect",
+    _count("hours_expected", "Constituency hours of voting that should have arrived by now; NULL if neither voting times nor"
+           " the other constituencies of the region tell what to expect",
            nullable=True),
-    _count("hours_delivered", "Of those, the ones that a landed file covers by its name or by its transactions, or a"
+    _count("hours_delivered", "Expected hours that a landed file covers by its name or by its transactions, or a"
            " table that was read since", nullable=True),
     _number("coverage", "Hours delivered / hours expected * 100; NULL where not known or none expected yet"),
     _count("rejected_lines", "Lines that cannot be read, of this election's files and of tables with its constituencies"),
     _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes", **_of("votes_cast", "period_start")),
     _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True, **_of("votes_cast")),
-    _instant("first_transaction_at", "First transaction that stands"),
-    _instant("last_transaction_at", "Last transaction that stands; a vote may be silent for hours"),
+    _instant("first_transaction_at", "First transaction that counts"),
+    _instant("last_transaction_at", "Last transaction that counts; a vote may be silent for hours"),
     _number("issue_rate", "Bulletins issued / registered voters * 100; NULL as participation_rate", **_of("bulletins_issued", "registered_voters")),
     _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions", **_of("anomaly_count", "transaction_count")),
     _count("anomalies_critical", "Critical findings that are open or acknowledged", **_of("anomalies.severity")),
@@ -274,9 +274,9 @@ region_summaries = Table(
     _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
     _text("region", "Region's name; empty for constituencies of no known region", primary_key=True),
     _count("constituencies_total", "Constituencies in the registry"),
-    _count("constituencies_reporting", "Those with at least one bulletin issued or vote cast"),
+    _count("constituencies_reporting", "Constituencies with at least one bulletin issued or vote cast"),
     _count("constituencies_silent", "Those without"),
-    _count("constituencies_complete", "Those of which every hour that should be here by now is here;"
+    _count("constituencies_complete", "Constituencies of which every expected hour has arrived;"
                                       " NULL as hours_expected", nullable=True),
     _count("registered_voters", "Registered voters now, of the constituencies whose register is known; NULL if none",
            nullable=True),
@@ -288,16 +288,16 @@ region_summaries = Table(
     Column("gap", BigInteger, nullable=False, comment="Bulletins issued less votes cast"),
     _number("gap_rate", "Gap / bulletins issued * 100; NULL without bulletins"),
     _number("anomaly_score", "Anomalous transactions / transactions * 100; NULL without transactions"),
-    _count("hours_expected", "Constituency hours of voting that should be here by now; NULL where neither voting times nor"
-           " the region's others tell what to expect",
+    _count("hours_expected", "Constituency hours of voting that should have arrived by now; NULL if neither voting times nor"
+           " the other constituencies of the region tell what to expect",
            nullable=True),
-    _count("hours_delivered", "Of those, the ones that a landed file covers by its name or by its transactions, or a"
+    _count("hours_delivered", "Expected hours that a landed file covers by its name or by its transactions, or a"
            " table that was read since", nullable=True),
     _number("coverage", "Hours delivered / hours expected * 100; NULL where not known or none expected yet"),
     _instant("peak_hour", "Hour with the most votes, the first of equals; NULL without votes"),
     _count("peak_votes", "Votes of the peak hour; NULL without votes", nullable=True),
-    _instant("first_transaction_at", "First transaction that stands"),
-    _instant("last_transaction_at", "Last transaction that stands; a vote may be silent for hours"),
+    _instant("first_transaction_at", "First transaction that counts"),
+    _instant("last_transaction_at", "Last transaction that counts; a vote may be silent for hours"),
     *_lineage(),
     _not_negative(*NAMES, "constituencies_silent"),
     schema="metrics", comment="Each region of an election in one row",
@@ -320,29 +320,29 @@ participation_extremes = Table(
 missing_input = Table(
     "missing_input", metadata,
     _text("constituency_id", "Constituency", ForeignKey(_CONSTITUENCY), primary_key=True),
-    _instant("missing_from", "First hour that should be here and is not (start, UTC)", primary_key=True),
-    _instant("missing_to", "End of the last such hour without a break", nullable=False),
-    _count("hours", "How many hours that is"),
+    _instant("missing_from", "First missing hour (start, UTC)", primary_key=True),
+    _instant("missing_to", "End of the last missing hour without a break", nullable=False),
+    _count("hours", "Number of missing hours"),
     _text("election_id", "Election", ForeignKey(_ELECTION), nullable=False, index=True),
     _text("reason", "voting times: the polls were open; region: most others of the region delivered it", nullable=False),
     *_lineage(),
     CheckConstraint("reason IN ('voting times', 'region')", name="reason"),
-    schema="metrics", comment="Hours of voting that no landed file covers by now",
+    schema="metrics", comment="Past hours of voting that no landed file covers",
 )  # fmt: skip
 
 anomalies = Table(
     "anomalies", metadata,
     _text("anomaly_id", "Readable id, the same through every recomputation", primary_key=True),
-    _text("election_id", "Election", nullable=False, **_of("constituency_metrics.election_id")),  # no foreign key: a finding outlives the election's other name
+    _text("election_id", "Election", nullable=False, **_of("constituency_metrics.election_id")),  # no foreign key: a finding survives a renamed election
     _text("constituency_id", "Constituency; NULL for a finding on a region or the whole election", ForeignKey(_CONSTITUENCY),
           index=True, **_of("constituency_metrics.constituency_id")),
     _text("region", "Region; NULL for a finding on the whole election, and where a constituency's is not known"),
     _text("rule", "Rule that fired (docs/anomaly-rules.md says what each one means)", nullable=False),
     _text("severity", "critical, warning or info", nullable=False),
-    _instant("window_start", "First hour it is true of (start, UTC)", nullable=False),
-    _instant("window_end", "End of the last such hour", nullable=False),
-    _number("observed", "What was found, in the unit that the explanation names"),
-    _number("expected", "What was to be expected, in the same unit"),
+    _instant("window_start", "First hour of the finding (start, UTC)", nullable=False),
+    _instant("window_end", "End of the last hour of the finding", nullable=False),
+    _number("observed", "Observed value, in the unit that the explanation names"),
+    _number("expected", "Expected value, in the same unit"),
     _text("explanation", "The finding in words, with its figures", nullable=False),
     _text("state", "open, acknowledged or resolved", nullable=False),
     _text("state_by", "Who set the state: a person, or system", nullable=False),
@@ -354,7 +354,7 @@ anomalies = Table(
     CheckConstraint("state IN ('open', 'acknowledged', 'resolved')", name="state"),
     CheckConstraint("window_end > window_start", name="window"),
     Index(None, "election_id", "state"),
-    schema="metrics", comment="What looks wrong, each finding with its explanation and state; none is ever deleted",
+    schema="metrics", comment="Findings, each with its explanation and state; none is ever deleted",
 )  # fmt: skip
 
 anomaly_thresholds = Table(
@@ -362,7 +362,7 @@ anomaly_thresholds = Table(
     _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
     _text("rule", "Rule", primary_key=True),
     _text("threshold", "Name of the threshold (docs/anomaly-rules.md lists them with their defaults)", primary_key=True),
-    Column("value", Double, nullable=False, comment="What holds for this election instead of the default"),
+    Column("value", Double, nullable=False, comment="Value for this election instead of the default"),
     _text("set_by", "Who set it", nullable=False),
     _instant("set_at", "When", nullable=False),
     schema="metrics", comment="Thresholds of anomaly rules that differ from their defaults",
@@ -371,7 +371,7 @@ anomaly_thresholds = Table(
 constituency_reference = Table(
     "constituency_reference", metadata,
     _text("constituency_id", "Contract id (base58); it need not have sent anything yet", primary_key=True),
-    _text("election", "Name of the election it votes in; NULL: says nothing, as in every column"),
+    _text("election", "Name of the election it votes in; NULL: no override, as in every column"),
     _text("name", "Name of the constituency"),
     _text("region_code", "Region's code as the portal writes it"),
     _text("region", "Region's name"),
@@ -383,32 +383,32 @@ constituency_reference = Table(
     _instant("set_at", "When", nullable=False),
     _not_negative("registered_voters"),
     CheckConstraint("ends_at > starts_at", name="times"),
-    schema="metrics", comment="What people say of a constituency; it wins over the reference file, the transactions and the paths",
+    schema="metrics", comment="Overrides of constituencies, with precedence over the reference file, the transactions and the paths",
 )  # fmt: skip
 
 election_reference = Table(
     "election_reference", metadata,
-    _text("election_id", "Election", primary_key=True),  # no foreign key: what people said outlives a computation
-    _text("name", "Name to show; NULL: says nothing, as in every column"),
+    _text("election_id", "Election", primary_key=True),  # no foreign key: overrides survive recomputation
+    _text("name", "Name to show; NULL: no override, as in every column"),
     _text("time_zone", "IANA time zone in which the election is shown; that of a constituency is its own"),
-    Column("opens_at", LocalTime, comment="Voting starts, local wall clock of each constituency that says nothing itself"),
-    Column("closes_at", LocalTime, comment="Voting ends, local wall clock of each constituency that says nothing itself"),
+    Column("opens_at", LocalTime, comment="Voting starts, local wall clock of each constituency without its own override"),
+    Column("closes_at", LocalTime, comment="Voting ends, local wall clock of each constituency without its own override"),
     _text("set_by", "Who set it", nullable=False),
     _instant("set_at", "When", nullable=False),
     CheckConstraint("closes_at > opens_at", name="times"),
-    schema="metrics", comment="What people say of an election: its name, its time zone, and voting times that hold in every time zone",
+    schema="metrics", comment="Overrides of elections: name, time zone, and voting times that hold in every time zone",
 )  # fmt: skip
 
 audit_log = Table(
     "audit_log", metadata,
     Column("entry_id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the entry"),
-    _instant("at", "When the transaction that did it began", nullable=False, server_default=func.now()),
+    _instant("at", "Start of the transaction that made the change", nullable=False, server_default=func.now()),
     _text("who", "Who did it: the name of a token, a user's name, or a database role", nullable=False),
     _text("action", "insert, update or delete; refresh, invalidate-cache; create-token, revoke-token", nullable=False),
     _text("target", "Table and key, or what else it was done to", nullable=False),
     Column("before", JSONB, comment="The row before; NULL where there was none"),
     Column("after", JSONB, comment="The row after; NULL where there is none"),
-    schema="ingest", comment="Every change that people made: who, what, when; triggers write it, whoever changes a row",
+    schema="ingest", comment="The audit log: every change made by people, with who, what and when; written by triggers",
 )  # fmt: skip
 
 registry_version = Table(
@@ -417,7 +417,7 @@ registry_version = Table(
     _count("reference_version", "Grows when people change reference data"),
     _count("registry_version", "The reference_version that the registry was made from"),
     CheckConstraint("is_it", name="one_row"),
-    schema="ingest", comment="Whether the registry is behind what people said",
+    schema="ingest", comment="Whether the registry is behind the overrides",
 )  # fmt: skip
 
 transaction_files = Table(
@@ -430,7 +430,7 @@ transaction_files = Table(
     _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
     _text("reason", "Why the file is unreadable"),
     _text("content_hash", "BLAKE3 of the bytes, 64 digits; of a table's rows their fingerprint"),
-    _count("content_id", "Number under which its rows rest in the lake; equal content of one contract shares it", nullable=True),
+    _count("content_id", "Number of its content in the lake; equal contents of one contract share it", nullable=True),
     _text("constituency_id", "Contract id from the file's name; NULL for rows of a table", index=True),
     _text("region_code", "From the path"),
     _text("region", "From the path"),
@@ -472,7 +472,7 @@ lake_parts = Table(
     _count("size", "Bytes"),
     _instant("created_at", "When it was written", nullable=False),
     _instant("retired_at", "When a merged part replaced it; its file is deleted a while later"),
-    schema="ingest", comment="The lake's manifest: a Parquet file that is not here does not count",
+    schema="ingest", comment="The lake's manifest: a Parquet file that is not listed here is ignored",
 )  # fmt: skip
 
 hour_versions = Table(
@@ -484,7 +484,7 @@ hour_versions = Table(
            comment="Rows of this hour repeat, or were withdrawn, superseded or voted again"),
     _instant("computed_at", "When hourly_stats of the hour was computed"),
     Index("hour_versions_changed", "hour_number", postgresql_where="landed_version > computed_version"),
-    schema="ingest", comment="Hours with transactions: dirty where landed_version is above computed_version",
+    schema="ingest", comment="Hours with transactions: stale where landed_version is above computed_version",
 )  # fmt: skip
 
 corrections = Table(
@@ -498,7 +498,7 @@ corrections = Table(
     CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_issue')", name="kind"),
     Index(None, "content_id"),
     Index(None, "constituency_id", "sender"),
-    schema="ingest", comment="Rollbacks, and votes and issues of voters who have several: corrections are data",
+    schema="ingest", comment="Corrections: rollbacks, and repeated votes and issues of one voter",
 )  # fmt: skip
 
 conflicting_rows = Table(
@@ -509,13 +509,13 @@ conflicting_rows = Table(
            autoincrement=False),
     _text("constituency_id", "Constituency of the row", nullable=False),
     _count("occurred_ms", "When, epoch milliseconds"),
-    _text("kind", "What the call came to: vote_cast, bulletin_issued, …", nullable=False),
+    _text("kind", "Outcome of the call: vote_cast, bulletin_issued, …", nullable=False),
     _text("operation", "Call of the contract"),
     _count("quantity", "Bulletins or voters", nullable=True),
     _text("sender", "Voter key of a vote; short hash of the voter's id of an issue"),
     _text("fail_reason", "Why the call failed"),
     Index(None, "content_id"),
-    schema="ingest", comment="Rows of transaction ids that say several things, of any file that was ever current",
+    schema="ingest", comment="Rows of transaction ids whose rows differ, of any file that was ever current",
 )  # fmt: skip
 
 registry_events = Table(
@@ -546,7 +546,7 @@ highest_totals = Table(
     _count("transactions", "Most transactions, withdrawn ones included, that were ever computed"),
     _count("first_hour", "Their first hour (hours since 1970, UTC)"),
     _count("last_hour", "Their last hour"),
-    schema="ingest", comment="The highest totals so far: a total below them is a figure that fell",
+    schema="ingest", comment="The highest totals so far, by which falling totals are found",
 )  # fmt: skip
 
 election_versions = Table(
@@ -573,13 +573,13 @@ landing_attempts = Table(
     _text("path", "File below the source", primary_key=True),
     _count("size", "Bytes"),
     _count("modified_ns", "Time of change, nanoseconds since 1970"),
-    _count("tries", "Landings that began with this version and never ended: their process died, or an error came"),
-    _count("together", "Files that the last of them read at once"),
-    _text("reason", "What the last of them said; NULL where it died without a word"),
+    _count("tries", "Landings of this version that failed: their process died, or an error occurred"),
+    _count("together", "Number of files in the last of these landings"),
+    _text("reason", "Error of the last of these landings; NULL if its process died"),
     _instant("tried_at", "When the last of them began", nullable=False),
-    _instant("set_aside_at", "Since when it waits, so that the others land without it; NULL: it is tried with them"),
+    _instant("set_aside_at", "When it was set aside, so that the others land without it; NULL: it is not set aside"),
     _text("run_id", "Dagster run of the last of them", nullable=False),
-    schema="ingest", comment="Files that may bring a landing down; empty while all is well",
+    schema="ingest", comment="Files that made a landing fail; empty while all is well",
 )  # fmt: skip
 
 table_reads = Table(
@@ -587,35 +587,35 @@ table_reads = Table(
     _text("source", "Name of the transactions table in its mapping", primary_key=True),
     _text("place", "Database (without a password) and table", nullable=False),
     Column("read_up_to", JSONB, nullable=False, comment="How far it was read: horizon, low, newest, marks"),
-    _instant("read_at", "When it was looked at last: all that was there then has landed", nullable=False),
+    _instant("read_at", "When it was polled last: all rows of that time have landed", nullable=False),
     _instant("compared_at", "When each of its hours was last compared with what landed"),
     schema="ingest", comment="Transactions tables in other databases, and how far each was read",
 )  # fmt: skip
 
 table_contents = Table(
     "table_contents", metadata,
-    _count("content_id", "Number under which the rows rest in the lake", primary_key=True, autoincrement=False),
+    _count("content_id", "Number of the rows' content in the lake", primary_key=True, autoincrement=False),
     _text("source", "Transactions table", nullable=False),
     _count("hour_number", "Hours since 1970 (UTC); -1 where the time is none"),
     _count("rows", "Rows of the table"),
     Column("fingerprint", Numeric, nullable=False, comment="Sum of the rows' hashes, keyed with secret `table_rows`: 60 bits each"),
     Index(None, "source", "hour_number"),
-    schema="ingest", comment="What landed of a table's hours and still counts: compared with what the table holds now",
+    schema="ingest", comment="Landed rows of a table's hours that count, for the comparison with the table",
 )  # fmt: skip
 
 secrets = Table(
     "secrets", metadata,
     _text("name", "What it is for", primary_key=True),
-    _text("secret", "Random text that who writes transactions does not know", nullable=False),
-    schema="ingest", comment="Keys of hashes that stay here",
+    _text("secret", "Random text that the writers of transactions do not know", nullable=False),
+    schema="ingest", comment="Secret keys of hashes",
 )  # fmt: skip
 
 table_places = Table(
     "table_places", metadata,
-    _count("content_id", "What landed of an hour of a table", primary_key=True, autoincrement=False),
+    _count("content_id", "Content of an hour of a table", primary_key=True, autoincrement=False),
     _text("constituency_id", "Constituency", primary_key=True, index=True),
     _text("election", "Election's name in these rows, the first by name; NULL where none says it"),
-    schema="ingest", comment="Constituencies that landed rows of a transactions table are of",
+    schema="ingest", comment="Constituencies of landed rows of a transactions table",
 )  # fmt: skip
 
 table_constituencies = Table(
@@ -625,19 +625,19 @@ table_constituencies = Table(
     _text("election", "Election's name, where the table says it"),
     _count("first_hour", "Hour of its first transaction (hours since 1970, UTC)"),
     Index(None, "constituency_id"),
-    schema="ingest", comment="Constituencies that a transactions table has rows of",
+    schema="ingest", comment="Constituencies of a transactions table",
 )  # fmt: skip
 
 problems = Table(
     "problems", metadata,
-    _text("problem_id", "What is wrong, as a key: the same while it lasts", primary_key=True),
+    _text("problem_id", "Key of the problem; constant while it lasts", primary_key=True),
     _text("severity", "error or warning", nullable=False),
     _text("title", "What is wrong, in a line", nullable=False),
     _text("detail", "Where, why, and what to type", nullable=False),
     _instant("since", "When it was first seen", nullable=False),
     _instant("alerted_at", "When it was sent out; NULL: not yet"),
     CheckConstraint("severity IN ('error', 'warning')", name="severity"),
-    schema="ingest", comment="What is wrong now; a row goes when the problem does",
+    schema="ingest", comment="Current problems; a row is deleted when its problem is over",
 )  # fmt: skip
 
 reconciliations = Table(
@@ -647,8 +647,8 @@ reconciliations = Table(
     _instant("last_hour", "Last hour compared (UTC)", nullable=False),
     _count("hours", "Hours with transactions that were counted again from the lake"),
     _count("rows_compared", "Rows of hourly_stats that were compared, every figure of each"),
-    _count("rows_differing", "Rows that differed; their hours were re-opened and computed again"),
-    _count("transactions", "Distinct transactions that stand, counted again"),
+    _count("rows_differing", "Rows that differed; their hours were marked stale and computed again"),
+    _count("transactions", "Distinct transactions that count, counted again"),
     _count("bulletins_issued", "Bulletins issued, counted again", **_of("election_summaries.bulletins_issued")),
     _count("votes_cast", "Votes cast, counted again", **_of("election_summaries.votes_cast")),
     *_lineage(),

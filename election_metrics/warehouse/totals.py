@@ -1,4 +1,4 @@
-"""A few numbers over everything, for those who watch."""
+"""A few totals over all elections, for metadata and monitoring."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ _FEW = 200_000
 def read_totals(connection: sa.Connection, now: datetime) -> dict[str, int | float]:
     """Sums over all elections: votes, bulletins, gap, turnout and coverage (percent), findings, critical, lag_minutes.
 
-    Turnout is over the elections whose register is known; what is not known is left out.
+    Turnout covers the elections whose register is known; unknown figures are left out.
     """
     query = sa.text(
         """
@@ -31,7 +31,7 @@ def read_totals(connection: sa.Connection, now: datetime) -> dict[str, int | flo
 
 
 def count_rows(connection: sa.Connection, table: sa.Table) -> int:
-    """Rows of a table: counted where they are few, else as PostgreSQL estimates them."""
+    """Number of rows of a table: counted if they are few, else PostgreSQL's estimate."""
     query = sa.text("SELECT reltuples::bigint FROM pg_class WHERE oid = CAST(:name AS regclass)")
     estimate = int(connection.execute(query, {"name": table.fullname}).scalar_one())
     if estimate > _FEW:

@@ -1,1 +1,1 @@
-"""What stands before the Dagster UI and before the API alike: names, sizes, patience. Nothing of what they answer."""
+"""Shared by the Dagster UI and the API: host names, body sizes, timeouts of connections."""

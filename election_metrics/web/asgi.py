@@ -1,4 +1,4 @@
-"""The shapes that ASGI has, and what is common to answers and bodies of our servers."""
+"""ASGI types, and the limit of request bodies."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -13,14 +13,14 @@ _GONE: Final = b"the sender has gone"
 
 
 class SmallBodies:
-    """Reads the body of each request, so much at the most, before the application hears of the request."""
+    """ASGI middleware that reads the body of each request, up to a limit, before it calls the application."""
 
     def __init__(self, app: App, most: int, too_large: Callable[[str], Response]) -> None:
-        """Refuses a body of more than `most` bytes by the answer that `too_large` makes of a sentence."""
+        """Refuses a body of more than `most` bytes; `too_large` turns a sentence into the response."""
         self._app, self._most, self._too_large = app, most, too_large
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
-        """Hands the request on with its body, or refuses it."""
+        """Passes the request on with its body, or refuses it."""
         if scope["type"] != "http" or not _has_body(scope):
             await self._app(scope, receive, send)
             return
@@ -29,7 +29,7 @@ class SmallBodies:
             return
         if body is None:
             refused = self._too_large(f"a request may have a body of {self._most:,} bytes at the most")
-            refused.headers["connection"] = "close"  # else all the rest of it would still be taken in
+            refused.headers["connection"] = "close"  # else the server would still read the rest
             await refused(scope, receive, send)
             return
         read: list[Asgi] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -43,7 +43,7 @@ class SmallBodies:
         body = bytearray()
         while True:
             message = await receive()
-            if message["type"] == "http.disconnect":  # half a body is none
+            if message["type"] == "http.disconnect":  # an incomplete body is discarded
                 return _GONE
             body += message.get("body", b"")
             if len(body) > self._most:
@@ -57,5 +57,5 @@ def _has_body(scope: Asgi) -> bool:
 
 
 def _said_length(scope: Asgi) -> int:
-    said = [value for name, value in scope["headers"] if name == b"content-length"]
-    return max((int(value) for value in said if value.isdigit()), default=0)
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return max((int(value) for value in lengths if value.isdigit()), default=0)

@@ -1,8 +1,8 @@
-"""Under which names a server of ours answers, and which pages may speak to it.
+"""Host names that a server answers to, and origins that may send requests to it.
 
-A page of somebody else can give its own name our address (DNS rebinding), and can send requests here with what the
-browser keeps for us. The first shows in the header Host, the second in Origin and Sec-Fetch-Site, which no page can
-set. Who is no browser sends neither of the last two.
+Another site can point its own name at this address (DNS rebinding), and can send requests with the browser's cookies.
+The first is visible in the header Host, the second in Origin and Sec-Fetch-Site, which a page cannot set. Clients that
+are not browsers send neither of the last two.
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ def is_own_address(host: str, said_by: str) -> bool:
         said_by: the setting or option that says it.
 
     Raises:
-        SettingsError: it is no address.
+        SettingsError: it is not an address.
     """
     if host == "localhost":
         return True
@@ -51,7 +51,7 @@ class Names:
     Attributes:
         hosts: names without port, in small letters, that Host may have.
         origins: names with the port that a browser shows, of pages that are ours behind a proxy.
-        is_any_address: whether Host may be any address; a page of somebody else has a name, and cannot rebind one.
+        is_any_address: whether Host may be any IP address; only names can be rebound, not addresses.
     """
 
     hosts: frozenset[str]
@@ -59,12 +59,12 @@ class Names:
     is_any_address: bool = False
 
     def has(self, host: str) -> bool:
-        """Whether a request with this header Host is for us."""
+        """Whether the server answers to this header Host."""
         name = _without_port(host)
         return name in self.hosts or (self.is_any_address and _is_address(name))
 
     def lets(self, host: str, origin: str | None, site: str | None, *, is_visit: bool) -> bool:
-        """Whether the page that sent a request may: it is ours, or its reader only followed a link of it.
+        """Whether the origin of a request is allowed: our own page, or a link that was followed.
 
         Args:
             host: the header Host.
@@ -80,15 +80,15 @@ class Names:
 
 def names_of(listens_on: str, others: Iterable[str]) -> Names:
     """The names of a server on this address that others reach by these names (with or without a port)."""
-    said = frozenset(one.strip().lower() for one in others if one.strip())
+    named = frozenset(one.strip().lower() for one in others if one.strip())
     is_wide = _is_address(listens_on) and ipaddress.ip_address(listens_on).is_unspecified
-    return Names(_THIS_MACHINE | {listens_on.lower()} | {_without_port(one) for one in said}, said, is_wide)
+    return Names(_THIS_MACHINE | {listens_on.lower()} | {_without_port(one) for one in named}, named, is_wide)
 
 
 def _without_port(host: str) -> str:
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:  # half an address in brackets
+    except ValueError:  # an unclosed bracket
         return ""
 
 

@@ -1,4 +1,4 @@
-"""Connections whose other end is too slow, or has no end of headers, are closed: uvicorn by itself waits for ever."""
+"""Closes connections of clients that are too slow or send endless headers; uvicorn would wait for ever."""
 
 import asyncio
 from typing import Any, Literal, cast
@@ -7,14 +7,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class Patience(HttpToolsProtocol):
-    """HTTP for senders that finish their requests in time, and readers that take their answers.
+    """uvicorn's HTTP protocol with deadlines for requests and for reading responses.
 
     Attributes:
         headers_within: seconds from a connection, or a request's first byte, to the end of its headers.
         body_within: seconds for the body after them.
-        read_within: seconds in which a reader must take something of what waits for it.
-        most_header_bytes: of one request.
-        most_bytes: of one request with its body and what may follow that. How large a body may be, `SmallBodies` says.
+        read_within: seconds within which a client must read some of the pending response.
+        most_header_bytes: limit of the headers of a request.
+        most_bytes: limit of a request with its body and trailing data; `SmallBodies` limits the body.
     """
 
     headers_within = 10.0

@@ -108,4 +108,4 @@ def test_rates_and_sessions_hold_at_all_of_them_together(chosen: Settings, redis
         assert apart == [200] * 8, "while it is away each counts for itself"
         refused = browser.post(f"{one.address}/api/v1/sign-in", json={"token": token}, timeout=5)
         assert refused.status_code == 503
-        assert "sessions are kept in Redis, which is away" in refused.json()["detail"]
+        assert "sessions are kept in Redis, which cannot be reached" in refused.json()["detail"]

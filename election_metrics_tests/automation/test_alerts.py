@@ -149,8 +149,7 @@ def test_duty_knows_every_sensor_and_schedule_by_name() -> None:
 def test_overdue_input_is_a_problem_which_says_how_much_and_since_when() -> None:
     found = problems(overdue=[Overdue("Duma", 1, NOW - timedelta(hours=2)), Overdue("Perm", 36, NOW)])
     assert (
-        "why: 1 hour of its constituencies should be here by now, the first since 2026-09-19 10:00"
-        in found["overdue Duma"]
+        "why: 1 hour of its constituencies should have arrived, the first at 2026-09-19 10:00" in found["overdue Duma"]
     )
     assert "why: 36 hours of its" in found["overdue Perm"]
 
@@ -381,7 +380,7 @@ def test_a_url_that_is_none_is_refused_before_there_is_an_alert_and_is_not_shown
     settings.cache_clear()
     said = CliRunner().invoke(main, ["up"])
     assert said.exit_code == 1
-    assert "ELECTION_METRICS_ALERT_URLS: URL 2 is none that Apprise knows" in " ".join(said.output.split())
+    assert "ELECTION_METRICS_ALERT_URLS: URL 2 is not supported by Apprise" in " ".join(said.output.split())
     assert TOKEN not in said.output
 
 

@@ -180,7 +180,7 @@ def test_a_lost_or_damaged_part_of_the_lake_is_named_and_not_tried_again(
         result = run_update(chosen, instance, HOUR, HOUR, "test")
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     said = failures[0].user_failure_data.description
-    assert said.startswith(f"{part} is in no lake: ")
+    assert said.startswith(f"{part} is missing from the lake: ")
     assert "election-metrics reland" in said
     assert not [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
 

@@ -126,7 +126,7 @@ def test_every_command_of_the_runbook_does_what_the_page_says(operator: Operator
     assert votes(settings) == before
     reference_data(operator)
     operator.type("election-metrics backup /backups/2026-09-21")
-    assert "is whole" in operator.type("election-metrics restore --check /backups/2026-09-21")
+    assert "is complete" in operator.type("election-metrics restore --check /backups/2026-09-21")
     lost_lake(operator)
     operator.type("election-metrics lake move", more=str(operator.folder / "lake-elsewhere"))
     assert votes(settings) == before

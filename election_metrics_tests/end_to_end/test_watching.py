@@ -136,7 +136,7 @@ def test_status_answers_in_time_while_the_embedded_server_hangs(server: str, hom
         said = status(ELECTION_METRICS_HOME=str(home_of_server))
         others = [typed(command, ELECTION_METRICS_HOME=str(home_of_server)) for command in ("summary", "conflicts")]
     assert "PostgreSQL does not answer" in said
-    assert "Last known  nothing: no up has looked yet" in said
+    assert "Last known  nothing: `up` has not run here yet" in said
     for other in others:
         assert other.returncode == 1
         assert "PostgreSQL does not answer: it takes connections and says nothing" in other.stderr
@@ -155,8 +155,8 @@ def test_a_part_that_does_not_answer_is_told_and_after_a_while_started_again(wat
         f"🔴 The {name} does not answer" for name in ("webserver", "daemon")
     ]
     told = watched.look(60)
-    assert "The webserver does not answer for long; it is ended and starts again." in told
-    assert "The daemon does not answer for long; it is ended and starts again." in told
+    assert "The webserver has not answered for long; it is killed and starts again." in told
+    assert "The daemon has not answered for long; it is killed and starts again." in told
     wait_for(
         "both again",
         lambda: watched.look(0.05) is not None and [part.starts for part in watched.supervisor.parts] == [2, 2],

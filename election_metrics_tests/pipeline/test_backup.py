@@ -127,7 +127,7 @@ def test_a_backup_comes_back_into_the_embedded_server_and_goes_on(
     said = CliRunner().invoke(main, ["restore", str(backup)])
     assert said.exit_code == 0, said.output
     assert "election-metrics up" in said.output
-    assert "1 run(s) were under way" in said.output
+    assert "1 run(s) were in progress" in said.output
     with open_instance(settings()) as instance:
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]
     there = settings()
@@ -250,7 +250,7 @@ def test_a_restore_overwrites_nothing(chosen: Settings, backed_up: Path, tmp_pat
     with pytest.raises(WarehouseError, match=r"database .* is not empty"):
         restore_backup(chosen.model_copy(update={"home": tmp_path / "new"}), backed_up, quietly)
     assert everything(chosen) == before
-    with pytest.raises(SettingsError, match="is there already"):
+    with pytest.raises(SettingsError, match="exists already"):
         back_up(chosen, backed_up, quietly)
 
 

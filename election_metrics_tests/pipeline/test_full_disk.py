@@ -62,7 +62,7 @@ def test_landing_waits_for_room_and_goes_on_by_itself(small: Path, chosen: Setti
     assert print_status(console, settings) == 0
     said = console.export_text()
     assert f"The disk of HOME is full: {settings.home}, " in said
-    assert "What can go:" in said
+    assert "What can be removed:" in said
     filler.unlink()
     assert no_room(settings) is None
     assert land(settings, tmp_path / "in", "run").rows == 1

@@ -9,7 +9,13 @@ import sqlalchemy as sa
 
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.hours import changed_hours
-from election_metrics.pipeline.overrides import NotThereError, forget, set_constituency, set_election, set_threshold
+from election_metrics.pipeline.overrides import (
+    NotThereError,
+    delete_override,
+    set_constituency,
+    set_election,
+    set_threshold,
+)
 from election_metrics.pipeline.publication import elections_behind
 from election_metrics.pipeline.registry import refresh_registry, registry_is_behind
 from election_metrics.settings import Settings
@@ -50,7 +56,7 @@ def test_what_is_said_of_a_constituency_wins_over_the_file_and_moves_its_figures
     update(with_file, tmp_path / "in")
     assert rows(voted, shown).values.tolist() == [["File", 50, "Asia/Omsk"]]
     assert rows(voted, "SELECT participation_rate FROM metrics.election_summaries").iloc[0, 0] == 2.0
-    forget(voted, constituency_reference, {"constituency_id": CONTRACT}, "boris")
+    delete_override(voted, constituency_reference, {"constituency_id": CONTRACT}, "boris")
     refresh_registry(with_file, "again", NOW)
     assert rows(voted, "SELECT registered_voters FROM ingest.constituency_registry").iloc[0, 0] == 7
 
@@ -79,7 +85,7 @@ def test_voting_times_of_an_election_hold_in_every_time_zone_but_where_more_is_k
     ]
     (name,) = rows(voted, f"SELECT name FROM metrics.elections WHERE election_id = '{election}'")["name"]
     assert name == "The vote"
-    forget(voted, election_reference, {"election_id": election}, "anna")
+    delete_override(voted, election_reference, {"election_id": election}, "anna")
     refresh_registry(voted, "again", NOW)
     assert rows(voted, f"SELECT name FROM metrics.elections WHERE election_id = '{election}'")["name"][0] != "The vote"
 
@@ -88,7 +94,7 @@ def test_every_change_is_written_down_whoever_makes_it(voted: Settings) -> None:
     election = the_election(voted)
     set_constituency(voted, CONTRACT, {"registered_voters": 50}, "anna")
     set_constituency(voted, CONTRACT, {"registered_voters": 60}, "boris")
-    forget(voted, constituency_reference, {"constituency_id": CONTRACT}, "anna")
+    delete_override(voted, constituency_reference, {"constituency_id": CONTRACT}, "anna")
     set_threshold(voted, election, "spike", "ratio", 4, "anna")
     with psycopg.connect(plain_url(warehouse_url(voted))) as connection:  # by psql, past our code
         connection.execute("DELETE FROM metrics.anomaly_thresholds")
@@ -116,7 +122,7 @@ def test_nothing_to_take_back_is_an_error_and_is_not_written_down(voted: Setting
         (anomaly_thresholds, {"election_id": "x", "rule": "spike", "threshold": "ratio"}),
     ):
         with pytest.raises(NotThereError, match="holds nothing for"):
-            forget(voted, table, key, "anna")
+            delete_override(voted, table, key, "anna")
     with pytest.raises(NotThereError, match="there is no election 'nowhere'"):
         set_election(voted, "nowhere", {"name": "x"}, "anna")
     with pytest.raises(ElectionMetricsError, match="must be a number above 0"):
@@ -178,7 +184,7 @@ def test_a_mistyped_constituency_leaves_no_trace_when_it_is_taken_back(voted: Se
     update(voted, tmp_path / "in")
     assert rows(voted, "SELECT registered_voters FROM metrics.election_summaries").iloc[0, 0] == 1_000_000
     assert not rows(voted, f"SELECT * FROM metrics.missing_input WHERE constituency_id = '{OTHER}'").empty
-    forget(voted, constituency_reference, {"constituency_id": OTHER}, "anna")
+    delete_override(voted, constituency_reference, {"constituency_id": OTHER}, "anna")
     update(voted, tmp_path / "in")
     after = rows(voted, "SELECT constituencies_total, registered_voters FROM metrics.election_summaries")
     assert after.astype(str).values.tolist() == before.astype(str).values.tolist()

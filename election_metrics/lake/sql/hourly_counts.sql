@@ -1,5 +1,5 @@
--- What happened in each constituency and hour: one row for every pair that has a transaction.
--- Takes: transactions (one row an id, standing or withdrawn). A row of a table may hold several votes.
+-- Counts of each constituency and hour: one row for every pair with a transaction.
+-- Takes: transactions (one row for each id, valid or withdrawn). A row of a table may hold several votes.
 WITH
 labelled AS (
     SELECT

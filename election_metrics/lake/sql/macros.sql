@@ -1,4 +1,4 @@
--- What DuckDB and Spark SQL spell differently, for DuckDB; every other file here is in their common dialect.
+-- Macros for what differs between DuckDB and Spark SQL, for DuckDB; all other files here are in their common dialect.
 
 -- The keys of a JSON array of {"key", ...}; NULL where the text is no JSON array.
 CREATE OR REPLACE TEMP MACRO json_keys(text) AS
@@ -44,10 +44,10 @@ CREATE OR REPLACE TEMP MACRO json_field(text, path) AS
 CREATE OR REPLACE TEMP MACRO whole_number(text) AS
     CASE WHEN CAST(TRY_CAST(text AS BIGINT) AS VARCHAR) = text THEN TRY_CAST(text AS BIGINT) END;
 
--- A number by which equal ids are found: 60 bits of the whole id's MD5. Equal numbers are a hint, never a proof.
+-- A number by which equal ids are found: 60 bits of the whole id's MD5. Equal keys do not prove equal ids.
 CREATE OR REPLACE TEMP MACRO id_key(text) AS CAST('0x' || substr(md5(text), 1, 15) AS BIGINT);
 
--- All that a row says, as one value: rows of an id that differ in it are in conflict. No hash: who writes them may know it.
+-- The content of a row as one value: rows of an id that differ in it are in conflict. No hash, as collisions may be made.
 CREATE OR REPLACE TEMP MACRO row_value(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason) AS
     row(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason);
 
@@ -64,7 +64,7 @@ CREATE OR REPLACE TEMP MACRO nth(list, n) AS list[n];
 -- Whether any text of a list contains this word.
 CREATE OR REPLACE TEMP MACRO any_contains(list, word) AS contains(array_to_string(list, ' '), word);
 
--- Whether this engine can read the text as every other would; this one says how the others must read it.
+-- Whether this engine reads the text like the others; DuckDB is the reference.
 CREATE OR REPLACE TEMP MACRO is_plain(text) AS TRUE;
 
 -- The bytes of params or diff.

@@ -1,6 +1,5 @@
 -- The same for Spark. What readers of JSON might understand differently (a name twice, odd numbers, a half of a
--- surrogate pair, something after the end) is NULL here, or not plain: its file is then read by DuckDB, whose word
--- counts. `{nonce}` is a word that no file can know.
+-- surrogate pair, something after the end) is NULL here, or not plain: its file is then read by DuckDB, the reference. `{nonce}` is a word that no file can know.
 
 -- Whether a name occurs so many times, and each time before a text: "name":"… or "name": "…
 CREATE OR REPLACE TEMPORARY FUNCTION names_texts(text STRING, name STRING, times INT) RETURNS BOOLEAN RETURN

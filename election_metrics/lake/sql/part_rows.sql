@@ -1,4 +1,4 @@
--- The rows of a part as they rest in the lake, for the hour that names its folder.
+-- The rows of a part as stored in the lake, for the hour of its folder.
 SELECT
     transaction_id,
     id_key,

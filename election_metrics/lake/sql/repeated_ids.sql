@@ -1,5 +1,5 @@
 -- Every row, landed now or before, of a transaction id that occurs more than once among them; `is_conflicting` where the
--- rows of the id do not all say the same.
+-- rows of the id differ.
 -- Takes: staged, landed_anywhere, repeated_id_keys.
 WITH
 candidates AS (

@@ -1,5 +1,5 @@
 -- The rows of those keys, with the place of each among those of its file and id. The order is that of the view
--- ingest.judged_rows: the rule by which one row of an id stands.
+-- ingest.judged_rows: the rule for which row of an id counts.
 -- Takes: staged, repeated_keys.
 SELECT
     staged.*,

@@ -1,4 +1,4 @@
--- The transactions of hours in which every landed row stands as it is.
+-- The transactions of clean hours, in which every landed row counts.
 -- Takes: clean_rows (the lake's rows of those hours).
 SELECT
     constituency_id,

@@ -1,4 +1,4 @@
--- One row for every line in `lines`: what the transaction is, or the reason why the line cannot be read.
+-- One row for every line in `lines`: the parsed transaction, or the reason why the line cannot be read.
 -- Takes: lines (the 12 fields as text, line_number, content_id, constituency_id, and as constants latest_ms,
 -- first_hour_ms, first_hour_setting). No joins here: one would carry every ballot through a hash table.
 WITH
@@ -42,7 +42,7 @@ judged AS (
             WHEN occurred_ms < first_hour_ms THEN first_hour_setting
             WHEN first_params IS NULL THEN 'params is no JSON array'
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
-            -- A CASE of its own, so that nothing is read of the lines of voters.
+            -- A separate CASE, so that lines of voters are not parsed.
             WHEN is_register(operation) THEN CASE
                 WHEN pair_text(params, 'votersCount') IS NOT NULL
                     AND NOT coalesce(whole_number(pair_text(params, 'votersCount')) BETWEEN 0 AND 1000000000, FALSE)

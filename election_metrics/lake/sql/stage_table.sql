@@ -22,7 +22,7 @@ named AS (
         table_rows.status,
         table_rows.time,
         table_rows.position,
-        -- The columns whose value is no text: then nothing of the row is trusted.
+        -- Columns whose value is not text: then the whole row is rejected.
         concat_ws(
             ', ',
             CASE WHEN starts_with(table_rows.id, no_text) THEN 'id' END,

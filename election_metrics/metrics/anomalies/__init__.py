@@ -1,5 +1,5 @@
-"""Anomalies: rules that look at the figures of an election, and findings that outlive a recomputation.
+"""Anomalies: rules over the figures of an election, and findings that survive recomputation.
 
-Each rule is one pure function, evidence in, findings out (`ballots`, `series`); `rules` lists them with
-their thresholds; `lifecycle` brings what was found now together with what was found before.
+Each rule is a pure function from evidence to findings (`ballots`, `series`); `rules` lists them with their thresholds;
+`lifecycle` merges new findings with the previous ones.
 """

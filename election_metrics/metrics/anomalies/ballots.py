@@ -1,4 +1,4 @@
-"""Rules on ballots: what can't be, or hardly is, in a constituency's own counts."""
+"""Rules on ballots: impossible or unlikely counts within a constituency."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -209,13 +209,13 @@ def _which_files(pairs: Sequence[tuple[str, str, Sequence[str]]]) -> str:
     for counts_in, not_in, ids in pairs:
         shared.setdefault((counts_in, not_in), set()).update(ids)
     by_size = sorted(shared.items(), key=lambda item: (-len(item[1]), item[0]))
-    said = [
+    sentences = [
         f"{min(ids)}{f' and {len(ids) - 1} more count' if len(ids) > 1 else ' counts'} in {counts_in}, not in {not_in}"
         for (counts_in, not_in), ids in by_size[:_FILES_NAMED]
     ]
     if len(by_size) > _FILES_NAMED:
-        said.append(counted(len(by_size) - _FILES_NAMED, "more pair of files", "more pairs of files"))
-    return f": {'; '.join(said)}" if said else ""
+        sentences.append(counted(len(by_size) - _FILES_NAMED, "more pair of files", "more pairs of files"))
+    return f": {'; '.join(sentences)}" if sentences else ""
 
 
 def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:

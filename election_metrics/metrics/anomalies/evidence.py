@@ -1,4 +1,4 @@
-"""What the rules look at: the figures of one election, as of one moment, as frames."""
+"""Input of the rules: the figures of one election, as of one moment, as frames."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +11,7 @@ from election_metrics.metrics.hours import hour_numbers
 _MOST_CELLS = 10_000_000
 """Of a grid: a longer stretch is cut to its end."""
 _PAUSE = 72
-"""Hours without any ballot that part two stretches: a stray one weeks later is not the same vote."""
+"""Hours without any ballot that separate two stretches: a stray ballot weeks later belongs to another vote."""
 _USUAL_OPENING, _USUAL_CLOSE = 8, 20
 _MOST_OF_A_REGION = 0.8
 
@@ -63,10 +63,10 @@ class Evidence:
     @cached_property
     def opening(self) -> pd.Series:
         """The hour in which each constituency opened: by its voting times, else its first with ballots."""
-        said = hour_numbers(self.constituencies.set_index("constituency_id")["starts_at"]).astype("Float64")
+        stated = hour_numbers(self.constituencies.set_index("constituency_id")["starts_at"]).astype("Float64")
         ballots = self.hours[(self.hours["bulletins_issued"] > 0) | (self.hours["votes_cast"] > 0)]
         seen = ballots.groupby("constituency_id")["hour_number"].min()
-        return said.combine_first(seen.reindex(said.index)).astype("Float64")
+        return stated.combine_first(seen.reindex(stated.index)).astype("Float64")
 
     @cached_property
     def closing(self) -> pd.Series:

@@ -1,9 +1,9 @@
-"""How many votes were to be expected: a count model, not a z-score on tens.
+"""Expected votes: a count model, because z-scores are unsuitable for counts in the tens.
 
-Real hours scatter more than a Poisson count: the model is a negative binomial with the given mean and a relative
-scatter of its own. A reference is what the same constituency did the day before at that hour and its neighbours and
-in the hour before, and what the others of its region did that opened when it did. A spike must exceed all of them, a
-drop must fall below all of them: opening waves and nights then need no rule of their own.
+Hourly counts are overdispersed relative to Poisson, so the model is a negative binomial with the given mean and a
+relative scatter. References are the counts of the same constituency on the day before, at that hour and its neighbours,
+its previous hour, and other constituencies of its region that opened at the same time. A spike must exceed all
+references, a drop must fall below all of them; opening waves and nights then need no special rules.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _PRIOR_VOTES = 20.0
 
 @dataclass(frozen=True)
 class Expected:
-    """Votes to be expected, a row a constituency, a column an hour; NaN where there is nothing to judge by.
+    """Expected votes: a row for each constituency, a column for each hour; NaN without a reference.
 
     Attributes:
         most: the highest of the references.
@@ -33,7 +33,7 @@ class Expected:
 
 
 def expected_votes(grid: Grid, *, with_peers: bool = True) -> Expected:
-    """What each constituency should have had in each hour, by its own history and by its region's others."""
+    """Expected votes of each constituency and hour, from its history and the others of its region."""
     references = _own_history(grid)
     if with_peers:
         references = [*references, _peers(grid)]
@@ -116,7 +116,7 @@ def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float) -> np.nd
 
 def _beta(a: np.ndarray | float, b: np.ndarray | float, x: np.ndarray | float) -> np.ndarray:
     """The regularised incomplete beta function."""
-    from scipy.special import betainc  # takes as long to import as pandas; only who judges needs it
+    from scipy.special import betainc  # imports as slowly as pandas, and is needed only here
 
     chance: np.ndarray = betainc(a, b, x)
     return chance

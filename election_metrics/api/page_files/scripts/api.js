@@ -1,4 +1,4 @@
-// Asking the API. The browser asks with the ETag it has, so what did not change is not sent again.
+// Client of the API. The browser sends the ETag it has, so unchanged answers are not sent again.
 
 export class Refused extends Error {
   constructor(status, detail) {
@@ -7,7 +7,7 @@ export class Refused extends Error {
   }
 }
 
-/** The address of a question, as a person can open it. */
+/** The URL of a query, for people to open. */
 export function address(path, asked = {}, ending = "") {
   const said = new URLSearchParams();
   for (const [name, value] of Object.entries(asked)) {
@@ -17,7 +17,7 @@ export function address(path, asked = {}, ending = "") {
   return `/api/v1${path}${ending}${query ? `?${query}` : ""}`;
 }
 
-/** An answer: data, meta and, for pages, next. Throws `Refused` with what the API says. */
+/** An answer: data, meta and, for pages, next. Throws `Refused` with the API's message. */
 export async function ask(path, asked = {}) {
   const answer = await fetch(address(path, asked), { headers: { accept: "application/json" } });
   const said = await answer.json().catch(() => ({}));
@@ -25,7 +25,7 @@ export async function ask(path, asked = {}) {
   return said;
 }
 
-/** Begins a session of this browser, by a cookie that no script sees. */
+/** Starts a session of this browser, with an HTTP-only cookie. */
 export async function signIn(token) {
   const answer = await fetch("/api/v1/sign-in", {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ token }),
@@ -41,8 +41,8 @@ export async function signOut() {
 const SILENT_TOO_LONG = 25e3;
 
 /**
- * Calls `changed` when a summary changed, `connected` with whether the stream stands.
- * The server says every 10 s that it is there: a line that was cut without a word is found by its silence.
+ * Calls `changed` when a summary changed, `connected` with whether the stream is connected.
+ * The server sends a heartbeat every 10 s: a missed one reveals a dropped connection.
  */
 export function listen(changed, connected) {
   let stream;
@@ -69,7 +69,7 @@ export function listen(changed, connected) {
   addEventListener("offline", lost);
   addEventListener("online", open);
   setInterval(() => {
-    // A browser gives up where the answer was an error; we do not.
+    // A browser does not reconnect after an error response, so do it here.
     if (stream.readyState === EventSource.CLOSED && navigator.onLine) open();
     else if (Date.now() - heard > SILENT_TOO_LONG) {
       lost();

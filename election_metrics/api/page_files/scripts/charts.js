@@ -6,7 +6,7 @@ import { clock, count, dayAndClock, decimal, percent, wallClock } from "./format
 import { spoken, t } from "./words.js";
 import { HOUR } from "./hours.js";
 
-/** Colours that colour-blind people tell apart, each with a dash of its own. */
+/** Colours safe for colour-blind readers, each with its dash pattern. */
 export const SERIES = [
   ["var(--series-1)", "0"], ["var(--series-2)", "7 3"], ["var(--series-3)", "2 3"],
   ["var(--series-4)", "10 3 2 3"], ["var(--series-5)", "4 2"], ["var(--series-6)", "1 2"],
@@ -32,7 +32,7 @@ function steps(rows, value) {
   return points;
 }
 
-/** Points of a running total: flat where nothing happened, and no point where it is not known. */
+/** Points of a running total: flat without transactions, and no point where it is unknown. */
 function rising(rows, value, origin) {
   let before = 0;
   const points = rows.flatMap((row) => {
@@ -47,7 +47,7 @@ function rising(rows, value, origin) {
 /** Where a chart begins: at the opening, or at a ballot that came before it. */
 const beginning = (rows, opens, zone) => d3.min([rows[0].start, ...(opens ? [wallClock(opens, zone)] : [])]);
 
-/** Spans as few that do not overlap: what is shaded twice would be darker, as if it were worse. */
+/** Spans merged so that they do not overlap: a span shaded twice would be darker. */
 function merged(spans) {
   const found = [];
   for (const span of spans.toSorted((a, b) => a.x1 - b.x1)) {
@@ -76,7 +76,7 @@ function timeAxis(domain, width) {
 function draw(options, label) {
   const drawn = Plot.plot({ style: { background: "none", color: "inherit", overflow: "visible" }, className: "plot", ...options });
   drawn.querySelector("style")?.remove(); // its rules are in page.css: nothing inline, as the page's policy says
-  // To a screen reader a chart is one picture, and its figures are the table beneath it.
+  // For screen readers a chart is one image; the table below it has the figures.
   for (const part of drawn.querySelectorAll("[aria-label], [aria-description]")) {
     part.dataset.part = part.getAttribute("aria-description") ?? part.getAttribute("aria-label");
     part.removeAttribute("aria-label");
@@ -94,7 +94,7 @@ const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 23
 export function hoursChart({ hours, zone, width, opens, findings = [], missing = [], current, onHour, label }) {
   const rows = placed(hours, zone);
   if (!rows.length) return null;
-  // What is shaded belongs to the picture, also where no bar is any more: so that a lack does not look like an end.
+  // The axis includes shaded hours without bars, so that missing input does not look like the end of voting.
   const ends = [...findings.map((one) => one.window_end), ...missing.map((one) => one.missing_to)].filter((end) => +new Date(end) <= Date.now() + HOUR);
   const domain = [beginning(rows, opens, zone), d3.max([...rows.map((row) => row.end), ...ends.map((end) => wallClock(end, zone))])];
   const lacking = missing
@@ -227,7 +227,7 @@ export function compareChart({ compared, width, label }) {
   }, label);
 }
 
-/** Votes by hour in a word's height, over the election's hours. */
+/** A sparkline of votes by hour, over the election's hours. */
 export function sparkline(hours, span) {
   if (!hours?.length || !span) return "";
   const [first, last] = span;

@@ -1,2 +1,2 @@
-// Swagger UI over our own OpenAPI; nothing is asked of anybody else.
+// Swagger UI over our own OpenAPI; nothing is loaded from other servers.
 SwaggerUIBundle({ url: "/api/v1/openapi.json", dom_id: "#documentation", deepLinking: true, docExpansion: "list", defaultModelsExpandDepth: 0, tryItOutEnabled: true, validatorUrl: null });

@@ -1,4 +1,4 @@
-// Findings, each with its explanation: what, where, when, how far from what was to be expected.
+// Findings, each with its explanation: what, where, when, observed and expected.
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { count, dayAndClock, decimal, inOrderOfNames } from "./format.js";
@@ -22,7 +22,7 @@ function grouped(found) {
 
 const NAMED = 3;
 
-/** What is critical, aloud: it is not to be looked for at the end of the page. `all`: how many, where not all are here. */
+/** Critical findings, at the top of the page. `all`: their number, if not all are loaded. */
 export function criticalBanner(page, found, zone, target, all = 0) {
   const groups = grouped(found.filter((one) => one.severity === "critical"));
   if (!groups.length) return "";

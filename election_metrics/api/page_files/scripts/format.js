@@ -1,11 +1,11 @@
-// Numbers and times as people read them. Unknown is a dash, never 0.
+// Formats numbers and times. Unknown is a dash, never 0.
 
 import { spoken, t } from "./words.js";
 
 const UNKNOWN = "–";
 const made = new Map();
 
-/** A formatter is dear to make, so each is made once. */
+/** Formatters are expensive to create, so they are cached. */
 function formatter(kind, options) {
   const key = `${spoken()} ${kind.name} ${JSON.stringify(options)}`;
   if (!made.has(key)) made.set(key, new kind(spoken() === "en" ? "en-GB" : "ru-RU", options));
@@ -14,7 +14,7 @@ function formatter(kind, options) {
 
 export const count = (value) => (value == null ? UNKNOWN : formatter(Intl.NumberFormat, {}).format(value));
 
-/** A rate in percent: two digits behind the point where it is small or a headline. */
+/** A rate in percent: two decimals if it is small or a headline. */
 export function percent(value, digits = 2) {
   if (value == null) return UNKNOWN;
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
@@ -58,7 +58,7 @@ export function duration(milliseconds) {
   return formatter(Intl.NumberFormat, { style: "unit", unit, unitDisplay: "short" }).format(value);
 }
 
-/** How long ago a moment was; one that is ahead of the clock has no age. */
+/** Age of a moment; none if it is in the future. */
 export function ago(value, now) {
   const since = now - new Date(value);
   if (since < 0) return t("ahead", { time: duration(since) });

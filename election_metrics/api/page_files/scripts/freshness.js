@@ -1,10 +1,10 @@
-// How old and how complete the figures are: quiet while all is well, loud when they would mislead.
+// Age and completeness of the figures: unobtrusive while all is well, prominent when they would mislead.
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { ago, clock, clockSeconds, count, dayAndClock, fullMoment, percent, zoneName } from "./format.js";
 import { t } from "./words.js";
 
-/** What is wrong with the figures, worst first: [severity, title, words]. */
+/** Problems of the figures, worst first: [severity, title, text]. */
 export function warnings(page) {
   const { election, status, connection, now } = page;
   const found = [];
@@ -28,7 +28,7 @@ export function warnings(page) {
 export const loudWarnings = (page) => warnings(page).map(([severity, title, words]) => html`
   <p class="alarm ${severity}" role=${severity === "critical" ? "alert" : "note"}>${title ? html`<strong>${title}</strong> ` : ""}${words}</p>`);
 
-/** One line: whether it lives, of when it is, how new is the newest ballot, when more is due. An old ballot is no alarm. */
+/** One line: connection, time of the figures, age of the newest ballot, next due input. An old ballot is no alarm. */
 export function freshnessLine(page) {
   const { election, connection, now } = page;
   if (!election) return "";

@@ -1,4 +1,4 @@
-// Hours as charts need them: an hour without a row is one in which nothing happened, unless its input is missing.
+// Hours for charts: an hour without a row had no transactions, unless its input is missing.
 
 export const HOUR = 3600e3;
 

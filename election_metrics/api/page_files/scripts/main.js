@@ -1,4 +1,4 @@
-// The page: it holds what was read, reads again when a commit is told of, and shows it. Each part is a function of it.
+// The page: holds the loaded data, reloads it after commits, and renders it. Each part is a function of that state.
 
 import { html, render } from "../libraries/lit-html/lit-html.js";
 import { ask, listen, Refused, signIn, signOut } from "./api.js";
@@ -51,7 +51,7 @@ class Page {
     return this.election.status === "active" ? hourOf(this.now) : null;
   }
 
-  /** Hours without a break: where nothing is missing and nothing happened, a row of zeros; remembered by its rows. */
+  /** Contiguous hours, with zeros for hours without transactions unless input is missing; memoised by its rows. */
   whole(hours, missing) {
     const known = this.#whole.get(hours);
     if (known) return known;
@@ -66,7 +66,7 @@ class Page {
     return hours?.length ? [+new Date(this.election.starts_at ?? hours[0].hour), +new Date(hours.at(-1).hour)] : null;
   }
 
-  /** A chart that is drawn again only when what it shows is another. */
+  /** A chart that is redrawn only when its data changes. */
   chart(name, shown, make) {
     const key = [spoken(), ...shown];
     const drawn = this.#drawn.get(name);
@@ -146,7 +146,7 @@ class Page {
     document.querySelector("dialog.source-dialog").close();
   }
 
-  /** Reads what the view shows; once more, if something changed meanwhile. */
+  /** Loads the data of the view; again, if something changed meanwhile. */
   async load() {
     if (this.#loading) {
       this.#again = true;
@@ -212,7 +212,7 @@ class Page {
     }
   }
 
-  /** What is wrong with the system itself; needs no database, so it is known while figures are not. */
+  /** Problems of the system; needs no database, so they are known while figures are not. */
   async readProblems() {
     const { problems } = await ask("/problems").catch(() => ({ problems: [] }));
     if (JSON.stringify(problems) === JSON.stringify(this.problems)) return;
@@ -251,7 +251,7 @@ class Page {
   draw() {
     this.now = Date.now();
     render(frame(this), root);
-    // A select that somebody chose from keeps the choice, whatever its options say.
+    // A select keeps the user's choice, whatever its options.
     for (const select of root.querySelectorAll("select[data-value]")) select.value = select.dataset.value;
     document.title = this.election ? `${this.election.name} – ${t("title")}` : t("title");
   }
@@ -332,7 +332,7 @@ function keep(name, value) {
   try {
     localStorage.setItem(name, value);
   } catch {
-    // A browser that keeps nothing asks again next time.
+    // Without local storage the choice is not kept.
   }
 }
 

@@ -1,4 +1,4 @@
-// Where a figure comes from, one click away: the run that computed it, the table, the same as data, how it is counted.
+// The source of a figure: the run that computed it, its table, its data, its definition.
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { address } from "./api.js";

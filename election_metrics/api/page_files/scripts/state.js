@@ -1,8 +1,8 @@
-// What is looked at, as the address says it: every view has a link that can be sent to somebody.
+// The view in the address: every view has a link that can be shared.
 
 const NAMES = ["election", "region", "q", "reporting", "sort", "desc", "constituency", "compare", "lang"];
 
-/** The view that the address names. */
+/** The view in the address. */
 export function readView() {
   const given = new URLSearchParams(location.search);
   const view = Object.fromEntries(NAMES.map((name) => [name, given.get(name) ?? ""]));

@@ -1,7 +1,7 @@
-// Before anything is drawn: the theme that was chosen here before, else the system's.
+// Sets the theme before anything is drawn: the stored choice, else the system's.
 try {
   const chosen = localStorage.getItem("theme");
   if (chosen) document.documentElement.dataset.theme = chosen;
 } catch {
-  // A browser that keeps nothing follows the system.
+  // Without local storage the system's theme is used.
 }

@@ -164,7 +164,7 @@ const RU = {
   definition_region: "Сумма по округам региона.", definition_constituency: "Один округ — один смарт-контракт.",
 };
 
-/** What each rule says, in words for people; what it found in figures is in the finding itself. */
+/** The meaning of each rule; its figures are in the finding. */
 const RULES = {
   en: {
     votes_exceed_bulletins: "More votes than bulletins", gap_outside_band: "Bulletins without votes",
@@ -206,7 +206,7 @@ export function t(name, values = {}, number) {
   return form.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 }
 
-/** For tests: everything that is said, with this number for the values of these names. */
+/** For tests: every text, with this number for the values of these names. */
 export const everythingSaid = (number, counted) => {
   const values = new Proxy({}, { get: (_, name) => (counted.includes(name) ? String(number) : "…") });
   return Object.keys(EN).map((name) => t(name, values, number));

@@ -1,5 +1,5 @@
--- Whoever changes a row that people own, by whatever way: the change is written down, what follows from it is behind,
--- and listeners hear of it. The function runs as its owner, so that a role may change rows without such rights itself.
+-- Every change of an override, by whatever client, is audited, marks its dependents stale, and notifies listeners.
+-- The function runs as its owner, so that roles without these privileges may change the rows.
 CREATE FUNCTION ingest.people_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -38,6 +38,6 @@ FOR EACH ROW EXECUTE FUNCTION ingest.people_changed('election', 'election_id,rul
 CREATE TRIGGER people_changed AFTER UPDATE ON metrics.anomalies
 FOR EACH ROW EXECUTE FUNCTION ingest.people_changed('election', 'anomaly_id');
 
--- The rows that are always there.
+-- Rows that always exist.
 INSERT INTO ingest.registry_version VALUES (true, 0, 0);
 INSERT INTO ingest.secrets VALUES ('table_rows', gen_random_uuid()::text || gen_random_uuid()::text);

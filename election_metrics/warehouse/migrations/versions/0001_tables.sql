@@ -12,9 +12,9 @@ CREATE TABLE ingest.audit_log (
     after jsonb,
     CONSTRAINT audit_log_pkey PRIMARY KEY (entry_id)
 );
-COMMENT ON TABLE ingest.audit_log IS 'Every change that people made: who, what, when; triggers write it, whoever changes a row';
+COMMENT ON TABLE ingest.audit_log IS 'The audit log: every change made by people, with who, what and when; written by triggers';
 COMMENT ON COLUMN ingest.audit_log.entry_id IS 'Number of the entry';
-COMMENT ON COLUMN ingest.audit_log.at IS 'When the transaction that did it began';
+COMMENT ON COLUMN ingest.audit_log.at IS 'Start of the transaction that made the change';
 COMMENT ON COLUMN ingest.audit_log.who IS 'Who did it: the name of a token, a user''s name, or a database role';
 COMMENT ON COLUMN ingest.audit_log.action IS 'insert, update or delete; refresh, invalidate-cache; create-token, revoke-token';
 COMMENT ON COLUMN ingest.audit_log.target IS 'Table and key, or what else it was done to';
@@ -35,13 +35,13 @@ CREATE TABLE ingest.conflicting_rows (
     CONSTRAINT conflicting_rows_pkey PRIMARY KEY (transaction_id, content_id, place)
 );
 CREATE INDEX conflicting_rows_content_id_idx ON ingest.conflicting_rows (content_id);
-COMMENT ON TABLE ingest.conflicting_rows IS 'Rows of transaction ids that say several things, of any file that was ever current';
+COMMENT ON TABLE ingest.conflicting_rows IS 'Rows of transaction ids whose rows differ, of any file that was ever current';
 COMMENT ON COLUMN ingest.conflicting_rows.transaction_id IS 'Transaction';
 COMMENT ON COLUMN ingest.conflicting_rows.content_id IS 'Content that holds the row';
 COMMENT ON COLUMN ingest.conflicting_rows.place IS '1: the row rests in the lake; more: a row of the same file outranks it';
 COMMENT ON COLUMN ingest.conflicting_rows.constituency_id IS 'Constituency of the row';
 COMMENT ON COLUMN ingest.conflicting_rows.occurred_ms IS 'When, epoch milliseconds';
-COMMENT ON COLUMN ingest.conflicting_rows.kind IS 'What the call came to: vote_cast, bulletin_issued, …';
+COMMENT ON COLUMN ingest.conflicting_rows.kind IS 'Outcome of the call: vote_cast, bulletin_issued, …';
 COMMENT ON COLUMN ingest.conflicting_rows.operation IS 'Call of the contract';
 COMMENT ON COLUMN ingest.conflicting_rows.quantity IS 'Bulletins or voters';
 COMMENT ON COLUMN ingest.conflicting_rows.sender IS 'Voter key of a vote; short hash of the voter''s id of an issue';
@@ -84,7 +84,7 @@ CREATE TABLE ingest.corrections (
 );
 CREATE INDEX corrections_constituency_id_sender_idx ON ingest.corrections (constituency_id, sender);
 CREATE INDEX corrections_content_id_idx ON ingest.corrections (content_id);
-COMMENT ON TABLE ingest.corrections IS 'Rollbacks, and votes and issues of voters who have several: corrections are data';
+COMMENT ON TABLE ingest.corrections IS 'Corrections: rollbacks, and repeated votes and issues of one voter';
 COMMENT ON COLUMN ingest.corrections.kind IS 'rollback, repeated_vote or repeated_issue';
 COMMENT ON COLUMN ingest.corrections.transaction_id IS 'Transaction that is withdrawn or repeated';
 COMMENT ON COLUMN ingest.corrections.content_id IS 'Content that holds the line';
@@ -116,7 +116,7 @@ CREATE TABLE ingest.highest_totals (
     last_hour bigint NOT NULL,
     CONSTRAINT highest_totals_pkey PRIMARY KEY (constituency_id)
 );
-COMMENT ON TABLE ingest.highest_totals IS 'The highest totals so far: a total below them is a figure that fell';
+COMMENT ON TABLE ingest.highest_totals IS 'The highest totals so far, by which falling totals are found';
 COMMENT ON COLUMN ingest.highest_totals.constituency_id IS 'Constituency';
 COMMENT ON COLUMN ingest.highest_totals.transactions IS 'Most transactions, withdrawn ones included, that were ever computed';
 COMMENT ON COLUMN ingest.highest_totals.first_hour IS 'Their first hour (hours since 1970, UTC)';
@@ -131,7 +131,7 @@ CREATE TABLE ingest.hour_versions (
     CONSTRAINT hour_versions_pkey PRIMARY KEY (hour_number)
 );
 CREATE INDEX hour_versions_changed ON ingest.hour_versions (hour_number) WHERE landed_version > computed_version;
-COMMENT ON TABLE ingest.hour_versions IS 'Hours with transactions: dirty where landed_version is above computed_version';
+COMMENT ON TABLE ingest.hour_versions IS 'Hours with transactions: stale where landed_version is above computed_version';
 COMMENT ON COLUMN ingest.hour_versions.hour_number IS 'Hours since 1970 (UTC)';
 COMMENT ON COLUMN ingest.hour_versions.landed_version IS 'Grows with everything that may change the hour''s figures';
 COMMENT ON COLUMN ingest.hour_versions.computed_version IS 'The landed_version that hourly_stats was computed from';
@@ -148,7 +148,7 @@ CREATE TABLE ingest.lake_parts (
     CONSTRAINT lake_parts_pkey PRIMARY KEY (path)
 );
 CREATE INDEX lake_parts_hour_number_idx ON ingest.lake_parts (hour_number);
-COMMENT ON TABLE ingest.lake_parts IS 'The lake''s manifest: a Parquet file that is not here does not count';
+COMMENT ON TABLE ingest.lake_parts IS 'The lake''s manifest: a Parquet file that is not listed here is ignored';
 COMMENT ON COLUMN ingest.lake_parts.path IS 'Parquet file below the lake';
 COMMENT ON COLUMN ingest.lake_parts.hour_number IS 'Hours since 1970 (UTC)';
 COMMENT ON COLUMN ingest.lake_parts.rows IS 'Rows in the part';
@@ -168,17 +168,17 @@ CREATE TABLE ingest.landing_attempts (
     run_id text NOT NULL,
     CONSTRAINT landing_attempts_pkey PRIMARY KEY (path)
 );
-COMMENT ON TABLE ingest.landing_attempts IS 'Files that may bring a landing down; empty while all is well';
+COMMENT ON TABLE ingest.landing_attempts IS 'Files that made a landing fail; empty while all is well';
 COMMENT ON COLUMN ingest.landing_attempts.path IS 'File below the source';
 COMMENT ON COLUMN ingest.landing_attempts.size IS 'Bytes';
 COMMENT ON COLUMN ingest.landing_attempts.modified_ns IS 'Time of change, nanoseconds since 1970';
 COMMENT ON COLUMN ingest.landing_attempts.tries IS
-    'Landings that began with this version and never ended: their process died, or an error came';
-COMMENT ON COLUMN ingest.landing_attempts.together IS 'Files that the last of them read at once';
-COMMENT ON COLUMN ingest.landing_attempts.reason IS 'What the last of them said; NULL where it died without a word';
+    'Landings of this version that failed: their process died, or an error occurred';
+COMMENT ON COLUMN ingest.landing_attempts.together IS 'Number of files in the last of these landings';
+COMMENT ON COLUMN ingest.landing_attempts.reason IS 'Error of the last of these landings; NULL if its process died';
 COMMENT ON COLUMN ingest.landing_attempts.tried_at IS 'When the last of them began';
 COMMENT ON COLUMN ingest.landing_attempts.set_aside_at IS
-    'Since when it waits, so that the others land without it; NULL: it is tried with them';
+    'When it was set aside, so that the others land without it; NULL: it is not set aside';
 COMMENT ON COLUMN ingest.landing_attempts.run_id IS 'Dagster run of the last of them';
 
 CREATE TABLE ingest.problems (
@@ -191,8 +191,8 @@ CREATE TABLE ingest.problems (
     CONSTRAINT problems_pkey PRIMARY KEY (problem_id),
     CONSTRAINT problems_severity_check CHECK (severity IN ('error', 'warning'))
 );
-COMMENT ON TABLE ingest.problems IS 'What is wrong now; a row goes when the problem does';
-COMMENT ON COLUMN ingest.problems.problem_id IS 'What is wrong, as a key: the same while it lasts';
+COMMENT ON TABLE ingest.problems IS 'Current problems; a row is deleted when its problem is over';
+COMMENT ON COLUMN ingest.problems.problem_id IS 'Key of the problem; constant while it lasts';
 COMMENT ON COLUMN ingest.problems.severity IS 'error or warning';
 COMMENT ON COLUMN ingest.problems.title IS 'What is wrong, in a line';
 COMMENT ON COLUMN ingest.problems.detail IS 'Where, why, and what to type';
@@ -224,7 +224,7 @@ CREATE TABLE ingest.registry_version (
     CONSTRAINT registry_version_pkey PRIMARY KEY (is_it),
     CONSTRAINT registry_version_one_row_check CHECK (is_it)
 );
-COMMENT ON TABLE ingest.registry_version IS 'Whether the registry is behind what people said';
+COMMENT ON TABLE ingest.registry_version IS 'Whether the registry is behind the overrides';
 COMMENT ON COLUMN ingest.registry_version.is_it IS 'Always true: there is one row';
 COMMENT ON COLUMN ingest.registry_version.reference_version IS 'Grows when people change reference data';
 COMMENT ON COLUMN ingest.registry_version.registry_version IS 'The reference_version that the registry was made from';
@@ -252,9 +252,9 @@ CREATE TABLE ingest.secrets (
     secret text NOT NULL,
     CONSTRAINT secrets_pkey PRIMARY KEY (name)
 );
-COMMENT ON TABLE ingest.secrets IS 'Keys of hashes that stay here';
+COMMENT ON TABLE ingest.secrets IS 'Secret keys of hashes';
 COMMENT ON COLUMN ingest.secrets.name IS 'What it is for';
-COMMENT ON COLUMN ingest.secrets.secret IS 'Random text that who writes transactions does not know';
+COMMENT ON COLUMN ingest.secrets.secret IS 'Random text that the writers of transactions do not know';
 
 CREATE TABLE ingest.table_constituencies (
     source text NOT NULL,
@@ -264,7 +264,7 @@ CREATE TABLE ingest.table_constituencies (
     CONSTRAINT table_constituencies_pkey PRIMARY KEY (source, constituency_id)
 );
 CREATE INDEX table_constituencies_constituency_id_idx ON ingest.table_constituencies (constituency_id);
-COMMENT ON TABLE ingest.table_constituencies IS 'Constituencies that a transactions table has rows of';
+COMMENT ON TABLE ingest.table_constituencies IS 'Constituencies of a transactions table';
 COMMENT ON COLUMN ingest.table_constituencies.source IS 'Transactions table';
 COMMENT ON COLUMN ingest.table_constituencies.constituency_id IS 'Constituency';
 COMMENT ON COLUMN ingest.table_constituencies.election IS 'Election''s name, where the table says it';
@@ -279,8 +279,8 @@ CREATE TABLE ingest.table_contents (
     CONSTRAINT table_contents_pkey PRIMARY KEY (content_id)
 );
 CREATE INDEX table_contents_source_hour_number_idx ON ingest.table_contents (source, hour_number);
-COMMENT ON TABLE ingest.table_contents IS 'What landed of a table''s hours and still counts: compared with what the table holds now';
-COMMENT ON COLUMN ingest.table_contents.content_id IS 'Number under which the rows rest in the lake';
+COMMENT ON TABLE ingest.table_contents IS 'Landed rows of a table''s hours that count, for the comparison with the table';
+COMMENT ON COLUMN ingest.table_contents.content_id IS 'Number of the rows'' content in the lake';
 COMMENT ON COLUMN ingest.table_contents.source IS 'Transactions table';
 COMMENT ON COLUMN ingest.table_contents.hour_number IS 'Hours since 1970 (UTC); -1 where the time is none';
 COMMENT ON COLUMN ingest.table_contents.rows IS 'Rows of the table';
@@ -293,8 +293,8 @@ CREATE TABLE ingest.table_places (
     CONSTRAINT table_places_pkey PRIMARY KEY (content_id, constituency_id)
 );
 CREATE INDEX table_places_constituency_id_idx ON ingest.table_places (constituency_id);
-COMMENT ON TABLE ingest.table_places IS 'Constituencies that landed rows of a transactions table are of';
-COMMENT ON COLUMN ingest.table_places.content_id IS 'What landed of an hour of a table';
+COMMENT ON TABLE ingest.table_places IS 'Constituencies of landed rows of a transactions table';
+COMMENT ON COLUMN ingest.table_places.content_id IS 'Content of an hour of a table';
 COMMENT ON COLUMN ingest.table_places.constituency_id IS 'Constituency';
 COMMENT ON COLUMN ingest.table_places.election IS 'Election''s name in these rows, the first by name; NULL where none says it';
 
@@ -310,7 +310,7 @@ COMMENT ON TABLE ingest.table_reads IS 'Transactions tables in other databases, 
 COMMENT ON COLUMN ingest.table_reads.source IS 'Name of the transactions table in its mapping';
 COMMENT ON COLUMN ingest.table_reads.place IS 'Database (without a password) and table';
 COMMENT ON COLUMN ingest.table_reads.read_up_to IS 'How far it was read: horizon, low, newest, marks';
-COMMENT ON COLUMN ingest.table_reads.read_at IS 'When it was looked at last: all that was there then has landed';
+COMMENT ON COLUMN ingest.table_reads.read_at IS 'When it was polled last: all rows of that time have landed';
 COMMENT ON COLUMN ingest.table_reads.compared_at IS 'When each of its hours was last compared with what landed';
 
 CREATE TABLE ingest.transaction_files (
@@ -358,7 +358,7 @@ COMMENT ON COLUMN ingest.transaction_files.status IS 'landed, superseded (by a l
 COMMENT ON COLUMN ingest.transaction_files.reason IS 'Why the file is unreadable';
 COMMENT ON COLUMN ingest.transaction_files.content_hash IS 'BLAKE3 of the bytes, 64 digits; of a table''s rows their fingerprint';
 COMMENT ON COLUMN ingest.transaction_files.content_id IS
-    'Number under which its rows rest in the lake; equal content of one contract shares it';
+    'Number of its content in the lake; equal contents of one contract share it';
 COMMENT ON COLUMN ingest.transaction_files.constituency_id IS 'Contract id from the file''s name; NULL for rows of a table';
 COMMENT ON COLUMN ingest.transaction_files.region_code IS 'From the path';
 COMMENT ON COLUMN ingest.transaction_files.region IS 'From the path';
@@ -392,10 +392,10 @@ CREATE TABLE metrics.constituency_reference (
     CONSTRAINT constituency_reference_not_negative_check CHECK (registered_voters >= 0),
     CONSTRAINT constituency_reference_times_check CHECK (ends_at > starts_at)
 );
-COMMENT ON TABLE metrics.constituency_reference IS 'What people say of a constituency; it wins over the reference file, the transactions and the paths';
+COMMENT ON TABLE metrics.constituency_reference IS 'Overrides of constituencies, with precedence over the reference file, the transactions and the paths';
 COMMENT ON COLUMN metrics.constituency_reference.constituency_id IS 'Contract id (base58); it need not have sent anything yet';
 COMMENT ON COLUMN metrics.constituency_reference.election IS
-    'Name of the election it votes in; NULL: says nothing, as in every column';
+    'Name of the election it votes in; NULL: no override, as in every column';
 COMMENT ON COLUMN metrics.constituency_reference.name IS 'Name of the constituency';
 COMMENT ON COLUMN metrics.constituency_reference.region_code IS 'Region''s code as the portal writes it';
 COMMENT ON COLUMN metrics.constituency_reference.region IS 'Region''s name';
@@ -417,15 +417,15 @@ CREATE TABLE metrics.election_reference (
     CONSTRAINT election_reference_pkey PRIMARY KEY (election_id),
     CONSTRAINT election_reference_times_check CHECK (closes_at > opens_at)
 );
-COMMENT ON TABLE metrics.election_reference IS 'What people say of an election: its name, its time zone, and voting times that hold in every time zone';
+COMMENT ON TABLE metrics.election_reference IS 'Overrides of elections: name, time zone, and voting times that hold in every time zone';
 COMMENT ON COLUMN metrics.election_reference.election_id IS 'Election';
-COMMENT ON COLUMN metrics.election_reference.name IS 'Name to show; NULL: says nothing, as in every column';
+COMMENT ON COLUMN metrics.election_reference.name IS 'Name to show; NULL: no override, as in every column';
 COMMENT ON COLUMN metrics.election_reference.time_zone IS
     'IANA time zone in which the election is shown; that of a constituency is its own';
 COMMENT ON COLUMN metrics.election_reference.opens_at IS
-    'Voting starts, local wall clock of each constituency that says nothing itself';
+    'Voting starts, local wall clock of each constituency without its own override';
 COMMENT ON COLUMN metrics.election_reference.closes_at IS
-    'Voting ends, local wall clock of each constituency that says nothing itself';
+    'Voting ends, local wall clock of each constituency without its own override';
 COMMENT ON COLUMN metrics.election_reference.set_by IS 'Who set it';
 COMMENT ON COLUMN metrics.election_reference.set_at IS 'When';
 
@@ -447,7 +447,7 @@ COMMENT ON COLUMN metrics.elections.election_id IS 'Readable id made from the na
 COMMENT ON COLUMN metrics.elections.name IS 'Name, one across regions';
 COMMENT ON COLUMN metrics.elections.starts_at IS 'First constituency''s voting starts; NULL where not known';
 COMMENT ON COLUMN metrics.elections.ends_at IS 'Last constituency''s voting ends; NULL while any constituency''s is not known';
-COMMENT ON COLUMN metrics.elections.time_zone IS 'IANA time zone: what people say, else that of most registered voters';
+COMMENT ON COLUMN metrics.elections.time_zone IS 'IANA time zone: the override, else that of most registered voters';
 COMMENT ON COLUMN metrics.elections.status IS
     'scheduled, active or completed at computed_at, from the voting times; NULL where not known';
 COMMENT ON COLUMN metrics.elections.run_id IS 'Dagster run that wrote the row';
@@ -471,7 +471,7 @@ CREATE TABLE ingest.constituency_registry (
         (election_id)
 );
 CREATE INDEX constituency_registry_election_id_idx ON ingest.constituency_registry (election_id);
-COMMENT ON TABLE ingest.constituency_registry IS 'Constituencies as known now; metrics.constituencies follows when figures do';
+COMMENT ON TABLE ingest.constituency_registry IS 'Constituencies as known now; metrics.constituencies is updated together with the figures';
 COMMENT ON COLUMN ingest.constituency_registry.constituency_id IS 'Contract id (base58)';
 COMMENT ON COLUMN ingest.constituency_registry.election_id IS 'Election it votes in';
 COMMENT ON COLUMN ingest.constituency_registry.name IS 'Name of the constituency; NULL where no path or reference has it';
@@ -480,7 +480,7 @@ COMMENT ON COLUMN ingest.constituency_registry.region IS 'Region''s name';
 COMMENT ON COLUMN ingest.constituency_registry.time_zone IS 'IANA time zone';
 COMMENT ON COLUMN ingest.constituency_registry.registered_voters IS 'Registered voters now; NULL where not known';
 COMMENT ON COLUMN ingest.constituency_registry.reference_voters IS
-    'Registered voters that people or the reference file give; NULL where they give none';
+    'Registered voters in the overrides or the reference file; NULL if neither has them';
 COMMENT ON COLUMN ingest.constituency_registry.starts_at IS 'Voting starts; NULL where not known';
 COMMENT ON COLUMN ingest.constituency_registry.ends_at IS
     'Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known';
@@ -503,7 +503,7 @@ COMMENT ON COLUMN metrics.anomaly_thresholds.election_id IS 'Election';
 COMMENT ON COLUMN metrics.anomaly_thresholds.rule IS 'Rule';
 COMMENT ON COLUMN metrics.anomaly_thresholds.threshold IS
     'Name of the threshold (docs/anomaly-rules.md lists them with their defaults)';
-COMMENT ON COLUMN metrics.anomaly_thresholds.value IS 'What holds for this election instead of the default';
+COMMENT ON COLUMN metrics.anomaly_thresholds.value IS 'Value for this election instead of the default';
 COMMENT ON COLUMN metrics.anomaly_thresholds.set_by IS 'Who set it';
 COMMENT ON COLUMN metrics.anomaly_thresholds.set_at IS 'When';
 
@@ -524,7 +524,7 @@ CREATE TABLE metrics.constituencies (
     CONSTRAINT constituencies_election_id_fkey FOREIGN KEY(election_id) REFERENCES metrics.elections (election_id)
 );
 CREATE INDEX constituencies_election_id_idx ON metrics.constituencies (election_id);
-COMMENT ON TABLE metrics.constituencies IS 'Constituencies: one voting, that is one smart contract; as the figures beside them use them';
+COMMENT ON TABLE metrics.constituencies IS 'Constituencies (one voting, that is one smart contract), consistent with the published figures';
 COMMENT ON COLUMN metrics.constituencies.constituency_id IS 'Contract id (base58)';
 COMMENT ON COLUMN metrics.constituencies.election_id IS 'Election it votes in';
 COMMENT ON COLUMN metrics.constituencies.name IS 'Name of the constituency; NULL where no path or reference has it';
@@ -533,7 +533,7 @@ COMMENT ON COLUMN metrics.constituencies.region IS 'Region''s name';
 COMMENT ON COLUMN metrics.constituencies.time_zone IS 'IANA time zone';
 COMMENT ON COLUMN metrics.constituencies.registered_voters IS 'Registered voters now; NULL where not known';
 COMMENT ON COLUMN metrics.constituencies.reference_voters IS
-    'Registered voters that people or the reference file give; NULL where they give none';
+    'Registered voters in the overrides or the reference file; NULL if neither has them';
 COMMENT ON COLUMN metrics.constituencies.starts_at IS 'Voting starts; NULL where not known';
 COMMENT ON COLUMN metrics.constituencies.ends_at IS
     'Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known';
@@ -578,7 +578,7 @@ COMMENT ON COLUMN metrics.election_hours.election_id IS 'Election';
 COMMENT ON COLUMN metrics.election_hours.hour IS 'Start of the hour (UTC)';
 COMMENT ON COLUMN metrics.election_hours.constituencies_active IS 'Constituencies with a transaction in the hour';
 COMMENT ON COLUMN metrics.election_hours.transaction_count IS
-    'Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it';
+    'Distinct transactions that count, whatever their outcome; withdrawn ones are not included';
 COMMENT ON COLUMN metrics.election_hours.bulletins_issued IS 'Bulletins issued by calls that did not fail';
 COMMENT ON COLUMN metrics.election_hours.bulletins_failed IS 'Issue calls that failed';
 COMMENT ON COLUMN metrics.election_hours.votes_cast IS 'Accepted votes, the first of each voter key';
@@ -593,7 +593,7 @@ COMMENT ON COLUMN metrics.election_hours.bulletin_velocity IS
 COMMENT ON COLUMN metrics.election_hours.vote_velocity IS 'Votes per hour; for the hour in progress, per elapsed part of it';
 COMMENT ON COLUMN metrics.election_hours.outside_voting IS
     'Bulletins issued and votes cast outside the voting times (15 minutes'' grace for votes)';
-COMMENT ON COLUMN metrics.election_hours.last_transaction_at IS 'Last transaction that stands';
+COMMENT ON COLUMN metrics.election_hours.last_transaction_at IS 'Last transaction that counts';
 COMMENT ON COLUMN metrics.election_hours.registered_voters IS
     'Registered voters of the election at the end of the hour; NULL while that of a constituency that has sent bulletins or votes is not known';
 COMMENT ON COLUMN metrics.election_hours.participation_rate IS
@@ -655,15 +655,15 @@ CREATE TABLE metrics.election_summaries (
 COMMENT ON TABLE metrics.election_summaries IS 'Each election in one row: totals, participation, gap, coverage, freshness';
 COMMENT ON COLUMN metrics.election_summaries.election_id IS 'Election';
 COMMENT ON COLUMN metrics.election_summaries.constituencies_total IS 'Constituencies in the registry';
-COMMENT ON COLUMN metrics.election_summaries.constituencies_reporting IS 'Those with at least one bulletin issued or vote cast';
+COMMENT ON COLUMN metrics.election_summaries.constituencies_reporting IS 'Constituencies with at least one bulletin issued or vote cast';
 COMMENT ON COLUMN metrics.election_summaries.constituencies_silent IS 'Those without';
 COMMENT ON COLUMN metrics.election_summaries.registered_voters IS
     'Registered voters now, of the constituencies whose register is known; NULL if none';
 COMMENT ON COLUMN metrics.election_summaries.constituencies_without_register IS 'Constituencies whose register is not known';
 COMMENT ON COLUMN metrics.election_summaries.constituencies_complete IS
-    'Those of which every hour that should be here by now is here; NULL as hours_expected';
+    'Constituencies of which every expected hour has arrived; NULL as hours_expected';
 COMMENT ON COLUMN metrics.election_summaries.transaction_count IS
-    'Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it';
+    'Distinct transactions that count, whatever their outcome; withdrawn ones are not included';
 COMMENT ON COLUMN metrics.election_summaries.bulletins_issued IS 'Bulletins issued by calls that did not fail';
 COMMENT ON COLUMN metrics.election_summaries.bulletins_failed IS 'Issue calls that failed';
 COMMENT ON COLUMN metrics.election_summaries.votes_cast IS 'Accepted votes, the first of each voter key';
@@ -678,17 +678,17 @@ COMMENT ON COLUMN metrics.election_summaries.participation_rate IS
 COMMENT ON COLUMN metrics.election_summaries.gap IS 'Bulletins issued less votes cast';
 COMMENT ON COLUMN metrics.election_summaries.gap_rate IS 'Gap / bulletins issued * 100; NULL without bulletins';
 COMMENT ON COLUMN metrics.election_summaries.hours_expected IS
-    'Constituency hours of voting that should be here by now; NULL where neither voting times nor the region''s others tell what to expect';
+    'Constituency hours of voting that should have arrived by now; NULL if neither voting times nor the other constituencies of the region tell what to expect';
 COMMENT ON COLUMN metrics.election_summaries.hours_delivered IS
-    'Of those, the ones that a landed file covers by its name or by its transactions, or a table that was read since';
+    'Expected hours that a landed file covers by its name or by its transactions, or a table that was read since';
 COMMENT ON COLUMN metrics.election_summaries.coverage IS
     'Hours delivered / hours expected * 100; NULL where not known or none expected yet';
 COMMENT ON COLUMN metrics.election_summaries.rejected_lines IS
     'Lines that cannot be read, of this election''s files and of tables with its constituencies';
 COMMENT ON COLUMN metrics.election_summaries.peak_hour IS 'Hour with the most votes, the first of equals; NULL without votes';
 COMMENT ON COLUMN metrics.election_summaries.peak_votes IS 'Votes of the peak hour; NULL without votes';
-COMMENT ON COLUMN metrics.election_summaries.first_transaction_at IS 'First transaction that stands';
-COMMENT ON COLUMN metrics.election_summaries.last_transaction_at IS 'Last transaction that stands; a vote may be silent for hours';
+COMMENT ON COLUMN metrics.election_summaries.first_transaction_at IS 'First transaction that counts';
+COMMENT ON COLUMN metrics.election_summaries.last_transaction_at IS 'Last transaction that counts; a vote may be silent for hours';
 COMMENT ON COLUMN metrics.election_summaries.issue_rate IS 'Bulletins issued / registered voters * 100; NULL as participation_rate';
 COMMENT ON COLUMN metrics.election_summaries.anomaly_score IS
     'Anomalous transactions / transactions * 100; NULL without transactions';
@@ -723,8 +723,8 @@ COMMENT ON COLUMN metrics.reconciliations.first_hour IS 'First hour compared (UT
 COMMENT ON COLUMN metrics.reconciliations.last_hour IS 'Last hour compared (UTC)';
 COMMENT ON COLUMN metrics.reconciliations.hours IS 'Hours with transactions that were counted again from the lake';
 COMMENT ON COLUMN metrics.reconciliations.rows_compared IS 'Rows of hourly_stats that were compared, every figure of each';
-COMMENT ON COLUMN metrics.reconciliations.rows_differing IS 'Rows that differed; their hours were re-opened and computed again';
-COMMENT ON COLUMN metrics.reconciliations.transactions IS 'Distinct transactions that stand, counted again';
+COMMENT ON COLUMN metrics.reconciliations.rows_differing IS 'Rows that differed; their hours were marked stale and computed again';
+COMMENT ON COLUMN metrics.reconciliations.transactions IS 'Distinct transactions that count, counted again';
 COMMENT ON COLUMN metrics.reconciliations.bulletins_issued IS 'Bulletins issued, counted again';
 COMMENT ON COLUMN metrics.reconciliations.votes_cast IS 'Votes cast, counted again';
 COMMENT ON COLUMN metrics.reconciliations.run_id IS 'Dagster run that wrote the row';
@@ -773,15 +773,15 @@ COMMENT ON TABLE metrics.region_summaries IS 'Each region of an election in one 
 COMMENT ON COLUMN metrics.region_summaries.election_id IS 'Election';
 COMMENT ON COLUMN metrics.region_summaries.region IS 'Region''s name; empty for constituencies of no known region';
 COMMENT ON COLUMN metrics.region_summaries.constituencies_total IS 'Constituencies in the registry';
-COMMENT ON COLUMN metrics.region_summaries.constituencies_reporting IS 'Those with at least one bulletin issued or vote cast';
+COMMENT ON COLUMN metrics.region_summaries.constituencies_reporting IS 'Constituencies with at least one bulletin issued or vote cast';
 COMMENT ON COLUMN metrics.region_summaries.constituencies_silent IS 'Those without';
 COMMENT ON COLUMN metrics.region_summaries.constituencies_complete IS
-    'Those of which every hour that should be here by now is here; NULL as hours_expected';
+    'Constituencies of which every expected hour has arrived; NULL as hours_expected';
 COMMENT ON COLUMN metrics.region_summaries.registered_voters IS
     'Registered voters now, of the constituencies whose register is known; NULL if none';
 COMMENT ON COLUMN metrics.region_summaries.constituencies_without_register IS 'Constituencies whose register is not known';
 COMMENT ON COLUMN metrics.region_summaries.transaction_count IS
-    'Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it';
+    'Distinct transactions that count, whatever their outcome; withdrawn ones are not included';
 COMMENT ON COLUMN metrics.region_summaries.bulletins_issued IS 'Bulletins issued by calls that did not fail';
 COMMENT ON COLUMN metrics.region_summaries.bulletins_failed IS 'Issue calls that failed';
 COMMENT ON COLUMN metrics.region_summaries.votes_cast IS 'Accepted votes, the first of each voter key';
@@ -799,15 +799,15 @@ COMMENT ON COLUMN metrics.region_summaries.gap_rate IS 'Gap / bulletins issued *
 COMMENT ON COLUMN metrics.region_summaries.anomaly_score IS
     'Anomalous transactions / transactions * 100; NULL without transactions';
 COMMENT ON COLUMN metrics.region_summaries.hours_expected IS
-    'Constituency hours of voting that should be here by now; NULL where neither voting times nor the region''s others tell what to expect';
+    'Constituency hours of voting that should have arrived by now; NULL if neither voting times nor the other constituencies of the region tell what to expect';
 COMMENT ON COLUMN metrics.region_summaries.hours_delivered IS
-    'Of those, the ones that a landed file covers by its name or by its transactions, or a table that was read since';
+    'Expected hours that a landed file covers by its name or by its transactions, or a table that was read since';
 COMMENT ON COLUMN metrics.region_summaries.coverage IS
     'Hours delivered / hours expected * 100; NULL where not known or none expected yet';
 COMMENT ON COLUMN metrics.region_summaries.peak_hour IS 'Hour with the most votes, the first of equals; NULL without votes';
 COMMENT ON COLUMN metrics.region_summaries.peak_votes IS 'Votes of the peak hour; NULL without votes';
-COMMENT ON COLUMN metrics.region_summaries.first_transaction_at IS 'First transaction that stands';
-COMMENT ON COLUMN metrics.region_summaries.last_transaction_at IS 'Last transaction that stands; a vote may be silent for hours';
+COMMENT ON COLUMN metrics.region_summaries.first_transaction_at IS 'First transaction that counts';
+COMMENT ON COLUMN metrics.region_summaries.last_transaction_at IS 'Last transaction that counts; a vote may be silent for hours';
 COMMENT ON COLUMN metrics.region_summaries.run_id IS 'Dagster run that wrote the row';
 COMMENT ON COLUMN metrics.region_summaries.computed_at IS 'When the row was computed';
 
@@ -839,7 +839,7 @@ CREATE TABLE metrics.anomalies (
 );
 CREATE INDEX anomalies_constituency_id_idx ON metrics.anomalies (constituency_id);
 CREATE INDEX anomalies_election_id_state_idx ON metrics.anomalies (election_id, state);
-COMMENT ON TABLE metrics.anomalies IS 'What looks wrong, each finding with its explanation and state; none is ever deleted';
+COMMENT ON TABLE metrics.anomalies IS 'Findings, each with its explanation and state; none is ever deleted';
 COMMENT ON COLUMN metrics.anomalies.anomaly_id IS 'Readable id, the same through every recomputation';
 COMMENT ON COLUMN metrics.anomalies.election_id IS 'Election';
 COMMENT ON COLUMN metrics.anomalies.constituency_id IS 'Constituency; NULL for a finding on a region or the whole election';
@@ -847,10 +847,10 @@ COMMENT ON COLUMN metrics.anomalies.region IS
     'Region; NULL for a finding on the whole election, and where a constituency''s is not known';
 COMMENT ON COLUMN metrics.anomalies.rule IS 'Rule that fired (docs/anomaly-rules.md says what each one means)';
 COMMENT ON COLUMN metrics.anomalies.severity IS 'critical, warning or info';
-COMMENT ON COLUMN metrics.anomalies.window_start IS 'First hour it is true of (start, UTC)';
-COMMENT ON COLUMN metrics.anomalies.window_end IS 'End of the last such hour';
-COMMENT ON COLUMN metrics.anomalies.observed IS 'What was found, in the unit that the explanation names';
-COMMENT ON COLUMN metrics.anomalies.expected IS 'What was to be expected, in the same unit';
+COMMENT ON COLUMN metrics.anomalies.window_start IS 'First hour of the finding (start, UTC)';
+COMMENT ON COLUMN metrics.anomalies.window_end IS 'End of the last hour of the finding';
+COMMENT ON COLUMN metrics.anomalies.observed IS 'Observed value, in the unit that the explanation names';
+COMMENT ON COLUMN metrics.anomalies.expected IS 'Expected value, in the same unit';
 COMMENT ON COLUMN metrics.anomalies.explanation IS 'The finding in words, with its figures';
 COMMENT ON COLUMN metrics.anomalies.state IS 'open, acknowledged or resolved';
 COMMENT ON COLUMN metrics.anomalies.state_by IS 'Who set the state: a person, or system';
@@ -916,7 +916,7 @@ COMMENT ON COLUMN metrics.constituency_metrics.period IS 'hour, day, week (ISO),
 COMMENT ON COLUMN metrics.constituency_metrics.period_start IS
     'Start of the period: of an hour, its own; of an election, its first hour with transactions; else midnight in the constituency''s time zone';
 COMMENT ON COLUMN metrics.constituency_metrics.transaction_count IS
-    'Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it';
+    'Distinct transactions that count, whatever their outcome; withdrawn ones are not included';
 COMMENT ON COLUMN metrics.constituency_metrics.bulletins_issued IS 'Bulletins issued by calls that did not fail';
 COMMENT ON COLUMN metrics.constituency_metrics.bulletins_failed IS 'Issue calls that failed';
 COMMENT ON COLUMN metrics.constituency_metrics.votes_cast IS 'Accepted votes, the first of each voter key';
@@ -955,8 +955,8 @@ COMMENT ON COLUMN metrics.constituency_metrics.bulletin_trend IS
 COMMENT ON COLUMN metrics.constituency_metrics.vote_trend IS 'The same of votes: votes an hour per hour';
 COMMENT ON COLUMN metrics.constituency_metrics.activity_pattern IS
     'Votes cast by hour of the local day, 24 values from 00 to 23; NULL for period hour';
-COMMENT ON COLUMN metrics.constituency_metrics.first_transaction_at IS 'First transaction that stands';
-COMMENT ON COLUMN metrics.constituency_metrics.last_transaction_at IS 'Last transaction that stands';
+COMMENT ON COLUMN metrics.constituency_metrics.first_transaction_at IS 'First transaction that counts';
+COMMENT ON COLUMN metrics.constituency_metrics.last_transaction_at IS 'Last transaction that counts';
 COMMENT ON COLUMN metrics.constituency_metrics.run_id IS 'Dagster run that wrote the row';
 COMMENT ON COLUMN metrics.constituency_metrics.computed_at IS 'When the row was computed';
 
@@ -993,12 +993,12 @@ CREATE TABLE metrics.hourly_stats (
 );
 CREATE INDEX hourly_stats_election_id_hour_idx ON metrics.hourly_stats (election_id, hour);
 CREATE INDEX hourly_stats_hour_idx ON metrics.hourly_stats (hour);
-COMMENT ON TABLE metrics.hourly_stats IS 'What happened in each constituency and hour; no row for an hour without transactions';
+COMMENT ON TABLE metrics.hourly_stats IS 'Counts of each constituency and hour; no row for an hour without transactions';
 COMMENT ON COLUMN metrics.hourly_stats.election_id IS 'Election';
 COMMENT ON COLUMN metrics.hourly_stats.constituency_id IS 'Constituency';
 COMMENT ON COLUMN metrics.hourly_stats.hour IS 'Start of the hour (UTC)';
 COMMENT ON COLUMN metrics.hourly_stats.transaction_count IS
-    'Distinct transactions that stand, whatever their outcome; withdrawn ones are not in it';
+    'Distinct transactions that count, whatever their outcome; withdrawn ones are not included';
 COMMENT ON COLUMN metrics.hourly_stats.bulletins_issued IS 'Bulletins issued by calls that did not fail';
 COMMENT ON COLUMN metrics.hourly_stats.bulletins_failed IS 'Issue calls that failed';
 COMMENT ON COLUMN metrics.hourly_stats.votes_cast IS 'Accepted votes, the first of each voter key';
@@ -1013,8 +1013,8 @@ COMMENT ON COLUMN metrics.hourly_stats.vote_velocity IS 'Votes per hour; for the
 COMMENT ON COLUMN metrics.hourly_stats.registered_voters IS 'Registered voters at the end of the hour; NULL where not known';
 COMMENT ON COLUMN metrics.hourly_stats.participation_rate IS
     'Votes of the hour / registered voters * 100; NULL where the register is 0 or not known';
-COMMENT ON COLUMN metrics.hourly_stats.first_transaction_at IS 'First transaction that stands';
-COMMENT ON COLUMN metrics.hourly_stats.last_transaction_at IS 'Last transaction that stands';
+COMMENT ON COLUMN metrics.hourly_stats.first_transaction_at IS 'First transaction that counts';
+COMMENT ON COLUMN metrics.hourly_stats.last_transaction_at IS 'Last transaction that counts';
 COMMENT ON COLUMN metrics.hourly_stats.outside_voting IS
     'Bulletins issued and votes cast outside the voting times (15 minutes'' grace for votes)';
 COMMENT ON COLUMN metrics.hourly_stats.run_id IS 'Dagster run that wrote the row';
@@ -1036,11 +1036,11 @@ CREATE TABLE metrics.missing_input (
     CONSTRAINT missing_input_reason_check CHECK (reason IN ('voting times', 'region'))
 );
 CREATE INDEX missing_input_election_id_idx ON metrics.missing_input (election_id);
-COMMENT ON TABLE metrics.missing_input IS 'Hours of voting that no landed file covers by now';
+COMMENT ON TABLE metrics.missing_input IS 'Past hours of voting that no landed file covers';
 COMMENT ON COLUMN metrics.missing_input.constituency_id IS 'Constituency';
-COMMENT ON COLUMN metrics.missing_input.missing_from IS 'First hour that should be here and is not (start, UTC)';
-COMMENT ON COLUMN metrics.missing_input.missing_to IS 'End of the last such hour without a break';
-COMMENT ON COLUMN metrics.missing_input.hours IS 'How many hours that is';
+COMMENT ON COLUMN metrics.missing_input.missing_from IS 'First missing hour (start, UTC)';
+COMMENT ON COLUMN metrics.missing_input.missing_to IS 'End of the last missing hour without a break';
+COMMENT ON COLUMN metrics.missing_input.hours IS 'Number of missing hours';
 COMMENT ON COLUMN metrics.missing_input.election_id IS 'Election';
 COMMENT ON COLUMN metrics.missing_input.reason IS
     'voting times: the polls were open; region: most others of the region delivered it';

@@ -1,7 +1,7 @@
--- The views as of the first release, and what to sort names by.
+-- The views as of the first release, and the sort key of names.
 
--- Each run of digits is made twenty digits long, so that letters' order is numbers' order: no collation of a library
--- that a server may have or not.
+-- Each run of digits is padded to twenty digits, so that alphabetical order is numerical order, without a collation
+-- that a server may lack.
 CREATE FUNCTION metrics.natural_order(name text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT regexp_replace(
@@ -77,7 +77,7 @@ COMMENT ON COLUMN metrics.conflicting_transactions.transaction_id IS 'The transa
 COMMENT ON COLUMN metrics.conflicting_transactions.election_id IS 'Election of the row''s constituency';
 COMMENT ON COLUMN metrics.conflicting_transactions.constituency_id IS 'Constituency of the row';
 COMMENT ON COLUMN metrics.conflicting_transactions.occurred_at IS 'Time that the row says';
-COMMENT ON COLUMN metrics.conflicting_transactions.kind IS 'What the call came to: vote_cast, bulletin_issued, …';
+COMMENT ON COLUMN metrics.conflicting_transactions.kind IS 'Outcome of the call: vote_cast, bulletin_issued, …';
 COMMENT ON COLUMN metrics.conflicting_transactions.operation IS 'Call of the contract';
 COMMENT ON COLUMN metrics.conflicting_transactions.quantity IS 'Bulletins or voters that the row says';
 COMMENT ON COLUMN metrics.conflicting_transactions.stands IS
@@ -157,7 +157,7 @@ COMMENT ON COLUMN metrics.constituency_current.participation_rate IS
 COMMENT ON COLUMN metrics.constituency_current.vote_trend IS
     'Slope of the least-squares line through the votes of the voting hours, silent ones being 0: votes an hour per hour; '
     'NULL for fewer than two of them';
-COMMENT ON COLUMN metrics.constituency_current.hours_missing IS 'Hours of voting that no landed file covers by now';
+COMMENT ON COLUMN metrics.constituency_current.hours_missing IS 'Past hours of voting that no landed file covers';
 COMMENT ON COLUMN metrics.constituency_current.anomalies_open IS 'Findings on the constituency that are open or acknowledged';
 
 CREATE VIEW metrics.election_current AS
@@ -200,7 +200,7 @@ COMMENT ON VIEW metrics.election_current IS
     'Each election as it stands now: the summary, with its status and the age of the figures';
 COMMENT ON COLUMN metrics.election_current.status IS 'scheduled, active or completed at this moment; NULL where not known';
 COMMENT ON COLUMN metrics.election_current.age IS
-    'Time since the last transaction that stands; NULL where that is ahead of the clock';
+    'Time since the last transaction that counts; NULL where that is ahead of the clock';
 
 -- A column of a view that has its source's name has its meaning too: that of the first source that has it.
 DO $$
