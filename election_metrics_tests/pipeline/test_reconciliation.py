@@ -113,8 +113,9 @@ def test_a_lost_lake_comes_back_from_the_source(chosen: Settings, tmp_path: Path
     assert "3 file(s)" in result.output
     assert "would be read again" in result.output
     with dg.instance_for_test() as instance:
-        again = dict.fromkeys(("again_from", "again_to", "again_constituency"), "")
-        done = run_update(chosen, instance, HOUR, HOUR + 5 * ONE, "backfill", source=tmp_path / "in", again=again)
+        done = run_update(
+            chosen, instance, HOUR, HOUR + 5 * ONE, "backfill", source=tmp_path / "in", landing={"again": True}
+        )
     assert done.success
     update(chosen, tmp_path / "in")
     assert everything(chosen) == right
