@@ -62,7 +62,15 @@ def test_landing_waits_for_room_and_goes_on_by_itself(small: Path, chosen: Setti
     assert print_status(console, settings) == 0
     said = console.export_text()
     assert f"The disk of HOME is full: {settings.home}, " in said
+    assert "Nothing of election-metrics can be removed" in said
+    filler.write_bytes(b"")
+    (settings.home / "logs").mkdir()
+    (settings.home / "logs" / "up.log.1").write_bytes(b"x" * 3 * MEGABYTE)
+    filler = fill(small, 2 * MEGABYTE)
+    assert print_status(console, settings) == 0
+    said = console.export_text()
     assert "What can be removed:" in said
+    assert "3 MiB  logs of up" in said
     filler.unlink()
     assert no_room(settings) is None
     assert land(settings, tmp_path / "in", "run").rows == 1
