@@ -130,9 +130,9 @@ def pending_files(
         settled_only: leave out files that are still being written.
         enough: takes the number pending so far, and tells whether the listing may stop early.
     """
-    retried = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
     with transaction(settings) as connection:
-        known = ledger.known_versions(connection) | ledger.waiting_files(connection, retried)
+        known = ledger.known_versions(connection)
+    known |= _waiting_files(settings)
     now = time.time_ns()
     growing: set[FileVersion] = set()
     pending_so_far = 0
@@ -148,6 +148,13 @@ def pending_files(
     pending = [file for file in listing.files if file not in known and file not in growing]
     unseen = [problem for problem in listing.unreadable if problem.version not in known]
     return pending, unseen, listing
+
+
+def _waiting_files(settings: Settings) -> set[tuple[str, int, int]]:
+    """Versions that are set aside and not to be tried yet."""
+    since = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
+    with transaction(settings) as connection:
+        return ledger.waiting_files(connection, since)
 
 
 def gone_files(settings: Settings, source: Location, listing: Listing) -> list[str]:
@@ -285,7 +292,9 @@ def land(
     """
     report = report or LandingReport()
     if only:
-        pending = versions_of(only)
+        # They were seen a while ago: what was set aside since then waits.
+        waiting = _waiting_files(settings)
+        pending = [file for file in versions_of(only) if file not in waiting]
     else:
         pending, _, listing = pending_files(settings, source, settled_only=False)
         _record_unlistable(settings, source, listing, run_id, report)

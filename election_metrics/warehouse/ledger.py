@@ -123,7 +123,7 @@ def waiting_files(connection: sa.Connection, since: datetime) -> set[tuple[str, 
 def begin_attempts(
     connection: sa.Connection, files: Sequence[tuple[str, int, int]], run_id: str, now: datetime
 ) -> None:
-    """Records that a landing of these file versions starts; attempts of older versions are reset."""
+    """Records that a landing of these file versions starts; what is known of older versions is reset."""
     rows = [
         {"path": path, "size": size, "modified_ns": modified, "tries": 1, "together": len(files), "tried_at": now,
          "run_id": run_id}
@@ -141,7 +141,9 @@ def begin_attempts(
     connection.execute(
         new.on_conflict_do_update(
             index_elements=["path"],
-            set_=changes | {"tries": sa.case((again, landing_attempts.c.tries + 1), else_=1), "reason": None},
+            set_=changes
+            | {"tries": sa.case((again, landing_attempts.c.tries + 1), else_=1)}
+            | {name: sa.case((same, landing_attempts.c[name])) for name in ("reason", "set_aside_at")},
         ),
         rows,
     )

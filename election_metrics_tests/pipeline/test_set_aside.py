@@ -156,3 +156,27 @@ def in_trouble(settings: Settings) -> list[str]:
     unreadable = rows(settings, "SELECT path FROM ingest.transaction_files WHERE status = 'unreadable'")
     waiting = rows(settings, "SELECT path FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")
     return [*unreadable["path"], *waiting["path"]]
+
+
+def test_what_is_set_aside_waits_with_its_reason_whoever_names_it_and_a_new_version_does_not(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    """A run that was asked for before the file was set aside, and is tried again, names it still; it may be killed."""
+    folder = Folder(tmp_path / "in")
+    path = folder.put(vote("a", ms(1)))
+    (version,) = list_exports(path).files
+    with transaction(chosen) as connection:
+        ledger.begin_attempts(connection, [version], "run", datetime.now(UTC))
+        ledger.set_aside(connection, str(path), "too heavy", datetime.now(UTC))
+    assert land(chosen, folder.root, "again", only=[str(path)]).files == 0
+    with transaction(chosen) as connection:
+        ledger.begin_attempts(connection, [version], "killed", datetime.now(UTC))
+        (attempt,) = ledger.read_attempts(connection).values()
+    assert (attempt.reason, attempt.set_aside_at is None) == ("too heavy", False)
+    folder.put(vote("a", ms(1)), vote("b", ms(2)))
+    (newer,) = list_exports(path).files
+    with transaction(chosen) as connection:
+        ledger.begin_attempts(connection, [newer], "killed", datetime.now(UTC))
+        (attempt,) = ledger.read_attempts(connection).values()
+    assert (attempt.reason, attempt.set_aside_at) == (None, None)
+    assert land(chosen, folder.root, "new", only=[str(path)]).files == 1
