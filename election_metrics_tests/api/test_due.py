@@ -1,5 +1,6 @@
 """What input is overdue, and what is due next: of the clock and the files, not of the newest transaction."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -123,5 +124,5 @@ def test_summary_says_when_an_election_opens_and_no_turnout_before(voting: tuple
     print_summary(console, settings)
     text = next(part for part in console.export_text().split("\n\n") if election in part)
     assert f"voting    {hour + 27 * HOUR:%Y-%m-%d %H:%M} to {hour + 60 * HOUR:%Y-%m-%d %H:%M} UTC" in text
-    assert "opens in  1 d 2 h" in text
+    assert re.search(r"opens in  1 d [123] h", text)  # an hour may begin meanwhile
     assert "turnout" not in text
