@@ -282,7 +282,7 @@ def test_what_another_user_put_in_the_way_is_not_written_into(chosen: Settings, 
             os.chown(work, 65534, 65534)
         else:
             (work / ".lock").symlink_to(precious)
-    with pytest.raises(SettingsError, match=r"somebody else's|nothing was backed up"):
+    with pytest.raises(SettingsError, match=r"belongs to another user|nothing was backed up"):
         back_up(chosen, tmp_path / "night", quietly)
     assert precious.read_text() == "of root"
     assert not (tmp_path / "night").exists()
