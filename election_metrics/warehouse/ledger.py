@@ -160,13 +160,18 @@ def forget_attempts(connection: sa.Connection, paths: Sequence[str]) -> None:
     connection.execute(sa.delete(landing_attempts).where(is_any_of(landing_attempts.c.path, paths)))
 
 
+def _is_below(path: sa.ColumnElement[str], root: str) -> sa.ColumnElement[bool]:
+    """Whether a path is `root` or lies below it: /data/in2 is not below /data/in."""
+    return sa.or_(path == root, path.startswith(f"{root.rstrip('/')}/", autoescape=True))
+
+
 def paths_in_trouble(connection: sa.Connection, root: str) -> set[str]:
     """Paths below `root` that could not be read, or whose landing is set aside."""
     unreadable = sa.select(transaction_files.c.path).where(
-        transaction_files.c.status == "unreadable", transaction_files.c.path.startswith(root, autoescape=True)
+        transaction_files.c.status == "unreadable", _is_below(transaction_files.c.path, root)
     )
     waiting = sa.select(landing_attempts.c.path).where(
-        landing_attempts.c.set_aside_at.is_not(None), landing_attempts.c.path.startswith(root, autoescape=True)
+        landing_attempts.c.set_aside_at.is_not(None), _is_below(landing_attempts.c.path, root)
     )
     return set(connection.execute(unreadable.union(waiting)).scalars())
 
@@ -177,7 +182,7 @@ def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]
         sa.delete(transaction_files).where(
             transaction_files.c.status == "unreadable",
             transaction_files.c.size < 0,
-            transaction_files.c.path.startswith(root, autoescape=True),
+            _is_below(transaction_files.c.path, root),
             transaction_files.c.path != sa.all_(sa.literal(list(still), sa.ARRAY(sa.Text))),
         )
     )

@@ -133,6 +133,10 @@ def test_what_could_not_be_read_and_is_gone_is_a_problem_no_more(chosen: Setting
         ledger.begin_attempts(connection, [version], "run", datetime.now(UTC))
         ledger.set_aside(connection, str(heavy), "too heavy", datetime.now(UTC))
     assert set(in_trouble(chosen)) == {str(torn), str(nameless), str(heavy)}
+    beside = Path(f"{folder.root}2") / torn.name  # below another folder whose name begins alike
+    beside.parent.mkdir()
+    beside.write_bytes(b"PK torn")
+    land(watching, beside.parent, "run")
     source = ExportFiles(folder.root)
     assert source.pending(watching, datetime.now(UTC)).news == "", "they are there"
     kept = torn.read_bytes(), torn.stat()
@@ -142,13 +146,13 @@ def test_what_could_not_be_read_and_is_gone_is_a_problem_no_more(chosen: Setting
     assert new.news == "3 file(s) that could not be read are gone"
     assert new.config == {"sources": ["files"]}
     land(watching, folder.root, "run")
-    assert in_trouble(chosen) == []
+    assert in_trouble(chosen) == [str(beside)]
     assert source.pending(watching, datetime.now(UTC)).news == ""
     torn.write_bytes(kept[0])
     os.utime(torn, ns=(kept[1].st_atime_ns, kept[1].st_mtime_ns))
     assert source.pending(watching, datetime.now(UTC)).news.startswith("1 new file(s)")
     land(watching, folder.root, "run")
-    assert in_trouble(chosen) == [str(torn)]
+    assert sorted(in_trouble(chosen)) == sorted([str(torn), str(beside)])
 
 
 def in_trouble(settings: Settings) -> list[str]:
