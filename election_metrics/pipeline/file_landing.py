@@ -131,8 +131,7 @@ def pending_files(
         enough: takes the number pending so far, and tells whether the listing may stop early.
     """
     with transaction(settings) as connection:
-        known = ledger.known_versions(connection)
-    known |= _waiting_files(settings)
+        known = ledger.known_versions(connection) | _waiting_files(settings, connection)
     now = time.time_ns()
     growing: set[FileVersion] = set()
     pending_so_far = 0
@@ -150,11 +149,9 @@ def pending_files(
     return pending, unseen, listing
 
 
-def _waiting_files(settings: Settings) -> set[tuple[str, int, int]]:
+def _waiting_files(settings: Settings, connection: sa.Connection) -> set[tuple[str, int, int]]:
     """Versions that are set aside and not to be tried yet."""
-    since = datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes)
-    with transaction(settings) as connection:
-        return ledger.waiting_files(connection, since)
+    return ledger.waiting_files(connection, datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes))
 
 
 def gone_files(settings: Settings, source: Location, listing: Listing) -> list[str]:
@@ -293,7 +290,8 @@ def land(
     report = report or LandingReport()
     if only:
         # They were seen a while ago: what was set aside since then waits.
-        waiting = _waiting_files(settings)
+        with transaction(settings) as connection:
+            waiting = _waiting_files(settings, connection)
         pending = [file for file in versions_of(only) if file not in waiting]
     else:
         pending, _, listing = pending_files(settings, source, settled_only=False)

@@ -119,7 +119,7 @@ class WarmRunLauncher(RunLauncher[Any], ConfigurableClass):
         try:
             process.wait(_SECONDS_TO_END)
         except psutil.TimeoutExpired:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.Error):
                 process.kill()
                 process.wait(_SECONDS_TO_END)
         with contextlib.suppress(*DATABASE_AWAY):  # the daemon finds a run whose process is gone

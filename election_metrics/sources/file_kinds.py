@@ -6,7 +6,7 @@ from pathlib import PurePath
 from election_metrics.sources.export_path import contract_id
 from election_metrics.sources.names import canonical
 
-SUFFIXES = (".csv", ".zip")
+_SUFFIXES = (".csv", ".zip")
 _ARCHIVES = {".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4", ".z"}
 _IGNORED_ENDINGS = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".!qb", ".aria2")
 _IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -40,7 +40,7 @@ def is_ignored(name: str) -> bool:
 
 def is_export(name: str) -> bool:
     """Whether a file of this name is read."""
-    return name.lower().endswith(SUFFIXES) and not is_ignored(name)
+    return name.lower().endswith(_SUFFIXES) and not is_ignored(name)
 
 
 def count_not_read(kinds: dict[str, NotRead], path: str) -> None:

@@ -3,7 +3,7 @@
 The version of an object is its size, time and ETag, so that objects overwritten within a second differ too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.locations import RemotePath, elsewhere, fetch, with_patience
-from election_metrics.sources.file_kinds import is_ignored
+from election_metrics.sources.file_kinds import is_export
 
 _SETTING = "ELECTION_METRICS_SOURCE"
 _SECOND = 10**9
@@ -19,8 +19,8 @@ _END = 1 << 16
 Version = tuple[str, int, int]
 
 
-def find_objects(root: RemotePath, suffixes: Sequence[str]) -> list[Version]:
-    """Path, size and version of every object below `root` (or `root` itself) with these suffixes, except hidden ones.
+def find_objects(root: RemotePath) -> list[Version]:
+    """Path, size and version of every export below `root` (or `root` itself).
 
     Raises:
         SourceError: there is no such bucket.
@@ -33,7 +33,7 @@ def find_objects(root: RemotePath, suffixes: Sequence[str]) -> list[Version]:
     return [
         _version(str(root.fs.unstrip_protocol(key)), info)
         for key, info in found.items()
-        if key.lower().endswith(tuple(suffixes)) and not is_ignored(key.rpartition("/")[2])
+        if is_export(key.rpartition("/")[2])
     ]
 
 

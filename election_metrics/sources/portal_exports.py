@@ -23,7 +23,7 @@ from election_metrics.digest import name_for, new_digest
 from election_metrics.errors import SourceError, TransientError
 from election_metrics.locations import Location, RemotePath, is_url
 from election_metrics.sources.export_path import ExportPath, parse_export_path
-from election_metrics.sources.file_kinds import SUFFIXES, NotRead, count_not_read, is_export, is_ignored
+from election_metrics.sources.file_kinds import NotRead, count_not_read, is_export, is_ignored
 from election_metrics.sources.object_exports import ends_of_object, fetch_object, find_objects, version_of_object
 
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
@@ -198,7 +198,7 @@ def _linked_folder(entry: os.DirEntry[str], root: Path) -> list[Unreadable]:
 
 
 def _list_objects(root: RemotePath) -> Listing:
-    versions = [FileVersion(*version) for version in find_objects(root, SUFFIXES)]
+    versions = [FileVersion(*version) for version in find_objects(root)]
     named = [(version, _why_no_name(version.path)) for version in versions]
     return Listing(
         sorted(version for version, problem in named if problem is None),
