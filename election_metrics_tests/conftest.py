@@ -40,6 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Each test starts with the usual one: commands that run in this process make theirs stricter, for good."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def home_of_server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """HOME of the session's server."""
