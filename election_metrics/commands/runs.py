@@ -24,7 +24,7 @@ from election_metrics.pipeline.table_landing import named_table, pending_rows
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible
 from election_metrics.settings import Settings, settings
-from election_metrics.sources.portal_exports import Listing
+from election_metrics.sources.listing import Listing
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.table_reads import PATH
 

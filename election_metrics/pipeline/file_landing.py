@@ -20,33 +20,17 @@ from election_metrics.lake.engine import Readable
 from election_metrics.locations import Location, name_of
 from election_metrics.pipeline.contents import number_contents
 from election_metrics.pipeline.disk import check_room
-from election_metrics.pipeline.landing import (
-    Again,
-    Landing,
-    LandingReport,
-    Pending,
-    Source,
-    StagedBatch,
-    commit_batch,
-)
+from election_metrics.pipeline.landing import Again, Landing, LandingReport, Pending, Source, StagedBatch, commit_batch
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.recording import unreadable_rows
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
+from election_metrics.sources.export_file import ExportFile
 from election_metrics.sources.export_path import parse_export_path
+from election_metrics.sources.file_versions import FileVersion, Unreadable, still_growing, unchanged, versions_of
+from election_metrics.sources.listing import Listing, list_exports
 from election_metrics.sources.names import region_time_zone
-from election_metrics.sources.portal_exports import (
-    ExportFile,
-    FileVersion,
-    Listing,
-    Unreadable,
-    list_exports,
-    peek_span,
-    read_exports,
-    still_growing,
-    unchanged,
-    versions_of,
-)
+from election_metrics.sources.portal_exports import peek_span, read_exports
 from election_metrics.warehouse import ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, session_lock, transaction
 

@@ -17,7 +17,7 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, Readable
 from election_metrics.locations import Location
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import Unreadable
+from election_metrics.sources.file_versions import Unreadable
 from election_metrics.warehouse import ledger, registry
 
 MOST_REJECTED_SHOWN = 10_000

@@ -21,7 +21,8 @@ from election_metrics.pipeline.file_landing import expected_hours, files_of_run,
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.replay import read_series, write_replay
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import FileVersion, list_exports
+from election_metrics.sources.file_versions import FileVersion
+from election_metrics.sources.listing import list_exports
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
 from election_metrics_tests.conftest import empty_warehouse
 from election_metrics_tests.end_to_end.running import FULL
@@ -218,7 +219,7 @@ def _drop_privileges_and_land(settings: Settings, root: Path, out: Path) -> None
     if os.geteuid() == 0:
         os.setegid(65534)
         os.seteuid(65534)
-    from election_metrics.sources.portal_exports import list_exports
+    from election_metrics.sources.listing import list_exports
 
     listing = list_exports(root)
     out.write_text(

@@ -11,7 +11,8 @@ from election_metrics.pipeline import file_landing as landing
 from election_metrics.pipeline.file_landing import land, pending_files
 from election_metrics.pipeline.run_tags import FILES, WHY
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import FileVersion, list_exports
+from election_metrics.sources.file_versions import FileVersion
+from election_metrics.sources.listing import list_exports
 from election_metrics_tests.computing import rows
 from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
 

@@ -12,7 +12,7 @@ import psycopg
 
 from election_metrics.pipeline.file_landing import ExportFiles, land, pending_files
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import list_exports
+from election_metrics.sources.listing import list_exports
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.server import plain_url, warehouse_url
