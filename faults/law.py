@@ -10,9 +10,9 @@ from pathlib import PurePath
 
 import pandas as pd
 
-from election_metrics.pipeline.file_landing import pending_files
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.publication import elections_behind
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 _MODULES = (
     "sources.file_versions", "sources.listing", "sources.export_file", "sources.archives", "sources.portal_exports", "lake.engine", "lake.connect", "lake.duck", "lake.reading", "lake.numbered", "lake.landing", "lake.hours", "locations",
-    "pipeline.landing", "pipeline.file_landing", "pipeline.scratch", "pipeline.recording", "pipeline.registry", "pipeline.hours", "pipeline.elections", "pipeline.anomalies",
+    "pipeline.landing", "pipeline.export_files", "pipeline.pending_files", "pipeline.expected_hours", "pipeline.relanding", "pipeline.file_landing", "pipeline.file_batches", "pipeline.scratch", "pipeline.recording", "pipeline.registry", "pipeline.hours", "pipeline.elections", "pipeline.anomalies",
     "pipeline.deliveries", "pipeline.lake_maintenance", "warehouse.ledger", "warehouse.registry", "warehouse.elections", "warehouse.anomalies",
     "warehouse.replace", "warehouse.database",
 )  # fmt: skip

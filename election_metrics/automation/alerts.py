@@ -150,7 +150,7 @@ def source_trouble(settings: Settings) -> tuple[str, str] | None:
 
 def waiting_files(settings: Settings) -> Waiting | None:
     """Files that are complete and have not landed; checked only if nothing has landed for a while."""
-    from election_metrics.pipeline.file_landing import pending_files
+    from election_metrics.pipeline.pending_files import pending_files
     from election_metrics.warehouse.database import transaction
 
     source = settings.source_path

@@ -18,8 +18,10 @@ from election_metrics.commands.progress import bars
 from election_metrics.commands.reports import print_not_read
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, name_of
-from election_metrics.pipeline.file_landing import expected_hours, files_to_reland, pending_files
+from election_metrics.pipeline.expected_hours import expected_hours
 from election_metrics.pipeline.hours import changed_hours, contiguous, preview_hours
+from election_metrics.pipeline.pending_files import pending_files
+from election_metrics.pipeline.relanding import files_to_reland
 from election_metrics.pipeline.table_landing import named_table, pending_rows
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible

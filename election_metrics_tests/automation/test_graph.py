@@ -187,9 +187,9 @@ def test_a_lost_or_damaged_part_of_the_lake_is_named_and_not_tried_again(
 
 def test_a_transient_error_is_retried_and_then_passes(chosen: Settings, tmp_path: Path, monkeypatch) -> None:
     from election_metrics.errors import TransientError
-    from election_metrics.pipeline import file_landing as landing
+    from election_metrics.pipeline import export_files
 
-    real, calls = landing.land, []
+    real, calls = export_files.land, []
 
     def first_away(*args, **kwargs):
         calls.append(1)
@@ -197,7 +197,7 @@ def test_a_transient_error_is_retried_and_then_passes(chosen: Settings, tmp_path
             raise TransientError("PostgreSQL is away")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(landing, "land", first_away)
+    monkeypatch.setattr(export_files, "land", first_away)
     Folder(tmp_path / "in").put(vote("a", ms(1)))
     with dg.instance_for_test() as instance:
         result = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")

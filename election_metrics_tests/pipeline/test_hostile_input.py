@@ -16,7 +16,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from election_metrics.pipeline.file_landing import land, pending_files
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.database import close_engines, transaction

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from election_metrics.clock import hour_number
-from election_metrics.pipeline.file_landing import expected_hours, files_of_run, land
+from election_metrics.pipeline.expected_hours import expected_hours
+from election_metrics.pipeline.file_landing import files_of_run, land
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.replay import read_series, write_replay
 from election_metrics.settings import Settings
@@ -326,7 +327,7 @@ from election_metrics.settings import read_settings
 from election_metrics_tests.computing import NOW
 from election_metrics.clock import hour_number
 from election_metrics.pipeline.hours import changed_hours
-from election_metrics.pipeline.file_landing import expected_hours, files_of_run, land
+from election_metrics.pipeline.file_landing import land
 print(land(read_settings(batch_bytes=200_000), Path(sys.argv[1]), "run", NOW).rows)
 """
 

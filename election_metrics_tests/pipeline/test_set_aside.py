@@ -10,7 +10,9 @@ from pathlib import Path
 
 import psycopg
 
-from election_metrics.pipeline.file_landing import ExportFiles, land, pending_files
+from election_metrics.pipeline.export_files import ExportFiles
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.settings import Settings
 from election_metrics.sources.listing import list_exports
 from election_metrics.warehouse import ledger

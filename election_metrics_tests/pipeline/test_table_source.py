@@ -29,7 +29,7 @@ from benchmarks.inputs import START
 from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
 from election_metrics.errors import ElectionMetricsError, SourceError
-from election_metrics.pipeline.file_landing import forget_lost_parts
+from election_metrics.pipeline.relanding import forget_lost_parts
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START, WHY
 from election_metrics.pipeline.table_landing import land_table, open_table
 from election_metrics.replay import Bucket, Voting, write_replay
