@@ -16,7 +16,8 @@ from election_metrics.pipeline.publication import (
     compute_election_summaries,
 )
 from election_metrics.pipeline.registry import refresh_registry
-from election_metrics.pipeline.table_landing import land_table, open_table
+from election_metrics.pipeline.table_landing import land_table
+from election_metrics.pipeline.table_opening import open_table
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import NOW
 from election_metrics_tests.reference import read_file

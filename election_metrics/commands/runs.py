@@ -22,7 +22,8 @@ from election_metrics.pipeline.expected_hours import expected_hours
 from election_metrics.pipeline.hours import changed_hours, contiguous, preview_hours
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.relanding import files_to_reland
-from election_metrics.pipeline.table_landing import named_table, pending_rows
+from election_metrics.pipeline.table_opening import named_table
+from election_metrics.pipeline.table_source import pending_rows
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible
 from election_metrics.settings import Settings, settings

@@ -31,7 +31,8 @@ from election_metrics.cli import main
 from election_metrics.errors import ElectionMetricsError, SourceError
 from election_metrics.pipeline.relanding import forget_lost_parts
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START, WHY
-from election_metrics.pipeline.table_landing import land_table, open_table
+from election_metrics.pipeline.table_landing import land_table
+from election_metrics.pipeline.table_opening import open_table
 from election_metrics.replay import Bucket, Voting, write_replay
 from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings, read_settings, settings
