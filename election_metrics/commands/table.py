@@ -10,7 +10,7 @@ from election_metrics.pipeline.table_opening import named_table, unreadable_of_s
 from election_metrics.pipeline.table_state import state_of
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping
-from election_metrics.sources.transactions_table import FIELDS
+from election_metrics.sources.table_snapshot import FIELDS
 
 _WORDS = {
     "blindSigIssue": {"counted": "bulletins issued", "failed": "bulletins failed", "unknown": "other transactions"},

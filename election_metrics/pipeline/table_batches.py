@@ -14,7 +14,9 @@ from election_metrics.lake.engine import Readable
 from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.pipeline.table_state import watermark_as_json
-from election_metrics.sources.transactions_table import NO_HOUR, Snapshot, TransactionsTable, Watermark
+from election_metrics.sources.table_snapshot import NO_HOUR, Snapshot
+from election_metrics.sources.transactions_table import TransactionsTable
+from election_metrics.sources.watermark import Watermark
 from election_metrics.warehouse import ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, transaction
 

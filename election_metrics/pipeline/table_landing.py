@@ -17,7 +17,8 @@ from election_metrics.pipeline.table_comparison import differing_hours, landed_h
 from election_metrics.pipeline.table_opening import reading_of
 from election_metrics.pipeline.table_state import check_place, is_comparison_due, watermark_of
 from election_metrics.settings import Settings
-from election_metrics.sources.transactions_table import TransactionsTable, Watermark
+from election_metrics.sources.transactions_table import TransactionsTable
+from election_metrics.sources.watermark import Watermark
 from election_metrics.warehouse import table_reads
 from election_metrics.warehouse.database import session_lock, transaction
 

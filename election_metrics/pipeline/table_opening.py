@@ -11,8 +11,10 @@ from election_metrics.lake import table_rows
 from election_metrics.lake.connect import connect
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.settings import Settings
+from election_metrics.sources.database_text import NO_TEXT
 from election_metrics.sources.table_mapping import read_mapping
-from election_metrics.sources.transactions_table import FIELDS, LAST_HOUR, NO_TEXT, TransactionsTable
+from election_metrics.sources.table_snapshot import FIELDS, LAST_HOUR
+from election_metrics.sources.transactions_table import TransactionsTable
 
 
 def open_table(settings: Settings) -> TransactionsTable | None:

@@ -14,7 +14,8 @@ from election_metrics.pipeline.table_landing import land_table
 from election_metrics.pipeline.table_opening import reading_of
 from election_metrics.pipeline.table_state import check_place, is_comparison_due, watermark_of
 from election_metrics.settings import Settings
-from election_metrics.sources.transactions_table import MOST_PEEKED, TransactionsTable
+from election_metrics.sources.table_snapshot import MOST_PEEKED
+from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.warehouse import table_reads
 from election_metrics.warehouse.database import transaction
 

@@ -8,7 +8,8 @@ from typing import Any
 from election_metrics.errors import SourceError
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping
-from election_metrics.sources.transactions_table import PendingMark, TransactionsTable, Watermark
+from election_metrics.sources.transactions_table import TransactionsTable
+from election_metrics.sources.watermark import PendingMark, Watermark
 from election_metrics.warehouse import table_reads
 from election_metrics.warehouse.database import transaction
 

@@ -318,7 +318,7 @@ def test_a_killed_landing_and_two_at_once_read_nothing_twice(mapped: Settings, b
         "from election_metrics_tests.pipeline.test_table_source import land_only, read_settings\n"
         "import election_metrics.pipeline.table_landing as landing\n"
         "landing._ROWS_A_BATCH = 1\n"
-        "import election_metrics.sources.transactions_table as table\n"
+        "import election_metrics.sources.table_snapshot as table\n"
         "table._ROWS_AT_ONCE = 700\n"
         "land_only(read_settings())\n"
     )
@@ -594,7 +594,7 @@ def test_rows_that_share_a_position_are_all_read_wherever_a_batch_ends(
     chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     """A block's height is the position of all its transactions."""
-    monkeypatch.setattr("election_metrics.sources.transactions_table._ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("election_metrics.sources.table_snapshot._ROWS_AT_ONCE", at_once)
     with sqlite3.connect(tmp_path / "blocks.db") as raw:
         raw.execute("CREATE TABLE t (height INTEGER, id TEXT, place TEXT, at INTEGER, call TEXT, state TEXT)")
         for number, height in enumerate([1, 1, 1, 2, 3, 3, 3, 3, 3, 4, 4]):
@@ -636,7 +636,7 @@ def _reads(chosen: Settings, tmp_path: Path, url: str, mapping: str) -> Settings
 def test_rows_whose_position_is_no_number_count_once(
     chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, position: str, at_once: int
 ) -> None:
-    monkeypatch.setattr("election_metrics.sources.transactions_table._ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr("election_metrics.sources.table_snapshot._ROWS_AT_ONCE", at_once)
     with sqlite3.connect(tmp_path / "votes.db") as raw:
         raw.execute("CREATE TABLE t (n INTEGER, id TEXT, place TEXT, at INTEGER, call TEXT, state TEXT)")
         for number, at in enumerate(["1", position, position, position, "2"]):
