@@ -103,7 +103,7 @@ def see(
     """Reads the state of Dagster, the warehouse and the disks, without what a supervisor already watches."""
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.due import read_overdue
-    from election_metrics.warehouse.elections import read_behind_since
+    from election_metrics.warehouse.stale_hours import read_behind_since
     from election_metrics.warehouse.table_reads import looked_at
 
     with transaction(settings) as connection:

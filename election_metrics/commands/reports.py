@@ -18,8 +18,8 @@ from election_metrics.sources.file_kinds import NotRead
 from election_metrics.sources.listing import list_exports
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.reports import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.table_reads import looked_at
 
 _SECONDS_LOOKING = 2.0

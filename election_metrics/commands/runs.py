@@ -262,7 +262,7 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
 
 def _exit_code(chosen: Settings, below: str, listing_problems: int = 0) -> int:
     from election_metrics.warehouse.database import transaction
-    from election_metrics.warehouse.elections import count_problems
+    from election_metrics.warehouse.reports import count_problems
 
     with transaction(chosen) as connection:
         problems = count_problems(connection, below)

@@ -17,7 +17,7 @@ from election_metrics.pipeline.scratch import work_folder
 from election_metrics.sources.export_file import ExportFile
 from election_metrics.sources.file_versions import FileVersion, Unreadable, unchanged
 from election_metrics.sources.portal_exports import read_exports
-from election_metrics.warehouse import ledger, registry
+from election_metrics.warehouse import landing_attempts, ledger, registry
 from election_metrics.warehouse.database import lock, transaction
 
 _PATTERN = frozenset("*?[]{}")
@@ -59,14 +59,14 @@ def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
         known = ledger.known_versions(connection, [file.path for file in files])
         unknown = [file for file in files if file not in known or file in landing.again]
         with transaction(settings) as marks:
-            ledger.begin_attempts(marks, unknown, landing.run_id, landing.now)
+            landing_attempts.begin_attempts(marks, unknown, landing.run_id, landing.now)
         batch = _read_batch(landing, connection, unknown, work)
         lake.drop_repeats_within_files(landing.engine)
         commit_batch(landing, connection, _staged(batch), work)
         landing.report.set_aside.update(batch.waiting)
-        ledger.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
+        landing_attempts.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
         for path, reason in batch.waiting.items():
-            ledger.set_aside(connection, path, reason, datetime.now(UTC))
+            landing_attempts.set_aside(connection, path, reason, datetime.now(UTC))
 
 
 def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:

@@ -20,7 +20,7 @@ from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion, versions_of
 from election_metrics.sources.listing import Listing
-from election_metrics.warehouse import ledger, registry
+from election_metrics.warehouse import landing_attempts, ledger, registry
 from election_metrics.warehouse.database import lock, transaction
 
 _MOST_FILES_A_BATCH = 5_000
@@ -103,7 +103,7 @@ def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingRep
     """
     with transaction(settings) as connection:
         lock(connection, "land")  # the marks of a landing in progress are not failures
-        attempts = ledger.read_attempts(connection)
+        attempts = landing_attempts.read_attempts(connection)
         suspects = {file: attempts[file.path] for file in pending if file.path in attempts
                     and attempts[file.path][1:3] == (file.size, file.modified_ns)}  # fmt: skip
         now = datetime.now(UTC)
@@ -111,7 +111,7 @@ def _plan(settings: Settings, pending: Sequence[FileVersion], report: LandingRep
             rested = attempt.set_aside_at is not None and attempt.set_aside_at > attempt.tried_at
             if attempt.together == 1 and attempt.tries >= _TRIES and not rested:
                 reason = f"the process that landed it died {attempt.tries} times (run {attempt.run_id})"
-                ledger.set_aside(connection, file.path, reason, now)
+                landing_attempts.set_aside(connection, file.path, reason, now)
                 report.set_aside[file.path] = reason
                 suspects.pop(file)
     others = [file for file in pending if file.path not in attempts or file not in suspects]
@@ -131,7 +131,7 @@ def _land_or_split(landing: FileLanding, files: Sequence[FileVersion]) -> None:
         land_batch(landing, files)
     except _OF_OTHERS:
         with contextlib.suppress(ElectionMetricsError), transaction(settings) as connection:
-            ledger.forget_attempts(connection, [file.path for file in files])
+            landing_attempts.forget_attempts(connection, [file.path for file in files])
         raise
     except Exception as error:
         if len(files) > 1:
@@ -141,7 +141,7 @@ def _land_or_split(landing: FileLanding, files: Sequence[FileVersion]) -> None:
             return
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         with transaction(settings) as connection:
-            ledger.set_aside(connection, files[0].path, reason, datetime.now(UTC))
+            landing_attempts.set_aside(connection, files[0].path, reason, datetime.now(UTC))
         report.set_aside[files[0].path] = reason
         if not report.files and len(report.set_aside) > _MOST_SET_ASIDE:
             raise
@@ -170,7 +170,7 @@ def _record_unlistable(
     with transaction(settings) as connection:
         lock(connection, "land")
         ledger.supersede(connection, gone)
-        ledger.forget_attempts(connection, gone)
+        landing_attempts.forget_attempts(connection, gone)
         registry.touch_elections_of_files(connection, gone)
         paths = [problem.version.path for problem in listing.unreadable]
         ledger.forget_unreadable(connection, name_of(source), paths)

@@ -26,7 +26,7 @@ from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import corrections, lake_manifest, stale_hours
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import is_free, session_lock, transaction
 from election_metrics.warehouse.elections import FIGURES
@@ -99,7 +99,7 @@ def compute_hours(
 def _chunks(settings: Settings, first: int, last: int) -> list[tuple[int, int]]:
     """Splits the range so that no chunk has too many rows for memory."""
     with transaction(settings) as connection:
-        parts = ledger.parts_of_hours(connection, range(first, last + 1))
+        parts = lake_manifest.parts_of_hours(connection, range(first, last + 1))
     rows = parts.groupby("hour_number")["rows"].sum() if len(parts) else pd.Series(dtype="int64")
     chunks, start, held = [], first, 0
     for number, count in rows.sort_index().items():
@@ -122,17 +122,17 @@ class _Inputs:
 def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
     """All inputs of these hours' figures, as of one moment."""
     with transaction(settings, snapshot=True) as connection:
-        versions = ledger.read_hour_versions(connection, first, last)
-        parts = ledger.parts_of_hours(connection, range(first, last + 1))
+        versions = stale_hours.read_hour_versions(connection, first, last)
+        parts = lake_manifest.parts_of_hours(connection, range(first, last + 1))
         conflicted = set(versions.loc[versions["is_conflicted"].astype(bool), "hour_number"])
-        corrections = ledger.read_corrections(connection) if conflicted else _NO_CORRECTIONS
+        corrected = corrections.read_corrections(connection) if conflicted else _NO_CORRECTIONS
         constituencies = store.read_registry(connection)
         events = store.read_events(connection)
     is_conflicted = parts["hour_number"].isin(conflicted)
     hours = lake.LakeHours(
         clean_parts=_paths(settings, parts[~is_conflicted]),
         conflicted_parts=_paths(settings, parts[is_conflicted]),
-        **corrections,
+        **corrected,
     )
     constituencies["reference_voters"] = constituencies["reference_voters"].astype("Int64")
     return _Inputs(versions, hours, constituencies, events)
@@ -199,7 +199,7 @@ def _compute_chunk(
         before = stored_figures(connection, first, last, newer)
         changed = _changed_constituencies(engine.local, before, kept)
         replace_scope(connection, table, scope, kept)
-        ledger.mark_computed(connection, versions, now)
+        stale_hours.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
         notify(connection, table, _written_constituencies(before, kept))
         publication.publish(connection, run_id, now)
@@ -299,7 +299,7 @@ def preview_hours(settings: Settings, start: datetime, end: datetime) -> pd.Data
 
 def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:
     """Hours that another run computed from a newer landing meanwhile; its rows are kept."""
-    stored = ledger.read_hour_versions(connection, first, last)
+    stored = stale_hours.read_hour_versions(connection, first, last)
     both = stored.merge(read, on="hour_number", suffixes=("", "_read"))
     newer = both.loc[both["computed_version"] > both["landed_version_read"], "hour_number"]
     return [int(number) for number in newer]
@@ -308,7 +308,7 @@ def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last
 def lake_parts(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
     """The live parts of the hours from `start` to before `end`: path, hour_number, rows, size."""
     with transaction(settings) as connection:
-        return ledger.parts_of_hours(connection, range(hour_number(start), hour_number(end)))
+        return lake_manifest.parts_of_hours(connection, range(hour_number(start), hour_number(end)))
 
 
 def compact_hours(settings: Settings, start: datetime, end: datetime, now: datetime | None = None) -> dict[int, int]:
@@ -329,7 +329,9 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
     with transaction(settings) as connection:
         # A backup may be reading parts; files that cannot be removed now are left to the next compaction.
         may = is_free(connection, FORGET_PARTS)
-        forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1))) if may else []
+        forgotten = (
+            lake_manifest.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1))) if may else []
+        )
     for path in forgotten:
         remove(settings.lake_path / path)
     return merged
@@ -337,30 +339,32 @@ def compact_hours(settings: Settings, start: datetime, end: datetime, now: datet
 
 def _compact_hour(settings: Settings, engine: Engine, number: int, paths: list[str], now: datetime) -> bool:
     with transaction(settings, snapshot=True) as connection:
-        superseded = ledger.read_corrections(connection)["superseded"]["content_id"].tolist()
+        superseded = corrections.read_corrections(connection)["superseded"]["content_id"].tolist()
     root = settings.lake_path
     with work_folder(settings.scratch_path) as work:
         merged = lake.compact(engine, root, work, number, [root / path for path in paths], superseded)
     with transaction(settings) as connection:
-        if ledger.retire_parts(connection, paths, now) != len(paths):
+        if lake_manifest.retire_parts(connection, paths, now) != len(paths):
             connection.rollback()  # another process merged some of them
             remove(root / merged.path)
             return False
         row = (merged.path, number, merged.rows, merged.size, now)
-        ledger.add_parts(connection, pd.DataFrame([row], columns=["path", "hour_number", "rows", "size", "created_at"]))
+        lake_manifest.add_parts(
+            connection, pd.DataFrame([row], columns=["path", "hour_number", "rows", "size", "created_at"])
+        )
     return True
 
 
 def changed_hours(settings: Settings, now: datetime | None = None) -> list[datetime]:
     """Stale hours (UTC): rows landed after they were computed."""
     with transaction(settings) as connection:
-        return [hour_start(number) for number in ledger.changed_hours(connection, now or datetime.now(UTC))]
+        return [hour_start(number) for number in stale_hours.changed_hours(connection, now or datetime.now(UTC))]
 
 
 def first_landed_hour(settings: Settings) -> datetime | None:
     """The first hour (UTC) with transactions; None if nothing has landed."""
     with transaction(settings) as connection:
-        number = ledger.first_hour(connection)
+        number = stale_hours.first_hour(connection)
     return None if number is None else hour_start(number)
 
 

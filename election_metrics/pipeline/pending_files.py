@@ -10,7 +10,7 @@ from election_metrics.locations import Location, name_of
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion, Unreadable, still_growing
 from election_metrics.sources.listing import Listing, list_exports
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import landing_attempts, ledger
 from election_metrics.warehouse.database import transaction
 
 
@@ -46,7 +46,7 @@ def pending_files(
 
 def waiting_files(settings: Settings, connection: sa.Connection) -> set[tuple[str, int, int]]:
     """Versions that are set aside and not to be tried yet."""
-    return ledger.waiting_files(connection, datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes))
+    return landing_attempts.waiting_files(connection, datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes))
 
 
 def gone_files(settings: Settings, source: Location, listing: Listing) -> list[str]:

@@ -8,7 +8,7 @@ from election_metrics.locations import Location
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion
 from election_metrics.sources.listing import list_exports
-from election_metrics.warehouse import ledger, table_reads
+from election_metrics.warehouse import lake_manifest, ledger, table_reads
 from election_metrics.warehouse.database import transaction
 
 
@@ -45,7 +45,7 @@ def forget_lost_parts(
         The number of lost parts.
     """
     with transaction(settings) as connection:
-        parts = ledger.parts_of_hours(connection)
+        parts = lake_manifest.parts_of_hours(connection)
         if first is not None:
             parts = parts[parts["hour_number"] >= hour_number(first)]
         if last is not None:
@@ -53,7 +53,7 @@ def forget_lost_parts(
         is_lost = [not (settings.lake_path / path).exists() for path in parts["path"]]
         lost = list(parts.loc[is_lost, "path"])
         if lost:
-            ledger.retire_parts(connection, lost, datetime.now(UTC))
+            lake_manifest.retire_parts(connection, lost, datetime.now(UTC))
             ledger.supersede(connection, [file.path for file in again])
             table_reads.read_again(connection, [int(hour) for hour in parts.loc[is_lost, "hour_number"]])
         return len(lost)

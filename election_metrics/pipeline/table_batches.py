@@ -17,7 +17,7 @@ from election_metrics.pipeline.table_state import watermark_as_json
 from election_metrics.sources.table_snapshot import NO_HOUR, Snapshot
 from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import Watermark
-from election_metrics.warehouse import ledger, registry, table_reads
+from election_metrics.warehouse import lake_manifest, ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, transaction
 
 
@@ -68,7 +68,7 @@ def _drop_landed(job: TableLanding, connection: sa.Connection, before: Watermark
     own = table_reads.own_contents(connection, job.source, hours)
     if not own:
         return set()
-    parts = [job.settings.lake_path / path for path in ledger.parts_of_hours(connection, hours)["path"]]
+    parts = [job.settings.lake_path / path for path in lake_manifest.parts_of_hours(connection, hours)["path"]]
     here = job.engine.local
     suspects = table_rows.find_landed(here, parts, own)
     if job.snapshot.horizon is None:

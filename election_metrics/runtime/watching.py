@@ -27,7 +27,7 @@ from election_metrics.runtime.supervisor import Supervisor
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import HANGS, SECONDS, Asker, ask_database
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_status
+from election_metrics.warehouse.reports import read_status
 
 LOOK_EVERY = 2.0
 _SLOW_LOOK_EVERY = 15.0

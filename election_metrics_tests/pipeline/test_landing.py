@@ -350,8 +350,8 @@ def test_two_processes_at_once_land_every_row_once(chosen: Settings, tmp_path: P
 
 def test_a_landing_that_is_killed_leaves_nothing_that_counts(chosen: Settings, tmp_path: Path) -> None:
     source = tree(tmp_path)
-    kill = _LAND.replace("print(", "import os\nfrom election_metrics.warehouse import ledger\n"
-                         "ledger.mark_hours_stale = lambda *a, **k: os.kill(os.getpid(), 9)\nprint(")  # fmt: skip
+    kill = _LAND.replace("print(", "import os\nfrom election_metrics.warehouse import stale_hours\n"
+                         "stale_hours.mark_hours_stale = lambda *a, **k: os.kill(os.getpid(), 9)\nprint(")  # fmt: skip
     killed = subprocess.run([sys.executable, "-c", kill, str(source)], check=False)
     assert killed.returncode == -9
     assert rows(chosen, "SELECT * FROM ingest.transaction_files").empty
