@@ -109,7 +109,7 @@ def frame_of_hours(home: Path, first: Any, end: Any) -> float:
 
     from election_metrics.clock import hour_number
     from election_metrics.lake.connect import connect
-    from election_metrics.pipeline.hours import compute_frame, read_inputs
+    from election_metrics.pipeline.hour_figures import compute_frame, read_inputs
     from election_metrics.settings import read_settings
 
     settings = read_settings(home=home)
@@ -123,7 +123,8 @@ def frame_of_hours(home: Path, first: Any, end: Any) -> float:
 
 def whole_hours(home: Path, first: Any, end: Any) -> float:
     """The same, replaced in PostgreSQL too."""
-    from election_metrics.pipeline.hours import compute_hours, read_inputs
+    from election_metrics.pipeline.hour_figures import read_inputs
+    from election_metrics.pipeline.hours import compute_hours
     from election_metrics.settings import read_settings
 
     settings = read_settings(home=home)

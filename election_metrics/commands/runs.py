@@ -19,7 +19,8 @@ from election_metrics.commands.reports import print_not_read
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, name_of
 from election_metrics.pipeline.expected_hours import expected_hours
-from election_metrics.pipeline.hours import changed_hours, contiguous, preview_hours
+from election_metrics.pipeline.hour_comparison import preview_hours
+from election_metrics.pipeline.hours import changed_hours, contiguous
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.relanding import files_to_reland
 from election_metrics.pipeline.table_opening import named_table

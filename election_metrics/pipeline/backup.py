@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 
 from election_metrics.errors import DataError, ElectionMetricsError, SettingsError
 from election_metrics.locations import name_of
-from election_metrics.pipeline.hours import FORGET_PARTS
+from election_metrics.pipeline.compaction import FORGET_PARTS
 from election_metrics.pipeline.manifest import (
     DAGSTER_DUMP,
     LAKE,

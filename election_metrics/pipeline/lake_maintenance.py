@@ -8,7 +8,7 @@ import psutil
 
 from election_metrics.clock import hour_number, hour_start
 from election_metrics.locations import Location, remove
-from election_metrics.pipeline.hours import compact_hours
+from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.settings import Settings
 from election_metrics.warehouse import lake_manifest
 from election_metrics.warehouse.database import transaction

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from election_metrics.clock import hour_number
 from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
-from election_metrics.pipeline.hours import COUNTED, compute_frame, different_rows, read_inputs, stored_figures
+from election_metrics.pipeline.hour_comparison import COUNTED, different_rows, stored_figures
+from election_metrics.pipeline.hour_figures import compute_frame, read_inputs
 from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 from election_metrics.warehouse import stale_hours

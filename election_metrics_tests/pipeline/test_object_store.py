@@ -16,8 +16,8 @@ from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
 from election_metrics.errors import SettingsError, TransientError
 from election_metrics.locations import _PATIENCE_WITH_S3, place
+from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.pipeline.file_landing import land
-from election_metrics.pipeline.hours import compact_hours
 from election_metrics.pipeline.lake_maintenance import sweep_lake
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from election_metrics.cli import main
 from election_metrics.pipeline.file_landing import land
-from election_metrics.pipeline.hours import changed_hours, compute_hours, preview_hours
+from election_metrics.pipeline.hour_comparison import preview_hours
+from election_metrics.pipeline.hours import changed_hours, compute_hours
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.reconciliation import closed_elections, reconcile_elections
 from election_metrics.pipeline.relanding import files_to_reland, forget_lost_parts
