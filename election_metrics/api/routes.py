@@ -44,8 +44,8 @@ from election_metrics.api.models import (
 )
 from election_metrics.api.rendering import Reply
 from election_metrics.settings import Settings
-from election_metrics.warehouse import queries
-from election_metrics.warehouse.queries import Hours, Page, Row
+from election_metrics.warehouse import constituency_queries, election_queries, finding_queries, provenance_queries, rows
+from election_metrics.warehouse.rows import Hours, Page, Row
 
 router = APIRouter(
     prefix="/api/v1",
@@ -156,7 +156,7 @@ def _get(
 @_get("/elections", Answer[list[Election]], "elections", DependsOn(summaries=True))  # type: ignore[valid-type]
 def elections(connection: sa.Connection, settings: Settings) -> Reply:
     """Every election with its figures so far; those that are voting first."""
-    found = queries.elections_now(connection, settings.late_after)
+    found = election_queries.elections_now(connection, settings.late_after)
     return Reply(found, found)
 
 
@@ -174,7 +174,7 @@ def election_constituencies(
     region: Annotated[str | None, Query(max_length=200, description="Only of this region")] = None,
     q: Text = None,
     reporting: Annotated[bool | None, Query(description="Only those with (without) a bulletin or vote")] = None,
-    sort: Annotated[Literal[queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
+    sort: Annotated[Literal[constituency_queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
     descending: bool = False,
     sparkline: Annotated[bool, Query(description="With the hours of each")] = False,
     limit: Limit = 100,
@@ -192,7 +192,7 @@ def constituencies(
     region: Annotated[str | None, Query(max_length=200, description="Only of this region")] = None,
     q: Text = None,
     reporting: Annotated[bool | None, Query(description="Only those with (without) a bulletin or vote")] = None,
-    sort: Annotated[Literal[queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
+    sort: Annotated[Literal[constituency_queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
     descending: bool = False,
     sparkline: Annotated[bool, Query(description="With the hours of each")] = False,
     limit: Limit = 100,
@@ -203,9 +203,9 @@ def constituencies(
 
 
 def _constituencies_in_detail(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Reply | Exception]:
-    found = {row["constituency_id"]: row for row in queries.constituencies_named(connection, ids)}
-    missing = queries.missing_of_constituencies(connection, list(found))
-    unresolved = queries.unresolved_of_constituencies(connection, list(found))
+    found = {row["constituency_id"]: row for row in constituency_queries.constituencies_named(connection, ids)}
+    missing = constituency_queries.missing_of_constituencies(connection, list(found))
+    unresolved = finding_queries.unresolved_of_constituencies(connection, list(found))
     replies = {
         one: Reply(row | {"missing": missing[one], "findings": unresolved[one]}, [row]) for one, row in found.items()
     }
@@ -231,7 +231,7 @@ def constituency_periods(
 ) -> Reply:
     """One constituency by period, in its time zone."""
     _constituency(connection, constituency_id)
-    found = queries.periods_of_constituency(connection, constituency_id, period, _hours(first, to, None))
+    found = constituency_queries.periods_of_constituency(connection, constituency_id, period, _hours(first, to, None))
     return Reply(found, found)
 
 
@@ -249,20 +249,27 @@ def compare(
 ) -> Reply:
     """Constituencies side by side: figures and hours."""
     asked = list(dict.fromkeys(ids))
-    found = queries.constituencies_named(connection, asked)
+    found = constituency_queries.constituencies_named(connection, asked)
     if unknown := set(asked) - {row["constituency_id"] for row in found}:
         raise HTTPException(404, f"there is no constituency {sorted(unknown)[0]!r}; /constituencies lists them")
     data = [
-        {"constituency": row, "hours": queries.hourly_of_constituency(connection, row["constituency_id"], Hours())}
+        {
+            "constituency": row,
+            "hours": constituency_queries.hourly_of_constituency(connection, row["constituency_id"], Hours()),
+        }
         for row in found
     ]
     return Reply(data, found)
 
 
 def _hours_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Reply | Exception]:
-    found = queries.hourly_of_constituencies(connection, ids)
+    found = constituency_queries.hourly_of_constituencies(connection, ids)
     silent = [one for one, rows in found.items() if not rows]
-    known = {row["constituency_id"] for row in queries.constituencies_named(connection, silent)} if silent else set()
+    known = (
+        {row["constituency_id"] for row in constituency_queries.constituencies_named(connection, silent)}
+        if silent
+        else set()
+    )
     return {one: Reply(rows, rows) if rows or one in known else _no_constituency(one) for one, rows in found.items()}
 
 
@@ -279,7 +286,7 @@ def constituency_hours(
     latest: Latest = False,
 ) -> Reply:
     """Hours of a constituency that have transactions."""
-    found = queries.hourly_of_constituency(connection, constituency_id, _hours(first, to, day))
+    found = constituency_queries.hourly_of_constituency(connection, constituency_id, _hours(first, to, day))
     if not found:
         _constituency(connection, constituency_id)  # is there one at all?
     return Reply(found[-1:], found[-1:]) if latest else Reply(found, found)
@@ -295,7 +302,7 @@ def election_hours(
     latest: Latest = False,
 ) -> Reply:
     """Hours of an election: counts, participation, running totals."""
-    found = queries.hourly_of_election(connection, election_id, _hours(first, to, day))
+    found = election_queries.hourly_of_election(connection, election_id, _hours(first, to, day))
     if not found:
         _election_exists(connection, election_id)
     return Reply(found[-1:], found[-1:]) if latest else Reply(found, found)
@@ -304,7 +311,7 @@ def election_hours(
 @_get("/hourly-stats/highest-anomaly-counts", Answer[list[NamedHour]], "hours")  # type: ignore[valid-type]
 def highest_anomaly_counts(connection: sa.Connection, election: ElectionFilter = None, limit: Limit = 20) -> Reply:
     """Hours of constituencies with the most anomalous transactions."""
-    found = queries.busiest_hours(connection, election, limit)
+    found = constituency_queries.busiest_hours(connection, election, limit)
     return Reply(found, found)
 
 
@@ -320,7 +327,7 @@ def anomalies(
     cursor: Cursor = None,
 ) -> Reply:
     """Findings, worst first, each with its explanation."""
-    found = queries.findings(
+    found = finding_queries.findings(
         connection, election=election, constituency=constituency, rule=rule, severity=severity, state=state,
         page=_page(limit, cursor, int),
     )  # fmt: skip
@@ -332,7 +339,7 @@ def anomaly(
     connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
 ) -> Reply:
     """One finding."""
-    found = queries.finding(connection, anomaly_id)
+    found = finding_queries.finding(connection, anomaly_id)
     if found is None:
         raise HTTPException(404, f"there is no finding {anomaly_id!r}; /anomalies lists them")
     return Reply(found, [found])
@@ -350,28 +357,28 @@ def rules(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
 @_get("/thresholds", Answer[list[SetThreshold]], "findings")  # type: ignore[valid-type]
 def thresholds(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
     """Thresholds that differ from the defaults, and who set them."""
-    found = queries.thresholds(connection, election)
+    found = finding_queries.thresholds(connection, election)
     return Reply(found, found)
 
 
 @_get("/reference/constituencies", PageOf[list[SaidOfConstituency]], "reference")  # type: ignore[valid-type]
 def constituency_references(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
     """Overrides of constituencies, and who set them."""
-    found = queries.constituency_references(connection, _page(limit, cursor, str))
+    found = provenance_queries.constituency_references(connection, _page(limit, cursor, str))
     return _paged(found.rows, found)
 
 
 @_get("/reference/elections", Answer[list[SaidOfElection]], "reference")  # type: ignore[valid-type]
 def election_references(connection: sa.Connection) -> Reply:
     """Overrides of elections, and who set them."""
-    found = queries.election_references(connection)
+    found = provenance_queries.election_references(connection)
     return Reply(found, found)
 
 
 @_get("/audit", PageOf[list[AuditEntry]], "access", DependsOn())  # type: ignore[valid-type]
 def audit(connection: sa.Connection, limit: Limit = 100, cursor: Cursor = None) -> Reply:
     """The audit log, newest first: who, what, when. Needs a token with scope operate."""
-    found = queries.audit(connection, _page(limit, cursor, int))
+    found = provenance_queries.audit(connection, _page(limit, cursor, int))
     return _paged(found.rows, found)
 
 
@@ -389,8 +396,8 @@ def dashboard_detailed(
 ) -> Reply:
     """An election as the page shows it: figures, regions, hours, worst findings. As CSV: its hours."""
     found = _election(connection, settings, election)
-    hours = queries.hourly_of_election(connection, election, Hours())
-    worst = queries.findings(connection, election=election, state="unresolved", page=Page(_MOST_FINDINGS))
+    hours = election_queries.hourly_of_election(connection, election, Hours())
+    worst = finding_queries.findings(connection, election=election, state="unresolved", page=Page(_MOST_FINDINGS))
     return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours)
 
 
@@ -403,14 +410,14 @@ def sources(
 ) -> Reply:
     """Files that a constituency's figures (of these hours) come from, and the run that landed each."""
     _constituency(connection, constituency)
-    found = queries.sources_of(connection, constituency, _hours(first, to, None))
+    found = provenance_queries.sources_of(connection, constituency, _hours(first, to, None))
     return Reply(found, found)
 
 
 @_get("/quarantine", PageOf[list[RejectedLine]], "sources")  # type: ignore[valid-type]
 def quarantine(connection: sa.Connection, q: Text = None, limit: Limit = 100, cursor: Cursor = None) -> Reply:
     """Lines that could not be read: file, line, reason."""
-    found = queries.quarantine(connection, q, _page(limit, cursor, str))
+    found = provenance_queries.quarantine(connection, q, _page(limit, cursor, str))
     return _paged(found.rows, found)
 
 
@@ -428,30 +435,30 @@ def _constituencies(
 ) -> Reply:
     kinds: dict[str, Any] = {"name": str, "region": str, "last_transaction_at": datetime.fromisoformat}
     page = _page(limit, cursor, kinds.get(sort, float))
-    found = queries.search_constituencies(
+    found = constituency_queries.search_constituencies(
         connection, election=election, region=region, text=text, reporting=reporting, sort=sort,
         descending=descending, page=page,
     )  # fmt: skip
     if not sparkline:
         return replace(_paged(found.rows, found), columns=columns_of(Constituency))
-    hours = queries.hours_of_constituencies(connection, [row["constituency_id"] for row in found.rows])
+    hours = constituency_queries.hours_of_constituencies(connection, [row["constituency_id"] for row in found.rows])
     return _paged([row | {"hours": hours[row["constituency_id"]]} for row in found.rows], found)
 
 
 def _election(connection: sa.Connection, settings: Settings, election: str) -> Row:
-    found = queries.elections_now(connection, settings.late_after, election)
+    found = election_queries.elections_now(connection, settings.late_after, election)
     if not found:
         raise _no_election(election)
     return found[0] | {
-        "regions": queries.regions_of(connection, election),
-        "extremes": queries.extremes_of(connection, election),
-        "missing": queries.missing_of(connection, election),
-        "reconciliation": queries.reconciliation_of(connection, election),
+        "regions": election_queries.regions_of(connection, election),
+        "extremes": election_queries.extremes_of(connection, election),
+        "missing": election_queries.missing_of(connection, election),
+        "reconciliation": election_queries.reconciliation_of(connection, election),
     }
 
 
 def _election_exists(connection: sa.Connection, election: str) -> None:
-    if not queries.has_election(connection, election):
+    if not election_queries.has_election(connection, election):
         raise _no_election(election)
 
 
@@ -460,7 +467,7 @@ def _no_election(election: str) -> HTTPException:
 
 
 def _constituency(connection: sa.Connection, constituency: str) -> Row:
-    found = queries.constituencies_named(connection, [constituency])
+    found = constituency_queries.constituencies_named(connection, [constituency])
     if not found:
         raise _no_constituency(constituency)
     return found[0]
@@ -499,7 +506,7 @@ def _utc(moment: datetime | None) -> datetime | None:
     return found
 
 
-def _paged(rows: list[Row], found: queries.Found) -> Reply:
+def _paged(rows: list[Row], found: rows.Found) -> Reply:
     return Reply(rows, rows, after=_cursor(found.after), is_page=True)
 
 
