@@ -18,20 +18,11 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from election_metrics.automation.alert_texts import message, recovery
 from election_metrics.automation.delivery import deliver, without_own_secrets
 from election_metrics.automation.duty import failing_ticks, stopped
-from election_metrics.automation.problems import (
-    FailedCheck,
-    FailedRun,
-    FullDisk,
-    Overdue,
-    Seen,
-    Silent,
-    Waiting,
-    find_problems,
-    message,
-    recovery,
-)
+from election_metrics.automation.observations import FailedCheck, FailedRun, FullDisk, Overdue, Seen, Silent, Waiting
+from election_metrics.automation.problems import find_problems
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.disk import disks_of
 from election_metrics.pipeline.last_known import SUPERVISOR, read_last_known, unwatched

@@ -18,9 +18,11 @@ import dagster as dg
 import sqlalchemy as sa
 
 from election_metrics.automation import duty
+from election_metrics.automation.alert_texts import message, recovery
 from election_metrics.automation.alerts import full_disks
 from election_metrics.automation.delivery import deliver, without_own_secrets
-from election_metrics.automation.problems import FailingTicks, Problem, Seen, Silent, find_problems, message, recovery
+from election_metrics.automation.observations import FailingTicks, Seen, Silent
+from election_metrics.automation.problems import Problem, find_problems
 from election_metrics.pipeline.last_known import Known, LastKnown, read_last_known, write_last_known
 from election_metrics.pipeline.source import EMPTIED, SourceState, landed_from, look_at_source
 from election_metrics.runtime.supervisor import Supervisor

@@ -25,10 +25,11 @@ from pydantic import SecretStr
 
 from election_metrics.assets.checks import checks
 from election_metrics.automation import channels
+from election_metrics.automation.alert_texts import message, without_secrets
 from election_metrics.automation.alerts import raise_alerts
 from election_metrics.automation.delivery import deliver, without_own_secrets
 from election_metrics.automation.duty import NAMES
-from election_metrics.automation.problems import (
+from election_metrics.automation.observations import (
     FailedCheck,
     FailedRun,
     FailingTicks,
@@ -37,10 +38,8 @@ from election_metrics.automation.problems import (
     Seen,
     Silent,
     Waiting,
-    find_problems,
-    message,
-    without_secrets,
 )
+from election_metrics.automation.problems import find_problems
 from election_metrics.cli import main
 from election_metrics.errors import SettingsError
 from election_metrics.runtime.launch import run_update
