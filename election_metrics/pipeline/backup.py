@@ -39,7 +39,7 @@ from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse import lake_manifest
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.dumps import dump, server_version
-from election_metrics.warehouse.embedded import open_private
+from election_metrics.warehouse.private_files import open_private
 from election_metrics.warehouse.release import release
 from election_metrics.warehouse.roles import logins_of
 from election_metrics.warehouse.server import dagster_url, warehouse_url
