@@ -13,7 +13,8 @@ import pandas as pd
 from election_metrics.clock import hour_number
 from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.settings import Settings
 from election_metrics.warehouse import lake_manifest, ledger, stale_hours
 from election_metrics.warehouse import registry as store

@@ -4,9 +4,7 @@ import re
 
 _LONGEST_REASON = 300
 STATUS = "election-metrics status"
-
 DISK_FULL = "a disk is full"
-
 
 # Patterns of error messages, the cause in plain words, and what to type.
 _WORDS = (

@@ -1,4 +1,4 @@
-"""Finds current problems, as a pure function of the observed state, and formats their alerts."""
+"""Finds current problems, as a pure function of the observed state."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -14,7 +14,7 @@ from election_metrics.commands.runs import run_ingest
 from election_metrics.commands.up import RunNews, teller
 from election_metrics.demo import MOSCOW, Hours, deliver, deliver_live, demo_buckets, split_at
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.replay import write_replay
+from election_metrics.replay.tree import write_replay
 from election_metrics.runtime.claim import claimed
 from election_metrics.runtime.launch import open_instance
 from election_metrics.runtime.supervisor import Supervisor, free_port, stop_on_signals

@@ -4,8 +4,8 @@ It listens only on a Unix socket, in a folder with access for its owner only, an
 there is no password, and other users of the machine cannot connect. The binaries are from a wheel, or from the system
 if that is not installed. The server runs while an election-metrics process uses it.
 
-PostgreSQL refuses to run as root. As root, it runs under a separate account (`embedded_programs.ACCOUNT`), which reaches the data through
-an open descriptor of their folder, so that no permission of a parent folder has to be widened.
+PostgreSQL refuses to run as root. As root, it runs under a separate account, which reaches the data through an open
+descriptor of their folder, so that no permission of a parent folder has to be widened.
 """
 
 import atexit

@@ -20,7 +20,8 @@ from election_metrics.clock import hour_number
 from election_metrics.pipeline.expected_hours import expected_hours
 from election_metrics.pipeline.file_landing import files_of_run, land
 from election_metrics.pipeline.hours import changed_hours
-from election_metrics.replay import read_series, write_replay
+from election_metrics.replay.series import read_series
+from election_metrics.replay.tree import write_replay
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion
 from election_metrics.sources.listing import list_exports

@@ -33,7 +33,8 @@ from election_metrics.pipeline.relanding import forget_lost_parts
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START, WHY
 from election_metrics.pipeline.table_landing import land_table
 from election_metrics.pipeline.table_opening import open_table
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics.warehouse.database import transaction
