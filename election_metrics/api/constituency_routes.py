@@ -40,17 +40,22 @@ from election_metrics.warehouse.rows import Hours
 router = new_router()
 _MOST_COMPARED = 10
 
+Region = Annotated[str | None, Query(max_length=200, description="Only of this region")]
+Reporting = Annotated[bool | None, Query(description="Only those with (without) a bulletin or vote")]
+Sort = Annotated[Literal[constituency_queries.SORTABLE], Query()]  # type: ignore[valid-type]
+Sparkline = Annotated[bool, Query(description="With the hours of each")]
+
 
 @get(router, "/election/{election_id}/constituencies", PageOf[list[ListedConstituency]], "elections")
 def election_constituencies(
     connection: sa.Connection,
     election_id: ElectionId,
-    region: Annotated[str | None, Query(max_length=200, description="Only of this region")] = None,
+    region: Region = None,
     q: Text = None,
-    reporting: Annotated[bool | None, Query(description="Only those with (without) a bulletin or vote")] = None,
-    sort: Annotated[Literal[constituency_queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
+    reporting: Reporting = None,
+    sort: Sort = "name",
     descending: bool = False,
-    sparkline: Annotated[bool, Query(description="With the hours of each")] = False,
+    sparkline: Sparkline = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Reply:
@@ -63,12 +68,12 @@ def election_constituencies(
 def constituencies(
     connection: sa.Connection,
     election: ElectionFilter = None,
-    region: Annotated[str | None, Query(max_length=200, description="Only of this region")] = None,
+    region: Region = None,
     q: Text = None,
-    reporting: Annotated[bool | None, Query(description="Only those with (without) a bulletin or vote")] = None,
-    sort: Annotated[Literal[constituency_queries.SORTABLE], Query()] = "name",  # type: ignore[valid-type]
+    reporting: Reporting = None,
+    sort: Sort = "name",
     descending: bool = False,
-    sparkline: Annotated[bool, Query(description="With the hours of each")] = False,
+    sparkline: Sparkline = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Reply:
