@@ -89,7 +89,7 @@ growth: $(VENV)/.dev ## Measure how much Dagster's database grows in a day
 	$(BIN)/python -m benchmarks.growth $(ARGS)
 
 e2e: $(VENV)/.dev ## In full what is part of the tests in short: three days at speed, the database away, every combination on Spark, more orders of files, pods, twenty schedules of faults
-	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py election_metrics_tests/end_to_end/test_database_away.py election_metrics_tests/pipeline/test_combinations.py election_metrics_tests/pipeline/test_landing.py election_metrics_tests/pipeline/test_one_rule.py election_metrics_tests/end_to_end/test_elsewhere.py election_metrics_tests/faults/test_schedules.py
+	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py election_metrics_tests/end_to_end/test_database_away.py election_metrics_tests/pipeline/test_combinations.py election_metrics_tests/pipeline/test_landing_order.py election_metrics_tests/pipeline/test_one_rule.py election_metrics_tests/end_to_end/test_elsewhere.py election_metrics_tests/faults/test_schedules.py
 
 anomalies: $(VENV)/.dev ## Measure what the anomaly rules find, and what they raise for nothing
 	$(BIN)/python -m benchmarks.anomalies $(ARGS)

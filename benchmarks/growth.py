@@ -16,7 +16,7 @@ from dagster._core.scheduler.instigation import TickData, TickStatus
 
 from election_metrics.automation.pruning import dagster_bytes, prune_dagster
 from election_metrics.demo import demo_buckets, split_at
-from election_metrics.replay import write_replay
+from election_metrics.replay.tree import write_replay
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate

@@ -21,7 +21,8 @@ from rich.console import Console
 
 from election_metrics.automation.sensors import changed_hours_sensor, new_transactions_sensor
 from election_metrics.commands.runs import run_ingest
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.runtime.supervisor import Supervisor, free_port
 from election_metrics.settings import Settings, read_settings

@@ -13,9 +13,10 @@ import pandas as pd
 from election_metrics.clock import hour_number
 from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import lake_manifest, ledger, stale_hours
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import copy_rows
@@ -131,7 +132,7 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
             )
         )
         parts = lake.write_parts(engine, settings.lake_path, work, "bench")
-        ledger.add_parts(
+        lake_manifest.add_parts(
             connection,
             pd.DataFrame(
                 [(p.path, p.hour_number, p.rows, p.size, now) for p in parts],
@@ -149,7 +150,7 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
                 ]
             ),
         )  # fmt: skip
-        ledger.mark_hours_stale(connection, {p.hour_number for p in parts}, conflicted=False)
+        stale_hours.mark_hours_stale(connection, {p.hour_number for p in parts}, conflicted=False)
     first = hour_number(START)
     return START, datetime.fromtimestamp((first + hours) * 3600, tz=UTC)
 

@@ -20,7 +20,8 @@ from rich.console import Console
 
 from benchmarks.empty import FOLDER, LAST
 from election_metrics.commands.runs import run_ingest
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.runtime.supervisor import Supervisor, free_port
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.migrate import migrate

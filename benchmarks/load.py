@@ -31,7 +31,7 @@ from election_metrics.commands.runs import run_ingest
 from election_metrics.demo import demo_buckets
 from election_metrics.pipeline.hours import compute_hours
 from election_metrics.pipeline.publication import compute_constituency_metrics, compute_election_summaries
-from election_metrics.replay import write_replay
+from election_metrics.replay.tree import write_replay
 from election_metrics.runtime.supervisor import free_port
 from election_metrics.runtime.worker import GIVES_WAY
 from election_metrics.settings import Settings, read_settings

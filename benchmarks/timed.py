@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+
+if TYPE_CHECKING:
+    from election_metrics.settings import Settings
 
 
 def _child(connection: Any, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
@@ -109,7 +112,7 @@ def frame_of_hours(home: Path, first: Any, end: Any) -> float:
 
     from election_metrics.clock import hour_number
     from election_metrics.lake.connect import connect
-    from election_metrics.pipeline.hours import compute_frame, read_inputs
+    from election_metrics.pipeline.hour_figures import compute_frame, read_inputs
     from election_metrics.settings import read_settings
 
     settings = read_settings(home=home)
@@ -123,7 +126,8 @@ def frame_of_hours(home: Path, first: Any, end: Any) -> float:
 
 def whole_hours(home: Path, first: Any, end: Any) -> float:
     """The same, replaced in PostgreSQL too."""
-    from election_metrics.pipeline.hours import compute_hours, read_inputs
+    from election_metrics.pipeline.hour_figures import read_inputs
+    from election_metrics.pipeline.hours import compute_hours
     from election_metrics.settings import read_settings
 
     settings = read_settings(home=home)
@@ -237,10 +241,8 @@ def late_file(home: Path, source: Path) -> float:
     return seconds
 
 
-def whole_way(source: Path, home: Path) -> float:
-    """From files to summaries in an empty warehouse that runs already: one Dagster run over every hour."""
-    from benchmarks.inputs import START
-    from election_metrics.runtime.launch import open_instance, run_update
+def _emptied(home: Path) -> "Settings":
+    """The settings of this home, whose warehouse and lake are emptied."""
     from election_metrics.settings import read_settings
     from election_metrics.warehouse.migrate import migrate
 
@@ -248,6 +250,15 @@ def whole_way(source: Path, home: Path) -> float:
     migrate(settings, "base")
     migrate(settings)
     shutil.rmtree(settings.lake_path, ignore_errors=True)
+    return settings
+
+
+def whole_way(source: Path, home: Path) -> float:
+    """From files to summaries in an empty warehouse that runs already: one Dagster run over every hour."""
+    from benchmarks.inputs import START
+    from election_metrics.runtime.launch import open_instance, run_update
+
+    settings = _emptied(home)
     with open_instance(settings) as instance:
         begin = time.perf_counter()
         first, last = START - timedelta(hours=13), START + timedelta(hours=24)
@@ -264,13 +275,7 @@ def whole_way_command(source: Path, home: Path) -> float:
     import subprocess
     import sys
 
-    from election_metrics.settings import read_settings
-    from election_metrics.warehouse.migrate import migrate
-
-    settings = read_settings(home=home)
-    migrate(settings, "base")
-    migrate(settings)
-    shutil.rmtree(settings.lake_path, ignore_errors=True)
+    _emptied(home)
     command = [str(Path(sys.executable).parent / "election-metrics"), "ingest", str(source)]
     begin = time.perf_counter()
     subprocess.run(command, env=os.environ | {"ELECTION_METRICS_HOME": str(home)}, check=True, capture_output=True)

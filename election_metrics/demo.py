@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from election_metrics.replay import Bucket, Voting
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.sources.export_path import parse_export_path
 
 MOSCOW = ZoneInfo("Europe/Moscow")

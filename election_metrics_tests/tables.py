@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
 from election_metrics.pipeline.landing import LandingReport
@@ -16,9 +19,10 @@ from election_metrics.pipeline.publication import (
     compute_election_summaries,
 )
 from election_metrics.pipeline.registry import refresh_registry
-from election_metrics.pipeline.table_landing import land_table, open_table
+from election_metrics.pipeline.table_landing import land_table
+from election_metrics.pipeline.table_opening import open_table
 from election_metrics.settings import Settings
-from election_metrics_tests.computing import NOW
+from election_metrics_tests.computing import NOW, rows
 from election_metrics_tests.reference import read_file
 
 MAPPING = """
@@ -144,3 +148,46 @@ def pieces(rows: Sequence[dict[str, Any]], size: int) -> Iterator[Sequence[dict[
     """The rows, so many at a time."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
+
+
+def land_only(settings: Settings) -> int:
+    """Lands what is new, without any comparison; returns how many rows."""
+    table = open_table(settings)
+    assert table is not None
+    return land_table(settings, table, "run", NOW, compare=False).rows
+
+
+def ids_in_lake(settings: Settings) -> list[str]:
+    """The transaction ids that the lake holds, each as often as it does."""
+    parts = str(settings.lake_path / "transactions" / "*" / "*.parquet")
+    found = duckdb.execute("SELECT transaction_id FROM read_parquet(?) ORDER BY 1", [parts]).fetchall()
+    return [name for (name,) in found]
+
+
+def hour_difference(settings: Settings) -> list[int]:
+    """What a comparison finds, by reading those hours again."""
+    before = len(rows(settings, "SELECT * FROM ingest.transaction_files"))
+    table = open_table(settings)
+    assert table is not None
+    land_table(settings, table, "run", NOW, compare=True)
+    after = rows(settings, "SELECT * FROM ingest.transaction_files ORDER BY file_id")
+    return list(after["path"][before:])
+
+
+def mapped_to(chosen: Settings, made: Ballots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that name a table by MAPPING, also in the environment, for commands."""
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(MAPPING, "utf-8")
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_URL", made.url)
+    monkeypatch.setenv("ELECTION_METRICS_SOURCE_TABLE", str(mapping))
+    return chosen.model_copy(update={"source_url": SecretStr(made.url), "source_table": mapping})
+
+
+COLUMNS = '[columns]\nid = "id"\nconstituency = "place"\ntime = "at"\ntype = "call"\nstatus = "state"\n'
+
+
+def settings_of(chosen: Settings, tmp_path: Path, url: str, mapping: str) -> Settings:
+    """Settings that name the table `t` with COLUMNS, after these lines of a mapping."""
+    path = tmp_path / "own.toml"
+    path.write_text(f'table = "t"\nposition = "n"\n{mapping}{COLUMNS}[status]\ncounted = ["ok"]\n', "utf-8")
+    return chosen.model_copy(update={"source_url": SecretStr(url), "source_table": path})

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from election_metrics.demo import deliver, deliver_live, demo_buckets, split_at
-from election_metrics.replay import write_replay
+from election_metrics.replay.tree import write_replay
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import rows
 from election_metrics_tests.typed import typed

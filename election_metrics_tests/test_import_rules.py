@@ -87,6 +87,15 @@ def test_no_imports_go_in_circles() -> None:
     assert not left
 
 
+LISTS = {"election_metrics.cli", "election_metrics.settings", "election_metrics.warehouse.tables"}
+"""Lists of one kind, which may be long: commands, settings, tables."""
+
+
+def test_no_module_is_so_long_that_it_holds_two_ideas() -> None:
+    lines = {module: len(path.read_text("utf-8").splitlines()) for module, path in MODULES.items()}
+    assert {module: count for module, count in lines.items() if count > 400 and module not in LISTS} == {}
+
+
 def test_status_imports_nothing_that_takes_long_until_postgresql_has_answered() -> None:
     asked = "import sys, election_metrics.cli, election_metrics.commands.status; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True, timeout=60)

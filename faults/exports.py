@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from faults.conflicts import conflicting_lines
 
 START = datetime(2026, 9, 18, 5, tzinfo=UTC)

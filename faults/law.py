@@ -10,12 +10,12 @@ from pathlib import PurePath
 
 import pandas as pd
 
-from election_metrics.pipeline.file_landing import pending_files
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.publication import elections_behind
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import lake_manifest, ledger
 from election_metrics.warehouse.database import transaction
 from election_metrics_tests.computing import TABLES, rows, update
 from election_metrics_tests.reference import count
@@ -167,7 +167,7 @@ def _names(frame: pd.DataFrame) -> "pd.Series[str]":
 
 def _left(settings: Settings) -> Iterator[str]:
     with transaction(settings) as connection:
-        counted = ledger.every_part(connection)
+        counted = lake_manifest.every_part(connection)
     files = [path for path in settings.lake_path.rglob("*") if path.is_file()]
     there = {str(path.relative_to(settings.lake_path)) for path in files}
     yield from (f"left in the lake: {path}" for path in sorted(there - counted))

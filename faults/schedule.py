@@ -13,9 +13,10 @@ from io import StringIO
 from rich.console import Console
 
 from election_metrics.commands.runs import run_ingest
-from election_metrics.lake.hours import hour_folder
+from election_metrics.lake.landing import hour_folder
+from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.pipeline.file_landing import land
-from election_metrics.pipeline.hours import changed_hours, compact_hours, compute_hours, contiguous
+from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
 from election_metrics.pipeline.lake_maintenance import compact_lake
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import update

@@ -16,10 +16,17 @@ from types import CodeType, FrameType
 import sqlalchemy as sa
 
 _MODULES = (
-    "sources.portal_exports", "lake.engine", "lake.connect", "lake.duck", "lake.reading", "lake.numbered", "lake.landing", "lake.hours", "locations",
-    "pipeline.landing", "pipeline.file_landing", "pipeline.scratch", "pipeline.recording", "pipeline.registry", "pipeline.hours", "pipeline.elections", "pipeline.anomalies",
-    "pipeline.deliveries", "pipeline.lake_maintenance", "warehouse.ledger", "warehouse.registry", "warehouse.elections", "warehouse.anomalies",
-    "warehouse.replace", "warehouse.database",
+    "sources.file_versions", "sources.listing", "sources.export_file", "sources.archives", "sources.portal_exports",
+    "lake.engine", "lake.connect", "lake.duck", "lake.reading", "lake.numbered", "lake.landing", "lake.hours",
+    "locations",
+    "pipeline.landing", "pipeline.export_files", "pipeline.pending_files", "pipeline.expected_hours",
+    "pipeline.relanding", "pipeline.file_landing", "pipeline.file_batches", "pipeline.scratch",
+    "pipeline.recording", "pipeline.registry", "pipeline.hours", "pipeline.hour_figures",
+    "pipeline.hour_comparison", "pipeline.compaction", "pipeline.elections", "pipeline.anomalies",
+    "pipeline.deliveries", "pipeline.lake_maintenance",
+    "warehouse.ledger", "warehouse.landing_attempts", "warehouse.lake_manifest", "warehouse.corrections",
+    "warehouse.stale_hours", "warehouse.registry", "warehouse.elections", "warehouse.stale_elections",
+    "warehouse.anomalies", "warehouse.replace", "warehouse.database",
 )  # fmt: skip
 _EVENTS = {"call": "begins", "return": "ends"}
 

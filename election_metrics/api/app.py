@@ -8,7 +8,19 @@ from typing import Any
 from fastapi import Depends, FastAPI
 
 from election_metrics import __version__
-from election_metrics.api import live, operating, page, prometheus, routes, sessions, writing
+from election_metrics.api import (
+    constituency_routes,
+    election_routes,
+    finding_routes,
+    hour_routes,
+    live,
+    operating,
+    page,
+    prometheus,
+    provenance_routes,
+    sessions,
+    writing,
+)
 from election_metrics.api.access import AtTheDoor, names_of_api
 from election_metrics.api.cache import ResponseCache
 from election_metrics.api.changes import Changes
@@ -63,7 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None, dependencies=[Depends(refuse_unknown_parameters)],
         openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
-    for part in (routes, writing, live, operating, sessions, page):
+    reading = (election_routes, constituency_routes, hour_routes, finding_routes, provenance_routes)
+    for part in (*reading, writing, live, operating, sessions, page):
         app.include_router(part.router)
     app.include_router(operating.metrics_router)
     page.serve_files(app)

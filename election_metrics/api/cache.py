@@ -29,8 +29,10 @@ from election_metrics.digest import name_for
 from election_metrics.errors import TransientError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import HANGS
+from election_metrics.warehouse.constituency_queries import elections_of_constituencies
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.queries import Row, elections_now, elections_of_constituencies
+from election_metrics.warehouse.election_queries import elections_now
+from election_metrics.warehouse.rows import Row
 from election_metrics.warehouse.server import warehouse_url
 
 _TTL_WITHOUT_LISTENER_SECONDS = 2.0

@@ -24,7 +24,7 @@ from election_metrics.api.models import PROBLEMS
 from election_metrics.api.problems import problem
 from election_metrics.api.rendering import Reply, dump
 from election_metrics.settings import Settings
-from election_metrics.warehouse.queries import elections_now
+from election_metrics.warehouse.election_queries import elections_now
 from election_metrics.web.asgi import Asgi, Receive, Send
 
 router = APIRouter(prefix="/api/v1", tags=["live"])

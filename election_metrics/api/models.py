@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from sqlalchemy.dialects.postgresql import JSONB
 
 from election_metrics.counts import NAMES
-from election_metrics.warehouse.queries import RUNNING
+from election_metrics.warehouse.constituency_queries import RUNNING
 from election_metrics.warehouse.tables import (
     anomalies,
     anomaly_thresholds,

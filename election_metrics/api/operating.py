@@ -16,7 +16,7 @@ from election_metrics.api.rendering import dump
 from election_metrics.pipeline.last_known import read_last_known, unwatched
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_status
+from election_metrics.warehouse.reports import read_status
 from election_metrics.web.names import is_own_address
 
 router = APIRouter(prefix="/api/v1", tags=["operating"])

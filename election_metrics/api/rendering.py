@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from election_metrics.warehouse.queries import Row
+from election_metrics.warehouse.rows import Row
 
 Format = Literal["json", "csv"]
 

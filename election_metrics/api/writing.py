@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from election_metrics.api.arguments import ConstituencyId, ElectionId
 from election_metrics.api.models import PROBLEMS, Problem
 from election_metrics.api.refresh import ask_for_run, hours_to_refresh
-from election_metrics.api.routes import ConstituencyId, ElectionId
 from election_metrics.pipeline import overrides
 from election_metrics.settings import Settings, time_zones
 from election_metrics.warehouse.database import transaction

@@ -153,7 +153,7 @@ _HEAD = ("| hour (UTC) | in the lake | in the hours |", "|---|---:|---:|")
 )
 def hours_equal_lake(context: dg.AssetCheckExecutionContext, settings: SettingsResource) -> dg.AssetCheckResult:
     """Compares the hours with distinct ids counted in the lake; hours computed meanwhile are left out."""
-    from election_metrics.pipeline.hours import compare_with_lake
+    from election_metrics.pipeline.hour_comparison import compare_with_lake
 
     with translate_errors():
         first, last = _hours_of_run(context.run.tags)

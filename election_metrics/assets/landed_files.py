@@ -118,7 +118,7 @@ def _chosen(config: LandedFilesConfig, settings: Settings) -> "list[Source]":
     Raises:
         SettingsError: the configuration contradicts itself, or names a source that is not there.
     """
-    from election_metrics.pipeline.file_landing import ExportFiles
+    from election_metrics.pipeline.export_files import ExportFiles
     from election_metrics.pipeline.sources import sources_of
 
     if (config.files or config.source) and config.sources:

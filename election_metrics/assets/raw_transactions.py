@@ -27,7 +27,7 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
     a voter key are re-votes, in whatever order the files landed.
     """
     from election_metrics.clock import hour_number
-    from election_metrics.pipeline.hours import compact_hours, lake_parts
+    from election_metrics.pipeline.compaction import compact_hours, lake_parts
 
     with translate_errors():
         run = hours_of(context)

@@ -18,20 +18,11 @@ import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from election_metrics.automation.alert_texts import message, recovery
 from election_metrics.automation.delivery import deliver, without_own_secrets
 from election_metrics.automation.duty import failing_ticks, stopped
-from election_metrics.automation.problems import (
-    FailedCheck,
-    FailedRun,
-    FullDisk,
-    Overdue,
-    Seen,
-    Silent,
-    Waiting,
-    find_problems,
-    message,
-    recovery,
-)
+from election_metrics.automation.observations import FailedCheck, FailedRun, FullDisk, Overdue, Seen, Silent, Waiting
+from election_metrics.automation.problems import find_problems
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.disk import disks_of
 from election_metrics.pipeline.last_known import SUPERVISOR, read_last_known, unwatched
@@ -103,7 +94,7 @@ def see(
     """Reads the state of Dagster, the warehouse and the disks, without what a supervisor already watches."""
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.due import read_overdue
-    from election_metrics.warehouse.elections import read_behind_since
+    from election_metrics.warehouse.stale_hours import read_behind_since
     from election_metrics.warehouse.table_reads import looked_at
 
     with transaction(settings) as connection:
@@ -150,7 +141,7 @@ def source_trouble(settings: Settings) -> tuple[str, str] | None:
 
 def waiting_files(settings: Settings) -> Waiting | None:
     """Files that are complete and have not landed; checked only if nothing has landed for a while."""
-    from election_metrics.pipeline.file_landing import pending_files
+    from election_metrics.pipeline.pending_files import pending_files
     from election_metrics.warehouse.database import transaction
 
     source = settings.source_path

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from election_metrics.automation import channels
-from election_metrics.automation.problems import without_secrets
+from election_metrics.automation.alert_texts import without_secrets
 from election_metrics.errors import SettingsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import Asker

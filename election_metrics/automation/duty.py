@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickStatus
 
-from election_metrics.automation.problems import FailingTicks, Silent
+from election_metrics.automation.observations import FailingTicks, Silent
 
 NAMES = frozenset(
     {

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import dagster as dg
 
@@ -12,13 +13,10 @@ from election_metrics.automation.jobs import maintenance_job, reconciliation_job
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.run_tags import HOURLY, hour_of_key, run_tags
 
+_schedule = partial(dg.schedule, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
 
-@dg.schedule(
-    job=update_metrics_job,
-    cron_schedule="*/5 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+
+@_schedule(job=update_metrics_job, cron_schedule="*/5 * * * *")
 def active_elections_schedule(
     context: dg.ScheduleEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -43,12 +41,7 @@ def active_elections_schedule(
     )
 
 
-@dg.schedule(
-    job=update_metrics_job,
-    cron_schedule="*/10 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+@_schedule(job=update_metrics_job, cron_schedule="*/10 * * * *")
 def quiet_hours_schedule(
     context: dg.ScheduleEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -75,12 +68,7 @@ def quiet_hours_schedule(
         yield dg.SkipReason("every hour that is over was computed")
 
 
-@dg.schedule(
-    job=reconciliation_job,
-    cron_schedule="*/10 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+@_schedule(job=reconciliation_job, cron_schedule="*/10 * * * *")
 def reconciliation_schedule(
     context: dg.ScheduleEvaluationContext, settings: SettingsResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -100,12 +88,7 @@ def reconciliation_schedule(
     yield dg.RunRequest(run_key=f"reconciliation {now.isoformat()}", tags=run_tags("upkeep", asked.reason))
 
 
-@dg.schedule(
-    job=maintenance_job,
-    cron_schedule="7 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)
+@_schedule(job=maintenance_job, cron_schedule="7 * * * *")
 def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Every hour: removes what is no longer needed, so that neither the disk nor Dagster's database fills."""
     now = context.scheduled_execution_time.astimezone(UTC)

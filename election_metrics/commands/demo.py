@@ -14,14 +14,14 @@ from election_metrics.commands.runs import run_ingest
 from election_metrics.commands.up import RunNews, teller
 from election_metrics.demo import MOSCOW, Hours, deliver, deliver_live, demo_buckets, split_at
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.replay import write_replay
+from election_metrics.replay.tree import write_replay
 from election_metrics.runtime.claim import claimed
 from election_metrics.runtime.launch import open_instance
 from election_metrics.runtime.supervisor import Supervisor, free_port, stop_on_signals
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import count_files_outside
 from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.reports import count_files_outside
 from election_metrics.warehouse.server import plain_url, warehouse_url
 
 _WATCHED = timedelta(hours=12)

@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from election_metrics.errors import SourceError
-from election_metrics.replay import Replay, all_or_nothing, read_series, write_expected, write_replay
+from election_metrics.replay.series import read_series
+from election_metrics.replay.tree import all_or_nothing, write_expected, write_replay
+from election_metrics.replay.votings import Replay
 
 
 def run_replay(

@@ -15,11 +15,11 @@ from election_metrics.pipeline.last_known import Known, read_last_known, unwatch
 from election_metrics.sanitize import one_line, visible
 from election_metrics.settings import Settings
 from election_metrics.sources.file_kinds import NotRead
-from election_metrics.sources.portal_exports import list_exports
+from election_metrics.sources.listing import list_exports
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.reports import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.table_reads import looked_at
 
 _SECONDS_LOOKING = 2.0

@@ -18,13 +18,17 @@ from election_metrics.commands.progress import bars
 from election_metrics.commands.reports import print_not_read
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, name_of
-from election_metrics.pipeline.file_landing import expected_hours, files_to_reland, pending_files
-from election_metrics.pipeline.hours import changed_hours, contiguous, preview_hours
-from election_metrics.pipeline.table_landing import named_table, pending_rows
+from election_metrics.pipeline.expected_hours import expected_hours
+from election_metrics.pipeline.hour_comparison import preview_hours
+from election_metrics.pipeline.hours import changed_hours, contiguous
+from election_metrics.pipeline.pending_files import pending_files
+from election_metrics.pipeline.relanding import files_to_reland
+from election_metrics.pipeline.table_opening import named_table
+from election_metrics.pipeline.table_source import pending_rows
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible
 from election_metrics.settings import Settings, settings
-from election_metrics.sources.portal_exports import Listing
+from election_metrics.sources.listing import Listing
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.table_reads import PATH
 
@@ -259,7 +263,7 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
 
 def _exit_code(chosen: Settings, below: str, listing_problems: int = 0) -> int:
     from election_metrics.warehouse.database import transaction
-    from election_metrics.warehouse.elections import count_problems
+    from election_metrics.warehouse.reports import count_problems
 
     with transaction(chosen) as connection:
         problems = count_problems(connection, below)

@@ -6,10 +6,11 @@ from rich.console import Console
 
 from election_metrics.commands.markup import shown
 from election_metrics.errors import TransientError, WarehouseError
-from election_metrics.pipeline.table_landing import named_table, state_of, unreadable_of_sample
+from election_metrics.pipeline.table_opening import named_table, unreadable_of_sample
+from election_metrics.pipeline.table_state import state_of
 from election_metrics.settings import Settings
 from election_metrics.sources.table_mapping import TableMapping
-from election_metrics.sources.transactions_table import FIELDS
+from election_metrics.sources.table_snapshot import FIELDS
 
 _WORDS = {
     "blindSigIssue": {"counted": "bulletins issued", "failed": "bulletins failed", "unknown": "other transactions"},

@@ -14,7 +14,7 @@ from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
-from election_metrics.warehouse import elections, ledger, registry
+from election_metrics.warehouse import elections, ledger, registry, stale_hours
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
@@ -97,7 +97,7 @@ def _read_evidence(
 
 def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) -> bool:
     """Whether hours with rows of the election's constituencies are stale."""
-    behind = ledger.changed_hours(connection, now)
+    behind = stale_hours.changed_hours(connection, now)
     if not behind:
         return False
     own = ledger.hours_of_constituencies(connection, evidence.constituencies["constituency_id"])

@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL
 
 from election_metrics.errors import DataError, ElectionMetricsError, SettingsError
 from election_metrics.locations import name_of
-from election_metrics.pipeline.hours import FORGET_PARTS
+from election_metrics.pipeline.compaction import FORGET_PARTS
 from election_metrics.pipeline.manifest import (
     DAGSTER_DUMP,
     LAKE,
@@ -36,10 +36,10 @@ from election_metrics.pipeline.manifest import (
 )
 from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import PREFIX, Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import lake_manifest
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.dumps import dump, server_version
-from election_metrics.warehouse.embedded import open_private
+from election_metrics.warehouse.private_files import open_private
 from election_metrics.warehouse.release import release
 from election_metrics.warehouse.roles import logins_of
 from election_metrics.warehouse.server import dagster_url, warehouse_url
@@ -151,7 +151,7 @@ def _dump_both(settings: Settings, work: Path, progress: Progress, lock: int) ->
     with transaction(settings, snapshot=True) as ours, _snapshot_of(dagster) as theirs:
         ours_named, theirs_named = _exported(ours), _exported(theirs)
         now = datetime.now(UTC)
-        parts = ledger.parts_of_hours(ours)
+        parts = lake_manifest.parts_of_hours(ours)
         logins = logins_of(ours)
         figures = {WAREHOUSE_DUMP: figures_of(ours), DAGSTER_DUMP: figures_of(theirs)}
         dump(warehouse_url(settings), work / WAREHOUSE_DUMP, ours_named, [lock])

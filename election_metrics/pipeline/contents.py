@@ -4,7 +4,8 @@ from collections.abc import Sequence, Set
 
 import sqlalchemy as sa
 
-from election_metrics.sources.portal_exports import ExportFile, FileVersion
+from election_metrics.sources.export_file import ExportFile
+from election_metrics.sources.file_versions import FileVersion
 from election_metrics.warehouse import ledger
 
 

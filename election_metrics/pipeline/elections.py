@@ -12,7 +12,7 @@ from election_metrics.metrics.hourly import election_hours
 from election_metrics.metrics.registry import election_register_by_hour
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.settings import Settings
-from election_metrics.warehouse import anomalies, registry
+from election_metrics.warehouse import anomalies, registry, reports, stale_elections
 from election_metrics.warehouse import elections as store
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify, replace_scope
@@ -25,8 +25,8 @@ from election_metrics.warehouse.tables import region_summaries as regions_table
 
 def write_metrics(connection: sa.Connection, election: str, run_id: str, now: datetime, *, whole: bool) -> None:
     """Replaces `constituency_metrics` of an election's stale constituencies, or of all."""
-    version = store.behind_metrics(connection, [election])[election]
-    only = None if whole else store.constituencies_behind(connection, election)
+    version = stale_elections.behind_metrics(connection, [election])[election]
+    only = None if whole else stale_elections.constituencies_behind(connection, election)
     hourly = store.read_hourly(connection, election, constituencies=only)
     known = registry.read_constituencies(connection).set_index("constituency_id")
     rows = constituency_metrics(hourly, known["time_zone"], known["registered_voters"].astype("Int64"))
@@ -34,7 +34,7 @@ def write_metrics(connection: sa.Connection, election: str, run_id: str, now: da
     all_of_it = metrics_table.c.election_id == election if only is None else sa.false()
     scope = sa.or_(all_of_it, metrics_table.c.constituency_id.in_(ids))
     replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=now))
-    store.mark_metrics(connection, election, version)
+    stale_elections.mark_metrics(connection, election, version)
     notify(connection, metrics_table, {election: only})
 
 
@@ -54,14 +54,14 @@ def write_hours(connection: sa.Connection, election: str, events: pd.DataFrame, 
 
 def write_summary(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
     """Replaces `election_summaries`, `region_summaries` and `participation_extremes` of an election."""
-    version = store.behind_summaries(connection, [election])[election]
+    version = stale_elections.behind_summaries(connection, [election])[election]
     summary, regions, extremes = _summarise(connection, election, delivered)
     lineage = {"election_id": election, "run_id": run_id, "computed_at": now}
     for table, rows in ((summaries_table, summary), (regions_table, regions), (extremes_table, extremes)):
         replace_scope(connection, table, table.c.election_id == election, rows.assign(**lineage))
     # These tables have no columns of single constituencies.
     notify(connection, summaries_table, {election: []})
-    store.mark_summary(connection, election, version)
+    stale_elections.mark_summary(connection, election, version)
 
 
 def picture_of(
@@ -69,7 +69,7 @@ def picture_of(
 ) -> tuple[str, list[tuple[datetime, int, int]], list[tuple[datetime, datetime, str]]]:
     """Arguments of an election's chart: its name, hours (start, bulletins, votes), and its critical findings."""
     with transaction(settings) as connection:
-        return store.read_picture(connection, election)
+        return reports.read_picture(connection, election)
 
 
 def _summarise(
@@ -85,7 +85,7 @@ def _summarise(
     summary = summarise(pd.Series(election, index=ids), totals, hours, known, expected).reset_index(drop=True)
     return (
         summary.assign(
-            rejected_lines=store.count_rejected(connection, election),
+            rejected_lines=reports.count_rejected(connection, election),
             anomalies_by_rule=json.dumps(by_rule),
             **{f"anomalies_{severity}": count for severity, count in by_severity.items()},
         ),

@@ -3,7 +3,7 @@
 Idempotent: computing an hour twice, in a range, or in any order gives the same rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,32 +14,22 @@ import sqlalchemy as sa
 
 from election_metrics.clock import hour_number, hour_start
 from election_metrics.errors import TransientError
-from election_metrics.lake import hours as lake
 from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
-from election_metrics.locations import Location, remove
-from election_metrics.metrics.hourly import hourly_stats
-from election_metrics.metrics.hours import hour_starts
-from election_metrics.metrics.registry import register_by_hour
 from election_metrics.pipeline import publication
+from election_metrics.pipeline.hour_comparison import stored_figures
+from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, read_inputs
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
-from election_metrics.pipeline.scratch import work_folder
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
 from election_metrics.warehouse import registry as store
-from election_metrics.warehouse.database import is_free, session_lock, transaction
+from election_metrics.warehouse import stale_hours
+from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.elections import FIGURES
-from election_metrics.warehouse.replace import arrow_schema, notify, read_arrow, read_frame, replace_scope
+from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import hourly_stats as table
 
-FORGET_PARTS = "forget parts"
-"""Advisory lock for removing files of the lake; long readers of the lake hold it shared."""
-_RETIRED_FOR = timedelta(minutes=30)
-_MOST_ROWS_AT_ONCE = 10_000_000
 _MOST_TRIES = 20
-# Velocities of the current hour depend on the time of computation, so they are not compared.
-COUNTED = [name for name in FIGURES if not name.endswith("_velocity")]
 
 
 @dataclass
@@ -79,7 +69,7 @@ def compute_hours(
     frames = []
     with connect(settings) as engine:
         report.engine = engine.about()
-        for chunk_first, chunk_last in _chunks(settings, first, last):
+        for chunk_first, chunk_last in chunks_of_hours(settings, first, last):
             with session_lock(settings, "hourly_stats"):
                 frame = _compute_chunk(
                     settings, engine, chunk_first, chunk_last, run_id, now or datetime.now(UTC), report
@@ -94,75 +84,6 @@ def compute_hours(
     report.by_hour = sums.assign(constituencies=groups.size()).reset_index()
     report.transactions, report.bulletins_issued, report.votes_cast = (int(total) for total in sums.sum())
     return report
-
-
-def _chunks(settings: Settings, first: int, last: int) -> list[tuple[int, int]]:
-    """Splits the range so that no chunk has too many rows for memory."""
-    with transaction(settings) as connection:
-        parts = ledger.parts_of_hours(connection, range(first, last + 1))
-    rows = parts.groupby("hour_number")["rows"].sum() if len(parts) else pd.Series(dtype="int64")
-    chunks, start, held = [], first, 0
-    for number, count in rows.sort_index().items():
-        hour = int(str(number))
-        if held and held + count > _MOST_ROWS_AT_ONCE:
-            chunks.append((start, hour - 1))
-            start, held = hour, 0
-        held += int(count)
-    return [*chunks, (start, last)]
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    versions: pd.DataFrame
-    hours: lake.LakeHours
-    constituencies: pd.DataFrame
-    events: pd.DataFrame
-
-
-def read_inputs(settings: Settings, first: int, last: int) -> _Inputs:
-    """All inputs of these hours' figures, as of one moment."""
-    with transaction(settings, snapshot=True) as connection:
-        versions = ledger.read_hour_versions(connection, first, last)
-        parts = ledger.parts_of_hours(connection, range(first, last + 1))
-        conflicted = set(versions.loc[versions["is_conflicted"].astype(bool), "hour_number"])
-        corrections = ledger.read_corrections(connection) if conflicted else _NO_CORRECTIONS
-        constituencies = store.read_registry(connection)
-        events = store.read_events(connection)
-    is_conflicted = parts["hour_number"].isin(conflicted)
-    hours = lake.LakeHours(
-        clean_parts=_paths(settings, parts[~is_conflicted]),
-        conflicted_parts=_paths(settings, parts[is_conflicted]),
-        **corrections,
-    )
-    constituencies["reference_voters"] = constituencies["reference_voters"].astype("Int64")
-    return _Inputs(versions, hours, constituencies, events)
-
-
-_NO_CORRECTIONS = {name: pd.DataFrame() for name in ("superseded", "rollbacks", "lost_rows", "repeated_votes")}
-
-
-def _paths(settings: Settings, parts: pd.DataFrame) -> list[Location]:
-    return [settings.lake_path / path for path in parts["path"]]
-
-
-def compute_frame(engine: Engine, inputs: _Inputs, now: datetime) -> pd.DataFrame:
-    """The rows of `hourly_stats` (without run_id and computed_at) for these inputs."""
-    lake.open_hours(engine, inputs.hours)
-    counts = lake.hourly_counts(engine, _voting_times(inputs.constituencies))
-    counts["hour"] = hour_starts(counts.pop("hour_number"))
-    counts["first_transaction_at"] = pd.to_datetime(counts.pop("first_ms"), unit="ms", utc=True)
-    counts["last_transaction_at"] = pd.to_datetime(counts.pop("last_ms"), unit="ms", utc=True)
-    register = register_by_hour(inputs.constituencies, inputs.events, counts)
-    elections = inputs.constituencies.set_index("constituency_id")["election_id"]
-    return hourly_stats(counts, elections, register, now)
-
-
-def _voting_times(constituencies: pd.DataFrame) -> pd.DataFrame:
-    frame = constituencies[["constituency_id"]].copy()
-    for column, name in (("starts_at", "starts_ms"), ("ends_at", "ends_ms")):
-        instants = pd.to_datetime(constituencies[column], utc=True)
-        frame[name] = ((instants - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(milliseconds=1)).astype("Int64")
-    return frame
 
 
 def _compute_chunk(
@@ -199,23 +120,13 @@ def _compute_chunk(
         before = stored_figures(connection, first, last, newer)
         changed = _changed_constituencies(engine.local, before, kept)
         replace_scope(connection, table, scope, kept)
-        ledger.mark_computed(connection, versions, now)
+        stale_hours.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
         notify(connection, table, _written_constituencies(before, kept))
         publication.publish(connection, run_id, now)
     report.hours += len(versions)
     report.elections |= set(changed)
     return frame
-
-
-def stored_figures(connection: sa.Connection, first: int, last: int, without: Sequence[int] = ()) -> pa.Table:
-    """The stored figures of the hours first..last, without run_id and computed_at."""
-    query = (
-        f"SELECT {', '.join(FIGURES)} FROM metrics.hourly_stats "  # noqa: S608 names are ours
-        "WHERE hour BETWEEN %(first)s AND %(last)s AND hour <> ALL(%(without)s::timestamptz[])"
-    )
-    hours = {"first": hour_start(first), "last": hour_start(last), "without": [hour_start(n) for n in without]}
-    return read_arrow(connection, query, arrow_schema(table, FIGURES), **hours)
 
 
 def _changed_constituencies(
@@ -245,122 +156,24 @@ def _written_constituencies(before: pa.Table, after: pd.DataFrame) -> dict[str, 
     return {str(election): set(group["constituency_id"]) for election, group in rows.groupby("election_id")}
 
 
-def different_rows(here: duckdb.DuckDBPyConnection, stored: pa.Table, counted: pd.DataFrame) -> pd.DataFrame:
-    """Constituency hours with any figure that differs, or that are missing on one side.
-
-    Args:
-        here: a DuckDB connection for the comparison.
-        stored: rows with the columns COUNTED.
-        counted: the expected rows.
-
-    Returns:
-        election_id, constituency_id, hour.
-    """
-    now = pa.Table.from_pandas(counted[COUNTED], schema=stored.schema, preserve_index=False)
-    here.register("stored_rows", stored)
-    here.register("counted_rows", now)
-    frame = here.execute(
-        """
-        SELECT DISTINCT election_id, constituency_id, epoch_ms(hour) AS hour FROM (
-            (FROM stored_rows EXCEPT ALL FROM counted_rows) UNION ALL
-            (FROM counted_rows EXCEPT ALL FROM stored_rows)
-        ) ORDER BY hour, constituency_id
-        """
-    ).df()
-    here.unregister("stored_rows")
-    here.unregister("counted_rows")
-    frame["hour"] = pd.to_datetime(frame["hour"], unit="ms", utc=True)
-    return frame
-
-
-def preview_hours(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
-    """What `compute_hours` would change in the hours from `start` to before `end`; writes nothing.
-
-    Returns:
-        hour (UTC), rows stored now, rows_after, rows_changed (new, missing or different); of hours with any.
-    """
-    frames = []
-    with connect(settings) as engine:
-        for first, last in _chunks(settings, hour_number(start), hour_number(end) - 1):
-            with session_lock(settings, "hourly_stats"):
-                inputs = read_inputs(settings, first, last)
-                with transaction(settings) as connection:
-                    stored = stored_figures(connection, first, last).select(COUNTED)
-            counted = compute_frame(engine, inputs, datetime.now(UTC))
-            counts = {
-                "rows": stored["hour"].to_pandas(),
-                "rows_after": counted["hour"],
-                "rows_changed": different_rows(engine.local, stored, counted)["hour"],
-            }
-            frames.append(pd.DataFrame({name: hours.value_counts() for name, hours in counts.items()}))
-    table_of_hours = pd.concat(frames).fillna(0).astype("int64").rename_axis("hour")
-    return table_of_hours.sort_index().reset_index()
-
-
 def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:
     """Hours that another run computed from a newer landing meanwhile; its rows are kept."""
-    stored = ledger.read_hour_versions(connection, first, last)
+    stored = stale_hours.read_hour_versions(connection, first, last)
     both = stored.merge(read, on="hour_number", suffixes=("", "_read"))
     newer = both.loc[both["computed_version"] > both["landed_version_read"], "hour_number"]
     return [int(number) for number in newer]
 
 
-def lake_parts(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
-    """The live parts of the hours from `start` to before `end`: path, hour_number, rows, size."""
-    with transaction(settings) as connection:
-        return ledger.parts_of_hours(connection, range(hour_number(start), hour_number(end)))
-
-
-def compact_hours(settings: Settings, start: datetime, end: datetime, now: datetime | None = None) -> dict[int, int]:
-    """Merges the parts of hours that have many; returns the number of merged parts by hour.
-
-    Retired parts stay on disk for a while, for readers that still use them.
-    """
-    moment = now or datetime.now(UTC)
-    first, last = hour_number(start), hour_number(end) - 1
-    parts = lake_parts(settings, start, end)
-    many = {number: list(group["path"]) for number, group in parts.groupby("hour_number")
-            if len(group) >= settings.compact_after_parts}  # fmt: skip
-    merged = {}
-    with connect(settings) as engine:
-        for number, paths in many.items():
-            if _compact_hour(settings, engine, int(str(number)), paths, moment):
-                merged[int(str(number))] = len(paths)
-    with transaction(settings) as connection:
-        # A backup may be reading parts; files that cannot be removed now are left to the next compaction.
-        may = is_free(connection, FORGET_PARTS)
-        forgotten = ledger.forget_parts(connection, moment - _RETIRED_FOR, list(range(first, last + 1))) if may else []
-    for path in forgotten:
-        remove(settings.lake_path / path)
-    return merged
-
-
-def _compact_hour(settings: Settings, engine: Engine, number: int, paths: list[str], now: datetime) -> bool:
-    with transaction(settings, snapshot=True) as connection:
-        superseded = ledger.read_corrections(connection)["superseded"]["content_id"].tolist()
-    root = settings.lake_path
-    with work_folder(settings.scratch_path) as work:
-        merged = lake.compact(engine, root, work, number, [root / path for path in paths], superseded)
-    with transaction(settings) as connection:
-        if ledger.retire_parts(connection, paths, now) != len(paths):
-            connection.rollback()  # another process merged some of them
-            remove(root / merged.path)
-            return False
-        row = (merged.path, number, merged.rows, merged.size, now)
-        ledger.add_parts(connection, pd.DataFrame([row], columns=["path", "hour_number", "rows", "size", "created_at"]))
-    return True
-
-
 def changed_hours(settings: Settings, now: datetime | None = None) -> list[datetime]:
     """Stale hours (UTC): rows landed after they were computed."""
     with transaction(settings) as connection:
-        return [hour_start(number) for number in ledger.changed_hours(connection, now or datetime.now(UTC))]
+        return [hour_start(number) for number in stale_hours.changed_hours(connection, now or datetime.now(UTC))]
 
 
 def first_landed_hour(settings: Settings) -> datetime | None:
     """The first hour (UTC) with transactions; None if nothing has landed."""
     with transaction(settings) as connection:
-        number = ledger.first_hour(connection)
+        number = stale_hours.first_hour(connection)
     return None if number is None else hour_start(number)
 
 
@@ -374,31 +187,3 @@ def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, dat
         group.append(hour)
     if group:
         yield group[0], group[-1]
-
-
-def compare_with_lake(settings: Settings, start: datetime, end: datetime) -> pd.DataFrame:
-    """Numbers of distinct transactions in the lake and in `hourly_stats`, by hour.
-
-    Columns: hour (UTC), in_lake, in_hours. Hours that changed since they were computed are left out.
-    """
-    first, last = hour_number(start), hour_number(end) - 1
-    with session_lock(settings, "hourly_stats"):
-        inputs = read_inputs(settings, first, last)
-        with transaction(settings) as connection:
-            query = sa.select(
-                table.c.hour, sa.func.sum(table.c.transaction_count + table.c.withdrawn).label("in_hours")
-            ).where(table.c.hour >= start, table.c.hour < end)
-            stored = read_frame(connection, query.group_by(table.c.hour))
-    current = inputs.versions.loc[
-        inputs.versions["landed_version"] == inputs.versions["computed_version"], "hour_number"
-    ]
-    with connect(settings) as engine:
-        lake.open_hours(engine, inputs.hours)
-        counted = lake.count_transactions(engine)
-    in_hours = {hour_number(hour): int(count) for hour, count in stored.itertuples(index=False)}
-    in_lake = {int(row.hour_number): int(row.transactions) for row in counted.itertuples()}
-    numbers = sorted({int(number) for number in current} & (set(in_hours) | set(in_lake)))
-    return pd.DataFrame(
-        [(hour_start(number), in_lake.get(number, 0), in_hours.get(number, 0)) for number in numbers],
-        columns=["hour", "in_lake", "in_hours"],
-    )

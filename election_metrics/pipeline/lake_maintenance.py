@@ -8,9 +8,9 @@ import psutil
 
 from election_metrics.clock import hour_number, hour_start
 from election_metrics.locations import Location, remove
-from election_metrics.pipeline.hours import compact_hours
+from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import lake_manifest
 from election_metrics.warehouse.database import transaction
 
 _ORPHAN_AFTER = timedelta(hours=24)
@@ -22,7 +22,7 @@ def compact_lake(settings: Settings, *, dry_run: bool, now: datetime | None = No
     moment = now or datetime.now(UTC)
     present = hour_number(moment)
     with transaction(settings) as connection:
-        parts = ledger.parts_of_hours(connection)
+        parts = lake_manifest.parts_of_hours(connection)
     counts = parts.groupby("hour_number").size()
     many = counts[(counts >= settings.compact_after_parts) & (counts.index < present)]
     if dry_run:
@@ -46,7 +46,7 @@ def sweep_lake(settings: Settings, *, dry_run: bool) -> tuple[int, int]:
     work = str(scratch / "work")
     there = [path for path in root.rglob("*.parquet") if not str(path).startswith(work)]
     with transaction(settings) as connection:
-        counted = ledger.every_part(connection)
+        counted = lake_manifest.every_part(connection)
     left = [path for folder in _dead_work(scratch) for path in folder.rglob("*") if path.is_file()]
     orphans = [path for path in there if str(path).removeprefix(f"{root}/") not in counted]
     found: list[tuple[Location, int]] = [

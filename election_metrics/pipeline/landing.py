@@ -18,7 +18,7 @@ from election_metrics.lake.engine import Engine, Readable
 from election_metrics.pipeline import recording
 from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import Unreadable
+from election_metrics.sources.file_versions import Unreadable
 from election_metrics.warehouse import ledger
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import transaction_files

@@ -8,7 +8,7 @@ from election_metrics.locations import Location, fetch, move_into_place, name_of
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import lake_manifest
 from election_metrics.warehouse.database import transaction
 
 _BLOCK = 1 << 22
@@ -59,7 +59,7 @@ def move_lake(settings: Settings, target: Location, progress: Report | None = No
 
 def _parts(settings: Settings) -> list[tuple[str, int]]:
     with transaction(settings) as connection:
-        parts = ledger.parts_of_hours(connection)
+        parts = lake_manifest.parts_of_hours(connection)
     return [(str(path), int(size)) for path, size in parts[["path", "size"]].itertuples(index=False)]
 
 

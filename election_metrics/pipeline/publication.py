@@ -15,8 +15,7 @@ from election_metrics.pipeline.anomalies import judge
 from election_metrics.pipeline.deliveries import read_delivered
 from election_metrics.pipeline.elections import write_hours, write_metrics, write_summary
 from election_metrics.settings import Settings
-from election_metrics.warehouse import elections as store
-from election_metrics.warehouse import registry
+from election_metrics.warehouse import registry, reports, stale_elections
 from election_metrics.warehouse.database import session_lock, transaction
 
 LOCK = "elections"
@@ -29,7 +28,7 @@ def publish(connection: sa.Connection, run_id: str, now: datetime, named: Sequen
     The caller holds LOCK, and commits.
     """
     registry.publish_constituencies(connection, named)
-    elections = sorted(store.behind_metrics(connection, named))
+    elections = sorted(stale_elections.behind_metrics(connection, named))
     events = registry.read_events(connection) if elections else pd.DataFrame()
     for election in elections:
         write_hours(connection, election, events, run_id, now)
@@ -50,7 +49,7 @@ def _judge_and_summarise(
 def elections_behind(settings: Settings) -> list[str]:
     """Stale elections (election_id): their hours changed after everything downstream was computed."""
     with transaction(settings) as connection:
-        return sorted(store.behind_metrics(connection))
+        return sorted(stale_elections.behind_metrics(connection))
 
 
 def known_elections(settings: Settings, named: Sequence[str]) -> Sequence[str]:
@@ -80,7 +79,7 @@ def compute_constituency_metrics(
     with session_lock(settings, LOCK), transaction(settings) as connection:
         publish(connection, run_id, now or datetime.now(UTC), named)
     with transaction(settings) as connection:
-        return store.metrics_of_run(connection, run_id)
+        return reports.metrics_of_run(connection, run_id)
 
 
 def compute_anomalies(
@@ -93,7 +92,7 @@ def compute_anomalies(
     """
     _refresh(settings, run_id, named, now or datetime.now(UTC))
     with transaction(settings) as connection:
-        return store.findings_of_run(connection, run_id)
+        return reports.findings_of_run(connection, run_id)
 
 
 def compute_election_summaries(
@@ -106,7 +105,7 @@ def compute_election_summaries(
     """
     _refresh(settings, run_id, named, now or datetime.now(UTC))
     with transaction(settings) as connection:
-        return store.summaries_of_run(connection, run_id)
+        return reports.summaries_of_run(connection, run_id)
 
 
 def _refresh(settings: Settings, run_id: str, named: Sequence[str] | None, now: datetime) -> None:
@@ -114,8 +113,8 @@ def _refresh(settings: Settings, run_id: str, named: Sequence[str] | None, now: 
     with session_lock(settings, LOCK):
         with transaction(settings) as connection:
             registry.drop_empty_elections(connection)
-            behind = set(store.behind_summaries(connection, named))
-            done = set() if named else store.published_just_now(connection, run_id, now)
+            behind = set(stale_elections.behind_summaries(connection, named))
+            done = set() if named else stale_elections.published_just_now(connection, run_id, now)
         for election in sorted(behind - done):
             with transaction(settings) as connection:
                 _judge_and_summarise(connection, [election], registry.read_events(connection), run_id, now)

@@ -10,19 +10,14 @@ import sqlalchemy as sa
 from election_metrics.clock import hour_number
 from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
-from election_metrics.pipeline.hours import (
-    COUNTED,
-    compute_frame,
-    different_rows,
-    read_inputs,
-    stored_figures,
-)
+from election_metrics.pipeline.hour_comparison import COUNTED, different_rows, stored_figures
+from election_metrics.pipeline.hour_figures import compute_frame, read_inputs
 from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import stale_hours
 from election_metrics.warehouse.database import session_lock, transaction
-from election_metrics.warehouse.elections import read_closed
 from election_metrics.warehouse.replace import notify, replace_scope
+from election_metrics.warehouse.stale_elections import read_closed
 from election_metrics.warehouse.tables import hourly_stats
 from election_metrics.warehouse.tables import reconciliations as table
 
@@ -98,7 +93,7 @@ def _reconcile(
             inputs = read_inputs(settings, start, end)
             with transaction(settings) as connection:
                 stored = stored_figures(connection, start, end)
-                behind = set(ledger.changed_hours(connection, now))
+                behind = set(stale_hours.changed_hours(connection, now))
         counted = compute_frame(engine, inputs, now)
         counted = counted[counted["election_id"] == election]
         mine = stored.filter(pyarrow.compute.equal(stored["election_id"], election)).select(COUNTED)
@@ -107,7 +102,7 @@ def _reconcile(
         rows = rows[~rows["hour"].map(hour_number).isin(behind)]
         if len(rows):
             with transaction(settings) as connection:
-                ledger.mark_hours_stale(connection, set(rows["hour"].map(hour_number)), conflicted=True)
+                stale_hours.mark_hours_stale(connection, set(rows["hour"].map(hour_number)), conflicted=True)
         for name, count in {
             "hours": counted["hour"].nunique(),
             "rows_compared": max(len(counted), mine.num_rows),

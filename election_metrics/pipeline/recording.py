@@ -17,8 +17,8 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, Readable
 from election_metrics.locations import Location
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import Unreadable
-from election_metrics.warehouse import ledger, registry
+from election_metrics.sources.file_versions import Unreadable
+from election_metrics.warehouse import corrections, lake_manifest, ledger, registry, stale_hours
 
 MOST_REJECTED_SHOWN = 10_000
 """The most lines of a file in quarantine, from the first on; the ledger counts all of them."""
@@ -102,7 +102,7 @@ def landed_parts(settings: Settings, engine: Engine, connection: sa.Connection) 
     """The parts that may contain duplicates of staged rows: all parts for ids; of the same constituencies for votes."""
     staged = engine.query("SELECT DISTINCT constituency_id FROM staged WHERE rejection IS NULL AND NOT is_rollback")
     near = ledger.hours_of_constituencies(connection, set(staged["constituency_id"]))
-    parts = ledger.parts_of_hours(connection)
+    parts = lake_manifest.parts_of_hours(connection)
     nearby = parts["hour_number"].isin(near)
     return LandedParts(*([settings.lake_path / path for path in some["path"]] for some in (parts[nearby], parts)))
 
@@ -118,7 +118,7 @@ def record_rows(
     """Writes the parts and everything that belongs to the rows; returns their hours."""
     name = name_for("\n".join(f"{file.content_id} {file.name}" for file in new))
     parts = lake.write_parts(engine, settings.lake_path, work, name)
-    ledger.add_parts(
+    lake_manifest.add_parts(
         connection,
         pd.DataFrame(
             [(part.path, part.hour_number, part.rows, part.size, now) for part in parts],
@@ -139,7 +139,7 @@ def record_rows(
     )
     events["occurred_at"] = pd.to_datetime(events.pop("occurred_ms"), unit="ms", utc=True)
     events["voters"] = events["voters"].astype("Int64")
-    ledger.add_registry_events(connection, events)
+    corrections.add_registry_events(connection, events)
     names = pd.DataFrame({"content_id": [f.content_id for f in new], "file": [f.name for f in new]})
     rejected = engine.query(
         "SELECT content_id, line_number, rejection AS reason, coalesce(line_start, '') AS content "  # noqa: S608 a number
@@ -164,24 +164,24 @@ def record_corrections(
     rolled = engine.query(
         "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
     )
-    ledger.add_corrections(connection, _corrections(repeats.votes, rolled))
-    ledger.add_conflicts(connection, repeats.conflicts.astype({"quantity": "Int64"}))
-    withdrawn = set(rolled["transaction_id"]) | set(ledger.rollback_ids(connection, dropped))
+    corrections.add_corrections(connection, _corrections(repeats.votes, rolled))
+    corrections.add_conflicts(connection, repeats.conflicts.astype({"quantity": "Int64"}))
+    withdrawn = set(rolled["transaction_id"]) | set(corrections.rollback_ids(connection, dropped))
     # Another row of these ids may count now: everything that depends on it becomes stale.
-    unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | ledger.conflicting_ids(connection, dropped)
+    unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | corrections.conflicting_ids(connection, dropped)
     revoted = repeats.votes.loc[repeats.votes["kind"] == "vote_cast", "occurred_ms"]
     conflicted = repeats.hours | set(revoted // HOUR_MS)
     conflicted |= ledger.hours_of_contents(connection, dropped)
     if withdrawn:
         conflicted |= lake.find_hours_of(engine, sorted(withdrawn), before.every)
-    conflicted |= _hours_withdrawn_before(engine, ledger.rollback_ids(connection))
-    conflicted |= ledger.hours_of_peers(connection, dropped, sorted(unsettled))
-    ledger.mark_hours_stale(connection, {int(hour) for hour in conflicted}, conflicted=True)
-    ledger.mark_hours_stale(connection, hours - {int(hour) for hour in conflicted}, conflicted=False)
-    ledger.mark_stale_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
+    conflicted |= _hours_withdrawn_before(engine, corrections.rollback_ids(connection))
+    conflicted |= corrections.hours_of_peers(connection, dropped, sorted(unsettled))
+    stale_hours.mark_hours_stale(connection, {int(hour) for hour in conflicted}, conflicted=True)
+    stale_hours.mark_hours_stale(connection, hours - {int(hour) for hour in conflicted}, conflicted=False)
+    stale_hours.mark_stale_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
     # After the hours, because computations lock hours first, then elections. A finding may name files of other
     # constituencies, too.
-    registry.touch_elections_of(connection, ledger.places_of_conflicts(connection, sorted(unsettled)))
+    registry.touch_elections_of(connection, corrections.places_of_conflicts(connection, sorted(unsettled)))
 
 
 _REPEATED = {"vote_cast": "repeated_vote", "bulletin_issued": "repeated_issue"}

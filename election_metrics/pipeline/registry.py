@@ -11,7 +11,7 @@ from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
 from election_metrics.sources.names import region_time_zone
 from election_metrics.sources.reference import empty_reference, read_reference
-from election_metrics.warehouse import elections, ledger
+from election_metrics.warehouse import elections, stale_hours
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import lock, session_lock, transaction
 from election_metrics.warehouse.replace import notify
@@ -50,7 +50,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
         changed = _changed(before, registry.constituencies)
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
-        ledger.mark_constituencies_stale(connection, _reopened(before, changed))
+        stale_hours.mark_constituencies_stale(connection, _reopened(before, changed))
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
         gone = before[~before["constituency_id"].isin(registry.constituencies["constituency_id"])]
         store.drop_constituencies(connection, list(gone["constituency_id"]))
@@ -61,7 +61,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         if moved_between:
             notify(connection, hourly_stats, dict.fromkeys(moved_between))
             publication.publish(connection, run_id, moment, sorted(moved_between))
-        if not ledger.hours_wait(connection):
+        if not stale_hours.hours_wait(connection):
             publication.publish(connection, run_id, moment)
         notify(connection, constituencies, touched | renamed)
         store.drop_empty_elections(connection)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from election_metrics.errors import SettingsError
-from election_metrics.pipeline.file_landing import ExportFiles
+from election_metrics.pipeline.export_files import ExportFiles
 from election_metrics.pipeline.landing import Source
-from election_metrics.pipeline.table_landing import TableRows, open_table
+from election_metrics.pipeline.table_opening import open_table
+from election_metrics.pipeline.table_source import TableRows
 from election_metrics.settings import Settings
 
 NONE_NAMED = "Neither ELECTION_METRICS_SOURCE nor ELECTION_METRICS_SOURCE_URL is set"

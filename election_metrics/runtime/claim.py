@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from election_metrics.errors import ElectionMetricsError, SettingsError
-from election_metrics.warehouse.embedded import make_private, open_private
+from election_metrics.warehouse.private_files import make_private, open_private
 from election_metrics.warehouse.release import CLAIM, claim_text
 
 _held: set[Path] = set()

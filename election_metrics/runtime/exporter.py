@@ -19,7 +19,7 @@ from election_metrics.runtime.launcher import DATABASE_AWAY
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import Asker
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_newest_transactions, read_status
+from election_metrics.warehouse.reports import read_newest_transactions, read_status
 
 if TYPE_CHECKING:
     from election_metrics.runtime.watching import Watch

@@ -18,16 +18,18 @@ import dagster as dg
 import sqlalchemy as sa
 
 from election_metrics.automation import duty
+from election_metrics.automation.alert_texts import message, recovery
 from election_metrics.automation.alerts import full_disks
 from election_metrics.automation.delivery import deliver, without_own_secrets
-from election_metrics.automation.problems import FailingTicks, Problem, Seen, Silent, find_problems, message, recovery
+from election_metrics.automation.observations import FailingTicks, Seen, Silent
+from election_metrics.automation.problems import Problem, find_problems
 from election_metrics.pipeline.last_known import Known, LastKnown, read_last_known, write_last_known
 from election_metrics.pipeline.source import EMPTIED, SourceState, landed_from, look_at_source
 from election_metrics.runtime.supervisor import Supervisor
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import HANGS, SECONDS, Asker, ask_database
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_status
+from election_metrics.warehouse.reports import read_status
 
 LOOK_EVERY = 2.0
 _SLOW_LOOK_EVERY = 15.0

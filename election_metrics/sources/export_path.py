@@ -12,6 +12,7 @@ from pathlib import PurePath
 from election_metrics.sanitize import visible
 from election_metrics.sources.names import canonical, known_region
 
+NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
 ARCHIVES = {"zip"}
 BASE58 = "1-9A-HJ-NP-Za-km-z"
 CONTRACT_ID = re.compile(rf"[{BASE58}]{{32,44}}")

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy.engine import URL
 
 from election_metrics.errors import WarehouseError
-from election_metrics.warehouse.embedded import major_version, program_folders
+from election_metrics.warehouse.embedded_programs import major_version, program_folders
 from election_metrics.warehouse.server import plain_url
 
 _PER_VERSION = 10_000

@@ -18,7 +18,7 @@ import uvicorn
 from election_metrics.api.app import create_app
 from election_metrics.api.tokens import create_token
 from election_metrics.demo import demo_buckets
-from election_metrics.replay import write_replay
+from election_metrics.replay.tree import write_replay
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.dumps import postgres_program

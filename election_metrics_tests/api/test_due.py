@@ -11,7 +11,7 @@ from election_metrics.commands.reports import print_summary
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.due import read_overdue
-from election_metrics.warehouse.queries import elections_now
+from election_metrics.warehouse.election_queries import elections_now
 from election_metrics.warehouse.tables import constituencies, election_summaries, elections, missing_input
 from election_metrics_tests.computing import rows
 

@@ -13,10 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse.constituency_queries import SORTABLE
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import read_summaries
-from election_metrics.warehouse.queries import SORTABLE
 from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.reports import read_summaries
 from election_metrics.warehouse.tables import constituencies, election_summaries
 from election_metrics_tests.api.conftest import Api, serve
 from election_metrics_tests.computing import rows, update

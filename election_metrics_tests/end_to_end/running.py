@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import psycopg
 
-from election_metrics.pipeline.file_landing import pending_files
 from election_metrics.pipeline.hours import changed_hours
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.publication import elections_behind
 from election_metrics.runtime.launcher import PROCESS
 from election_metrics.runtime.supervisor import free_port

@@ -14,7 +14,8 @@ from election_metrics.cli import main
 from election_metrics.counts import NAMES as ALL_COUNTS
 from election_metrics.demo import demo_buckets, national_hours
 from election_metrics.metrics.constituency import constituency_metrics
-from election_metrics.replay import all_or_nothing, read_series, write_expected, write_replay
+from election_metrics.replay.series import read_series
+from election_metrics.replay.tree import all_or_nothing, write_expected, write_replay
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.published import REGISTERED, national

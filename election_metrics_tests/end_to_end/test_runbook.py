@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
-from election_metrics.warehouse.embedded import program_folders
+from election_metrics.warehouse.embedded_programs import program_folders
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import Up, is_idle, wait_for

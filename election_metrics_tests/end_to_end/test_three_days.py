@@ -15,7 +15,7 @@ from election_metrics.commands.exit_codes import PARTLY_READ
 from election_metrics.commands.runs import run_ingest
 from election_metrics.demo import deliver, demo_buckets, split_at
 from election_metrics.pipeline.run_tags import JOB
-from election_metrics.replay import write_replay
+from election_metrics.replay.tree import write_replay
 from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import read_settings
 from election_metrics.warehouse.database import close_engines

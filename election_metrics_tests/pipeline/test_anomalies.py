@@ -17,8 +17,8 @@ from election_metrics.pipeline.publication import (
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.elections import behind_summaries
 from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics.warehouse.stale_elections import behind_summaries
 from election_metrics_tests.computing import NOW, rows, update
 from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, rollback, vote
 from election_metrics_tests.typed import typed

@@ -22,8 +22,9 @@ from election_metrics.api.app import with_own_role
 from election_metrics.cli import main
 from election_metrics.errors import DataError, SettingsError, WarehouseError
 from election_metrics.pipeline.backup import back_up
+from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.pipeline.file_landing import land
-from election_metrics.pipeline.hours import compact_hours, compare_with_lake
+from election_metrics.pipeline.hour_comparison import compare_with_lake
 from election_metrics.pipeline.manifest import read_manifest
 from election_metrics.pipeline.restore import check_backup, restore_backup
 from election_metrics.runtime.launch import open_instance

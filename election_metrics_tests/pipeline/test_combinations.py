@@ -23,8 +23,10 @@ from election_metrics.errors import SettingsError, TransientError
 from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.locations import place
-from election_metrics.pipeline.hours import compact_hours, compute_hours
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.pipeline.compaction import compact_hours
+from election_metrics.pipeline.hours import compute_hours
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.runtime.launch import run_update
 from election_metrics.runtime.supervisor import free_port
 from election_metrics.settings import Settings, read_settings

@@ -16,9 +16,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from election_metrics.pipeline.file_landing import land, pending_files
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.settings import Settings
-from election_metrics.warehouse import ledger
+from election_metrics.warehouse import corrections, lake_manifest, ledger
 from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.server import plain_url
 from election_metrics_tests.computing import NOW, rows, update
@@ -270,9 +271,9 @@ def test_an_archive_of_many_members_is_replaced(chosen: Settings, tmp_path: Path
     """A statement takes 65,535 parameters, and a nationwide archive holds more files."""
     with transaction(chosen) as connection:
         ledger.drop_rejected(connection, range(70_000))
-        assert ledger.rollback_ids(connection, range(70_000)) == []
-        assert ledger.forget_parts(connection, NOW, range(70_000)) == []
-        assert ledger.retire_parts(connection, [str(n) for n in range(70_000)], NOW) == 0
+        assert corrections.rollback_ids(connection, range(70_000)) == []
+        assert lake_manifest.forget_parts(connection, NOW, range(70_000)) == []
+        assert lake_manifest.retire_parts(connection, [str(n) for n in range(70_000)], NOW) == 0
         ledger.forget_unreadable(connection, str(tmp_path), [str(n) for n in range(70_000)])
 
 

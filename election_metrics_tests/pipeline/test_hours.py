@@ -7,18 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from election_metrics.clock import hour_number
 from election_metrics.lake import hours as lake
 from election_metrics.lake.connect import connect
+from election_metrics.pipeline import hour_figures
 from election_metrics.pipeline import hours as module
+from election_metrics.pipeline.compaction import compact_hours, lake_parts
 from election_metrics.pipeline.file_landing import land
-from election_metrics.pipeline.hours import (
-    changed_hours,
-    compact_hours,
-    compare_with_lake,
-    compute_hours,
-    contiguous,
-    lake_parts,
-)
+from election_metrics.pipeline.hour_comparison import compare_with_lake
+from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
@@ -68,7 +65,7 @@ def test_an_older_read_never_replaces_a_newer_one(chosen: Settings, tmp_path: Pa
     folder = Folder(tmp_path)
     folder.put(vote("a", ms(1)), name="1")
     update(chosen, tmp_path)
-    read = module.read_inputs
+    read = hour_figures.read_inputs
     slow_has_read, newer_is_written = threading.Event(), threading.Event()
 
     def read_then_wait(*args):
@@ -172,7 +169,7 @@ def test_merging_parts_changes_no_figure_and_drops_what_was_superseded(chosen: S
     folder.put(vote("other", ms(20)), name="0")
     update(small, tmp_path)
     before = everything(small)
-    assert compact_hours(small, HOUR, HOUR + ONE, NOW) == {module.hour_number(HOUR): 6}
+    assert compact_hours(small, HOUR, HOUR + ONE, NOW) == {hour_number(HOUR): 6}
     compute_hours(small, HOUR, HOUR + ONE, "run", NOW)
     assert everything(small) == before
     assert len(rows(chosen, "SELECT * FROM ingest.lake_parts WHERE retired_at IS NULL")) == 1

@@ -7,11 +7,13 @@ import dagster as dg
 import pytest
 
 from election_metrics.automation.sensors import new_transactions_sensor
-from election_metrics.pipeline import file_landing as landing
-from election_metrics.pipeline.file_landing import land, pending_files
+from election_metrics.pipeline import export_files, file_landing
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.run_tags import FILES, WHY
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import FileVersion, list_exports
+from election_metrics.sources.file_versions import FileVersion
+from election_metrics.sources.listing import list_exports
 from election_metrics_tests.computing import rows
 from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
 
@@ -62,7 +64,7 @@ def test_a_file_that_grows_hides_no_other(chosen: Settings, many: Path) -> None:
 def test_a_tick_asks_for_a_run_before_it_has_seen_everything_and_the_run_lands_it(
     chosen: Settings, many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "_MOST_LISTED", 5)
+    monkeypatch.setattr(export_files, "_MOST_LISTED", 5)
     settings = chosen.model_copy(update={"source": str(many), "settle_seconds": 0.0})
     with dg.instance_for_test() as instance:
         context = dg.build_sensor_context(instance=instance, resources={"settings": settings})
@@ -79,7 +81,7 @@ def test_a_tick_asks_for_a_run_before_it_has_seen_everything_and_the_run_lands_i
 
 
 def test_a_batch_goes_to_few_hours(chosen: Settings, many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(landing, "_MOST_FILES_A_BATCH", len(_LETTERS))
+    monkeypatch.setattr(file_landing, "_MOST_FILES_A_BATCH", len(_LETTERS))
     land(chosen, many, "run", datetime(2026, 11, 23, tzinfo=UTC))
     assert len(rows(chosen, "SELECT path FROM ingest.lake_parts")) == _HOURS
     assert pending_files(chosen, many, settled_only=False)[0] == []

@@ -16,11 +16,13 @@ from election_metrics.automation.sensors import new_transactions_sensor
 from election_metrics.cli import main
 from election_metrics.errors import SettingsError, TransientError
 from election_metrics.locations import _PATIENCE_WITH_S3, place
-from election_metrics.pipeline.file_landing import land, pending_files
-from election_metrics.pipeline.hours import compact_hours
+from election_metrics.pipeline.compaction import compact_hours
+from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.lake_maintenance import sweep_lake
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.run_tags import RANGE_END, RANGE_START
-from election_metrics.replay import Bucket, Voting, write_replay
+from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings, read_settings, settings
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update

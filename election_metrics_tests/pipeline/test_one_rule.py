@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.pipeline.file_landing import land
-from election_metrics.pipeline.hours import compact_hours, compare_with_lake
+from election_metrics.pipeline.hour_comparison import compare_with_lake
 from election_metrics.pipeline.reconciliation import reconcile_elections
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import NOW, rows, update

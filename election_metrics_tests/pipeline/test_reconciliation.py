@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from election_metrics.cli import main
-from election_metrics.pipeline.file_landing import files_to_reland, forget_lost_parts, land, pending_files
-from election_metrics.pipeline.hours import changed_hours, compute_hours, preview_hours
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.hour_comparison import preview_hours
+from election_metrics.pipeline.hours import changed_hours, compute_hours
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.reconciliation import closed_elections, reconcile_elections
+from election_metrics.pipeline.relanding import files_to_reland, forget_lost_parts
 from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psycopg
 
-from election_metrics.pipeline.file_landing import ExportFiles, land, pending_files
+from election_metrics.pipeline.export_files import ExportFiles
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.settings import Settings
-from election_metrics.sources.portal_exports import list_exports
-from election_metrics.warehouse import ledger
+from election_metrics.sources.listing import list_exports
+from election_metrics.warehouse import landing_attempts
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics_tests.computing import rows
@@ -130,8 +132,8 @@ def test_what_could_not_be_read_and_is_gone_is_a_problem_no_more(chosen: Setting
     land(watching, folder.root, "run", only=[str(path) for path in folder.root.iterdir() if path != heavy])
     (version,) = (file for file in list_exports(heavy).files)
     with transaction(chosen) as connection:
-        ledger.begin_attempts(connection, [version], "run", datetime.now(UTC))
-        ledger.set_aside(connection, str(heavy), "too heavy", datetime.now(UTC))
+        landing_attempts.begin_attempts(connection, [version], "run", datetime.now(UTC))
+        landing_attempts.set_aside(connection, str(heavy), "too heavy", datetime.now(UTC))
     assert set(in_trouble(chosen)) == {str(torn), str(nameless), str(heavy)}
     beside = Path(f"{folder.root}2") / torn.name  # below another folder whose name begins alike
     beside.parent.mkdir()
@@ -170,17 +172,17 @@ def test_what_is_set_aside_waits_with_its_reason_whoever_names_it_and_a_new_vers
     path = folder.put(vote("a", ms(1)))
     (version,) = list_exports(path).files
     with transaction(chosen) as connection:
-        ledger.begin_attempts(connection, [version], "run", datetime.now(UTC))
-        ledger.set_aside(connection, str(path), "too heavy", datetime.now(UTC))
+        landing_attempts.begin_attempts(connection, [version], "run", datetime.now(UTC))
+        landing_attempts.set_aside(connection, str(path), "too heavy", datetime.now(UTC))
     assert land(chosen, folder.root, "again", only=[str(path)]).files == 0
     with transaction(chosen) as connection:
-        ledger.begin_attempts(connection, [version], "killed", datetime.now(UTC))
-        (attempt,) = ledger.read_attempts(connection).values()
+        landing_attempts.begin_attempts(connection, [version], "killed", datetime.now(UTC))
+        (attempt,) = landing_attempts.read_attempts(connection).values()
     assert (attempt.reason, attempt.set_aside_at is None) == ("too heavy", False)
     folder.put(vote("a", ms(1)), vote("b", ms(2)))
     (newer,) = list_exports(path).files
     with transaction(chosen) as connection:
-        ledger.begin_attempts(connection, [newer], "killed", datetime.now(UTC))
-        (attempt,) = ledger.read_attempts(connection).values()
+        landing_attempts.begin_attempts(connection, [newer], "killed", datetime.now(UTC))
+        (attempt,) = landing_attempts.read_attempts(connection).values()
     assert (attempt.reason, attempt.set_aside_at) == (None, None)
     assert land(chosen, folder.root, "new", only=[str(path)]).files == 1

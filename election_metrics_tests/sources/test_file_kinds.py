@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from election_metrics.sources.file_kinds import is_export, is_ignored
-from election_metrics.sources.portal_exports import list_exports
+from election_metrics.sources.listing import list_exports
 from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
 from election_metrics_tests.typed import typed
 

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from election_metrics.sources.export_file import ExportFile
 from election_metrics.sources.export_path import ExportPath, parse_export_path
+from election_metrics.sources.listing import list_exports
 from election_metrics.sources.names import canonical, known_region, region_time_zone
-from election_metrics.sources.portal_exports import ExportFile, list_exports, read_exports
+from election_metrics.sources.portal_exports import read_exports
 from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
 
 REGION, ELECTION, DISTRICT = "90 - Пермский край", "Выборы депутатов Думы Пермского края", "Округ - Южный (й) 1"

@@ -16,7 +16,7 @@ import pytest
 
 from election_metrics.errors import SettingsError, WarehouseError
 from election_metrics.runtime.claim import claimed
-from election_metrics.warehouse import embedded
+from election_metrics.warehouse import embedded, embedded_process, embedded_programs, embedded_users
 
 _LONG = "a-folder-with-a-name-" * 7
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
@@ -66,7 +66,7 @@ class User:
                 os.write(saying, f"+{folder}".encode())
                 signal.pause()
             except KeyboardInterrupt:
-                embedded._leave(self.home, os.getpid())
+                embedded_users.leave(self.home, os.getpid())
             except BaseException as error:
                 os.write(saying, f"-{error!r}".encode())
             finally:
@@ -241,7 +241,7 @@ def test_programs_that_its_account_may_not_reach_are_copied_for_it(
     """As with an environment below /root."""
     hidden = tmp_path / "hidden"
     hidden.mkdir(mode=0o700)
-    wheel = embedded.binaries().parent
+    wheel = embedded_programs.binaries().parent
     bin_folder = hidden / wheel.parent.name / wheel.name / "bin"
     shutil.copytree(wheel, bin_folder.parent, symlinks=True)
     libraries = wheel.parent.with_name(f"{wheel.parent.name}.libs")
@@ -255,7 +255,7 @@ def test_programs_that_its_account_may_not_reach_are_copied_for_it(
         assert hidden.stat().st_mode & 0o777 == 0o700
     finally:
         embedded.forget(tmp_path / "home")
-        embedded._stop(tmp_path / "home")
+        embedded_process.stop(tmp_path / "home")
         for copy in Path("/var/cache/election-metrics").glob("postgresql-*"):
             shutil.rmtree(copy)
 
@@ -271,7 +271,7 @@ def test_data_of_a_version_that_is_not_here_and_no_programs_at_all_are_a_sentenc
     monkeypatch.setenv("PATH", str(tmp_path))
     if not Path("/usr/lib/postgresql").exists():
         with pytest.raises(WarehouseError, match="no PostgreSQL is installed here"):
-            embedded.binaries()
+            embedded_programs.binaries()
 
 
 @pytest.mark.skipif(not list(Path("/usr/lib/postgresql").glob("*/bin/postgres")), reason="the system has no PostgreSQL")
@@ -285,4 +285,4 @@ def test_the_systems_postgresql_is_used_where_the_wheel_is_not(tmp_path: Path, m
             psycopg.connect(host=str(folder), user="election_metrics_reader", dbname="postgres").close()
     finally:
         embedded.forget(home)
-        embedded._stop(home)
+        embedded_process.stop(home)

@@ -6,11 +6,7 @@ import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.anomalies.evidence import Evidence, Grid
-from election_metrics.metrics.anomalies.expected import (
-    chance_of_at_least,
-    chance_of_at_most,
-    expected_votes,
-)
+from election_metrics.metrics.anomalies.expected import chance_of_at_least, chance_of_at_most, expected_votes
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings
 
 Thresholds = Mapping[str, float]
@@ -38,11 +34,7 @@ def _spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
         & (grid.votes >= mean * thresholds["ratio"])
         & (chance_of_at_least(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
-    found = _episodes(grid, is_spike, lasting=False, observed=grid.votes, expected=mean)
-    return findings(
-        found, "warning",
-        lambda row: f"{counted(row.observed, 'vote')}, where no more than {row.expected:.0f} were to be expected",
-    )  # fmt: skip
+    return _unusual_votes(grid, is_spike, mean, "no more than")
 
 
 def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -61,10 +53,14 @@ def _drops(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
         & (grid.votes * thresholds["ratio"] <= mean)
         & (chance_of_at_most(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
-    found = _episodes(grid, is_drop, lasting=False, observed=grid.votes, expected=mean)
+    return _unusual_votes(grid, is_drop, mean, "at least")
+
+
+def _unusual_votes(grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, bound: str) -> pd.DataFrame:
+    found = _episodes(grid, is_unusual, lasting=False, observed=grid.votes, expected=expected)
     return findings(
         found, "warning",
-        lambda row: f"{counted(row.observed, 'vote')}, where at least {row.expected:.0f} were to be expected",
+        lambda row: f"{counted(row.observed, 'vote')}, where {bound} {row.expected:.0f} were to be expected",
     )  # fmt: skip
 
 

@@ -1,0 +1,151 @@
+"""Lands one batch of export files: opens and stages them, and commits them together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.lake import landing as lake
+from election_metrics.lake.engine import Readable
+from election_metrics.locations import Location
+from election_metrics.pipeline.contents import number_contents
+from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
+from election_metrics.pipeline.scratch import work_folder
+from election_metrics.sources.export_file import ExportFile
+from election_metrics.sources.file_versions import FileVersion, Unreadable, unchanged
+from election_metrics.sources.portal_exports import read_exports
+from election_metrics.warehouse import landing_attempts, ledger, registry
+from election_metrics.warehouse.database import lock, transaction
+
+_PATTERN = frozenset("*?[]{}")
+
+
+@dataclass(frozen=True)
+class FileLanding(Landing):
+    """Parameters of a landing of files: also the folder, and the versions to reload though they landed."""
+
+    source: Location
+    again: frozenset[FileVersion]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The opened files of a batch.
+
+    Attributes:
+        exports: every readable export with the number of its content.
+        new: the contents that were read now; the others landed before.
+        unreadable: what could not be read, and why.
+        settled: the paths whose outcome is final.
+        waiting: paths that could not be read now, though the file may be sound, with the reason; nothing landed.
+    """
+
+    exports: list[tuple[ExportFile, int]]
+    new: list[Readable]
+    unreadable: list[Unreadable]
+    settled: list[str]
+    waiting: dict[str, str]
+
+
+def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
+    """Lands these files in one transaction; until it commits, they are marked as attempts."""
+    settings = landing.settings
+    with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
+        # Concurrent landings would not see each other's repeated votes, so they are serialised.
+        lock(connection, "land")
+        known = ledger.known_versions(connection, [file.path for file in files])
+        unknown = [file for file in files if file not in known or file in landing.again]
+        with transaction(settings) as marks:
+            landing_attempts.begin_attempts(marks, unknown, landing.run_id, landing.now)
+        batch = _read_batch(landing, connection, unknown, work)
+        lake.drop_repeats_within_files(landing.engine)
+        commit_batch(landing, connection, _staged(batch), work)
+        landing.report.set_aside.update(batch.waiting)
+        landing_attempts.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
+        for path, reason in batch.waiting.items():
+            landing_attempts.set_aside(connection, path, reason, datetime.now(UTC))
+
+
+def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
+    """Opens and stages the files. A file that changed while it was read stays pending."""
+    engine = landing.engine
+    everything = [export for file in files for export in read_exports(file, landing.source, work)]
+    waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
+    opened = [export for export in everything if export.version.path not in waiting]
+    readable = [export for export in opened if isinstance(export, ExportFile)]
+    exports, known = number_contents(connection, readable, landing.again)
+    new = {
+        number: Readable(
+            number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name
+        )
+        for export, number in reversed(exports)
+        if number not in known
+    }
+    given_up = lake.stage(engine, landing.settings, list(new.values()), work, landing.now)
+    moved = {file.path for file in files if file.path not in waiting and not unchanged(file)}
+    gone = {number for export, number in exports if export.version.path in moved} & set(new)
+    lake.leave_out(engine, sorted(gone))
+    unreadable = [export for export in opened if isinstance(export, Unreadable)]
+    unreadable += [
+        Unreadable(export.version, given_up[number], export.member) for export, number in exports if number in given_up
+    ]
+    return _Batch(
+        exports=[
+            (export, number)
+            for export, number in exports
+            if export.version.path not in moved and number not in gone and number not in given_up
+        ],
+        new=[file for number, file in new.items() if number not in gone and number not in given_up],
+        unreadable=[problem for problem in unreadable if problem.version.path not in moved],
+        settled=[file.path for file in files if file.path not in moved and file.path not in waiting],
+        waiting=waiting,
+    )
+
+
+def _plain_path(path: Path, number: int, work: Path) -> Path:
+    """The path, or a link to it if DuckDB would read it as a glob pattern."""
+    if not _PATTERN.intersection(str(path)):
+        return path
+    link = work / f"{number}.csv"
+    link.symlink_to(path)
+    return link
+
+
+def _staged(batch: _Batch) -> StagedBatch:
+    new = {content.content_id for content in batch.new}
+    sizes = {number: export.version.size for export, number in reversed(batch.exports) if number in new}
+    return StagedBatch(
+        versions=file_versions(batch.exports),
+        new=batch.new,
+        settled=batch.settled,
+        unreadable=batch.unreadable,
+        bytes=sum(sizes.values()),
+        settle=lambda connection: registry.touch_elections_of_files(connection, batch.settled),
+    )
+
+
+def file_versions(exports: Sequence[tuple[ExportFile, int]]) -> pd.DataFrame:
+    """Ledger rows for these exports: version, number of the content, and the fields of the path."""
+    return pd.DataFrame.from_records(
+        [
+            {
+                "path": export.version.path,
+                "member": export.member,
+                "size": export.version.size,
+                "modified_ns": export.version.modified_ns,
+                "content_hash": export.content_hash,
+                "content_id": number,
+                "constituency_id": export.place.constituency_id,
+                "region_code": export.place.region_code,
+                "region": export.place.region,
+                "election": export.place.election,
+                "constituency": export.place.constituency,
+                "interval_start": export.place.interval_start,
+                "interval_end": export.place.interval_end,
+            }
+            for export, number in exports
+        ]
+    )

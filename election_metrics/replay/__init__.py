@@ -1,0 +1,1 @@
+"""Turns a turnout series into portal exports in their exact format, for the demo, tests and benchmarks."""

@@ -1,0 +1,44 @@
+"""An export with readable bytes, identified by the hash of its content."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from election_metrics.digest import new_digest
+from election_metrics.sources.export_path import ExportPath
+from election_metrics.sources.file_versions import FileVersion
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """One export with readable bytes at `readable`: the file itself, or a copy extracted from an archive.
+
+    `size` is that of its lines: a missing line feed at the end is counted.
+    """
+
+    version: FileVersion
+    member: str
+    place: ExportPath
+    readable: Path
+    size: int
+    content_hash: str
+
+    @property
+    def name(self) -> str:
+        """The name for display: the path, and the member within an archive."""
+        return f"{self.version.path}/{self.member}" if self.member else self.version.path
+
+
+def read_content(version: FileVersion, member: str, place: ExportPath, readable: Path) -> ExportFile:
+    """Reads the file once, for the BLAKE3 hash (hexadecimal) of its bytes, and its size."""
+    digest = new_digest()
+    block = bytearray(BLOCK)
+    view = memoryview(block)
+    size, last = 0, ord("\n")
+    with readable.open("rb", buffering=0) as file:
+        while count := file.readinto(view):
+            digest.update(view[:count])
+            size, last = size + count, view[count - 1]
+    lines = size + (last != ord("\n"))
+    return ExportFile(version, member, place, readable, lines, digest.hexdigest())

@@ -1,0 +1,36 @@
+"""A table in another database, and settings that name it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from election_metrics.settings import Settings, read_settings
+from election_metrics_tests.tables import MAPPING, Ballots
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def ballots(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Iterator[Ballots]:
+    """An empty table in a database of its own."""
+    if request.param == "sqlite":
+        yield Ballots(f"sqlite:///{tmp_path}/votes.db")
+        return
+    name = f"votes_{os.getpid()}_{abs(hash(request.node.name)) % 10**8}"
+    with psycopg.connect(server.replace("/election_metrics?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        url = server.replace("/election_metrics?", f"/{name}?").replace("postgresql:", "postgresql+psycopg:", 1)
+        made = Ballots(url)
+        yield made
+        made.engine.dispose()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def mapped(chosen: Settings, ballots: Ballots, tmp_path: Path) -> Settings:
+    """Settings that name the table."""
+    mapping = tmp_path / "ballots.toml"
+    mapping.write_text(MAPPING, "utf-8")
+    url = ballots.engine.url.render_as_string(hide_password=False)
+    return read_settings(source_url=url, source_table=mapping)
