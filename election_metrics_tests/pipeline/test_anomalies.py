@@ -147,7 +147,7 @@ def test_the_commands_list_explain_and_settle_findings_and_compare_constituencie
     assert "4 votes against 0 bulletins" in listed
     shown = typed("anomalies", "show", name).stdout
     for words in (
-        "a constituency has more votes than bulletins",
+        "A constituency has more votes than bulletins",
         CONTRACT,
         "least_excess 1",
         "state     open",
