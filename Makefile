@@ -54,10 +54,10 @@ audit: $(VENV)/.dev ## Look for known weaknesses and unwanted licences in what i
 	$(BIN)/python -m benchmarks.licences docs/licences.md
 	$(BIN)/python -m benchmarks.audit requirements
 
-faults: $(VENV)/.dev ## Hurt the system at random, and hold it to one law (ARGS="--seed 1 --schedules 500", --system, --help)
+faults: $(VENV)/.dev ## Inject random faults and check the invariant (ARGS="--seed 1 --schedules 500", --system, --help)
 	$(BIN)/python -m faults $(ARGS)
 
-fuzz: $(VENV)/.dev ## Let a fuzzer look for a line that the SQL and the reference read differently (ARGS="--seconds 600")
+fuzz: $(VENV)/.dev ## Fuzz for a line that the SQL and the reference read differently (ARGS="--seconds 600")
 	$(BIN)/python -m faults.fuzz $(ARGS)
 
 bench: $(VENV)/.dev ## Measure speed and memory against what people would use, as ratios of one run (ARGS=--help)
