@@ -47,7 +47,7 @@ def table(constituencies: int, seeds: int, times: int) -> list[str]:
     quiet = pd.concat([find_anomalies(election.evidence(), {}) for election in elections], ignore_index=True)
     hours = sum(election.delivered.size for election in elections)
     rows = [
-        "| rule | fault put in | found | false alarms per 1,000 constituency-hours |", "|---|---|---:|---:|"
+        "| rule | injected fault | found | false alarms per 1,000 constituency-hours |", "|---|---|---:|---:|"
     ]  # fmt: skip
     for rule in RULES:
         if rule == "synchronised_spike":
