@@ -54,9 +54,9 @@ class Tokens:
         self._by_hash: dict[str, Token] = {}
 
     def find(self, token: str) -> Token | None:
-        """The token, if there is such a one."""
+        """The token with this secret; None if there is none."""
         self._refresh()
-        # Looked up by hash: how long it takes says nothing of a token that is almost right.
+        # Looked up by hash, so that the response time reveals nothing about a nearly correct token.
         return self._by_hash.get(_hash(token))
 
     def with_hash(self, sha256: str) -> Token | None:

@@ -143,7 +143,7 @@ class ElectionReference(_Body):
 
 
 class Threshold(_Body):
-    """From which value on a rule fires in this election."""
+    """The value from which a rule fires in this election."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"value": 4}]})
 

@@ -159,9 +159,9 @@ def test_a_backfill_says_which_assets_and_hours_and_who(instance: dg.DagsterInst
     (made,) = instance.get_backfills()
     assert made.title == "hourly_stats, raw_transactions: 2026-09-18 05:00 to 2026-09-18 06:00 UTC"
     assert made.tags[TRIGGER] == "backfill"
-    assert made.tags[WHO] == "somebody at the UI"
+    assert made.tags[WHO] == "a user of the UI"
     assert made.tags[HOURS] == "2026-09-18 05:00 to 2026-09-18 06:00 UTC"
-    assert made.tags[WHY] == f"somebody at the UI: {made.title.replace(': ', ', ')}"
+    assert made.tags[WHY] == f"a user of the UI: {made.title.replace(': ', ', ')}"
     assert made.tags["dagster/priority"] == "-5"
 
 
