@@ -19,8 +19,9 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
     """One row for every expected constituency hour.
 
     The past hours of voting are expected. If the end of voting is unknown, these are the four days from the opening, or
-    all hours until the newest delivered hour of any constituency, if that is later. If the opening is unknown, an hour is
-    expected if more than half of the other constituencies of the region delivered it, and there are at least two of them.
+    all hours until the newest delivered hour of any constituency, if that is later. If the opening is unknown, an hour
+    is expected if more than half of the other constituencies of the region delivered it, and there are at least two of
+    them.
 
     Args:
         constituencies: constituency_id, region, starts_at, ends_at; of one election.

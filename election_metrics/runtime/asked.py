@@ -86,7 +86,7 @@ def checked_backfill(backfill: PartitionBackfill, most: int, now: datetime) -> P
     """
     hours, earliest = _hours_of_backfill(backfill)
     if not hours and set(HOURLY) & {key.to_user_string() for key in backfill.asset_selection or ()}:
-        raise RefusedError("that is no hour: choose a range that ends after it begins, both ends in UTC")
+        raise RefusedError("that range contains no hour: choose a range that ends after it begins, both ends in UTC")
     assets = [key.to_user_string() for key in backfill.asset_selection or ()]
     named = (min(hours), max(hours)) if hours else None
     if named is not None:

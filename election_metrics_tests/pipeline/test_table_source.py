@@ -360,7 +360,7 @@ def test_rows_that_the_lake_lost_come_back_with_reland(mapped: Settings, ballots
             MAPPING.replace('"vote"', '"voting"'),
             "types is {'ISSUE': 'blindSigIssue', 'VOTE': 'voting'}: 'VOTE' cannot be",
         ),
-        (MAPPING + "[", "is no TOML"),
+        (MAPPING + "[", "is not valid TOML"),
     ],
 )
 @pytest.mark.parametrize("ballots", ["sqlite"], indirect=True)

@@ -164,7 +164,7 @@ def test_a_refresh_through_the_api_shows_the_token(locked: str) -> None:
     moment = datetime(2026, 9, 18, 8, tzinfo=UTC)
     for token, says in (
         (TOKEN, "has loaded no code location"),
-        ("another-token-altogether", "refused the question: log in"),
+        ("another-token-altogether", "refused the request: log in"),
     ):
         settings = read_settings(api_webserver=f"http://{locked}", ui_token=token)
         with pytest.raises(TransientError, match=says):
