@@ -444,7 +444,7 @@ def create_token(name: str, scopes: tuple[str, ...], by: str) -> None:
     from election_metrics.settings import settings
 
     made = create(settings(), name, scopes, by)
-    console.print(f"The token of {name} may {' and '.join(scopes)}. It is shown only now:")
+    console.print(f"The token of {name} may {' and '.join(scopes)}. It is shown only once:")
     click.echo(made)
 
 
@@ -563,7 +563,7 @@ def migrate(revision: str, yes: bool) -> None:
     if revision != "head" and not yes:
         click.confirm(f"Moving to {revision!r} may drop tables and their rows. Go on?", abort=True)
     before, after = move(settings(), revision, lambda sentence: console.print(sentence, markup=False, soft_wrap=True))
-    console.print(f"The warehouse was at {before or 'nothing'}, and is at {after or 'nothing'}.")
+    console.print(f"The warehouse was at {before or 'nothing'} and is now at {after or 'nothing'}.")
 
 
 @main.command()

@@ -222,7 +222,7 @@ def test_the_run_names_the_application_its_page_and_its_log(chosen: Settings, tm
     "address", ["spark://127.0.0.1:1", "spark://127.0.0.1:1,127.0.0.1:2", "sc://127.0.0.1:1/;user_id=me"]
 )
 def test_a_cluster_that_is_away_is_told_at_once(chosen: Settings, address: str) -> None:
-    with pytest.raises(TransientError, match=r"^Spark at .* cannot be reached: nobody listens there$"):
+    with pytest.raises(TransientError, match=r"^Spark at .* cannot be reached: no server listens there$"):
         connect(chosen.model_copy(update={"engine": "spark", "spark": address}))
 
 
