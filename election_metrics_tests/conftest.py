@@ -25,10 +25,11 @@ ROOT = Path(__file__).parent
 _LONGEST = (
     "end_to_end/test_database_away.py", "end_to_end/test_three_days.py", "pipeline/test_table_source.py",
     "pipeline/test_table_commits.py", "pipeline/test_table_values.py", "faults/test_schedules.py",
-    "pipeline/test_combinations.py", "api/page/test_page.py", "end_to_end/test_runbook.py",
-    "pipeline/test_one_rule.py", "end_to_end/test_dagster_commands.py", "end_to_end/test_elsewhere.py",
-    "pipeline/test_landing_order.py", "pipeline/test_landing.py", "test_cli.py", "pipeline/test_publication.py",
-    "end_to_end/test_refresh.py", "end_to_end/test_watching.py",
+    "pipeline/test_combinations.py", "api/page/test_page.py", "api/page/test_every_reader.py",
+    "api/page/test_figures.py", "end_to_end/test_runbook.py", "pipeline/test_one_rule.py",
+    "end_to_end/test_dagster_commands.py", "end_to_end/test_elsewhere.py", "pipeline/test_landing_order.py",
+    "pipeline/test_landing.py", "test_cli.py", "pipeline/test_publication.py", "end_to_end/test_refresh.py",
+    "end_to_end/test_watching.py",
 )  # fmt: skip
 """Files that begin first, so that no worker is left with one of them when the others have ended."""
 # No test is timed: a busy machine fails nothing.

@@ -4,10 +4,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import anomalies, election_summaries
 from election_metrics_tests.api.conftest import Api
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -83,3 +89,27 @@ def walker(browser: Browser, api: Api) -> Iterator[Reader]:
     yield from reading(
         browser, api, viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True, is_mobile=True
     )
+
+
+def commit(settings: Settings, election: str, **values: object) -> None:
+    """Commits figures of an election's summary, as a run does."""
+    with transaction(settings) as connection:
+        values = {"computed_at": datetime.now(UTC), **values}
+        connection.execute(sa.update(election_summaries).filter_by(election_id=election).values(**values))
+        notify(connection, election_summaries, {election: []})
+
+
+def first_election(reader: Reader) -> dict[str, object]:
+    found: dict[str, object] = reader.api.data("/elections")[0]
+    return found
+
+
+def critical_finding(reader: Reader) -> dict[str, str]:
+    """A constituency with more votes than bulletins, which is critical now."""
+    with transaction(reader.api.settings) as connection:
+        query = sa.update(anomalies).filter_by(rule="votes_exceed_bulletins").values(severity="critical")
+        (election,) = connection.execute(query.returning(anomalies.c.election_id)).scalars()
+        connection.execute(sa.update(election_summaries).filter_by(election_id=election).values(anomalies_critical=1))
+        notify(connection, election_summaries, [None])
+    (finding,) = reader.api.data("/anomalies?severity=critical")
+    return finding
