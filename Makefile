@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: spark help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth many anomalies queries plots docs fmt constraints latency table clean
+.PHONY: spark help demo libraries test test-long lint types validate audit faults fuzz bench bench-short e2e history load growth many anomalies queries plots docs fmt constraints latency table clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -29,8 +29,12 @@ demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being to
 	$(BIN)/election-metrics demo $(ARGS)
 
 # A selection of tests runs in one process, because each of four processes would import everything first.
+PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments, such as -k WORD or a file)
-	$(BIN)/python -m pytest $(if $(filter -k%,$(ARGS))$(findstring .py,$(ARGS)),,-n 4 --dist loadfile --no-loadscope-reorder) $(ARGS)
+	$(BIN)/python -m pytest $(if $(filter -k%,$(ARGS))$(findstring .py,$(ARGS)),,$(PARALLEL)) $(ARGS)
+
+test-long: $(VENV)/.dev ## Run the long tests: whole systems for minutes, Spark, pods, further cases of what make test tries in one
+	$(BIN)/python -m pytest -m long $(PARALLEL) $(ARGS)
 
 # Once with the tests, because their helpers count too; once without them, because code that only tests use is unused.
 USED_BY_US := election_metrics benchmarks faults docs deploy

@@ -31,13 +31,16 @@ def carried_out(*arguments: str, module: str = "faults") -> str:
     return run.stdout + run.stderr
 
 
-def test_schedules_end_in_the_tables_of_a_clean_computation() -> None:
-    many, workers = ("20", "2") if FULL else ("6", "1")  # a worker takes as long to start as two schedules take to run
+@pytest.mark.parametrize(
+    ("many", "workers"), [("2", "1"), pytest.param("20" if FULL else "6", "2" if FULL else "1", marks=pytest.mark.long)]
+)
+def test_schedules_end_in_the_tables_of_a_clean_computation(many: str, workers: str) -> None:
     assert f"{many} schedule(s) of 6 steps, seeds 1 to {many}: the invariant held in each" in carried_out(
         "--seed", "1", "--schedules", many, "--steps", "6", "--workers", workers
     )
 
 
+@pytest.mark.long
 def test_a_schedule_in_the_whole_system_does_too() -> None:
     assert "the invariant held in each" in carried_out("--system", "--seed", "2", "--schedules", "1", "--steps", "4")
 

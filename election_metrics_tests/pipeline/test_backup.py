@@ -319,7 +319,9 @@ def test_a_backup_is_for_its_owner_and_holds_no_secret(
     close_engines()
 
 
-@pytest.mark.parametrize("revision", [f"{number:04}" for number in range(1, 14)])
+@pytest.mark.parametrize(
+    "revision", ["0001", *(pytest.param(f"{number:04}", marks=pytest.mark.long) for number in range(2, 14))]
+)
 def test_a_backup_of_before_the_first_release_is_left_alone(
     chosen: Settings, backed_up: Path, tmp_path: Path, revision: str
 ) -> None:

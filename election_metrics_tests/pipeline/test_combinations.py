@@ -58,6 +58,7 @@ FILES = "SELECT * FROM ingest.transaction_files WHERE status = 'landed'"
 
 
 @needs_java
+@pytest.mark.long
 def test_whatever_is_combined_gives_the_same_tables(chosen: Settings, store: object, tmp_path: Path) -> None:
     tree, first = tmp_path / "tree", tmp_path / "first"
     votings = [Voting(f"k{n}", f"District {n}", "Council", 500, "77 - город Москва", "Europe/Moscow") for n in range(3)]
@@ -178,6 +179,7 @@ def connect_server(tmp_path: Path) -> Iterator[str]:
 
 
 @needs_java
+@pytest.mark.long
 def test_switching_engines_between_two_ticks_changes_no_figure(
     chosen: Settings, tmp_path: Path, connect_server: str
 ) -> None:
