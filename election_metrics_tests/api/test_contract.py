@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
-import pytest
-
 from pathlib import Path
+
+import pytest
 
 from election_metrics_tests.api.conftest import Api
 
