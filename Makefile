@@ -6,12 +6,12 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: spark help demo libraries test lint types validate audit faults fuzz bench bench-short e2e history load growth many anomalies queries plots docs fmt constraints latency table clean
+.PHONY: spark help demo libraries test test-long lint types validate audit faults fuzz bench bench-short e2e history load growth many anomalies queries plots docs fmt constraints latency table clean
 
-help: ## Say what there is to type
+help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
 
-# Nothing is installed, or builds, but what requirements/ has the hash of; the project itself comes last, and brings nothing.
+# Only packages with a hash in requirements/ are installed or used to build; the project itself comes last, without dependencies.
 INSTALL := $(BIN)/pip install --quiet --require-hashes --no-deps --no-build-isolation
 $(BIN)/election-metrics: pyproject.toml requirements/build.txt requirements/run.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,13 +28,17 @@ $(VENV)/.dev: $(BIN)/election-metrics requirements/dev.txt
 demo: $(BIN)/election-metrics ## Replay the vote of 2026, its third day being today (ARGS=--once: without the UI)
 	$(BIN)/election-metrics demo $(ARGS)
 
-# What is chosen among the tests runs in one process: four of them would import everything first.
+# A selection of tests runs in one process, because each of four processes would import everything first.
+PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.dev ## Run the tests (ARGS=…: pytest's arguments, such as -k WORD or a file)
-	$(BIN)/python -m pytest $(if $(filter -k%,$(ARGS))$(findstring .py,$(ARGS)),,-n 4 --dist loadfile --no-loadscope-reorder) $(ARGS)
+	$(BIN)/python -m pytest $(if $(filter -k%,$(ARGS))$(findstring .py,$(ARGS)),,$(PARALLEL)) $(ARGS)
 
-# Once with the tests, as helpers of theirs count too; once without, as what only tests use is not used.
+test-long: $(VENV)/.dev ## Run the long tests: whole systems for minutes, Spark, pods, further cases of what make test tries in one
+	$(BIN)/python -m pytest -m long $(PARALLEL) $(ARGS)
+
+# Once with the tests, because their helpers count too; once without them, because code that only tests use is unused.
 USED_BY_US := election_metrics benchmarks faults docs deploy
-lint: $(VENV)/.dev ## Look for slips, and for what nothing uses
+lint: $(VENV)/.dev ## Lint, check the format, and find unused code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/vulture
@@ -50,27 +54,27 @@ fmt: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 
-audit: $(VENV)/.dev ## Look for known weaknesses and unwanted licences in what is installed
+audit: $(VENV)/.dev ## Check the pinned packages for known vulnerabilities and unwanted licences
 	$(BIN)/python -m benchmarks.licences docs/licences.md
 	$(BIN)/python -m benchmarks.audit requirements
 
-faults: $(VENV)/.dev ## Hurt the system at random, and hold it to one law (ARGS="--seed 1 --schedules 500", --system, --help)
+faults: $(VENV)/.dev ## Inject random faults and check the invariant (ARGS="--seed 1 --schedules 500", --system, --help)
 	$(BIN)/python -m faults $(ARGS)
 
-fuzz: $(VENV)/.dev ## Let a fuzzer look for a line that the SQL and the reference read differently (ARGS="--seconds 600")
+fuzz: $(VENV)/.dev ## Fuzz for a line that the SQL and the reference read differently (ARGS="--seconds 600")
 	$(BIN)/python -m faults.fuzz $(ARGS)
 
-bench: $(VENV)/.dev ## Measure speed and memory against what people would use, as ratios of one run (ARGS=--help)
+bench: $(VENV)/.dev ## Compare speed and memory with common tools, as ratios (ARGS=--help)
 	$(INSTALL) -r requirements/bench.txt
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-short: $(VENV)/.dev ## The same, small; fails where a ratio is worse by half than benchmarks/short.json
+bench-short: $(VENV)/.dev ## Run the small benchmarks; fails if a ratio is more than 1.5 times that of benchmarks/short.json
 	$(BIN)/python -m benchmarks --short
 
 spark: $(VENV)/.dev ## Land and count a tree on a Spark cluster of this machine, kill a worker (ARGS="--gigabytes 4")
 	$(BIN)/python -m benchmarks.spark $(ARGS)
 
-table: $(VENV)/.dev ## Measure how fast the rows of another database's table come in
+table: $(VENV)/.dev ## Measure how fast rows of another database's table land
 	$(BIN)/python -m benchmarks.table $(ARGS)
 
 latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committed summary, in a running system
@@ -79,30 +83,30 @@ latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committ
 history: $(VENV)/.dev ## Measure whether a year of history slows ticks, runs or the UI
 	$(BIN)/python -m benchmarks.history $(ARGS)
 
-load: $(VENV)/.dev ## Ask the API 500 times a second while hours are replaced: late, wrong or stale answers
+load: $(VENV)/.dev ## Send the API 500 requests a second while hours are replaced; count late, failed and stale answers
 	$(BIN)/python -m benchmarks.load $(ARGS)
 
-many: $(VENV)/.dev ## Start before 400,000 waiting files: what has landed, and what status says, by the minute
+many: $(VENV)/.dev ## Start with 400,000 waiting files; print progress and status each minute
 	$(BIN)/python -m benchmarks.many $(ARGS)
 
 growth: $(VENV)/.dev ## Measure how much Dagster's database grows in a day
 	$(BIN)/python -m benchmarks.growth $(ARGS)
 
-e2e: $(VENV)/.dev ## In full what is part of the tests in short: three days at speed, the database away, every combination on Spark, more orders of files, pods, twenty schedules of faults
+e2e: $(VENV)/.dev ## Run the long versions of the tests: three accelerated days, database outages, all combinations on Spark, more file orders, pods, twenty fault schedules
 	E2E=full $(BIN)/python -m pytest -s election_metrics_tests/end_to_end/test_three_days.py election_metrics_tests/end_to_end/test_database_away.py election_metrics_tests/pipeline/test_combinations.py election_metrics_tests/pipeline/test_landing_order.py election_metrics_tests/pipeline/test_one_rule.py election_metrics_tests/end_to_end/test_elsewhere.py election_metrics_tests/faults/test_schedules.py
 
-anomalies: $(VENV)/.dev ## Measure what the anomaly rules find, and what they raise for nothing
+anomalies: $(VENV)/.dev ## Measure recall and false alarms of the anomaly rules
 	$(BIN)/python -m benchmarks.anomalies $(ARGS)
 
 queries: $(VENV)/.dev ## Time the queries of docs/analysts.md over a large election
 	$(BIN)/python -m benchmarks.queries
 
-plots: $(VENV)/.dev ## Draw the pictures of the docs that are made from figures
+plots: $(VENV)/.dev ## Draw the charts of the docs
 	$(BIN)/python -m benchmarks.plots docs/images
 
 LIBRARIES := election_metrics/api/page_files/libraries
 OF_TESTS := election_metrics_tests/api/page/libraries
-libraries: ## Fetch the page's libraries and axe-core again from the npm registry (needs npm), and hold them to their sums
+libraries: ## Fetch the page's libraries and axe-core again from the npm registry (needs npm), and verify their checksums
 	rm -rf $(VENV)-libraries && mkdir -p $(VENV)-libraries
 	npm install --silent --no-save --ignore-scripts --prefix $(VENV)-libraries d3@7.9.0 @observablehq/plot@0.6.17 lit-html@3.3.3 axe-core@4.14.1
 	cp $(VENV)-libraries/node_modules/d3/LICENSE $(VENV)-libraries/node_modules/d3/dist/d3.min.js $(LIBRARIES)/d3
@@ -118,7 +122,7 @@ libraries: ## Fetch the page's libraries and axe-core again from the npm registr
 docs: $(VENV)/.dev ## Write the generated pages of docs/
 	$(BIN)/python -m docs.generate
 
-constraints: ## Pin the newest of what is installed, with hashes for every platform (ARGS=--keep: only what is not pinned yet)
+constraints: ## Pin the newest versions with hashes for every platform (ARGS=--keep: keep existing pins)
 	$(PYTHON) -m venv $(VENV)-pins
 	$(VENV)-pins/bin/pip install --quiet uv packaging
 	$(VENV)-pins/bin/python -m benchmarks.pins $(ARGS)

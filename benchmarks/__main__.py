@@ -1,4 +1,4 @@
-"""`make bench`: each row a ratio of interleaved runs, each run in a process of its own; Markdown, and JSON with `--json`."""
+"""`make bench`: prints ratios of interleaved runs, each in a fresh process, as Markdown; `--json` writes JSON too."""
 
 import argparse
 import json
@@ -20,14 +20,14 @@ STORED = Path(__file__).parent / "short.json"
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and how much is measured."""
+    """Folder and size of the measurements."""
 
     root: Path
     rounds: int
     short: bool
 
     def of(self, short: int, full: int) -> int:
-        """A size."""
+        """The size for a short or a full run."""
         return short if self.short else full
 
 
@@ -36,7 +36,7 @@ def _megabytes(files: list[Path]) -> str:
 
 
 def landing_rows(bench: Bench) -> Iterable[Row]:
-    """Landing, in its three shapes, against the physical limit; and against what people would use."""
+    """Landing of three kinds of input, compared with the physical limit and with common tools."""
     home = bench.root / "home"
     home.mkdir()
     hours, small, dump = bench.root / "hours", bench.root / "small", bench.root / "dump"
@@ -76,7 +76,7 @@ def landing_rows(bench: Bench) -> Iterable[Row]:
 
 
 def hours_rows(bench: Bench) -> Iterable[Row]:
-    """Hourly aggregation against a query by hand and what else there is."""
+    """Hourly aggregation, compared with a handwritten query and with common tools."""
     transactions, hours = bench.of(500_000, 24_000_000), 72
     home = bench.root / "many"
     timed.measure(timed.prepare, home, transactions, 50, hours)
@@ -85,7 +85,7 @@ def hours_rows(bench: Bench) -> Iterable[Row]:
     tools: dict[str, Timed] = {
         "a query by hand in DuckDB": (timed.plain_aggregate, home), "pandas": (others.pandas_hours, home),
     }  # fmt: skip
-    if not bench.short:  # the others come with the extra `bench`
+    if not bench.short:  # these are installed by the extra `bench`
         tools |= {"Polars": (others.polars_hours, home), "chdb": (others.chdb_hours, home)}
     goals = {"a query by hand in DuckDB": "1.5"}
     yield from compared(
@@ -104,7 +104,7 @@ def hours_rows(bench: Bench) -> Iterable[Row]:
 
 
 def range_rows(bench: Bench) -> Iterable[Row]:
-    """A week again, and one late file in a peak hour."""
+    """A backfill of a week, and one late file in a peak hour."""
     home = bench.root / "week"
     constituencies, transactions = bench.of(50, 500), bench.of(100_000, 3_000_000)
     timed.measure(timed.prepare, home, transactions, constituencies, 168)
@@ -119,7 +119,7 @@ def range_rows(bench: Bench) -> Iterable[Row]:
 
 
 def derived_rows(bench: Bench) -> Iterable[Row]:
-    """What follows from hours, of a whole country; and of one election among many."""
+    """Tables derived from hours, for a whole country and for one election among many."""
     big = bench.root / "derived"
     constituencies = bench.of(500, 5_103)
     timed.measure(timed.prepare_hours, big, 1, constituencies, 72)
@@ -136,7 +136,7 @@ def derived_rows(bench: Bench) -> Iterable[Row]:
 
 
 def whole_rows(bench: Bench) -> Iterable[Row]:
-    """From files to summaries: does it grow as the files do, and what would a naive project take?"""
+    """From files to summaries: scaling with the size of the input, and comparison with a naive project."""
     home = bench.root / "whole"
     home.mkdir()
     times = [1, 2] if bench.short else [1, 2, 4, 8]
@@ -170,15 +170,13 @@ PARTS: dict[str, Callable[[Bench], Iterable[Row]]] = {
 
 
 def main() -> int:
-    """Measures and prints one table; 1 where a ratio is worse by half than the stored one."""
+    """Measures and prints one table; returns 1 if a ratio is more than 1.5 times the stored one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="small inputs, compared with the stored ratios")
-    parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 3, short 2)")
-    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be given again")
-    parser.add_argument("--json", type=Path, help="also write machine, versions, commit and rows here")
-    parser.add_argument(
-        "--store", action="store_true", help="with --short: these are the ratios to compare with from now on"
-    )
+    parser.add_argument("--short", action="store_true", help="small inputs; compare with the stored ratios")
+    parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 3; with --short 2)")
+    parser.add_argument("--only", choices=PARTS, action="append", help="run only this part; may be repeated")
+    parser.add_argument("--json", type=Path, help="also write machine, versions, commit and rows to this file")
+    parser.add_argument("--store", action="store_true", help="with --short: store the ratios for later comparisons")
     chosen = parser.parse_args()
     rounds = chosen.rounds or (2 if chosen.short else 3)
     for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:

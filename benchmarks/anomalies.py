@@ -1,4 +1,4 @@
-"""`make anomalies`: findings of the rules in a simulated election with injected faults, and without faults."""
+"""`make anomalies`: accuracy of the rules in simulated elections, with and without injected faults."""
 
 import argparse
 
@@ -10,7 +10,7 @@ from election_metrics_tests.simulated import FAULTS, SMALLEST, Election, simulat
 
 
 def recall(rule: str, elections: list[Election], times: int) -> tuple[int, int]:
-    """How many of the faults of a rule were found, and how many were put in."""
+    """How many faults of a rule were found, and how many were injected."""
     found, made = 0, 0
     random = np.random.default_rng(1)
     for election in elections:
@@ -31,7 +31,7 @@ def recall(rule: str, elections: list[Election], times: int) -> tuple[int, int]:
 
 
 def synchronised_recall(elections: list[Election]) -> tuple[int, int]:
-    """The same of a rise of half of all constituencies at once."""
+    """How many simultaneous rises of half of all constituencies were found, and how many were injected."""
     found = 0
     for number, election in enumerate(elections):
         faulty = election.copy()
@@ -42,12 +42,12 @@ def synchronised_recall(elections: list[Election]) -> tuple[int, int]:
 
 
 def table(constituencies: int, seeds: int, times: int) -> list[str]:
-    """The table of the docs, in Markdown."""
+    """The accuracy table of docs/metrics.md."""
     elections = [simulate(constituencies, seed) for seed in range(seeds)]
     quiet = pd.concat([find_anomalies(election.evidence(), {}) for election in elections], ignore_index=True)
     hours = sum(election.delivered.size for election in elections)
     rows = [
-        "| rule | fault put in | found | false alarms per 1,000 constituency-hours |", "|---|---|---:|---:|"
+        "| rule | injected fault | found | false alarms per 1,000 constituency-hours |", "|---|---|---:|---:|"
     ]  # fmt: skip
     for rule in RULES:
         if rule == "synchronised_spike":
@@ -67,9 +67,9 @@ def table(constituencies: int, seeds: int, times: int) -> list[str]:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.anomalies", description=__doc__)
-    parser.add_argument("--constituencies", type=int, default=500, help="of each election")
-    parser.add_argument("--seeds", type=int, default=5, help="how many elections")
-    parser.add_argument("--times", type=int, default=20, help="faults of each rule put into each election")
+    parser.add_argument("--constituencies", type=int, default=500, help="constituencies of each election")
+    parser.add_argument("--seeds", type=int, default=5, help="number of elections")
+    parser.add_argument("--times", type=int, default=20, help="faults of each rule injected into each election")
     chosen = parser.parse_args()
     print("\n".join(table(chosen.constituencies, chosen.seeds, chosen.times)))
 

@@ -1,6 +1,6 @@
 """`make audit`: known vulnerabilities of the pinned packages; an error if that could not be determined.
 
-pip-audit skips a package that its service does not know, and ends with 0 though it has skipped all of them.
+pip-audit skips packages that its service does not know, and exits with 0 even if it skipped all of them.
 """
 
 import json
@@ -18,12 +18,12 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found.
+    """The result of an audit.
 
     Attributes:
-        looked_up: packages whose weaknesses the service told.
-        skipped: packages that it does not know, each with why.
-        weak: package, version, weakness and the version that mends it.
+        looked_up: number of packages that the service knows.
+        skipped: packages that it does not know, with the reason.
+        weak: vulnerable packages: name, version, vulnerability and the version that fixes it.
     """
 
     looked_up: int
@@ -32,25 +32,25 @@ class Audit:
 
     @property
     def code(self) -> int:
-        """0: all were looked up, none is weak."""
+        """Exit code: 0 if all packages were looked up and none is vulnerable."""
         return WEAK if self.weak else NOT_AUDITED if self.skipped or not self.looked_up else 0
 
     def lines(self) -> list[str]:
-        """What to print, the summary last."""
+        """The lines to print; the last one is the summary."""
         total = self.looked_up + len(self.skipped)
-        lines = [f"weak: {one}" for one in self.weak] + [f"skipped: {one}" for one in self.skipped[:_SHOWN]]
+        lines = [f"vulnerable: {one}" for one in self.weak] + [f"skipped: {one}" for one in self.skipped[:_SHOWN]]
         if len(self.skipped) > _SHOWN:
             lines.append(f"skipped: {len(self.skipped) - _SHOWN} more")
         if not self.looked_up:
             return [*lines, f"NOT AUDITED: of {total} packages, none was looked up"]
-        verdict = f"{self.looked_up} of {total} packages looked up, {len(self.weak)} weakness(es) known"
+        verdict = f"{self.looked_up} of {total} packages looked up, known vulnerabilities: {len(self.weak)}"
         return [*lines, f"NOT AUDITED in full: {verdict}" if self.skipped else verdict]
 
 
 def judge(dependencies: Sequence[dict[str, Any]]) -> Audit:
-    """What pip-audit's JSON says."""
+    """The audit from the JSON of pip-audit."""
     weak = [
-        f"{one['name']} {one['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'no version yet'}"
+        f"{one['name']} {one['version']}: {flaw['id']}, fixed in {', '.join(flaw['fix_versions']) or 'no version yet'}"
         for one in dependencies
         for flaw in one.get("vulns", ())
     ]
@@ -59,7 +59,7 @@ def judge(dependencies: Sequence[dict[str, Any]]) -> Audit:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Checks every pin; returns 1 if one is vulnerable, 3 if that is unknown for some."""
+    """Checks all pins; returns 1 if one is vulnerable, 3 if one could not be checked."""
     pins = [option for file in sorted(Path(arguments[0]).glob("*.txt")) for option in ("--requirement", str(file))]
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "found.json"
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not found.exists():
-            print(f"NOT AUDITED: {' '.join(done.stderr.split())[-400:] or 'pip-audit said nothing'}")
+            print(f"NOT AUDITED: {' '.join(done.stderr.split())[-400:] or 'pip-audit printed no error'}")
             return NOT_AUDITED
         audit = judge(json.loads(found.read_text("utf-8"))["dependencies"])
     print("\n".join(audit.lines()))

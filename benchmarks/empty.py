@@ -12,22 +12,22 @@ LAST = "fourth"
 
 @dg.asset
 def first() -> None:
-    """Nothing."""
+    """Does nothing."""
 
 
 @dg.asset(deps=[first])
 def second() -> None:
-    """Nothing."""
+    """Does nothing."""
 
 
 @dg.asset(deps=[second])
 def third() -> None:
-    """Nothing."""
+    """Does nothing."""
 
 
 @dg.asset(deps=[third])
 def fourth() -> None:
-    """Nothing."""
+    """Does nothing."""
 
 
 job = dg.define_asset_job(
@@ -37,7 +37,7 @@ job = dg.define_asset_job(
 
 @dg.sensor(job=job, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
 def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest]:
-    """Asks once for each file."""
+    """Requests one run for each file."""
     for path in sorted(Path(os.environ[FOLDER]).glob("[!.]*")):
         if path.name > (context.cursor or ""):
             yield dg.RunRequest(run_key=path.name)

@@ -1,7 +1,7 @@
 """`make growth`: how much Dagster's database grows in a day, before and after pruning.
 
-A run a minute (1,440 a day) and every tick of a day. A part of the runs is really made (`--runs`) and counted as the
-whole; the ticks are all written.
+A day has a run each minute (1,440) and the ticks of all sensors. `--runs` of the runs are executed, and their size is
+extrapolated; all ticks are written.
 """
 
 import argparse
@@ -28,9 +28,9 @@ _MB = 1_000_000
 
 
 def main() -> None:
-    """Prints bytes of a run and of a day, before and after pruning."""
+    """Prints the size of a run and of a day, before and after pruning."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
-    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=100, help="runs to execute (default 100)")
     runs = parser.parse_args().runs
     with tempfile.TemporaryDirectory(prefix="election-metrics-growth-") as folder:
         root = Path(folder)
@@ -42,7 +42,7 @@ def main() -> None:
         _, hours = split_at(tree, zones, datetime(2000, 1, 1, tzinfo=UTC))
         files = [(hour, file) for hour, of_hour in hours for file in of_hour][-runs - 1 :]
         with open_instance(settings) as instance:
-            _run(settings, instance, root, *files[0])  # makes the tables
+            _run(settings, instance, root, *files[0])  # creates the tables
             start = _size(settings)
             for hour, file in files[1:]:
                 _run(settings, instance, root, hour, file)
@@ -55,13 +55,13 @@ def main() -> None:
     scale = _RUNS_A_DAY / runs
     ticks = after_ticks - after_runs
     raw = (after_runs - start) * scale + ticks
-    # What is pruned is older than keep_events_hours; what is younger is there all the time, and does not grow.
+    # Pruning removes records older than keep_events_hours; the younger ones stay, and their size is constant.
     kept = (pruned - start) * scale
     window = raw * settings.keep_events_hours / 24
     print(f"a run: {(after_runs - start) / runs / 1000:.0f} kB; a day of ticks: {ticks / _MB:.0f} MB")
     print(f"a day of {_RUNS_A_DAY} runs and {sum(_TICKS_A_DAY.values())} ticks, not pruned: {raw / _MB:.0f} MB")
-    print(f"left of it after pruning: {kept / _MB:.0f} MB; in the window of {settings.keep_events_hours} hours that is "
-          f"kept: {window / _MB:.0f} MB, which does not grow")  # fmt: skip
+    print(f"kept of it after pruning: {kept / _MB:.0f} MB; the window of {settings.keep_events_hours} hours that is not "
+          f"pruned has a constant size of {window / _MB:.0f} MB")  # fmt: skip
 
 
 def _run(settings: Settings, instance: dg.DagsterInstance, root: Path, hour: datetime, file: Path) -> None:
@@ -84,7 +84,7 @@ def _write_ticks(instance: dg.DagsterInstance) -> None:
 
 
 def _size(settings: Settings) -> int:
-    """Bytes of the tables without the room that deleted rows leave behind: as large as what is in them."""
+    """Bytes of the tables after a full vacuum, so that deleted rows take no space."""
     with psycopg.connect(plain_url(dagster_url(settings)), autocommit=True) as connection:
         connection.execute("VACUUM FULL")
     return dagster_bytes(settings)

@@ -1,8 +1,8 @@
-"""`make history`: does a year of history (8,760 hours, 20 elections) slow ticks, runs or the UI?
+"""`make history`: measures whether a year of history (8,760 hours, 20 elections) slows down ticks, runs or the UI.
 
-Twenty elections of 438 hours, one after the other, three constituencies each, a file a constituency and hour. Measured
-after the first election and after the last: the ticks of both sensors, a run for one late file of the newest hour, and
-the answers that the UI's pages wait for.
+The input is twenty consecutive elections of 438 hours with three constituencies each, and a file for each constituency
+and hour. After the first and after the last election it measures the ticks of both sensors, a run for one late file of
+the newest hour, and the queries of the UI's pages.
 """
 
 import argparse
@@ -44,10 +44,10 @@ _PAGES = {
 
 
 def main() -> None:
-    """Measures after one election and after all; prints both and their ratio."""
+    """Measures after one election and after all of them; prints both and their ratio."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
-    parser.add_argument("--elections", type=int, default=20)
-    parser.add_argument("--hours", type=int, default=438, help="of each election")
+    parser.add_argument("--elections", type=int, default=20, help="number of elections")
+    parser.add_argument("--hours", type=int, default=438, help="hours of each election")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="election-metrics-history-") as folder:
         root = Path(folder)
@@ -56,7 +56,7 @@ def main() -> None:
         settings = read_settings(home=root / "home", source=root / "in", first_hour=start - timedelta(days=2))
         migrate(settings)
         measured = []
-        # The newest election comes first, so that both measurements ask for the same hours.
+        # The newest election comes first, so that both measurements use the same hours.
         for part in (range(chosen.elections - 1, chosen.elections), range(chosen.elections - 1)):
             for election in part:
                 begin = start + timedelta(hours=election * chosen.hours)

@@ -27,7 +27,7 @@ START = datetime(2026, 9, 18, 5, tzinfo=UTC)
 
 
 def hourly_buckets(constituencies: int, hours: int, transactions: int) -> Iterator[Bucket]:
-    """So many constituencies and hours with so many transactions each, half of them votes."""
+    """Buckets of all constituencies and hours with this number of transactions each, half of them votes."""
     for number in range(constituencies):
         voting = Voting(
             f"bench{number}", f"District {number}", "Benchmark", 10_000, "77 - город Москва", "Europe/Moscow"
@@ -38,14 +38,14 @@ def hourly_buckets(constituencies: int, hours: int, transactions: int) -> Iterat
 
 
 def write_tree(out: Path, constituencies: int, hours: int, transactions: int, *, zipped: bool = False) -> list[Path]:
-    """A tree of hourly files."""
+    """Writes a tree of hourly files; returns their paths."""
     for _ in write_replay(hourly_buckets(constituencies, hours, transactions), out, zipped=zipped):
         pass
     return sorted(out.rglob("*.zip" if zipped else "*.csv"))
 
 
 def write_late(source: Path, name: str) -> None:
-    """A file of one vote that is late for the lake's first hour."""
+    """Writes a file with one late vote of the first hour of the lake."""
     contract = "Bz".rjust(44, "1")
     at = int(START.timestamp() * 1000) + 1_800_000
     line = (
@@ -56,7 +56,7 @@ def write_late(source: Path, name: str) -> None:
 
 
 def grow_tree(trees: Path, size: int, times: list[int], hours: int = 24) -> list[Path]:
-    """Trees of so many times about `size` bytes, so many hours each; the bytes are on disk once, as many links as needed."""
+    """Writes a tree of about `size` bytes for each multiple in `times`; the trees share their files through hard links."""
     parts = [trees / f"part{number}" for number in range(max(times))]
     for number, part in enumerate(parts):
         buckets = (
@@ -81,7 +81,7 @@ def grow_tree(trees: Path, size: int, times: list[int], hours: int = 24) -> list
 
 
 def write_dump(out: Path, size: int) -> list[Path]:
-    """One file of about this many bytes: a whole dump of one contract."""
+    """Writes one file of about `size` bytes: a whole dump of one contract."""
     files = write_tree(out / "hours", 1, 20, size // 20 // 3200)
     contract = files[0].name.partition("_")[0]
     dump = out / "dump" / f"{contract}_dump.csv"
@@ -117,7 +117,7 @@ FROM range({transactions}) AS numbers (number)
 
 
 def fill_lake(settings: Settings, transactions: int, constituencies: int, hours: int) -> tuple[datetime, datetime]:
-    """A landed election of so many transactions; the ledger knows its parts. Returns first hour and the one after."""
+    """Fills lake and ledger with a landed election; returns its first hour and the hour after its last."""
     now = datetime.now(UTC)
     work = settings.lake_path / "work"
     work.mkdir(parents=True)
@@ -156,7 +156,7 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
 
 
 def fill_hours(settings: Settings, elections: int, constituencies: int, hours: int) -> None:
-    """Hourly rows of so many elections, as if computed: a day's curve over registers from 10 to 30,000 voters."""
+    """Writes hourly rows of several elections: a daily curve over registers of 10 to 30,000 voters."""
     random = np.random.default_rng(7)
     with transaction(settings) as connection:
         for number in range(elections):

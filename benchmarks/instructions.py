@@ -1,6 +1,6 @@
-"""`python -m benchmarks.instructions`: the instructions that a byte of a dump takes, counted by valgrind.
+"""`python -m benchmarks.instructions`: CPU instructions per byte of a dump, counted by valgrind.
 
-Unlike seconds they are the same on a busy machine: they say what is work, and what is only the machine's mood.
+Unlike seconds they do not depend on the load of the machine.
 """
 
 import re
@@ -17,7 +17,7 @@ _SMALL, _LARGE = 10_000_000, 40_000_000
 
 
 def hashing(files: list[Path]) -> None:
-    """The pass over the bytes that tells one content from another."""
+    """Hashes the bytes of the file."""
     from election_metrics.digest import new_digest
 
     content = new_digest()
@@ -27,7 +27,7 @@ def hashing(files: list[Path]) -> None:
 
 
 def engine(files: list[Path]) -> None:
-    """All of a landing that DuckDB does: staged, accounted for, repeats looked for, Parquet by hour."""
+    """The part of a landing that DuckDB does: staging, accounting, search for repeats, Parquet by hour."""
     from election_metrics.lake import landing as lake
     from election_metrics.lake.connect import connect
     from election_metrics.lake.engine import Readable
@@ -54,7 +54,7 @@ STEPS = {
 
 
 def counted(name: str, dump: Path) -> int:
-    """Instructions of a process that does this step."""
+    """Instructions of a process that runs this step."""
     code = f"from benchmarks.instructions import *; {name}([Path({str(dump)!r})])"
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", code]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
@@ -64,7 +64,7 @@ def counted(name: str, dump: Path) -> int:
 
 
 def main() -> None:
-    """Prints the table: what a larger dump takes more than a small one, so that no start of anything counts."""
+    """Prints the table; the difference between a large and a small dump excludes start-up costs."""
     with tempfile.TemporaryDirectory(prefix="election-metrics-bench-") as name:
         small, large = (write_dump(Path(name, str(size)), size)[0] for size in (_SMALL, _LARGE))
         more = large.stat().st_size - small.stat().st_size

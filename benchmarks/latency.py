@@ -1,8 +1,8 @@
 """`make latency`: seconds from a file's rename to the committed summary, in a running system with a large election.
 
-A real system (`election-metrics up`) watches a folder of hourly files; nobody does anything but rename one more into
-it. Beside it, on the same machine with the same daemon, database and launcher: four assets that do nothing, asked for
-by a sensor that watches a folder.
+A real system (`election-metrics up`) watches a folder of hourly files, and the benchmark renames one more file into it.
+The baseline has the same daemon, database and launcher on the same machine: four empty assets, requested by a sensor
+that watches a folder.
 """
 
 import argparse
@@ -29,16 +29,18 @@ from election_metrics.warehouse.server import dagster_url, plain_url, warehouse_
 
 _PATIENCE = 120
 _HAS_VOTES = 10_000
-"""Bytes: a file with fewer holds only calls that open or close the voting."""
+"""Bytes; a smaller file contains only calls that open or close the voting."""
 
 
 def main() -> None:
-    """Runs the tries of both and prints one line for each."""
+    """Measures the system and the baseline; prints one line for each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__)
-    parser.add_argument("--tries", type=int, default=100)
-    parser.add_argument("--constituencies", type=int, default=2_100)
-    parser.add_argument("--hours", type=int, default=48, help="of history, a file a constituency and hour")
-    parser.add_argument("--only", choices=["ours", "empty"])
+    parser.add_argument("--tries", type=int, default=100, help="measured files")
+    parser.add_argument("--constituencies", type=int, default=2_100, help="constituencies of the election")
+    parser.add_argument(
+        "--hours", type=int, default=48, help="hours of history, with a file for each constituency and hour"
+    )
+    parser.add_argument("--only", choices=["ours", "empty"], help="only the system, or only the baseline")
     chosen = parser.parse_args()
     for name, measure in {"ours": _ours, "empty": _empty}.items():
         if chosen.only in (None, name):
@@ -63,7 +65,7 @@ def _ours(root: Path, tries: int, constituencies: int, hours: int) -> list[float
 
 
 def _deliver_history(root: Path, tries: int, constituencies: int, hours: int) -> list[Path]:
-    """Writes the history below `in`; returns files of the last hour that are still to come, one a constituency."""
+    """Writes the history below `in`; returns hidden files of the last hour, one for each constituency."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=hours)
     random = np.random.default_rng(1)
 
@@ -90,11 +92,11 @@ def _deliver_history(root: Path, tries: int, constituencies: int, hours: int) ->
 
 
 def _tries(supervisor: Supervisor, later: list[Path], _: Path, count: Callable[[], int]) -> Iterator[float]:
-    """Uncovers one file after the other, and waits until the count has moved. The first finds a cold system."""
+    """Reveals one file after the other and waits until the count changes; the first one warms up the system."""
     time.sleep(20)
     for number, hidden in enumerate(later):
         supervisor.look()
-        time.sleep(1.7 + number * 0.31 % 5)  # not in step with the sensor's ticks
+        time.sleep(1.7 + number * 0.31 % 5)  # not synchronised with the ticks of the sensor
         before, begin = count(), time.monotonic()
         hidden.rename(hidden.with_name(hidden.name.removeprefix(".")))
         while count() == before:
@@ -107,7 +109,7 @@ def _tries(supervisor: Supervisor, later: list[Path], _: Path, count: Callable[[
 
 
 def _empty(root: Path, tries: int, *_: int) -> list[float]:
-    """Seconds from each rename to the fourth empty asset's materialization."""
+    """Seconds from each rename to the materialization of the fourth empty asset."""
     settings: Settings = read_settings(home=root / "home")
     migrate(settings)
     (root / "in").mkdir()

@@ -1,4 +1,4 @@
-"""`make audit`: licences of every installed package; none may bind users of the system."""
+"""`make audit`: licences of all installed packages; none may impose obligations on users of the system."""
 
 import json
 import subprocess
@@ -9,12 +9,12 @@ from packaging.utils import canonicalize_name
 
 from benchmarks.pins import names_in
 
-# The service's users would have to get its source (AGPL), or code linked with it would (GPL).
+# Users of the service would be entitled to its source (AGPL, SSPL), or linked code would have to be published (GPL).
 UNWANTED = ("AGPL", "Affero", "GPLv2 only", "SSPL", "BUSL")
 HEAD = """# Licences
 
-What `requirements/` brings, with its licence as the package says it (`make audit` writes this page and
-fails for a licence that would bind whoever runs this: AGPL, SSPL, BUSL).
+The packages of `requirements/` with the licence that each one declares. `make audit` writes this page, and fails for a
+licence that imposes obligations on operators: AGPL, SSPL, BUSL.
 
 | package | licence |
 |---|---|
@@ -22,18 +22,18 @@ fails for a licence that would bind whoever runs this: AGPL, SSPL, BUSL).
 COPIES = """
 ## Copies in this repository
 
-Their licences lie beside them; `make libraries` fetches them again from the npm registry.
+Their licence files are in the same folders; `make libraries` fetches them again from the npm registry.
 
 | package | licence | where |
 |---|---|---|
 | d3, @observablehq/plot | ISC | `election_metrics/api/page_files/libraries` |
-| lit-html | BSD-3-Clause | there |
-| axe-core | MPL-2.0 | `election_metrics_tests/api/page/libraries`: for tests, in no installation |
+| lit-html | BSD-3-Clause | the same folder |
+| axe-core | MPL-2.0 | `election_metrics_tests/api/page/libraries`: only for tests, never installed |
 """
 
 
 def main() -> int:
-    """Writes the page; 1 where a licence is unwanted."""
+    """Writes the page; returns 1 if a licence is unwanted."""
     command = [Path(sys.executable).parent / "pip-licenses", "--format=json", "--from=mixed", "--with-system"]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     pins = names_in(Path("requirements"))

@@ -1,9 +1,9 @@
 """`make load`: 500 requests a second to the API while hours are replaced; counts late, failed and stale answers.
 
-The requests come at their times whether or not others are answered (a late answer counts from the time it was due). A
-second process replaces an hour, the metrics and the summaries every 8 seconds, the hours with most constituencies first:
-a live system's runs follow one another more slowly (`make latency`), and here every answer is old after each. A checker
-reads the summary's moment from the database, waits a blink, and asks the API: an older answer is a stale one.
+Requests are sent on schedule even if earlier ones are unanswered; latency is measured from the scheduled time. A second
+process replaces an hour, the metrics and the summaries every 8 seconds, beginning with the hours of most
+constituencies. Runs of a live system are further apart (`make latency`), and each replacement invalidates all answers. A
+checker reads `computed_at` of the summary from the database, waits 50 ms, and asks the API; an older answer is stale.
 """
 
 import argparse
@@ -44,7 +44,7 @@ _CONNECTIONS = 32
 
 @dataclass
 class Measured:
-    """What came of the requests."""
+    """Results of the requests."""
 
     seconds: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
@@ -53,11 +53,11 @@ class Measured:
 
 
 def main() -> None:
-    """Prints a table: with the cache, and without."""
+    """Prints a table of results with and without the cache."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="duration of each measurement")
     parser.add_argument("--rate", type=int, default=500, help="requests a second")
-    parser.add_argument("--constituencies", type=int, default=2100)
+    parser.add_argument("--constituencies", type=int, default=2100, help="constituencies of the election")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="election-metrics-load-") as folder:
         settings = read_settings(home=Path(folder) / "home")
@@ -66,7 +66,7 @@ def main() -> None:
         for _ in write_replay(buckets, Path(folder) / "in", seed=1):
             pass
         run_ingest(Console(stderr=True), Path(folder) / "in", settings)
-        # A database that has taken in three days at once has tables to tidy up; a live one has done that meanwhile.
+        # Autovacuum and checkpoints have caught up in a live system, but not after an ingest of three days at once.
         with psycopg.connect(plain_url(warehouse_url(settings)), autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
@@ -133,7 +133,7 @@ def _counts(address: str) -> dict[str, int]:
 
 
 def _paths(address: str) -> list[str]:
-    """The mix: pages of elections, and of 200 constituencies."""
+    """The mix of requests: pages of elections and of 200 constituencies."""
     elections = [one["election_id"] for one in requests.get(f"{address}/elections", timeout=30).json()["data"]]
     listed = requests.get(f"{address}/constituencies?limit=200&sort=votes_cast&descending=true", timeout=30).json()
     ids = [one["constituency_id"] for one in listed["data"]]
@@ -141,7 +141,7 @@ def _paths(address: str) -> list[str]:
     for election in elections:
         paths += [f"/election/{election}", f"/hourly-stats/election/{election}",
                   f"/election/{election}/constituencies?limit=50", f"/dashboard/detailed?election={election}"]  # fmt: skip
-    paths *= 10  # as many ask for an election as for its constituencies
+    paths *= 10  # elections are requested as often as their constituencies
     return paths + [f"/constituency/{one}" for one in ids] + [f"/hourly-stats/constituency/{one}" for one in ids]
 
 
@@ -159,7 +159,7 @@ def _ask(address: str, paths: list[str], rate: int, seconds: float, url: str) ->
 
 
 async def _ask_in_time(address: str, paths: list[str], rate: int, seconds: float, measured: Measured) -> None:
-    """Each request at its time, over connections that stay open, as browsers and proxies keep them."""
+    """Sends each request at its time over persistent connections, as browsers and proxies do."""
     host, port = address.removeprefix("http://").split("/")[0].split(":")
     chance, due_now = random.Random(3), asyncio.Queue[tuple[float, str] | None]()
 
@@ -200,14 +200,14 @@ def _check(address: str, url: str, measured: Measured, over: threading.Event) ->
 
 
 def _replaced(settings: Settings) -> int:
-    """How often summaries were replaced."""
+    """The number of summary rows that were replaced so far."""
     with psycopg.connect(plain_url(warehouse_url(settings))) as connection:
         query = "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'election_summaries'"
         return int(connection.execute(query).fetchall()[0][0])
 
 
 def _replace(home: Path) -> None:
-    """Computes hours again, one after the other, with all that follows from each; it gives way, as runs do."""
+    """Recomputes hours one after the other, with all derived tables; it has a low priority, as runs do."""
     os.nice(GIVES_WAY)
     settings = read_settings(home=home)
     with psycopg.connect(plain_url(warehouse_url(settings))) as connection:

@@ -1,6 +1,6 @@
-"""`make many`: `up` on an empty HOME with a source of very many small exports: messages and landed files by the minute.
+"""`make many`: starts `up` on an empty HOME with very many small exports; prints messages and landed files each minute.
 
-Every file is another: so many constituencies with so many hours each, a bulletin and a vote in each.
+There is a file with one bulletin and one vote for each constituency and hour.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _TICK = "SELECT tick_body FROM job_ticks WHERE tick_body LIKE '%%new_transaction
 
 
 def memory(process: psutil.Process) -> dict[str, int]:
-    """MiB of everything that `up` runs, PostgreSQL too: of the largest process, and of all, shared pages once."""
+    """MiB of the largest process of `up` (PostgreSQL included), and of all of them; shared pages count once."""
     sizes = []
     for one in [process, *process.children(recursive=True)]:
         try:
@@ -37,7 +37,7 @@ def memory(process: psutil.Process) -> dict[str, int]:
 
 
 def seen(settings: Settings) -> tuple[int, int, str]:
-    """Files that landed, hours that are behind, and the message of the sensor's last tick."""
+    """Landed files, stale hours, and the message of the last tick of the sensor."""
     import json
 
     with psycopg.connect(plain_url(warehouse_url(settings)), connect_timeout=10) as connection:
@@ -48,12 +48,12 @@ def seen(settings: Settings) -> tuple[int, int, str]:
     with psycopg.connect(plain_url(dagster_url(settings)), connect_timeout=10) as connection:
         row = connection.execute(_TICK).fetchone()
     tick = json.loads(row[0]) if row else {}
-    message = tick.get("skip_reason") or tick.get("error") or f"runs asked for: {len(tick.get('run_ids') or ())}"
+    message = tick.get("skip_reason") or tick.get("error") or f"runs requested: {len(tick.get('run_ids') or ())}"
     return landed, behind, f"{tick.get('status', {}).get('__enum__', tick.get('status'))}: {str(message)[:160]}"
 
 
 def status(settings: Settings) -> list[str]:
-    """The lines of `status` that tell of landing and of what is wrong."""
+    """The output of `status`, with its duration and exit code."""
     environment = {
         **os.environ,
         "ELECTION_METRICS_HOME": str(settings.home),
@@ -67,13 +67,13 @@ def status(settings: Settings) -> list[str]:
 
 
 def main() -> None:
-    """Writes the source, starts `up`, and prints a line a minute until everything has landed and is computed."""
+    """Writes the source, starts `up`, and prints a line each minute until everything is landed and computed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.many", description=__doc__)
-    parser.add_argument("--files", type=int, default=400_000)
-    parser.add_argument("--minutes", type=float, default=60, help="give up after so many")
-    parser.add_argument("--every", type=float, default=60, help="seconds between two looks")
-    parser.add_argument("--source", type=Path, help="a folder from before, or one to keep")
-    parser.add_argument("--status", action="store_true", help="print all of `status` each time")
+    parser.add_argument("--files", type=int, default=400_000, help="number of exports")
+    parser.add_argument("--minutes", type=float, default=60, help="stop after this time")
+    parser.add_argument("--every", type=float, default=60, help="seconds between two lines")
+    parser.add_argument("--source", type=Path, help="an existing folder of exports, or a new one to keep")
+    parser.add_argument("--status", action="store_true", help="print the whole `status` each time")
     chosen = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="election-metrics-many-"))
     source = chosen.source or root / "source"
@@ -105,7 +105,7 @@ def main() -> None:
                 landed, behind, tick = -1, -1, " ".join(str(error).split())
             minutes = (time.monotonic() - begin) / 60
             print(
-                f"{minutes:5.1f} min | {landed:,} files landed | {behind} hours behind | {now['all']:,} MiB, the largest "
+                f"{minutes:5.1f} min | {landed:,} files landed | {behind} hours behind | {now['all']:,} MiB, largest process "
                 f"{now['largest']:,} | tick {tick}", flush=True,
             )  # fmt: skip
             if chosen.status:

@@ -1,6 +1,7 @@
-"""Alternatives for the same work: read the exports, classify every line, and write or count the rows.
+"""Alternative tools for the same work: they read the exports, classify every line, and write or count the rows.
 
-They do less than ours: nothing of duplicates over files, rollbacks, re-votes, quarantine or a ledger.
+They do less than the pipeline: they handle no duplicates across files, no rollbacks and no re-votes, and have neither a
+quarantine nor a ledger.
 """
 
 import json
@@ -14,7 +15,7 @@ _COUNTED = ("bulletin_issued", "bulletin_failed", "vote_cast", "vote_rejected", 
 
 
 def pandas_landing(files: list[Path]) -> float:
-    """read_csv, json.loads of params and diff, Parquet."""
+    """Lands with pandas: read_csv, json.loads of params and diff, Parquet."""
     import pandas as pd
 
     begin = time.perf_counter()
@@ -35,7 +36,7 @@ def pandas_landing(files: list[Path]) -> float:
 
 
 def polars_landing(files: list[Path]) -> float:
-    """A lazy scan, JSON paths, Parquet."""
+    """Lands with Polars: a lazy scan, JSON paths, Parquet."""
     import polars as pl
 
     begin = time.perf_counter()
@@ -61,7 +62,7 @@ def polars_landing(files: list[Path]) -> float:
 
 
 def plain_landing(files: list[Path]) -> float:
-    """The standard library alone: the reference that the tests compare the SQL with, and one file of its rows."""
+    """Lands with the standard library alone: the reference of the tests writes its rows to one file."""
     from election_metrics_tests.reference import read_file
 
     begin = time.perf_counter()
@@ -73,7 +74,7 @@ def plain_landing(files: list[Path]) -> float:
 
 
 def zip_scan(files: list[Path]) -> float:
-    """Unpacking every archive and counting the bytes: what any landing of archives must do first."""
+    """Unpacks all archives, which any landing of archives must do first."""
     import shutil
     import zipfile
 
@@ -87,7 +88,7 @@ def zip_scan(files: list[Path]) -> float:
 
 
 def pandas_hours(home: Path) -> float:
-    """read_parquet and groupby."""
+    """Counts hours with pandas: read_parquet and groupby."""
     import pandas as pd
 
     begin = time.perf_counter()
@@ -100,7 +101,7 @@ def pandas_hours(home: Path) -> float:
 
 
 def polars_hours(home: Path) -> float:
-    """scan_parquet and group_by."""
+    """Counts hours with Polars: scan_parquet and group_by."""
     import polars as pl
 
     begin = time.perf_counter()
@@ -114,7 +115,7 @@ def polars_hours(home: Path) -> float:
 
 
 def chdb_hours(home: Path) -> float:
-    """ClickHouse in the process."""
+    """Counts hours with embedded ClickHouse."""
     import chdb
 
     begin = time.perf_counter()
@@ -129,7 +130,7 @@ def chdb_hours(home: Path) -> float:
 
 
 def load_postgres(home: Path) -> float:
-    """Loads the columns that are counted into one unlogged table; returns the seconds."""
+    """Loads the counted columns into one unlogged table; returns the seconds."""
     import duckdb
     import psycopg
 
@@ -155,7 +156,7 @@ def load_postgres(home: Path) -> float:
 
 
 def postgres_hours(home: Path) -> float:
-    """GROUP BY of a loaded table."""
+    """Counts hours with GROUP BY over a loaded PostgreSQL table."""
     import psycopg
 
     from election_metrics.settings import read_settings
@@ -172,7 +173,7 @@ def postgres_hours(home: Path) -> float:
 
 
 def naive_whole(source: Path, home: Path, hours: int) -> float:
-    """The naive project over these hours, a run each, and its totals; Dagster's storage is SQLite, as it comes."""
+    """Runs the naive project: one run for each hour, then its totals; Dagster uses SQLite, its default storage."""
     import os
 
     import dagster as dg
@@ -197,7 +198,7 @@ def naive_whole(source: Path, home: Path, hours: int) -> float:
 
 
 def naive_commands(source: Path, home: Path, hours: int) -> float:
-    """The same as it is used: `dagster asset materialize`, a process for each run, as Dagster's launcher does."""
+    """Runs the naive project as commands: `dagster asset materialize` in a new process for each run."""
     import os
     import subprocess
     import sys

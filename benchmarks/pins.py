@@ -1,7 +1,7 @@
-"""`make constraints`: exact versions of all that is installed, with the hashes of every file that the index has of them.
+"""`make constraints`: exact versions of all installed packages, with the hashes of all their files in the index.
 
-A file of `requirements/` for what `pip install` of the project brings, one for each extra with what it adds, and one for
-what builds the project. Together they agree: they are parts of one resolution, for Linux and macOS on any processor.
+`requirements/` has a file for the dependencies of the project, one for the additional packages of each extra, and one
+for its build dependencies. They are parts of one resolution, for Linux and macOS on any processor.
 """
 
 import re
@@ -21,7 +21,7 @@ _OTHERS = "sys_platform == 'win32'"
 
 
 def resolved(source: Path | str, *options: str) -> dict[str, str]:
-    """What uv resolves a pyproject.toml, or requirements as text, to: the lines of each package, by name."""
+    """Resolves a pyproject.toml, or requirements as text, with uv; returns the lines of each package by name."""
     command = [
         str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11",
         "--no-header", "--no-annotate", "--no-emit-index-url", "--allow-unsafe", "--generate-hashes", *options, "-",
@@ -31,24 +31,24 @@ def resolved(source: Path | str, *options: str) -> dict[str, str]:
         command[-1] = str(source)
     else:
         given = source
-    said = subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout
     found: dict[str, str] = {}
-    for block in re.split(r"(?m)^(?=[A-Za-z0-9])", said):
+    for block in re.split(r"(?m)^(?=[A-Za-z0-9])", output):
         pin = _PIN.match(block)
         if pin and _OTHERS not in block.partition("\n")[0]:
             name = canonicalize_name(pin[1])
-            found[name] = found.get(name, "") + block  # some releases of Python may need another version
+            found[name] = found.get(name, "") + block  # some versions of Python may need another version
     return found
 
 
 def pins(project: Path, kept: str) -> dict[str, dict[str, str]]:
-    """By file: the lines of each package, by name; what `run` has is in no extra's file.
+    """The lines of each package by file and name; files of extras omit the packages of `run`.
 
     Args:
         project: the pyproject.toml.
-        kept: versions to stay with, a line each.
+        kept: versions to keep, one for each line.
     """
-    said = tomllib.loads(project.read_text("utf-8"))
+    declared = tomllib.loads(project.read_text("utf-8"))
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as agreed:
         agreed.write(kept)
         agreed.flush()
@@ -58,27 +58,27 @@ def pins(project: Path, kept: str) -> dict[str, dict[str, str]]:
         agreed.write(versions_in("".join(whole.values())))
         agreed.flush()
         run = {name: whole[name] for name in resolved(project, "--constraint", agreed.name)}
-        files = {RUN: run, BUILD: resolved("\n".join(said["build-system"]["requires"]))}
-        for extra in said["project"]["optional-dependencies"]:
+        files = {RUN: run, BUILD: resolved("\n".join(declared["build-system"]["requires"]))}
+        for extra in declared["project"]["optional-dependencies"]:
             names = resolved(project, "--constraint", agreed.name, "--extra", extra)
             files[extra] = {name: whole[name] for name in names if name not in run}
-    for extra, found in files.items():  # one version of what several bring
+    for extra, found in files.items():  # one version of packages that several extras need
         files[extra] = {name: whole.get(name, block) for name, block in found.items()}
     return files
 
 
 def versions_in(text: str) -> str:
-    """The pins alone, a line each, without their hashes."""
+    """The pins without their hashes, one for each line."""
     return "".join(line.rstrip(" \\") + "\n" for line in text.splitlines() if _PIN.match(line))
 
 
 def names_in(folder: Path = FOLDER) -> set[str]:
-    """The packages that are pinned in any file."""
+    """Names of all pinned packages."""
     return {canonicalize_name(name) for file in folder.glob("*.txt") for name in _PIN.findall(file.read_text("utf-8"))}
 
 
 def main() -> None:
-    """Writes the files; with `--keep`, only what is not pinned yet is looked for, else the newest of everything."""
+    """Writes the files with the newest versions; `--keep` keeps existing pins and adds only what is missing."""
     FOLDER.mkdir(exist_ok=True)
     there = "".join(file.read_text("utf-8") for file in FOLDER.glob("*.txt"))
     kept = versions_in(there) if "--keep" in sys.argv[1:] else ""

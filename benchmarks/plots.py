@@ -16,7 +16,7 @@ _COLORS = {"critical": "#d62728", "warning": "#ff7f0e", "info": "#1f77b4"}
 
 
 def plot_national(out: Path) -> None:
-    """The national series by hour, and whatever the rules find in it."""
+    """Draws the national series by hour, and the findings of the rules."""
     mpl.rcParams.update({"font.family": "DejaVu Sans", "svg.hashsalt": "election-metrics", "svg.fonttype": "none"})
     series = national()
     found = find_anomalies(evidence_until(series, series["hour"].max() + pd.Timedelta(hours=1)), {})
@@ -46,7 +46,7 @@ def plot_national(out: Path) -> None:
 
 
 def plot_ratios(measured: Path, out: Path) -> None:
-    """Every ratio of `make bench` on one logarithmic axis: left of the line ours takes less time."""
+    """Draws all ratios of `make bench` on one logarithmic axis; left of the line the pipeline is faster."""
     mpl.rcParams.update({"font.family": "DejaVu Sans", "svg.hashsalt": "election-metrics", "svg.fonttype": "none"})
     rows = [row for row in json.loads(measured.read_text("utf-8"))["rows"] if row["ratio"] is not None]
     labels = [f"{row['what']} / {row['against']}" for row in rows]

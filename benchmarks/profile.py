@@ -9,17 +9,17 @@ from benchmarks.inputs import write_dump
 from benchmarks.timed import bare_scan, json_scan, landing, least_landing, measure
 
 STEPS = {
-    "_export": "reading the file through: hash and size",
-    "_append": "DuckDB: split, JSON of params and diff, classes, staged",
-    "_not_clean": "every byte accounted for by rows",
-    "drop_repeats_within_files": "ids that the file repeats",
+    "_export": "hash and size of the file",
+    "_append": "DuckDB: splitting, JSON of params and diff, classification, staging",
+    "_not_clean": "check that rows account for every byte",
+    "drop_repeats_within_files": "ids that repeat within the file",
     "write_parts": "Parquet by hour",
-    "find_repeats": "ids and voters that repeat what landed",
+    "find_repeats": "ids and voters that repeat landed ones",
 }
 
 
 def profiled(source: Path, home: Path) -> float:
-    """Lands under the profiler; prints the steps."""
+    """Lands under the profiler; prints the seconds of each step."""
     profiler = cProfile.Profile()
     profiler.enable()
     seconds = landing(source, home)
@@ -37,14 +37,14 @@ def main() -> None:
         root = Path(name)
         (root / "home").mkdir()
         files = write_dump(root / "dump", 1_000_000_000)
-        print("| step | seconds | of landing |\n|---|---:|---:|", flush=True)
+        print("| step | seconds | share of landing |\n|---|---:|---:|", flush=True)
         seconds, _ = measure(profiled, files[0].parent, root / "home")
         for what, base in (
             ("count(*)", bare_scan),
             ("with json_valid", json_scan),
             ("the least landing", least_landing),
         ):
-            print(f"| beside it: {what} | {measure(base, files)[0]:.2f} | {measure(base, files)[0] / seconds:.0%} |")
+            print(f"| baseline: {what} | {measure(base, files)[0]:.2f} | {measure(base, files)[0] / seconds:.0%} |")
 
 
 if __name__ == "__main__":

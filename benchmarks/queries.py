@@ -15,7 +15,7 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "analysts.md"
 
 
 def main() -> None:
-    """Prints milliseconds, rows and query; then the plan of the slowest."""
+    """Prints milliseconds, rows and text of each query, then the plan of the slowest one."""
     blocks = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     queries = [
         query.strip().replace("replay-c8dae6", "bench-0") for query in "".join(blocks).split(";") if query.strip()
@@ -33,7 +33,9 @@ def main() -> None:
                 times.append((time.perf_counter() - begin, query))
                 print(f"{times[-1][0] * 1000:7.1f} ms {rows:6d} rows  {' '.join(query.split())[:80]}")
             plan = connection.execute(
-                sa.text(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, BUFFERS OFF) {max(times)[1]}")  # our own document
+                sa.text(
+                    f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, BUFFERS OFF) {max(times)[1]}"
+                )  # from our documentation
             )
             print("\n" + "\n".join(row[0] for row in plan))
         close_engines()

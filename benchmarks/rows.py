@@ -1,4 +1,4 @@
-"""A row of the table: a measured ratio, and whether it has become worse than the stored one."""
+"""A row of the table: a measured ratio and its comparison with the stored one."""
 
 import os
 import platform
@@ -25,14 +25,14 @@ class Row:
 
     Attributes:
         what: what was measured.
-        against: what it was compared with; empty: with nothing.
-        ratio: its seconds / the other's, the median over rounds; None: compared with nothing.
-        lowest: the ratio at best.
-        highest: the ratio at worst.
-        goal: the ratio, or with `seconds` after it the seconds, that it should not exceed; empty: there is none.
-        seconds: its own, the median over rounds.
-        peak_mb: of its process, the highest.
-        note: what else there is to say.
+        against: the baseline; empty if there is none.
+        ratio: seconds / seconds of the baseline, the median over rounds; None without a baseline.
+        lowest: the best ratio.
+        highest: the worst ratio.
+        goal: maximum of the ratio, or of the seconds if `seconds` follows; empty if there is none.
+        seconds: the median over rounds.
+        peak_mb: the highest memory of its process.
+        note: further information.
     """
 
     what: str
@@ -56,7 +56,7 @@ class Row:
 def compared(
     what: str, ours: Timed, others: Mapping[str, Timed], rounds: int, goals: Mapping[str, str], note: str = ""
 ) -> Iterable[Row]:
-    """Ours and all the others in turn, so that a machine that slows down slows all; the ratios round by round."""
+    """Runs ours and all baselines in turn, so that a slow machine slows all of them; yields ratios of each round."""
     runs = [(measure(*ours), {name: measure(*other) for name, other in others.items()}) for _ in range(rounds)]
     seconds, peak = statistics.median(mine[0] for mine, _ in runs), max(mine[1] for mine, _ in runs)
     for name in others:
@@ -67,13 +67,13 @@ def compared(
 
 
 def alone(what: str, ours: Timed, rounds: int, goal: str, note: str = "") -> Row:
-    """Seconds that are compared with nothing but a goal."""
+    """A row without a baseline; its seconds are compared with a goal."""
     runs = [measure(*ours) for _ in range(rounds)]
     return Row(what, "", None, None, None, goal, statistics.median(r[0] for r in runs), max(r[1] for r in runs), note)
 
 
 def machine(rounds: int) -> dict[str, object]:
-    """Where and what was measured."""
+    """The machine, the versions and the commit."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     processors = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
     name = next((line.partition(": ")[2] for line in processors.splitlines() if line.startswith("model name")), "")
@@ -91,9 +91,9 @@ def machine(rounds: int) -> dict[str, object]:
 
 
 def worse_than(stored: Iterable[Mapping[str, object]], rows: Iterable[Row]) -> list[str]:
-    """Ratios that grew by half, at their best, against those that are stored, in words.
+    """Sentences on ratios whose best value is more than 1.5 times the stored one.
 
-    Where the other takes less than a tenth of a second, the ratio is the machine's mood.
+    Baselines that take less than a tenth of a second are skipped, because their ratios are noise.
     """
     before = {(row["what"], row["against"]): float(str(row["ratio"])) for row in stored if row["ratio"] is not None}
     return [

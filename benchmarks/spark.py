@@ -1,7 +1,7 @@
-"""`make spark`: a standalone Spark cluster on this machine lands and counts a tree, with 1, 2 and 4 workers of a core.
+"""`make spark`: a standalone Spark cluster on this machine lands and counts a tree with 1, 2 and 4 single-core workers.
 
-Wall time as ratios of one run, beside the tasks' own time: workers beyond the machine's cores cannot help, their tasks
-only wait for each other. Once a worker is killed half way. Every run's hours must equal those that DuckDB counts.
+It prints wall time as a ratio, and the time of the tasks: workers beyond the cores of the machine only wait for each
+other. In one run a worker is killed. The hours of every run must equal those that DuckDB counts.
 """
 
 import argparse
@@ -40,9 +40,9 @@ _RUN = "import sys; from benchmarks.spark import one_run; one_run(sys.argv[1:])"
 def main() -> None:
     """Measures, compares and prints."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spark", description=__doc__)
-    parser.add_argument("--gigabytes", type=float, default=4)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--memory", default="1g", help="of each worker")
+    parser.add_argument("--gigabytes", type=float, default=4, help="size of the tree")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="numbers of workers to measure")
+    parser.add_argument("--memory", default="1g", help="memory of each worker")
     chosen = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory(prefix="election-metrics-spark-") as folder:
@@ -61,7 +61,7 @@ def main() -> None:
             pd.testing.assert_frame_equal(hours, expected)
             first = first or said
             console.print(
-                f"{workers} worker(s){', one killed while it lands' if killed else ''}: {said['seconds']:.0f} s "
+                f"{workers} worker(s){', one killed during the landing' if killed else ''}: {said['seconds']:.0f} s "
                 f"({said['seconds'] / first['seconds']:.2f} of one; landing {said['landing']:.0f} s), tasks "
                 f"{said['task_seconds']:.0f} s of {said['cpu_seconds']:.0f} s CPU, {said['failed_tasks']} of them failed; "
                 f"{said['seconds'] / alone['seconds']:.1f} of DuckDB; the hours are equal"
@@ -70,7 +70,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def cluster(root: Path, workers: int, memory: str) -> Iterator[tuple[str, Sequence[subprocess.Popen[bytes]]]]:
-    """A master, and so many workers of one core; its URL, and the workers."""
+    """Starts a master and single-core workers; yields the URL of the master, and the workers."""
     port, page = free_port(7077), free_port(8081)
     with contextlib.ExitStack() as ends, (root / "cluster.log").open("ab") as log:
 
@@ -97,7 +97,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _measured(home: Path, tree: Path, engine: str, master: str) -> tuple[pd.DataFrame, dict[str, float]]:
-    """The hours that a process of its own lands and counts, and what it took."""
+    """The hours that a fresh process lands and counts, and its measurements."""
     settings = read_settings(home=home)
     with contextlib.suppress(Exception):
         migrate(settings, "base")
@@ -115,7 +115,7 @@ def _measured(home: Path, tree: Path, engine: str, master: str) -> tuple[pd.Data
 
 
 def one_run(arguments: Sequence[str]) -> None:
-    """Lands and counts the tree; prints what it took as JSON."""
+    """Lands and counts the tree; prints the measurements as JSON."""
     from election_metrics.lake.connect import connect
     from election_metrics.pipeline.file_landing import land
     from election_metrics.pipeline.hours import compute_hours
@@ -123,7 +123,7 @@ def one_run(arguments: Sequence[str]) -> None:
 
     home, tree, engine, master = arguments
     settings = Settings(home=Path(home), engine=engine, spark=master)  # type: ignore[arg-type]
-    with connect(settings) as warm:  # the application is there: what is measured is the work
+    with connect(settings) as warm:  # the start of the application is not measured
         warm.query("SELECT 1 AS one")
         begin = time.perf_counter()
         report = land(settings, Path(tree), "bench")

@@ -1,7 +1,7 @@
-"""`make table`: speed and memory of landing rows of another database's table.
+"""`make table`: speed and memory of landing rows from a table of another database.
 
-The table is the first observatory's, in PostgreSQL on this machine: as many bulletins as votes over three days, in 50
-constituencies. The commands are those that a person types.
+The table has the columns of the first observatory, in PostgreSQL on this machine: as many bulletins as votes over three
+days in 50 constituencies. The benchmark runs the commands of the CLI.
 """
 
 import argparse
@@ -31,9 +31,9 @@ FROM generate_series(1, {rows}) AS number"""
 
 
 def main() -> None:
-    """Prints a row for each command: seconds, rows a second, memory."""
+    """Prints seconds, rows per second and memory of each command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 4_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 4_000_000], help="sizes of the table")
     print("| rows | command | seconds | rows a second | memory |\n|---|---|---|---|---|")
     for rows in parser.parse_args().rows:
         with tempfile.TemporaryDirectory(prefix="election-metrics-table-") as folder:
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _timed(words: list[str], environment: dict[str, str]) -> tuple[float, int]:
-    """Seconds and the most memory (kB) that the command took."""
+    """Seconds and peak memory (kB) of the command."""
     program = Path(sys.executable).parent / "election-metrics"
     begin = time.monotonic()
     process = subprocess.Popen([program, *words], env=environment, stderr=subprocess.DEVNULL)

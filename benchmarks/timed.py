@@ -1,4 +1,4 @@
-"""The timed functions, each run in a fresh process: the baselines, and ours."""
+"""The timed functions of the pipeline and its baselines; each runs in a fresh process."""
 
 import multiprocessing
 import resource
@@ -23,7 +23,7 @@ def _child(connection: Any, function: Callable[..., object], arguments: tuple[ob
 
 
 def measure(function: Callable[..., object], *arguments: object) -> tuple[float, float]:
-    """Seconds (that the function returns) and peak MB of one run in a fresh process, or of a command that it runs."""
+    """Runs a function in a fresh process; returns its seconds and the peak MB of the process and its children."""
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(send, function, arguments))
@@ -37,17 +37,17 @@ def measure(function: Callable[..., object], *arguments: object) -> tuple[float,
 
 
 def bare_scan(files: list[Path]) -> float:
-    """DuckDB's count(*) over the same files, with the same reader."""
+    """DuckDB's count(*) over the files, with the reader of the pipeline."""
     return _seconds("SELECT count(*) FROM {lines}", files)
 
 
 def json_scan(files: list[Path]) -> float:
-    """The same, and nothing but json_valid of params and diff: what any landing that reads the JSON must do."""
+    """The scan with json_valid of params and diff, which any landing that reads the JSON must do."""
     return _seconds("SELECT count(*) FROM {lines} WHERE json_valid(params) AND json_valid(diff)", files)
 
 
 def least_landing(files: list[Path]) -> float:
-    """The least that is a landing: ids, senders, times, operation and changed keys of every line, in one Parquet."""
+    """A minimal landing: ids, senders, times, operation and changed keys of every line in one Parquet file."""
     with tempfile.NamedTemporaryFile(suffix=".parquet") as out:
         query = f"""
             COPY (
@@ -76,7 +76,7 @@ def _seconds(query: str, files: list[Path]) -> float:
 
 
 def landing(source: Path, home: Path) -> float:
-    """Landing, from the listing to the commit, in an empty warehouse that runs already."""
+    """Landing, from the listing to the commit, in an empty warehouse that is already running."""
     from election_metrics.pipeline.file_landing import land
     from election_metrics.settings import read_settings
     from election_metrics.warehouse.migrate import migrate
@@ -91,7 +91,7 @@ def landing(source: Path, home: Path) -> float:
 
 
 def plain_aggregate(home: Path) -> float:
-    """The query that someone would type over the same Parquet."""
+    """A handwritten query over the same Parquet files."""
     connection = duckdb.connect()
     query = f"""
         SELECT constituency_id, hour_number, count(*),
@@ -107,7 +107,7 @@ def plain_aggregate(home: Path) -> float:
 
 
 def frame_of_hours(home: Path, first: Any, end: Any) -> float:
-    """The rows of hourly_stats as a frame: ledger, query and rates, before they are written."""
+    """Computes the rows of hourly_stats (ledger, query and rates) without writing them."""
     from datetime import UTC, datetime
 
     from election_metrics.clock import hour_number
@@ -125,7 +125,7 @@ def frame_of_hours(home: Path, first: Any, end: Any) -> float:
 
 
 def whole_hours(home: Path, first: Any, end: Any) -> float:
-    """The same, replaced in PostgreSQL too."""
+    """Computes the rows of hourly_stats and replaces them in PostgreSQL."""
     from election_metrics.pipeline.hour_figures import read_inputs
     from election_metrics.pipeline.hours import compute_hours
     from election_metrics.settings import read_settings
@@ -138,7 +138,7 @@ def whole_hours(home: Path, first: Any, end: Any) -> float:
 
 
 def backfill(home: Path, first: Any, end: Any) -> float:
-    """One Dagster run over the range, with every asset, check and event."""
+    """One Dagster run over the range, with all assets, checks and events."""
     from election_metrics.automation.jobs import ASSETS
     from election_metrics.runtime.launch import open_instance, run_update
     from election_metrics.settings import read_settings
@@ -155,7 +155,7 @@ def backfill(home: Path, first: Any, end: Any) -> float:
 
 
 def prepare(home: Path, transactions: int, constituencies: int, hours: int) -> float:
-    """A warehouse whose lake holds an election."""
+    """Creates a warehouse whose lake holds an election."""
     from benchmarks.inputs import fill_lake
     from election_metrics.pipeline.registry import refresh_registry
     from election_metrics.settings import read_settings
@@ -169,7 +169,7 @@ def prepare(home: Path, transactions: int, constituencies: int, hours: int) -> f
 
 
 def prepare_hours(home: Path, elections: int, constituencies: int, hours: int) -> float:
-    """A warehouse with the hourly rows of so many elections, and everything computed from them."""
+    """Creates a warehouse with the hourly rows of several elections and all tables derived from them."""
     from benchmarks.inputs import fill_hours
     from election_metrics.settings import read_settings
     from election_metrics.warehouse.migrate import migrate
@@ -181,7 +181,7 @@ def prepare_hours(home: Path, elections: int, constituencies: int, hours: int) -
 
 
 def derived(home: Path, election: str | None) -> float:
-    """Constituency metrics, anomalies and summaries, of one election whose hours changed or of all that are behind."""
+    """Computes metrics, anomalies and summaries of one election whose hours changed, or of all stale elections."""
     from election_metrics.pipeline.publication import (
         compute_anomalies,
         compute_constituency_metrics,
@@ -202,7 +202,7 @@ def derived(home: Path, election: str | None) -> float:
 
 
 def prepare_late(home: Path, transactions: int, constituencies: int) -> float:
-    """A warehouse of one computed peak hour, with everything that follows from it."""
+    """Creates a warehouse with one computed peak hour and all tables derived from it."""
     prepare(home, transactions, constituencies, 1)
     from benchmarks.inputs import START
 
@@ -211,7 +211,7 @@ def prepare_late(home: Path, transactions: int, constituencies: int) -> float:
 
 
 def late_file(home: Path, source: Path) -> float:
-    """One file of one more vote arrives for that hour: from the listing to the summary, in a process that is warm."""
+    """A file with one more vote of that hour: from the listing to the summary, in a warm process."""
     from datetime import UTC, datetime
 
     from benchmarks.inputs import START, write_late
@@ -227,7 +227,7 @@ def late_file(home: Path, source: Path) -> float:
 
     settings = read_settings(home=home)
     seconds = 0.0
-    for number in range(2):  # the first imports what a warm run has imported
+    for number in range(2):  # the first round warms up the imports
         write_late(source, f"{datetime.now(UTC).timestamp()}-{number}")
         begin = time.perf_counter()
         land(settings, source, "bench")
@@ -270,7 +270,7 @@ def whole_way(source: Path, home: Path) -> float:
 
 
 def whole_way_command(source: Path, home: Path) -> float:
-    """The same as it is used: `election-metrics ingest` in an empty warehouse that runs already."""
+    """From files to summaries by the command `election-metrics ingest`, in an empty warehouse that is already running."""
     import os
     import subprocess
     import sys

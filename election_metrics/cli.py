@@ -444,7 +444,7 @@ def create_token(name: str, scopes: tuple[str, ...], by: str) -> None:
     from election_metrics.settings import settings
 
     made = create(settings(), name, scopes, by)
-    console.print(f"The token of {name} may {' and '.join(scopes)}. It is shown only now:")
+    console.print(f"The token of {name} may {' and '.join(scopes)}. It is shown only once:")
     click.echo(made)
 
 
@@ -490,19 +490,25 @@ def compare(constituencies: tuple[str, ...], first: datetime | None, last: datet
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["csv", "json", "parquet"]),
+    type=click.Choice(["csv", "json", "parquet", "xlsx"]),
     default="csv",
     show_default=True,
     help="File format.",
 )
 @click.option("--election", help="Only rows of this election_id.")
 @click.option("--constituency", help="Only rows of this constituency_id.")
+@click.option("--bom", is_flag=True, help="Begin a CSV with a byte order mark, by which Excel knows that it is UTF-8.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output.")
-def export(table: str, kind: str, election: str | None, constituency: str | None, out: Path | None) -> None:
-    """Write a TABLE or view as CSV, JSON or Parquet: exactly its columns, times in ISO 8601 with Z, NULL as empty.
+def export(
+    table: str, kind: str, election: str | None, constituency: str | None, *, bom: bool, out: Path | None
+) -> None:
+    """Write a TABLE or view as CSV, JSON, Parquet or a workbook: exactly its columns.
+
+    Times are in ISO 8601 with Z, in a workbook they are times (UTC); NULL is empty.
 
     \b
     election-metrics export hourly_stats > hourly_stats.csv
+    election-metrics export hourly_stats --format xlsx --out hourly_stats.xlsx
     election-metrics export constituency_metrics --format parquet --out metrics.parquet
     election-metrics export conflicting_transactions > lost_rows.csv
     """
@@ -511,10 +517,10 @@ def export(table: str, kind: str, election: str | None, constituency: str | None
 
     if out is not None:
         with out.open("wb") as file:
-            export_table(settings(), table, kind, file, election=election, constituency=constituency)
+            export_table(settings(), table, kind, file, election=election, constituency=constituency, bom=bom)
         return
     stream: IO[bytes] = sys.stdout.buffer
-    export_table(settings(), table, kind, stream, election=election, constituency=constituency)
+    export_table(settings(), table, kind, stream, election=election, constituency=constituency, bom=bom)
 
 
 @main.command()
@@ -557,7 +563,7 @@ def migrate(revision: str, yes: bool) -> None:
     if revision != "head" and not yes:
         click.confirm(f"Moving to {revision!r} may drop tables and their rows. Go on?", abort=True)
     before, after = move(settings(), revision, lambda sentence: console.print(sentence, markup=False, soft_wrap=True))
-    console.print(f"The warehouse was at {before or 'nothing'}, and is at {after or 'nothing'}.")
+    console.print(f"The warehouse was at {before or 'nothing'} and is now at {after or 'nothing'}.")
 
 
 @main.command()

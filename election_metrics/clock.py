@@ -32,7 +32,8 @@ def read_hour(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no hour; type it as 2026-09-18T08:00 (UTC) or 2026-09-18T11:00+03:00") from None
+        examples = "2026-09-18T08:00 (UTC) or 2026-09-18T11:00+03:00"
+        raise ValueError(f"{text!r} is not an hour; type it as {examples}") from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     if moment != hour_of(moment):
         raise ValueError(f"{text!r} is not a whole hour; type {moment:%Y-%m-%dT%H}:00")

@@ -25,12 +25,12 @@ else:
     RemotePath: TypeAlias = object
     Location: TypeAlias = object
 
-_TRIES = 2  # s3fs has tried five times by then, and botocore each of them twice
+_TRIES = 2  # s3fs has tried five times by then, with two attempts of botocore each
 _LONGEST_WAIT = 8
 # botocore's default is a minute for each of five tries: 50 minutes until a silent store is reported.
 _PATIENCE_WITH_S3 = {"connect_timeout": 3, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}}
 
-# An upload without a limit may wait for ever, for the store's 100-continue or for its disk: this is its time limit.
+# Time limit of an upload, which could otherwise wait forever for the store's 100-continue or for its disk.
 _UPLOAD_SECONDS, _UPLOAD_BYTES_PER_SECOND = 30.0, 100_000
 
 
@@ -77,7 +77,7 @@ def place(text: str, setting: str) -> Location:
 
 
 def _patience(url: str) -> dict[str, Any]:
-    from fsspec.config import conf  # where FSSPEC_S3 and fsspec's own files are read into
+    from fsspec.config import conf  # contains FSSPEC_S3 and the configuration files of fsspec
 
     ours = url.startswith(("s3://", "s3a://")) and "config_kwargs" not in conf.get("s3", {})
     return {"config_kwargs": _PATIENCE_WITH_S3} if ours else {}
@@ -121,7 +121,7 @@ def remembering(there: RemotePath) -> Any:
 
 
 def name_of(place: Location) -> str:
-    """The absolute path or URL, as text."""
+    """The absolute path or URL as text."""
     return str(place.absolute()) if isinstance(place, Path) else str(place)
 
 
@@ -142,7 +142,7 @@ def move_into_place(file: Path, target: Location) -> None:
 
 
 def remove(target: Location) -> None:
-    """Removes a file that may be gone already."""
+    """Removes a file if it still exists."""
     if isinstance(target, Path):
         target.unlink(missing_ok=True)
         return

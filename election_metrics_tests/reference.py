@@ -52,7 +52,7 @@ def _read(line: bytes, latest_ms: int, first_ms: int) -> Row:
     if line.count(b";") != 11:
         raise Rejected("12 fields are expected")
     if b"\r" in line:
-        raise Rejected("a carriage return stands within the line")
+        raise Rejected("the line contains a carriage return")
     try:
         fields = line.decode("utf-8").split(";")
     except UnicodeDecodeError:

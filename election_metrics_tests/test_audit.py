@@ -16,11 +16,11 @@ FLAWED = {"name": "jinja2", "version": "2.0", "vulns": [{"id": "PYSEC-1", "fix_v
 @pytest.mark.parametrize(
     ("dependencies", "code", "said"),
     [
-        ([KNOWN], 0, "1 of 1 packages looked up, 0 weakness(es) known"),
+        ([KNOWN], 0, "1 of 1 packages looked up, known vulnerabilities: 0"),
         ([KNOWN, UNKNOWN], NOT_AUDITED, "NOT AUDITED in full: 1 of 2 packages looked up"),
         ([UNKNOWN] * 9, NOT_AUDITED, "NOT AUDITED: of 9 packages, none was looked up"),
         ([], NOT_AUDITED, "NOT AUDITED: of 0 packages"),
-        ([KNOWN, UNKNOWN, FLAWED], WEAK, "2 of 3 packages looked up, 1 weakness(es) known"),
+        ([KNOWN, UNKNOWN, FLAWED], WEAK, "2 of 3 packages looked up, known vulnerabilities: 1"),
     ],
 )
 def test_what_was_not_looked_up_is_not_green(dependencies: list[dict[str, object]], code: int, said: str) -> None:
@@ -29,8 +29,8 @@ def test_what_was_not_looked_up_is_not_green(dependencies: list[dict[str, object
     assert said in audit.lines()[-1]
 
 
-def test_a_weakness_is_named_with_the_version_that_mends_it() -> None:
-    assert judge([FLAWED]).lines()[0] == "weak: jinja2 2.0: PYSEC-1, mended in 3.1"
+def test_a_vulnerability_is_named_with_the_version_that_fixes_it() -> None:
+    assert judge([FLAWED]).lines()[0] == "vulnerable: jinja2 2.0: PYSEC-1, fixed in 3.1"
 
 
 def test_a_service_that_cannot_be_reached_is_no_audit(tmp_path: Path) -> None:

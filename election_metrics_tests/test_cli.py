@@ -118,7 +118,7 @@ def test_bad_input_is_named_the_rest_counts_and_the_exit_code_says_so(chosen: Se
         (["backfill", "--from", "2026-09-18T09:00", "--to", "2026-09-18T08:00"], {}, "swap them"),
         (["backfill", "--from", "2020-09-18T09:00", "--to", "2026-09-18T08:00"], {}, "ELECTION_METRICS_FIRST_HOUR"),
         (["backfill", "--from", "2026-09-18T09:00", "--to", "2999-09-18T08:00"], {}, "is in the future"),
-        (["backfill", "--from", "noon", "--to", "2026-09-18T08:00"], {}, "'noon' is no hour; type it as"),
+        (["backfill", "--from", "noon", "--to", "2026-09-18T08:00"], {}, "'noon' is not an hour; type it as"),
         (["replay", "/nowhere.csv", "--out", "/tmp/never"], {}, "/nowhere.csv cannot be read"),
     ],
 )  # fmt: skip

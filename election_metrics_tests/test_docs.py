@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from docs.generate import PAGES
 from election_metrics.cli import main
+from election_metrics.metrics.anomalies.rules import RULES
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.tables import metadata
+from election_metrics_tests.simulated import FAULTS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -67,6 +69,19 @@ def test_every_figure_of_schema_metrics_is_defined() -> None:
     }
     plain = {"rank", "hours"}  # a place in a ranking, a length
     assert not {name for name in figures - defined - plain if not any(name.endswith(stem) for stem in stems)}
+
+
+def test_the_table_of_accuracy_has_a_row_for_each_rule_with_its_fault() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    table = page[page.index("| rule | injected fault |") :].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    assert [rule.strip("`") for rule, *_ in rows] == list(RULES)
+    assert {rule.strip("`"): fault for rule, fault, *_ in rows}.items() >= {
+        rule: fault for rule, (fault, _) in FAULTS.items()
+    }.items()
+    for rule, _, found, false_alarms in rows:
+        figures = re.fullmatch(r"\d+ of \d+", found) and re.fullmatch(r"\d+\.\d{3}", false_alarms)
+        assert figures or (found, false_alarms) == ("exact: it is counted, not judged", "–"), rule
 
 
 def test_no_tracked_text_names_a_registry_or_a_path_of_a_machine() -> None:

@@ -1,4 +1,4 @@
-"""`make faults`: schedules of faults, several at once; a line each, and how to replay one that broke the law."""
+"""`make faults`: runs fault schedules in parallel; prints a line for each, and how to replay one that failed."""
 
 import argparse
 import json
@@ -17,26 +17,30 @@ from faults.worker import begin, carry_out
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the first schedule's (default 1)")
-    parser.add_argument("--schedules", type=int, default=20, help="how many, with seeds that follow (default 20)")
-    parser.add_argument("--steps", type=int, help="faults and runs in each (default 12; with --system 6)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first schedule (default 1)")
     parser.add_argument(
-        "--system", action="store_true", help="in the whole system: daemon, sensors, launcher, supervisor"
+        "--schedules", type=int, default=20, help="number of schedules, with consecutive seeds (default 20)"
     )
-    parser.add_argument("--minutes", type=float, help="go on with further seeds for so long, instead of so many")
+    parser.add_argument("--steps", type=int, help="faults and runs of each schedule (default 12; with --system 6)")
     parser.add_argument(
-        "--every-step", action="store_true", help="kill a process at each named step of the pipeline, once"
+        "--system", action="store_true", help="run the whole system: daemon, sensors, launcher, supervisor"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="schedules at once (default: cores)")
-    parser.add_argument("--json", type=Path, help="also write seeds and outcome here")
-    parser.add_argument("--verbose", action="store_true", help="tell every step of every schedule")
+    parser.add_argument("--minutes", type=float, help="run further seeds for this time, instead of a fixed number")
+    parser.add_argument(
+        "--every-step", action="store_true", help="kill a process once at each named step of the pipeline"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="parallel schedules (default: number of cores)"
+    )
+    parser.add_argument("--json", type=Path, help="also write seeds and outcomes to this file")
+    parser.add_argument("--verbose", action="store_true", help="print every step of every schedule")
     chosen = parser.parse_args()
     chosen.steps = chosen.steps or (6 if chosen.system else 12)
     return chosen
 
 
 def main() -> int:
-    """Runs schedules; returns 1 if any of them broke the invariant."""
+    """Runs schedules; returns 1 if any of them violated the invariant."""
     chosen = _parse()
     deadline = None if chosen.minutes is None else time.monotonic() + chosen.minutes * 60
     seeds = iter(range(chosen.seed, sys.maxsize if deadline else chosen.seed + chosen.schedules))
@@ -63,7 +67,7 @@ def main() -> int:
         stop_servers(root)
     failed = sorted(seed for seed, broken in outcome.items() if broken)
     print(f"{len(outcome)} schedule(s) of {chosen.steps} steps, seeds {min(outcome)} to {max(outcome)}: "
-          + (f"{len(failed)} broke the law: {failed}" if failed else "the law held in each"))  # fmt: skip
+          + (f"{len(failed)} violated the invariant: {failed}" if failed else "the invariant held in each"))  # fmt: skip
     if chosen.json:
         chosen.json.write_text(
             json.dumps({str(seed): outcome[seed] for seed in sorted(outcome)}, indent=1) + "\n", "utf-8"

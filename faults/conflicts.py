@@ -1,4 +1,4 @@
-"""Lines that share a transaction id, or nearly: copies in other contracts, with other times, kinds, quantities, senders."""
+"""Lines with equal or similar transaction ids: copies with other contracts, times, kinds, quantities or senders."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -10,12 +10,12 @@ _KINDS = ("vote", "rejected", "unknown", "issue", "failed issue", "register", "r
 
 
 def conflicting_lines(chance: random.Random, pool: Sequence[bytes], count: int) -> Iterator[bytes]:
-    """So many lines, each made from one of the pool, or from one made before.
+    """Generates lines; each is derived from a line of the pool, or from an earlier generated one.
 
     Args:
-        chance: what everything is drawn from.
-        pool: lines of exports that can be read.
-        count: how many.
+        chance: source of randomness.
+        pool: readable lines of exports.
+        count: number of lines.
     """
     known = list(pool)
     for _ in range(count):
@@ -26,7 +26,7 @@ def conflicting_lines(chance: random.Random, pool: Sequence[bytes], count: int) 
 def _from(chance: random.Random, given: bytes) -> bytes:
     fields = given.decode().rstrip("\n").split(";")
     name, sender = fields[0], fields[5] or f"sender{chance.randrange(3)}"
-    if fields[-1] == "-1" or not fields[4].isdigit():  # a rollback: withdrawn again, or told as a transaction after all
+    if fields[-1] == "-1" or not fields[4].isdigit():  # a rollback: repeated, or turned into a transaction
         return f"{rollback(name) if chance.random() < 0.5 else vote(name, _AT, sender)}\n".encode()
     at = int(fields[4])
     what = chance.random()
@@ -35,7 +35,7 @@ def _from(chance: random.Random, given: bytes) -> bytes:
     if what < 0.3:
         return f"{rollback(name)}\n".encode()
     if what < 0.45:
-        name = f"x{chance.randrange(3)}{name[2:]}"  # another id with the same end
+        name = f"x{chance.randrange(3)}{name[2:]}"  # another id with the same ending
     elif what < 0.65:
         at += chance.choice((-_HOUR_MS, -1, 1, 1000, _HOUR_MS, 3 * _HOUR_MS))
     elif what < 0.8:

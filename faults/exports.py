@@ -1,7 +1,7 @@
-"""The folder of exports in a schedule, and the faults of its files.
+"""The export folder of a schedule, and faults of its files.
 
-Everything that is drawn here comes from the chance that the caller gives, never from the clock or from what the
-system has done so far: a schedule is the same each time.
+All random decisions use the generator that the caller passes, never the clock or the state of the system, so that a
+schedule is reproducible.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _GARBAGE = (
 
 
 class Exports:
-    """The portal's exports (`tree`), the delivered ones (`root`), and every version that ever existed."""
+    """All exports of the portal (`tree`), the delivered ones (`root`), and every file version that ever existed."""
 
     def __init__(self, tree: Path, root: Path, chance: random.Random) -> None:
         """Writes the tree; delivers nothing."""
@@ -41,7 +41,7 @@ class Exports:
         self.versions: dict[tuple[str, int, int], bytes] = {}
 
     def _add_conflicts(self, chance: random.Random) -> None:
-        """Adds ids of other files and contracts: equal rows, and rows that differ."""
+        """Adds rows with ids of other files and contracts, both identical and different ones."""
         files = [self.tree / file for file in self.waiting]
         lines = [
             line for file in files for line in file.read_bytes().splitlines(keepends=True) if line.count(b";") == 11
@@ -64,7 +64,7 @@ class Exports:
         return f"{len(files)} file(s) arrive"
 
     def deliver_zipped(self, chance: random.Random) -> str:
-        """The next few files of one contract arrive in an archive, sometimes one that is cut off."""
+        """Delivers the next few files of a contract in an archive, which is sometimes cut off."""
         files, self.waiting = self.waiting[:3], self.waiting[3:]
         if not files:
             return "no file to zip"
@@ -101,11 +101,11 @@ class Exports:
         return f"{path.name} is completed"
 
     def repeat(self, chance: random.Random) -> str:
-        """A file that is there is downloaded once more, under another name."""
-        return self._other(chance, "is there twice", lambda path, other: self._put(other, self._read(path)))
+        """Delivers an existing file again under another name."""
+        return self._other(chance, "is delivered twice", lambda path, other: self._put(other, self._read(path)))
 
     def rename(self, chance: random.Random) -> str:
-        """A file gets another name."""
+        """Renames a file."""
         return self._other(chance, "is renamed", self._rename)
 
     def _rename(self, path: Path, other: Path) -> None:
@@ -115,7 +115,7 @@ class Exports:
         self._put(other, content)
 
     def move(self, chance: random.Random) -> str:
-        """A file goes to the folder of another election, and maybe takes its contract with it."""
+        """Moves a file to the folder of another election, which may move its contract too."""
         path = self._choose(chance)
         if path is None:
             return "no file to move"
@@ -134,7 +134,7 @@ class Exports:
         return f"{path.name} {what}"
 
     def overwrite(self, chance: random.Random) -> str:
-        """A file gets another content: some of its own lines, some of another file of the contract."""
+        """Overwrites a file with some of its lines and some lines of another file of the same contract."""
         path = self._choose(chance, ".csv")
         if path is None:
             return "no file to overwrite"
@@ -149,7 +149,7 @@ class Exports:
         return f"{path.name} is overwritten with {len(lines)} other lines"
 
     def damage(self, chance: random.Random) -> str:
-        """Bytes of a file are flipped, or garbage stands between its lines."""
+        """Flips bits of a file, or inserts garbage between its lines."""
         path = self._choose(chance)
         if path is None:
             return "no file to damage"
@@ -158,18 +158,18 @@ class Exports:
             flips = [chance.randrange(len(content)) for _ in range(chance.randint(1, 5))] if content else []
             for at in flips:
                 content[at] ^= 1 << chance.randrange(8)
-            said = f"{len(flips)} bit(s) of {path.name} flip"
+            outcome = f"{len(flips)} bit(s) of {path.name} flip"
         else:
             lines = bytes(content).splitlines(keepends=True)
             for _ in range(chance.randint(1, 4)):
                 lines.insert(chance.randint(0, len(lines)), chance.choice(_GARBAGE))
-            content, said = bytearray(b"".join(lines)), f"garbage in {path.name}"
+            content, outcome = bytearray(b"".join(lines)), f"garbage in {path.name}"
         self._put(path, bytes(content))
         self.half.pop(path, None)
-        return said
+        return outcome
 
     def delete(self, chance: random.Random) -> str:
-        """A file is deleted."""
+        """Deletes a file."""
         path = self._choose(chance)
         if path is None:
             return "no file to delete"
@@ -178,7 +178,7 @@ class Exports:
         return f"{path.name} is deleted"
 
     def withdraw(self, chance: random.Random) -> str:
-        """Transactions are withdrawn, some before they arrive, some of them never there."""
+        """Withdraws transactions; some of them arrive later, or never."""
         files = sorted(self.tree.rglob("*.csv"))
         path = chance.choice(files)
         ids = [line.partition(b";")[0] for line in path.read_bytes().splitlines()]
@@ -196,15 +196,15 @@ class Exports:
             return "no file to forbid"
         path.chmod(0)
         self.locked.append(path)
-        return f"{path.name} may not be read"
+        return f"{path.name} loses read permission"
 
     def settle(self, landed: set[tuple[str, int, int]]) -> None:
-        """The faults end: permissions come back, and so do deleted files that landed, for the clean computation.
+        """Ends the faults for the clean computation: restores permissions, and deleted files that have landed.
 
-        What landed stays, though its file be gone: so says the documentation.
+        The documentation promises that landed rows stay when their file is deleted.
 
         Args:
-            landed: (path, size, modified_ns) of the file versions that the ledger holds.
+            landed: (path, size, modified_ns) of the file versions in the ledger.
         """
         self.unlock()
         for version in sorted(landed):
@@ -216,14 +216,14 @@ class Exports:
             os.utime(path, ns=(version[2], version[2]))
 
     def unlock(self) -> None:
-        """Restores read permission of every file."""
+        """Restores read permission of all files."""
         for path in self.locked:
             if path.exists():
                 path.chmod(0o644)
         self.locked = []
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
-        """Every export that is there, members of archives too, with its bytes."""
+        """Name and content of every existing export, including members of archives."""
         for path in self.present():
             if path.suffix == ".csv":
                 yield str(path), path.read_bytes()
@@ -234,13 +234,13 @@ class Exports:
                         yield f"{path}/{info.filename}", archive.read(info)
 
     def lines(self) -> Iterator[tuple[str, int]]:
-        """The same, with the number of its lines, counted in Python."""
+        """Name and number of lines of every existing export, counted in Python."""
         for name, content in self.contents():
             yield name, _count_lines(content)
 
     def _choose(self, chance: random.Random, suffix: str = "") -> Path | None:
         files = [path for path in self.present() if path.name.endswith(suffix)]
-        number = chance.random()  # drawn also without files, so that later draws are the same
+        number = chance.random()  # also drawn without files, so that later draws stay the same
         return files[int(number * len(files))] if files else None
 
     def _read(self, path: Path) -> bytes:
@@ -248,7 +248,7 @@ class Exports:
         return path.read_bytes()
 
     def _put(self, path: Path, content: bytes) -> None:
-        """Writes and renames; a second write within the same moment is a later version all the same."""
+        """Writes and renames; a second write within the clock's resolution still gets a later modification time."""
         path.parent.mkdir(parents=True, exist_ok=True)
         before = path.stat().st_mtime_ns if path.exists() else 0
         unfinished = path.with_name(f".{path.name[-100:]}.part")

@@ -1,7 +1,7 @@
 """`make fuzz`: coverage-guided fuzzing of the SQL reader against a reference in plain Python.
 
-The fuzzer watches which branches of the reference an input reaches, and goes on from those that reach new ones. Each input is a file of lines; where the two say different things of any line, the
-input is written down and told.
+The fuzzer observes which branches of the reference an input reaches, and mutates the inputs that reach new ones. Each
+input is a file of lines; if the two readers differ in any line, the input is stored and printed.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["election_metrics_tests.reference"]):
-    from election_metrics_tests import reference  # noqa: F401 first imported here, so that its branches are watched
+    from election_metrics_tests import reference  # noqa: F401 first imported here, so that its branches are instrumented
 
 from election_metrics.lake.connect import connect
 from election_metrics.settings import read_settings
@@ -36,9 +36,9 @@ WORDS = (
 def main() -> None:
     """Fuzzes for the given time; exits with an error at the first difference."""
     parser = argparse.ArgumentParser(prog="python -m faults.fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60, help="how long (default 60)")
-    parser.add_argument("--inputs", type=int, default=-1, help="at most so many inputs (default: as many as it can)")
-    parser.add_argument("--seed", type=int, default=1, help="of the fuzzer's own chance (default 1)")
+    parser.add_argument("--seconds", type=int, default=60, help="duration (default 60)")
+    parser.add_argument("--inputs", type=int, default=-1, help="maximum number of inputs (default: no limit)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the fuzzer (default 1)")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="election-metrics-fuzz-") as name:
         folder = Path(name)

@@ -18,10 +18,10 @@ from election_metrics.warehouse.server import plain_url, revive, warehouse_url
 
 
 class Server:
-    """The embedded server of one worker, and the migrated databases that every schedule's are copies of."""
+    """The embedded server of one worker, with migrated databases that serve as templates for every schedule."""
 
     def __init__(self, root: Path) -> None:
-        """Starts it; forked processes without root privileges reach it through a socket in a separate folder."""
+        """Starts the server; forked processes without root privileges reach it through a socket in a separate folder."""
         self.root = root
         self.template = read_settings(home=root / "server", database_url=None)
         migrate(self.template)
@@ -44,14 +44,14 @@ class Server:
         link = self._open / ".s.PGSQL.5432"
         link.unlink(missing_ok=True)
         os.link(self._socket, link)
-        link.chmod(0o777)  # authenticated by the kernel, still as root
+        link.chmod(0o777)  # peer authentication still reports root
 
     def url(self, database: str) -> str:
         """URL of a database."""
         return plain_url(self._url.set(database=database))
 
     def make(self, name: str, source: Path, batch_bytes: int = 2**30) -> Settings:
-        """An empty, migrated warehouse with this name, and a lake."""
+        """Creates an empty, migrated warehouse with this name, and a lake."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             for mine, theirs in ((name, "election_metrics"), (f"{name}_dagster", "election_metrics_dagster")):
                 connection.execute(f"CREATE DATABASE {mine} TEMPLATE {theirs}")
@@ -67,17 +67,17 @@ class Server:
                 connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
     def pid(self) -> int:
-        """The server's process."""
+        """Process id of the server."""
         return int((self.template.home / "postgres" / "postmaster.pid").read_text().split("\n")[0])
 
     def revive(self) -> None:
-        """Starts it again."""
+        """Restarts the server."""
         revive(self.template)
         self._link()
 
 
 def stop_servers(root: Path) -> None:
-    """Stops every server below a folder, and removes the folder."""
+    """Stops all servers below a folder, and removes the folder."""
     for pid_file in root.glob("*/server/postgres/postmaster.pid"):
         with suppress(psutil.NoSuchProcess, ValueError, OSError):
             process = psutil.Process(int(pid_file.read_text().split("\n")[0]))

@@ -1,6 +1,6 @@
-"""The invariant (law) that must hold after every schedule.
+"""The invariant that must hold after every schedule.
 
-Everything here runs in a forked process of its own, so that no connection outlives it.
+Every function here runs in a separate forked process, so that no connection outlives it.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from faults.exports import Exports
 _ROUNDS = 4
 _MOST_TOLD = 5
 _LINEAGE = {"run_id", "computed_at"}
-# A total that fell was once higher: that finding is of the history, not of the files. So are the counts of findings.
+# `figures_fall` depends on the history, not on the current files; so do the counts of findings.
 _COUNTS_OF_FINDINGS = {"anomalies_critical", "anomalies_warning", "anomalies_info", "anomalies_by_rule"}
 _STABLE = (
     "SELECT rule, constituency_id, region, severity, window_start, window_end, observed, expected "
@@ -48,7 +48,7 @@ def settle(settings: Settings) -> None:
     """Waits until nothing is stale.
 
     Raises:
-        AssertionError: something stays behind.
+        AssertionError: something stays stale.
     """
     for _ in range(_ROUNDS):
         update(settings, settings.source_path, _now())
@@ -71,7 +71,7 @@ def _behind(settings: Settings) -> Iterator[str]:
 
 
 def sweep(settings: Settings) -> None:
-    """Maintenance, more than a day later."""
+    """Runs maintenance, more than a day later."""
     compact_lake(settings, dry_run=False)
     sweep_lake(settings, dry_run=False)
 
@@ -83,7 +83,7 @@ def landed_versions(settings: Settings) -> set[tuple[str, int, int]]:
 
 
 def broken(settings: Settings, clean: Settings, exports: Exports) -> list[str]:
-    """Every difference between the system and the clean computation, and every broken invariant of its tables."""
+    """All differences from the clean computation, and all violated invariants of the tables."""
     update(clean, clean.source_path, _now())
     found = [f"still {what}" for what in _behind(settings)]
     found += _differences(settings, clean)
@@ -133,13 +133,13 @@ def _not_accounted(settings: Settings, exports: Exports) -> Iterator[str]:
     counted = dict(exports.lines())
     for row in landed.itertuples():
         if row.name in counted and counted[row.name] != row.lines:
-            yield f"{row.name} has {counted[row.name]} lines, and the ledger says {row.lines}"
+            yield f"{row.name} has {counted[row.name]} lines, but the ledger says {row.lines}"
     unseen = {str(path) for path in exports.present()} - set(frame["path"])
     yield from (f"the ledger does not know {path}" for path in sorted(unseen))
 
 
 def _counted_otherwise(settings: Settings, exports: Exports) -> Iterator[str]:
-    """Hours that differ from those of a counter in plain Python, which shares no code with the pipeline."""
+    """Hours that differ from those of the reference in plain Python, which shares no code with the pipeline."""
     landed = set(rows(settings, _LEDGER).query("status == 'landed'").pipe(_names))
     files = [(_contract(name), content) for name, content in exports.contents() if name in landed]
     latest_ms = int((_now() + timedelta(days=1)).timestamp() * 1000)
@@ -153,7 +153,7 @@ def _counted_otherwise(settings: Settings, exports: Exports) -> Iterator[str]:
         mine, wanted = ours.get(key, {}), counted.get(key, {})
         for name in wanted or mine:
             if mine.get("registered_voters" if name == "register" else name) != wanted.get(name):
-                yield f"{key}: {name} is {mine.get(name)}, a counter in Python says {wanted.get(name)}"
+                yield f"{key}: {name} is {mine.get(name)}, the reference in Python says {wanted.get(name)}"
                 break
 
 

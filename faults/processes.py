@@ -1,4 +1,4 @@
-"""Forked processes that do the work of runs, and faults of processes."""
+"""Forked processes that do the work of runs, and the faults of processes."""
 
 import contextlib
 import ctypes
@@ -39,7 +39,7 @@ class Process:
         *,
         as_root: bool = False,
     ) -> None:
-        """Starts it. What it prints goes to the log; what it raises, too. Permissions count, but for `as_root`."""
+        """Starts the process. Output and exceptions go to the log. File permissions apply unless `as_root` is set."""
         self.status: int | None = None
         self.pid = os.fork()
         if self.pid:
@@ -69,16 +69,16 @@ class Process:
         return self.status
 
     def signal(self, number: int) -> None:
-        """Sends it a signal, if it is still alive."""
+        """Sends a signal if the process is still alive."""
         if self.status is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def end(self, seconds: float) -> int:
-        """Lets it go on, and waits for its end.
+        """Continues the process and waits for its end.
 
         Raises:
-            TimeoutError: it hangs; it is killed then.
+            TimeoutError: the process hung and was killed.
         """
         self.signal(signal.SIGCONT)
         code = self.wait(seconds)
@@ -90,41 +90,41 @@ class Process:
 
 
 def ask(action: Callable[[], T], log: Path, clock: datetime, seconds: float, *, as_root: bool = False) -> T:
-    """The result of an action, run in a forked process.
+    """Returns the result of an action that runs in a forked process.
 
     Raises:
-        AssertionError: it failed; with the end of the log.
-        TimeoutError: it hangs.
+        AssertionError: the action failed; contains the end of the log.
+        TimeoutError: the process hung.
     """
     with tempfile.NamedTemporaryFile() as answer:
         path = Path(answer.name)
         if Process(lambda: path.write_bytes(pickle.dumps(action())), log, clock, as_root=as_root).end(seconds) != 0:
             raise AssertionError(log.read_text("utf-8", "replace")[-3_000:])
-        said: T = pickle.loads(path.read_bytes())
-        return said
+        result: T = pickle.loads(path.read_bytes())
+        return result
 
 
 def _act(action: Callable[[], object], clock: datetime, hurt: Hurt) -> int:
-    said = ""
+    message = ""
     try:
         with time_machine.travel(clock, tick=True):
             hurt()
             action()
         return 0
     except (ElectionMetricsError, OSError) as error:
-        said = f"{type(error).__name__}: {error}\n"
+        message = f"{type(error).__name__}: {error}\n"
         return FAILED
     except BaseException:
-        said = traceback.format_exc()
+        message = traceback.format_exc()
         return SURPRISED
     finally:
         sys.setprofile(None)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        os.write(2, said.encode())
+        os.write(2, message.encode())
 
 
 def give_up_root() -> None:
-    """Makes permissions count for root as well, from here on, in this process."""
+    """Applies file permissions to root as well, from now on, in this process."""
     if os.geteuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -136,7 +136,7 @@ def give_up_root() -> None:
 
 
 def small_quota(bytes_a_file: int) -> None:
-    """Limits the size of files that this process writes, which simulates a disk that is full at any byte."""
+    """Limits the size of files that this process writes; simulates a disk that becomes full at any byte."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, resource.RLIM_INFINITY))
 
@@ -147,7 +147,7 @@ def stop_self() -> None:
 
 
 def drop_connections(url: str) -> None:
-    """Ends every connection to the database of this URL."""
+    """Terminates all connections to the database of this URL."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -26,10 +26,10 @@ from faults.home import Server
 from faults.processes import Process
 
 CLOCK = datetime(2026, 9, 25, 12, tzinfo=UTC)
-"""The time of every schedule: its elections ended days ago, also for a clock that is wrong by a few."""
+"""The clock of every schedule: the elections ended days ago, even if a clock is wrong by a few hours."""
 _LONG = 90.0
 _BATCH = 120_000
-"""Bytes of a landing's batch: a landing has several, each with its own commit."""
+"""Bytes of a batch: small enough for several batches in a landing, each with a separate commit."""
 FILE_FAULTS = {
     "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_zipped": 2, "repeat": 2, "rename": 1, "overwrite": 2,
     "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1, "move": 1,
@@ -46,11 +46,11 @@ class Schedule:
     """The schedule of a seed, in a separate system.
 
     Attributes:
-        seed: what everything is drawn from.
-        length: steps.
-        server: where its databases are.
-        known_steps: the pipeline's named steps, by action.
-        told: what happened, a line a step.
+        seed: seed of all random decisions.
+        length: number of steps.
+        server: server of its databases.
+        known_steps: named steps of the pipeline, by action.
+        told: what happened, one line for each step.
     """
 
     seed: int
@@ -60,7 +60,7 @@ class Schedule:
     told: list[str] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Runs it; returns every violation of the invariant."""
+        """Runs the schedule; returns every violation of the invariant."""
         name = f"s{self.seed}"
         self.folder = self.server.root / f"files-{name}"
         self.folder.mkdir()
@@ -116,7 +116,7 @@ class Schedule:
         for code in ended:
             if code != 0:
                 last = self.log.read_text("utf-8", "replace")[-3_000:]
-                raise AssertionError(f"a run that nothing was done to ended with {code}:\n{last}")
+                raise AssertionError(f"a run without a fault ended with {code}:\n{last}")
 
     def _run(self, chance: random.Random) -> str:
         outcome, process = self._start(chance)
@@ -127,7 +127,7 @@ class Schedule:
         return self._at_a_step(chance, steps.kill_self)
 
     def _a_step(self, chance: random.Random) -> tuple[str, str]:
-        """An action, and a named step that it comes by."""
+        """An action, and a named step that it passes."""
         action = draw(chance, {name: weight for name, weight in _ACTIONS.items() if name in self.known_steps})
         known = self.known_steps[action]
         return action, known[int(chance.random() * len(known))]
@@ -145,13 +145,13 @@ class Schedule:
         return f"{outcome}, after {moment:.3f} s: ended with {process.end(_LONG)}"
 
     def _stop_at_a_step(self, chance: random.Random) -> str:
-        """Stops a process in the middle of its work while another does the same; then continues it."""
+        """Stops a process in the middle of its work while another one works; then continues it."""
         action, step = self._a_step(chance)
         outcome, first = self._start(chance, partial(steps.once, step, 1, processes.stop_self), action)
         first.wait(_LONG)
         more = f", {self.exports.deliver(chance)}" if chance.random() < 0.5 else ""
         other, second = self._start(chance)
-        second.wait(0.8)  # it may have to wait for the first one's lock
+        second.wait(0.8)  # it may have to wait for the lock of the first process
         self._must_succeed(first.end(_LONG), second.end(_LONG))
         return f"{outcome}, {step}{more}; meanwhile {other}"
 
@@ -161,7 +161,7 @@ class Schedule:
         return f"{outcome} and {other}"
 
     def _cut_off(self, chance: random.Random) -> str:
-        """Every connection to PostgreSQL breaks."""
+        """Breaks every connection to PostgreSQL."""
         return self._at_a_step(chance, partial(processes.drop_connections, self.server.url(f"s{self.seed}")))
 
     def _postgres_killed(self, chance: random.Random) -> str:
@@ -177,7 +177,7 @@ class Schedule:
 
     def _read_only_lake(self, chance: random.Random) -> str:
         lake = self.settings.lake_path
-        # The folders that this schedule's rows go to: also those that a landing would only make.
+        # The folders of all rows of this schedule, including those that a landing would create.
         lake.mkdir(parents=True, exist_ok=True)
         folders = [lake, *(path for path in lake.rglob("*") if path.is_dir())]
         if chance.random() < 0.5:
@@ -194,7 +194,7 @@ class Schedule:
             for path in folders:
                 path.chmod(0o755)
 
-    # The law --------------------------------------------------------------------------------------------------------
+    # The invariant --------------------------------------------------------------------------------------------------------
 
     def _judge(self) -> list[str]:
         self.exports.unlock()
@@ -207,10 +207,10 @@ class Schedule:
 
 @dataclass
 class EveryStep(Schedule):
-    """A process is killed at each named step there is, once; a file arrives before each, so that there is work."""
+    """Kills a process once at each named step; a file arrives before each, so that there is work."""
 
     def __post_init__(self) -> None:
-        """Lays out the steps: each in the first action that comes by it, the small actions before `update`."""
+        """Assigns each step to the first action that passes it; the small actions come before `update`."""
         self.steps: dict[str, str] = {}
         for action in ("land", "compute", "backfill", "compact", "update"):
             self.steps |= {step: action for step in self.known_steps[action] if step not in self.steps}
@@ -227,7 +227,7 @@ class EveryStep(Schedule):
 
 
 def draw(chance: random.Random, weights: dict[str, float]) -> str:
-    """One of them, by weight."""
+    """Draws a name by weight."""
     return chance.choices(list(weights), list(weights.values()))[0]
 
 
@@ -242,12 +242,12 @@ def _compact(settings: Settings, begin: datetime, end: datetime) -> None:
 
 
 def known_steps(server: Server) -> dict[str, list[str]]:
-    """The named steps that each action comes by, tried once on a full folder."""
+    """The named steps that each action passes, recorded by one run on a full folder."""
     folder = server.root / "files-steps"
     exports = Exports(folder / "tree", folder / "in", random.Random("steps"))
     while exports.waiting:
         exports.deliver(random.Random("steps"))
-    # In small batches, so that an hour has several parts, and there is something to merge.
+    # Small batches, so that an hour has several parts and compaction has work.
     one_by_one, whole = server.make("steps", exports.root, 40_000), server.make("steps_whole", exports.root)
     hours = START - timedelta(hours=1), START + timedelta(hours=8)
     actions: dict[str, Callable[[], object]] = {

@@ -1,7 +1,7 @@
 """The named steps of landing, compaction and replacement: every function of the pipeline, entered and left.
 
-Nothing in the product knows of this: Python's profiler hook tells when a function begins or ends, and something
-happens to the process there.
+The product contains no code for this: Python's profiler hook reports when a function begins or ends, and the fault
+happens there.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def _named() -> dict[CodeType, str]:
 
 
 def watch(at: Callable[[str], None]) -> None:
-    """Calls `at` with each step of this thread from now on: 'lake.landing.write_parts ends'."""
+    """Calls `at` with each step of this thread from now on, such as 'lake.landing.write_parts ends'."""
     names = _named()
 
     def look(frame: FrameType, event: str, _: object) -> None:
@@ -59,7 +59,7 @@ def watch(at: Callable[[str], None]) -> None:
 
 
 def record(into: Path) -> None:
-    """Writes down every step that this process takes, in the order in which each was first taken."""
+    """Records every step of this process, in the order of first occurrence."""
     seen: set[str] = set()
 
     def at(step: str) -> None:
@@ -72,7 +72,7 @@ def record(into: Path) -> None:
 
 
 def once(step: str, time: int, act: Callable[[], None]) -> None:
-    """Does something the `time`-th time (from 1) that this process comes to a step."""
+    """Calls `act` when this process reaches a step for the `time`-th time (from 1)."""
     seen = 0
 
     def at(now: str) -> None:
@@ -87,17 +87,17 @@ def once(step: str, time: int, act: Callable[[], None]) -> None:
 
 
 def modules_now(into: Path) -> None:
-    """Writes down what this process has imported."""
+    """Records the modules that this process has imported."""
     into.write_text("\n".join(sys.modules), "utf-8")
 
 
 def import_too(written: Path) -> None:
-    """Imports what another process had to import, so that those forked from this one need not."""
+    """Imports the modules that another process recorded, so that forked processes need not."""
     for name in written.read_text("utf-8").splitlines():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
 
 def kill_self() -> None:
-    """The end, without a word."""
+    """Kills this process with SIGKILL."""
     os.kill(os.getpid(), 9)

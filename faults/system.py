@@ -1,4 +1,4 @@
-"""A schedule in the whole system: `election-metrics up` with its daemon, sensors, launcher and server, all of it hurt."""
+"""A schedule in the whole system: faults hit `election-metrics up` with its daemon, sensors, launcher and server."""
 
 import os
 import random
@@ -33,7 +33,7 @@ _LAW = 120.0
 
 @dataclass
 class SystemSchedule:
-    """A seed's schedule in the whole system; see `Schedule`."""
+    """The schedule of a seed in the whole system; see `Schedule`."""
 
     seed: int
     length: int
@@ -41,7 +41,7 @@ class SystemSchedule:
     told: list[str] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Carries it out; returns every way in which the law is broken."""
+        """Runs the schedule; returns every violation of the invariant."""
         self.folder = self.server.root / f"files-system{self.seed}"
         self.folder.mkdir()
         self.log = self.folder / "processes.log"
@@ -76,20 +76,20 @@ class SystemSchedule:
 
     def _step(self, number: int) -> None:
         chance = random.Random(f"{self.seed}/{number}")
-        said = [self.exports.deliver(chance)]
+        events = [self.exports.deliver(chance)]
         name = draw(chance, FILE_FAULTS)
-        said.append(getattr(self.exports, name)(chance))
+        events.append(getattr(self.exports, name)(chance))
         fault = draw(chance, _SYSTEM_FAULTS)
         time.sleep(chance.uniform(0, 6))
-        said.append(getattr(self, f"_{fault}")(chance))
-        self.told.append(f"{number:2} {name.replace('_', ' ')}, {fault.replace('_', ' ')}: {'; '.join(said)}")
+        events.append(getattr(self, f"_{fault}")(chance))
+        self.told.append(f"{number:2} {name.replace('_', ' ')}, {fault.replace('_', ' ')}: {'; '.join(events)}")
 
     def _judge(self, clean: Settings) -> list[str]:
         now = datetime.now(UTC)
         ask(lambda: law.sweep(self.settings), self.log, now + timedelta(days=365), _LAW, as_root=True)
         return ask(lambda: law.broken(self.settings, clean, self.exports), self.log, now, _LAW, as_root=True)
 
-    # What happens to the system ---------------------------------------------------------------------------------------
+    # Faults of the system ---------------------------------------------------------------------------------------
 
     def _nothing(self, _: random.Random) -> str:
         return "nothing"
@@ -109,7 +109,7 @@ class SystemSchedule:
         return f"run {running[0][0][:8]} is cancelled"
 
     def _run_stopped(self, chance: random.Random) -> str:
-        """A run stands still for a while, in the middle of whatever it does."""
+        """Suspends a run for a while in the middle of its work."""
         from election_metrics.runtime.launcher import PROCESS
 
         query = "SELECT value FROM run_tags JOIN runs USING (run_id) WHERE status = 'STARTED' AND key = %s LIMIT 1"
@@ -122,7 +122,7 @@ class SystemSchedule:
             process.suspend()
             time.sleep(seconds)
             process.resume()
-        return f"a run stands still for {seconds:.1f} s"
+        return f"a run is suspended for {seconds:.1f} s"
 
     def _daemon_killed(self, _: random.Random) -> str:
         with suppress(ValueError, psutil.NoSuchProcess):
@@ -143,10 +143,10 @@ class SystemSchedule:
     def _supervisor_killed(self, _: random.Random) -> str:
         self.up.kill()
         self.up.start()
-        return "the supervisor is killed, and started again"
+        return "the supervisor is killed and restarted"
 
     def _second_daemon(self, chance: random.Random) -> str:
-        """For a while, a second daemon evaluates the same sensors and launches the same runs."""
+        """Starts a second daemon, which evaluates the same sensors and launches the same runs for a while."""
         workspace = next(
             part.cmdline()[part.cmdline().index("-w") + 1]
             for part in psutil.Process(self.up.process.pid).children()
@@ -162,4 +162,4 @@ class SystemSchedule:
             time.sleep(seconds)
             os.killpg(daemon.pid, chance.choice((signal.SIGKILL, signal.SIGTERM)))
             daemon.wait()
-        return f"a second daemon works for {seconds:.1f} s"
+        return f"a second daemon runs for {seconds:.1f} s"

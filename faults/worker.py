@@ -1,4 +1,4 @@
-"""What a worker process does: schedules, one after the other, on a server of its own."""
+"""A worker process runs schedules one after the other on a separate server."""
 
 import os
 import shutil
@@ -14,8 +14,8 @@ _worker: tuple[Server, dict[str, list[str]]] | None = None
 
 
 def begin(root: Path, form: str) -> None:
-    """Prepares this process for schedules of a form: its server, and the steps that there are."""
-    global _worker  # noqa: PLW0603 one a process
+    """Prepares this process for schedules of a form: starts its server, and finds the named steps."""
+    global _worker  # noqa: PLW0603 one in each process
     for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:
         del os.environ[name]
     os.environ.pop("DAGSTER_HOME", None)
@@ -24,7 +24,7 @@ def begin(root: Path, form: str) -> None:
 
 
 def carry_out(seed: int, steps: int, form: str) -> tuple[int, float, list[str], list[str]]:
-    """One schedule; its seed, seconds, what happened, and every way in which the law is broken."""
+    """Runs one schedule; returns its seed, seconds, what happened, and every violation of the invariant."""
     assert _worker is not None
     began = time.monotonic()
     server, steps_there_are = _worker

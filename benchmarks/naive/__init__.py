@@ -1,1 +1,1 @@
-"""What a newcomer to Dagster would write for the same figures: pandas, a run an hour, `to_sql`."""
+"""The same figures as a newcomer to Dagster would compute them: pandas, a run for each hour, `to_sql`."""

@@ -1,8 +1,8 @@
 """The naive project: one asset partitioned by hour, one for totals, a run for each hour.
 
-It is written as tutorials show it, and fairly: each run reads only the files whose names say its hour and those of the
-hours beside it, `json.loads` only where it must, and `to_sql` with many rows at once. It knows nothing of late rows,
-duplicates over files, rollbacks, re-votes or unreadable lines.
+It follows the tutorials, and it is a fair baseline: each run reads only the files of its hour and of the adjacent hours,
+calls `json.loads` only where needed, and writes many rows at once. It does not handle late rows, duplicates across
+files, rollbacks, re-votes or unreadable lines.
 """
 
 import json

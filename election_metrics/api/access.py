@@ -38,7 +38,10 @@ _SAFE_BYTES = [(name.encode(), value.encode()) for name, value in _SAFE.items()]
 
 
 class AtTheDoor:
-    """ASGI middleware for every request: host names, rates, tokens, the ending `.csv`, NULs, security headers."""
+    """ASGI middleware for every request: host names, rates, tokens, the ending `.csv`, NULs, security headers.
+
+    A path that ends in `.csv` is what people open in a browser: `scope["for_spreadsheet"]` says so.
+    """
 
     def __init__(self, app: App, settings: Settings, names: Names | None, rates: Rates, sessions: Sessions) -> None:
         """Does not read the file of tokens yet: it is read when a token arrives."""
@@ -198,4 +201,5 @@ def _as_csv(scope: Asgi) -> Asgi:
         return scope
     others = [(name, value) for name, value in scope["headers"] if name != b"accept"]
     plain = path.removesuffix(".csv")
-    return {**scope, "path": plain, "raw_path": plain.encode(), "headers": [*others, (b"accept", b"text/csv")]}
+    return {**scope, "path": plain, "raw_path": plain.encode(), "headers": [*others, (b"accept", b"text/csv")],
+            "for_spreadsheet": True}  # fmt: skip

@@ -6,6 +6,7 @@ again, so no answer is older than the last commit that PostgreSQL notified.
 """
 
 import asyncio
+import codecs
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -191,7 +192,9 @@ def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]
     """The response; 304 if the client has the current answer."""
     meta_json = dump(meta)
     if kind == "csv":
-        body, media = stored.data, "text/csv; charset=utf-8"
+        # Excel takes a CSV without the mark for one of the system's code page.
+        mark = codecs.BOM_UTF8 if request.scope.get("for_spreadsheet") else b""
+        body, media = mark + stored.data, "text/csv; charset=utf-8"
     else:
         body, media = (
             b"".join((b'{"meta":', meta_json, b',"data":', stored.data, stored.tail, b"}")),

@@ -1,7 +1,7 @@
 """Checks twice a second whether PostgreSQL answers, and fails requests fast while it does not.
 
-A hung server refuses nothing, so its clients, and theirs, would wait for ever. Requests that wait for it are refused
-within two seconds, with what to do; cached answers are still served.
+A hung server refuses no connection, so requests would wait forever. Requests that need it are refused within two
+seconds with an instruction; cached answers are still served.
 """
 
 import asyncio

@@ -69,7 +69,7 @@ def hours_to_refresh(
         raise ElectionMetricsError(f"`to` is in the future; it is {now.isoformat(timespec='seconds')} now")
     if (last - first) // timedelta(hours=1) + 1 > most:
         raise ElectionMetricsError(
-            f"a run covers at most {most} hours; ask for fewer, or use election-metrics backfill"
+            f"a run covers at most {most} hours; request fewer, or use election-metrics backfill"
         )
     return first, last
 
@@ -121,7 +121,7 @@ def _graphql(settings: Settings, query: str, **variables: object) -> Any:
             timeout=_SECONDS, allow_redirects=False,
         )  # fmt: skip
         if answer.status_code in _REFUSALS:
-            raise TransientError(f"Dagster's webserver at {address} refused the question: {answer.text.strip()}")
+            raise TransientError(f"Dagster's webserver at {address} refused the request: {answer.text.strip()}")
         reply = answer.json() if "json" in answer.headers.get("content-type", "") else {}
         if not reply:
             answer.raise_for_status()
@@ -130,7 +130,7 @@ def _graphql(settings: Settings, query: str, **variables: object) -> Any:
             f"Dagster's webserver at {address} does not answer ({type(error).__name__}); does `up` run?"
         ) from None
     if reply.get("errors"):
-        raise TransientError(f"Dagster's webserver refused the question: {reply['errors'][0].get('message')}")
+        raise TransientError(f"Dagster's webserver refused the request: {reply['errors'][0].get('message')}")
     return reply["data"]
 
 

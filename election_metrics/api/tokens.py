@@ -54,9 +54,9 @@ class Tokens:
         self._by_hash: dict[str, Token] = {}
 
     def find(self, token: str) -> Token | None:
-        """The token, if there is such a one."""
+        """The token with this secret; None if there is none."""
         self._refresh()
-        # Looked up by hash: how long it takes says nothing of a token that is almost right.
+        # Looked up by hash, so that the response time reveals nothing about a nearly correct token.
         return self._by_hash.get(_hash(token))
 
     def with_hash(self, sha256: str) -> Token | None:
@@ -98,7 +98,7 @@ def create_token(settings: Settings, name: str, scopes: Sequence[str], who: str)
     """
     known = read_tokens(settings.tokens_path)
     if not _NAME.fullmatch(name):
-        raise ElectionMetricsError(f"{name!r} is no name for a token; use letters, digits and . _ @ -, at most 64")
+        raise ElectionMetricsError(f"{name!r} is not a valid token name; use letters, digits and . _ @ -, at most 64")
     if any(token.name == name for token in known):
         raise ElectionMetricsError(f"there is a token {name!r}; revoke it first: election-metrics token revoke {name}")
     made = _BEGINS_WITH + secrets.token_urlsafe(32)

@@ -63,7 +63,7 @@ def _a_time_zone(value: str) -> str:
 
 def _no_nul(value: str) -> str:
     if "\0" in value:
-        raise ValueError("it holds a NUL character")
+        raise ValueError("it contains a NUL character")
     return value
 
 
@@ -143,7 +143,7 @@ class ElectionReference(_Body):
 
 
 class Threshold(_Body):
-    """From which value on a rule fires in this election."""
+    """The value from which a rule fires in this election."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"value": 4}]})
 

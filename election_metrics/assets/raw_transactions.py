@@ -24,7 +24,7 @@ def raw_transactions(context: dg.AssetExecutionContext, settings: SettingsResour
     """One hour's transactions as Parquet parts, merged into one part when there are many.
 
     Reads resolve duplicates across files: repeated ids count once, rollbacks withdraw transactions, and later votes of
-    a voter key are re-votes, in whatever order the files landed.
+    a voter key are re-votes, independently of the order in which files landed.
     """
     from election_metrics.clock import hour_number
     from election_metrics.pipeline.compaction import compact_hours, lake_parts

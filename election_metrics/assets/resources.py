@@ -11,7 +11,7 @@ from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 
 # No concurrency pool: a killed run keeps its slot until a daemon frees it, and the next run of the command line would
-# wait for ever. Writers are serialised by advisory locks, which end with their connection.
+# wait forever. Writers are serialised by advisory locks, which end with their connection.
 # The policy applies to transient errors only: `translate_errors` forbids retries of all others.
 RETRY = dg.RetryPolicy(max_retries=4, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 

@@ -32,23 +32,23 @@ class Rule:
 
 
 RULES = (
-    Rule("ticks that asked for nothing", "job_ticks", "status = 'SKIPPED' AND timestamp < %(recent)s"),
+    Rule("ticks that requested nothing", "job_ticks", "status = 'SKIPPED' AND timestamp < %(recent)s"),
     Rule("old ticks", "job_ticks", "timestamp < %(old)s"),
     # Checks that a run planned and did not evaluate. Once it has ended, the previous result is the newest.
-    Rule("checks that ended runs had planned", "asset_check_executions",
+    Rule("planned checks of ended runs", "asset_check_executions",
          f"execution_status = 'PLANNED' AND run_id IN ({_ENDED})"),
-    Rule("results of checks that a newer one replaced", "asset_check_executions",
+    Rule("check results replaced by a newer one", "asset_check_executions",
          "execution_status <> 'PLANNED' AND create_timestamp < %(recent)s AND id NOT IN"
          " (SELECT max(id) FROM asset_check_executions WHERE execution_status <> 'PLANNED'"
          "  GROUP BY asset_key, check_name, partition)"),
-    Rule("what ended runs had planned", "event_logs",
+    Rule("planning events of ended runs", "event_logs",
          "dagster_event_type IN ('ASSET_MATERIALIZATION_PLANNED', 'ASSET_CHECK_EVALUATION_PLANNED')"
          f" AND run_id IN ({_ENDED} AND update_timestamp < %(recent)s)"),
-    Rule("events of runs that went well", "event_logs",
+    Rule("events of successful runs", "event_logs",
          f"run_id IN ({_DONE}) AND (dagster_event_type IS NULL OR dagster_event_type NOT IN {_TRACE})"),
     Rule("events of old runs", "event_logs",
          f"run_id IN ({_OVER}) AND (dagster_event_type IS NULL OR dagster_event_type NOT IN {_TRACE})"),
-    Rule("materializations that a newer one of the same hour replaced", "event_logs",
+    Rule("materializations replaced by a newer one of the same hour", "event_logs",
          "dagster_event_type IN ('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION') AND timestamp < %(recent)s AND id NOT IN"
          " (SELECT max(id) FROM event_logs WHERE dagster_event_type IN ('ASSET_MATERIALIZATION', 'ASSET_OBSERVATION')"
          "  GROUP BY asset_key, partition)"),
@@ -56,10 +56,10 @@ RULES = (
          "dagster_event_type = 'ASSET_CHECK_EVALUATION' AND timestamp < %(recent)s AND id NOT IN"
          " (SELECT evaluation_event_storage_id FROM asset_check_executions"
          "  WHERE evaluation_event_storage_id IS NOT NULL)"),
-    Rule("tags of events that are gone", "asset_event_tags", "event_id NOT IN (SELECT id FROM event_logs)"),
+    Rule("tags of deleted events", "asset_event_tags", "event_id NOT IN (SELECT id FROM event_logs)"),
     Rule("tags of old runs", "run_tags",
          f"run_id IN ({_OVER}) AND run_id NOT IN (SELECT run_id FROM event_logs)"),
-    Rule("old runs of which nothing is left", "runs",
+    Rule("old runs without events", "runs",
          f"run_id IN ({_OVER}) AND run_id NOT IN (SELECT run_id FROM event_logs)"),
 )  # fmt: skip
 

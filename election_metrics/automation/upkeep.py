@@ -9,5 +9,5 @@ def maintain(settings: Settings, *, dry_run: bool) -> dict[str, int]:
     """Prunes, compacts and sweeps; returns how many of each were removed (with `dry_run`: would be)."""
     done = prune_dagster(settings, dry_run=dry_run)
     done["parts of closed hours, merged"] = compact_lake(settings, dry_run=dry_run)
-    done["files in the lake that nothing points at"], done["their bytes"] = sweep_lake(settings, dry_run=dry_run)
+    done["unreferenced files in the lake"], done["their bytes"] = sweep_lake(settings, dry_run=dry_run)
     return done

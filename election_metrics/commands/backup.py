@@ -35,7 +35,7 @@ def run_backup(console: Console, folder: Path, chosen: Settings | None = None, *
             soft_wrap=True,
         )
     if made.secrets:
-        console.print(f"Not in it, as they are secrets: {', '.join(made.secrets)}.", soft_wrap=True)
+        console.print(f"Not included, because they are secrets: {', '.join(made.secrets)}.", soft_wrap=True)
     console.print(
         f"To check it: election-metrics restore --check {shown(folder)}\n"
         f"To restore it, into an empty HOME: election-metrics restore {shown(folder)}",

@@ -183,7 +183,7 @@ def print_warehouse(console: Console, settings: Settings) -> None:
     console.print(f"Lake        {settings.lake_path}")
     console.print(f"Source      {settings.source or 'ELECTION_METRICS_SOURCE is not set: no folder is watched'}")
     for name, read_at in tables:
-        console.print(f"Table       {shown(name)}, looked at {read_at:%Y-%m-%d %H:%M:%S} UTC")
+        console.print(f"Table       {shown(name)}, polled at {read_at:%Y-%m-%d %H:%M:%S} UTC")
     console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
     print_full_disks(console, settings)
     console.print()

@@ -144,9 +144,7 @@ def run_reland(
             f"{len(gone)} file(s) that landed are no longer below {source}; their rows stay, such as {shown(gone[0])}"
         )
     if not files:
-        raise ElectionMetricsError(
-            f"no file below {source} that landed matches; election-metrics status says what landed"
-        )
+        raise ElectionMetricsError(f"no landed file below {source} matches; election-metrics status shows what landed")
     size = sum(file.size for file in files) / 2**20
     console.print(f"{len(files)} file(s), {size:,.1f} MiB, {'would be' if dry_run else 'are'} read again.")
     if dry_run:

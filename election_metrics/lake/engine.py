@@ -91,7 +91,7 @@ class Engine(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Ends it."""
+        """Closes the engine."""
 
     def __enter__(self) -> Self:
         return self

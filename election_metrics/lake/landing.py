@@ -66,7 +66,7 @@ def _is_empty(engine: Engine, table: str) -> bool:
 
 
 def write_parts(engine: Engine, lake: Location, work: Path, name: str) -> list[Part]:
-    """Writes the staged rows as one or a few Parquet files an hour, named after `name`, moved into place when whole."""
+    """Writes the staged rows as one or a few Parquet files per hour, named after `name`; moves complete files in."""
     target = work / "parts"
     parts = []
     for file, hour_number in sorted(engine.write_by_hour(sql("part_rows"), target).items()):

@@ -12,21 +12,21 @@ _SHOWN = 200
 
 
 def write_numbered_copy(source: Path, copy: Path, rejects: Path, max_line_bytes: int) -> int:
-    """Copies every line that is 12 fields of UTF-8 as `<number>;<line>`; the others go to `rejects`.
+    """Copies each line of 12 UTF-8 fields as `<number>;<line>`; writes the other lines to `rejects`.
 
     Args:
         source: the damaged file.
-        copy: takes the whole lines, each with its number (from 1) as a field before the first.
-        rejects: takes one JSON object a line: line_number, reason, content (the line's start).
-        max_line_bytes: a longer line is rejected unread; memory stays bounded by it.
+        copy: file for the valid lines, each with its number (from 1) as an additional first field.
+        rejects: file for the other lines, one JSON object each: line_number, reason, content (the start of the line).
+        max_line_bytes: longer lines are rejected unread, which limits memory.
 
     Returns:
-        How many lines were copied.
+        The number of copied lines.
     """
     kept = 0
     with source.open("rb") as lines, copy.open("wb") as good, rejects.open("w", encoding="utf-8") as bad:
         number = 0
-        # The number's own field makes a line longer, so leave room for it within the reader's limit.
+        # The additional field makes a line longer, so it is subtracted from the reader's limit.
         while line := lines.readline(max_line_bytes - 32):
             number += 1
             if number == 1:
@@ -60,7 +60,7 @@ def _why_not_whole(line: bytes) -> str | None:
     if line.count(b";") != _SEPARATORS:
         return f"12 fields are expected, {line.count(b';') + 1 if line else 0} found"
     if b"\r" in line:
-        return "a carriage return stands within the line"
+        return "the line contains a carriage return"
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as error:

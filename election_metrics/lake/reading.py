@@ -149,7 +149,7 @@ def _stage_numbered(
 
 
 def limits(settings: Settings, now: datetime) -> str:
-    """The constant columns that stage.sql needs beside the fields."""
+    """The constant columns that stage.sql needs in addition to the fields."""
     first = settings.first_hour
     reason = f"the transaction is before the first hour, {first:%Y-%m-%d %H:%M} UTC (ELECTION_METRICS_FIRST_HOUR)"
     return (

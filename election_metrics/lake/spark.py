@@ -72,7 +72,7 @@ def _first_line(error: Exception) -> str:
 
 
 class SparkEngine(Engine):
-    """Runs in a separate Spark session, with a DuckDB in this process beside it."""
+    """Runs in a separate Spark session, together with a DuckDB in this process."""
 
     def __init__(self, settings: Settings, local: duckdb.DuckDBPyConnection) -> None:
         self.local = local
@@ -298,12 +298,12 @@ def _application(settings: Settings) -> "SparkSession":
 def _need_somebody(address: str) -> None:
     """Fails at once if no server listens; Spark would retry for minutes."""
     named = re.match(r"(?:spark|sc)://([^/;]+)", address)
-    for one in named[1].split(",") if named else ():  # masters that stand in for each other
+    for one in named[1].split(",") if named else ():  # standby masters
         host, _, port = one.partition(":")
         with suppress(OSError), socket.create_connection((host, int(port or _PORT_OF_CONNECT)), timeout=10):
             return
     if named:
-        raise TransientError(f"Spark at {address} cannot be reached: nobody listens there")
+        raise TransientError(f"Spark at {address} cannot be reached: no server listens there")
 
 
 def _new_log(settings: Settings) -> Path:

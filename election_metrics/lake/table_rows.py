@@ -100,12 +100,12 @@ def _read(reading: Reading) -> str:
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many rows wait in `table_rows`."""
+    """The number of rows in `table_rows`."""
     return int(connection.execute("SELECT count(*) FROM table_rows").fetchall()[0][0])
 
 
 def find_landed(connection: duckdb.DuckDBPyConnection, parts: Sequence[Location], contents: Sequence[int]) -> set[int]:
-    """Finds rows that stand in these parts, from these contents, under their id and hour; returns those hours."""
+    """Finds rows that these parts and contents already hold with the same id and hour; returns those hours."""
     put_parquet_view(connection, "landed", parts, PART_COLUMNS)
     put_table(connection, "own_contents", pd.DataFrame({"content_id": contents}), {"content_id": "BIGINT"})
     connection.execute(
@@ -133,7 +133,7 @@ def hours_of_changed_rows(
 ) -> set[int]:
     """Hours of rows beyond a position that differ from the landed rows of their id; call it before `drop_landed`.
 
-    Takes `landed` and `own_contents`, as `find_landed` makes them.
+    It reads `landed` and `own_contents`, which `find_landed` creates.
     """
     stage_rows(connection, settings, reading, {}, now)
     same = " AND ".join(f"landed.{name} IS NOT DISTINCT FROM staged.{name}" for name in _COMPARED)

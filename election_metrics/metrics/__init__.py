@@ -2,5 +2,5 @@
 
 import pandas as pd
 
-# Most frames are small: Arrow strings take a fifth of the time on those, and save 5 % on the largest.
+# Most frames are small; on those, Arrow strings take a fifth of the time, and they save 5 % on the largest.
 pd.set_option("mode.string_storage", "python")

@@ -143,7 +143,7 @@ def _period(hours: pd.DataFrame, period: str, starts: pd.Series, local: pd.Serie
     frame["first_transaction_at"] = groups["first_transaction_at"].min()
     frame["last_transaction_at"] = groups["last_transaction_at"].max()
     at_peak = hours["votes_cast"].to_numpy() == frame["peak_votes"].to_numpy()[number]
-    frame["peak_hour"] = hours["voted_hour"].where(at_peak).groupby(number).min()  # the first of equals
+    frame["peak_hour"] = hours["voted_hour"].where(at_peak).groupby(number).min()  # the earliest if several are equal
     frame["peak_votes"] = frame["peak_votes"].astype("Int64").where(frame["peak_hour"].notna())
     first = active.min()
     span = active.max() - first + 1
@@ -156,7 +156,7 @@ def _period(hours: pd.DataFrame, period: str, starts: pd.Series, local: pd.Serie
 
 
 def _trend(counts: pd.Series, place: pd.Series, number: np.ndarray, hours: pd.Series) -> pd.Series:
-    """Slope of the least-squares line through the counts of consecutive hours, those without a row being 0.
+    """Slope of the least-squares line through the counts of consecutive hours; hours without a row count as 0.
 
     Args:
         counts: a count by row.
@@ -165,7 +165,7 @@ def _trend(counts: pd.Series, place: pd.Series, number: np.ndarray, hours: pd.Se
         hours: hours in each period, from the first to the last with ballots.
 
     Returns:
-        Counts an hour per hour; NA for fewer than two hours.
+        Change of the hourly count per hour; NA for fewer than two hours.
     """
     length = hours.astype("Float64")
     sums = counts.groupby(number).sum()
@@ -174,7 +174,7 @@ def _trend(counts: pd.Series, place: pd.Series, number: np.ndarray, hours: pd.Se
 
 
 def _pattern(votes: pd.Series, local: pd.Series, number: np.ndarray, periods: int) -> list[str]:
-    """Votes by hour of the local day, 24 values a period, as PostgreSQL writes an array."""
+    """Votes by hour of the local day, 24 values for each period, as a PostgreSQL array literal."""
     table = np.zeros((periods, 24), dtype="int64")
     np.add.at(table, (number, local.dt.hour.to_numpy()), votes.to_numpy())
     return ["{" + ",".join(map(str, row)) + "}" for row in table.tolist()]

@@ -18,13 +18,14 @@ _USUAL_VOTE = 96
 def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """One row for every expected constituency hour.
 
-    Expected are the past hours of voting. If the end of voting is unknown, these are the four days from the opening,
-    and after that only hours that some constituency delivered. If the opening is unknown, too, expected is what more
-    than half of the other constituencies of its region delivered, if there are at least two.
+    The past hours of voting are expected. If the end of voting is unknown, these are the four days from the opening, or
+    all hours until the newest delivered hour of any constituency, if that is later. If the opening is unknown, an hour
+    is expected if more than half of the other constituencies of the region delivered it, and there are at least two of
+    them.
 
     Args:
         constituencies: constituency_id, region, starts_at, ends_at; of one election.
-        deliveries: constituency_id, starts_at, ends_at (UTC), by_interval: what its files cover.
+        deliveries: constituency_id, starts_at, ends_at (UTC), by_interval: the times that the files cover.
         now: current time; hours that are not over are not expected.
 
     Returns:
@@ -45,7 +46,7 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
         _each_hour(windows).assign(reason="voting times"),
         _expected_by_region(constituencies[constituencies["starts_at"].isna()], constituencies, delivered),
     ]
-    types = {"constituency_id": "str", "hour_number": "int64", "reason": "str"}  # also where nothing is expected
+    types = {"constituency_id": "str", "hour_number": "int64", "reason": "str"}  # also if nothing is expected
     hours = pd.concat([frame.astype(types) for frame in expected], ignore_index=True)
     return hours.merge(delivered.assign(is_delivered=True), on=["constituency_id", "hour_number"], how="left").assign(
         is_delivered=lambda frame: frame["is_delivered"].notna()
@@ -53,10 +54,10 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
 
 
 def delivered_hours(deliveries: pd.DataFrame, present: int, *, whole_hours_only: bool) -> pd.DataFrame:
-    """Every hour before `present` (hours since 1970) that files cover: constituency_id, hour_number.
+    """All hours before `present` (hours since 1970) that files cover: constituency_id, hour_number.
 
-    An interval covers an hour if all its minutes are in this or another interval (in zones of half hours it takes
-    two). A dump covers the hours from its first to its last transaction; the last one it may hold in part.
+    Intervals cover an hour if together they contain all its minutes (in half-hour time zones this takes two). A dump
+    covers the hours from its first to its last transaction, of which the last one may be incomplete.
 
     Args:
         deliveries: constituency_id, starts_at, ends_at (UTC), by_interval.
@@ -94,7 +95,7 @@ def delivered_hours(deliveries: pd.DataFrame, present: int, *, whole_hours_only:
 
 
 def missing_input(hours: pd.DataFrame) -> pd.DataFrame:
-    """The undelivered hours of `coverage` as spans without a break.
+    """The undelivered hours of `coverage` as contiguous spans.
 
     Returns:
         constituency_id, missing_from, missing_to (UTC), hours, reason.
@@ -133,7 +134,7 @@ def _instants(values: pd.Series) -> pd.Series:
 
 
 def _each_hour(spans: pd.DataFrame) -> pd.DataFrame:
-    """One row an hour from `first` to before `end` of each span."""
+    """One row for each hour of each span, from `first` to before `end`."""
     length = (spans["end"] - spans["first"]).clip(lower=0).to_numpy()
     begins = np.cumsum(length) - length
     number = np.repeat(spans["first"].to_numpy() - begins, length) + np.arange(length.sum())

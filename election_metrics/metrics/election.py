@@ -1,4 +1,4 @@
-"""`election_summaries`, `region_summaries` and `participation_extremes`: an election, and its regions, in rows."""
+"""`election_summaries`, `region_summaries` and `participation_extremes`: rows of an election and its regions."""
 
 import pandas as pd
 
@@ -13,17 +13,17 @@ _RANKED = 10
 def summarise(
     group: pd.Series, totals: pd.DataFrame, hours: pd.DataFrame, constituencies: pd.DataFrame, expected: pd.DataFrame
 ) -> pd.DataFrame:
-    """Gathers constituencies into groups: the whole election, or its regions.
+    """Aggregates constituencies to groups: the whole election, or its regions.
 
     Args:
-        group: which group each constituency is in, by constituency_id.
+        group: the group of each constituency, by constituency_id.
         totals: `constituency_metrics` of period `election`.
         hours: rows of `hourly_stats`.
         constituencies: constituency_id, registered_voters, starts_at.
         expected: `coverage` of these constituencies.
 
     Returns:
-        By group: the columns that `election_summaries` and `region_summaries` share.
+        The columns that `election_summaries` and `region_summaries` share, by group.
     """
     register = constituencies.set_index("constituency_id")["registered_voters"].astype("Int64")
     reporting = totals.loc[(totals["bulletins_issued"] > 0) | (totals["votes_cast"] > 0), "constituency_id"]
@@ -62,7 +62,7 @@ def summarise(
 
 
 def _peaks(hours: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
-    """Hour with the most votes of each group, the first of equals; no row for a group without votes."""
+    """The hour with the most votes of each group (the earliest of equal ones); groups without votes are omitted."""
     sums = hours.groupby([hours["constituency_id"].map(group).rename("group"), "hour"])["votes_cast"].sum()
     voted = sums[sums > 0].reset_index().sort_values(["votes_cast", "hour"], ascending=[False, True])
     best = voted.drop_duplicates("group").set_index("group")
@@ -70,7 +70,7 @@ def _peaks(hours: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
 
 
 def _coverage(expected: pd.DataFrame, group: pd.Series, members: pd.Series, timed: pd.Series) -> pd.DataFrame:
-    """hours_expected, hours_delivered, constituencies_complete by group; NA where nothing tells what to expect."""
+    """hours_expected, hours_delivered, constituencies_complete by group; NA if no hours are expected."""
     by_constituency = expected.groupby("constituency_id")["is_delivered"].agg(["size", "sum"])
     of_group = by_constituency.index.to_series().map(group)
     frame = pd.DataFrame(
@@ -87,7 +87,7 @@ def _coverage(expected: pd.DataFrame, group: pd.Series, members: pd.Series, time
 
 
 def participation_extremes(totals: pd.DataFrame, constituencies: pd.DataFrame) -> pd.DataFrame:
-    """The ten constituencies with the highest and with the lowest participation, of those large enough.
+    """The ten constituencies with the highest and the ten with the lowest participation; small ones are left out.
 
     Args:
         totals: `constituency_metrics` of period `election`.

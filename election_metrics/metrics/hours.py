@@ -4,7 +4,7 @@ import pandas as pd
 
 
 def hour_numbers(instants: pd.Series) -> pd.Series:
-    """The number of the hour that holds each instant; whole numbers, or floats with NaN where one is not known."""
+    """The number of the hour that contains each instant: integers, or floats with NaN for unknown instants."""
     return (pd.to_datetime(instants, utc=True) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)
 
 

@@ -75,7 +75,7 @@ def build_registry(
     counted = events.groupby("constituency_id")["voters"].sum(min_count=1).reindex(known.index)
     known["reference_voters"] = given["registered_voters"].astype("Int64")
     counted = counted.astype("Int64")
-    # More removed than was ever added: the register is not known.
+    # More voters were removed than added: the register is not known.
     known["registered_voters"] = known["reference_voters"].combine_first(counted.mask(counted < 0))
     starts = events[events["operation"].isin(_STARTS)].groupby("constituency_id")["occurred_at"].min()
     ends = events[events["operation"].isin(_ENDS)].groupby("constituency_id")["occurred_at"].max()
@@ -92,7 +92,7 @@ def build_registry(
 
 
 def _one_spelling(names: pd.Series) -> pd.Series:
-    """The names, of which those that differ in "ё" or in case alone are one: the first of them by the alphabet."""
+    """The names; of names that differ only in "ё" or case, the alphabetically first one replaces the others."""
     keys = names.str.casefold().str.replace("ё", "е")
     return names.groupby(keys).transform("min")
 
@@ -113,7 +113,7 @@ def _local_instants(clocks: pd.Series, zones: pd.Series) -> pd.Series:
 def _elections(constituencies: pd.DataFrame, overrides: pd.DataFrame, now: datetime) -> pd.DataFrame:
     groups = constituencies.groupby("election_id")
     frame = groups.agg(name=("election", "first"), starts_at=("starts_at", "min"), ends_at=("ends_at", "max"))
-    # An end is known only when every constituency's is.
+    # The end is known only if the ends of all constituencies are known.
     frame["ends_at"] = frame["ends_at"].where(groups["ends_at"].count() == groups.size())
     frame["ends_at"] = frame["ends_at"].mask(frame["ends_at"] <= frame["starts_at"])
     whole = overrides.reindex(frame.index)
@@ -127,9 +127,9 @@ def _elections(constituencies: pd.DataFrame, overrides: pd.DataFrame, now: datet
 
 
 def _weightiest_zones(constituencies: pd.DataFrame) -> pd.Series:
-    """The time zone of most registered voters by election_id; of equals that of most constituencies, then by name.
+    """The time zone of most registered voters by election_id; ties are resolved by constituencies, then by name.
 
-    Contracts are no measure: a region with a third of the voters may have most of the contracts.
+    The number of contracts is not used: a region with a third of the voters may have most of the contracts.
     """
     weights = constituencies.assign(voters=constituencies["registered_voters"].astype("Int64").fillna(0))
     zones = weights.groupby(["election_id", "time_zone"]).agg(voters=("voters", "sum"), number=("voters", "size"))
@@ -141,9 +141,9 @@ def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: 
     """Registered voters at the end of each row's hour; NA where not known.
 
     Args:
-        constituencies: constituency_id, reference_voters (which holds at all times).
+        constituencies: constituency_id, reference_voters (which applies at all times).
         events: constituency_id, occurred_at, voters.
-        hours: constituency_id, hour (start, UTC); the result has its index.
+        hours: constituency_id, hour (start, UTC); the result has the same index.
     """
     changes = events.dropna(subset=["voters"]).sort_values("occurred_at", kind="stable")
     changes = changes.assign(running=changes.groupby("constituency_id")["voters"].cumsum().astype("Float64"))
@@ -165,21 +165,21 @@ def register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: 
 
 
 def election_register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame, hours: pd.Series) -> pd.Series:
-    """Registered voters of an election at the end of each hour; NA while the register of one that reports is not known.
+    """Registered voters of an election at the end of each hour; NA while a reporting constituency has no register.
 
     Args:
         constituencies: constituency_id, reference_voters (which holds at all times), reports_from (the first hour with
             a bulletin or vote; NA for none) of all constituencies of the election.
         events: constituency_id, occurred_at, voters.
-        hours: starts of hours, UTC, without repetition.
+        hours: starts of distinct hours, UTC.
 
     Returns:
-        By hour; NA too where no register is known.
+        Voters by hour; also NA if no register is known.
     """
     events = events[events["constituency_id"].isin(constituencies["constituency_id"])]
     changes = events.dropna(subset=["voters"])
     counted = changes.assign(hour=changes["occurred_at"].dt.floor("h"))[["constituency_id", "hour"]].drop_duplicates()
-    # The register of each constituency over time, which starts unknown, or with the reference's.
+    # The register of each constituency over time; it starts unknown, or with the value of the reference.
     first = constituencies[["constituency_id"]].assign(hour=pd.Timestamp(0, tz="UTC").as_unit("us"))
     steps = pd.concat([first, counted], ignore_index=True).sort_values(["constituency_id", "hour"], ignore_index=True)
     steps["voters"] = register_by_hour(constituencies, events, steps)
@@ -195,11 +195,11 @@ def election_register_by_hour(constituencies: pd.DataFrame, events: pd.DataFrame
 
 
 def _sum_of_steps(steps: pd.DataFrame, hours: pd.Series) -> pd.Series:
-    """The sum over constituencies of the value that each has at an hour, by hour.
+    """The sum of the constituencies' values at each hour.
 
     Args:
-        steps: constituency_id, hour from which on it has the value, value; each constituency's in order.
-        hours: the hours that are asked for.
+        steps: constituency_id, hour from which the value applies, value; in order of time for each constituency.
+        hours: the requested hours.
     """
     values = steps["value"].astype("int64")
     change = values - values.groupby(steps["constituency_id"]).shift(fill_value=0)

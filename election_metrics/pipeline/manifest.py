@@ -124,7 +124,7 @@ def damaged(root: Location, expected: Iterable[FileFacts], progress: Callable[[i
     for facts in expected:
         try:
             if facts_of(root / facts.path, facts.path) != facts:
-                wrong.append(f"{root / facts.path} is damaged: it holds other bytes than when it was backed up")
+                wrong.append(f"{root / facts.path} is damaged: it differs from the file that was backed up")
         except FileNotFoundError:
             wrong.append(f"{root / facts.path} is missing")
         progress(facts.size)

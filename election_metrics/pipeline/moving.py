@@ -80,7 +80,7 @@ def _copy(settings: Settings, path: str, target: Location, moved: Moved) -> None
         size = copy.stat().st_size
         move_into_place(copy, final)
     if _hash(final) != expected:
-        raise DataError(f"{name_of(final)} holds other bytes than {name_of(source)}; type the command again")
+        raise DataError(f"{name_of(final)} differs from {name_of(source)}; type the command again")
     moved.copied += 1
     moved.bytes += size
 

@@ -62,7 +62,7 @@ def delete_override(settings: Settings, table: sa.Table, key: Mapping[str, str],
     """
     with audited_transaction(settings, who) as connection:
         if not connection.execute(sa.delete(table).filter_by(**key)).rowcount:
-            raise NotThereError(f"{table.fullname} holds nothing for {'/'.join(key.values())}")
+            raise NotThereError(f"{table.fullname} has no row for {'/'.join(key.values())}")
 
 
 def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: str | None) -> None:
@@ -86,7 +86,7 @@ def set_threshold(settings: Settings, election: str, rule: str, threshold: str, 
 
     Raises:
         NotThereError: there is no such election, rule or threshold.
-        ElectionMetricsError: the value is no number above 0.
+        ElectionMetricsError: the value is not a number above 0.
     """
     from election_metrics.metrics.anomalies.rules import RULES
 

@@ -1,6 +1,6 @@
 """Publication: hours and everything downstream (metrics, findings, summaries) become visible in one transaction.
 
-A reader never sees hours of one moment beside a headline of another, nor a register beside the turnout of an earlier
+Readers never see the hours of one moment with the headline of another, or a register with the turnout of an earlier
 one.
 """
 

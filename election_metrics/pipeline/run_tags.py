@@ -104,7 +104,7 @@ def hour_of_key(key: str) -> datetime:
     except ValueError:
         hour = None
     if hour is None or hour.minute:
-        raise SettingsError(f"{key!r} is no hour; type it as {EXAMPLE} (UTC, whole hours)")
+        raise SettingsError(f"{key!r} is not an hour; type it as {EXAMPLE} (UTC, whole hours)")
     return hour
 
 

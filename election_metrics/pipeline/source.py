@@ -1,6 +1,6 @@
-"""Checks the source: a missing folder or an empty share must not pass for a day without new files.
+"""Checks the source: a missing folder or an empty share must not look like a day without new files.
 
-Rows that landed stay, whatever the source looks like: a missing file is never treated as a deletion.
+Landed rows stay in every case: a missing file is never treated as a deletion.
 """
 
 import os

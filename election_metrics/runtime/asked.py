@@ -73,7 +73,7 @@ def checked_run(run: dg.DagsterRun, most: int, now: datetime) -> dg.DagsterRun:
     # A re-execution of a cancelled run is intended: it does not inherit the cancellation.
     theirs = {key: text for key, text in run.tags.items() if CANCELLED not in run.tags or key not in OF_CANCELLATION}
     tags = {**_labels(theirs, assets or [run.job_name], named, is_remote=run.remote_job_origin is not None), **theirs}
-    # With this subset, Dagster plans each check once for every hour, though a check is evaluated once a run: thousands
+    # With this subset, Dagster plans each check once for every hour, but evaluates it once in a run: thousands
     # of rows that stay "Not evaluated". Without it, Dagster asks each asset and check for its own partitions.
     return run._replace(tags=tags, partitions_subset=None)
 
@@ -86,7 +86,7 @@ def checked_backfill(backfill: PartitionBackfill, most: int, now: datetime) -> P
     """
     hours, earliest = _hours_of_backfill(backfill)
     if not hours and set(HOURLY) & {key.to_user_string() for key in backfill.asset_selection or ()}:
-        raise RefusedError("that is no hour: choose a range that ends after it begins, both ends in UTC")
+        raise RefusedError("that range contains no hour: choose a range that ends after it begins, both ends in UTC")
     assets = [key.to_user_string() for key in backfill.asset_selection or ()]
     named = (min(hours), max(hours)) if hours else None
     if named is not None:
@@ -167,13 +167,13 @@ def _who(tags: Mapping[str, str], *, is_remote: bool) -> str:
     if name := ASKER.get():
         return cut(visible(name), _LONGEST_NAME)
     if tags.get(_FROM_UI) == "true":
-        return "somebody at the UI"
+        return "a user of the UI"
     if is_remote:
-        return "somebody by GraphQL"
+        return "a GraphQL client"
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user need not have a name
-        return "somebody on the command line"
+    except (OSError, KeyError):  # the user of a container may have no name
+        return "a user of the command line"
 
 
 def _short(names: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ def claimed(home: Path) -> Iterator[None]:
             claim.seek(0)
             process = claim.readline().strip() or "?"
             raise ElectionMetricsError(
-                f"{home} is in use by process {process}; end that one, or set ELECTION_METRICS_HOME to another folder"
+                f"{home} is in use by process {process}; stop it, or set ELECTION_METRICS_HOME to another folder"
             ) from None
         claim.truncate(0)
         claim.write(claim_text(os.getpid()))

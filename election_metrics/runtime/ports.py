@@ -34,7 +34,7 @@ def port_for(what: str, wanted: int, host: str, option: str, *, may_differ: bool
     while (port := free_port(wanted, host)) != wanted and wanted and not may_differ:
         if time.monotonic() > until:
             raise ElectionMetricsError(
-                f"port {wanted} of {host} is taken{_by_whom(wanted)}, so {what} cannot be served there; end that one, "
+                f"port {wanted} of {host} is taken{_by_whom(wanted)}, so {what} cannot be served there; stop it, "
                 f"or give another port: {option}"
             )
         time.sleep(0.2)

@@ -55,7 +55,7 @@ class Part:
     Attributes:
         name: its name in the log.
         command: its command line.
-        ready: tells whether it serves yet.
+        ready: returns whether it serves yet.
         starts: number of starts.
     """
 
@@ -217,7 +217,7 @@ class Supervisor:
     def _own_environment(self) -> dict[str, str]:
         environment = dagster_environment(self.settings) | {
             f"{PREFIX}ALERT_AFTER_MINUTES": str(self.settings.alert_after_minutes),
-            f"{PREFIX}FIRST_PARTITION": "",  # runs know all hours, whatever the code location shows
+            f"{PREFIX}FIRST_PARTITION": "",  # runs know all hours, independently of the grid in the UI
         }
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
@@ -300,7 +300,7 @@ def _serves_code(path: Path) -> bool:
         return False
     try:
         return bool(DagsterGrpcClient(socket=str(path)).health_check_query() == "SERVING")  # type: ignore[no-untyped-call]
-    except Exception:  # it does not serve yet, for whatever reason
+    except Exception:  # any error means that it does not serve yet
         return False
 
 
@@ -320,7 +320,7 @@ def _runs(part: Part) -> bool:
 
 
 def _speaks(host: str, port: int) -> bool:
-    """Whether an HTTP response arrives, of any status; a connection alone proves nothing, a hung process takes it."""
+    """Whether an HTTP response of any status arrives; a connection alone proves nothing, a hung process accepts it."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", "/api/v1/health")

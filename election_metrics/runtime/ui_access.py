@@ -1,7 +1,7 @@
 """Access control in front of the Dagster UI.
 
 Dagster's webserver has no login, accepts any Host and Origin, runs mutations sent by GET or by a form, and stores
-whatever is reported about assets. Any page open in an operator's browser could therefore do everything that the
+any report on assets. Any page open in an operator's browser could therefore do everything that the
 operator can. The checks here prevent that; each refusal is a sentence that says what to set.
 """
 

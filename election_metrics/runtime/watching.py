@@ -94,7 +94,7 @@ class Watch:
             try:
                 self.look(datetime.now(UTC))
             except Exception as error:  # the watch must survive any error
-                self.supervisor.tell(f"The watch could not look: {type(error).__name__}: {error}")
+                self.supervisor.tell(f"The check of the system failed: {type(error).__name__}: {error}")
             asked.wait(LOOK_EVERY)
 
     def look(self, now: datetime) -> None:
@@ -162,7 +162,7 @@ class Watch:
         if isinstance(state, TimeoutError):
             return name, f"does not answer within {self.patience:g} s"
         if not isinstance(state, SourceState):
-            return name, f"cannot be looked at: {state}"
+            return name, f"cannot be checked: {state}"
         if (state.has_files or answers.get("landed") is True) and name not in self.known.filled:
             self.known.filled.append(name)
         if state.trouble:

@@ -39,7 +39,7 @@ class ExportPath:
 
 
 def contract_id(stem: str) -> str | None:
-    """The contract id that a file's name begins with (up to the first `_`); None: it begins with none."""
+    """The contract id at the start of a file's name (up to the first `_`); None if there is none."""
     candidate = stem.partition("_")[0]
     return candidate if CONTRACT_ID.fullmatch(candidate) else None
 
@@ -81,7 +81,7 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
 
 
 def _name_of(folder: str) -> str | None:
-    """What a folder is called; None: it is an archive, which is no folder unless it is called as a region is."""
+    """The name of a folder; None for an archive, which counts as a folder only if it has the name of a region."""
     stem, dot, ending = folder.rpartition(".")
     if not dot or ending.lower() not in ARCHIVES:
         return canonical(folder)
@@ -90,7 +90,7 @@ def _name_of(folder: str) -> str | None:
 
 
 def _region(name: str) -> tuple[str | None, str] | None:
-    """Code and name of a region; None: the name is none's."""
+    """Code and name of a region; None if the name is not that of a region."""
     match = REGION.fullmatch(name)
     if match is not None:
         return match["code"], known_region(match["name"]) or match["name"].strip()

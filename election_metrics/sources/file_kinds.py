@@ -1,4 +1,4 @@
-"""Which files of a folder are exports, which are ignored by a rule, and which are of a kind that is not read."""
+"""Classifies the files of a folder: exports, ignored files, and files of a kind that is not read."""
 
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -14,13 +14,13 @@ _IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 @dataclass(frozen=True)
 class NotRead:
-    """Files of one kind that nothing reads.
+    """Files of one kind that is not read.
 
     Attributes:
-        ending: of their names, such as .gz.
-        files: how many there are.
-        example: the path of one.
-        may_be_exports: whether they may hold transactions: archives, and files named as exports are.
+        ending: file name extension, such as .gz.
+        files: number of files.
+        example: path of one of them.
+        may_be_exports: whether they may contain transactions: archives, and files with names of exports.
     """
 
     ending: str
@@ -29,17 +29,17 @@ class NotRead:
     may_be_exports: bool
 
     def __str__(self) -> str:
-        what = "unpack them, or save them as .csv" if self.may_be_exports else "nothing is to be done"
+        what = "unpack them, or save them as .csv" if self.may_be_exports else "they need no action"
         return f"{self.files} file(s) {self.ending or 'without an ending'}, such as {self.example}: {what}"
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a file or folder is ignored by rule: hidden, a lock, a system's own, a download in progress."""
+    """Whether a file or folder is ignored: hidden, lock and system files, downloads in progress."""
     return name.startswith((".", "~$")) or name.lower() in _IGNORED_NAMES or name.lower().endswith(_IGNORED_ENDINGS)
 
 
 def is_export(name: str) -> bool:
-    """Whether a file of this name is read."""
+    """Whether files with this name are read."""
     return name.lower().endswith(_SUFFIXES) and not is_ignored(name)
 
 

@@ -1,7 +1,7 @@
-"""Names of folders and files as people's machines spell them, and the one spelling that is meant.
+"""Canonical spelling of names of folders and files.
 
-A Mac decomposes letters, a spreadsheet makes dashes long, a browser adds " (1)", a downloader keeps percent-encoding.
-None of that makes another region, election or constituency.
+macOS decomposes letters, spreadsheets lengthen dashes, browsers append " (1)", downloaders keep percent-encoding. Such
+differences must not create another region, election or constituency.
 """
 
 import csv
@@ -11,21 +11,21 @@ from importlib import resources
 from unicodedata import category, normalize
 from urllib.parse import unquote
 
-# After the name of a file or folder: Windows, macOS and browsers, in English and Russian; once or several times.
+# Suffixes of copies by Windows, macOS and browsers, in English and Russian; there may be several.
 _COPY = re.compile(
     r"(?: \(\d{1,3}\)| - (?:copy|копия)(?: ?\(\d{1,3}\))?| (?:copy|копия)(?: \d{1,3})?)+$", re.IGNORECASE
 )
 _ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _DASHES = "Pd"
 _MINUS = "\u2212"
-_INVISIBLE = {"\u00ad"}  # soft hyphen; all of Unicode's class Cf otherwise
+_INVISIBLE = {"\u00ad"}  # the soft hyphen, in addition to the category Cf of Unicode
 
 
 def canonical(name: str) -> str:
-    """The name without what the eye cannot see or a machine added.
+    """The canonical spelling of a name.
 
-    Composed letters (NFC), plain spaces, one at a time, and hyphens; no invisible characters, percent-encoding, dots at
-    the end, or marks of a copy. Two names that differ in these alone are one.
+    It has composed letters (NFC), single plain spaces, and plain hyphens. It has no invisible characters,
+    percent-encoding, trailing dots or suffixes of copies. Names that differ only in these are the same name.
     """
     plain = normalize("NFC", _ENCODED.sub(_decoded, name))
     plain = "".join(_plain(letter) for letter in plain if category(letter) != "Cf" and letter not in _INVISIBLE)
@@ -34,7 +34,7 @@ def canonical(name: str) -> str:
 
 
 def same(name: str) -> str:
-    """What names are compared by: also without case, and with "е" for "ё"."""
+    """The key for comparing names: canonical, without case, with "е" for "ё"."""
     return canonical(name).casefold().replace("ё", "е")
 
 
@@ -48,12 +48,12 @@ def _decoded(found: re.Match[str]) -> str:
     try:
         return unquote(found[0], errors="strict")
     except UnicodeDecodeError:
-        return found[0]  # it was a percent sign
+        return found[0]  # a literal percent sign
 
 
 @cache
 def _regions() -> dict[str, tuple[str, str]]:
-    """Name and IANA time zone of each known region, by what names are compared by."""
+    """Name and IANA time zone of each known region, by comparison key."""
     text = resources.files("election_metrics").joinpath("data", "region_time_zones.csv").read_text("utf-8")
     return {
         same(row["region"]): (canonical(row["region"]), row["time_zone"]) for row in csv.DictReader(text.splitlines())
@@ -61,12 +61,12 @@ def _regions() -> dict[str, tuple[str, str]]:
 
 
 def known_region(name: str) -> str | None:
-    """The region of this name, as we spell it; None: it is none that we know."""
+    """The canonical name of a region; None if it is unknown."""
     found = _regions().get(same(name))
     return None if found is None else found[0]
 
 
 def region_time_zone(name: str) -> str | None:
-    """IANA time zone of a region; None: it is none that we know."""
+    """IANA time zone of a region; None if it is unknown."""
     found = _regions().get(same(name))
     return None if found is None else found[1]

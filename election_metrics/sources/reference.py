@@ -38,7 +38,7 @@ def read_reference(path: Path, default_zone: str) -> pd.DataFrame:
                         f"unknown: {', '.join(strange) or 'none, but constituency_id is missing'}")  # fmt: skip
     frame = frame.reindex(columns=list(COLUMNS))
     _refuse(path, frame["constituency_id"].isna(), "constituency_id is empty")
-    _refuse(path, frame["constituency_id"].duplicated(), "constituency_id stands twice")
+    _refuse(path, frame["constituency_id"].duplicated(), "constituency_id is repeated")
     zones = time_zones()
     _refuse(path, frame["time_zone"].notna() & ~frame["time_zone"].isin(zones), "time_zone is no IANA time zone")
     voters = frame["registered_voters"]

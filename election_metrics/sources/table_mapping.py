@@ -119,7 +119,7 @@ def read_mapping(file: Path | None) -> TableMapping:
     try:
         return TableMapping.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{shown} is no TOML: {error}") from None
+        raise SettingsError(f"{shown} is not valid TOML: {error}") from None
     except ValidationError as error:
         raise SettingsError(f"{shown}: {_sentence(error)}") from None
 

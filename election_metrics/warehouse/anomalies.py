@@ -85,8 +85,8 @@ def read_conflicts(connection: sa.Connection, election: str) -> pd.DataFrame:
     """Rows of ids in conflict, by constituency and hour.
 
     Returns:
-        constituency_id, hour_number, transactions (ids), lost (rows here that do not count), files: for each two files
-        of which one holds the row that counts and the other one that does not, [counts in, not in, ids].
+        constituency_id, hour_number, transactions (ids), lost (rows here that do not count), files: [counts in, not in,
+        ids] for each pair of files of which one holds the row that counts and the other a row that does not.
     """
     return read_frame(
         connection,

@@ -1,5 +1,6 @@
 """Exports tables and views to files, with the election of each row if it has one; streamed, times in ISO 8601."""
 
+import codecs
 import json
 from typing import IO
 
@@ -14,6 +15,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import arrow_type
+from election_metrics.warehouse.spreadsheet import MOST_ROWS, write_workbook
 from election_metrics.warehouse.tables import metadata, secrets
 
 _ROWS_AT_ONCE = 20_000
@@ -64,31 +66,35 @@ def export_table(
     *,
     election: str | None = None,
     constituency: str | None = None,
+    bom: bool = False,
 ) -> None:
     """Writes a table to a binary stream, in the order of its key; a view of `metrics` in that of its columns.
 
     Args:
         settings: the settings.
         name: the table or view.
-        kind: csv (text that a spreadsheet would take for a formula begins with a '), json (an array of objects) or
-            parquet.
+        kind: csv (text that a spreadsheet would take for a formula begins with a '), json (an array of objects),
+            parquet, or xlsx (a workbook).
         out: the stream to write to.
         election: only rows of this election_id.
         constituency: only rows of this constituency_id.
+        bom: begin a CSV with a byte order mark, by which Excel knows that it is UTF-8.
 
     Raises:
-        ElectionMetricsError: there is no such table, its rows have no election or constituency to filter by, or there
-            is no such election or constituency.
+        ElectionMetricsError: there is no such table, its rows have no election or constituency to filter by, there
+            is no such election or constituency, or the rows do not fit into a sheet.
     """
     wanted = {"election_id": election, "constituency_id": constituency}
     filters = {column: value for column, value in wanted.items() if value is not None}
-    write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet}[kind]
+    write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet, "xlsx": _write_xlsx}[kind]
     with transaction(settings, snapshot=True) as connection:
         table = _find(connection, name)
         for column in filters:
             if column not in columns_of(table):
                 raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
         registry.check_named(connection, election, constituency)
+        if bom and kind == "csv":
+            out.write(codecs.BOM_UTF8)
         write(connection, table, filters, out)
 
 
@@ -164,3 +170,18 @@ def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str
                 pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)
             ]
             writer.write_table(pa.table(columns, schema=schema))
+
+
+def _write_xlsx(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
+    count = f"SELECT count(*) FROM {table.fullname} AS exported WHERE {_where(table, filters)}"  # noqa: S608
+    rows = connection.connection.cursor().execute(count, filters).fetchone()[0]
+    if rows > MOST_ROWS:
+        raise ElectionMetricsError(
+            f"{table.name} has {rows:,} rows, and a sheet holds {MOST_ROWS:,}; choose rows with --election or "
+            "--constituency, or another --format"
+        )
+    comments = {column.name: column.comment or "" for column in table.columns}
+    columns = {name: comments.get(name, "Election of the row") for name in columns_of(table)}
+    with _server_side(connection) as cursor:
+        cursor.execute(_select(table, filters, times_as_text=False), filters)
+        write_workbook(out, table.name, table.comment or "", columns, cursor)

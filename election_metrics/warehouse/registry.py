@@ -28,7 +28,7 @@ _STANDING_EVENTS = "SELECT constituency_id, occurred_at, operation, voters FROM 
 def read_places(connection: sa.Connection) -> pd.DataFrame:
     """Names of each constituency from paths and tables: constituency_id, election, constituency, region_code, region.
 
-    If files disagree, the first path that names an election wins, whatever landed first.
+    If files disagree, the first path that names an election wins, independently of the order of landing.
     """
     return read_frame(
         connection,

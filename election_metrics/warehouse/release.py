@@ -46,8 +46,8 @@ def refuse_earlier(revision: str | None, what: str) -> None:
     """
     if revision in EARLIER:
         raise WarehouseError(
-            f"{what} is of before the first release (tables {revision}; this is {release()}) and is not brought up to "
-            "date: with the program that made it, `election-metrics export` what people entered "
+            f"{what} is from before the first release (tables {revision}; this is {release()}) and cannot be "
+            "migrated: with the program that made it, `election-metrics export` what people entered "
             "(constituency_reference, election_reference, anomaly_thresholds, anomalies); then set "
             "ELECTION_METRICS_HOME to an empty folder, or drop both databases, type: election-metrics migrate, and "
             "ingest the files again"
@@ -72,8 +72,8 @@ def refuse_restored_by_half(home: Path) -> None:
     """
     if (home / UNFINISHED).exists():
         raise WarehouseError(
-            f"a restore into {home} did not end: remove that folder, drop the databases that it was to fill, and type "
-            "the restore again"
+            f"a restore into {home} did not finish: remove that folder, drop the target databases, and type the "
+            "restore again"
         )
 
 

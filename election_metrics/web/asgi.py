@@ -1,4 +1,4 @@
-"""ASGI types, and the limit of request bodies."""
+"""ASGI types, and a limit on request bodies."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -28,8 +28,8 @@ class SmallBodies:
         if body is _GONE:
             return
         if body is None:
-            refused = self._too_large(f"a request may have a body of {self._most:,} bytes at the most")
-            refused.headers["connection"] = "close"  # else the server would still read the rest
+            refused = self._too_large(f"the body of a request is limited to {self._most:,} bytes")
+            refused.headers["connection"] = "close"  # otherwise the server would read the rest of the body
             await refused(scope, receive, send)
             return
         read: list[Asgi] = [{"type": "http.request", "body": body, "more_body": False}]

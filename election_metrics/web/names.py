@@ -1,8 +1,8 @@
-"""Host names that a server answers to, and origins that may send requests to it.
+"""Host names that a server accepts, and origins that may send requests to it.
 
-Another site can point its own name at this address (DNS rebinding), and can send requests with the browser's cookies.
-The first is visible in the header Host, the second in Origin and Sec-Fetch-Site, which a page cannot set. Clients that
-are not browsers send neither of the last two.
+Another site can point a name at this address (DNS rebinding), and can send requests with the browser's cookies. The
+header Host reveals the first, and the headers Origin and Sec-Fetch-Site reveal the second; a page cannot set them.
+Clients that are not browsers send neither Origin nor Sec-Fetch-Site.
 """
 
 import ipaddress
@@ -16,14 +16,14 @@ _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def is_own_address(host: str, said_by: str) -> bool:
-    """Whether only this machine reaches the address.
+    """Whether the address can be reached only from this machine.
 
     Args:
         host: the address.
-        said_by: the setting or option that says it.
+        said_by: the setting or option that contains it, for the message.
 
     Raises:
-        SettingsError: it is not an address.
+        SettingsError: `host` is not an address.
     """
     if host == "localhost":
         return True
@@ -34,7 +34,7 @@ def is_own_address(host: str, said_by: str) -> bool:
 
 
 def reached_at(host: str) -> str:
-    """The address by which this machine reaches a server that listens on `host`."""
+    """The address at which this machine reaches a server that listens on `host`."""
     try:
         found = ipaddress.ip_address(host)
     except ValueError:
@@ -49,9 +49,9 @@ class Names:
     """The names of one server.
 
     Attributes:
-        hosts: names without port, in small letters, that Host may have.
-        origins: names with the port that a browser shows, of pages that are ours behind a proxy.
-        is_any_address: whether Host may be any IP address; only names can be rebound, not addresses.
+        hosts: permitted values of Host, in lower case, without port.
+        origins: hosts, with the port that a browser shows, of our pages behind a proxy.
+        is_any_address: whether Host may be any IP address; DNS rebinding affects only names.
     """
 
     hosts: frozenset[str]
@@ -59,18 +59,18 @@ class Names:
     is_any_address: bool = False
 
     def has(self, host: str) -> bool:
-        """Whether the server answers to this header Host."""
+        """Whether the server accepts this header Host."""
         name = _without_port(host)
         return name in self.hosts or (self.is_any_address and _is_address(name))
 
     def lets(self, host: str, origin: str | None, site: str | None, *, is_visit: bool) -> bool:
-        """Whether the origin of a request is allowed: our own page, or a link that was followed.
+        """Whether the origin of a request is allowed: one of our pages, or a link that a person followed.
 
         Args:
             host: the header Host.
             origin: the header Origin.
             site: the header Sec-Fetch-Site.
-            is_visit: whether the answer is shown as a page of its own.
+            is_visit: whether the response is shown as a page (a top-level navigation).
         """
         if origin is not None:
             there = urlsplit(origin).netloc.lower()
@@ -79,7 +79,7 @@ class Names:
 
 
 def names_of(listens_on: str, others: Iterable[str]) -> Names:
-    """The names of a server on this address that others reach by these names (with or without a port)."""
+    """The names of a server that listens on this address and is also reached by other names (with or without port)."""
     named = frozenset(one.strip().lower() for one in others if one.strip())
     is_wide = _is_address(listens_on) and ipaddress.ip_address(listens_on).is_unspecified
     return Names(_THIS_MACHINE | {listens_on.lower()} | {_without_port(one) for one in named}, named, is_wide)

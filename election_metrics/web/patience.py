@@ -1,4 +1,4 @@
-"""Closes connections of clients that are too slow or send endless headers; uvicorn would wait for ever."""
+"""Closes connections of clients that are too slow or send endless headers; uvicorn would wait forever."""
 
 import asyncio
 from typing import Any, Literal, cast
@@ -34,10 +34,10 @@ class Patience(HttpToolsProtocol):
         self._wait(self.headers_within)
 
     def data_received(self, data: bytes) -> None:
-        """Takes in a part of a request; empty lines between requests are none."""
+        """Receives a part of a request; empty lines between requests are ignored."""
         super().data_received(data)
         if self.transport.get_protocol() is not self:
-            return  # it has just become a WebSocket
+            return  # the connection has just become a WebSocket
         if self._awaited == "a request":
             if self._sender is None and (self.cycle is None or self.cycle.response_complete):
                 self._wait(self.headers_within)
@@ -47,40 +47,40 @@ class Patience(HttpToolsProtocol):
             self._end("431 Request Header Fields Too Large", f"{self._awaited} of the request are too long")
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Starts the deadline of the headers."""
         super().on_message_begin()
         self._awaited, self._taken = "the headers", 0
         self._wait(self.headers_within)
 
     def on_headers_complete(self) -> None:
-        """Its headers are there."""
+        """Starts the deadline of the body."""
         super().on_headers_complete()
         self._awaited = "the body"
         self._wait(self.body_within)
 
     def on_message_complete(self) -> None:
-        """The whole request is there."""
+        """Ends the deadlines of the request."""
         super().on_message_complete()
         self._awaited = "a request"
         self._stop_waiting()
 
     def handle_websocket_upgrade(self) -> None:
-        """Leaves the connection to the protocol of WebSockets, which has patience of its own."""
+        """Leaves the connection to the WebSocket protocol, which has separate timeouts."""
         self._stop_waiting()
         super().handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
-        """The reader takes nothing for now."""
+        """Starts the deadline of the reader."""
         super().pause_writing()
         self._reader = self._reader or self.loop.call_later(self.read_within, self._abort)
 
     def resume_writing(self) -> None:
-        """The reader goes on."""
+        """Ends the deadline of the reader."""
         super().resume_writing()
         self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is waited for any more."""
+        """Ends all deadlines."""
         self._stop_waiting()
         self._go_on()
         super().connection_lost(exc)
@@ -104,16 +104,16 @@ class Patience(HttpToolsProtocol):
         self._end("408 Request Timeout", f"{awaited} of the request did not come within {seconds:g} seconds")
 
     def _end(self, status: str, sentence: str) -> None:
-        """Closes the connection; says why, where no answer is under way."""
+        """Closes the connection; sends the reason unless a response is in flight."""
         if self.transport.is_closing():
             return
         cycle = cast(Any, self.cycle)
         before = cycle is None or cycle.response_complete
         is_free = not before and not cycle.response_started if self._awaited == "the body" else before
         if is_free and not self.pipeline:
-            said = f"{sentence}\n".encode()
+            body = f"{sentence}\n".encode()
             self.transport.write(b"HTTP/1.1 %s\r\nconnection: close\r\ncontent-type: text/plain\r\n"
-                                 b"content-length: %d\r\n\r\n%s" % (status.encode(), len(said), said))  # fmt: skip
+                                 b"content-length: %d\r\n\r\n%s" % (status.encode(), len(body), body))  # fmt: skip
         self.transport.close()
 
     def _abort(self) -> None:

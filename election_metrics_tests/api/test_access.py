@@ -68,7 +68,7 @@ def test_a_token_is_kept_as_a_hash_and_nowhere_else(api: Api) -> None:
     assert token not in str(rows(api.settings, "SELECT * FROM ingest.audit_log").values.tolist())
     with pytest.raises(ElectionMetricsError, match="there is a token 'anna'; revoke it first"):
         create_token(api.settings, "anna", ["read"], "test")
-    with pytest.raises(ElectionMetricsError, match="is no name for a token"):
+    with pytest.raises(ElectionMetricsError, match="is not a valid token name"):
         create_token(api.settings, "anna; --", ["read"], "test")
     with pytest.raises(ElectionMetricsError, match="there is no token 'boris'"):
         revoke_token(api.settings, "boris", "test")

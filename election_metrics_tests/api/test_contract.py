@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from election_metrics_tests.api.conftest import Api
 
 EXAMPLES = os.environ.get("API_EXAMPLES", "15")
 
 
+@pytest.mark.long
 def test_schemathesis_finds_no_server_error_and_no_answer_beside_the_schema(
     api: Api, operator: dict[str, str], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """The endpoints give what the tables hold."""
 
+import codecs
 import csv
 import io
 import itertools
@@ -140,8 +141,9 @@ def test_csv_holds_what_json_holds(api: Api) -> None:
         as_json = api.data(path)
         by_path = api.get(f"{path}.csv")
         assert by_path.headers["content-type"] == "text/csv; charset=utf-8"
-        assert by_path.content == api.get(path, accept="text/csv").content
-        read = list(csv.DictReader(io.StringIO(by_path.content.decode())))
+        # What people open in a browser goes to Excel, which knows UTF-8 by its mark.
+        assert by_path.content == codecs.BOM_UTF8 + api.get(path, accept="text/csv").content
+        read = list(csv.DictReader(io.StringIO(by_path.content.decode("utf-8-sig"))))
         assert [row["computed_at"] for row in read] == [row["computed_at"] for row in as_json]
         assert [row["votes_cast"] for row in read] == [str(row["votes_cast"]) for row in as_json]
 
@@ -175,7 +177,7 @@ def test_every_csv_has_a_header_that_says_the_election_whether_it_has_rows_or_no
 ) -> None:
     asked = questions(api)
     assert len(asked) > 15
-    with_rows = {path: api.get(path, **operator).text.splitlines() for path in asked}
+    with_rows = {path: api.get(path, **operator).content.decode("utf-8-sig").splitlines() for path in asked}
     assert sum(len(lines) > 1 for lines in with_rows.values()) > 15
     for path, lines in with_rows.items():
         assert "election_id" in lines[0].split(","), path
@@ -187,7 +189,9 @@ def test_every_csv_has_a_header_that_says_the_election_whether_it_has_rows_or_no
         notify(connection, election_summaries, [None])
     wait_for("the commit", lambda: len(api.get("/anomalies.csv").text.splitlines()) == 1, 3)
     without = {
-        path: api.get(path, **operator).text.splitlines() for path in with_rows if not path.startswith("/anomalies/")
+        path: api.get(path, **operator).content.decode("utf-8-sig").splitlines()
+        for path in with_rows
+        if not path.startswith("/anomalies/")
     }
     assert {path: lines[0] for path, lines in without.items()} == {path: with_rows[path][0] for path in without}
     assert sum(len(lines) == 1 for lines in without.values()) > 8
@@ -199,7 +203,7 @@ def test_a_csv_has_every_column_that_its_rows_have_as_json(api: Api, operator: d
         data = api.get(f"{name}?{asked.lstrip('?')}", **operator).json()["data"]
         row = (data["hours"] if name == "/dashboard/detailed" else data if isinstance(data, list) else [data])[:1]
         row = [one["constituency"] if name == "/compare-constituencies" else one for one in row]
-        heading = set(api.get(path, **operator).text.splitlines()[0].split(","))
+        heading = set(api.get(path, **operator).content.decode("utf-8-sig").splitlines()[0].split(","))
         lacking = {key for one in row for key in one} - heading
         assert lacking <= ({"missing", "findings"} if name.startswith("/constituency/") else set()), path
 
@@ -349,4 +353,4 @@ def test_an_empty_warehouse_has_answers(chosen: Settings) -> None:
             "meta": {"as_of": None, "run_id": None, "run_url": None, "coverage": None, "last_transaction_at": None},
             "data": [],
         }
-        assert api.get("/elections.csv").text.startswith("election_id,name,starts_at,")
+        assert api.get("/elections.csv").content.startswith(codecs.BOM_UTF8 + b"election_id,name,starts_at,")

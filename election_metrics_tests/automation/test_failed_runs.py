@@ -84,7 +84,7 @@ def test_a_transient_error_is_retried_and_then_passes(chosen: Settings, tmp_path
     ("asset", "config", "sentence"),
     [
         ("landed_files", {"source": "s3:/typo", "again": True}, "typo"),
-        ("landed_files", {"again": True, "again_from": "yesterday"}, "'yesterday' is no hour; type it as"),
+        ("landed_files", {"again": True, "again_from": "yesterday"}, "'yesterday' is not an hour; type it as"),
         ("landed_files", {"again": True, "again_from": "2026-09-18T09", "again_to": "2026-09-18T05"}, "swap them"),
         ("landed_files", {"again_constituency": "x"}, "set again: true with it"),
         ("landed_files", {"sources": ["transactions"], "files": ["x.csv"]}, "leave out source and files"),

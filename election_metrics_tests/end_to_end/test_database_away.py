@@ -20,6 +20,7 @@ AWAY_SECONDS = 60 if FULL else 20
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
+@pytest.mark.long
 def test_a_database_that_is_away_for_a_while_costs_that_while(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

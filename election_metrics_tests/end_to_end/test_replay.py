@@ -70,7 +70,10 @@ def test_every_hour_of_a_replay_is_what_the_series_says(
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published series are not part of this repository")
 @pytest.mark.parametrize("faults", [False, True])
-@pytest.mark.parametrize(("series", "scale"), [("districts_5min.csv", 1.0), ("national_5min.csv", 0.002)])
+@pytest.mark.parametrize(
+    ("series", "scale"),
+    [pytest.param("districts_5min.csv", 1.0, marks=pytest.mark.long), ("national_5min.csv", 0.002)],
+)
 def test_the_published_series_give_the_published_hours(
     chosen, tmp_path: Path, series: str, scale: float, faults: bool
 ) -> None:

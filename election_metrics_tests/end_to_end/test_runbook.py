@@ -117,6 +117,7 @@ def votes(settings: Settings) -> list[tuple[str, int]]:
     return [(hour, int(votes)) for hour, votes in rows(settings, query).itertuples(index=False)]
 
 
+@pytest.mark.long
 def test_every_command_of_the_runbook_does_what_the_page_says(operator: Operator) -> None:
     up, settings = operator.up, operator.up.settings
     before = votes(settings)

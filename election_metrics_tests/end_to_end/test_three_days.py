@@ -73,6 +73,7 @@ def some_at_once(hours: list[tuple[datetime, list[Path]]]) -> list[tuple[datetim
     ]
 
 
+@pytest.mark.long
 def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

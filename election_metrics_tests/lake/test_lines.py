@@ -34,7 +34,7 @@ BAD = [
     (vote("x", ms()).replace("[{", "[{broken", 1).encode(), "params is no JSON array"),
     (vote("x", ms()).replace('"VOTE', '"VOTE"', 1).encode(), "diff is no JSON array"),
     (line("x", ms(), "vote").replace(";[];", ";{};").encode(), "diff is no JSON array"),
-    (vote("x", ms()).replace("signature", "sign\rature").encode(), "a carriage return stands within the line"),
+    (vote("x", ms()).replace("signature", "sign\rature").encode(), "the line contains a carriage return"),
     (vote("x", ms()).encode() + b"-2", "the last field is neither empty nor -1"),
     (vote("", ms()).encode(), "the transaction id is missing"),
     (b"\xff\xfe" + vote("x", ms()).encode(), "bad UTF-8 at byte 1"),

@@ -147,7 +147,7 @@ def test_the_commands_list_explain_and_settle_findings_and_compare_constituencie
     assert "4 votes against 0 bulletins" in listed
     shown = typed("anomalies", "show", name).stdout
     for words in (
-        "a constituency has more votes than bulletins",
+        "A constituency has more votes than bulletins",
         CONTRACT,
         "least_excess 1",
         "state     open",
@@ -165,7 +165,7 @@ def test_the_commands_list_explain_and_settle_findings_and_compare_constituencie
     assert compared.index(CONTRACT) < compared.index(OTHER)
     assert "10.00" in compared
     assert "there is no constituency 'x'" in typed("compare", "x").stderr
-    assert "nothing happened there" in typed("compare", OTHER, "--to", "2026-09-17T08:00").stderr
+    assert "no transactions in these hours" in typed("compare", OTHER, "--to", "2026-09-17T08:00").stderr
 
 
 def test_the_reader_may_read_schema_metrics_and_nothing_else(chosen: Settings) -> None:

@@ -58,6 +58,7 @@ FILES = "SELECT * FROM ingest.transaction_files WHERE status = 'landed'"
 
 
 @needs_java
+@pytest.mark.long
 def test_whatever_is_combined_gives_the_same_tables(chosen: Settings, store: object, tmp_path: Path) -> None:
     tree, first = tmp_path / "tree", tmp_path / "first"
     votings = [Voting(f"k{n}", f"District {n}", "Council", 500, "77 - город Москва", "Europe/Moscow") for n in range(3)]
@@ -178,6 +179,7 @@ def connect_server(tmp_path: Path) -> Iterator[str]:
 
 
 @needs_java
+@pytest.mark.long
 def test_switching_engines_between_two_ticks_changes_no_figure(
     chosen: Settings, tmp_path: Path, connect_server: str
 ) -> None:
@@ -222,7 +224,7 @@ def test_the_run_names_the_application_its_page_and_its_log(chosen: Settings, tm
     "address", ["spark://127.0.0.1:1", "spark://127.0.0.1:1,127.0.0.1:2", "sc://127.0.0.1:1/;user_id=me"]
 )
 def test_a_cluster_that_is_away_is_told_at_once(chosen: Settings, address: str) -> None:
-    with pytest.raises(TransientError, match=r"^Spark at .* cannot be reached: nobody listens there$"):
+    with pytest.raises(TransientError, match=r"^Spark at .* cannot be reached: no server listens there$"):
         connect(chosen.model_copy(update={"engine": "spark", "spark": address}))
 
 

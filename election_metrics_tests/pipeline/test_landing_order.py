@@ -43,6 +43,7 @@ def landed_at_once(server: str, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 
 @pytest.mark.parametrize("seed", range(3 if FULL else 1))
+@pytest.mark.long
 def test_any_order_and_any_batches_give_the_same_tables(
     chosen: Settings, tmp_path: Path, landed_at_once: tuple[Path, Tables], seed: int
 ) -> None:

@@ -121,7 +121,7 @@ def test_nothing_to_take_back_is_an_error_and_is_not_written_down(voted: Setting
         (constituency_reference, {"constituency_id": CONTRACT}),
         (anomaly_thresholds, {"election_id": "x", "rule": "spike", "threshold": "ratio"}),
     ):
-        with pytest.raises(NotThereError, match="holds nothing for"):
+        with pytest.raises(NotThereError, match="has no row for"):
             delete_override(voted, table, key, "anna")
     with pytest.raises(NotThereError, match="there is no election 'nowhere'"):
         set_election(voted, "nowhere", {"name": "x"}, "anna")

@@ -170,7 +170,7 @@ _STATES = """
 @pytest.mark.parametrize(
     ("old", "new", "by"), [("Б", "A", "folder"), ("Z", "Y", "people"), ("Y", "Z", "people"), ("A", "Б", "people")]
 )
-@pytest.mark.parametrize("most", [1, 744])
+@pytest.mark.parametrize("most", [1, pytest.param(744, marks=pytest.mark.long)])
 def test_a_contract_that_moves_to_another_election_is_never_in_both_or_in_none(
     chosen: Settings, tmp_path: Path, old: str, new: str, most: int, by: str
 ) -> None:

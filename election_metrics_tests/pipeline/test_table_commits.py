@@ -110,7 +110,7 @@ def test_elsewhere_rows_that_appear_below_the_newest_are_found_within_the_overla
     assert hour_difference(mapped) == []
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("at_once", [2, *(pytest.param(number, marks=pytest.mark.long) for number in (1, 3, 5, 8))])
 def test_rows_that_share_a_position_are_all_read_wherever_a_batch_ends(
     chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:

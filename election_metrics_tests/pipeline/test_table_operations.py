@@ -42,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it run
             MAPPING.replace('"vote"', '"voting"'),
             "types is {'ISSUE': 'blindSigIssue', 'VOTE': 'voting'}: 'VOTE' cannot be",
         ),
-        (MAPPING + "[", "is no TOML"),
+        (MAPPING + "[", "is not valid TOML"),
     ],
 )
 @pytest.mark.parametrize("ballots", ["sqlite"], indirect=True)

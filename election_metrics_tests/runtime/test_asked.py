@@ -90,8 +90,8 @@ def _backfill(keys: list[str], **more: Any) -> PartitionBackfill:
         ({}, r"say for which hours: choose a partition or a range such as \[2026-09-18-05:00"),
         ({RANGE_START: "2026-09-18-09:00", RANGE_END: "2026-09-18-05:00"}, "ends before it begins.*swap them"),
         ({RANGE_START: "2026-09-18-05:00"}, f"a range of hours has two ends; add the tag {RANGE_END}"),
-        ({ONE_HOUR: "2026-09-18-05:30"}, "'2026-09-18-05:30' is no hour; type it as 2026-09-18-05:00"),
-        ({RANGE_START: "yesterday", RANGE_END: "today"}, "'yesterday' is no hour"),
+        ({ONE_HOUR: "2026-09-18-05:30"}, "'2026-09-18-05:30' is not an hour; type it as 2026-09-18-05:00"),
+        ({RANGE_START: "yesterday", RANGE_END: "today"}, "'yesterday' is not an hour"),
         ({ONE_HOUR: "2996-09-18-05:00"}, "2996-09-18-05:00 is in the future; it is"),
         (
             ASKED_TOO_MUCH,
@@ -132,7 +132,7 @@ def test_all_partitions_of_years_are_refused_before_anything_is_planned(instance
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        (["2026-09-18-08:00"], "that is no hour"),
+        (["2026-09-18-08:00"], "that range contains no hour"),
         ([f"{datetime(2026, 9, 18, tzinfo=UTC) + timedelta(hours=5 * n):%Y-%m-%d-%H:00}" for n in range(25)],
          "these 25 hours lie in 25 ranges"),
     ],
@@ -141,7 +141,7 @@ def test_a_backfill_of_no_hour_or_of_scattered_ones_is_refused(
     instance: dg.DagsterInstance, keys: list[str], said: str
 ) -> None:
     backfill = _backfill(keys)
-    if said == "that is no hour":  # a range that ends before it begins
+    if said == "that range contains no hour":  # a range that ends before it begins
         data = backfill.asset_backfill_data
         assert data is not None
         nothing = data._replace(target_subset=data.target_subset - data.target_subset)
@@ -159,9 +159,9 @@ def test_a_backfill_says_which_assets_and_hours_and_who(instance: dg.DagsterInst
     (made,) = instance.get_backfills()
     assert made.title == "hourly_stats, raw_transactions: 2026-09-18 05:00 to 2026-09-18 06:00 UTC"
     assert made.tags[TRIGGER] == "backfill"
-    assert made.tags[WHO] == "somebody at the UI"
+    assert made.tags[WHO] == "a user of the UI"
     assert made.tags[HOURS] == "2026-09-18 05:00 to 2026-09-18 06:00 UTC"
-    assert made.tags[WHY] == f"somebody at the UI: {made.title.replace(': ', ', ')}"
+    assert made.tags[WHY] == f"a user of the UI: {made.title.replace(': ', ', ')}"
     assert made.tags["dagster/priority"] == "-5"
 
 

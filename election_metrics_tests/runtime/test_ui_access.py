@@ -89,7 +89,7 @@ def test_its_own_page_and_programs_are_answered(ui: str) -> None:
         ("POST", "/graphql", {"content-type": "application/x-www-form-urlencoded"}, "json", 415, "must be JSON"),
         ("POST", "/graphql", {"content-type": "multipart/form-data; boundary=x"}, "json", 415, "must be JSON"),
         ("POST", "/graphql", {"content-type": "application/graphql"}, LIMIT, 415, "must be JSON"),
-        ("POST", "/graphql", JSON, " " * 2_200_000, 413, "2,097,152 bytes at the most"),
+        ("POST", "/graphql", JSON, " " * 2_200_000, 413, "limited to 2,097,152 bytes"),
         ("POST", "/report_asset_materialization/forged", JSON, "{}", 403, "set ELECTION_METRICS_UI_REPORTS=true"),
         ("POST", "/report_asset_materialization/forged", {}, "", 403, "ELECTION_METRICS_UI_REPORTS=true"),
         ("POST", "/report_asset_check/forged?check_name=x&passed=true", JSON, "{}", 403, "UI_REPORTS"),
@@ -164,7 +164,7 @@ def test_a_refresh_through_the_api_shows_the_token(locked: str) -> None:
     moment = datetime(2026, 9, 18, 8, tzinfo=UTC)
     for token, says in (
         (TOKEN, "has loaded no code location"),
-        ("another-token-altogether", "refused the question: log in"),
+        ("another-token-altogether", "refused the request: log in"),
     ):
         settings = read_settings(api_webserver=f"http://{locked}", ui_token=token)
         with pytest.raises(TransientError, match=says):

@@ -118,7 +118,7 @@ def test_tables_of_before_the_first_release_are_left_as_they_are_and_it_says_wha
         said = CliRunner().invoke(main, command)
         assert said.exit_code == 1
         words = " ".join(said.output.split())
-        assert f"the warehouse is of before the first release (tables {revision};" in words
+        assert f"the warehouse is from before the first release (tables {revision};" in words
         assert "drop both databases, type: election-metrics migrate, and ingest the files again" in words
     with pytest.raises(WarehouseError, match=f"tables {revision};"):
         make_tables(chosen)

@@ -117,7 +117,7 @@ def test_a_large_body_is_refused_before_anything_reads_it(server: tuple[str, int
         assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 413 "))
         return
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"1,000 bytes at the most" in answer
+    assert b"limited to 1,000 bytes" in answer
     assert heard == []
 
 

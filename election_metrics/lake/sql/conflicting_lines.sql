@@ -1,4 +1,4 @@
--- Differing rows of one id within one file, with their places. The row at place 1 is in the lake, the others are lost.
+-- Differing rows of one id within one file, with their ranks. The row at place 1 is in the lake, the others are lost.
 -- At most {most} rows of a file.
 -- Takes: repeated_lines.
 WITH

@@ -1,6 +1,6 @@
 -- The lines of text files for stage.sql, by Spark. A line that is not plain has no fields, so that its file is read again
 -- by DuckDB. Takes: text (value, file_name), contents (content_id, constituency_id); {most_bytes}, {constants}, {nonce}.
--- A lateral view of one row is a wall: what is read on one side of it is read once, however often it is used beyond.
+-- A lateral view of one row is an optimisation barrier: expressions before it are evaluated only once.
 WITH
 split_lines AS (
     SELECT

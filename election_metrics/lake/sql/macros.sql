@@ -8,7 +8,7 @@ CREATE OR REPLACE TEMP MACRO json_keys(text) AS
     END;
 
 -- Key and text of the first two pairs of such an array, as a list of four; NULL where the text is no JSON array.
--- The operation stands first in practice and an issue's data second; reading all values would copy every ballot.
+-- In practice the operation is first and the data of an issue second; reading all values would copy every ballot.
 CREATE OR REPLACE TEMP MACRO first_pairs(text) AS
     CASE
         WHEN starts_with(text, '[') OR TRY(json_type(text)) = 'ARRAY'
@@ -44,21 +44,22 @@ CREATE OR REPLACE TEMP MACRO json_field(text, path) AS
 CREATE OR REPLACE TEMP MACRO whole_number(text) AS
     CASE WHEN CAST(TRY_CAST(text AS BIGINT) AS VARCHAR) = text THEN TRY_CAST(text AS BIGINT) END;
 
--- A number by which equal ids are found: 60 bits of the whole id's MD5. Equal keys do not prove equal ids.
+-- A key for finding equal ids: 60 bits of the MD5 of the whole id. Equal keys do not prove equal ids.
 CREATE OR REPLACE TEMP MACRO id_key(text) AS CAST('0x' || substr(md5(text), 1, 15) AS BIGINT);
 
--- The content of a row as one value: rows of an id that differ in it are in conflict. No hash, as collisions may be made.
+-- The content of a row as one value: rows of an id that differ in it are in conflict. It is not a hash, because
+-- collisions could be constructed.
 CREATE OR REPLACE TEMP MACRO row_value(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason) AS
     row(occurred_ms, constituency_id, kind, operation, quantity, sender, fail_reason);
 
--- A short name of a voter's id, that of the whole id and not of its end.
+-- A short key of a voter's id, derived from the whole id and not only from its end.
 CREATE OR REPLACE TEMP MACRO voter_name(text) AS substr(md5(text), 1, 16);
 
 -- The bytes of a text in UTF-8.
 CREATE OR REPLACE TEMP MACRO byte_length(text) AS
     coalesce(strlen(text), 0);
 
--- The nth element of a list, from 1 on; NULL where there is none.
+-- The nth element of a list (from 1); NULL if there is none.
 CREATE OR REPLACE TEMP MACRO nth(list, n) AS list[n];
 
 -- Whether any text of a list contains this word.
@@ -70,7 +71,7 @@ CREATE OR REPLACE TEMP MACRO is_plain(text) AS TRUE;
 -- The bytes of params or diff.
 CREATE OR REPLACE TEMP MACRO field_bytes(text) AS coalesce(strlen(text), 0);
 
--- Whether a call changes the register of voters, and whether it steers the contract.
+-- Whether a call changes the register of voters, and whether it controls the contract.
 CREATE OR REPLACE TEMP MACRO is_register(operation) AS
     operation IN ('addVotersList', 'addToVotersList', 'removeFromVotersList');
 

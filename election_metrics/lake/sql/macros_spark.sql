@@ -1,7 +1,8 @@
 -- The same for Spark. What readers of JSON might understand differently (a name twice, odd numbers, a half of a
--- surrogate pair, something after the end) is NULL here, or not plain: its file is then read by DuckDB, the reference. `{nonce}` is a word that no file can know.
+-- surrogate pair, something after the end) is NULL here, or not plain: its file is then read by DuckDB, the reference.
+-- `{nonce}` is a random word that no file can contain on purpose.
 
--- Whether a name occurs so many times, and each time before a text: "name":"… or "name": "…
+-- Whether a name occurs this number of times, always followed by a text: "name":"… or "name": "…
 CREATE OR REPLACE TEMPORARY FUNCTION names_texts(text STRING, name STRING, times INT) RETURNS BOOLEAN RETURN
     regexp_count(text, concat('"', name, '"')) = times AND regexp_count(text, concat('"', name, '": ?"')) = times;
 
@@ -24,7 +25,7 @@ RETURNS ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>> RETURN
             THEN pairs
     END;
 
--- Params and diff come here read already (lines_spark.sql): so many bytes, and the pairs of the array.
+-- Params and diff are already parsed here (lines_spark.sql): number of bytes, and the pairs of the array.
 CREATE OR REPLACE TEMPORARY FUNCTION field_bytes(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>) RETURNS BIGINT RETURN
     field.bytes;
 
@@ -95,7 +96,7 @@ CREATE OR REPLACE TEMPORARY FUNCTION nth(list ARRAY<STRING>, n INT) RETURNS STRI
 CREATE OR REPLACE TEMPORARY FUNCTION any_contains(list ARRAY<STRING>, word STRING) RETURNS BOOLEAN RETURN
     contains(array_join(list, ' '), word);
 
--- Text that is no JSON for anybody; an array of texts or of {"userId": text}; an object with one reason.
+-- Text that no reader accepts as JSON; an array of texts or of {"userId": text}; an object with one reason.
 CREATE OR REPLACE TEMPORARY FUNCTION is_plain(text STRING) RETURNS BOOLEAN RETURN
     CASE
         WHEN text IS NULL OR NOT text RLIKE '^\\s*[\\[{]' THEN TRUE

@@ -1,6 +1,6 @@
 -- Bulletins issued and votes cast outside the voting times, by constituency and hour.
 -- Takes: transactions, edges (constituency_id, hour_number, starts_ms, ends_ms: the hours that lie at or beyond the
--- edges of voting; all others need no look). A vote is accepted for a while after voting ends: {grace_ms}.
+-- edges of voting; the others need no check). A vote is accepted for a while after voting ends: {grace_ms}.
 SELECT
     transactions.constituency_id,
     transactions.hour_number,

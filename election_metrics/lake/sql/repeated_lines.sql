@@ -1,4 +1,4 @@
--- The rows of those keys, with the place of each among those of its file and id. The order is that of the view
+-- The rows of those keys, with the rank of each among the rows of its file and id. The order is that of the view
 -- ingest.judged_rows: the rule for which row of an id counts.
 -- Takes: staged, repeated_keys.
 SELECT

@@ -1,6 +1,6 @@
 -- The transactions of hours in which rows repeat, or are withdrawn, replaced or voted again: one row for each id.
 -- Takes: conflicted_rows (the lake's rows of those hours), superseded (content_id), rollbacks (transaction_id),
--- lost_rows (transaction_id, content_id: rows that another row of their id, of whatever hour and contract, outranks) and
+-- lost_rows (transaction_id, content_id: rows that another row of their id, in any hour and contract, outranks) and
 -- repeated_votes (rows of any hour).
 WITH
 current_rows AS (
@@ -13,7 +13,7 @@ current_rows AS (
         AND conflicted_rows.content_id NOT IN (SELECT content_id FROM superseded)
 ),
 standing_rows AS (
-    -- The remaining rows of an id are equal, in however many files.
+    -- The remaining rows of an id are equal in all files.
     SELECT *
     FROM (
         SELECT *, row_number() OVER (PARTITION BY transaction_id ORDER BY content_id) AS place

@@ -15,7 +15,7 @@ _OUTCOMES = ["votes_cast", "votes_rejected", "votes_unknown", "revotes"]
 
 
 def votes_exceed_bulletins(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Counted from the beginning, more votes than bulletins."""
+    """More votes than bulletins, counted from the first hour."""
     rows = evidence.running
     excess = rows["running_votes"] - rows["running_bulletins"]
     found = episodes(
@@ -27,14 +27,14 @@ def votes_exceed_bulletins(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
     severity = incomplete.map({True: "warning", False: "critical"})
 
     def words(row: Any) -> str:
-        hint = "; hours of it are missing, the bulletins may be in them" if row.severity == "warning" else ""
-        return f"{_against(row.observed, row.expected)}, counted from the beginning{hint}"
+        hint = "; hours are missing, and they may hold the bulletins" if row.severity == "warning" else ""
+        return f"{_against(row.observed, row.expected)}, counted from the first hour{hint}"
 
     return findings(found, severity, words)
 
 
 def gap_outside_band(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Bulletins of an hour that no votes followed, beyond the share that is usual so long after the opening."""
+    """The gap of an hour is larger than is usual for the time since the opening."""
     rows = evidence.running[evidence.running["bulletins_issued"] >= thresholds["least_bulletins"]]
     is_first = rows["since_opening"] < 1
     band = is_first.map({True: thresholds["first_hour_gap"], False: thresholds["gap"]}).astype("float64")
@@ -49,8 +49,8 @@ def gap_outside_band(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     severity = (found["observed"] >= thresholds["critical_gap"]).map({True: "critical", False: "warning"})
     return findings(
         found, severity,
-        lambda row: f"{_against(row.votes_cast, row.bulletins_issued)}: a gap of {row.observed:.1f} %, "
-        f"where at most {row.expected:.0f} % are usual",
+        lambda row: f"{_against(row.votes_cast, row.bulletins_issued)}: a gap of {row.observed:.1f} %; "
+        f"the usual maximum is {row.expected:.0f} %",
     )  # fmt: skip
 
 
@@ -64,8 +64,8 @@ def turnout_above_register(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
     )  # fmt: skip
     return findings(
         found, "critical",
-        lambda row: f"{counted(row.observed, 'vote')} of {counted(row.expected, 'registered voter')}: "
-        "is the register complete?",
+        lambda row: f"{counted(row.observed, 'vote')} from {counted(row.expected, 'registered voter')}: "
+        "the register may be incomplete",
     )  # fmt: skip
 
 
@@ -80,25 +80,24 @@ def outside_voting(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     return findings(
         found, "warning",
         lambda row: f"{counted(row.observed, 'bulletin or vote', 'bulletins or votes')} outside the voting times "
-        "(votes: 15 minutes longer)",
+        "(votes are accepted until 15 minutes after the close)",
     )  # fmt: skip
 
 
 def rejected_share(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Too many votes of an hour were rejected."""
+    """An unusual share of an hour's votes was rejected."""
     return _share_of_votes(evidence, thresholds, "votes_rejected", "was rejected", "were rejected")
 
 
 def unknown_outcomes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Too many votes of an hour have neither a failure nor a recorded vote."""
+    """An unusual share of an hour's votes has an unknown outcome: neither a failure nor a recorded vote."""
     return _share_of_votes(evidence, thresholds, "votes_unknown", "has an unknown outcome", "have an unknown outcome")
 
 
 def revotes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Too many votes of an hour came from voter keys that had voted."""
-    return _share_of_votes(
-        evidence, thresholds, "revotes", "came from a key that had voted", "came from keys that had voted"
-    )
+    """An unusual share of an hour's votes came from voter keys that had already voted."""
+    one, many = "came from a voter key that had already voted", "came from voter keys that had already voted"
+    return _share_of_votes(evidence, thresholds, "revotes", one, many)
 
 
 def _share_of_votes(evidence: Evidence, thresholds: Thresholds, column: str, one: str, many: str) -> pd.DataFrame:
@@ -108,7 +107,7 @@ def _share_of_votes(evidence: Evidence, thresholds: Thresholds, column: str, one
 
 
 def rollback_cluster(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Too many transactions of an hour were withdrawn."""
+    """An unusual share of an hour's transactions was withdrawn."""
     rows = evidence.hours
     total = rows["transaction_count"] + rows["withdrawn"]
     return _unusual_share(
@@ -129,27 +128,27 @@ def _unusual_share(
     found["observed"] = found["part"] / found["total"] * 100
     found["expected"] = thresholds["usual_share"]
     severity = (found["observed"] >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
-    return findings(
-        found, severity,
-        lambda row: f"of {counted(row.total, noun)}, {counted(row.part, *did)}: {row.observed:.1f} %, "
-        f"where {row.expected:g} % are usual",
-    )  # fmt: skip
+
+    def words(row: Any) -> str:
+        one, many = (f"of {counted(row.total, noun)} {verb}" for verb in did)
+        return f"{counted(row.part, one, many)}: {row.observed:.1f} %; the usual share is {row.expected:g} %"
+
+    return findings(found, severity, words)
 
 
 def voter_issued_twice(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Bulletins were issued again to voters who had one."""
+    """Bulletins were issued to voters who already had one."""
     rows = evidence.repeated_issues.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
     found = episodes(
         rows.assign(observed=rows["voters"], expected=0), rows["voters"] >= thresholds["least_voters"],
         lasting=False, observed="sum", expected="sum",
     )  # fmt: skip
-    return findings(
-        found, "warning", lambda row: f"issued to voters who already had one: {counted(row.observed, 'bulletin')}"
-    )
+    one, many = "bulletin issued to a voter who already had one", "bulletins issued to voters who already had one"
+    return findings(found, "warning", lambda row: counted(row.observed, one, many))
 
 
 def register_change(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """The register of a constituency changed much while it was voting."""
+    """The register of a constituency changed substantially while voting was open."""
     rows = evidence.register_changes.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
     ids = rows["constituency_id"]
     known = evidence.constituencies.set_index("constituency_id")["registered_voters"]
@@ -166,27 +165,27 @@ def register_change(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"added to or removed from a register of {row.register:.0f}: {counted(row.observed, 'voter')}",
+        lambda row: f"{counted(row.observed, 'voter')} added to or removed from a register of {row.register:.0f}",
     )  # fmt: skip
 
 
 def figures_fall(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Fewer transactions than there once were, those included that rollbacks withdrew."""
+    """Fewer transactions than before; transactions that rollbacks withdrew are included in both counts."""
     hours = evidence.hours
     totals = (hours["transaction_count"] + hours["withdrawn"]).groupby(hours["constituency_id"]).sum()
     highest = evidence.highest.rename(columns={"transactions": "expected", "first_hour": "window_start"})
-    # One whose every file became empty has no hours at all.
+    # A constituency whose files all became empty has no rows in `hours`.
     observed = totals.reindex(highest["constituency_id"]).fillna(0).to_numpy(dtype="int64")
     found = highest.assign(observed=observed, window_end=highest["last_hour"] + 1, is_ongoing=True)
     return findings(
         found[found["expected"] - found["observed"] >= thresholds["least_fall"]], "warning",
         lambda row: f"transactions fell from {row.expected:.0f} to {row.observed:.0f}: "
-        "a file was replaced by one with less in it, or holds ids that count elsewhere",
+        "a file was replaced by one with fewer transactions, or some ids now count in another constituency",
     )  # fmt: skip
 
 
 def conflicting_ids(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Transaction ids of which several rows say different things."""
+    """Transaction ids with several rows that differ."""
     rows = evidence.conflicts.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
     found = episodes(
         rows.assign(observed=rows["transactions"], expected=0), rows["transactions"] >= thresholds["least_ids"],
@@ -194,9 +193,9 @@ def conflicting_ids(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{counted(row.observed, 'transaction id')} with another row that says something else; of the rows "
-        f"here {row.lost:.0f} {'does' if row.lost == 1 else 'do'} not count{_which_files(row.files)}; is a file in the "
-        "wrong place, or made twice?",
+        lambda row: f"{counted(row.observed, 'transaction id has', 'transaction ids have')} rows that differ; "
+        f"{counted(row.lost, 'row here does', 'rows here do')} not count{_which_files(row.files)}; "
+        "a file may be in the wrong folder, or may have been made twice",
     )  # fmt: skip
 
 
@@ -204,7 +203,7 @@ _FILES_NAMED = 3
 
 
 def _which_files(pairs: Sequence[tuple[str, str, Sequence[str]]]) -> str:
-    """Where rows of the same ids count and where they do not: by pairs of files, those with the most ids first."""
+    """The files in which ids count and do not count, as pairs of files; the pairs with the most ids come first."""
     shared: dict[tuple[str, str], set[str]] = {}
     for counts_in, not_in, ids in pairs:
         shared.setdefault((counts_in, not_in), set()).update(ids)
@@ -219,7 +218,7 @@ def _which_files(pairs: Sequence[tuple[str, str, Sequence[str]]]) -> str:
 
 
 def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """More voters removed from a register than were ever added."""
+    """More voters were removed from a register than were added."""
     rows = evidence.registers.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
     found = episodes(
         rows.assign(observed=rows["voters"], expected=0), rows["voters"] <= -thresholds["least_voters"],
@@ -227,8 +226,8 @@ def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFr
     )  # fmt: skip
     return findings(
         found, "warning",
-        lambda row: f"{counted(-row.observed, 'voter')} more removed from the register than ever added: it is not "
-        "known, and neither is turnout",
+        lambda row: f"{counted(-row.observed, 'more voter was', 'more voters were')} removed from the register than "
+        "were added: the size of the register is not known, and neither is turnout",
     )  # fmt: skip
 
 

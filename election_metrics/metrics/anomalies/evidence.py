@@ -1,4 +1,4 @@
-"""Input of the rules: the figures of one election, as of one moment, as frames."""
+"""Input of the rules: the figures of one election at one moment, as frames."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,9 +9,9 @@ import pandas as pd
 from election_metrics.metrics.hours import hour_numbers
 
 _MOST_CELLS = 10_000_000
-"""Of a grid: a longer stretch is cut to its end."""
+"""Limit of a grid; of a longer stretch only the latest hours are kept."""
 _PAUSE = 72
-"""Hours without any ballot that separate two stretches: a stray ballot weeks later belongs to another vote."""
+"""Hours without a ballot that separate two stretches, so that a stray ballot weeks later does not extend the vote."""
 _USUAL_OPENING, _USUAL_CLOSE = 8, 20
 _MOST_OF_A_REGION = 0.8
 
@@ -23,21 +23,21 @@ def _nothing(*columns: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The figures of one election. Hours are numbers: hours since 1970 (UTC); only hours that are over are in it.
+    """The figures of one election. Hours are numbered: hours since 1970 (UTC). Only hours that are over are included.
 
     Attributes:
         hours: rows of `hourly_stats` with hour_number instead of hour, sorted by constituency and hour.
         constituencies: constituency_id, region, time_zone, registered_voters, starts_at, ends_at.
-        delivered: constituency_id, hour_number that some file covers.
-        missing: rows of `missing_input`, and by_interval: whether the constituency's files say which hour they are.
-        register_changes: constituency_id, hour_number, voters: how many were added or removed, added up.
-        repeated_issues: constituency_id, hour_number, voters: to whom a bulletin was issued again.
-        highest: constituency_id, transactions (the most, withdrawn ones included, that were ever computed),
-            first_hour, last_hour of them.
-        conflicts: constituency_id, hour_number, transactions: how many transaction ids have a row there and say
-            something else in another row, of whatever file; lost: how many of these rows do not count; files: for each
-            two files of which one holds a row that counts and the other one that does not, (counts in, not in, ids).
-        registers: constituency_id, hour_number, voters: the register by its calls alone, after each hour with any.
+        delivered: constituency_id, hour_number: the hours that a file covers.
+        missing: rows of `missing_input`, and by_interval: whether the constituency's file names state an interval.
+        register_changes: constituency_id, hour_number, voters: the sum of those added and those removed.
+        repeated_issues: constituency_id, hour_number, voters: those who were issued another bulletin.
+        highest: constituency_id, transactions (the highest count ever computed, withdrawn ones included), first_hour,
+            last_hour of that count.
+        conflicts: constituency_id, hour_number, transactions: ids with a row in this hour and a different row in
+            any file; lost: the number of these rows that do not count; files: (counts in, not in, ids) for each pair of
+            files of which one holds the row that counts and the other a row that does not.
+        registers: constituency_id, hour_number, voters: the sum of the register calls after each hour with such calls.
     """
 
     hours: pd.DataFrame
@@ -62,7 +62,7 @@ class Evidence:
 
     @cached_property
     def opening(self) -> pd.Series:
-        """The hour in which each constituency opened: by its voting times, else its first with ballots."""
+        """The hour in which each constituency opened: from its voting times, else its first hour with ballots."""
         stated = hour_numbers(self.constituencies.set_index("constituency_id")["starts_at"]).astype("Float64")
         ballots = self.hours[(self.hours["bulletins_issued"] > 0) | (self.hours["votes_cast"] > 0)]
         seen = ballots.groupby("constituency_id")["hour_number"].min()
@@ -75,16 +75,16 @@ class Evidence:
 
     @cached_property
     def grids(self) -> list["Grid"]:
-        """Votes and bulletins hour by hour without holes: one for each stretch of time in which there were ballots."""
+        """Votes and bulletins of every hour without gaps: one grid for each stretch of time with ballots."""
         return [_grid(self, first, end) for first, end in _stretches(self)]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Counts without holes: a row a constituency (or region), a column an hour, of one stretch of voting.
+    """Counts of one stretch of voting without gaps: a row for each constituency (or region), a column for each hour.
 
     Attributes:
-        ids: what the rows are.
+        ids: constituency (or region) of each row.
         region: region of each row.
         size: registered voters of each row; NaN where not known.
         first: number of the first column's hour.
@@ -92,8 +92,8 @@ class Grid:
         closing: last whole hour of voting of each row; infinite where not known.
         votes: votes cast.
         bulletins: bulletins issued.
-        is_known: whether the hour is delivered, so that a zero is a zero.
-        may_be_closed: whether voting may have ended: the closing is not known, and it is after 20:00 local time.
+        is_known: whether the hour was delivered, so that a zero means no votes.
+        may_be_closed: whether voting may have ended: the close is not known, and it is after 20:00 local time.
     """
 
     ids: pd.Index
@@ -119,7 +119,7 @@ class Grid:
         return since
 
     def by_region(self) -> "Grid":
-        """The same with a row a region: of what its constituencies delivered, known where that is most of them."""
+        """The same with a row for each region; an hour is known if most of the region's constituencies delivered it."""
         number, names = pd.factorize(self.region, use_na_sentinel=True)
         placed, rows = number >= 0, len(names)
 
@@ -142,7 +142,7 @@ class Grid:
 
 
 def _stretches(evidence: Evidence) -> list[tuple[int, int]]:
-    """First and last hour of each stretch with ballots, and of the deliveries that go on after the last."""
+    """First and last hour of each stretch with ballots; deliveries that continue after the last ballot extend it."""
     hours = evidence.hours
     voted = np.unique(hours.loc[(hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0), "hour_number"])
     if not voted.size:

@@ -3,7 +3,7 @@
 Hourly counts are overdispersed relative to Poisson, so the model is a negative binomial with the given mean and a
 relative scatter. References are the counts of the same constituency on the day before, at that hour and its neighbours,
 its previous hour, and other constituencies of its region that opened at the same time. A spike must exceed all
-references, a drop must fall below all of them; opening waves and nights then need no special rules.
+references, and a drop must be below all of them, so opening waves and nights need no special rules.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Expected:
 
 
 def expected_votes(grid: Grid, *, with_peers: bool = True) -> Expected:
-    """Expected votes of each constituency and hour, from its history and the others of its region."""
+    """Expected votes of each constituency and hour, from its history and the rest of its region."""
     references = _own_history(grid)
     if with_peers:
         references = [*references, _peers(grid)]
@@ -45,7 +45,7 @@ def expected_votes(grid: Grid, *, with_peers: bool = True) -> Expected:
 
 
 def _own_history(grid: Grid) -> list[np.ndarray]:
-    """The day before at this hour, the hour before it and the one after; the hour before. From the second day on."""
+    """Three hours of the day before (the same one and its neighbours) and the previous hour; from the second day on."""
     is_second_day = grid.since_opening >= _DAY
     votes = np.where(grid.is_known, grid.votes, np.nan)
     before = [_shifted(votes, _DAY - 1), _shifted(votes, _DAY), _shifted(votes, _DAY + 1), _shifted(votes, 1)]
@@ -61,7 +61,7 @@ def _shifted(values: np.ndarray, hours: int) -> np.ndarray:
 
 
 def _peers(grid: Grid) -> np.ndarray:
-    """The others of the region that opened in the same hour, per registered voter, at the constituency's own level."""
+    """Votes of the region's other constituencies with the same opening, scaled to the constituency's size and level."""
     number, _ = pd.factorize(pd.MultiIndex.from_arrays([pd.Series(grid.region, dtype="str"), grid.opening]))
     groups = int(number.max()) + 1 if len(number) else 0
     is_member = ~np.isnan(grid.size) & ~np.isnan(grid.opening) & pd.notna(grid.region)
@@ -100,14 +100,14 @@ def chance_of_at_least(count: np.ndarray, mean: np.ndarray, scatter: float) -> n
 
 
 def chance_of_at_most(count: np.ndarray, mean: np.ndarray, scatter: float) -> np.ndarray:
-    """P(X <= count) of the same."""
+    """P(X <= count) of a negative binomial with this mean and relative scatter."""
     shape = 1 / scatter**2
     chance: np.ndarray = _beta(shape, count + 1.0, shape / (mean + shape))
     return chance
 
 
 def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float) -> np.ndarray:
-    """P(X >= count) of a binomial: so many of a total, where the usual share is this."""
+    """P(X >= count) of a binomial with `total` trials and the usual share as probability."""
     chance: np.ndarray = np.where(
         count <= 0, 1.0, _beta(np.maximum(count, 1), np.maximum(total - count, 0) + 1.0, usual)
     )
@@ -116,7 +116,7 @@ def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float) -> np.nd
 
 def _beta(a: np.ndarray | float, b: np.ndarray | float, x: np.ndarray | float) -> np.ndarray:
     """The regularised incomplete beta function."""
-    from scipy.special import betainc  # imports as slowly as pandas, and is needed only here
+    from scipy.special import betainc  # as slow to import as pandas, and only needed here
 
     chance: np.ndarray = betainc(a, b, x)
     return chance

@@ -1,4 +1,4 @@
-"""Findings as a frame, and how hours that a rule marks become findings: consecutive ones are one episode."""
+"""Findings as a frame; consecutive hours that a rule marks become one episode, and an episode becomes a finding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ COLUMNS = (
     "constituency_id", "region", "window_start", "window_end", "severity", "observed", "expected", "explanation",
     "is_ongoing",
 )  # fmt: skip
-"""window_start and window_end are hours since 1970, the end being the hour after the last."""
+"""window_start and window_end are hours since 1970; window_end is the hour after the last one."""
 
 Words = Callable[[Any], str]
 
@@ -26,12 +26,12 @@ def no_findings() -> pd.DataFrame:
 
 
 def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) -> pd.DataFrame:
-    """Findings of these episodes.
+    """Turns episodes into findings.
 
     Args:
         episodes: subject (constituency_id, or region), window_start, window_end, is_ongoing, observed, expected.
-        severity: one for all, or by row.
-        words: the explanation of one row.
+        severity: one for all rows, or one for each.
+        words: returns the explanation of a row.
     """
     if episodes.empty:
         return no_findings()
@@ -44,20 +44,20 @@ def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) ->
 
 
 def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summed: str) -> pd.DataFrame:
-    """Gathers marked hours of the same constituency.
+    """Groups the marked hours of each constituency into episodes.
 
     Args:
         rows: hours that the rule can judge, sorted by constituency_id and hour_number.
         is_marked: which of them it marks.
-        lasting: a state, that goes on until a judged hour is not marked; else each hour is an event of its own
-            account, and only neighbouring hours are one.
-        summed: how other columns are gathered: the name of an aggregation by column.
+        lasting: whether the rule describes a state, which continues until a judged hour is not marked. Otherwise the
+            hours are events, and only adjacent hours form one episode.
+        summed: names of aggregations for other columns, by column.
 
     Returns:
-        constituency_id, window_start, window_end, is_ongoing (no judged hour after it) and the summed columns.
+        constituency_id, window_start, window_end, is_ongoing (no judged hour after it) and the aggregated columns.
     """
     marked = is_marked.fillna(False).to_numpy(dtype=bool)
-    if not marked.any():  # so it is nearly always, for nearly every rule
+    if not marked.any():  # nearly always, for nearly every rule
         return _no_episodes(rows, list(summed))
     constituency, hour = rows["constituency_id"].to_numpy(), rows["hour_number"].to_numpy()
     follows = np.zeros(len(rows), dtype=bool)
@@ -80,7 +80,7 @@ def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summe
 
 
 def _no_episodes(rows: pd.DataFrame, summed: list[str]) -> pd.DataFrame:
-    """What `episodes` returns where no hour is marked."""
+    """The result of `episodes` if no hour is marked."""
     none = rows.iloc[:0]
     ours = {"constituency_id": "constituency_id", "window_start": "hour_number", "window_end": "hour_number"}
     columns = {name: none[column] for name, column in ours.items()}

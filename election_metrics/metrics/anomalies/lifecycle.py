@@ -1,4 +1,4 @@
-"""Findings through time: the same one keeps its id and state, however often it is computed again."""
+"""Findings over time: a finding keeps its id and state through every recomputation."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -25,22 +25,22 @@ def reconcile(
     now: datetime,
     unjudged: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Brings the findings of a computation together with those that are stored.
+    """Merges the findings of a computation with the stored ones.
 
-    A finding is the same as a stored one of the same rule and subject (constituency, region or election) whose window
-    overlaps its own. What a person resolved stays so, unless it has become clearly worse. What is no longer found is
-    closed with the reason; a lasting one that is over closes itself, and opens again if it goes on.
+    A finding is identical to a stored one if rule and subject (constituency, region or election) are the same and
+    their windows overlap. A finding that a person resolved stays resolved unless it has become clearly worse. The
+    system resolves findings that are no longer found, and states that are over; it opens them again if they recur.
 
     Args:
-        stored: rows of `anomalies` of the election.
-        found: findings with rule and lasts; windows as instants.
+        stored: the election's rows of `anomalies`.
+        found: findings with rule and lasts; windows are instants.
         election_id: the election.
         run_id: the Dagster run.
         now: the moment of the computation.
-        unjudged: rules that were left out: their findings stay as they are.
+        unjudged: rules that were not evaluated; their findings stay unchanged.
 
     Returns:
-        Every row of `anomalies` of the election, as it is to be stored.
+        All rows of `anomalies` of the election, to be stored.
     """
     rest: dict[tuple[object, ...], list[dict[str, object]]] = {}
     for old in stored.astype(object).to_dict("records"):
@@ -79,7 +79,7 @@ def _overlap(old: dict[str, object], new: dict[str, object]) -> bool:
 
 
 def _identity(row: dict[str, object], taken: Iterable[str]) -> str:
-    """`spike-3f9a2c1b`: rule, and a hash of election, subject and the window's begin."""
+    """`spike-3f9a2c1b`: the rule, and a hash of election, subject and start of the window."""
     text = "|".join(map(str, (row["election_id"], *_subject(row), row["window_start"])))
     name = f"{row['rule']}-{sha256(text.encode()).hexdigest()[:8]}"
     number = 2
@@ -117,7 +117,7 @@ def _next_state(old: dict[str, object], new: dict[str, object], now: datetime) -
 
 
 def _is_worse(old: dict[str, object], new: dict[str, object]) -> bool:
-    """Of a higher severity, or half as far again from what was expected."""
+    """Whether the severity is higher, or the distance from the expected value has grown by more than half."""
     if _SEVERITIES.index(str(new["severity"])) > _SEVERITIES.index(str(old["severity"])):
         return True
     before, after = (abs(float(str(row["observed"])) - float(str(row["expected"]))) for row in (old, new))
@@ -127,5 +127,5 @@ def _is_worse(old: dict[str, object], new: dict[str, object]) -> bool:
 def _no_longer(old: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:
     if old["state"] == "resolved":
         return old
-    note = f"no longer found by run {run_id[:8]}: with what has landed since, the figures are not unusual any more"
+    note = f"no longer found by run {run_id[:8]}: the current figures are not unusual"
     return {**old, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": note}

@@ -1,4 +1,4 @@
-"""Rules on series: hours that differ from what was to be expected."""
+"""Rules on series: hours that differ from the expected counts."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,13 +15,13 @@ Thresholds = Mapping[str, float]
 def _of_each(
     evidence: Evidence, thresholds: Thresholds, find: Callable[[Grid, Thresholds], pd.DataFrame]
 ) -> pd.DataFrame:
-    """What is found in each stretch of voting."""
+    """Findings of all stretches of voting."""
     found = [find(grid, thresholds) for grid in evidence.grids]
     return pd.concat([frame for frame in found if len(frame)] or [no_findings()], ignore_index=True)
 
 
 def spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Far more votes in an hour than its own history and its region's others make likely."""
+    """Far more votes in an hour than the constituency's history and the rest of its region suggest."""
     return _of_each(evidence, thresholds, _spikes)
 
 
@@ -34,11 +34,11 @@ def _spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
         & (grid.votes >= mean * thresholds["ratio"])
         & (chance_of_at_least(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
-    return _unusual_votes(grid, is_spike, mean, "no more than")
+    return _unusual_votes(grid, is_spike, mean, "at most")
 
 
 def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Far fewer votes in an hour than its own history and its region's others make likely."""
+    """Far fewer votes in an hour than the constituency's history and the rest of its region suggest."""
     return _of_each(evidence, thresholds, _drops)
 
 
@@ -60,12 +60,12 @@ def _unusual_votes(grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, bou
     found = _episodes(grid, is_unusual, lasting=False, observed=grid.votes, expected=expected)
     return findings(
         found, "warning",
-        lambda row: f"{counted(row.observed, 'vote')}, where {bound} {row.expected:.0f} were to be expected",
+        lambda row: f"{counted(row.observed, 'vote')}, but {bound} {row.expected:.0f} expected",
     )  # fmt: skip
 
 
 def silence(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """No bulletin and no vote, for so long that it is no chance; the small ones are judged by region."""
+    """No bulletin and no vote for too long to be chance; small constituencies are judged by region."""
     return _of_each(evidence, thresholds, _silences)
 
 
@@ -78,7 +78,7 @@ def _silences(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
 
 def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: str) -> pd.DataFrame:
     is_silent = (grid.votes == 0) & (grid.bulletins == 0) & grid.is_known & _is_open(grid)
-    # Within a silence the hour before says nothing any more: what was to be expected does not fall for it.
+    # Within a silence the previous hour is silent too; it must not lower the expected count.
     level = _since_last_ballots(grid)
     expected = np.where(is_silent, np.nan_to_num(np.maximum(least, np.minimum(level, _day_before(grid)))), 0.0)
     left = np.where(is_silent, _left_to_vote(grid), 0.0)
@@ -88,20 +88,20 @@ def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: st
     )  # fmt: skip
     if found.empty:
         return no_findings()
-    # Nobody votes any more is silent, too: no more can be expected than are left in any of the hours.
+    # A constituency is also silent once everyone has voted: the expected count is limited to the voters who are left.
     length = found["window_end"] - found["window_start"]
     found["expected"] = found[["expected"]].assign(left=found["left"] / length).min(axis=1)
     chance = chance_of_at_most(np.zeros(len(found)), found["expected"].to_numpy(), thresholds["scatter"])
     found = found[(chance < thresholds["chance"]) & (found["expected"] >= thresholds["least_expected"])]
     return findings(
         found, severity,
-        lambda row: f"no bulletin and no vote in {counted(row.window_end - row.window_start, 'hour')}, where about "
-        f"{counted(row.expected, 'vote')} should be",
+        lambda row: f"no bulletin and no vote in {counted(row.window_end - row.window_start, 'hour')}, but about "
+        f"{counted(row.expected, 'vote')} expected",
     )  # fmt: skip
 
 
 def _since_last_ballots(grid: Grid) -> np.ndarray:
-    """Votes of the last hour that had any, for each hour."""
+    """For each hour, the votes of the latest hour with any."""
     votes = np.where(grid.votes > 0, grid.votes.astype("float64"), np.nan)
     frame = pd.DataFrame(votes).ffill(axis=1).fillna(0.0)
     level: np.ndarray = frame.to_numpy()
@@ -116,7 +116,7 @@ def _left_to_vote(grid: Grid) -> np.ndarray:
 
 
 def _day_before(grid: Grid) -> np.ndarray:
-    """The least votes of the day before, at the same hour and its neighbours; 0 on the first day."""
+    """The fewest votes of the day before, at the same hour and its neighbours; 0 on the first day."""
     votes = grid.votes.astype("float64")
     least = np.zeros_like(votes)
     if votes.shape[1] > 25:
@@ -125,7 +125,7 @@ def _day_before(grid: Grid) -> np.ndarray:
 
 
 def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Many constituencies at once far above their own history: their regions rise with them, so no one stands out."""
+    """Many constituencies rise far above their history in the same hour; none of them differs from its region."""
     return _of_each(evidence, thresholds, _synchronised_spikes)
 
 
@@ -144,13 +144,13 @@ def _synchronised_spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
     found = episodes(rows, pd.Series(is_many), lasting=False, observed="max", judged="max")
     return findings(
         found.assign(constituency_id=None, expected=found["judged"] * thresholds["least_share"] / 100), "warning",
-        lambda row: f"{row.observed:.0f} of {_constituencies(row.judged)} rose at once to more than "
-        f"{thresholds['ratio']:g} times what they had before",
+        lambda row: f"{row.observed:.0f} of {_constituencies(row.judged)} rose in the same hour to at least "
+        f"{thresholds['ratio']:g} times the expected votes",
     )  # fmt: skip
 
 
 def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Hours that should be here by now and that no file covers."""
+    """Hours that should have arrived and that no file covers."""
     spans = evidence.missing[evidence.missing["by_interval"].astype(bool)]
     spans = spans[spans["hours"] >= thresholds["least_hours"]]
     silent, total = spans["constituency_id"].nunique(), len(evidence.constituencies)
@@ -163,12 +163,12 @@ def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
         )  # fmt: skip
         return findings(
             whole, "critical",
-            lambda row: f"{row.observed} of {_constituencies(total)} lack hours that should be here: "
-            "what looks like low turnout may be missing input",
+            lambda row: f"{row.observed} of {_constituencies(total)} lack hours that should have arrived: "
+            "low turnout may only be missing input",
         )  # fmt: skip
     return findings(
         spans.assign(observed=spans["hours"], expected=0, is_ongoing=True), "warning",
-        lambda row: f"no file covers {counted(row.hours, 'hour')} of those that should be here ({row.reason})",
+        lambda row: f"no file covers {counted(row.hours, 'hour')} that should have arrived ({row.reason})",
     )  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def _constituencies(number: float) -> str:
 
 
 def _is_open(grid: Grid) -> np.ndarray:
-    """Hours after the opening one and well before the close: at both ends fewer votes are no sign of anything."""
+    """Hours between the opening hour and the last hour of voting; few votes at either end mean nothing."""
     is_open: np.ndarray = (
         (grid.since_opening >= 1) & (grid.hour_numbers[None, :] < grid.closing[:, None]) & ~grid.may_be_closed
     )
@@ -187,8 +187,8 @@ def _is_open(grid: Grid) -> np.ndarray:
 def _episodes(
     grid: Grid, is_marked: np.ndarray, *, lasting: bool, judged: np.ndarray | None = None, **counts: np.ndarray
 ) -> pd.DataFrame:
-    """Episodes of a grid's marked hours, with these counts added up, and the row's region."""
-    # Only rows that have a mark matter, and they are few.
+    """Episodes of the marked hours of a grid, with the sums of these counts and the region of the row."""
+    # Only the few rows with a marked hour matter.
     rows = np.flatnonzero(is_marked.any(axis=1))
     chosen = (judged if judged is not None else np.ones_like(is_marked))[rows]
     row, column = np.nonzero(chosen | is_marked[rows])

@@ -79,7 +79,7 @@ def test_a_constituency_has_a_link_of_its_own_its_sources_and_the_way_back(reade
     page.go_back()
     expect(page.locator("h1")).to_have_text(name)
     page.goto(page.url.split("?")[0] + "?constituency=nobody")
-    expect(page.locator("main")).to_contain_text("There is no such constituency here.")
+    expect(page.locator("main")).to_contain_text("This constituency does not exist.")
     reader.excused = "404"
 
 
@@ -112,7 +112,7 @@ def test_overdue_input_is_loud(reader: Reader) -> None:
     commit(reader.api.settings, election, coverage=97.0, hours_expected=100, hours_delivered=97)
     page = reader.open(f"?election={election}")
     expect(page.locator(".alarm.critical").first).to_contain_text(
-        "Input is overdue. 3 hours of constituencies of this election are overdue"
+        "Input is overdue. 3 constituency hours of this election are overdue"
     )
     expect(page.locator(".chip")).to_have_text("incomplete: 97 % of the input")
     commit(reader.api.settings, election, participation_rate=101.5)
@@ -129,7 +129,7 @@ def test_a_silent_night_is_no_alarm_while_every_file_is_there(reader: Reader, ho
     newest = datetime.now(UTC) - timedelta(hours=hours)
     commit(reader.api.settings, election, last_transaction_at=newest, coverage=99.0)
     page = reader.open(f"?election={election}")
-    expect(page.locator(".pill.active")).to_have_text("Voting is on")
+    expect(page.locator(".pill.active")).to_have_text("Voting is open")
     expect(page.locator(".freshness .due")).to_contain_text("next file due")
     expect(page.locator(".freshness")).to_contain_text("newest transaction")
     expect(page.locator(".alarm:not(.banner)")).to_have_count(0)
@@ -173,7 +173,7 @@ def test_before_the_opening_the_headline_says_when_and_then_voting_times_are_sho
     with transaction(reader.api.settings) as connection:
         connection.execute(sa.update(elections).filter_by(election_id=election).values(time_zone="Europe/Moscow"))
     page = reader.open(f"?election={election}")
-    expect(page.locator(".times")).to_have_text("First polls open 18 Sept, 08:00, the last close 20 Sept, 20:00")
+    expect(page.locator(".times")).to_have_text("The first polls open 18 Sept, 08:00, the last close 20 Sept, 20:00")
     expect(page.locator(".rate strong")).to_have_text("0.00 %")
     page.locator(".constituencies tbody tr th a").first.click()
     expect(page.locator(".times")).to_contain_text("Open from 1")
@@ -190,7 +190,7 @@ def test_a_critical_finding_is_seen_at_once(reader: Reader) -> None:
         assert box is not None
         assert box["y"] + box["height"] < 450, "on the first screen"
         expect(page.locator(f'{chart} [data-part="critical hours"] rect')).to_have_count(1)
-        assert banner.get_by_role("link", name="See what was found").get_attribute("href") == target
+        assert banner.get_by_role("link", name="See the findings").get_attribute("href") == target
         reader.open(f"?constituency={finding['constituency_id']}")
     with transaction(reader.api.settings) as connection:
         connection.execute(sa.update(anomalies).values(state="resolved"))
@@ -205,7 +205,7 @@ def test_a_lost_connection_is_loud_and_it_goes_on_by_itself(voted: Settings, bro
             page = reader.open()
             expect(page.locator(".pill.live")).to_be_visible()
             page.context.set_offline(True)
-            broke = page.locator(".alarm.critical").filter(has_text="The connection broke at")
+            broke = page.locator(".alarm.critical").filter(has_text="The connection was lost at")
             expect(broke).to_be_visible(timeout=20_000)
             page.context.set_offline(False)
             expect(page.locator(".pill.live")).to_be_visible(timeout=20_000)
@@ -268,10 +268,12 @@ def test_the_election_before_begins_at_its_opening_and_is_compared_hour_by_hour(
             name = rows(voted, f"SELECT name FROM metrics.elections WHERE election_id = '{one}'")["name"][0]
             expect(page.locator(".key .before")).to_have_text(f"{name}, hours since its opening")
             expect(page.locator(".before-why")).to_contain_text(
-                "Only elections that last as long, 3 days, are compared."
+                "Only elections of the same length, 3 days, are compared."
             )
             now = api.data(f"/hourly-stats/election/{other}")[-1]["running_participation_rate"]
-            expect(page.locator(".against")).to_have_text(f"+{now / 2:.1f} points against the same hour of {name}")
+            expect(page.locator(".against")).to_have_text(
+                f"+{now / 2:.1f} points compared with the same hour of {name}"
+            )
             # Half of our votes in each hour: where ours first rises, so does the one before.
             rise = """(d) => { const points = [...d.matchAll(/([\\d.]+),([\\d.]+)/g)].map((one) => [+one[1], +one[2]]);
                 return points.filter((point) => point[1] === points[0][1]).at(-1)[0]; }"""
@@ -339,4 +341,4 @@ def test_an_address_names_its_election_and_one_that_is_not_there_is_said(reader:
     page.wait_for_url(re.compile(f"election={other['election_id']}"))
     expect(page.locator(".choice select")).to_have_value(other["election_id"])
     reader.open("?election=nowhere&sort=nonsense&reporting=maybe")
-    expect(page.locator("main")).to_contain_text("There is no such election here; this is another one.")
+    expect(page.locator("main")).to_contain_text("This election does not exist; another one is shown.")

@@ -1,4 +1,4 @@
-// The charts, drawn by Observable Plot (a global, with d3 beneath it). Each takes plain rows and gives an SVG.
+// The charts, drawn by Observable Plot (a global, which uses d3). Each function takes plain rows and returns an SVG.
 // Colours are the page's variables, so a theme or a printer changes them without drawing again.
 
 import { html, svg } from "../libraries/lit-html/lit-html.js";
@@ -12,7 +12,7 @@ export const SERIES = [
   ["var(--series-4)", "10 3 2 3"], ["var(--series-5)", "4 2"], ["var(--series-6)", "1 2"],
 ];
 
-/** Hours from the first with a ballot on, with the wall clock at which each starts and ends. */
+/** The hours from the first one with a ballot, with the wall-clock times of their start and end. */
 function placed(hours, zone) {
   const first = hours.findIndex((row) => row.bulletins_issued || row.votes_cast);
   return hours.slice(Math.max(first, 0)).map((row) => {
@@ -44,7 +44,7 @@ function rising(rows, value, origin) {
   return origin < rows[0].start && points.length ? [{ x: origin, y: 0 }, ...points] : points;
 }
 
-/** Where a chart begins: at the opening, or at a ballot that came before it. */
+/** The start of a chart: the opening, or an earlier ballot. */
 const beginning = (rows, opens, zone) => d3.min([rows[0].start, ...(opens ? [wallClock(opens, zone)] : [])]);
 
 /** Spans merged so that they do not overlap: a span shaded twice would be darker. */
@@ -87,7 +87,7 @@ function draw(options, label) {
   return drawn;
 }
 
-/** How tall: lower on narrow screens, so that a chart and its words are seen together. */
+/** Height of a chart: lower on narrow screens, so that a chart and its text fit on one screen. */
 const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 230 : 180, width * 0.42)));
 
 /** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded. */
@@ -133,7 +133,7 @@ export function hoursChart({ hours, zone, width, opens, findings = [], missing =
   return chart;
 }
 
-/** Lines of rates, or counts where those are not known; another election, dashed, each from its opening on. */
+/** Lines of rates, or of counts if rates are not known; another election is dashed. Each starts at its opening. */
 export function runningChart({ hours, isRate, opens, zone, width, before = [], label }) {
   const rows = placed(hours, zone);
   if (!rows.length) return null;
@@ -194,12 +194,12 @@ function apart(ends, distance) {
     before = Math.max(end.y, before + distance);
     return { ...end, at: before };
   });
-  // Pushed up only, they would stand above their lines: the stack is moved back to their mean.
+  // Moving labels only up would put them above their lines, so the stack is moved back to their mean.
   const raised = d3.mean(placed, (end) => end.at - end.y) ?? 0;
   return placed.map((end) => ({ ...end, at: end.at - raised }));
 }
 
-/** Turnout so far of several constituencies, hours since each one's own opening (its first ballot, where nobody said). */
+/** Turnout so far of several constituencies by hours since each opening (the first ballot if it is unknown). */
 export function compareChart({ compared, width, label }) {
   const lines = compared.map(({ constituency, hours }, i) => {
     const rows = placed(hours, "UTC");

@@ -1,4 +1,4 @@
-// The table of constituencies: search, filter, sort, a sparkline each, and ticks to compare them.
+// The table of constituencies: search, filter, sort, sparklines, and checkboxes for the comparison.
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { repeat } from "../libraries/lit-html/directives/repeat.js";
@@ -15,7 +15,7 @@ const COLUMNS = [
 ];
 const MOST_COMPARED = 6;
 
-/** What to ask the API for. */
+/** The query for the API. */
 export function listQuestion(view) {
   const isSorted = COLUMNS.some(([name]) => name === view.sort);
   return {

@@ -1,4 +1,4 @@
-// One constituency in depth: figures, hours, days, findings, missing hours, and the files that all of it comes from.
+// One constituency in depth: figures, hours, days, findings, missing hours, and source files.
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { address } from "./api.js";

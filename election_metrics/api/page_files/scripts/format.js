@@ -25,7 +25,7 @@ export function percent(value, digits = 2) {
 export const points = (value) =>
   formatter(Intl.NumberFormat, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" }).format(value);
 
-/** The order of names: that of letters, and of numbers in them. */
+/** The order of names: alphabetical, with numbers in numeric order. */
 export const inOrderOfNames = (one, other) => formatter(Intl.Collator, { numeric: true }).compare(one, other);
 
 export const decimal = (value, digits = 1) =>
@@ -49,7 +49,7 @@ export function zoneName(zone) {
   return `${zone.split("/").pop().replaceAll("_", " ")} (${offset.replace("GMT", "UTC")})`;
 }
 
-/** How long a time is, in the largest unit that says enough. */
+/** A duration in the largest suitable unit. */
 export function duration(milliseconds) {
   const seconds = Math.round(Math.abs(milliseconds) / 1000);
   const [value, unit] =
@@ -65,7 +65,7 @@ export function ago(value, now) {
   return since < 60e3 ? t("just_now") : t("ago", { time: duration(since) });
 }
 
-/** A moment moved so that its UTC digits are the wall clock of the zone: what a chart's axis shows. */
+/** A moment shifted so that its UTC time equals the wall clock of the zone, for the axis of a chart. */
 export function wallClock(value, zone) {
   const date = new Date(value);
   const parts = {};

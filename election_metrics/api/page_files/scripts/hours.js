@@ -2,7 +2,7 @@
 
 export const HOUR = 3600e3;
 
-/** The start of the hour that holds a moment, as the API writes it. */
+/** The start of the hour that contains a moment, in the format of the API. */
 export const hourOf = (at) => new Date(Math.floor(at / HOUR) * HOUR).toISOString().replace(".000Z", "Z");
 
 /** The rows from the first with a ballot to the last, and a row of zeros for each hour between that is not missing. */
@@ -38,7 +38,7 @@ export function curveOf(hours, opening) {
   return known.length ? [{ since: 0, share: 0 }, ...known] : null;
 }
 
-/** How many points the turnout is above (below: negative) such a curve, at the end of the last hour that is over. */
+/** Difference in points between the turnout and such a curve, at the end of the last hour that is over. */
 export function pointsAgainst(curve, hours, opening, now) {
   const over = hours.filter((row) => +new Date(row.hour) + HOUR <= now && row.running_participation_rate != null).at(-1);
   if (!over) return null;

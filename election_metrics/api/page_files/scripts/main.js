@@ -46,7 +46,7 @@ class Page {
     return this.elections?.find((one) => one.election_id === this.view.election) ?? this.elections?.[0];
   }
 
-  /** The hour in progress, while voting is on. */
+  /** The hour in progress while voting is open. */
   get current() {
     return this.election.status === "active" ? hourOf(this.now) : null;
   }
@@ -76,7 +76,7 @@ class Page {
     return node;
   }
 
-  /** Whether the figure of this name changed a moment ago, while the same election was looked at. */
+  /** Whether the figure of this name has just changed while the same election is shown. */
   isNew(name, value) {
     const key = `${this.view.election} ${this.view.constituency} ${name}`;
     const known = this.#shown.get(key);
@@ -86,7 +86,7 @@ class Page {
 
   link = (change) => addressOf({ ...this.view, ...change });
 
-  /** Goes to another view, as a step of the browser's history; then to the element of this id. */
+  /** Goes to another view with a new entry in the browser's history, then to the element with this id. */
   go = (change, target) => (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
@@ -101,13 +101,13 @@ class Page {
     this.#look(view);
   }
 
-  /** The browser went back or forward; a link within the page is no other view. */
+  /** The browser went back or forward; links within the page do not change the view. */
   returned() {
     const view = readView();
     if (addressOf(view) !== addressOf(this.view)) this.#look(view);
   }
 
-  /** Looks at a view: what is of another election, or constituency, is gone before anything is drawn. */
+  /** Shows a view; drops the data of another election or constituency before anything is drawn. */
   #look(view) {
     clearTimeout(this.typing);
     if (view.election !== this.view.election) Object.assign(this, { dashboard: null, list: null, compared: null, before: null, isUnknown: false });
@@ -146,7 +146,7 @@ class Page {
     document.querySelector("dialog.source-dialog").close();
   }
 
-  /** Loads the data of the view; again, if something changed meanwhile. */
+  /** Loads the data of the view; repeats if something changed meanwhile. */
   async load() {
     if (this.#loading) {
       this.#again = true;
@@ -194,13 +194,13 @@ class Page {
     }
     const whose = one?.place.election_id ?? election.election_id;
     if (view.election !== whose) {
-      // From here on the address names its election: it means the same wherever it is sent.
+      // From now on the address contains the election, so that a shared link shows the same one.
       this.view = { ...view, election: whose };
       writeView(this.view, { isStep: false });
       this.#again = whose !== election.election_id;
       if (this.#again) return;
     }
-    // What is shown together is of one moment: the summary that the dashboard has.
+    // All figures shown together are of one moment: that of the dashboard's summary.
     const now = elections.data.map((each) => (each.election_id === election.election_id ? { ...each, ...dashboard.data.election } : each));
     Object.assign(this, { elections: now, status, dashboard, one, compared: compared && (compared.data ?? []) });
     this.list = { rows: list.data, next: list.next, path };
@@ -235,8 +235,8 @@ class Page {
   }
 
   /**
-   * The curve of the last election of this kind that was over before this one began, if there is one. Of one kind are
-   * elections of as many voting days: an hour of a vote of one day is none of a vote of three.
+   * The curve of the last comparable election that was over before this one began, if any. Elections are comparable if
+   * they have the same number of voting days.
    */
   async #readBefore(election, elections) {
     const isBefore = (one) => one.ends_at && election.starts_at && one.ends_at <= election.starts_at;
@@ -251,7 +251,7 @@ class Page {
   draw() {
     this.now = Date.now();
     render(frame(this), root);
-    // A select keeps the user's choice, whatever its options.
+    // A select keeps the user's choice when its options change.
     for (const select of root.querySelectorAll("select[data-value]")) select.value = select.dataset.value;
     document.title = this.election ? `${this.election.name} – ${t("title")}` : t("title");
   }
@@ -277,7 +277,7 @@ function frame(page) {
     <dialog class="source-dialog" @close=${() => { page.source = null; page.draw(); }}>${sourceDialog(page)}</dialog>`;
 }
 
-/** Of what is looked at: the constituency, else the whole election. */
+/** The subject of the view: the constituency, else the whole election. */
 function criticalFindings(page) {
   const { one, dashboard, election, view } = page;
   if (view.constituency) return one ? criticalBanner(page, one.place.findings, one.place.time_zone, "place-findings") : "";
@@ -332,7 +332,7 @@ function keep(name, value) {
   try {
     localStorage.setItem(name, value);
   } catch {
-    // Without local storage the choice is not kept.
+    // Without local storage the choice is not stored.
   }
 }
 

@@ -12,30 +12,30 @@ import { t } from "./words.js";
 
 const fresh = (page, name, value) => keyed(value, html`<span class="fresh ${page.isNew(name, value) ? "new" : ""}">${value}</span>`);
 
-/** The turnout; before the opening there is none, and 0 % would look like one. */
+/** The turnout; before the opening there is none, and 0 % would be misleading. */
 export const rateOrOpening = (place, now) => {
   const opens = new Date(place.starts_at) - now;
   if (place.starts_at && opens > 0) return t("opens_in", { time: duration(opens) });
   return place.participation_rate == null ? t("turnout_unknown") : percent(place.participation_rate);
 };
 
-/** Whether the headline's turnout is known: only then is it drawn. */
+/** Whether the headline's turnout is known; it is drawn only then. */
 export const isRateKnown = (place, now) => place.participation_rate != null && !(place.starts_at && new Date(place.starts_at) > now);
 
-/** When voting begins and ends, as far as it is known. */
+/** Start and end of voting, as far as they are known. */
 export function votingTimes({ starts_at: from, ends_at: to }, zone, words) {
   if (!from && !to) return "";
   return t(to ? words : `${words}_open`, { from: dayAndClock(from, zone), to: dayAndClock(to, zone) });
 }
 
-/** How the turnout stands against the last election of this kind, at the same time since the opening. */
+/** The turnout compared with the last comparable election, at the same time since the opening. */
 function against(page) {
   const { before, election, now } = page;
   const found = before && isRateKnown(election, now) ? pointsAgainst(before.curve, page.dashboard.data.hours, election.starts_at, now) : null;
   return found == null ? "" : html`<p class="against">${t("against", { points: points(found), name: before.name })}</p>`;
 }
 
-/** Turnout, and what it is made of. */
+/** Turnout and the figures that it is computed from. */
 export function headline(page) {
   const { election } = page;
   const isKnown = isRateKnown(election, page.now);
@@ -117,7 +117,7 @@ export function charts(page) {
     </div>`;
 }
 
-/** The hours as a table: for screen readers, for reading off, for copying. */
+/** The hours as a table, for screen readers and for copying. */
 export function hoursTable(page, hours, zone, current) {
   const cell = (value) => html`<td class="number">${value}</td>`;
   return html`<details class="as-table"><summary>${t("as_table")}</summary><div class="scroll" tabindex="0" role="region" aria-label=${t("as_table")}><table>
@@ -147,7 +147,7 @@ export function regions(page) {
     </section>`;
 }
 
-/** What looks wrong, worst first. */
+/** Findings, worst first. */
 export function findings(page) {
   const found = page.dashboard.data.findings;
   const { election } = page;

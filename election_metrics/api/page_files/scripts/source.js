@@ -9,7 +9,7 @@ import { t } from "./words.js";
 export const sourceButton = (page, what) => html`<button class="source" type="button" @click=${() => page.openSource(what)}
   aria-label=${t("source_of", { what: what.title })}>${t("source")}</button>`;
 
-/** The dialog; `what` has title, definition, table, path, asked, and of whom: run_id, computed_at. */
+/** The dialog; `what` has title, definition, table, path, query parameters (asked), run_id and computed_at. */
 export function sourceDialog(page) {
   const what = page.source;
   if (!what) return "";

@@ -20,7 +20,7 @@ export function addressOf(view) {
   return query ? `?${query}` : location.pathname;
 }
 
-/** Goes to a view: as a step that the browser's back button undoes, or in place of the one before. */
+/** Goes to a view, with a new entry in the browser's history or in place of the current one. */
 export function writeView(view, { isStep }) {
   const address = addressOf(view);
   if (address === location.search || (!location.search && address === location.pathname)) return;

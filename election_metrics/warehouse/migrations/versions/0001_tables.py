@@ -1,4 +1,4 @@
-"""The tables, views and triggers of the first release; their SQL lies beside this file."""
+"""The tables, views and triggers of the first release; their SQL is in the same folder."""
 
 from pathlib import Path
 

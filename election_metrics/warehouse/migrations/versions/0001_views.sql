@@ -9,7 +9,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     )
 $$;
 COMMENT ON FUNCTION metrics.natural_order IS
-    'What to sort names by, so that numbers in them are in the order of numbers: №2 before №10';
+    'Sort key of names, so that numbers in them are in numeric order: №2 before №10';
 
 -- The order is the rule. It is that of lake/sql/repeated_lines.sql, which chooses among the lines of one file.
 CREATE VIEW ingest.judged_rows AS
@@ -27,9 +27,9 @@ WHERE EXISTS (
     WHERE file.content_id = conflict.content_id AND file.status = 'landed'
 );
 COMMENT ON VIEW ingest.judged_rows IS
-    'Rows of current files whose transaction id says several things: the earliest stands, then by contract, kind, call, '
+    'Rows of current files whose transaction ids have rows that differ: the earliest counts, then by contract, kind, call, '
     'quantity, sender and failure';
-COMMENT ON COLUMN ingest.judged_rows.stands IS 'Whether this is what counts; every other row of the id is lost';
+COMMENT ON COLUMN ingest.judged_rows.stands IS 'Whether this row counts; every other row of the id is lost';
 
 CREATE VIEW ingest.lost_rows AS
 SELECT transaction_id, content_id
@@ -72,16 +72,16 @@ JOIN ingest.transaction_files AS file ON file.content_id = judged.content_id AND
 LEFT JOIN metrics.constituencies AS constituency ON constituency.constituency_id = judged.constituency_id
 WHERE judged.transaction_id IN (SELECT transaction_id FROM ingest.judged_rows WHERE NOT stands);
 COMMENT ON VIEW metrics.conflicting_transactions IS
-    'Transaction ids of which several rows say different things: in two contracts, at two times, with two contents';
+    'Transaction ids with rows that differ in contract, time or content';
 COMMENT ON COLUMN metrics.conflicting_transactions.transaction_id IS 'The transaction';
 COMMENT ON COLUMN metrics.conflicting_transactions.election_id IS 'Election of the row''s constituency';
 COMMENT ON COLUMN metrics.conflicting_transactions.constituency_id IS 'Constituency of the row';
-COMMENT ON COLUMN metrics.conflicting_transactions.occurred_at IS 'Time that the row says';
+COMMENT ON COLUMN metrics.conflicting_transactions.occurred_at IS 'Time stated by the row';
 COMMENT ON COLUMN metrics.conflicting_transactions.kind IS 'Outcome of the call: vote_cast, bulletin_issued, …';
 COMMENT ON COLUMN metrics.conflicting_transactions.operation IS 'Call of the contract';
-COMMENT ON COLUMN metrics.conflicting_transactions.quantity IS 'Bulletins or voters that the row says';
+COMMENT ON COLUMN metrics.conflicting_transactions.quantity IS 'Bulletins or voters stated by the row';
 COMMENT ON COLUMN metrics.conflicting_transactions.stands IS
-    'Whether the row is the one of its id that stands, in each file that holds it; unless the id is withdrawn, it counts';
+    'Whether the row is the one of its id that counts, in each file that holds it; if the id is withdrawn, none counts';
 COMMENT ON COLUMN metrics.conflicting_transactions.file IS 'File that holds it, and member of an archive';
 
 CREATE VIEW metrics.register_changes AS
@@ -95,12 +95,12 @@ SELECT
 FROM ingest.standing_registry_events
 WHERE voters IS NOT NULL
 WINDOW running AS (PARTITION BY constituency_id ORDER BY occurred_at, transaction_id);
-COMMENT ON VIEW metrics.register_changes IS 'How the register of each constituency changed, by its transactions';
+COMMENT ON VIEW metrics.register_changes IS 'Changes of the register of each constituency, from its transactions';
 COMMENT ON COLUMN metrics.register_changes.changed_at IS 'When';
 COMMENT ON COLUMN metrics.register_changes.operation IS 'addVotersList, addToVotersList or removeFromVotersList';
-COMMENT ON COLUMN metrics.register_changes.change IS 'Voters added; removed: negative';
+COMMENT ON COLUMN metrics.register_changes.change IS 'Voters added; negative if removed';
 COMMENT ON COLUMN metrics.register_changes.registered_voters IS
-    'Registered voters after it, by the transactions; a reference file, where it has a figure, overrides it everywhere else';
+    'Registered voters after it, from the transactions; a figure in a reference file overrides it everywhere else';
 COMMENT ON COLUMN metrics.register_changes.transaction_id IS 'The transaction';
 
 CREATE VIEW metrics.turnout_by_hour AS
@@ -151,7 +151,7 @@ LEFT JOIN (
     SELECT constituency_id, count(*) AS anomalies_open FROM metrics.anomalies
     WHERE state <> 'resolved' AND constituency_id IS NOT NULL GROUP BY constituency_id
 ) AS finding ON finding.constituency_id = constituency.constituency_id;
-COMMENT ON VIEW metrics.constituency_current IS 'Each constituency as it stands now, the silent ones too';
+COMMENT ON VIEW metrics.constituency_current IS 'Current state of each constituency, including silent ones';
 COMMENT ON COLUMN metrics.constituency_current.participation_rate IS
     'Votes cast / registered voters * 100; NULL where the register is 0 or not known';
 COMMENT ON COLUMN metrics.constituency_current.vote_trend IS
@@ -197,7 +197,7 @@ SELECT
 FROM metrics.elections AS election
 LEFT JOIN metrics.election_summaries AS summary USING (election_id);
 COMMENT ON VIEW metrics.election_current IS
-    'Each election as it stands now: the summary, with its status and the age of the figures';
+    'Current state of each election: the summary, its status and the age of its figures';
 COMMENT ON COLUMN metrics.election_current.status IS 'scheduled, active or completed at this moment; NULL where not known';
 COMMENT ON COLUMN metrics.election_current.age IS
     'Time since the last transaction that counts; NULL where that is ahead of the clock';
