@@ -157,8 +157,8 @@ def up(host: str, port: int, read_only_port: int | None) -> None:
 def ingest(path: Location) -> None:
     """Land the portal exports below PATH and compute everything that depends on them.
 
-    PATH is a folder, a .csv or a .zip, or one of these in an object store. The command is idempotent: files that
-    landed before are skipped. It is one run of update_metrics_job, recorded in Dagster.
+    PATH is a folder, a .csv or an archive (.zip, .tar, .gz, .bz2, .xz, .zst), or one of these in an object store. The
+    command is idempotent: files that landed before are skipped. Its runs of update_metrics_job are recorded in Dagster.
 
     \b
     election-metrics ingest ~/Downloads/exports

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class LandedFilesConfig(dg.Config):
     """Configuration of a landing."""
 
-    source: str = Field("", description="Folder of portal exports, or one .csv or .zip; empty: the setting SOURCE.")
+    source: str = Field("", description="Folder of portal exports, or one .csv or archive; empty: the setting SOURCE.")
     files: list[str] = Field(
         default_factory=list,
         description="Only these paths, such as the few that the sensor saw. Empty: everything new.",

@@ -163,7 +163,7 @@ def _print_problems(console: Console, settings: Settings) -> None:
 def print_not_read(console: Console, not_read: Mapping[str, NotRead]) -> None:
     """Prints which files of the source are of a kind that is not read."""
     if not_read:
-        console.print("\nFiles of a kind that is not read (.csv and .zip are):")
+        console.print("\nFiles of a kind that is not read (.csv is, also in .zip, .tar, .gz, .bz2, .xz and .zst):")
     for kind in sorted(not_read.values(), key=lambda kind: (not kind.may_be_exports, kind.ending)):
         console.print(f"  {visible(kind)}", markup=False)
 

@@ -23,6 +23,7 @@ from election_metrics.pipeline.hour_comparison import preview_hours
 from election_metrics.pipeline.hours import changed_hours, contiguous
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.relanding import files_to_reland
+from election_metrics.pipeline.run_tags import in_words
 from election_metrics.pipeline.table_opening import named_table
 from election_metrics.pipeline.table_source import pending_rows
 from election_metrics.runtime.launch import open_instance, run_update
@@ -46,9 +47,12 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     if not pending and not unseen and not changed:
         console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
         return _ingested(console, chosen, path, listing)
-    hours = sorted(in_grid({*(hour_start(number) for number in expected_hours(chosen, pending, now)), *changed}))
-    first, last = _widest_range(chosen, hours) if hours else (hour_of(now),) * 2
-    console.print(f"{len(pending)} new file(s), hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.")
+    hours = in_grid(hour_start(number) for number in expected_hours(chosen, pending, now))
+    first, last = _range_of_run(chosen, hours or in_grid(changed), now)
+    console.print(
+        f"{len(pending)} new file(s). The first run lands them and computes {in_words(first, last)}; other hours that "
+        "they change follow."
+    )
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
         _finish_changed(chosen, instance, progress, console)
@@ -78,8 +82,8 @@ def run_table_ingest(
     now = datetime.now(UTC)
     table = named_table(chosen)
     pending = pending_rows(chosen, table, now)
-    hours = in_grid(hour_start(number) for number in pending.hours) or [hour_of(now)]
-    begin, end = _widest_range(chosen, [*hours, *(hour for hour in (first, last) if hour is not None)])
+    asked = [hour for hour in (last, first) if hour is not None][:1]
+    begin, end = _range_of_run(chosen, in_grid(hour_start(number) for number in pending.hours) or asked, now)
     again = first is not None or last is not None
     landing: dict[str, object] = {"sources": [table.mapping.source], "compare": compare, "again": again}
     landing |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
@@ -155,8 +159,9 @@ def run_reland(
         "again_to": last.isoformat() if last else "",
         "again_constituency": constituency or "",
     }
-    hours = [hour_start(number) for number in expected_hours(chosen, files, datetime.now(UTC))]
-    begin, end = _widest_range(chosen, hours)
+    now = datetime.now(UTC)
+    hours = [hour_start(number) for number in expected_hours(chosen, files, now)]
+    begin, end = _range_of_run(chosen, hours, now)
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(
             run_update(chosen, instance, begin, end, "backfill", source=source, progress=progress, landing=again),
@@ -196,9 +201,11 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
 
 
 def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
-    """Computes stale hours that the files' first and last lines did not show: rows of other hours, corrections."""
-    for first, last in contiguous(in_grid(changed_hours(chosen)), _widest(chosen)):
-        console.print(f"Hours {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC changed too.")
+    """Computes stale hours that the first run did not: rows of other hours, corrections."""
+    ranges = list(contiguous(in_grid(changed_hours(chosen)), _widest(chosen)))
+    for number, (first, last) in enumerate(ranges, 1):
+        of_many = f" (run {number} of {len(ranges)})" if len(ranges) > 1 else ""
+        console.print(f"Changed too: {in_words(first, last)}{of_many}.")
         only = [key for key in ASSETS if key != "landed_files"]
         _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
 
@@ -208,13 +215,9 @@ def _widest(chosen: Settings) -> int:
     return min(_A_MONTH, chosen.most_hours)
 
 
-def _widest_range(chosen: Settings, hours: list[datetime]) -> tuple[datetime, datetime]:
-    """The whole span if one run may cover it; else the contiguous range with the most hours."""
-    hours, most = sorted(set(hours)), _widest(chosen)
-    if hours[-1] - hours[0] < timedelta(hours=most):
-        return hours[0], hours[-1]
-    ranges = list(contiguous(hours, most))
-    return max(ranges, key=lambda pair: (pair[1] - pair[0], pair[1]))
+def _range_of_run(chosen: Settings, hours: list[datetime], now: datetime) -> tuple[datetime, datetime]:
+    """The newest of these hours that are contiguous, or the current hour if there are none."""
+    return max(contiguous(hours, _widest(chosen)), default=(hour_of(now),) * 2)
 
 
 def _finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str = "file(s)") -> None:

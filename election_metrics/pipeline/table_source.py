@@ -1,5 +1,6 @@
 """A transactions table as a source: which rows are new, and how they land."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ import pandas as pd
 
 from election_metrics.clock import HOUR_MS, hour_number
 from election_metrics.errors import SettingsError
+from election_metrics.pipeline.expected_hours import hours_of_run
 from election_metrics.pipeline.landing import Again, LandingReport, Pending, Source
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.table_landing import land_table
@@ -91,10 +93,8 @@ def pending_rows(settings: Settings, table: TransactionsTable, now: datetime) ->
     if not rows and state is not None and now - state["read_at"] > timedelta(minutes=1):
         with transaction(settings) as connection:
             table_reads.mark_looked_at(connection, table.mapping.source, now)
-    earliest, latest = hour_number(settings.first_hour), hour_number(now) + 24
-    seen = [hour for text in (first, last) if (hour := _hour_of(text, table)) is not None]
-    hours = range(max(min(seen), earliest), min(max(seen), latest) + 1) if seen else range(0)
-    return NewRows(rows, hours, is_due)
+    seen = Counter(hour for text in (first, last) if (hour := _hour_of(text, table)) is not None)
+    return NewRows(rows, hours_of_run(settings, seen, now), is_due)
 
 
 def _hour_of(text: str | None, table: TransactionsTable) -> int | None:

@@ -1,119 +1,261 @@
-"""Exports in ZIP archives: the names of the members as their maker meant them, and a copy of each member."""
+"""Archives: zip, tar and single compressed files, also within one another, as a sequence of unpacked members.
 
-import contextlib
+Members are unpacked one after the other, each into a file. How large one may become is limited by the free space of
+the disk, whatever the archive says about its sizes.
+"""
+
+import bz2
+import gzip
 import lzma
-import re
 import shutil
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path, PurePath, PurePosixPath
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
-from election_metrics.digest import name_for
-from election_metrics.sources.export_file import BLOCK, ExportFile, read_content
-from election_metrics.sources.export_path import NO_CONTRACT, parse_export_path
-from election_metrics.sources.file_kinds import is_ignored
-from election_metrics.sources.file_versions import LONGEST_MEMBER, FileVersion, Unreadable
+import zstandard
 
+from election_metrics.sources.archive_names import member_name, split_archive
+from election_metrics.sources.export_file import BLOCK
+from election_metrics.sources.file_kinds import NotRead, count_not_read, is_export, is_ignored
+
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstandard.ZstdError,
+           EOFError, ValueError, NotImplementedError, RuntimeError, struct.error)  # fmt: skip
+DEEPEST = 4
+"""How many archives within one another are read."""
 _SHARE_OF_FREE_DISK = 0.5
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError,
-            struct.error)  # fmt: skip
+_LONGEST_REST = 1 << 26  # bytes after the last member of a tar
+_LARGEST_WINDOW = 1 << 27  # of zstandard, in bytes of memory
+
+Bytes = AbstractContextManager[IO[bytes]]
 
 
-def read_archive(version: FileVersion, path: Path, below: int, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
-    """Yields the export of each member, or why it is unreadable.
+@dataclass(frozen=True)
+class Unpacked:
+    """An unpacked member: its path in the archive with / between folders, archives being folders too; and the file."""
+
+    name: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class NotUnpacked:
+    """A member that cannot be read (or the archive itself: empty name), the reason, and whether it may be transient."""
+
+    name: str
+    reason: str
+    may_pass: bool = False
+
+
+def unpack(archive: Path, name: str, folder: Path) -> Iterator[Unpacked | NotUnpacked]:
+    """Unpacks the exports of an archive into a folder, and names the members that cannot be read.
+
+    Members that are ignored by rule are left out. Of each kind that is not read but may hold transactions, one member
+    is named. Of several members with one name, the later ones are numbered: "a.csv#2".
 
     Args:
-        version: the archive as listed.
-        path: its bytes, on this machine.
-        below: how many of its folders belong to the export tree.
-        extract_to: an existing folder for the copies of its members.
+        archive: the archive.
+        name: its file name, whose ending is its kind.
+        folder: an existing folder for the unpacked members.
     """
-    try:
-        archive = zipfile.ZipFile(path)
-    except DAMAGED as error:
-        yield Unreadable(version, f"the archive cannot be opened (cut off?): {error}")
-        return
-    except OSError as error:
-        yield _unreadable_archive(version, error)
-        return
-    with archive:
-        members = [info for info in archive.infolist() if is_export_member(name_in_archive(info))]
-        if not members:
-            yield Unreadable(version, "the archive holds no .csv file")
-        names: Counter[str] = Counter()
-        for number, info in enumerate(members):
-            inside = name_in_archive(info)
-            names[inside] += 1
-            name = f"{inside}#{names[inside]}" if names[inside] > 1 else inside
-            copy = extract_to / f"{name_for(version.path)}-{number}.csv"
-            yield _read_member(version, below, archive, info, name, copy)
+    unpacking = _Unpacking(folder)
+    names: Counter[str] = Counter()
+    for found in unpacking.read(archive, name, "", DEEPEST):
+        names[found.name] += 1
+        number = f"#{names[found.name]}" if found.name and names[found.name] > 1 else ""
+        if isinstance(found, Unpacked):
+            yield Unpacked(found.name + number, found.file)
+        else:
+            yield NotUnpacked(found.name + number, found.reason, found.may_pass)
+    kinds = unpacking.not_read.values()
+    yield from (
+        NotUnpacked(kind.example, f"of a kind that is not read: {kind}") for kind in kinds if kind.may_be_exports
+    )
+    if not names and not any(kind.may_be_exports for kind in kinds):
+        others = ", ".join(f"{kind.files} file(s) {kind.ending or 'without an ending'}" for kind in kinds)
+        yield NotUnpacked("", f"the archive holds no .csv file; it holds {others}" if others else
+                          "the archive holds no .csv file")  # fmt: skip
+
+
+@dataclass
+class _Unpacking:
+    """An archive that is being unpacked into `folder`, with the archives in it."""
+
+    folder: Path
+    not_read: dict[str, NotRead] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def read(self, archive: Path, name: str, above: str, deeper: int) -> Iterator[Unpacked | NotUnpacked]:
+        """The members of an archive, whose own path in the outermost one is `above`."""
+        base, kind = split_archive(name)
+        within = f"{above}/" if above else ""
+        try:
+            if kind == "zip":
+                yield from self._read_zip(archive, within, deeper)
+            elif kind == "tar":
+                yield from self._read_tar(archive, name, within, deeper)
+            else:
+                yield from self._take(f"{within}{base}", 0, lambda: _decompressed(archive, name), deeper)
+        except DAMAGED as error:
+            yield NotUnpacked(above, f"the archive cannot be opened (cut off?): {error}")
+        except OSError as error:
+            yield _failed(above, error)
+
+    def _read_zip(self, archive: Path, within: str, deeper: int) -> Iterator[Unpacked | NotUnpacked]:
+        with zipfile.ZipFile(archive) as members:
+            for info in members.infolist():
+                name = f"{within}{name_in_zip(info)}"
+                try:
+                    yield from self._take(name, info.file_size, partial(members.open, info), deeper)
+                except DAMAGED as error:  # each member has a checksum of its own
+                    yield NotUnpacked(name, f"the member cannot be unpacked (cut off?): {error}")
+                except OSError as error:
+                    yield _failed(name, error)
+
+    def _read_tar(self, archive: Path, name: str, within: str, deeper: int) -> Iterator[Unpacked | NotUnpacked]:
+        """The members, once all of them have been read: the checksum, if there is one, is at the end."""
+        taken: list[Unpacked | NotUnpacked] = []
+        try:
+            with _decompressed(archive, name) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
+                for info in members:
+                    path = f"{within}{member_name(info.name.encode('utf-8', 'surrogateescape'))}"
+                    if info.isfile():
+                        taken += self._take(path, info.size, partial(_file_in_tar, members, info), deeper)
+                    elif not info.isdir() and is_export_path(path):
+                        taken.append(NotUnpacked(path, "it is a link or a device, not a file"))
+                if len(stream.read(_LONGEST_REST)) == _LONGEST_REST:
+                    raise tarfile.ReadError("there is too much after the last member")
+        except BaseException:
+            for one in taken:
+                if isinstance(one, Unpacked):
+                    one.file.unlink(missing_ok=True)
+            raise
+        yield from taken
+
+    def _take(self, path: str, size: int, opened: Callable[[], Bytes], deeper: int) -> Iterator[Unpacked | NotUnpacked]:
+        """Unpacks a member; if it is an archive, its members."""
+        if path.endswith("/") or any(map(is_ignored, _folders(path))):
+            return
+        name = PurePosixPath(path).name
+        if not is_export(name):
+            count_not_read(self.not_read, path)
+            return
+        kind = split_archive(name)[1]
+        if kind is not None and deeper == 1:
+            yield NotUnpacked(path, f"it lies in {DEEPEST} archives within one another; unpack it")
+            return
+        copy = self.folder / f"member-{next(self.numbers)}"
+        if too_large := _copy(opened, size, copy):
+            yield NotUnpacked(path, too_large, may_pass=True)
+        elif kind is None:
+            yield Unpacked(path, copy)
+        else:
+            yield from self.read(copy, name, path, deeper - 1)
+            copy.unlink(missing_ok=True)
+
+
+def is_export_path(path: str) -> bool:
+    """Whether a path in an archive is that of an export, or of an archive."""
+    return is_export(PurePosixPath(path).name) and not any(map(is_ignored, _folders(path)))
+
+
+def _folders(path: str) -> list[str]:
+    return [part for part in PurePosixPath(path).parts if part not in (".", "..")]
 
 
 _UTF_8_FLAG = 0x800
 
 
-def name_in_archive(info: zipfile.ZipInfo) -> str:
+def name_in_zip(info: zipfile.ZipInfo) -> str:
     """A member's name as its maker meant it, with / between folders.
 
     Programs on Windows write names in the code page of DOS, and some write backslashes; others write UTF-8 without the
     flag that says so. Python reads all that has no flag as code page 437.
     """
-    name = info.orig_filename
-    if not info.flag_bits & _UTF_8_FLAG:
-        with contextlib.suppress(UnicodeEncodeError):
-            name = _text_of(name.encode("cp437"))
-    return name.partition("\0")[0].replace("\\", "/")
-
-
-def _text_of(name: bytes) -> str:
-    """UTF-8 where it is that; else Russian DOS where that gives Cyrillic letters; else code page 437."""
-    with contextlib.suppress(UnicodeDecodeError):
-        return name.decode("utf-8")
-    russian = name.decode("cp866")
-    return russian if _CYRILLIC.search(russian) else name.decode("cp437")
-
-
-_CYRILLIC = re.compile("[А-Яа-яЁё]")
-
-
-def is_export_member(name: str) -> bool:
-    """Whether a path in an archive is that of an export: not a Mac's or an editor's own file."""
-    parts = [part for part in PurePosixPath(name).parts if part not in (".", "..")]
-    return name.lower().endswith(".csv") and not any(map(is_ignored, parts))
-
-
-def _read_member(
-    version: FileVersion, below: int, archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, copy: Path
-) -> ExportFile | Unreadable:
-    if len(name.encode("utf-8", "backslashreplace")) > LONGEST_MEMBER:
-        return Unreadable(version, f"the member's name is longer than {LONGEST_MEMBER} bytes", name[:100])
-    inside = PurePath(name_in_archive(info))
-    if inside.is_absolute() or ".." in inside.parts:
-        inside = PurePath(inside.name)  # a member's path must not lead out of its archive
-    place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
-    if place is None:
-        return Unreadable(version, NO_CONTRACT, name)
-    free = shutil.disk_usage(copy.parent).free
-    if info.file_size > free * _SHARE_OF_FREE_DISK:
-        needed = f"unpacked it has {info.file_size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB of the lake's disk are free"
-        return Unreadable(version, needed, name, may_pass=True)
+    name = info.orig_filename.partition("\0")[0]
+    if info.flag_bits & _UTF_8_FLAG:
+        return name.replace("\\", "/")
     try:
-        with archive.open(info) as packed, copy.open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked, BLOCK)
-    except DAMAGED as error:
-        copy.unlink(missing_ok=True)
-        return Unreadable(version, f"the member cannot be unpacked (cut off?): {error}", name)
-    except OSError as error:
-        copy.unlink(missing_ok=True)
-        return _unreadable_archive(version, error, name)
-    return read_content(version, name, place, copy)
+        return member_name(name.encode("cp437"))
+    except UnicodeEncodeError:
+        return name.replace("\\", "/")
 
 
-def _unreadable_archive(version: FileVersion, error: OSError, member: str = "") -> Unreadable:
+def _decompressed(archive: Path, name: str) -> Bytes:
+    """The bytes of a compressed file, or of a tar; reading to the end verifies the checksum."""
+    match name.lower().rpartition(".")[2]:
+        case "gz" | "tgz":
+            return cast("Bytes", gzip.open(archive))
+        case "bz2" | "tbz2":
+            return bz2.open(archive)
+        case "xz" | "txz":
+            return lzma.open(archive)
+        case "zst" | "tzst":
+            reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
+            return reader.stream_reader(archive.open("rb"), read_across_frames=True, closefd=True)
+        case _:
+            return archive.open("rb")
+
+
+def _file_in_tar(members: tarfile.TarFile, info: tarfile.TarInfo) -> Bytes:
+    file = members.extractfile(info)
+    assert file is not None
+    return nullcontext(file)
+
+
+def _copy(opened: Callable[[], Bytes], size: int, copy: Path) -> str:
+    """Unpacks a member into a file; returns why it is too large, in which case there is no file."""
+    free = shutil.disk_usage(copy.parent).free
+    most = int(free * _SHARE_OF_FREE_DISK)
+    said = f"unpacked it has {size / 1e6:,.0f} MB"
+    written = 0
+    try:
+        if size <= most:
+            with opened() as packed, copy.open("wb") as unpacked:
+                while block := packed.read(BLOCK):
+                    written += len(block)
+                    if written > most:
+                        said = f"unpacked it has more than {most / 1e6:,.0f} MB"
+                        break
+                    unpacked.write(block)
+                else:
+                    return ""
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+    copy.unlink(missing_ok=True)
+    return f"{said}, and {free / 1e6:,.0f} MB of the lake's disk are free"
+
+
+def _failed(name: str, error: OSError) -> NotUnpacked:
     """Distinguishes errors of the system, which have an errno and may pass, from damaged bytes."""
     if error.errno is None:
-        return Unreadable(version, f"the member cannot be unpacked (cut off?): {error}", member)
-    return Unreadable(version, f"the archive cannot be read or unpacked: {error.strerror}", member, may_pass=True)
+        return NotUnpacked(name, f"it cannot be unpacked (cut off?): {error}")
+    return NotUnpacked(name, f"it cannot be read or unpacked: {error.strerror}", may_pass=True)
+
+
+def heads(archive: Path, name: str, size: int) -> Iterator[bytes]:
+    """The first bytes of each export in a zip, or of a single compressed file; nothing of a tar.
+
+    Raises:
+        OSError, or one of DAMAGED: they cannot be read.
+    """
+    kind = split_archive(name)[1]
+    if kind == "alone" and split_archive(split_archive(name)[0])[1] is None:
+        with _decompressed(archive, name) as file:
+            yield file.read(size)
+    elif kind == "zip":
+        with zipfile.ZipFile(archive) as members:
+            for info in members.infolist():
+                path = name_in_zip(info)
+                if is_export_path(path) and split_archive(path)[1] is None:
+                    with members.open(info) as file:
+                        yield file.read(size)

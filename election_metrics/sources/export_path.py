@@ -7,13 +7,14 @@ and kept in their canonical spelling (`names`). No file is opened here.
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import dropwhile
 from pathlib import PurePath
 
 from election_metrics.sanitize import visible
+from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.names import canonical, known_region
 
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
-ARCHIVES = {"zip"}
 BASE58 = "1-9A-HJ-NP-Za-km-z"
 CONTRACT_ID = re.compile(rf"[{BASE58}]{{32,44}}")
 REGION = re.compile(r"(?P<code>\d{1,3}) ?- ?(?P<name>.+)")
@@ -58,7 +59,8 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
     Returns:
         None if the name does not begin with a contract id.
     """
-    stem = canonical(path.stem)
+    base, kind = split_archive(path.name)
+    stem = canonical(PurePath(base).stem if kind is None or base.lower().endswith(".csv") else base)
     contract = contract_id(stem)
     if contract is None:
         return None
@@ -72,7 +74,9 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
     code = region = election = constituency = None
     if region_at is not None:
         code, region = _region(names[region_at]) or (None, None)
-        election, constituency = [*names[region_at + 1 :], None, None][:2]
+        # "Extract all" makes a folder of the archive's name around the folder of that name.
+        below = dropwhile(lambda name: _region(name) == (code, region), names[region_at + 1 :])
+        election, constituency = [*below, None, None][:2]
     elif len(names) >= 2 and folders_below is not None:
         election, constituency = names[-2:]
     start, end = _interval(stem)
@@ -82,10 +86,12 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
 
 def _name_of(folder: str) -> str | None:
     """The name of a folder; None for an archive, which counts as a folder only if it has the name of a region."""
-    stem, dot, ending = folder.rpartition(".")
-    if not dot or ending.lower() not in ARCHIVES:
+    base, kind = split_archive(folder)
+    if kind is None:
         return canonical(folder)
-    name = canonical(stem)
+    while kind is not None:  # a .zip.gz
+        base, kind = split_archive(base)
+    name = canonical(base)
     return name if _region(name) is not None else None
 
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.export_path import contract_id
 from election_metrics.sources.names import canonical
 
-_SUFFIXES = (".csv", ".zip")
-_ARCHIVES = {".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4", ".z"}
+_ARCHIVES = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4", ".lzma", ".br", ".z", ".cab", ".arj"}
+"""Archives that are not read, or hold one file of another kind."""
 _IGNORED_ENDINGS = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".!qb", ".aria2")
 _IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 
@@ -39,8 +40,13 @@ def is_ignored(name: str) -> bool:
 
 
 def is_export(name: str) -> bool:
-    """Whether files with this name are read."""
-    return name.lower().endswith(_SUFFIXES) and not is_ignored(name)
+    """Whether files with this name are read: exports, compressed ones, and archives of any files."""
+    base, kind = split_archive(name)
+    if is_ignored(name):
+        return False
+    if kind == "alone":
+        return base.lower().endswith(".csv") or split_archive(base)[1] is not None
+    return kind is not None or name.lower().endswith(".csv")
 
 
 def count_not_read(kinds: dict[str, NotRead], path: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from election_metrics.locations import is_url
+from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.object_exports import version_of_object
 
 # An index entry of PostgreSQL is limited to 2,704 bytes, for path and member's name together.
@@ -21,7 +22,11 @@ _INT64 = 2**63
 
 
 class FileVersion(NamedTuple):
-    """A version of a file. `size` in bytes, `modified_ns` since the epoch."""
+    """A version of a file. `size` in bytes, `modified_ns` since the epoch.
+
+    `modified_ns` is the later of the times of the last change of the content (mtime) and of the file (ctime): copying
+    tools, such as `rsync -t` and `cp -p`, set the first one back.
+    """
 
     path: str
     size: int
@@ -62,7 +67,8 @@ def version_at(path: Path) -> FileVersion:
 def version_of(path: str, status: os.stat_result) -> FileVersion:
     """The version of a file on disk, by its status."""
     # A file system may return any time; the ledger stores those within 292 years of 1970.
-    return FileVersion(path, status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64 - 1)))
+    modified = max(status.st_mtime_ns, status.st_ctime_ns)
+    return FileVersion(path, status.st_size, max(-_INT64, min(modified, _INT64 - 1)))
 
 
 def versions_of(paths: Iterable[str]) -> list[FileVersion]:
@@ -86,11 +92,24 @@ def unchanged(version: FileVersion) -> bool:
 
 
 def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> bool:
-    """Whether the file ends within a line (or an archive) and was written recently; objects are always complete."""
-    if is_url(version.path) or now_ns - version.modified_ns >= settle_seconds * 1e9:
+    """Whether the file was written just now, and is probably not complete; objects are always complete.
+
+    A file is complete if it ends in a line feed (an archive: if it can be opened), or was not written for
+    `settle_seconds`. A file with a time ahead of the clock is not being written, as far as the clock can tell. Another
+    change within the same tick of the file system's clock would not be seen, so every file waits for that tick to end.
+    """
+    age = now_ns - version.modified_ns
+    if is_url(version.path) or not 0 <= age < max(settle_seconds * 1e9, _COARSE_TICK_NS):
         return False
-    if version.path.lower().endswith(".zip"):
+    if age < (_COARSE_TICK_NS if version.modified_ns % _SECOND_NS == 0 else _TICK_NS):
+        return True
+    if age >= settle_seconds * 1e9:
+        return False
+    kind = split_archive(version.path)[1]
+    if kind == "zip":
         return not zipfile.is_zipfile(version.path)
+    if kind is not None:
+        return True
     try:
         with Path(version.path).open("rb") as file:
             if version.size == 0:
@@ -99,3 +118,8 @@ def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> b
             return file.read(1) != b"\n"
     except OSError:
         return False
+
+
+_SECOND_NS = 10**9
+_COARSE_TICK_NS = 2 * _SECOND_NS  # of FAT; some network file systems keep whole seconds
+_TICK_NS = 20_000_000  # of a kernel's coarse clock, which other file systems use: 1 to 10 milliseconds

@@ -69,7 +69,7 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) ->
             return Listing(alone, [])
         os.scandir(root).close()
     except FileNotFoundError:
-        raise SourceError(f"{root} does not exist; give a folder of portal exports or one .csv or .zip file") from None
+        raise SourceError(f"{root} does not exist; give a folder of portal exports or one .csv or archive") from None
     except OSError as error:
         raise SourceError(f"{root} cannot be listed: {error.strerror}") from None
     files: list[FileVersion] = []

@@ -1,19 +1,21 @@
-"""Opens portal exports, on disk or in an object store: whole, or only their first and last timestamps.
+"""Opens portal exports, on disk or in an object store: whole, or only some of their timestamps.
 
 Lines are not parsed here.
 """
 
 import re
-import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePath
 
+from election_metrics.digest import name_for
 from election_metrics.errors import TransientError
 from election_metrics.locations import Location, is_url
-from election_metrics.sources.archives import DAMAGED, is_export_member, name_in_archive, read_archive
+from election_metrics.sources.archive_names import split_archive
+from election_metrics.sources.archives import DAMAGED, NotUnpacked, heads, unpack
 from election_metrics.sources.export_file import ExportFile, read_content
 from election_metrics.sources.export_path import NO_CONTRACT, parse_export_path
-from election_metrics.sources.file_versions import FileVersion, Unreadable
+from election_metrics.sources.file_versions import LONGEST_MEMBER, FileVersion, Unreadable
 from election_metrics.sources.object_exports import ends_of_object, fetch_object
 
 
@@ -26,7 +28,8 @@ def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iter
         extract_to: an existing folder for extracted members of archives, and copies of objects.
     """
     below = _folders_below(version.path, root)
-    is_archive = version.path.lower().endswith(".zip")
+    name = PurePath(version.path).name
+    is_archive = split_archive(name)[1] is not None
     place = None if is_archive else parse_export_path(PurePath(version.path), folders_below=below)
     if place is None and not is_archive:
         yield Unreadable(version, NO_CONTRACT)
@@ -34,11 +37,33 @@ def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iter
     try:
         path = fetch_object(version.path, extract_to) if is_url(version.path) else Path(version.path)
         if place is None:
-            yield from read_archive(version, path, below, extract_to)
+            yield from _read_archive(version, path, name, below, extract_to)
         else:
             yield read_content(version, "", place, path)
     except OSError as error:
         yield Unreadable(version, f"the file cannot be read: {error.strerror}", may_pass=True)
+
+
+def _read_archive(
+    version: FileVersion, path: Path, name: str, below: int, extract_to: Path
+) -> Iterator[ExportFile | Unreadable]:
+    folder = extract_to / name_for(version.path)
+    folder.mkdir(exist_ok=True)
+    for member in unpack(path, name, folder):
+        if len(member.name.encode("utf-8", "backslashreplace")) > LONGEST_MEMBER:
+            reason = f"the member's name is longer than {LONGEST_MEMBER} bytes"
+            yield Unreadable(version, reason, member.name[:100])
+        elif isinstance(member, NotUnpacked):
+            yield Unreadable(version, member.reason, member.name, member.may_pass)
+        else:
+            inside = PurePath(member.name)
+            if inside.is_absolute() or ".." in inside.parts:
+                inside = PurePath(inside.name)  # a member's path must not lead out of its archive
+            place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
+            if place is None:
+                yield Unreadable(version, NO_CONTRACT, member.name)
+            else:
+                yield read_content(version, member.name, place, member.file)
 
 
 def _folders_below(path: str, root: Location) -> int:
@@ -51,34 +76,36 @@ def _folders_below(path: str, root: Location) -> int:
 _TIMESTAMP = re.compile(rb"^[^;\n]*;[^;\n]*;[^;\n]*;[^;\n]*;(\d{12,14});", re.MULTILINE)
 
 
-def peek_span(version: FileVersion) -> tuple[int, int] | None:
-    """Epoch milliseconds of an early and a late line, from two small reads; None if they cannot be read.
+_SAMPLES, _SAMPLE = 10, 1 << 16
+_MEMBERS_SAMPLED = 100
 
-    An estimate, to request the right hours: other rows may be outside the span.
+
+def sample_times(version: FileVersion) -> list[int]:
+    """Times of some lines, in epoch milliseconds, from a few small reads; empty if they cannot be read.
+
+    An estimate, to request the right hours: other lines may be of other hours, and some of these may be rejected.
     """
-    path = Path(version.path)
+    name = PurePath(version.path).name
+    is_archive = split_archive(name)[1] is not None
     try:
         if is_url(version.path):
-            if path.suffix.lower() == ".zip" or not version.size:
-                return None  # its hours are known after landing
-            head, tail = ends_of_object(version.path, version.size)
-            times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
-        elif path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                times = [time for info in archive.infolist() for time in _times_of_head(archive, info)]
+            # The hours of an archive there are known after landing.
+            blocks = [] if is_archive or not version.size else [*ends_of_object(version.path, version.size)]
+        elif is_archive:
+            blocks = list(islice(heads(Path(version.path), name, _SAMPLE), _MEMBERS_SAMPLED))
         else:
-            with path.open("rb") as file:
-                head = file.read(1 << 16)
-                file.seek(max(0, version.size - (1 << 16)))
-                tail = file.read(1 << 16)
-            times = [int(time) for time in _TIMESTAMP.findall(head) + _TIMESTAMP.findall(tail)]
+            blocks = _blocks_of_file(Path(version.path), version.size)
     except (*DAMAGED, OSError, TransientError):
-        return None
-    return (min(times), max(times)) if times else None
-
-
-def _times_of_head(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> list[int]:
-    if not is_export_member(name_in_archive(info)):
         return []
-    with archive.open(info) as member:
-        return [int(time) for time in _TIMESTAMP.findall(member.read(1 << 16))]
+    return [int(time) for block in blocks for time in _TIMESTAMP.findall(block)]
+
+
+def _blocks_of_file(path: Path, size: int) -> list[bytes]:
+    """Blocks at even distances, the first and the last among them."""
+    count = min(_SAMPLES, -(-size // _SAMPLE))
+    with path.open("rb") as file:
+        blocks = []
+        for number in range(count):
+            file.seek((size - _SAMPLE) * number // (count - 1) if count > 1 else 0)
+            blocks.append(file.read(_SAMPLE))
+    return blocks

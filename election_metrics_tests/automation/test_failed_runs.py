@@ -41,7 +41,9 @@ def test_a_source_that_is_away_fails_no_run_that_was_not_asked_for_because_of_it
     assert hourly(chosen)["08"]["votes_cast"] == 1
 
 
-@pytest.mark.parametrize("harm", ["gone", "empty", "torn", "other"])
+@pytest.mark.parametrize(
+    "harm", ["gone", "torn", *(pytest.param(one, marks=pytest.mark.long) for one in ("empty", "other"))]
+)
 def test_a_lost_or_damaged_part_of_the_lake_is_named_and_not_tried_again(
     chosen: Settings, tmp_path: Path, harm: str
 ) -> None:

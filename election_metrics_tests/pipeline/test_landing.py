@@ -268,7 +268,7 @@ def test_the_hours_of_many_files_are_guessed_from_their_names_and_none_is_opened
         ]
         hours = expected_hours(chosen, files, NOW)
         first = hour_number(begin) - ahead
-        assert hours == list(range(first, first + 80))
+        assert list(hours) == list(range(first, first + 80))
 
 
 def test_of_files_whose_names_say_no_hour_only_some_are_opened(chosen: Settings, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_of_files_whose_names_say_no_hour_only_some_are_opened(chosen: Settings,
     for number in range(260):
         folder.put(vote(f"v{number}", ms(1, hour=number)), name=f"{number:04}")
     hours = expected_hours(chosen, list_exports(tmp_path).files, NOW + timedelta(days=30))
-    assert hours == list(range(hour_number(HOUR), hour_number(HOUR) + 200))
+    assert list(hours) == list(range(hour_number(HOUR), hour_number(HOUR) + 200))
     assert land(chosen, tmp_path, "run", NOW).files == 260
     assert files_of_run(chosen, "run") == 260
     assert len(changed_hours(chosen, NOW)) == 260, "what was not guessed is computed when it has landed"

@@ -168,7 +168,13 @@ _STATES = """
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "by"), [("Б", "A", "folder"), ("Z", "Y", "people"), ("Y", "Z", "people"), ("A", "Б", "people")]
+    ("old", "new", "by"),
+    [
+        ("Б", "A", "folder"),
+        ("Z", "Y", "people"),
+        pytest.param("Y", "Z", "people", marks=pytest.mark.long),
+        pytest.param("A", "Б", "people", marks=pytest.mark.long),
+    ],
 )
 @pytest.mark.parametrize("most", [1, pytest.param(744, marks=pytest.mark.long)])
 def test_a_contract_that_moves_to_another_election_is_never_in_both_or_in_none(

@@ -133,7 +133,12 @@ def test_rows_that_share_a_position_are_all_read_wherever_a_batch_ends(
 
 
 @pytest.mark.parametrize(
-    ("position", "at_once"), [("NULL", 2), ("'last'", 100_000), ("''", 2), ("1.5", 2), ("x'00ff'", 2)]
+    ("position", "at_once"),
+    [
+        ("NULL", 2),
+        ("'last'", 100_000),
+        *(pytest.param(one, 2, marks=pytest.mark.long) for one in ("''", "1.5", "x'00ff'")),
+    ],
 )
 def test_rows_whose_position_is_no_number_count_once(
     chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, position: str, at_once: int

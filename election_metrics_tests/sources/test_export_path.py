@@ -33,6 +33,8 @@ def test_a_full_path_says_everything() -> None:
         (f"/x/90 - Region/{STEM}.zip/{STEM}.csv", 2, None, None),
         (f"/x/90 - Region/{STEM}.ZIP/{STEM}.csv", 2, None, None),
         (f"/x/90 - Region.zip/Election/District/{STEM}.csv", 3, "Election", "District"),
+        (f"/x/90 - Region.zip/90 - Region/Election/District/{STEM}.csv", 4, "Election", "District"),
+        (f"/x/90 - Region/90 - Region/Election/District/{STEM}.csv.gz", 4, "Election", "District"),
     ],
 )
 def test_folders_are_used_only_where_they_are_known_to_mean_something(path, below, election, constituency) -> None:

@@ -26,8 +26,8 @@ def test_each_kind_that_is_not_read_is_counted_with_an_example(tmp_path: Path) -
     folder = tmp_path / "in" / "day 1"
     Folder(folder).put(vote("a", ms(1)))
     for name in (
-        f"{STEM}.csv.gz",
-        "day.tar.gz",
+        f"{STEM}.xlsx.gz",
+        "day.json.gz",
         "day.7z",
         f"{STEM}.csv.txt",
         "notes.txt",
@@ -49,12 +49,12 @@ def test_ingest_and_status_say_so_and_the_exit_code_too(tmp_path: Path) -> None:
     (source / "README.md").touch()
     done = typed("ingest", str(source), **home)
     assert done.returncode == 0, "what can be no export loses nothing"
-    (source / f"{CONTRACT}_dump.csv.gz").touch()
+    (source / f"{CONTRACT}_dump.csv.7z").touch()
     for _ in range(2):
         done = typed("ingest", str(source), **home)
         assert done.returncode == 3
-        assert f"1 file(s) .gz, such as {source}/{CONTRACT}_dump.csv.gz: unpack them" in done.stderr
-    assert "1 file(s) .gz, such as" in typed("status", **home).stdout
+        assert f"1 file(s) .7z, such as {source}/{CONTRACT}_dump.csv.7z: unpack them" in done.stderr
+    assert "1 file(s) .7z, such as" in typed("status", **home).stdout
 
 
 def test_a_linked_folder_is_named_unless_it_leads_within(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""The names of archives, whose endings are their kinds, and of their members."""
+
+import re
+from contextlib import suppress
+
+_TAR = r"\.tar(?:\.(?:gz|bz2|xz|zst))?|\.t(?:gz|bz2|xz|zst)"
+_ARCHIVE = re.compile(rf"(?:(?P<zip>\.zip)|(?P<tar>{_TAR})|(?P<alone>\.(?:gz|bz2|xz|zst)))$", re.IGNORECASE)
+_CYRILLIC = re.compile("[А-Яа-яЁё]")
+
+
+def split_archive(name: str) -> tuple[str, str | None]:
+    """A file name without the ending of an archive, and the kind: zip, tar, alone (one compressed file); or None.
+
+    "x.tar.gz" is ("x", "tar"), "x.csv.gz" is ("x.csv", "alone"), "x.csv" is ("x.csv", None).
+    """
+    found = _ARCHIVE.search(name)
+    return (name, None) if found is None else (name[: found.start()], found.lastgroup)
+
+
+def member_name(name: bytes) -> str:
+    """A member's name of unknown encoding, with / between folders.
+
+    UTF-8 where it is that; else Russian DOS where that gives Cyrillic letters; else code page 437.
+    """
+    text = None
+    with suppress(UnicodeDecodeError):
+        text = name.decode("utf-8")
+    if text is None:
+        russian = name.decode("cp866")
+        text = russian if _CYRILLIC.search(russian) else name.decode("cp437")
+    return text.replace("\\", "/")

@@ -1,0 +1,217 @@
+"""Whatever archive an export is in, it is the same export; what is damaged is never taken for whole."""
+
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from election_metrics.sources.archives import DEEPEST, NotUnpacked, Unpacked, unpack
+from election_metrics.sources.export_file import ExportFile
+from election_metrics.sources.file_versions import Unreadable, version_at
+from election_metrics.sources.listing import list_exports
+from election_metrics.sources.portal_exports import read_exports, sample_times
+from election_metrics_tests.archived import ARCHIVES, COMPRESS, Files, tarred, zipped
+from election_metrics_tests.exports import CONTRACT, OTHER, ms, vote
+
+PLACE = "90 - Пермский край/Выборы/Округ №1"
+FILES: Files = {
+    f"{PLACE}/{CONTRACT}/{CONTRACT}_2026-09-18_1100-1200/{CONTRACT}_2026-09-18_1100-1200.csv":
+        f"{vote('a', ms(1))}\n{vote('b', ms(2))}\n".encode(),
+    f"{PLACE}/{CONTRACT}_2026-09-18_1200-1300.csv": f"{vote('c', ms(1, hour=1))}\n".encode(),
+    f"90 - Пермский край/Выборы/Округ №2/{OTHER}_2026-09-18_1100-1200.csv": f"{vote('d', ms(3))}\n".encode(),
+}  # fmt: skip
+
+
+def read(root: Path, work: Path) -> tuple[list[ExportFile], list[Unreadable]]:
+    """Every export below a folder, and what cannot be read."""
+    work.mkdir(exist_ok=True)
+    found = [export for version in list_exports(root).files for export in read_exports(version, root, work)]
+    return [one for one in found if isinstance(one, ExportFile)], [one for one in found if isinstance(one, Unreadable)]
+
+
+def meaning(exports: list[ExportFile]) -> list[tuple[object, ...]]:
+    """What the exports say, whatever they lie in."""
+    return sorted((repr(one.place), one.content_hash, one.size, one.readable.read_bytes()) for one in exports)
+
+
+def put(root: Path, files: Files) -> None:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> list[tuple[object, ...]]:
+    """What the files say as they are."""
+    put(tmp_path / "plain", FILES)
+    return meaning(read(tmp_path / "plain", tmp_path / "work of plain")[0])
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_an_archive_says_what_its_files_say(tmp_path: Path, on_disk: list[tuple[object, ...]], kind: str) -> None:
+    ending, make = ARCHIVES[kind]
+    put(tmp_path / "in", {f"exports{ending}": make(FILES)})
+    exports, unreadable = read(tmp_path / "in", tmp_path / "work")
+    assert unreadable == []
+    assert meaning(exports) == on_disk
+    assert len({one.name for one in exports}) == len(exports)
+
+
+@pytest.mark.parametrize("ending", COMPRESS)
+def test_a_compressed_file_says_what_the_file_says(
+    tmp_path: Path, on_disk: list[tuple[object, ...]], ending: str
+) -> None:
+    put(tmp_path / "in", {f"{path}{ending}": COMPRESS[ending](content) for path, content in FILES.items()})
+    exports, unreadable = read(tmp_path / "in", tmp_path / "work")
+    assert unreadable == []
+    assert meaning(exports) == on_disk
+    assert all(sample_times(version) for version in list_exports(tmp_path / "in").files)
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_an_archive_with_the_name_of_a_region_is_its_folder(
+    tmp_path: Path, on_disk: list[tuple[object, ...]], kind: str
+) -> None:
+    ending, make = ARCHIVES[kind]
+    inside = {path.removeprefix("90 - Пермский край/"): content for path, content in FILES.items()}
+    put(tmp_path / "in", {f"90 - Пермский край{ending}": make(inside)})
+    assert meaning(read(tmp_path / "in", tmp_path / "work")[0]) == on_disk
+
+
+@pytest.mark.parametrize("kind", sorted(set(ARCHIVES) - {"tar"}))  # which has no checksum
+@given(data=st.data())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_byte_of_a_damaged_archive_becomes_a_line(tmp_path: Path, kind: str, data: st.DataObject) -> None:
+    ending, make = ARCHIVES[kind]
+    whole = make(FILES)
+    at = data.draw(st.integers(0, len(whole) - 1))
+    cut = data.draw(st.booleans())
+    damaged = whole[:at] if cut else whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :]
+    folder = tmp_path / os.urandom(8).hex()
+    folder.mkdir()
+    (folder / "x").write_bytes(damaged)
+    found = list(unpack(folder / "x", f"x{ending}", folder))
+    assert found
+    for one in found:
+        if isinstance(one, Unpacked):
+            assert one.file.read_bytes() in FILES.values()
+    if len(damaged) < len(whole) - 2_000:  # more than what may follow the last member
+        assert any(isinstance(one, NotUnpacked) for one in found)
+
+
+def test_a_tar_that_is_cut_off_gives_nothing(tmp_path: Path) -> None:
+    whole = tarred(FILES)
+    for size in range(0, len(whole) - 10_240, 700):
+        (tmp_path / "x.tar").write_bytes(whole[:size])
+        found = list(unpack(tmp_path / "x.tar", "x.tar", tmp_path))
+        assert all(isinstance(one, NotUnpacked) for one in found), size
+
+
+def test_what_is_in_an_archive_and_not_read_is_named(tmp_path: Path) -> None:
+    (name, content), *_ = FILES.items()
+    files = {name: content, "a/.DS_Store": b"x", "__MACOSX/a/._x.csv": b"x", "a/~$x.csv": b"x", "a/Thumbs.db": b"x",
+             "readme.txt": b"x", "more.7z": b"x", f"b/{CONTRACT}_2026-09-18_1300-1400.xlsx": b"x"}  # fmt: skip
+    for ending, make in (ARCHIVES["zip"], ARCHIVES["tgz"], ARCHIVES["a zip of a zip"]):
+        put(tmp_path / ending, {f"all{ending}": make(files)})
+        exports, unreadable = read(tmp_path / ending, tmp_path / "work")
+        assert len(exports) == 1
+        assert sorted(one.member.rpartition("/")[2] for one in unreadable) == [
+            f"{CONTRACT}_2026-09-18_1300-1400.xlsx", "more.7z",
+        ]  # fmt: skip
+        assert all(one.reason.startswith("of a kind that is not read: 1 file(s) ") for one in unreadable)
+        assert not any(one.may_pass for one in unreadable)
+
+
+def test_an_archive_without_an_export_says_what_it_holds(tmp_path: Path) -> None:
+    for ending, make in (ARCHIVES["zip"], ARCHIVES["tgz"]):
+        (tmp_path / "x").write_bytes(make({"a.json": b"{}", "b.json": b"{}", "README": b""}))
+        (found,) = unpack(tmp_path / "x", f"x{ending}", tmp_path)
+        assert found == NotUnpacked(
+            "", "the archive holds no .csv file; it holds 2 file(s) .json, 1 file(s) without an ending"
+        )
+
+
+def test_archives_within_archives_have_an_end(tmp_path: Path) -> None:
+    content = FILES
+    for depth in range(1, DEEPEST + 3):
+        content = {"x.zip": zipped(content)}
+        put(tmp_path / str(depth), content)
+        exports, unreadable = read(tmp_path / str(depth), tmp_path / f"work {depth}")
+        assert len(exports) == (3 if depth <= DEEPEST else 0)
+        assert len(unreadable) == (depth > DEEPEST)
+    assert "within one another; unpack it" in unreadable[0].reason
+
+
+def quines() -> Iterator[tuple[str, bytes]]:
+    """Archives that say a small size, or none, and become large."""
+    zeros = bytes(30_000_000)
+    for ending, compress in COMPRESS.items():
+        yield f"{CONTRACT}_2026.csv{ending}", compress(zeros)
+        yield f"x.tar{ending}", compress(tarred({f"{CONTRACT}_2026.csv": zeros}))
+    honest = zipped({f"{CONTRACT}_2026.csv": zeros})
+    yield "honest.zip", honest
+    small = (5).to_bytes(4, "little")
+    yield "liar.zip", honest.replace(len(zeros).to_bytes(4, "little"), small)
+    yield "nested.zip", zipped({"x.zip": honest})
+
+
+def test_what_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=40_000_000))
+    for name, content in quines():
+        (tmp_path / "x").write_bytes(content)
+        (found,) = unpack(tmp_path / "x", name, tmp_path)
+        assert isinstance(found, NotUnpacked), name
+        assert "MB of the lake's disk are free" in found.reason or name == "liar.zip", (name, found.reason)
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 20_000_000
+
+
+def test_links_and_paths_lead_nowhere(tmp_path: Path) -> None:
+    secret = tmp_path / f"{CONTRACT}_secret.csv"
+    secret.write_text(f"{vote('x', ms(1))}\n")
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for kind, target in ((tarfile.SYMTYPE, str(secret)), (tarfile.LNKTYPE, str(secret)), (tarfile.FIFOTYPE, "")):
+            info = tarfile.TarInfo(f"{CONTRACT}_{kind.decode()}.csv")
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+        info = tarfile.TarInfo(f"../../{CONTRACT}_up.csv")
+        info.size = 5
+        archive.addfile(info, io.BytesIO(b"good\n"))
+    put(tmp_path / "in", {"x.tar": whole.getvalue()})
+    exports, unreadable = read(tmp_path / "in", tmp_path / "work")
+    assert [one.readable.read_bytes() for one in exports] == [b"good\n"]
+    assert {one.reason for one in unreadable} == {"it is a link or a device, not a file"}
+    assert len(unreadable) == 3
+    assert not (tmp_path.parent / f"{CONTRACT}_up.csv").exists()
+
+
+def test_a_member_under_a_password_is_named(tmp_path: Path) -> None:
+    content = bytearray(zipped({f"{CONTRACT}_2026.csv": b"x"}))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        (info,) = archive.infolist()
+    for at in (6, content.index(b"PK\x01\x02") + 8):
+        content[at] |= 1  # the flag
+    put(tmp_path / "in", {"x.zip": bytes(content)})
+    assert info.filename == f"{CONTRACT}_2026.csv"
+    _, (one,) = read(tmp_path / "in", tmp_path / "work")
+    assert "password" in one.reason
+
+
+def test_times_of_a_file_come_from_all_of_it(tmp_path: Path) -> None:
+    path = tmp_path / f"{CONTRACT}_2026.csv"
+    path.write_text("".join(f"{vote(f'v{n}', ms(n % 60, hour=n // 100))}\n" for n in range(7_000)))
+    times = sample_times(version_at(path))
+    hours = {time // 3_600_000 for time in times}
+    assert len(hours) >= 10
+    assert max(hours) - min(hours) == 69
+    (tmp_path / "y.csv").write_text("")
+    assert sample_times(version_at(tmp_path / "y.csv")) == []
