@@ -22,7 +22,8 @@ def recall(rule: str, elections: list[Election], times: int) -> tuple[int, int]:
             begin = faulty.opening(place) + first
             hits = findings[
                 (findings["rule"] == rule)
-                & (findings["constituency_id"] == faulty.name(place))
+                & (findings["constituency_id"].fillna(faulty.name(place)) == faulty.name(place))
+                & (findings["region"] == f"region {faulty.region[place]}")
                 & (findings["window_start"] <= begin + last - first)
                 & (findings["window_end"] > begin)
             ]

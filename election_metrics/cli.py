@@ -474,6 +474,36 @@ def revoke(name: str, by: str) -> None:
 
 
 @main.command()
+@click.argument("target")
+@click.option(
+    "--because", metavar="REASON", help="Why; shown on the page and in the tables. Without it, nothing is changed."
+)
+@click.option("--undo", is_flag=True, help="Restore what was withdrawn: the files land again where they exist.")
+@_BY
+def withdraw(target: str, because: str | None, by: str, *, undo: bool) -> None:
+    """Take back everything that wrong files brought, from every table.
+
+    TARGET is the path of a file, a folder, or a member of an archive; the first digits of a content_hash; an
+    election_id; or a constituency_id. Without --because the command shows what it would take back, and changes nothing.
+
+    The same bytes do not land again under any name until they are restored by --undo. A corrected file lands as usual.
+    The page and the view input_notes show what was withdrawn, when and why; the audit log shows by whom.
+
+    \b
+    election-metrics withdraw ~/exports/wrong.zip
+    election-metrics withdraw ~/exports/wrong.zip --because "test data, sent by mistake"
+    election-metrics withdraw ~/exports/wrong.zip --undo
+    """
+    from election_metrics.commands.withdrawal import run_undo, run_withdraw
+    from election_metrics.settings import settings
+
+    if undo:
+        run_undo(console, settings(), target, by)
+    else:
+        run_withdraw(console, settings(), target, because, by)
+
+
+@main.command()
 @click.argument("constituencies", nargs=-1, required=True)
 @click.option("--from", "first", type=HOUR, help="First hour, UTC; default: from the beginning.")
 @click.option("--to", "last", type=HOUR, help="Last hour, inclusive; default: to the end.")

@@ -67,6 +67,7 @@ def server(home_of_server: Path) -> str:
     """URL pattern of the session's server; its database `election_metrics` is migrated and serves as a template."""
     for name in [name for name in os.environ if name.startswith("ELECTION_METRICS_")]:
         del os.environ[name]
+    os.environ["ELECTION_METRICS_TIME_ZONE"] = "Europe/Moscow"  # chosen, so that it is no finding
     chosen = read_settings(home=home_of_server)
     migrate(chosen)
     close_engines()

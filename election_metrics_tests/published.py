@@ -41,7 +41,10 @@ def evidence_until(series: pd.DataFrame, now: pd.Timestamp) -> Evidence:
     return Evidence(
         hours=hours,
         constituencies=constituencies.reset_index().assign(
-            region=None, time_zone="Europe/Moscow", ends_at=pd.Series(pd.NaT, dtype="datetime64[us, UTC]")
+            region=None,
+            time_zone="Europe/Moscow",
+            is_zone_assumed=False,
+            ends_at=pd.Series(pd.NaT, dtype="datetime64[us, UTC]"),
         ),
         delivered=pd.DataFrame(delivered, columns=["constituency_id", "hour_number"]),
         missing=pd.DataFrame({"constituency_id": events["constituency_id"], **spans}).assign(

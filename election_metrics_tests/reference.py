@@ -60,6 +60,9 @@ def _read(line: bytes, latest_ms: int, first_ms: int) -> Row:
     return _judge_fields(fields, latest_ms, first_ms)
 
 
+_RESAVED = "the line looks re-saved by a spreadsheet: quotes doubled, numbers rounded; take the original file"
+
+
 def _judge_fields(fields: list[str], latest_ms: int, first_ms: int) -> Row:
     transaction_id, kind, _, _, timestamp, sender, _, _, params, diff, _, rollback = fields
     if rollback not in ("", "-1"):
@@ -72,6 +75,8 @@ def _judge_fields(fields: list[str], latest_ms: int, first_ms: int) -> Row:
         raise Rejected("the transaction id or sender is longer than 200 bytes")
     if rollback == "-1":
         return Row("rollback", transaction_id)
+    if params.startswith('"[') or diff.startswith('"['):
+        raise Rejected(_RESAVED)
     occurred_ms = _moment(timestamp, latest_ms, first_ms)
     pairs, changes = _array(params, "params"), _array(diff, "diff")
     operation = "createContract" if kind == "103" else _text(pairs, "operation")
@@ -83,6 +88,8 @@ def _judge_fields(fields: list[str], latest_ms: int, first_ms: int) -> Row:
 
 def _moment(timestamp: str, latest_ms: int, first_ms: int) -> int:
     occurred_ms = _whole_number(timestamp)
+    if occurred_ms is None and "E+" in timestamp.upper():
+        raise Rejected(_RESAVED)
     if occurred_ms is None:
         raise Rejected("the timestamp is no number of milliseconds")
     if occurred_ms < _IN_2000:

@@ -44,6 +44,7 @@ class Election:
         register_changes, repeated_issues, registers: constituency, hour, voters.
         conflicts: constituency, hour, transaction ids.
         lost: constituency and transactions that were there and are not any more.
+        unknown: constituencies whose regions are not known.
     """
 
     size: np.ndarray
@@ -55,12 +56,13 @@ class Election:
     conflicts: list[tuple[int, int, int]] = field(default_factory=list)
     registers: list[tuple[int, int, int]] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
 
     def copy(self) -> "Election":
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[])  # fmt: skip
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
         """Hour number of a constituency's opening."""
@@ -104,6 +106,7 @@ class Election:
                     "constituency_id": ids,
                     "region": [f"region {number}" for number in self.region],
                     "time_zone": [_ZONES[number % len(_ZONES)] for number in self.region],
+                    "is_zone_assumed": np.isin(self.region, self.region[np.array(self.unknown, dtype=int)]),
                     "registered_voters": pd.array(self.size, dtype="Int64"),
                     "starts_at": pd.to_datetime(openings * 3600, unit="s", utc=True),
                     "ends_at": pd.to_datetime((openings + _LENGTH) * 3600, unit="s", utc=True),
@@ -255,6 +258,11 @@ def _register_below_zero(election: Election, place: int, random: np.random.Gener
     return hour, hour
 
 
+def _region_unknown(election: Election, place: int, _random: np.random.Generator) -> tuple[int, int]:
+    election.unknown.append(place)
+    return 0, _LENGTH - 1
+
+
 def _files_missing(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
     hour = int(random.integers(1, _LENGTH - 5))
     election.delivered[place, hour : hour + 3] = False
@@ -284,6 +292,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "figures_fall": ("10 transactions gone", _file_shrunk),
     "conflicting_ids": ("3 ids with two contents", _ids_in_conflict),
     "register_below_zero": ("4 voters more removed than added", _register_below_zero),
+    "time_zone_assumed": ("a region that is not known", _region_unknown),
 }
 """By rule: the fault in words, and how it is put in. Into constituencies of 500 voters and more."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from election_metrics.replay.tree import write_replay
 from election_metrics.replay.votings import Bucket, Voting
+from election_metrics.sources.file_versions import version_at
 from faults.conflicts import conflicting_lines
 
 START = datetime(2026, 9, 18, 5, tzinfo=UTC)
@@ -38,7 +39,7 @@ class Exports:
         chance.shuffle(self.waiting)
         self.half: dict[Path, bytes] = {}
         self.locked: list[Path] = []
-        self.versions: dict[tuple[str, int, int], bytes] = {}
+        self.versions: dict[tuple[str, int], list[tuple[int, bytes]]] = {}
 
     def _add_conflicts(self, chance: random.Random) -> None:
         """Adds rows with ids of other files and contracts, both identical and different ones."""
@@ -209,11 +210,12 @@ class Exports:
         self.unlock()
         for version in sorted(landed):
             path = Path(version[0])
-            if path.exists() or version not in self.versions:
+            # A change of permissions makes another version of the same content.
+            written = [content for at, content in self.versions.get(version[:2], []) if at <= version[2]]
+            if path.exists() or not written:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.versions[version])
-            os.utime(path, ns=(version[2], version[2]))
+            path.write_bytes(written[-1])
 
     def unlock(self) -> None:
         """Restores read permission of all files."""
@@ -256,8 +258,8 @@ class Exports:
         if unfinished.stat().st_mtime_ns <= before:
             os.utime(unfinished, ns=(before + 1, before + 1))
         unfinished.replace(path)
-        status = path.stat()
-        self.versions[str(path), status.st_size, status.st_mtime_ns] = content
+        version = version_at(path)
+        self.versions.setdefault((version.path, version.size), []).append((version.modified_ns, content))
 
 
 def _count_lines(content: bytes) -> int:

@@ -201,6 +201,7 @@ class Schedule:
         over = CLOCK + timedelta(days=3)
         processes.ask(lambda: law.settle(self.settings), self.log, over, _LONG)
         self.exports.settle(processes.ask(lambda: law.landed_versions(self.settings), self.log, CLOCK, _LONG))
+        processes.ask(lambda: law.settle(self.settings), self.log, over, _LONG)  # restored files are new versions
         processes.ask(lambda: law.sweep(self.settings), self.log, datetime.now(UTC) + timedelta(days=3), _LONG)
         return processes.ask(lambda: law.broken(self.settings, self.clean, self.exports), self.log, over, _LONG)
 

@@ -1,7 +1,7 @@
 """Models of the answers, derived from the tables, so that each column is described once."""
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -155,6 +155,17 @@ AuditEntry = _model(
     _ELECTION,
 )  # fmt: skip
 Spark = _model("Spark", "An hour of a sparkline.", _fields(hourly_stats, list(_SPARKLINE)))
+
+
+class InputNote(BaseModel):
+    """Input that does not count, by kind and reason."""
+
+    kind: Literal["withdrawn", "unreadable", "set_aside", "not_read", "quarantined"]
+    files: int = Field(description="Number of files")
+    lines: int | None = Field(description="Number of lines; null where they are not known")
+    example: str = Field(description="One of them: the last two parts of its path")
+    reason: str | None = Field(description="Why; of a kind that is not read, the file name extension")
+    since: datetime = Field(description="Since when")
 
 
 class ListedConstituency(Constituency):  # type: ignore[valid-type,misc]

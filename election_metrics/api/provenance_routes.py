@@ -11,6 +11,7 @@ from election_metrics.api.endpoints import get, new_router
 from election_metrics.api.models import (
     Answer,
     AuditEntry,
+    InputNote,
     PageOf,
     RejectedLine,
     SaidOfConstituency,
@@ -55,6 +56,13 @@ def sources(
     """Files that a constituency's figures (of these hours) come from, and the run that landed each."""
     check_constituency(connection, constituency)
     found = provenance_queries.sources_of(connection, constituency, hours_between(first, to, None))
+    return Reply(found, found)
+
+
+@get(router, "/input-notes", Answer[list[InputNote]], "sources", DependsOn())
+def input_notes(connection: sa.Connection) -> Reply:
+    """What of the input does not count, and why: withdrawn by people, unreadable, set aside, of a kind not read."""
+    found = provenance_queries.input_notes(connection)
     return Reply(found, found)
 
 

@@ -68,6 +68,7 @@ def landed_files(
     cannot be read go to the quarantine, `ingest.rejected_transactions`; the ledger of files is
     `ingest.transaction_files`. Idempotent: what landed before is not landed again.
     """
+    from election_metrics.pipeline.file_landing import files_not_read
     from election_metrics.pipeline.landing import LandingReport
     from election_metrics.pipeline.sources import NONE_NAMED
 
@@ -94,6 +95,7 @@ def landed_files(
             "contents_known_before": report.known_contents,
             "unreadable_files": len(report.unreadable),
             "files_set_aside": len(report.set_aside),
+            "files_not_read": files_not_read(settings),
             "hours_touched": len(report.hours),
             **watched(settings, tables.transaction_files),
             **engine_metadata(report.engine),

@@ -110,7 +110,7 @@ def ask_for_what_changed(
 ) -> "list[RunPlan | RegistryPlan | ElectionsPlan | Skip]":
     """Requests the registry first, if reference data changed (hours are counted by it); then hours; then elections."""
     if registry_is_behind:
-        return [RegistryPlan("people changed reference data")]
+        return [RegistryPlan("reference data changed, or the folders that name elections and regions")]
     return [*ask_for_hours(changed, most_hours)] or [ask_for_elections(behind)]
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -12,10 +12,12 @@ from rich.console import Console
 from election_metrics.commands.known import print_full_disks, print_known
 from election_metrics.commands.markup import shown
 from election_metrics.pipeline.last_known import Known, read_last_known, unwatched
+from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.sanitize import one_line, visible
 from election_metrics.settings import Settings
 from election_metrics.sources.file_kinds import NotRead
-from election_metrics.sources.listing import list_exports
+from election_metrics.sources.file_versions import FileVersion, still_growing
+from election_metrics.sources.listing import Listing
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import read_frame
@@ -23,6 +25,7 @@ from election_metrics.warehouse.reports import read_conflicts, read_problems, re
 from election_metrics.warehouse.table_reads import looked_at
 
 _SECONDS_LOOKING = 2.0
+_MOST_OPENED = 1_000
 
 
 def _number(value: object) -> str:
@@ -168,6 +171,44 @@ def print_not_read(console: Console, not_read: Mapping[str, NotRead]) -> None:
         console.print(f"  {visible(kind)}", markup=False)
 
 
+def _print_account(console: Console, settings: Settings, pending: Sequence[FileVersion], seen: Listing) -> None:
+    """Prints what became of every file below the source."""
+    now = time.time_ns()
+    growing = sum(still_growing(file, now, settings.settle_seconds) for file in pending[:_MOST_OPENED])
+    counts = {
+        "known: landed, withdrawn or set aside": len(seen.files) - len(pending),
+        "new": len(pending) - growing,
+        f"being written (lands {settings.settle_seconds:g} s after its last change)": growing,
+        "unreadable": len(seen.unreadable),
+        "of a kind that is not read": sum(kind.files for kind in seen.not_read.values()),
+        **{f"ignored: {rule}": number for rule, number in sorted(seen.ignored.items())},
+    }
+    total = sum(counts.values())
+    console.print(
+        f"\nFiles below the source: {total:,}" + ("" if seen.is_whole else " or more: the listing takes long")
+    )
+    for what, number in counts.items():
+        if number:
+            console.print(f"  {number:>10,}  {what}", highlight=False)
+
+
+def _print_withdrawn(console: Console, settings: Settings) -> None:
+    """Prints what people withdrew, when and why."""
+    query = (
+        "SELECT files, lines, example, reason, since FROM metrics.input_notes WHERE kind = 'withdrawn' ORDER BY since"
+    )
+    with transaction(settings) as connection:
+        notes = read_frame(connection, sa.text(query))
+    if len(notes):
+        console.print("\nWithdrawn (election-metrics withdraw PATH --undo restores it):")
+    for files, lines, example, reason, since in notes.itertuples(index=False, name=None):
+        console.print(
+            f"  {files} file(s) with {lines} row(s), at {since:%Y-%m-%d %H:%M} UTC: {one_line(reason)}\n"
+            f"    such as {visible(example)}",
+            markup=False,
+        )
+
+
 def print_warehouse(console: Console, settings: Settings) -> None:
     """Prints what landed, what is behind, the queue, disk usage, problems, and what could not be read.
 
@@ -196,7 +237,10 @@ def print_warehouse(console: Console, settings: Settings) -> None:
     source = settings.source_path
     if source is not None and source.exists():
         until = time.monotonic() + _SECONDS_LOOKING  # files that landing could not read are in the ledger
-        seen = list_exports(source, enough=lambda _: time.monotonic() > until)
+        pending, _, seen = pending_files(
+            settings, source, settled_only=False, enough=lambda _: time.monotonic() > until
+        )
+        _print_account(console, settings, pending, seen)
         listed = [(problem.version.path, problem.reason) for problem in seen.unreadable]
         problems += [problem for problem in listed if problem not in problems]
         print_not_read(console, seen.not_read)
@@ -209,6 +253,7 @@ def print_warehouse(console: Console, settings: Settings) -> None:
             f"\n{counts['ids_in_conflict']} transaction id(s) have rows that differ, in contract, time or content: "
             "election-metrics conflicts shows each, with its files"
         )
+    _print_withdrawn(console, settings)
     if len(rejected):
         console.print("\nLines in quarantine (election-metrics export rejected_transactions shows each):")
         for reason, lines, files, example in rejected.itertuples(index=False, name=None):

@@ -21,7 +21,7 @@ from election_metrics.locations import Location, name_of
 from election_metrics.pipeline.expected_hours import expected_hours
 from election_metrics.pipeline.hour_comparison import preview_hours
 from election_metrics.pipeline.hours import changed_hours, contiguous
-from election_metrics.pipeline.pending_files import pending_files
+from election_metrics.pipeline.pending_files import note_listing, pending_files
 from election_metrics.pipeline.relanding import files_to_reland
 from election_metrics.pipeline.run_tags import in_words
 from election_metrics.pipeline.table_opening import named_table
@@ -42,10 +42,11 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     chosen = chosen or settings()
     migrate(chosen)
     pending, unseen, listing = pending_files(chosen, path, settled_only=False)
+    note_listing(chosen, path, listing)
     now = datetime.now(UTC)
     changed = changed_hours(chosen, now)
     if not pending and not unseen and not changed:
-        console.print(f"Nothing new: {len(listing.files)} file(s) below {path} landed before.")
+        console.print(f"Nothing new: {_known_before(chosen, path, listing)}.")
         return _ingested(console, chosen, path, listing)
     hours = in_grid(hour_start(number) for number in expected_hours(chosen, pending, now))
     first, last = _range_of_run(chosen, hours or in_grid(changed), now)
@@ -55,7 +56,7 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     )
     with open_instance(chosen) as instance, bars(console) as progress:
         _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
-        _finish_changed(chosen, instance, progress, console)
+        finish_changed(chosen, instance, progress, console)
     return _ingested(console, chosen, path, listing)
 
 
@@ -63,7 +64,25 @@ def _ingested(console: Console, chosen: Settings, path: Location, listing: Listi
     """Says what was not read; returns the exit code."""
     print_not_read(console, listing.not_read)
     lost = sum(kind.may_be_exports for kind in listing.not_read.values())
-    return _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable) + lost)
+    code = _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable) + lost)
+    if code:
+        console.print("Not everything was read: election-metrics status says what, where and why.")
+    return code
+
+
+def _known_before(chosen: Settings, path: Location, listing: Listing) -> str:
+    """How many files landed before, and how many did not."""
+    from election_metrics.warehouse.database import transaction
+    from election_metrics.warehouse.ledger import count_by_status
+
+    with transaction(chosen) as connection:
+        counts = count_by_status(connection, name_of(path))
+    others = [f"{counts[status]} {words}" for status, words in _NOT_LANDED.items() if counts[status]]
+    landed = len(listing.files) - sum(counts[status] for status in _NOT_LANDED)
+    return ", ".join([f"{landed} file(s) below {path} landed before", *others])
+
+
+_NOT_LANDED = {"unreadable": "cannot be read", "set aside": "are set aside and wait", "withdrawn": "were withdrawn"}
 
 
 def run_table_ingest(
@@ -90,7 +109,7 @@ def run_table_ingest(
     with open_instance(chosen) as instance, bars(console) as progress:
         result = run_update(chosen, instance, begin, end, "ingest", progress=progress, landing=landing)
         _finish(result, console, "hour(s) of the table")
-        _finish_changed(chosen, instance, progress, console)
+        finish_changed(chosen, instance, progress, console)
     return _exit_code(chosen, PATH.format(source=table.mapping.source))
 
 
@@ -167,7 +186,7 @@ def run_reland(
             run_update(chosen, instance, begin, end, "backfill", source=source, progress=progress, landing=again),
             console,
         )
-        _finish_changed(chosen, instance, progress, console)
+        finish_changed(chosen, instance, progress, console)
 
 
 def _say_preview(console: Console, hours: pd.DataFrame, first: datetime, last: datetime) -> None:
@@ -200,7 +219,7 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
         )
 
 
-def _finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
+def finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
     """Computes stale hours that the first run did not: rows of other hours, corrections."""
     ranges = list(contiguous(in_grid(changed_hours(chosen)), _widest(chosen)))
     for number, (first, last) in enumerate(ranges, 1):

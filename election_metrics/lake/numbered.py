@@ -64,5 +64,38 @@ def _why_not_whole(line: bytes) -> str | None:
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as error:
-        return f"bad UTF-8 at byte {error.start + 1} of the line"
+        hint = "; it looks like Windows-1251: save the file as UTF-8" if _is_windows_1251(line) else ""
+        return f"bad UTF-8 at byte {error.start + 1} of the line{hint}"
     return None
+
+
+_MOSTLY = 0.9
+_RUSSIAN = frozenset("АБВГДЕЁЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ«»№—–")
+
+
+def _is_windows_1251(line: bytes) -> bool:
+    """Whether the bytes beyond ASCII are nearly all Russian letters and signs in Windows-1251."""
+    beyond = bytes(byte for byte in line if byte >= 0x80)
+    letters = beyond.decode("cp1251", "replace").upper()
+    return sum(letter in _RUSSIAN for letter in letters) >= _MOSTLY * len(beyond)
+
+
+_SAMPLE = 4_096
+_ENCODINGS = {
+    b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
+}  # fmt: skip
+
+
+def wide_encoding(source: Path) -> str | None:
+    """UTF-16 or UTF-32, if the file is in one of them; None: it is not.
+
+    Such text has a NUL in nearly every character of ASCII; it may begin with a byte order mark.
+    """
+    with source.open("rb") as file:
+        head = file.read(_SAMPLE)
+    text = head.rstrip(b"\0")
+    nuls = text.count(0) / max(len(text), 1)
+    if nuls < 1 / 3:
+        return None
+    marked = next((name for mark, name in _ENCODINGS.items() if head.startswith(mark)), None)
+    return marked or ("UTF-32" if nuls > 2 / 3 else "UTF-16")

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from election_metrics.lake.engine import Readable, sql
-from election_metrics.lake.numbered import write_numbered_copy
+from election_metrics.lake.numbered import wide_encoding, write_numbered_copy
 from election_metrics.settings import Settings
 
 FIELDS = (
@@ -122,6 +122,9 @@ def _stage_numbered(
     """Stages damaged files through copies with line numbers; returns those that still cannot be read."""
     copies, kept, given_up = [], {}, {}
     for file in files:
+        if encoding := wide_encoding(file.path):
+            given_up[file.content_id] = f"the file is {encoding}; UTF-8 is expected: save it as UTF-8"
+            continue
         copy, rejects = work / f"numbered-{file.content_id}.csv", work / f"rejects-{file.content_id}.json"
         kept[file.content_id] = write_numbered_copy(file.path, copy, rejects, settings.max_line_bytes)
         if kept[file.content_id]:
@@ -130,7 +133,7 @@ def _stage_numbered(
     numbers = list(kept)
     counted = "SELECT content_id, count(*) FROM staged WHERE content_id IN (SELECT unnest(?)) GROUP BY content_id"
     staged = dict(connection.execute(counted, [numbers]).fetchall())
-    for file in files:
+    for file in (file for file in files if file.content_id in kept):
         if staged.get(file.content_id, 0) != kept[file.content_id]:
             read = staged.get(file.content_id, 0)
             given_up[file.content_id] = f"{kept[file.content_id]} lines are whole, but {read} could be read"

@@ -23,8 +23,8 @@ class Registry:
 
     Attributes:
         elections: election_id, name, starts_at, ends_at, time_zone, status.
-        constituencies: constituency_id, election_id, name, region_code, region, time_zone, registered_voters,
-            starts_at, ends_at, reference_voters.
+        constituencies: constituency_id, election_id, name, region_code, region, time_zone, is_zone_assumed,
+            registered_voters, starts_at, ends_at, reference_voters.
     """
 
     elections: pd.DataFrame
@@ -49,6 +49,8 @@ def build_registry(
     zones: dict[str, str],
     default_zone: str,
     now: datetime,
+    *,
+    is_zone_chosen: bool = True,
 ) -> Registry:
     """Builds elections and constituencies.
 
@@ -62,6 +64,7 @@ def build_registry(
         zones: time zone by region name.
         default_zone: time zone of any other region.
         now: the time of the status.
+        is_zone_chosen: whether people chose the default time zone, for constituencies without a region.
     """
     known = places.rename(columns={"constituency": "name"}).set_index("constituency_id")
     known = known.reindex(known.index.union(pd.Index(reference["constituency_id"]))).astype(object)
@@ -69,7 +72,9 @@ def build_registry(
     for column in ("name", "election", "region_code", "region"):
         known[column] = given[column].combine_first(known[column])
     by_region = known["region"].map(zones)
-    known["time_zone"] = given["time_zone"].combine_first(by_region).fillna(default_zone)
+    zones_known = given["time_zone"].combine_first(by_region)
+    known["time_zone"] = zones_known.fillna(default_zone)
+    known["is_zone_assumed"] = zones_known.isna() & (known["region"].notna() | (not is_zone_chosen))
     known["election"] = _one_spelling(known["election"].fillna(UNKNOWN_ELECTION))
     known["election_id"] = known["election"].map({name: election_id(name) for name in known["election"].unique()})
     counted = events.groupby("constituency_id")["voters"].sum(min_count=1).reindex(known.index)

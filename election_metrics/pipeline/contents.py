@@ -22,7 +22,7 @@ def number_contents(
     new = [export for export in exports if export.version not in again]
     contents = ledger.landed_contents(connection, [export.content_hash for export in new])
     known = set(contents.values())
-    keys = [(export.content_hash, export.place.constituency_id) for export in exports]
+    keys = [export.key for export in exports]
     unknown = [key for key in dict.fromkeys(keys) if key not in contents]
     contents |= zip(unknown, ledger.next_content_ids(connection, len(unknown)), strict=True)
     return [(export, contents[key]) for export, key in zip(exports, keys, strict=True)], known

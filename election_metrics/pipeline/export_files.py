@@ -8,7 +8,7 @@ from election_metrics.locations import Location
 from election_metrics.pipeline.expected_hours import elections_of, expected_hours
 from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.landing import Again, LandingReport, Pending, Source
-from election_metrics.pipeline.pending_files import gone_files, pending_files
+from election_metrics.pipeline.pending_files import gone_files, note_listing, pending_files
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.relanding import files_to_reland, forget_lost_parts
 from election_metrics.settings import Settings
@@ -43,6 +43,7 @@ class ExportFiles(Source):
             return new >= _MOST_LISTED or (new > 0 and time.monotonic() > until)
 
         pending, unseen, listing = pending_files(settings, self.root, settled_only=True, enough=enough)
+        note_listing(settings, self.root, listing)
         hours = expected_hours(settings, pending, now)
         gone = gone_files(settings, self.root, listing)
         count = len(pending) + len(unseen)

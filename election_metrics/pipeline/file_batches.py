@@ -17,7 +17,7 @@ from election_metrics.pipeline.scratch import work_folder
 from election_metrics.sources.export_file import ExportFile
 from election_metrics.sources.file_versions import FileVersion, Unreadable, unchanged
 from election_metrics.sources.portal_exports import read_exports
-from election_metrics.warehouse import landing_attempts, ledger, registry
+from election_metrics.warehouse import landing_attempts, ledger, registry, withdrawals
 from election_metrics.warehouse.database import lock, transaction
 
 _PATTERN = frozenset("*?[]{}")
@@ -39,6 +39,7 @@ class _Batch:
         exports: every readable export with the number of its content.
         new: the contents that were read now; the others landed before.
         unreadable: what could not be read, and why.
+        withdrawn: exports with bytes that people withdrew, why and when.
         settled: the paths whose outcome is final.
         waiting: paths that could not be read now, though the file may be sound, with the reason; nothing landed.
     """
@@ -46,6 +47,7 @@ class _Batch:
     exports: list[tuple[ExportFile, int]]
     new: list[Readable]
     unreadable: list[Unreadable]
+    withdrawn: list[tuple[ExportFile, tuple[str, datetime]]]
     settled: list[str]
     waiting: dict[str, str]
 
@@ -62,7 +64,7 @@ def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
             landing_attempts.begin_attempts(marks, unknown, landing.run_id, landing.now)
         batch = _read_batch(landing, connection, unknown, work)
         lake.drop_repeats_within_files(landing.engine)
-        commit_batch(landing, connection, _staged(batch), work)
+        commit_batch(landing, connection, _staged(landing, batch), work)
         landing.report.set_aside.update(batch.waiting)
         landing_attempts.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
         for path, reason in batch.waiting.items():
@@ -75,7 +77,10 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
     everything = [export for file in files for export in read_exports(file, landing.source, work)]
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
-    readable = [export for export in opened if isinstance(export, ExportFile)]
+    found = [export for export in opened if isinstance(export, ExportFile)]
+    taken_back = withdrawals.withdrawn_contents(connection, [export.content_hash for export in found])
+    withdrawn = [(export, taken_back[export.key]) for export in found if export.key in taken_back]
+    readable = [export for export in found if export.key not in taken_back]
     exports, known = number_contents(connection, readable, landing.again)
     new = {
         number: Readable(
@@ -100,6 +105,7 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
         ],
         new=[file for number, file in new.items() if number not in gone and number not in given_up],
         unreadable=[problem for problem in unreadable if problem.version.path not in moved],
+        withdrawn=[(export, why) for export, why in withdrawn if export.version.path not in moved],
         settled=[file.path for file in files if file.path not in moved and file.path not in waiting],
         waiting=waiting,
     )
@@ -114,7 +120,7 @@ def _plain_path(path: Path, number: int, work: Path) -> Path:
     return link
 
 
-def _staged(batch: _Batch) -> StagedBatch:
+def _staged(landing: FileLanding, batch: _Batch) -> StagedBatch:
     new = {content.content_id for content in batch.new}
     sizes = {number: export.version.size for export, number in reversed(batch.exports) if number in new}
     return StagedBatch(
@@ -123,29 +129,41 @@ def _staged(batch: _Batch) -> StagedBatch:
         settled=batch.settled,
         unreadable=batch.unreadable,
         bytes=sum(sizes.values()),
+        record=lambda connection: ledger.record_files(connection, _withdrawn_rows(landing, batch.withdrawn)),
         settle=lambda connection: registry.touch_elections_of_files(connection, batch.settled),
     )
 
 
+def _fields(export: ExportFile) -> dict[str, object]:
+    """Columns of the ledger that an export's version and path fill."""
+    version, place = export.version, export.place
+    return {
+        "path": version.path,
+        "member": export.member,
+        "size": version.size,
+        "modified_ns": version.modified_ns,
+        "content_hash": export.content_hash,
+        "constituency_id": place.constituency_id,
+        "region_code": place.region_code,
+        "region": place.region,
+        "election": place.election,
+        "constituency": place.constituency,
+        "interval_start": place.interval_start,
+        "interval_end": place.interval_end,
+    }
+
+
 def file_versions(exports: Sequence[tuple[ExportFile, int]]) -> pd.DataFrame:
     """Ledger rows for these exports: version, number of the content, and the fields of the path."""
+    return pd.DataFrame.from_records([{**_fields(export), "content_id": number} for export, number in exports])
+
+
+def _withdrawn_rows(landing: Landing, withdrawn: Sequence[tuple[ExportFile, tuple[str, datetime]]]) -> pd.DataFrame:
+    """Ledger rows for exports with bytes that people withdrew: they stay withdrawn, under whatever name they come."""
     return pd.DataFrame.from_records(
         [
-            {
-                "path": export.version.path,
-                "member": export.member,
-                "size": export.version.size,
-                "modified_ns": export.version.modified_ns,
-                "content_hash": export.content_hash,
-                "content_id": number,
-                "constituency_id": export.place.constituency_id,
-                "region_code": export.place.region_code,
-                "region": export.place.region,
-                "election": export.place.election,
-                "constituency": export.place.constituency,
-                "interval_start": export.place.interval_start,
-                "interval_end": export.place.interval_end,
-            }
-            for export, number in exports
+            {**_fields(export), "status": "withdrawn", "reason": reason, "withdrawn_at": at, "run_id": landing.run_id,
+             "seen_at": landing.now}
+            for export, (reason, at) in withdrawn
         ]
-    )
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from election_metrics.pipeline.disk import check_room
 from election_metrics.pipeline.expected_hours import interval_of
 from election_metrics.pipeline.file_batches import FileLanding, land_batch
 from election_metrics.pipeline.landing import LandingReport
-from election_metrics.pipeline.pending_files import gone_files, pending_files, waiting_files
+from election_metrics.pipeline.pending_files import gone_files, note_listing, pending_files, waiting_files
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.recording import unreadable_rows
 from election_metrics.pipeline.scratch import make_scratch
@@ -34,6 +34,12 @@ def files_of_run(settings: Settings, run_id: str) -> int:
     """Number of files (and members of archives) that a run has landed so far."""
     with transaction(settings) as connection:
         return ledger.count_files_of_run(connection, run_id)
+
+
+def files_not_read(settings: Settings) -> int:
+    """Files of kinds that are not read and may hold transactions, as of the last listing."""
+    with transaction(settings) as connection:
+        return ledger.count_not_read(connection)
 
 
 def land(
@@ -176,4 +182,5 @@ def _record_unlistable(
         ledger.forget_unreadable(connection, name_of(source), paths)
         ledger.supersede(connection, paths)
         ledger.record_files(connection, unreadable_rows(listing.unreadable, run_id, datetime.now(UTC)))
+    note_listing(settings, source, listing)
     report.unreadable.update({problem.version.path: problem.reason for problem in listing.unreadable})

@@ -128,6 +128,10 @@ def _nothing_more(_connection: sa.Connection) -> None:
     return
 
 
+def _takes_nothing_back(_connection: sa.Connection) -> list[int]:
+    return []
+
+
 @dataclass(frozen=True)
 class StagedBatch:
     """A batch whose rows are in the engine's table `staged`, ready to be recorded.
@@ -140,6 +144,7 @@ class StagedBatch:
         unreadable: what could not be read, and why.
         bytes: bytes that were read.
         record: writes further ledger rows of this source, before hours are marked stale.
+        take_back: marks ledger rows of earlier landings as no longer counting; returns their contents.
         settle: marks everything downstream as changed, after the hours are marked stale.
     """
 
@@ -149,6 +154,7 @@ class StagedBatch:
     unreadable: Sequence[Unreadable] = ()
     bytes: int = 0
     record: Callable[[sa.Connection], None] = _nothing_more
+    take_back: Callable[[sa.Connection], list[int]] = _takes_nothing_back
     settle: Callable[[sa.Connection], None] = _nothing_more
 
 
@@ -156,7 +162,7 @@ def commit_batch(landing: Landing, connection: sa.Connection, batch: StagedBatch
     """Writes a batch to the ledger and the lake, marks the hours it changes stale, and adds it to the report."""
     settings, engine, run_id, now = landing.settings, landing.engine, landing.run_id, landing.now
     new = {content.content_id for content in batch.new}
-    replaced = ledger.supersede(connection, batch.settled)
+    replaced = [*ledger.supersede(connection, batch.settled), *batch.take_back(connection)]
     known = [] if batch.versions.empty else sorted(set(batch.versions["content_id"]) - new)
     facts = {**recording.ledger_facts(connection, known), **recording.content_facts(engine)}
     rows = recording.ledger_rows(batch.versions, facts, run_id, now)

@@ -1,17 +1,19 @@
 """Which export files are new: versions that are not in the ledger, and troubled paths that are gone."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.locations import Location, name_of
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion, Unreadable, still_growing
 from election_metrics.sources.listing import Listing, list_exports
-from election_metrics.warehouse import landing_attempts, ledger
-from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse import landing_attempts, ledger, registry
+from election_metrics.warehouse.database import lock, transaction
 
 
 def pending_files(
@@ -39,9 +41,44 @@ def pending_files(
         return enough(pending_so_far)
 
     listing = list_exports(source, known, is_enough)
+    if listing.is_whole:
+        listing = replace(listing, missing=_missing(known, listing, name_of(source)))
     pending = [file for file in listing.files if file not in known and file not in growing]
     unseen = [problem for problem in listing.unreadable if problem.version not in known]
     return pending, unseen, listing
+
+
+def _missing(known: Set[tuple[str, int, int]], listing: Listing, root: str) -> frozenset[str]:
+    below = f"{root.rstrip('/')}/"
+    unlisted = known - set(listing.files)
+    candidates = {path for path, _, _ in unlisted if path == root or path.startswith(below)}
+    return frozenset(candidates - {file.path for file in listing.files}) if candidates else frozenset()
+
+
+def note_listing(settings: Settings, source: Location, listing: Listing) -> None:
+    """Records which known files no longer exist or exist again, and the files of kinds that are not read.
+
+    A listing without any file says nothing: a source that is away may look empty. The same holds for folders that
+    could not be listed. Rows of files that are gone stay; names, and problems, follow from files that exist.
+    """
+    if not listing.is_whole or not listing.files:
+        return
+    hidden = tuple(f"{problem.version.path}/" for problem in listing.unreadable)
+    missing = {path for path in listing.missing if not path.startswith(hidden)}
+    root, now = name_of(source), datetime.now(UTC)
+    kinds = pd.DataFrame(
+        [(kind.ending, kind.files, kind.example, kind.may_be_exports) for kind in listing.not_read.values()],
+        columns=["ending", "files", "example", "may_be_exports"],
+    )
+    with transaction(settings) as connection:
+        gone = ledger.paths_gone(connection, root)
+        back = gone & {file.path for file in listing.files} if gone else set()
+        if missing - gone or back:
+            lock(connection, "land")
+            if ledger.mark_gone(connection, sorted(missing - gone), sorted(back), now):
+                registry.mark_names_changed(connection)
+            registry.touch_elections_of_files(connection, sorted({*missing} - gone | back), only_rejected=True)
+        ledger.note_not_read(connection, root, kinds, now)
 
 
 def waiting_files(settings: Settings, connection: sa.Connection) -> set[tuple[str, int, int]]:

@@ -25,6 +25,11 @@ class ExportFile:
     content_hash: str
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Identifies the content: equal bytes of one contract are one content."""
+        return self.content_hash, self.place.constituency_id
+
+    @property
     def name(self) -> str:
         """The name for display: the path, and the member within an archive."""
         return f"{self.version.path}/{self.member}" if self.member else self.version.path

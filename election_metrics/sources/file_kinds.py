@@ -34,9 +34,20 @@ class NotRead:
         return f"{self.files} file(s) {self.ending or 'without an ending'}, such as {self.example}: {what}"
 
 
+def ignored_by(name: str) -> str | None:
+    """The rule by which a file or folder is ignored; None: it is not."""
+    if name.startswith("."):
+        return "hidden"
+    if name.startswith("~$"):
+        return "a lock of a program"
+    if name.lower() in _IGNORED_NAMES:
+        return "a file of the system"
+    return "a download in progress" if name.lower().endswith(_IGNORED_ENDINGS) else None
+
+
 def is_ignored(name: str) -> bool:
     """Whether a file or folder is ignored: hidden, lock and system files, downloads in progress."""
-    return name.startswith((".", "~$")) or name.lower() in _IGNORED_NAMES or name.lower().endswith(_IGNORED_ENDINGS)
+    return ignored_by(name) is not None
 
 
 def is_export(name: str) -> bool:

@@ -2,14 +2,15 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.locations import Location, RemotePath
-from election_metrics.sources.file_kinds import NotRead, count_not_read, is_export, is_ignored
+from election_metrics.sources.file_kinds import NotRead, count_not_read, ignored_by, is_export
 from election_metrics.sources.file_versions import LONGEST_PATH, FileVersion, Unreadable, unseen, version_at, version_of
 from election_metrics.sources.object_exports import find_objects
 
@@ -25,12 +26,16 @@ class Listing:
         unreadable: the unreadable paths.
         is_whole: whether the listing is complete; else there may be more files.
         not_read: files of kinds that are not read, by the endings of their names.
+        ignored: number of files that are ignored, by rule.
+        missing: known paths that were not listed; empty if the listing is not complete.
     """
 
     files: list[FileVersion]
     unreadable: list[Unreadable]
     is_whole: bool = True
     not_read: dict[str, NotRead] = field(default_factory=dict)
+    ignored: Counter[str] = field(default_factory=Counter)
+    missing: frozenset[str] = frozenset()
 
 
 Enough = Callable[[Sequence[FileVersion]], bool]
@@ -72,49 +77,40 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) ->
         raise SourceError(f"{root} does not exist; give a folder of portal exports or one .csv or archive") from None
     except OSError as error:
         raise SourceError(f"{root} cannot be listed: {error.strerror}") from None
-    files: list[FileVersion] = []
-    unreadable: list[Unreadable] = []
-    not_read: dict[str, NotRead] = {}
+    found = Listing([], [])
     folders = [str(root)]
     while folders:
-        listed = len(files)
-        folders += _list_folder(folders.pop(), root, known, files, unreadable, not_read)
-        if enough([file for file in files[listed:] if file not in known]):
+        listed = len(found.files)
+        folders += _list_folder(folders.pop(), root, known, found)
+        if enough([file for file in found.files[listed:] if file not in known]):
             break
-    return Listing(sorted(files), unreadable, is_whole=not folders, not_read=not_read)
+    found.files.sort()
+    return replace(found, is_whole=not folders)
 
 
-def _list_folder(
-    folder: str,
-    root: Path,
-    known: Set[tuple[str, int, int]],
-    files: list[FileVersion],
-    unreadable: list[Unreadable],
-    not_read: dict[str, NotRead],
-) -> list[str]:
+def _list_folder(folder: str, root: Path, known: Set[tuple[str, int, int]], found: Listing) -> list[str]:
     """Adds the files of a folder; returns its subfolders."""
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
-        unreadable.append(Unreadable(unseen(folder), f"the folder cannot be listed: {error.strerror}"))
+        found.unreadable.append(Unreadable(unseen(folder), f"the folder cannot be listed: {error.strerror}"))
         return []
     folders = []
     for entry in entries:
         is_folder = entry.is_dir(follow_symlinks=False)
-        if not is_folder and is_ignored(entry.name):
-            continue
-        if not is_folder and entry.is_dir():
-            unreadable += _linked_folder(entry, root)
-            continue
-        if not is_folder and not is_export(entry.name):
-            count_not_read(not_read, unseen(entry.path).path)
-            continue
-        if problem := _why_no_name(entry.path):
-            unreadable.append(problem)
+        rule = None if is_folder else ignored_by(entry.name)
+        if rule is not None:
+            found.ignored[rule] += 1
+        elif not is_folder and entry.is_dir():
+            found.unreadable.extend(_linked_folder(entry, root))
+        elif not is_folder and not is_export(entry.name):
+            count_not_read(found.not_read, unseen(entry.path).path)
+        elif problem := _why_no_name(entry.path):
+            found.unreadable.append(problem)
         elif is_folder:
             folders.append(entry.path)
         else:
-            _add_file(entry, root, known, files, unreadable)
+            _add_file(entry, root, known, found)
     return folders
 
 
@@ -126,11 +122,16 @@ def _linked_folder(entry: os.DirEntry[str], root: Path) -> list[Unreadable]:
 
 
 def _list_objects(root: RemotePath) -> Listing:
-    versions = [FileVersion(*version) for version in find_objects(root)]
+    exports, others = find_objects(root)
+    not_read: dict[str, NotRead] = {}
+    for path in others:
+        count_not_read(not_read, path)
+    versions = [FileVersion(*version) for version in exports]
     named = [(version, _why_no_name(version.path)) for version in versions]
     return Listing(
         sorted(version for version, problem in named if problem is None),
         [problem for _, problem in named if problem is not None],
+        not_read=not_read,
     )
 
 
@@ -156,25 +157,19 @@ def _is_utf_8(name: bytes) -> bool:
     return True
 
 
-def _add_file(
-    entry: os.DirEntry[str],
-    root: Path,
-    known: Set[tuple[str, int, int]],
-    files: list[FileVersion],
-    unreadable: list[Unreadable],
-) -> None:
+def _add_file(entry: os.DirEntry[str], root: Path, known: Set[tuple[str, int, int]], found: Listing) -> None:
     try:
         status = entry.stat()
     except OSError:
         return  # it was removed after it was listed
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
-        unreadable.append(Unreadable(unseen(entry.path), "it is no regular file"))
+        found.unreadable.append(Unreadable(unseen(entry.path), "it is no regular file"))
         return
     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
-        unreadable.append(Unreadable(unseen(entry.path), f"it is a link that leads out of {root}"))
+        found.unreadable.append(Unreadable(unseen(entry.path), f"it is a link that leads out of {root}"))
         return
     version = version_of(entry.path, status)
     if version in known or os.access(entry.path, os.R_OK):
-        files.append(version)
+        found.files.append(version)
     else:
-        unreadable.append(Unreadable(unseen(entry.path), "the file cannot be read: Permission denied"))
+        found.unreadable.append(Unreadable(unseen(entry.path), "the file cannot be read: Permission denied"))

@@ -11,7 +11,7 @@ from typing import Any
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.locations import RemotePath, elsewhere, fetch, with_patience
-from election_metrics.sources.file_kinds import is_export
+from election_metrics.sources.file_kinds import is_export, is_ignored
 
 _SETTING = "ELECTION_METRICS_SOURCE"
 _SECOND = 10**9
@@ -19,8 +19,10 @@ _END = 1 << 16
 Version = tuple[str, int, int]
 
 
-def find_objects(root: RemotePath) -> list[Version]:
-    """Path, size and version of every export below `root` (or `root` itself).
+def find_objects(root: RemotePath) -> tuple[list[Version], list[str]]:
+    """Path, size and version of every export below `root` (or `root` itself), and the paths of files that are not read.
+
+    Files that are ignored by rule are left out.
 
     Raises:
         SourceError: there is no such bucket.
@@ -30,11 +32,10 @@ def find_objects(root: RemotePath) -> list[Version]:
         found = with_patience(lambda: root.fs.find(root.path, detail=True), str(root))
     except FileNotFoundError as error:
         raise SourceError(f"{root} cannot be listed: {error}") from None
-    return [
-        _version(str(root.fs.unstrip_protocol(key)), info)
-        for key, info in found.items()
-        if is_export(key.rpartition("/")[2])
-    ]
+    named = [(str(root.fs.unstrip_protocol(key)), key.rpartition("/")[2], info) for key, info in found.items()]
+    exports = [_version(path, info) for path, name, info in named if is_export(name)]
+    # Some stores have an empty object for each folder.
+    return exports, [path for path, name, _ in named if name and not is_export(name) and not is_ignored(name)]
 
 
 def version_of_object(path: str) -> Version | None:

@@ -12,7 +12,7 @@ from election_metrics.warehouse.tables import conflicting_rows, corrections, reg
 
 _SUPERSEDED_CONTENTS = sa.except_(
     sa.select(transaction_files.c.content_id).where(
-        transaction_files.c.status == "superseded", transaction_files.c.content_id.is_not(None)
+        transaction_files.c.status.in_(("superseded", "withdrawn")), transaction_files.c.content_id.is_not(None)
     ),
     sa.select(transaction_files.c.content_id).where(transaction_files.c.status == "landed"),
 )

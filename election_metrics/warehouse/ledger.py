@@ -3,16 +3,19 @@
 Every function takes a connection in a transaction; landing calls all of them in one transaction.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.warehouse.replace import copy_rows
+from election_metrics.warehouse.replace import copy_rows, notify
 from election_metrics.warehouse.tables import (
     content_hours,
     content_ids,
+    files_not_read,
     landing_attempts,
     rejected_transactions,
     transaction_files,
@@ -111,6 +114,69 @@ def paths_in_trouble(connection: sa.Connection, root: str) -> set[str]:
         landing_attempts.c.set_aside_at.is_not(None), _is_below(landing_attempts.c.path, root)
     )
     return set(connection.execute(unreadable.union(waiting)).scalars())
+
+
+def paths_gone(connection: sa.Connection, root: str) -> set[str]:
+    """Current paths below `root` that did not exist when it was listed last."""
+    query = sa.select(_files.path).where(_CURRENT, _files.gone_at.is_not(None), _is_below(_files.path, root))
+    return set(connection.execute(query).scalars())
+
+
+def mark_gone(connection: sa.Connection, lost: Iterable[str], back: Iterable[str], now: datetime) -> bool:
+    """Records which current paths no longer exist, and which exist again.
+
+    Returns:
+        Whether names may follow from other files now: other files of the same constituency have other names.
+    """
+    changed = [*lost, *back]
+    if not changed:
+        return False
+    for paths, moment in ((lost, now), (back, None)):
+        update = sa.update(transaction_files).where(_CURRENT, is_any_of(_files.path, paths))
+        connection.execute(update.values(gone_at=moment))
+    query = sa.text(
+        """
+        SELECT EXISTS (
+            SELECT 1 FROM ingest.transaction_files AS file
+            JOIN ingest.transaction_files AS other USING (constituency_id)
+            WHERE file.path = ANY(:paths) AND file.status = 'landed' AND other.status = 'landed'
+                AND (file.election, file.region_code, file.region, file.constituency)
+                IS DISTINCT FROM (other.election, other.region_code, other.region, other.constituency)
+        )
+        """
+    )
+    return bool(connection.execute(query, {"paths": changed}).scalar_one())
+
+
+def note_not_read(connection: sa.Connection, source: str, kinds: pd.DataFrame, now: datetime) -> None:
+    """Replaces the list of files that are not read below a source: ending, files, example, may_be_exports."""
+    table = files_not_read
+    columns = [table.c.ending, table.c.files, table.c.example, table.c.may_be_exports]
+    known = connection.execute(sa.select(*columns).where(table.c.source == source)).all()
+    found = [tuple(row) for row in kinds.itertuples(index=False)]
+    if sorted(map(tuple, known)) == sorted(found):
+        return
+    connection.execute(sa.delete(table).where(table.c.source == source))
+    copy_rows(connection, table, kinds.assign(source=source, seen_at=now))
+    notify(connection, table, [None])
+
+
+def count_by_status(connection: sa.Connection, root: str) -> Counter[str]:
+    """Number of existing files at or below `root` by status, with "set aside" for those that wait to be tried again."""
+    counted = sa.func.count(_files.path.distinct())
+    query = sa.select(_files.status, counted).where(_CURRENT, _files.gone_at.is_(None), _is_below(_files.path, root))
+    found = Counter({status: count for status, count in connection.execute(query.group_by(_files.status))})
+    waiting = sa.select(sa.func.count()).where(
+        landing_attempts.c.set_aside_at.is_not(None), _is_below(landing_attempts.c.path, root)
+    )
+    found["set aside"] = connection.execute(waiting).scalar_one()
+    return found
+
+
+def count_not_read(connection: sa.Connection) -> int:
+    """Files of kinds that are not read and may hold transactions, when their folders were listed last."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(files_not_read.c.files), 0)).where(files_not_read.c.may_be_exports)
+    return int(connection.execute(query).scalar_one())
 
 
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:

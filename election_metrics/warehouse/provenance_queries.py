@@ -63,6 +63,17 @@ def quarantine(connection: sa.Connection, text: str | None, page: Page) -> Found
     return read_page(connection, query, rejected_transactions.c.file, key, False, page)
 
 
+def input_notes(connection: sa.Connection) -> list[Row]:
+    """What of the input does not count, and why: what people withdrew first, then by number of files."""
+    notes = sa.table("input_notes", *map(sa.column, _NOTES), schema="metrics")
+    order = (notes.c.kind != "withdrawn", notes.c.files.desc(), notes.c.kind, notes.c.reason)
+    return read_rows(connection, sa.select(notes).order_by(*order).limit(_MOST_NOTES))
+
+
+_NOTES = ("kind", "files", "lines", "example", "reason", "since")
+_MOST_NOTES = 100
+
+
 def sources_of(connection: sa.Connection, constituency: str, hours: Hours) -> list[Row]:
     """Current files of a constituency with transactions in these hours: the sources of its figures.
 

@@ -28,7 +28,8 @@ _STANDING_EVENTS = "SELECT constituency_id, occurred_at, operation, voters FROM 
 def read_places(connection: sa.Connection) -> pd.DataFrame:
     """Names of each constituency from paths and tables: constituency_id, election, constituency, region_code, region.
 
-    If files disagree, the first path that names an election wins, independently of the order of landing.
+    If files disagree, the first path that names an election wins, independently of the order of landing; paths that
+    exist come before those that are gone.
     """
     return read_frame(
         connection,
@@ -36,14 +37,16 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
             """
             SELECT DISTINCT ON (constituency_id) constituency_id, election, constituency, region_code, region
             FROM (
-                SELECT constituency_id, election, constituency, region_code, region, path, member
+                SELECT
+                    constituency_id, election, constituency, region_code, region, path, member,
+                    gone_at IS NOT NULL AS is_gone
                 FROM ingest.transaction_files
                 WHERE status = 'landed' AND constituency_id IS NOT NULL
                 UNION ALL
-                SELECT constituency_id, election, NULL, NULL, NULL, 'table:' || source, ''
+                SELECT constituency_id, election, NULL, NULL, NULL, 'table:' || source, '', FALSE
                 FROM ingest.table_constituencies
             ) AS place
-            ORDER BY constituency_id, election IS NULL, region IS NULL, path, member
+            ORDER BY constituency_id, election IS NULL, is_gone, region IS NULL, path, member
             """
         ),
     )
@@ -137,8 +140,13 @@ def mark_registry(connection: sa.Connection) -> None:
     connection.execute(sa.update(registry_version).where(_IS_BEHIND).values(registry_version=version))
 
 
+def mark_names_changed(connection: sa.Connection) -> None:
+    """Marks the registry behind: names may follow from other files."""
+    connection.execute(sa.update(registry_version).values(reference_version=registry_version.c.reference_version + 1))
+
+
 def registry_is_behind(connection: sa.Connection) -> bool:
-    """Whether overrides changed after the registry was refreshed."""
+    """Whether overrides, or the files that names come from, changed after the registry was refreshed."""
     return bool(connection.execute(sa.select(_IS_BEHIND)).scalar_one())
 
 
@@ -243,13 +251,17 @@ def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequen
         _upsert(connection, constituency_versions, rows, "constituency_id")
 
 
-def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str]) -> None:
-    """Marks rows of whole elections stale, for the elections that these files belong or belonged to."""
+def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str], *, only_rejected: bool = False) -> None:
+    """Marks rows of whole elections stale, for the elections that these files belong or belonged to.
+
+    With `only_rejected`, only for files that have lines in quarantine.
+    """
     query = sa.text(
         "SELECT DISTINCT election_id FROM ingest.constituency_registry "
-        "JOIN ingest.transaction_files USING (constituency_id) WHERE path = ANY(:paths)"
+        "JOIN ingest.transaction_files USING (constituency_id) "
+        "WHERE path = ANY(:paths) AND (rejected > 0 OR NOT :only_rejected)"
     )
-    elections_of = connection.execute(query, {"paths": list(paths)}).scalars()
+    elections_of = connection.execute(query, {"paths": list(paths), "only_rejected": only_rejected}).scalars()
     touch_constituencies(connection, {election: [] for election in elections_of})
 
 

@@ -76,7 +76,7 @@ def count_rejected(connection: sa.Connection, election: str) -> int:
     query = sa.text(
         """
         SELECT coalesce(sum(file.rejected), 0) FROM ingest.transaction_files AS file
-        WHERE file.status = 'landed' AND (
+        WHERE file.status = 'landed' AND file.gone_at IS NULL AND (
             file.constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = :election)
             OR file.rejected > 0 AND file.constituency_id IS NULL AND file.content_id IN (
                 SELECT content.content_id FROM ingest.table_contents AS content
@@ -98,6 +98,7 @@ def read_status(connection: sa.Connection) -> dict[str, int]:
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'landed') AS files_landed,
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'superseded') AS files_superseded,
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'unreadable') AS files_unreadable,
+            (SELECT count(*) FROM ingest.transaction_files WHERE status = 'withdrawn') AS files_withdrawn,
             (SELECT count(*) FROM ingest.rejected_transactions) AS lines_in_quarantine,
             (SELECT count(DISTINCT transaction_id) FROM ingest.judged_rows WHERE NOT stands) AS ids_in_conflict,
             (SELECT count(*) FROM ingest.judged_rows WHERE NOT stands) AS rows_lost_to_them,
@@ -143,6 +144,13 @@ def read_summaries(connection: sa.Connection) -> pd.DataFrame:
     return read_frame(connection, query)
 
 
+# Lines in quarantine of files that exist; those of files that are gone are history.
+_EXISTS = (
+    "EXISTS (SELECT 1 FROM ingest.transaction_files AS current WHERE current.content_id = rejected.content_id "
+    "AND current.status = 'landed' AND current.gone_at IS NULL)"
+)
+
+
 def read_problems(connection: sa.Connection) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Unreadable files (path, reason), and the quarantine by reason (reason, lines, files, example)."""
     unreadable = sa.text(
@@ -150,19 +158,25 @@ def read_problems(connection: sa.Connection) -> tuple[pd.DataFrame, pd.DataFrame
         "WHERE status = 'unreadable' ORDER BY path LIMIT 100"
     )
     rejected = sa.text(
-        "SELECT reason, count(*) AS lines, count(DISTINCT file) AS files, "
+        "SELECT reason, count(*) AS lines, count(DISTINCT file) AS files, "  # noqa: S608 our own condition
         "min(file || ', line ' || line_number) AS example "
-        "FROM ingest.rejected_transactions GROUP BY reason ORDER BY count(*) DESC LIMIT 50"
+        f"FROM ingest.rejected_transactions AS rejected WHERE {_EXISTS} "
+        "GROUP BY reason ORDER BY count(*) DESC LIMIT 50"
     )
     return read_frame(connection, unreadable), read_frame(connection, rejected)
 
 
 def count_problems(connection: sa.Connection, below: str) -> int:
-    """Unreadable files below a path, and lines in quarantine from there."""
+    """Files below a path that are unreadable or set aside, and lines in quarantine from files there that exist."""
     query = sa.text(
-        "SELECT (SELECT count(*) FROM ingest.transaction_files "
-        "WHERE status = 'unreadable' AND starts_with(path, :below)) + "
-        "(SELECT count(*) FROM ingest.rejected_transactions WHERE starts_with(file, :below))"
+        f"""
+        SELECT
+            (SELECT count(*) FROM ingest.transaction_files WHERE status = 'unreadable' AND starts_with(path, :below))
+            + (SELECT count(*) FROM ingest.landing_attempts
+                WHERE set_aside_at IS NOT NULL AND starts_with(path, :below))
+            + (SELECT count(*) FROM ingest.rejected_transactions AS rejected
+                WHERE starts_with(file, :below) AND {_EXISTS})
+        """  # noqa: S608 our own condition
     )
     return int(connection.execute(query, {"below": below}).scalar_one())
 

@@ -131,6 +131,8 @@ def _constituency() -> list[Column[Any]]:
         _text("region_code", "Region's code as the portal writes it"),
         _text("region", "Region's name"),
         _text("time_zone", "IANA time zone", nullable=False),
+        Column("is_zone_assumed", Boolean, nullable=False,
+               comment="Whether its time zone was assumed: its region is not known, or not named and no default was chosen"),
         _count("registered_voters", "Registered voters now; NULL where not known", nullable=True),
         _count("reference_voters", "Registered voters in the overrides or the reference file; NULL if neither has them", nullable=True),
         _instant("starts_at", "Voting starts; NULL where not known"),
@@ -427,8 +429,8 @@ transaction_files = Table(
     _text("member", "Name within the archive; empty for a plain file", nullable=False),
     _count("size", "Bytes on disk (of the archive, for a member); -1: it could not be looked at"),
     _count("modified_ns", "Time of change, nanoseconds since the epoch"),
-    _text("status", "landed, superseded (by a later version) or unreadable", nullable=False),
-    _text("reason", "Why the file is unreadable"),
+    _text("status", "landed, superseded (by a later version), unreadable or withdrawn (by people)", nullable=False),
+    _text("reason", "Why the file is unreadable, or was withdrawn"),
     _text("content_hash", "BLAKE3 of the bytes, 64 digits; of a table's rows their fingerprint"),
     _count("content_id", "Number of its content in the lake; equal contents of one contract share it", nullable=True),
     _text("constituency_id", "Contract id from the file's name; NULL for rows of a table", index=True),
@@ -447,7 +449,9 @@ transaction_files = Table(
     _instant("last_transaction_at", "Last transaction of the file"),
     _text("run_id", "Dagster run that landed it", nullable=False, index=True),
     _instant("seen_at", "When this version was recorded", nullable=False),
-    CheckConstraint("status IN ('landed', 'superseded', 'unreadable')", name="status"),
+    _instant("withdrawn_at", "When people withdrew it; NULL: they did not"),
+    _instant("gone_at", "Since when its path does not exist; NULL: it existed when its folder was listed last"),
+    CheckConstraint("status IN ('landed', 'superseded', 'unreadable', 'withdrawn')", name="status"),
     CheckConstraint("lines = rows + rollbacks + repeated + rejected", name="every_line_accounted"),
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
     Index(None, "content_id"),
@@ -580,6 +584,18 @@ landing_attempts = Table(
     _instant("set_aside_at", "When it was set aside, so that the others land without it; NULL: it is not set aside"),
     _text("run_id", "Dagster run of the last of them", nullable=False),
     schema="ingest", comment="Files that made a landing fail; empty while all is well",
+)  # fmt: skip
+
+files_not_read = Table(
+    "files_not_read", metadata,
+    _text("source", "Folder that was listed", primary_key=True),
+    _text("ending", "File name extension, such as .7z; empty: none", primary_key=True),
+    _count("files", "Number of files"),
+    _text("example", "Path of one of them", nullable=False),
+    Column("may_be_exports", Boolean, nullable=False,
+           comment="Whether they may hold transactions: archives, and files with names of exports"),
+    _instant("seen_at", "When the folder was listed with this result", nullable=False),
+    schema="ingest", comment="Files of the source that are of a kind that is not read",
 )  # fmt: skip
 
 table_reads = Table(

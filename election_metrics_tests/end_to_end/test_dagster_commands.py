@@ -55,12 +55,12 @@ def run(clone: Path, *command: str) -> str:
     [
         ("dagster instance info", "election_metrics.runtime.launcher"),
         ("dagster definitions validate", "All code locations passed validation"),
-        ("dagster job list", "update_metrics_job"),
-        ("dagster sensor list", "new_transactions_sensor"),
+        pytest.param("dagster job list", "update_metrics_job", marks=pytest.mark.long),
+        pytest.param("dagster sensor list", "new_transactions_sensor", marks=pytest.mark.long),
         ("dagster schedule list", "maintenance_schedule"),
         ("dagster asset list -m election_metrics.definitions", "hourly_stats"),
         ("dg check defs", "All definitions loaded successfully"),
-        ("dg list defs", "hourly_stats"),
+        pytest.param("dg list defs", "hourly_stats", marks=pytest.mark.long),
     ],
 )
 def test_a_command_that_looks(clone: Path, command: str, shown: str) -> None:
@@ -73,7 +73,9 @@ def test_nothing_lies_beside_home_afterwards(clone: Path) -> None:
     assert not (clone / "storage").exists()
 
 
-@pytest.fixture(params=["dagster dev -p {}", "dg dev --port {}", "dagster-webserver -p {}"])
+@pytest.fixture(
+    params=["dagster dev -p {}", pytest.param("dg dev --port {}", marks=pytest.mark.long), "dagster-webserver -p {}"]
+)
 def port(clone: Path, request: pytest.FixtureRequest) -> Iterator[int]:
     """The port at which this command serves the UI."""
     port = free_port(3900)
@@ -87,8 +89,8 @@ def port(clone: Path, request: pytest.FixtureRequest) -> Iterator[int]:
         yield port
     finally:
         process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it waits for its sensors' ticks, a minute at the most
-            process.wait(90)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it waits for its sensors' ticks, up to a minute
+            process.wait(10)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)

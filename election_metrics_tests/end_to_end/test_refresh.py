@@ -18,6 +18,7 @@ from election_metrics_tests.exports import CONTRACT, Folder, issue, line, ms, vo
 pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
+@pytest.mark.long
 def test_a_refresh_is_a_run_and_reference_data_reaches_the_figures_by_itself(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,11 @@ def with_time(text: str) -> str:
     return vote("x", 111).replace(";111;", f";{text};")
 
 
+def resaved(text: str) -> str:
+    """A line as a spreadsheet saves it."""
+    return ";".join('"' + field.replace('"', '""') + '"' if '"' in field else field for field in text.split(";"))
+
+
 BAD = [
     (b"1;2;3;4;5;6;7;8;9;10;11", "12 fields are expected, 11 found"),
     (b"1;2;3;4;5;6;7;8;9;10;11;12;13", "12 fields are expected, 13 found"),
@@ -31,6 +36,9 @@ BAD = [
         with_time("1700000000000").encode(),
         "before the first hour, 2024-01-01 00:00 UTC (ELECTION_METRICS_FIRST_HOUR)",
     ),
+    (with_time("1,78972E+12").encode(), "looks re-saved by a spreadsheet"),
+    (resaved(vote("x", ms())).encode(), "looks re-saved by a spreadsheet"),
+    ("Доступ запрещён — «нет»".join(vote("x", ms()).split("signature")).encode("cp1251"), "it looks like Windows-1251"),
     (vote("x", ms()).replace("[{", "[{broken", 1).encode(), "params is no JSON array"),
     (vote("x", ms()).replace('"VOTE', '"VOTE"', 1).encode(), "diff is no JSON array"),
     (line("x", ms(), "vote").replace(";[];", ";{};").encode(), "diff is no JSON array"),
@@ -41,6 +49,22 @@ BAD = [
     (b"x" * 40_000_000, "the line is longer than 33554432 bytes: 40000001"),
     (vote("x", ms()).replace("signature", "s" * 40_000_000).encode(), "the line is longer than"),
 ]
+
+
+@pytest.mark.parametrize("mark", [True, False])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_file_of_another_encoding_is_named_and_the_good_beside_it_counts(
+    chosen: Settings, tmp_path: Path, encoding: str, mark: bool
+) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(*GOOD)
+    path = folder.put(name="dump")
+    path.write_bytes((("\ufeff" if mark else "") + "\n".join(GOOD) + "\n").encode(encoding))
+    report = update(chosen, folder.root)
+    name = encoding[:6].upper()
+    assert report.unreadable == {str(path): f"the file is {name}; UTF-8 is expected: save it as UTF-8"}
+    assert report.set_aside == {}
+    assert hourly(chosen)["08"]["votes_cast"] == 1
 
 
 def test_a_line_that_cannot_be_read_is_quarantined_with_its_number_and_reason(chosen: Settings, tmp_path: Path) -> None:

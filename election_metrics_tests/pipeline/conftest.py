@@ -11,7 +11,7 @@ from election_metrics.settings import Settings, read_settings
 from election_metrics_tests.tables import MAPPING, Ballots
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(params=["postgresql", pytest.param("sqlite", marks=pytest.mark.long)])
 def ballots(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Iterator[Ballots]:
     """An empty table in a database of its own."""
     if request.param == "sqlite":

@@ -140,6 +140,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Se
         yield engine, chosen, folder
 
 
+@pytest.mark.long
 @needs_java
 @given(contents=st.lists(EXPORTS, min_size=60, max_size=60))
 @fuzzing(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
@@ -147,6 +148,7 @@ def test_spark_and_the_reference_agree_on_every_line(spark, contents: list[bytes
     assert difference(*spark, *contents) == ""
 
 
+@pytest.mark.long
 @needs_java
 def test_what_is_staged_here_stays_until_the_next_is(spark) -> None:
     engine, _, folder = spark
@@ -201,6 +203,7 @@ def test_switching_engines_between_two_ticks_changes_no_figure(
     assert told[0] == told[1]
 
 
+@pytest.mark.long
 @needs_java
 def test_the_run_names_the_application_its_page_and_its_log(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(vote("a", ms(1)))

@@ -36,6 +36,9 @@ judged AS (
             WHEN byte_length(transaction_id) > 200 OR byte_length(sender) > 200
                 THEN 'the transaction id or sender is longer than 200 bytes'
             WHEN rollback_mark = '-1' THEN NULL
+            WHEN occurred_ms IS NULL AND contains(upper(timestamp_ms), 'E+')
+                OR starts_with(params, '"[') OR starts_with(diff, '"[')
+                THEN 'the line looks re-saved by a spreadsheet: quotes doubled, numbers rounded; take the original file'
             WHEN occurred_ms IS NULL THEN 'the timestamp is no number of milliseconds'
             WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
             WHEN occurred_ms > latest_ms THEN 'the timestamp is more than a day ahead of the clock'

@@ -27,7 +27,7 @@ class Evidence:
 
     Attributes:
         hours: rows of `hourly_stats` with hour_number instead of hour, sorted by constituency and hour.
-        constituencies: constituency_id, region, time_zone, registered_voters, starts_at, ends_at.
+        constituencies: constituency_id, region, time_zone, is_zone_assumed, registered_voters, starts_at, ends_at.
         delivered: constituency_id, hour_number: the hours that a file covers.
         missing: rows of `missing_input`, and by_interval: whether the constituency's file names state an interval.
         register_changes: constituency_id, hour_number, voters: the sum of those added and those removed.

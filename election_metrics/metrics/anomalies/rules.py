@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from election_metrics.metrics.anomalies import ballots, series
+from election_metrics.metrics.anomalies import ballots, places, series
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
 
@@ -217,6 +217,14 @@ RULES = {
             "The register is the sum of the calls that add and remove voters. If calls are missing, it is not known,"
             " and no turnout is shown.",
             {"least_voters": Threshold(1, "voters below zero")},
+        ),
+        Rule(
+            "time_zone_assumed", places.time_zone_assumed, True,
+            "warning where the region's name is not known, info where no region is named",
+            "Constituencies are counted in the default time zone, because their region is not named, or not known.",
+            "Voting times are local, and Russia has eleven time zones. A folder that was renamed shifts the local hours"
+            " of its constituencies.",
+            {},
         ),
     )
 }  # fmt: skip

@@ -9,6 +9,7 @@ import { fullMoment } from "./format.js";
 import { curveOf, hourOf, wholeHours } from "./hours.js";
 import { criticalBanner } from "./findings.js";
 import { freshnessLine, loudWarnings } from "./freshness.js";
+import { dataNote, withdrawn } from "./input.js";
 import { charts, findings, headline, regions } from "./overview.js";
 import { sourceDialog } from "./source.js";
 import { addressOf, readView, writeView } from "./state.js";
@@ -29,6 +30,7 @@ class Page {
   before = null;
   status = null;
   problems = [];
+  notes = [];
   source = null;
   error = null;
   needsToken = false;
@@ -171,7 +173,10 @@ class Page {
 
   async #read() {
     const { view } = this;
-    const [elections, status] = await Promise.all([ask("/elections"), ask("/status")]);
+    const [elections, status, notes] = await Promise.all([
+      ask("/elections"), ask("/status"), ask("/input-notes").catch(() => ({ data: this.notes })),
+    ]);
+    this.notes = notes.data;
     const named = elections.data.find((one) => one.election_id === view.election);
     const election = named ?? elections.data[0];
     if (view.election && !named) this.isUnknown = true;
@@ -268,6 +273,7 @@ function frame(page) {
       ${page.isUnknown ? html`<p class="alarm warning" role="note">${t("no_such_election")}</p>` : ""}
       ${page.problems.map((one) => html`<p class="alarm ${one.severity === "error" ? "critical" : "warning"}" role="alert"><strong>${one.title}</strong> ${t("problem_since", { time: fullMoment(one.since) })}</p>`)}
       ${loudWarnings(page)}
+      ${page.needsToken ? "" : withdrawn(page)}
       ${page.needsToken ? "" : criticalFindings(page)}
       ${page.needsToken ? signInForm(page) : body(page)}
     </main>
@@ -286,10 +292,10 @@ function criticalFindings(page) {
 
 function body(page) {
   if (!page.elections) return html`<p class="loading">${t("loading")}</p>`;
-  if (!page.election) return html`<section class="headline"><h1>${t("empty_title")}</h1><p>${t("empty")}</p></section>`;
+  if (!page.election) return html`<section class="headline"><h1>${t("empty_title")}</h1><p>${t("empty")}</p></section>${dataNote(page)}`;
   if (!page.dashboard) return html`<p class="loading">${t("loading")}</p>`;
   if (page.view.constituency) return html`${constituency(page)}${comparison(page)}`;
-  return html`${headline(page)}${charts(page)}${regions(page)}${comparison(page)}${constituencies(page)}${findings(page)}`;
+  return html`${headline(page)}${charts(page)}${regions(page)}${comparison(page)}${constituencies(page)}${findings(page)}${dataNote(page)}`;
 }
 
 function bar(page) {

@@ -11,7 +11,7 @@ depends_on = None
 
 _VIEWS = (
     "metrics.election_current", "metrics.constituency_current", "metrics.turnout_by_hour", "metrics.register_changes",
-    "metrics.conflicting_transactions", "ingest.standing_registry_events", "ingest.lost_rows", "ingest.judged_rows",
+    "metrics.conflicting_transactions", "metrics.input_notes", "ingest.standing_registry_events", "ingest.lost_rows", "ingest.judged_rows",
 )  # fmt: skip
 _TABLES = (
     "metrics.anomalies", "metrics.anomaly_thresholds", "metrics.constituency_metrics", "metrics.constituency_reference",
@@ -19,7 +19,7 @@ _TABLES = (
     "metrics.missing_input", "metrics.participation_extremes", "metrics.reconciliations", "metrics.region_summaries",
     "metrics.constituencies", "ingest.constituency_registry", "metrics.elections",
     "ingest.audit_log", "ingest.conflicting_rows", "ingest.constituency_versions", "ingest.content_hours",
-    "ingest.corrections", "ingest.election_versions", "ingest.highest_totals", "ingest.hour_versions",
+    "ingest.corrections", "ingest.election_versions", "ingest.files_not_read", "ingest.highest_totals", "ingest.hour_versions",
     "ingest.lake_parts", "ingest.landing_attempts", "ingest.problems", "ingest.registry_events",
     "ingest.registry_version", "ingest.rejected_transactions", "ingest.secrets", "ingest.table_constituencies",
     "ingest.table_contents", "ingest.table_places", "ingest.table_reads", "ingest.transaction_files",

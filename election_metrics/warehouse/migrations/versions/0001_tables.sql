@@ -109,6 +109,24 @@ COMMENT ON COLUMN ingest.election_versions.summary_version IS 'The metrics_versi
 COMMENT ON COLUMN ingest.election_versions.whole_version IS
     'The hourly_version at which every constituency of it changed, as with its registry';
 
+CREATE TABLE ingest.files_not_read (
+    source text NOT NULL,
+    ending text NOT NULL,
+    files bigint NOT NULL,
+    example text NOT NULL,
+    may_be_exports boolean NOT NULL,
+    seen_at timestamptz NOT NULL,
+    CONSTRAINT files_not_read_pkey PRIMARY KEY (source, ending)
+);
+COMMENT ON TABLE ingest.files_not_read IS 'Files of the source that are of a kind that is not read';
+COMMENT ON COLUMN ingest.files_not_read.source IS 'Folder that was listed';
+COMMENT ON COLUMN ingest.files_not_read.ending IS 'File name extension, such as .7z; empty: none';
+COMMENT ON COLUMN ingest.files_not_read.files IS 'Number of files';
+COMMENT ON COLUMN ingest.files_not_read.example IS 'Path of one of them';
+COMMENT ON COLUMN ingest.files_not_read.may_be_exports IS
+    'Whether they may hold transactions: archives, and files with names of exports';
+COMMENT ON COLUMN ingest.files_not_read.seen_at IS 'When the folder was listed with this result';
+
 CREATE TABLE ingest.highest_totals (
     constituency_id text NOT NULL,
     transactions bigint NOT NULL,
@@ -339,9 +357,11 @@ CREATE TABLE ingest.transaction_files (
     last_transaction_at timestamptz,
     run_id text NOT NULL,
     seen_at timestamptz NOT NULL,
+    withdrawn_at timestamptz,
+    gone_at timestamptz,
     CONSTRAINT transaction_files_pkey PRIMARY KEY (file_id),
     CONSTRAINT transaction_files_every_line_accounted_check CHECK (lines = rows + rollbacks + repeated + rejected),
-    CONSTRAINT transaction_files_status_check CHECK (status IN ('landed', 'superseded', 'unreadable'))
+    CONSTRAINT transaction_files_status_check CHECK (status IN ('landed', 'superseded', 'unreadable', 'withdrawn'))
 );
 CREATE INDEX transaction_files_constituency_id_idx ON ingest.transaction_files (constituency_id);
 CREATE INDEX transaction_files_content_hash_idx ON ingest.transaction_files (content_hash);
@@ -354,8 +374,9 @@ COMMENT ON COLUMN ingest.transaction_files.path IS 'Absolute path on disk; of a 
 COMMENT ON COLUMN ingest.transaction_files.member IS 'Name within the archive; empty for a plain file';
 COMMENT ON COLUMN ingest.transaction_files.size IS 'Bytes on disk (of the archive, for a member); -1: it could not be looked at';
 COMMENT ON COLUMN ingest.transaction_files.modified_ns IS 'Time of change, nanoseconds since the epoch';
-COMMENT ON COLUMN ingest.transaction_files.status IS 'landed, superseded (by a later version) or unreadable';
-COMMENT ON COLUMN ingest.transaction_files.reason IS 'Why the file is unreadable';
+COMMENT ON COLUMN ingest.transaction_files.status IS
+    'landed, superseded (by a later version), unreadable or withdrawn (by people)';
+COMMENT ON COLUMN ingest.transaction_files.reason IS 'Why the file is unreadable, or was withdrawn';
 COMMENT ON COLUMN ingest.transaction_files.content_hash IS 'BLAKE3 of the bytes, 64 digits; of a table''s rows their fingerprint';
 COMMENT ON COLUMN ingest.transaction_files.content_id IS
     'Number of its content in the lake; equal contents of one contract share it';
@@ -375,6 +396,9 @@ COMMENT ON COLUMN ingest.transaction_files.first_transaction_at IS 'First transa
 COMMENT ON COLUMN ingest.transaction_files.last_transaction_at IS 'Last transaction of the file';
 COMMENT ON COLUMN ingest.transaction_files.run_id IS 'Dagster run that landed it';
 COMMENT ON COLUMN ingest.transaction_files.seen_at IS 'When this version was recorded';
+COMMENT ON COLUMN ingest.transaction_files.withdrawn_at IS 'When people withdrew it; NULL: they did not';
+COMMENT ON COLUMN ingest.transaction_files.gone_at IS
+    'Since when its path does not exist; NULL: it existed when its folder was listed last';
 
 CREATE TABLE metrics.constituency_reference (
     constituency_id text NOT NULL,
@@ -460,6 +484,7 @@ CREATE TABLE ingest.constituency_registry (
     region_code text,
     region text,
     time_zone text NOT NULL,
+    is_zone_assumed boolean NOT NULL,
     registered_voters bigint,
     reference_voters bigint,
     starts_at timestamptz,
@@ -478,6 +503,8 @@ COMMENT ON COLUMN ingest.constituency_registry.name IS 'Name of the constituency
 COMMENT ON COLUMN ingest.constituency_registry.region_code IS 'Region''s code as the portal writes it';
 COMMENT ON COLUMN ingest.constituency_registry.region IS 'Region''s name';
 COMMENT ON COLUMN ingest.constituency_registry.time_zone IS 'IANA time zone';
+COMMENT ON COLUMN ingest.constituency_registry.is_zone_assumed IS
+    'Whether its time zone was assumed: its region is not known, or not named and no default was chosen';
 COMMENT ON COLUMN ingest.constituency_registry.registered_voters IS 'Registered voters now; NULL where not known';
 COMMENT ON COLUMN ingest.constituency_registry.reference_voters IS
     'Registered voters in the overrides or the reference file; NULL if neither has them';
@@ -514,6 +541,7 @@ CREATE TABLE metrics.constituencies (
     region_code text,
     region text,
     time_zone text NOT NULL,
+    is_zone_assumed boolean NOT NULL,
     registered_voters bigint,
     reference_voters bigint,
     starts_at timestamptz,
@@ -531,6 +559,8 @@ COMMENT ON COLUMN metrics.constituencies.name IS 'Name of the constituency; NULL
 COMMENT ON COLUMN metrics.constituencies.region_code IS 'Region''s code as the portal writes it';
 COMMENT ON COLUMN metrics.constituencies.region IS 'Region''s name';
 COMMENT ON COLUMN metrics.constituencies.time_zone IS 'IANA time zone';
+COMMENT ON COLUMN metrics.constituencies.is_zone_assumed IS
+    'Whether its time zone was assumed: its region is not known, or not named and no default was chosen';
 COMMENT ON COLUMN metrics.constituencies.registered_voters IS 'Registered voters now; NULL where not known';
 COMMENT ON COLUMN metrics.constituencies.reference_voters IS
     'Registered voters in the overrides or the reference file; NULL if neither has them';

@@ -84,6 +84,52 @@ COMMENT ON COLUMN metrics.conflicting_transactions.stands IS
     'Whether the row is the one of its id that counts, in each file that holds it; if the id is withdrawn, none counts';
 COMMENT ON COLUMN metrics.conflicting_transactions.file IS 'File that holds it, and member of an archive';
 
+-- Of a path, its last two parts are shown: the folders above are the server's own.
+CREATE VIEW metrics.input_notes AS
+SELECT kind, files, lines, regexp_replace(example, '^.*/([^/]+/[^/]+)$', '\1') AS example, reason, since
+FROM (
+    SELECT
+        'withdrawn' AS kind, count(DISTINCT path) AS files, sum(rows)::bigint AS lines,
+        min(rtrim(path || '/' || member, '/')) AS example, reason, withdrawn_at AS since
+    FROM ingest.transaction_files
+    WHERE status = 'withdrawn'
+    GROUP BY reason, withdrawn_at
+    UNION ALL
+    SELECT
+        'unreadable', count(DISTINCT path), NULL, min(rtrim(path || '/' || member, '/')), reason, min(seen_at)
+    FROM ingest.transaction_files
+    WHERE status = 'unreadable'
+    GROUP BY reason
+    UNION ALL
+    SELECT 'set_aside', count(*), NULL, min(path), reason, min(set_aside_at)
+    FROM ingest.landing_attempts
+    WHERE set_aside_at IS NOT NULL
+    GROUP BY reason
+    UNION ALL
+    SELECT 'not_read', files, NULL, example, ending, seen_at
+    FROM ingest.files_not_read
+    WHERE may_be_exports
+    UNION ALL
+    SELECT
+        'quarantined', count(DISTINCT file), count(*), min(file || ', line ' || line_number), rejected.reason,
+        min(rejected.seen_at)
+    FROM ingest.rejected_transactions AS rejected
+    WHERE EXISTS (
+        SELECT 1 FROM ingest.transaction_files AS current
+        WHERE current.content_id = rejected.content_id AND current.status = 'landed' AND current.gone_at IS NULL
+    )
+    GROUP BY rejected.reason
+) AS notes;
+COMMENT ON VIEW metrics.input_notes IS
+    'What of the input does not count, and why: withdrawn by people, unreadable, set aside, of a kind that is not read, or '
+    'lines in quarantine';
+COMMENT ON COLUMN metrics.input_notes.kind IS 'withdrawn, unreadable, set_aside, not_read or quarantined';
+COMMENT ON COLUMN metrics.input_notes.files IS 'Number of files';
+COMMENT ON COLUMN metrics.input_notes.lines IS 'Number of lines; NULL where they are not known';
+COMMENT ON COLUMN metrics.input_notes.example IS 'One of them';
+COMMENT ON COLUMN metrics.input_notes.reason IS 'Why; of a kind that is not read, the file name extension';
+COMMENT ON COLUMN metrics.input_notes.since IS 'Since when';
+
 CREATE VIEW metrics.register_changes AS
 SELECT
     constituency_id,

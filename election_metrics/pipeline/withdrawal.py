@@ -1,0 +1,131 @@
+"""Withdrawal: takes back everything that wrong files brought, and restores it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.errors import ElectionMetricsError
+from election_metrics.lake import landing as lake
+from election_metrics.lake.connect import connect
+from election_metrics.locations import is_url
+from election_metrics.pipeline.landing import Landing, LandingReport, StagedBatch, commit_batch
+from election_metrics.pipeline.overrides import audited_transaction
+from election_metrics.pipeline.scratch import make_scratch, work_folder
+from election_metrics.settings import Settings
+from election_metrics.warehouse import ledger, registry, withdrawals
+from election_metrics.warehouse.database import lock, transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import audit_log, transaction_files
+
+_MOST_IN_AUDIT = 100
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What a target names.
+
+    Attributes:
+        files: the files (see `withdrawals.find_files`).
+        hours: number of hours with rows of them.
+        elsewhere: how many of their contents other files have too, so that these rows stay.
+    """
+
+    files: pd.DataFrame
+    hours: int
+    elsewhere: int
+
+
+def find_withdrawal(settings: Settings, target: str, *, withdrawn: bool = False) -> Withdrawal:
+    """What a target names, among the files that count; or, with `withdrawn`, among those that were withdrawn.
+
+    Raises:
+        ElectionMetricsError: it names none.
+    """
+    path = target if is_url(target) else str(Path(target).absolute())
+    with transaction(settings) as connection:
+        files = withdrawals.find_files(connection, target, path, "withdrawn" if withdrawn else "landed")
+        if files.empty:
+            raise ElectionMetricsError(_names_nothing(target, withdrawn=withdrawn))
+        contents = sorted({int(number) for number in files["content_id"].dropna()})
+        hours = len(ledger.hours_of_contents(connection, contents))
+        left = _contents_elsewhere(connection, contents, list(files["file_id"]))
+    return Withdrawal(files, hours, left)
+
+
+def _names_nothing(target: str, *, withdrawn: bool) -> str:
+    if withdrawn:
+        return f"{target!r} names no file that was withdrawn; election-metrics export input_notes shows what was"
+    return (
+        f"{target!r} names no file that counts: give a path (election-metrics export transaction_files lists them), "
+        f"the first {withdrawals.FEWEST_DIGITS} or more digits of a content_hash, an election_id or a constituency_id. "
+        "Rows of a table are taken out of that table"
+    )
+
+
+def _contents_elsewhere(connection: sa.Connection, contents: list[int], file_ids: list[int]) -> int:
+    query = sa.text(
+        "SELECT count(DISTINCT content_id) FROM ingest.transaction_files "
+        "WHERE status = 'landed' AND content_id = ANY(:contents) AND file_id <> ALL(:files)"
+    )
+    return int(connection.execute(query, {"contents": contents, "files": file_ids}).scalar_one())
+
+
+def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingReport:
+    """Withdraws the files that a target names, in one transaction; their hours become stale.
+
+    Raises:
+        ElectionMetricsError: the target names no file that counts.
+    """
+    found = find_withdrawal(settings, target)
+    now = datetime.now(UTC)
+    report = LandingReport()
+    make_scratch(settings)
+    paths = sorted(set(found.files["path"]))
+    ids = [int(number) for number in found.files["file_id"]]
+    batch = StagedBatch(
+        versions=pd.DataFrame(),
+        new=[],
+        settled=[],
+        take_back=lambda connection: withdrawals.withdraw(connection, ids, reason, now),
+        settle=lambda connection: registry.touch_elections_of_files(connection, paths),
+    )
+    with (
+        connect(settings) as engine,
+        work_folder(settings.scratch_path) as work,
+        audited_transaction(settings, who) as connection,
+    ):
+        lock(connection, "land")
+        lake.stage(engine, settings, [], work, now)
+        lake.drop_repeats_within_files(engine)
+        withdrawals.forget_highest(connection, set(found.files["constituency_id"]))
+        commit_batch(Landing(settings, engine, "withdraw", now, report), connection, batch, work)
+        _audit(connection, who, "withdraw", target, found.files, reason)
+    return report
+
+
+def restore(settings: Settings, target: str, who: str) -> Withdrawal:
+    """Makes withdrawn files pending, so that they land again where they still exist.
+
+    Raises:
+        ElectionMetricsError: the target names no file that was withdrawn.
+    """
+    found = find_withdrawal(settings, target, withdrawn=True)
+    with audited_transaction(settings, who) as connection:
+        lock(connection, "land")
+        withdrawals.restore(connection, [int(number) for number in found.files["file_id"]])
+        notify(connection, transaction_files, [None])
+        _audit(connection, who, "restore-withdrawn", target, found.files, None)
+    return found
+
+
+def _audit(
+    connection: sa.Connection, who: str, action: str, target: str, files: pd.DataFrame, reason: str | None
+) -> None:
+    names = [f"{path}/{member}".rstrip("/") for path, member in zip(files["path"], files["member"], strict=True)]
+    after = {"reason": reason, "number_of_files": len(names), "files": names[:_MOST_IN_AUDIT]}
+    entry = {"who": who, "action": action, "target": target, "after": after}
+    connection.execute(sa.insert(audit_log).values(entry))
+    notify(connection, audit_log, [None])
