@@ -16,6 +16,7 @@ from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics.warehouse.embedded_programs import program_folders
 from election_metrics.warehouse.server import plain_url, warehouse_url
+from election_metrics_tests.archived import zipped
 from election_metrics_tests.computing import rows
 from election_metrics_tests.end_to_end.running import Up, is_idle, wait_for
 from election_metrics_tests.exports import CONTRACT, Folder, issue, line, ms, vote
@@ -125,6 +126,7 @@ def test_every_command_of_the_runbook_does_what_the_page_says(operator: Operator
     what_is_wrong(operator)
     hours_again(operator)
     assert votes(settings) == before
+    taken_back(operator, before)
     reference_data(operator)
     operator.type("election-metrics backup /backups/2026-09-21")
     assert "is complete" in operator.type("election-metrics restore --check /backups/2026-09-21")
@@ -153,6 +155,25 @@ def what_is_wrong(operator: Operator) -> None:
     operator.places["PID"] = str(operator.up.process.pid)
     assert operator.places["PID"] in operator.type("ps -o pid,stat -p PID")
     operator.type("election-metrics maintain --dry-run")
+
+
+def taken_back(operator: Operator, before: list[tuple[str, int]]) -> None:
+    """A wrong file is withdrawn, and restored, and withdrawn again."""
+    settings = operator.up.settings
+    wrong = f"{CONTRACT}_2026-09-18_1100-1200.csv"
+    assert settings.source_path is not None
+    unfinished = Path(str(settings.source_path)) / "wrong.zip.part"
+    unfinished.write_bytes(zipped({wrong: f"{vote('wrong', ms(50), 'a key of its own')}\n".encode()}))
+    unfinished.rename(unfinished.with_suffix(""))
+    wait_for("the wrong file", lambda: is_idle(operator.up, settings) and votes(settings) != before)
+    withdraw = "election-metrics withdraw ~/exports/wrong.zip"
+    assert "would be withdrawn" in operator.type(withdraw)
+    operator.type(f'{withdraw} --because "test data, sent by mistake"')
+    assert votes(settings) == before
+    operator.type(f"{withdraw} --undo")
+    wait_for("the restored file", lambda: is_idle(operator.up, settings) and votes(settings) != before)
+    operator.type(f'{withdraw} --because "test data, sent by mistake"')
+    assert votes(settings) == before
 
 
 def hours_again(operator: Operator) -> None:

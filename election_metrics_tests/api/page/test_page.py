@@ -11,7 +11,14 @@ from playwright.sync_api import Browser, Route, expect
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import anomalies, constituencies, election_summaries, elections, missing_input
+from election_metrics.warehouse.tables import (
+    anomalies,
+    constituencies,
+    election_summaries,
+    elections,
+    missing_input,
+    transaction_files,
+)
 from election_metrics_tests.api.conftest import serve
 from election_metrics_tests.api.page.conftest import Reader, commit, critical_finding, first_election, reading
 from election_metrics_tests.computing import rows
@@ -197,6 +204,33 @@ def test_a_critical_finding_is_seen_at_once(reader: Reader) -> None:
         notify(connection, election_summaries, [None])
     commit(reader.api.settings, finding["election_id"], anomalies_critical=0)
     expect(page.locator(".banner")).to_have_count(0)
+
+
+def test_what_does_not_count_is_named_with_its_reason(reader: Reader) -> None:
+    page = reader.open()
+    note = page.locator("section.data-note")
+    expect(note.get_by_role("heading")).to_have_text("Input that does not count")
+    expect(note).to_contain_text("cannot be read")
+    assert page.get_by_text("Withdrawn on").count() == 0
+    with transaction(reader.api.settings) as connection:
+        connection.execute(
+            sa.text(
+                "UPDATE ingest.transaction_files SET status = 'withdrawn', reason = 'sent by mistake', "
+                "withdrawn_at = '2026-09-19 10:00Z' WHERE file_id = "
+                "(SELECT min(file_id) FROM ingest.transaction_files WHERE status = 'landed')"
+            )
+        )
+        connection.execute(
+            sa.text("INSERT INTO ingest.files_not_read VALUES ('/in', '.7z', 3, '/in/day/more.7z', TRUE, now())")
+        )
+        notify(connection, transaction_files, [None])
+        notify(connection, election_summaries, [None])
+    expect(page.locator(".alarm.warning").filter(has_text="Withdrawn on 19 Sept")).to_contain_text(
+        "Reason: sent by mistake"
+    )
+    expect(note).to_contain_text("3 files .7z are of a kind that is not read, such as day/more.7z")
+    kinds = {one["kind"] for one in reader.api.data("/input-notes")}
+    assert {"withdrawn", "not_read", "quarantined"} <= kinds
 
 
 def test_a_lost_connection_is_loud_and_it_goes_on_by_itself(voted: Settings, browser: Browser) -> None:
