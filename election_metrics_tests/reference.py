@@ -36,7 +36,9 @@ class Rejected(Exception):  # noqa: N818 it is no error
 
 
 def read_file(content: bytes, latest_ms: int, first_ms: int) -> Iterator[Row]:
-    """Every line of a file, blank ones too."""
+    """Every line of a file, blank ones too; nothing of a file in UTF-16 or UTF-32."""
+    if _is_wide(content[:4096]):
+        return
     lines = content.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -46,6 +48,18 @@ def read_file(content: bytes, latest_ms: int, first_ms: int) -> Iterator[Row]:
             yield _read(line.removesuffix(b"\r"), latest_ms, first_ms)
         except Rejected as reason:
             yield Row("rejected", rejection=str(reason))
+
+
+def _is_wide(head: bytes) -> bool:
+    """Whether nearly all characters have one byte that is set, at one place, and one or three NULs."""
+    for width in (4, 2):
+        characters = [head[at : at + width] for at in range(0, len(head) - width + 1, width)]
+        if len(characters) < 4:
+            continue
+        empty = sorted(sum(one[place] == 0 for one in characters) / len(characters) for place in range(width))
+        if empty[0] <= 0.1 and empty[1] >= 0.8:
+            return True
+    return False
 
 
 def _read(line: bytes, latest_ms: int, first_ms: int) -> Row:

@@ -5,8 +5,11 @@ schedule is reproducible.
 """
 
 import contextlib
+import gzip
+import io
 import os
 import random
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -54,7 +57,7 @@ class Exports:
 
     def present(self) -> list[Path]:
         """Every existing export, sorted."""
-        return sorted(path for path in self.root.rglob("*") if path.suffix in (".csv", ".zip") and path.is_file())
+        return sorted(path for path in self.root.rglob("*") if path.suffix in _ENDINGS and path.is_file())
 
     def deliver(self, chance: random.Random) -> str:
         """Delivers the next few files without a fault."""
@@ -64,23 +67,18 @@ class Exports:
             self._put(self.root / file, (self.tree / file).read_bytes())
         return f"{len(files)} file(s) arrive"
 
-    def deliver_zipped(self, chance: random.Random) -> str:
-        """Delivers the next few files of a contract in an archive, which is sometimes cut off."""
+    def deliver_packed(self, chance: random.Random) -> str:
+        """Delivers the next few files of a contract in an archive of some kind, which is sometimes cut off."""
         files, self.waiting = self.waiting[:3], self.waiting[3:]
         if not files:
-            return "no file to zip"
-        path = self.root / files[0].with_name(f"{files[0].stem}.zip")
-        unfinished = self.root / ".unfinished"
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in files:
-                archive.writestr(file.name, (self.tree / file).read_bytes())
-        whole = unfinished.read_bytes()
-        unfinished.unlink()
+            return "no file to pack"
+        ending, whole = _pack(chance, {file.name: (self.tree / file).read_bytes() for file in files})
+        path = self.root / files[0].with_name(f"{files[0].stem}{ending}")
         if chance.random() < 0.4:
             self.half[path] = whole
             whole = whole[: chance.randrange(len(whole))]
         self._put(path, whole)
-        return f"an archive of {len(files)} file(s), {len(whole)} bytes"
+        return f"a {ending} of {len(files)} file(s), {len(whole)} bytes"
 
     def deliver_half(self, chance: random.Random) -> str:
         """Delivers half of a file under its final name."""
@@ -130,7 +128,7 @@ class Exports:
         if path is None:
             return f"no file that {what}"
         contract = path.name.partition("_")[0]
-        other = path.with_name(f"{contract}_again{chance.randrange(10**6)}{path.suffix}")
+        other = path.with_name(f"{contract}_again{chance.randrange(10**6)}{''.join(path.suffixes)}")
         act(path, other)  # type: ignore[operator]
         return f"{path.name} {what}"
 
@@ -155,7 +153,7 @@ class Exports:
         if path is None:
             return "no file to damage"
         content = bytearray(self._read(path))
-        if chance.random() < 0.5 or path.suffix == ".zip":
+        if chance.random() < 0.5 or path.suffix != ".csv":
             flips = [chance.randrange(len(content)) for _ in range(chance.randint(1, 5))] if content else []
             for at in flips:
                 content[at] ^= 1 << chance.randrange(8)
@@ -227,13 +225,7 @@ class Exports:
     def contents(self) -> Iterator[tuple[str, bytes]]:
         """Name and content of every existing export, including members of archives."""
         for path in self.present():
-            if path.suffix == ".csv":
-                yield str(path), path.read_bytes()
-                continue
-            with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
-                for info in archive.infolist():
-                    with contextlib.suppress(Exception):  # a damaged member does not affect the others
-                        yield f"{path}/{info.filename}", archive.read(info)
+            yield from _unpack(str(path), path.read_bytes())
 
     def lines(self) -> Iterator[tuple[str, int]]:
         """Name and number of lines of every existing export, counted in Python."""
@@ -260,6 +252,50 @@ class Exports:
         unfinished.replace(path)
         version = version_at(path)
         self.versions.setdefault((version.path, version.size), []).append((version.modified_ns, content))
+
+
+_ENDINGS = (".csv", ".zip", ".gz")
+
+
+def _pack(chance: random.Random, files: dict[str, bytes]) -> tuple[str, bytes]:
+    """Ending and content of an archive: a zip, a zip of a zip, a tar, or a compressed tar."""
+    kind = chance.choice((".zip", ".zip", "zip of a zip", ".tar.gz"))
+    if kind == ".tar.gz":
+        whole = io.BytesIO()
+        with tarfile.open(fileobj=whole, mode="w:gz") as archive:
+            for name, content in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        return kind, whole.getvalue()
+    packed = _zip(files)
+    return ".zip", _zip({"within.zip": packed}) if kind == "zip of a zip" else packed
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return whole.getvalue()
+
+
+def _unpack(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Name and content of an export, or of each one in an archive; of what is damaged nothing."""
+    if name.endswith(".csv"):
+        yield name, content
+    elif name.endswith(".gz"):
+        plain = io.BytesIO()
+        with contextlib.suppress(Exception):
+            plain.write(gzip.decompress(content))
+        with contextlib.suppress(Exception), tarfile.open(fileobj=io.BytesIO(plain.getvalue())) as members:
+            files = [(info.name, members.extractfile(info)) for info in members]
+            yield from [(f"{name}/{inside}", file.read()) for inside, file in files if file is not None]
+    else:
+        with contextlib.suppress(Exception), zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for info in archive.infolist():
+                with contextlib.suppress(Exception):  # a damaged member does not affect the others
+                    yield from _unpack(f"{name}/{info.filename}", archive.read(info))
 
 
 def _count_lines(content: bytes) -> int:

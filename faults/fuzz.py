@@ -23,12 +23,12 @@ SEEDS = [
     vote("a", ms(1)), issue("b", ms(2)), issue("c", ms(2), '[{"userId":"u"},2]'), rollback("d"),
     line("e", ms(3), "addVotersList", votersCount=7), line("f", ms(3), "removeFromVotersList", userIdHashes='["x","y"]'),
     line("g", ms(4), "vote", "s", [{"key": "FAIL_s_g_vote", "stringValue": '{"reason":"late"}'}]), line("h", ms(5), "new"),
-    "i;103;;;1789718400000;s;0;;[];[];{};",
+    "i;103;;;1789718400000;s;0;;[];[];{};", 'j;104;;3;1,78972E+12;s;0;;"[{""key"":""operation""}]";[];{};',
 ]  # fmt: skip
 WORDS = (
     ";", "\\x0a", "\\x0d\\x0a", "103", "104", "-1", "vote", "blindSigIssue", "addVotersList", "addToVotersList",
     "removeFromVotersList", "createContract", "operation", "data", "votersCount", "userIdHashes", "FAIL", "VOTE_",
-    '{\\"key\\":\\"', '\\"stringValue\\":\\"', '\\"intValue\\":', "null", "[]", "{}", "\\\\u0041", "1789718400000",
+    '{\\"key\\":\\"', '\\"stringValue\\":\\"', '\\"intValue\\":', "null", '\\"[', "E+", "[]", "{}", "\\\\u0041", "1789718400000",
     "\\xef\\xbb\\xbf", "\\xff",
 )  # fmt: skip
 

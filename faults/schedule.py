@@ -31,7 +31,7 @@ _LONG = 90.0
 _BATCH = 120_000
 """Bytes of a batch: small enough for several batches in a landing, each with a separate commit."""
 FILE_FAULTS = {
-    "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_zipped": 2, "repeat": 2, "rename": 1, "overwrite": 2,
+    "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_packed": 2, "repeat": 2, "rename": 1, "overwrite": 2,
     "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1, "move": 1,
 }  # fmt: skip
 _PROCESS_FAULTS = {

@@ -160,6 +160,7 @@ Spark = _model("Spark", "An hour of a sparkline.", _fields(hourly_stats, list(_S
 class InputNote(BaseModel):
     """Input that does not count, by kind and reason."""
 
+    election_id: str | None = Field(description="Election of the files; null where it is not known, or no longer there")
     kind: Literal["withdrawn", "unreadable", "set_aside", "not_read", "quarantined"]
     files: int = Field(description="Number of files")
     lines: int | None = Field(description="Number of lines; null where they are not known")

@@ -195,7 +195,8 @@ def _print_account(console: Console, settings: Settings, pending: Sequence[FileV
 def _print_withdrawn(console: Console, settings: Settings) -> None:
     """Prints what people withdrew, when and why."""
     query = (
-        "SELECT files, lines, example, reason, since FROM metrics.input_notes WHERE kind = 'withdrawn' ORDER BY since"
+        "SELECT sum(files), sum(lines), min(example), reason, since FROM metrics.input_notes "
+        "WHERE kind = 'withdrawn' GROUP BY reason, since ORDER BY since"
     )
     with transaction(settings) as connection:
         notes = read_frame(connection, sa.text(query))

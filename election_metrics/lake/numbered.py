@@ -81,21 +81,23 @@ def _is_windows_1251(line: bytes) -> bool:
 
 
 _SAMPLE = 4_096
-_ENCODINGS = {
-    b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
-}  # fmt: skip
+_ENCODINGS = {"UTF-32": 4, "UTF-16": 2}  # bytes of a character
+_NEARLY_ALL, _HARDLY_ANY = 0.8, 0.1
 
 
 def wide_encoding(source: Path) -> str | None:
-    """UTF-16 or UTF-32, if the file is in one of them; None: it is not.
+    """UTF-16 or UTF-32, if the beginning of the file is in one of them; None: it is not.
 
-    Such text has a NUL in nearly every character of ASCII; it may begin with a byte order mark.
+    Exports are nearly all ASCII: in these encodings one byte of a character is set, at the same place, and the others
+    are NUL. Single NULs, or blocks of them, look different.
     """
     with source.open("rb") as file:
         head = file.read(_SAMPLE)
-    text = head.rstrip(b"\0")
-    nuls = text.count(0) / max(len(text), 1)
-    if nuls < 1 / 3:
-        return None
-    marked = next((name for mark, name in _ENCODINGS.items() if head.startswith(mark)), None)
-    return marked or ("UTF-32" if nuls > 2 / 3 else "UTF-16")
+    for name, width in _ENCODINGS.items():
+        text = head[: len(head) // width * width]
+        if len(text) < 4 * width:
+            continue
+        shares = sorted(text[place::width].count(0) * width / len(text) for place in range(width))
+        if shares[0] <= _HARDLY_ANY and shares[1] >= _NEARLY_ALL:
+            return name
+    return None

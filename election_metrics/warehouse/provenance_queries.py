@@ -66,11 +66,11 @@ def quarantine(connection: sa.Connection, text: str | None, page: Page) -> Found
 def input_notes(connection: sa.Connection) -> list[Row]:
     """What of the input does not count, and why: what people withdrew first, then by number of files."""
     notes = sa.table("input_notes", *map(sa.column, _NOTES), schema="metrics")
-    order = (notes.c.kind != "withdrawn", notes.c.files.desc(), notes.c.kind, notes.c.reason)
+    order = (notes.c.kind != "withdrawn", notes.c.files.desc(), notes.c.kind, notes.c.reason, notes.c.election_id)
     return read_rows(connection, sa.select(notes).order_by(*order).limit(_MOST_NOTES))
 
 
-_NOTES = ("kind", "files", "lines", "example", "reason", "since")
+_NOTES = ("election_id", "kind", "files", "lines", "example", "reason", "since")
 _MOST_NOTES = 100
 
 

@@ -88,7 +88,7 @@ def test_equal_states_have_equal_names_in_any_order() -> None:
 
 
 def test_what_people_said_comes_before_hours_and_they_before_elections() -> None:
-    registry = [RegistryPlan("people changed reference data")]
+    registry = [RegistryPlan("reference data changed, or the folders that name elections and regions")]
     assert ask_for_what_changed([HOUR], ["e"], True, 168) == registry
     assert ask_for_what_changed([], [], True, 168) == registry
     (hours,) = ask_for_what_changed([HOUR], ["e"], False, 168)

@@ -8,13 +8,16 @@ import { t } from "./words.js";
 const sentence = (one, zone) =>
   t(`input_${one.kind}`, { files: count(one.files), lines: count(one.lines ?? 0), example: one.example, reason: one.reason ?? "?", time: fullMoment(one.since, zone) }, one.files);
 
+/** Notes on the election that is shown, and those that belong to no known one. */
+const own = (page) => page.notes.filter((one) => one.election_id == null || one.election_id === page.election?.election_id);
+
 /** What people withdrew, as warnings: figures that were shown before are no longer. */
-export const withdrawn = (page) => page.notes.filter((one) => one.kind === "withdrawn").map((one) => html`
+export const withdrawn = (page) => own(page).filter((one) => one.kind === "withdrawn").map((one) => html`
   <p class="alarm warning" role="note">${sentence(one, page.election?.time_zone ?? "UTC")}</p>`);
 
 /** The data note: input that is not read, or cannot be. */
 export function dataNote(page) {
-  const notes = page.notes.filter((one) => one.kind !== "withdrawn");
+  const notes = own(page).filter((one) => one.kind !== "withdrawn");
   if (!notes.length) return "";
   const zone = page.election?.time_zone ?? "UTC";
   return html`

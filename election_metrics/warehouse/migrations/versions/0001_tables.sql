@@ -367,6 +367,9 @@ CREATE INDEX transaction_files_constituency_id_idx ON ingest.transaction_files (
 CREATE INDEX transaction_files_content_hash_idx ON ingest.transaction_files (content_hash);
 CREATE INDEX transaction_files_content_id_idx ON ingest.transaction_files (content_id);
 CREATE UNIQUE INDEX transaction_files_current_key ON ingest.transaction_files (path, member) WHERE status <> 'superseded';
+CREATE INDEX transaction_files_gone ON ingest.transaction_files (path) WHERE gone_at IS NOT NULL;
+CREATE INDEX transaction_files_not_counting ON ingest.transaction_files (status)
+    WHERE status IN ('unreadable', 'withdrawn');
 CREATE INDEX transaction_files_run_id_idx ON ingest.transaction_files (run_id);
 COMMENT ON TABLE ingest.transaction_files IS 'The ledger: every version of every export file, and what became of its lines';
 COMMENT ON COLUMN ingest.transaction_files.file_id IS 'Number of this version';

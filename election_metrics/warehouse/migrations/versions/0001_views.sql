@@ -86,43 +86,51 @@ COMMENT ON COLUMN metrics.conflicting_transactions.file IS 'File that holds it, 
 
 -- Of a path, its last two parts are shown: the folders above are the server's own.
 CREATE VIEW metrics.input_notes AS
-SELECT kind, files, lines, regexp_replace(example, '^.*/([^/]+/[^/]+)$', '\1') AS example, reason, since
+SELECT
+    election_id, kind, files, lines, regexp_replace(example, '^.*/([^/]+/[^/]+)$', '\1') AS example, reason, since
 FROM (
     SELECT
-        'withdrawn' AS kind, count(DISTINCT path) AS files, sum(rows)::bigint AS lines,
+        election_id, 'withdrawn' AS kind, count(DISTINCT path) AS files, sum(rows)::bigint AS lines,
         min(rtrim(path || '/' || member, '/')) AS example, reason, withdrawn_at AS since
-    FROM ingest.transaction_files
+    FROM ingest.transaction_files LEFT JOIN metrics.constituencies USING (constituency_id)
     WHERE status = 'withdrawn'
-    GROUP BY reason, withdrawn_at
+    GROUP BY election_id, reason, withdrawn_at
     UNION ALL
     SELECT
-        'unreadable', count(DISTINCT path), NULL, min(rtrim(path || '/' || member, '/')), reason, min(seen_at)
-    FROM ingest.transaction_files
+        election_id, 'unreadable', count(DISTINCT path), NULL, min(rtrim(path || '/' || member, '/')), reason,
+        min(seen_at)
+    FROM ingest.transaction_files LEFT JOIN metrics.constituencies USING (constituency_id)
     WHERE status = 'unreadable'
-    GROUP BY reason
+    GROUP BY election_id, reason
     UNION ALL
-    SELECT 'set_aside', count(*), NULL, min(path), reason, min(set_aside_at)
+    SELECT NULL, 'set_aside', count(*), NULL, min(path), reason, min(set_aside_at)
     FROM ingest.landing_attempts
     WHERE set_aside_at IS NOT NULL
     GROUP BY reason
     UNION ALL
-    SELECT 'not_read', files, NULL, example, ending, seen_at
+    SELECT NULL, 'not_read', files, NULL, example, ending, seen_at
     FROM ingest.files_not_read
     WHERE may_be_exports
     UNION ALL
-    SELECT
-        'quarantined', count(DISTINCT file), count(*), min(file || ', line ' || line_number), rejected.reason,
-        min(rejected.seen_at)
-    FROM ingest.rejected_transactions AS rejected
-    WHERE EXISTS (
-        SELECT 1 FROM ingest.transaction_files AS current
-        WHERE current.content_id = rejected.content_id AND current.status = 'landed' AND current.gone_at IS NULL
-    )
-    GROUP BY rejected.reason
+    SELECT election_id, 'quarantined', count(DISTINCT file), sum(lines)::bigint, min(example), rejected.reason, min(since)
+    FROM (
+        SELECT content_id, file, reason, count(*) AS lines, min(seen_at) AS since,
+            file || ', line ' || min(line_number) AS example
+        FROM ingest.rejected_transactions
+        GROUP BY content_id, file, reason
+    ) AS rejected
+    JOIN LATERAL (
+        SELECT constituency_id FROM ingest.transaction_files
+        WHERE content_id = rejected.content_id AND status = 'landed' AND gone_at IS NULL
+        LIMIT 1
+    ) AS existing ON TRUE
+    LEFT JOIN metrics.constituencies USING (constituency_id)
+    GROUP BY election_id, rejected.reason
 ) AS notes;
 COMMENT ON VIEW metrics.input_notes IS
     'What of the input does not count, and why: withdrawn by people, unreadable, set aside, of a kind that is not read, or '
     'lines in quarantine';
+COMMENT ON COLUMN metrics.input_notes.election_id IS 'Election of the files; NULL where it is not known, or no longer there';
 COMMENT ON COLUMN metrics.input_notes.kind IS 'withdrawn, unreadable, set_aside, not_read or quarantined';
 COMMENT ON COLUMN metrics.input_notes.files IS 'Number of files';
 COMMENT ON COLUMN metrics.input_notes.lines IS 'Number of lines; NULL where they are not known';
