@@ -97,9 +97,10 @@ def still_growing(version: FileVersion, now_ns: int, settle_seconds: float) -> b
     A file is complete if it ends in a line feed (an archive: if it can be opened), or was not written for
     `settle_seconds`. A file with a time ahead of the clock is not being written, as far as the clock can tell. Another
     change within the same tick of the file system's clock would not be seen, so every file waits for that tick to end.
+    With 0 seconds, nothing waits.
     """
     age = now_ns - version.modified_ns
-    if is_url(version.path) or not 0 <= age < max(settle_seconds * 1e9, _COARSE_TICK_NS):
+    if is_url(version.path) or settle_seconds <= 0 or not 0 <= age < max(settle_seconds * 1e9, _COARSE_TICK_NS):
         return False
     if age < (_COARSE_TICK_NS if version.modified_ns % _SECOND_NS == 0 else _TICK_NS):
         return True
