@@ -1,11 +1,13 @@
 """The commands of `election-metrics`. Each error says what to type."""
 
+import contextlib
 import getpass
 import os
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 import click
 from rich.console import Console
@@ -15,15 +17,34 @@ from election_metrics.clock import read_hour
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, place
 
-console = Console(stderr=True, highlight=False)
+_WIDE = 10_000
+
+
+def _width(stream: TextIO) -> int | None:
+    """In a file or a pipe, lines are not wrapped, so that paths can be copied and searched for."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else _WIDE
+
+
+console = Console(stderr=True, highlight=False, width=_width(sys.stderr))
 
 
 def _output() -> Console:
-    """Standard output. In a file or a pipe, lines are not wrapped, so that paths can be copied and searched for."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+    """Standard output."""
+    return Console(highlight=False, width=_width(sys.stdout))
 
 
-_WIDE = 10_000
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[IO[bytes]]:
+    """A new file.
+
+    Raises:
+        ElectionMetricsError: it cannot be written.
+    """
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise ElectionMetricsError(f"{path} cannot be written: {error.strerror}") from None
 
 
 _WITHOUT_HOME = ("replay",)
@@ -546,7 +567,7 @@ def export(
     from election_metrics.warehouse.export import export_table
 
     if out is not None:
-        with out.open("wb") as file:
+        with _written(out) as file:
             export_table(settings(), table, kind, file, election=election, constituency=constituency, bom=bom)
         return
     stream: IO[bytes] = sys.stdout.buffer

@@ -340,6 +340,11 @@ class Settings(BaseSettings):
         return max(self.first_hour, self.first_partition or self.first_hour)
 
     @property
+    def is_zone_chosen(self) -> bool:
+        """Whether people chose the default time zone."""
+        return "time_zone" in self.model_fields_set
+
+    @property
     def most_hours(self) -> int:
         """The most hours of any run or backfill."""
         return self.max_hours_per_backfill

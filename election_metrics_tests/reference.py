@@ -63,10 +63,10 @@ def _is_wide(head: bytes) -> bool:
 
 
 def _read(line: bytes, latest_ms: int, first_ms: int) -> Row:
-    if line.count(b";") != 11:
-        raise Rejected("12 fields are expected")
     if b"\r" in line:
         raise Rejected("the line contains a carriage return")
+    if line.count(b";") != 11:
+        raise Rejected("12 fields are expected")
     try:
         fields = line.decode("utf-8").split(";")
     except UnicodeDecodeError:

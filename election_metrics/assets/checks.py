@@ -33,7 +33,9 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      "SELECT path, member, lines, rows, rollbacks, repeated, rejected FROM ingest.transaction_files"
      " WHERE lines <> rows + rollbacks + repeated + rejected"),
     ("landed_files", "quarantine_empty", WARN, "No line of a current file is in quarantine.",
-     "SELECT file, line_number, reason, content FROM ingest.rejected_transactions ORDER BY seen_at DESC, line_number"),
+     "SELECT file, line_number, reason, content FROM ingest.rejected_transactions AS rejected WHERE EXISTS"
+     " (SELECT 1 FROM ingest.transaction_files AS current WHERE current.content_id = rejected.content_id"
+     " AND current.status = 'landed' AND current.gone_at IS NULL) ORDER BY seen_at DESC, line_number"),
     ("landed_files", "files_readable", WARN, "Every file and folder of the source can be read.",
      "SELECT path, member, reason FROM ingest.transaction_files WHERE status = 'unreadable'"),
     ("landed_files", "none_set_aside", WARN, "No file is set aside because it made a landing fail.",
@@ -44,6 +46,10 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      "SELECT constituency_id, count(*) FROM ingest.constituency_registry GROUP BY constituency_id HAVING count(*) > 1"),
     ("constituencies", "registers_known", WARN, "The register of every constituency is known.",
      "SELECT constituency_id, name FROM ingest.constituency_registry WHERE registered_voters IS NULL"),
+    ("constituencies", "places_agree", WARN, "All files of a contract lie in one region and one election.",
+     "SELECT constituency_id, min(path) AS path, max(path) AS other_path FROM ingest.transaction_files"
+     " WHERE status = 'landed' AND gone_at IS NULL AND coalesce(region, election) IS NOT NULL GROUP BY constituency_id"
+     " HAVING count(DISTINCT region) > 1 OR count(DISTINCT election) > 1"),
     ("hourly_stats", "keys_unique", ERROR, "One row a constituency and hour, in the hours of the run.",
      f"SELECT constituency_id, hour, count(*) FROM metrics.hourly_stats WHERE {_IN_RUN}"
      " GROUP BY constituency_id, hour HAVING count(*) > 1"),

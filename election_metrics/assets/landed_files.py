@@ -83,6 +83,10 @@ def landed_files(
         _land(context, sources, again, settings, progress, report, is_named=is_named)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{visible(path)}: {visible(reason)}")
+    for region, path in report.unmatched.items():
+        what = f"the region {visible(region)!r} is not a known one" if region else "no region is named"
+        zone = f"the default time zone, {settings.time_zone}, is assumed"
+        context.log.warning(f"{visible(path)}: {what}; {zone}")
     return dg.MaterializeResult(
         metadata={
             "files": report.files,

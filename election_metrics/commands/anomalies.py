@@ -116,7 +116,7 @@ def print_comparison(
         hours = elections.read_hours_of(connection, ids, first, last)
     if hours.empty:
         raise ElectionMetricsError("these constituencies have no transactions in these hours")
-    rows = compare(hours, known["time_zone"], known["registered_voters"].astype("Int64"))
+    rows = compare(hours, known["time_zone"])
     table = Table(
         "constituency", "votes", "turnout %", "bulletins", "gap %", "votes/hour", "trend", "peak (UTC)", "anomalous %"
     )

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from election_metrics.commands.known import print_full_disks, print_known
 from election_metrics.commands.markup import shown
+from election_metrics.locations import name_of
 from election_metrics.pipeline.last_known import Known, read_last_known, unwatched
-from election_metrics.pipeline.pending_files import pending_files
+from election_metrics.pipeline.pending_files import not_read_before, pending_files
 from election_metrics.sanitize import one_line, visible
 from election_metrics.settings import Settings
 from election_metrics.sources.file_kinds import NotRead
@@ -20,6 +21,7 @@ from election_metrics.sources.file_versions import FileVersion, still_growing
 from election_metrics.sources.listing import Listing
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.ledger import count_by_status
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.reports import read_conflicts, read_problems, read_status, read_summaries
 from election_metrics.warehouse.table_reads import looked_at
@@ -175,11 +177,16 @@ def _print_account(console: Console, settings: Settings, pending: Sequence[FileV
     """Prints what became of every file below the source."""
     now = time.time_ns()
     growing = sum(still_growing(file, now, settings.settle_seconds) for file in pending[:_MOST_OPENED])
+    assert settings.source_path is not None
+    with transaction(settings) as connection:
+        known = count_by_status(connection, name_of(settings.source_path))
     counts = {
-        "known: landed, withdrawn or set aside": len(seen.files) - len(pending),
+        "landed": known["landed"],
         "new": len(pending) - growing,
         f"being written (lands {settings.settle_seconds:g} s after its last change)": growing,
-        "unreadable": len(seen.unreadable),
+        "unreadable": max(known["unreadable"], len(seen.unreadable)),
+        f"set aside (tried again after {settings.set_aside_minutes:g} minutes)": known["set aside"],
+        "withdrawn": known["withdrawn"],
         "of a kind that is not read": sum(kind.files for kind in seen.not_read.values()),
         **{f"ignored: {rule}": number for rule, number in sorted(seen.ignored.items())},
     }
@@ -245,6 +252,8 @@ def print_warehouse(console: Console, settings: Settings) -> None:
         listed = [(problem.version.path, problem.reason) for problem in seen.unreadable]
         problems += [problem for problem in listed if problem not in problems]
         print_not_read(console, seen.not_read)
+    else:
+        print_not_read(console, not_read_before(settings))
     if problems:
         console.print("\nFiles and folders that cannot be read:")
         for path, reason in problems:

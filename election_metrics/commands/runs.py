@@ -26,6 +26,7 @@ from election_metrics.pipeline.relanding import files_to_reland
 from election_metrics.pipeline.run_tags import in_words
 from election_metrics.pipeline.table_opening import named_table
 from election_metrics.pipeline.table_source import pending_rows
+from election_metrics.pipeline.wider_root import read_paths_again
 from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible
 from election_metrics.settings import Settings, settings
@@ -43,19 +44,27 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     migrate(chosen)
     pending, unseen, listing = pending_files(chosen, path, settled_only=False)
     note_listing(chosen, path, listing)
+    corrected = read_paths_again(chosen, path)
     now = datetime.now(UTC)
     changed = changed_hours(chosen, now)
-    if not pending and not unseen and not changed:
+    if not listing.files and listing.missing:
+        raise ElectionMetricsError(
+            f"{path} has no export, though {len(listing.missing)} file(s) landed from there. Is a disk or a share "
+            "away? What landed stays."
+        )
+    if not pending and not unseen and not changed and not corrected:
         console.print(f"Nothing new: {_known_before(chosen, path, listing)}.")
         return _ingested(console, chosen, path, listing)
     hours = in_grid(hour_start(number) for number in expected_hours(chosen, pending, now))
     first, last = _range_of_run(chosen, hours or in_grid(changed), now)
+    if corrected:
+        console.print(f"{corrected} file(s) that landed before are named by their folders now.")
     console.print(
         f"{len(pending)} new file(s). The first run lands them and computes {in_words(first, last)}; other hours that "
         "they change follow."
     )
     with open_instance(chosen) as instance, bars(console) as progress:
-        _finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
+        finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
         finish_changed(chosen, instance, progress, console)
     return _ingested(console, chosen, path, listing)
 
@@ -65,9 +74,27 @@ def _ingested(console: Console, chosen: Settings, path: Location, listing: Listi
     print_not_read(console, listing.not_read)
     lost = sum(kind.may_be_exports for kind in listing.not_read.values())
     code = _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable) + lost)
+    _print_assumed(console, chosen)
     if code:
         console.print("Not everything was read: election-metrics status says what, where and why.")
     return code
+
+
+def _print_assumed(console: Console, chosen: Settings) -> None:
+    """Says for which regions the time zone was assumed."""
+    from election_metrics.warehouse.database import transaction
+    from election_metrics.warehouse.registry import read_constituencies
+
+    with transaction(chosen) as connection:
+        places = read_constituencies(connection)
+    assumed = places[places["is_zone_assumed"].astype(bool)]
+    for region, group in assumed.groupby(assumed["region"].fillna("")):
+        what = f"The region {shown(region)} is not a known one" if region else "No region is named"
+        console.print(
+            f"{what}: {len(group)} constituencies are counted in {group['time_zone'].iloc[0]}, the default time zone. "
+            + ("Correct the folder's name." if region else "Ingest from the folder above the regions, or set ")
+            + ("" if region else "ELECTION_METRICS_TIME_ZONE.")
+        )
 
 
 def _known_before(chosen: Settings, path: Location, listing: Listing) -> str:
@@ -108,7 +135,7 @@ def run_table_ingest(
     landing |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
     with open_instance(chosen) as instance, bars(console) as progress:
         result = run_update(chosen, instance, begin, end, "ingest", progress=progress, landing=landing)
-        _finish(result, console, "hour(s) of the table")
+        finish(result, console, "hour(s) of the table")
         finish_changed(chosen, instance, progress, console)
     return _exit_code(chosen, PATH.format(source=table.mapping.source))
 
@@ -130,7 +157,7 @@ def run_backfill(
     only = [key for key in ASSETS if key != "landed_files"]
     with open_instance(chosen) as instance, bars(console) as progress:
         for begin, end in _runs_that_fit(first, last, chosen.most_hours):
-            _finish(run_update(chosen, instance, begin, end, "backfill", progress=progress, only=only), console)
+            finish(run_update(chosen, instance, begin, end, "backfill", progress=progress, only=only), console)
 
 
 def _runs_that_fit(first: datetime, last: datetime, most: int) -> Iterator[tuple[datetime, datetime]]:
@@ -182,7 +209,7 @@ def run_reland(
     hours = [hour_start(number) for number in expected_hours(chosen, files, now)]
     begin, end = _range_of_run(chosen, hours, now)
     with open_instance(chosen) as instance, bars(console) as progress:
-        _finish(
+        finish(
             run_update(chosen, instance, begin, end, "backfill", source=source, progress=progress, landing=again),
             console,
         )
@@ -226,7 +253,7 @@ def finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Pro
         of_many = f" (run {number} of {len(ranges)})" if len(ranges) > 1 else ""
         console.print(f"Changed too: {in_words(first, last)}{of_many}.")
         only = [key for key in ASSETS if key != "landed_files"]
-        _finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
+        finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
 
 
 def _widest(chosen: Settings) -> int:
@@ -239,7 +266,7 @@ def _range_of_run(chosen: Settings, hours: list[datetime], now: datetime) -> tup
     return max(contiguous(hours, _widest(chosen)), default=(hour_of(now),) * 2)
 
 
-def _finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str = "file(s)") -> None:
+def finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str = "file(s)") -> None:
     """Prints the result of a run.
 
     Raises:

@@ -1,15 +1,19 @@
 """`withdraw`: takes back what wrong files brought, and computes what depends on it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
+from election_metrics.automation.jobs import ASSETS
+from election_metrics.clock import hour_of
 from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
-from election_metrics.commands.runs import finish_changed
+from election_metrics.commands.runs import finish, finish_changed
+from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.withdrawal import Withdrawal, find_withdrawal, restore, withdraw
-from election_metrics.runtime.launch import open_instance
+from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
 
@@ -22,6 +26,8 @@ def run_withdraw(console: Console, chosen: Settings, target: str, reason: str | 
     Raises:
         ElectionMetricsError: it names no file that counts.
     """
+    if reason is not None and not reason.strip():
+        raise ElectionMetricsError("say why it is withdrawn, for those who read the figures: --because REASON")
     migrate(chosen)
     found = find_withdrawal(chosen, target)
     _print(console, found, "would be withdrawn" if reason is None else "are withdrawn")
@@ -36,6 +42,10 @@ def run_withdraw(console: Console, chosen: Settings, target: str, reason: str | 
     withdraw(chosen, target, who, reason)
     with open_instance(chosen) as instance, bars(console) as progress:
         finish_changed(chosen, instance, progress, console)
+        # Constituencies without any row leave the registry once their hours are gone.
+        hour = hour_of(datetime.now(UTC))
+        without_landing = [key for key in ASSETS if key != "landed_files"]
+        finish(run_update(chosen, instance, hour, hour, "ingest", progress=progress, only=without_landing), console)
     console.print("Withdrawn. To restore: the same command with --undo")
 
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 _SEPARATORS = 11
 _SHOWN = 200
+_OTHER_SEPARATORS = {b"\t": "tabs", b'",': "commas"}
 
 
 def write_numbered_copy(source: Path, copy: Path, rejects: Path, max_line_bytes: int) -> int:
@@ -57,10 +58,14 @@ def _skip_rest(lines: BinaryIO) -> int:
 
 
 def _why_not_whole(line: bytes) -> str | None:
-    if line.count(b";") != _SEPARATORS:
-        return f"12 fields are expected, {line.count(b';') + 1 if line else 0} found"
     if b"\r" in line:
-        return "the line contains a carriage return"
+        return "the line contains a carriage return; lines end in a line feed, alone or after one"
+    if line.count(b";") != _SEPARATORS:
+        others = [name for byte, name in _OTHER_SEPARATORS.items() if line.count(byte) >= _SEPARATORS]
+        hint = (
+            f"; they are separated by {others[0]}: re-saved by a spreadsheet? Take the original file" if others else ""
+        )
+        return f"12 fields are expected, {line.count(b';') + 1 if line else 0} found{hint}"
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -36,18 +36,20 @@ def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Se
     return with_rates(metrics).assign(**running_rates(metrics))
 
 
-def compare(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:
+def compare(hourly: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
     """One row for each constituency over the given hours, with the figures of a period, most votes first.
 
     Args:
         hourly: rows of `hourly_stats` of the constituencies and the time range to compare.
         zones: IANA time zone by constituency_id.
-        register: registered voters now by constituency_id; NA where not known.
+
+    Rates are of the register at the end of each constituency's last hour.
     """
     hours = _prepared(hourly)
     starts = hours.groupby("constituency_id")["hour"].transform("min")
     frame = _period(hours, "range", starts, _local_hours(hours, zones))
-    frame["registered_voters"] = frame["constituency_id"].map(register).astype("Int64")
+    ends = hours.groupby("constituency_id").tail(1).set_index("constituency_id")["registered_voters"]
+    frame["registered_voters"] = frame["constituency_id"].map(ends).astype("Int64")
     return with_rates(frame).sort_values(["votes_cast", "constituency_id"], ascending=[False, True], ignore_index=True)
 
 

@@ -72,6 +72,9 @@ def build_registry(
     for column in ("name", "election", "region_code", "region"):
         known[column] = given[column].combine_first(known[column])
     by_region = known["region"].map(zones)
+    # A region may be named without its code: other paths have both.
+    codes = known.dropna(subset=["region", "region_code"]).groupby("region")["region_code"].min()
+    known["region_code"] = known["region_code"].combine_first(known["region"].map(codes))
     zones_known = given["time_zone"].combine_first(by_region)
     known["time_zone"] = zones_known.fillna(default_zone)
     known["is_zone_assumed"] = zones_known.isna() & (known["region"].notna() | (not is_zone_chosen))

@@ -16,6 +16,7 @@ from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.sources.export_file import ExportFile
 from election_metrics.sources.file_versions import FileVersion, Unreadable, unchanged
+from election_metrics.sources.names import known_region
 from election_metrics.sources.portal_exports import read_exports
 from election_metrics.warehouse import landing_attempts, ledger, registry, withdrawals
 from election_metrics.warehouse.database import lock, transaction
@@ -39,7 +40,7 @@ class _Batch:
         exports: every readable export with the number of its content.
         new: the contents that were read now; the others landed before.
         unreadable: what could not be read, and why.
-        withdrawn: exports with bytes that people withdrew, why and when.
+        withdrawn: exports with bytes that people withdrew; why, when, and what they named.
         settled: the paths whose outcome is final.
         waiting: paths that could not be read now, though the file may be sound, with the reason; nothing landed.
     """
@@ -47,7 +48,7 @@ class _Batch:
     exports: list[tuple[ExportFile, int]]
     new: list[Readable]
     unreadable: list[Unreadable]
-    withdrawn: list[tuple[ExportFile, tuple[str, datetime]]]
+    withdrawn: list[tuple[ExportFile, tuple[str, datetime, str]]]
     settled: list[str]
     waiting: dict[str, str]
 
@@ -81,6 +82,7 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
     taken_back = withdrawals.withdrawn_contents(connection, [export.content_hash for export in found])
     withdrawn = [(export, taken_back[export.key]) for export in found if export.key in taken_back]
     readable = [export for export in found if export.key not in taken_back]
+    _tell_unmatched(landing, readable)
     exports, known = number_contents(connection, readable, landing.again)
     new = {
         number: Readable(
@@ -109,6 +111,19 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
         settled=[file.path for file in files if file.path not in moved and file.path not in waiting],
         waiting=waiting,
     )
+
+
+_MOST_UNMATCHED = 20
+
+
+def _tell_unmatched(landing: FileLanding, exports: Sequence[ExportFile]) -> None:
+    """Adds regions that are not known, and the lack of a region, to the report, each with a path."""
+    unmatched = landing.report.unmatched
+    for export in exports:
+        region = export.place.region or ""
+        is_told = region in unmatched or len(unmatched) >= _MOST_UNMATCHED
+        if not is_told and (known_region(region) is None if region else not landing.settings.is_zone_chosen):
+            unmatched[region] = export.name
 
 
 def _plain_path(path: Path, number: int, work: Path) -> Path:
@@ -158,12 +173,14 @@ def file_versions(exports: Sequence[tuple[ExportFile, int]]) -> pd.DataFrame:
     return pd.DataFrame.from_records([{**_fields(export), "content_id": number} for export, number in exports])
 
 
-def _withdrawn_rows(landing: Landing, withdrawn: Sequence[tuple[ExportFile, tuple[str, datetime]]]) -> pd.DataFrame:
+def _withdrawn_rows(
+    landing: Landing, withdrawn: Sequence[tuple[ExportFile, tuple[str, datetime, str]]]
+) -> pd.DataFrame:
     """Ledger rows for exports with bytes that people withdrew: they stay withdrawn, under whatever name they come."""
     return pd.DataFrame.from_records(
         [
-            {**_fields(export), "status": "withdrawn", "reason": reason, "withdrawn_at": at, "run_id": landing.run_id,
-             "seen_at": landing.now}
-            for export, (reason, at) in withdrawn
+            {**_fields(export), "status": "withdrawn", "reason": reason, "withdrawn_at": at, "withdrawn_as": target,
+             "run_id": landing.run_id, "seen_at": landing.now}
+            for export, (reason, at, target) in withdrawn
         ]
     )  # fmt: skip

@@ -26,7 +26,10 @@ from election_metrics.warehouse.tables import transaction_files
 
 @dataclass
 class LandingReport:
-    """Result of a landing; counts are of lines (rows of a table) unless the name says otherwise."""
+    """Result of a landing; counts are of lines (rows of a table) unless the name says otherwise.
+
+    `unreadable` and `set_aside` are reasons by path; `unmatched` are paths by region that is not known ("": not named).
+    """
 
     files: int = 0
     bytes: int = 0
@@ -37,6 +40,7 @@ class LandingReport:
     known_contents: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
+    unmatched: dict[str, str] = field(default_factory=dict)
     hours: set[int] = field(default_factory=set)
     by_file: list[dict[str, object]] = field(default_factory=list)
     engine: dict[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from election_metrics.locations import Location, name_of
 from election_metrics.settings import Settings
+from election_metrics.sources.file_kinds import NotRead
 from election_metrics.sources.file_versions import FileVersion, Unreadable, still_growing
 from election_metrics.sources.listing import Listing, list_exports
 from election_metrics.warehouse import landing_attempts, ledger, registry
@@ -52,7 +53,10 @@ def _missing(known: Set[tuple[str, int, int]], listing: Listing, root: str) -> f
     below = f"{root.rstrip('/')}/"
     unlisted = known - set(listing.files)
     candidates = {path for path, _, _ in unlisted if path == root or path.startswith(below)}
-    return frozenset(candidates - {file.path for file in listing.files}) if candidates else frozenset()
+    if not candidates:
+        return frozenset()
+    seen = {file.path for file in listing.files} | {problem.version.path for problem in listing.unreadable}
+    return frozenset(candidates - seen)
 
 
 def note_listing(settings: Settings, source: Location, listing: Listing) -> None:
@@ -61,10 +65,10 @@ def note_listing(settings: Settings, source: Location, listing: Listing) -> None
     A listing without any file says nothing: a source that is away may look empty. The same holds for folders that
     could not be listed. Rows of files that are gone stay; names, and problems, follow from files that exist.
     """
-    if not listing.is_whole or not listing.files:
+    if not listing.is_whole:
         return
     hidden = tuple(f"{problem.version.path}/" for problem in listing.unreadable)
-    missing = {path for path in listing.missing if not path.startswith(hidden)}
+    missing = {path for path in listing.missing if not path.startswith(hidden)} if listing.files else set()
     root, now = name_of(source), datetime.now(UTC)
     kinds = pd.DataFrame(
         [(kind.ending, kind.files, kind.example, kind.may_be_exports) for kind in listing.not_read.values()],
@@ -79,6 +83,16 @@ def note_listing(settings: Settings, source: Location, listing: Listing) -> None
                 registry.mark_names_changed(connection)
             registry.touch_elections_of_files(connection, sorted({*missing} - gone | back), only_rejected=True)
         ledger.note_not_read(connection, root, kinds, now)
+
+
+def not_read_before(settings: Settings) -> dict[str, NotRead]:
+    """Files of kinds that are not read, in the folders that were listed, by folder and ending."""
+    with transaction(settings) as connection:
+        kinds = ledger.read_not_read(connection)
+    return {
+        f"{row.source}/*{row.ending}": NotRead(row.ending, row.files, row.example, row.may_be_exports)
+        for row in kinds.itertuples()
+    }
 
 
 def waiting_files(settings: Settings, connection: sa.Connection) -> set[tuple[str, int, int]]:

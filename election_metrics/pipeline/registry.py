@@ -45,7 +45,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
             {region: zone for region in regions if (zone := region_time_zone(region)) is not None},
             settings.time_zone,
             moment,
-            is_zone_chosen="time_zone" in settings.model_fields_set,
+            is_zone_chosen=settings.is_zone_chosen,
         )
         before = store.read_registry(connection)
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))

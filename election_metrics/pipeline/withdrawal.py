@@ -89,7 +89,7 @@ def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingR
         versions=pd.DataFrame(),
         new=[],
         settled=[],
-        take_back=lambda connection: withdrawals.withdraw(connection, ids, reason, now),
+        take_back=lambda connection: withdrawals.withdraw(connection, ids, target, reason, now),
         settle=lambda connection: registry.touch_elections_of_files(connection, paths),
     )
     with (

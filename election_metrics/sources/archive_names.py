@@ -6,6 +6,7 @@ from contextlib import suppress
 _TAR = r"\.tar(?:\.(?:gz|bz2|xz|zst))?|\.t(?:gz|bz2|xz|zst)"
 _ARCHIVE = re.compile(rf"(?:(?P<zip>\.zip)|(?P<tar>{_TAR})|(?P<alone>\.(?:gz|bz2|xz|zst)))$", re.IGNORECASE)
 _CYRILLIC = re.compile("[А-Яа-яЁё]")
+_BOXES = re.compile("[\u2500-\u259f]")
 
 
 def split_archive(name: str) -> tuple[str, str | None]:
@@ -20,12 +21,14 @@ def split_archive(name: str) -> tuple[str, str | None]:
 def member_name(name: bytes) -> str:
     """A member's name of unknown encoding, with / between folders.
 
-    UTF-8 where it is that; else Russian DOS where that gives Cyrillic letters; else code page 437.
+    UTF-8 where it is that; else Russian DOS or Windows, where they give Cyrillic letters and no lines of boxes; else
+    code page 437.
     """
     text = None
     with suppress(UnicodeDecodeError):
         text = name.decode("utf-8")
     if text is None:
-        russian = name.decode("cp866")
-        text = russian if _CYRILLIC.search(russian) else name.decode("cp437")
+        dos = name.decode("cp866")
+        guesses = (guess for guess in (dos, name.decode("cp1251", "replace")) if not _BOXES.search(guess))
+        text = next(filter(_CYRILLIC.search, guesses), dos if _CYRILLIC.search(dos) else name.decode("cp437"))
     return text.replace("\\", "/")

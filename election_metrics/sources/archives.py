@@ -6,6 +6,7 @@ the disk, whatever the archive says about its sizes.
 
 import bz2
 import gzip
+import io
 import lzma
 import shutil
 import struct
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -124,15 +125,21 @@ class _Unpacking:
         """The members, once all of them have been read: the checksum, if there is one, is at the end."""
         taken: list[Unpacked | NotUnpacked] = []
         try:
-            with _decompressed(archive, name) as stream, tarfile.open(fileobj=stream, mode="r|") as members:
+            with (
+                _decompressed(archive, name) as plain,
+                tarfile.open(fileobj=(stream := _Watched(plain)), mode="r|") as members,
+            ):
                 for info in members:
                     path = f"{within}{member_name(info.name.encode('utf-8', 'surrogateescape'))}"
                     if info.isfile():
                         taken += self._take(path, info.size, partial(_file_in_tar, members, info), deeper)
                     elif not info.isdir() and is_export_path(path):
                         taken.append(NotUnpacked(path, "it is a link or a device, not a file"))
-                if len(stream.read(_LONGEST_REST)) == _LONGEST_REST:
-                    raise tarfile.ReadError("there is too much after the last member")
+                rest = stream.read(_LONGEST_REST)
+                # tarfile takes a damaged header for the end; the true end is a block of zeros, and only zeros follow.
+                is_whole = stream.last <= members.offset <= stream.size - tarfile.BLOCKSIZE
+                if not is_whole or len(rest) == _LONGEST_REST:
+                    raise tarfile.ReadError(f"it is damaged after member {len(taken)}, or more than one archive")
         except BaseException:
             for one in taken:
                 if isinstance(one, Unpacked):
@@ -199,10 +206,67 @@ def _decompressed(archive: Path, name: str) -> Bytes:
         case "xz" | "txz":
             return lzma.open(archive)
         case "zst" | "tzst":
-            reader = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-            return reader.stream_reader(archive.open("rb"), read_across_frames=True, closefd=True)
+            return io.BufferedReader(_Zstandard(archive.open("rb")))
         case _:
             return archive.open("rb")
+
+
+class _Watched(io.RawIOBase):
+    """A stream that knows its size so far, and where its last byte that is not zero ends."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.size, self.last = stream, 0, 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        block = self._stream.read(size)
+        filled = len(block) if block[-1:] not in (b"", b"\0") else len(block.rstrip(b"\0"))
+        if filled:
+            self.last = self.size + filled
+        self.size += len(block)
+        return block
+
+
+class _Zstandard(io.RawIOBase):
+    """Decompresses frames of zstandard; a frame that is cut off is an error, which its own reader passes over."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._rest, self._plain = file, b"", b""
+        self._frame: Any = None
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def close(self) -> None:
+        """Closes the file too."""
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the buffer with the next bytes.
+
+        Raises:
+            EOFError: the last frame is cut off.
+        """
+        while not self._plain:
+            packed = self._rest or self._file.read(_PACKED_BLOCK)
+            self._rest = b""
+            if not packed:
+                if self._frame is not None:
+                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+                return 0
+            if self._frame is None:
+                self._frame = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
+            self._plain = self._frame.decompress(packed)
+            if self._frame.eof:
+                self._rest, self._frame = self._frame.unused_data, None
+        size = min(len(buffer), len(self._plain))
+        buffer[:size], self._plain = self._plain[:size], self._plain[size:]
+        return size
+
+
+_PACKED_BLOCK = 1 << 16
 
 
 def _file_in_tar(members: tarfile.TarFile, info: tarfile.TarInfo) -> Bytes:

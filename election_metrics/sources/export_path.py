@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import dropwhile
 from pathlib import PurePath
+from unicodedata import digit
 
 from election_metrics.sanitize import visible
 from election_metrics.sources.archive_names import split_archive
-from election_metrics.sources.names import canonical, known_region
+from election_metrics.sources.names import canonical, canonical_folder, known_region
 
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
 BASE58 = "1-9A-HJ-NP-Za-km-z"
 CONTRACT_ID = re.compile(rf"[{BASE58}]{{32,44}}")
 REGION = re.compile(r"(?P<code>\d{1,3}) ?- ?(?P<name>.+)")
+# A known region with its number, in another form than the portal's.
+_NUMBERED = re.compile(
+    r"(?P<code>\d{1,3})[ _.,-]+(?P<after>\D+)|(?P<before>\D+?)[ _.,(-]+(?P<last>\d{1,3})\)?"
+)  # fmt: skip
 INTERVAL = re.compile(r"_(?P<day>\d{4}-\d{2}-\d{2})_(?P<start>\d{4})-(?P<end>\d{4})$")
 
 
@@ -60,7 +65,10 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
         None if the name does not begin with a contract id.
     """
     base, kind = split_archive(path.name)
-    stem = canonical(PurePath(base).stem if kind is None or base.lower().endswith(".csv") else base)
+    stem = PurePath(base).stem if kind is None else base
+    while stem.lower().endswith(".csv"):  # of a .csv.gz, or of a .csv.csv
+        stem = stem[: -len(".csv")]
+    stem = canonical(stem)
     contract = contract_id(stem)
     if contract is None:
         return None
@@ -88,10 +96,10 @@ def _name_of(folder: str) -> str | None:
     """The name of a folder; None for an archive, which counts as a folder only if it has the name of a region."""
     base, kind = split_archive(folder)
     if kind is None:
-        return canonical(folder)
+        return canonical_folder(folder)
     while kind is not None:  # a .zip.gz
         base, kind = split_archive(base)
-    name = canonical(base)
+    name = canonical_folder(base)
     return name if _region(name) is not None else None
 
 
@@ -99,13 +107,25 @@ def _region(name: str) -> tuple[str | None, str] | None:
     """Code and name of a region; None if the name is not that of a region."""
     match = REGION.fullmatch(name)
     if match is not None:
-        return match["code"], known_region(match["name"]) or match["name"].strip()
-    known = known_region(name)
-    return None if known is None else (None, known)
+        return _code(match["code"]), known_region(match["name"]) or match["name"].strip()
+    if (known := known_region(name)) is not None:
+        return None, known
+    match = _NUMBERED.fullmatch(name)
+    known = None if match is None else known_region(match["before"] or match["after"])
+    return None if match is None or known is None else (_code(match["code"] or match["last"]), known)
+
+
+def _code(digits: str) -> str:
+    """The digits of any script as those of ASCII."""
+    return "".join(str(digit(one)) for one in digits)
+
+
+_NUMBER_OF_COPY = re.compile(r"(?<=\d{4}) ?(?:\(\d{1,3}\)|(?<= )\d{1,3})$")
+"""As the Finder and some browsers append it."""
 
 
 def _interval(stem: str) -> tuple[datetime | None, datetime | None]:
-    match = INTERVAL.search(stem)
+    match = INTERVAL.search(_NUMBER_OF_COPY.sub("", stem))
     if match is None:
         return None, None
     try:

@@ -35,7 +35,7 @@ class NotRead:
 
 
 def ignored_by(name: str) -> str | None:
-    """The rule by which a file or folder is ignored; None: it is not."""
+    """The rule by which a file, or a folder with all that is in it, is ignored; None: it is not."""
     if name.startswith("."):
         return "hidden"
     if name.startswith("~$"):

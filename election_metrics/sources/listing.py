@@ -70,6 +70,8 @@ def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) ->
     try:
         mode = root.stat().st_mode
         if not stat.S_ISDIR(mode):
+            if not is_export(root.name):
+                raise SourceError(f"{root} is of a kind that is not read; give a .csv, an archive of them, or a folder")
             enough(alone := [version_at(root)])
             return Listing(alone, [])
         os.scandir(root).close()
@@ -98,7 +100,7 @@ def _list_folder(folder: str, root: Path, known: Set[tuple[str, int, int]], foun
     folders = []
     for entry in entries:
         is_folder = entry.is_dir(follow_symlinks=False)
-        rule = None if is_folder else ignored_by(entry.name)
+        rule = ignored_by(entry.name)
         if rule is not None:
             found.ignored[rule] += 1
         elif not is_folder and entry.is_dir():
@@ -118,7 +120,7 @@ def _linked_folder(entry: os.DirEntry[str], root: Path) -> list[Unreadable]:
     """A linked folder is not followed; one that leads within the root is read where it is."""
     if Path(entry.path).resolve().is_relative_to(root.resolve()):
         return []
-    return [Unreadable(unseen(entry.path), f"it is a link to a folder that lies outside of {root}")]
+    return [Unreadable(unseen(entry.path), "it is a link to a folder that lies outside of the source")]
 
 
 def _list_objects(root: RemotePath) -> Listing:
@@ -166,7 +168,7 @@ def _add_file(entry: os.DirEntry[str], root: Path, known: Set[tuple[str, int, in
         found.unreadable.append(Unreadable(unseen(entry.path), "it is no regular file"))
         return
     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
-        found.unreadable.append(Unreadable(unseen(entry.path), f"it is a link that leads out of {root}"))
+        found.unreadable.append(Unreadable(unseen(entry.path), "it is a link that leads out of the source"))
         return
     version = version_of(entry.path, status)
     if version in known or os.access(entry.path, os.R_OK):

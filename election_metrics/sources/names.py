@@ -13,12 +13,20 @@ from urllib.parse import unquote
 
 # Suffixes of copies by Windows, macOS and browsers, in English and Russian; there may be several.
 _COPY = re.compile(
-    r"(?: \(\d{1,3}\)| - (?:copy|копия)(?: ?\(\d{1,3}\))?| (?:copy|копия)(?: \d{1,3})?)+$", re.IGNORECASE
+    r"(?: \(\d{1,3}\)|(?<=[^\W\d])\(\d{1,3}\)| -? ?(?:copy|копия)(?: ?\(?\d{1,3}\)?)?"
+    r"| \((?:another |другая |\d{1,2}(?:st|nd|rd|th) )?(?:copy|копия)(?: \d{1,3})?\))+$",
+    re.IGNORECASE,
 )
+_COPY_OF = re.compile(r"^(?:copy of|копия)(?: ?\(\d{1,3}\))? (?=\S)", re.IGNORECASE)
 _ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _DASHES = "Pd"
 _MINUS = "\u2212"
-_INVISIBLE = {"\u00ad"}  # the soft hyphen, in addition to the category Cf of Unicode
+# In addition to the category Cf of Unicode: the soft hyphen, the combining joiner, variation selectors.
+_INVISIBLE = {"\u00ad", "\u034f", *map(chr, range(0xFE00, 0xFE10))}
+_BLANK = {"\u2800", "\u3164", "\u115f", "\u1160", "\uffa0"}  # an empty pattern of Braille, fillers of Hangul
+_LATIN = str.maketrans("aceopxyABCEHKMOPTXY", "асеорхуАВСЕНКМОРТХУ")
+_CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
+_MOST_ENCODINGS = 3
 
 
 def canonical(name: str) -> str:
@@ -27,21 +35,30 @@ def canonical(name: str) -> str:
     It has composed letters (NFC), single plain spaces, and plain hyphens. It has no invisible characters,
     percent-encoding, trailing dots or suffixes of copies. Names that differ only in these are the same name.
     """
-    plain = normalize("NFC", _ENCODED.sub(_decoded, name))
+    decoded = name
+    for _ in range(_MOST_ENCODINGS):
+        decoded = _ENCODED.sub(_decoded, decoded)
+    plain = normalize("NFC", decoded)
     plain = "".join(_plain(letter) for letter in plain if category(letter) != "Cf" and letter not in _INVISIBLE)
     plain = " ".join(plain.split()).rstrip(". ")
-    return _COPY.sub("", plain).rstrip(". ") or plain or name
+    return _COPY_OF.sub("", _COPY.sub("", plain)).rstrip(". ") or plain or name
+
+
+def canonical_folder(name: str) -> str:
+    """The canonical spelling of a folder's name; Latin letters in Russian words are the Russian ones they look like."""
+    words = canonical(name).split(" ")
+    return " ".join(word.translate(_LATIN) if _CYRILLIC.search(word) else word for word in words)
 
 
 def same(name: str) -> str:
     """The key for comparing names: canonical, without case, with "е" for "ё"."""
-    return canonical(name).casefold().replace("ё", "е")
+    return canonical_folder(name).casefold().replace("ё", "е")
 
 
 def _plain(letter: str) -> str:
     if category(letter) == _DASHES or letter == _MINUS:
         return "-"
-    return " " if letter.isspace() or category(letter) == "Zs" else letter
+    return " " if letter.isspace() or category(letter) == "Zs" or letter in _BLANK else letter
 
 
 def _decoded(found: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.warehouse.replace import copy_rows, notify
+from election_metrics.warehouse.replace import copy_rows, notify, read_frame
 from election_metrics.warehouse.tables import (
     content_hours,
     content_ids,
@@ -173,10 +173,40 @@ def count_by_status(connection: sa.Connection, root: str) -> Counter[str]:
     return found
 
 
+def read_not_read(connection: sa.Connection) -> pd.DataFrame:
+    """Every row of `files_not_read`."""
+    return read_frame(connection, sa.select(files_not_read).order_by(files_not_read.c.source, files_not_read.c.ending))
+
+
 def count_not_read(connection: sa.Connection) -> int:
     """Files of kinds that are not read and may hold transactions, when their folders were listed last."""
     query = sa.select(sa.func.coalesce(sa.func.sum(files_not_read.c.files), 0)).where(files_not_read.c.may_be_exports)
     return int(connection.execute(query).scalar_one())
+
+
+def files_without_place(connection: sa.Connection, root: str) -> pd.DataFrame:
+    """Landed files in folders below `root` whose paths named neither region nor election: file_id, path, member."""
+    query = sa.select(_files.file_id, _files.path, _files.member).where(
+        _files.status == "landed", _files.constituency_id.is_not(None), _files.region.is_(None),
+        _files.election.is_(None), _files.path.startswith(f"{root}/", autoescape=True),
+        sa.or_(_files.member != "", _files.path.like(f"{_like(root)}/%/%", escape="\\")),
+    )  # fmt: skip
+    return read_frame(connection, query)
+
+
+def _like(text: str) -> str:
+    """The text as a pattern that only it matches."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def set_places(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Stores what the paths of files say: file_id, region_code, region, election, constituency."""
+    records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    keyed = [{f"new_{name}": value for name, value in record.items()} for record in records]
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in rows.columns if name != "file_id"}
+    connection.execute(
+        sa.update(transaction_files).where(_files.file_id == sa.bindparam("new_file_id")).values(values), keyed
+    )
 
 
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:

@@ -450,6 +450,7 @@ transaction_files = Table(
     _text("run_id", "Dagster run that landed it", nullable=False, index=True),
     _instant("seen_at", "When this version was recorded", nullable=False),
     _instant("withdrawn_at", "When people withdrew it; NULL: they did not"),
+    _text("withdrawn_as", "What they named to withdraw it: a path, a content_hash, an election or a contract"),
     _instant("gone_at", "Since when its path does not exist; NULL: it existed when its folder was listed last"),
     CheckConstraint("status IN ('landed', 'superseded', 'unreadable', 'withdrawn')", name="status"),
     CheckConstraint("lines = rows + rollbacks + repeated + rejected", name="every_line_accounted"),

@@ -21,7 +21,7 @@ def find_files(connection: sa.Connection, target: str, path: str, status: str) -
     Args:
         connection: to the warehouse.
         target: a path of a file, of a member of an archive, or of a folder; the first digits of a content hash; an
-            election_id; or a constituency_id.
+            election_id; or a constituency_id. Of what was withdrawn also the target of then, and the end of a path.
         path: the target as an absolute path.
         status: landed or withdrawn.
 
@@ -36,6 +36,9 @@ def find_files(connection: sa.Connection, target: str, path: str, status: str) -
             path IN (:target, :path) OR starts_with(path, :below) OR path || '/' || member IN (:target, :path)
             OR starts_with(path || '/' || member, :below)
             OR constituency_id = :target OR election_id = :target
+            OR :status = 'withdrawn' AND (
+                withdrawn_as = :target OR right(rtrim(path || '/' || member, '/'), length(:target) + 1) = '/' || :target
+            )
             OR length(:target) >= :digits AND starts_with(content_hash, lower(:target))
         )
         ORDER BY path, member
@@ -45,12 +48,12 @@ def find_files(connection: sa.Connection, target: str, path: str, status: str) -
     return read_frame(connection, query, target=target, path=path, below=below, status=status, digits=FEWEST_DIGITS)
 
 
-def withdraw(connection: sa.Connection, file_ids: Sequence[int], reason: str, now: datetime) -> list[int]:
+def withdraw(connection: sa.Connection, file_ids: Sequence[int], target: str, reason: str, now: datetime) -> list[int]:
     """Withdraws these files; returns their contents."""
     query = (
         sa.update(transaction_files)
         .where(is_any_of(_files.file_id, file_ids), _files.status == "landed")
-        .values(status="withdrawn", reason=reason, withdrawn_at=now)
+        .values(status="withdrawn", reason=reason, withdrawn_at=now, withdrawn_as=target)
         .returning(_files.content_id)
     )
     return list(connection.execute(query).scalars())
@@ -73,13 +76,25 @@ def restore(connection: sa.Connection, file_ids: Sequence[int]) -> None:
         """
     )
     connection.execute(query, {"ids": list(file_ids)})
+    # An archive is known while a member of it counts; as an older version, it is read again, whole.
+    siblings = sa.text(
+        """
+        UPDATE ingest.transaction_files SET modified_ns = -1
+        WHERE member <> '' AND status <> 'superseded'
+            AND path IN (SELECT path FROM ingest.transaction_files WHERE file_id = ANY(:ids))
+        """
+    )
+    connection.execute(siblings, {"ids": list(file_ids)})
 
 
-def withdrawn_contents(connection: sa.Connection, hashes: Iterable[str]) -> dict[tuple[str, str], tuple[str, datetime]]:
-    """Reason and time of the withdrawal by (content_hash, constituency_id), of contents that count in no file."""
+def withdrawn_contents(
+    connection: sa.Connection, hashes: Iterable[str]
+) -> dict[tuple[str, str], tuple[str, datetime, str]]:
+    """Reason, time and target of withdrawals by (content_hash, constituency_id), of contents that count in no file."""
     query = sa.text(
         """
-        SELECT DISTINCT ON (content_hash, constituency_id) content_hash, constituency_id, reason, withdrawn_at
+        SELECT DISTINCT ON (content_hash, constituency_id)
+            content_hash, constituency_id, reason, withdrawn_at, withdrawn_as
         FROM ingest.transaction_files AS withdrawn
         WHERE withdrawn_at IS NOT NULL AND content_hash = ANY(:hashes) AND NOT EXISTS (
             SELECT 1 FROM ingest.transaction_files AS other
@@ -90,4 +105,4 @@ def withdrawn_contents(connection: sa.Connection, hashes: Iterable[str]) -> dict
         """
     )
     rows = connection.execute(query, {"hashes": sorted(set(hashes))})
-    return {(content, constituency): (reason, at) for content, constituency, reason, at in rows}
+    return {(content, constituency): (reason, at, target) for content, constituency, reason, at, target in rows}

@@ -184,8 +184,13 @@ def test_constituencies_are_compared_over_the_hours_given_by_the_same_arithmetic
     both = pd.concat(
         [hourly([("2026-09-18T05:00Z", 3), ("2026-09-18T06:00Z", 5)], "a"), hourly([("2026-09-18T05:00Z", 9)], "b")]
     )
-    zones, register = pd.Series({"a": "UTC", "b": "UTC"}), pd.Series({"a": 100, "b": None}, dtype="Int64")
-    compared = compare(both, zones, register)
+    register = {("a", 5): 50, ("a", 6): 100}  # it grew between the hours; that of b is not known
+    keys = zip(both["constituency_id"], pd.to_datetime(both["hour"]).dt.hour, strict=True)
+    both["registered_voters"] = pd.array([register.get(key) for key in keys], dtype="Int64")
+    zones = pd.Series({"a": "UTC", "b": "UTC"})
+    compared = compare(both, zones)
+    first = compare(both[pd.to_datetime(both["hour"]).dt.hour == 5], zones).set_index("constituency_id")
+    assert (compared.iloc[1]["participation_rate"], first.loc["a", "participation_rate"]) == (8.0, 6.0)
     assert compared["constituency_id"].tolist() == ["b", "a"]
     assert compared["participation_rate"].isna().tolist() == [True, False]
     whole = metrics(both[both["constituency_id"] == "a"], "UTC")

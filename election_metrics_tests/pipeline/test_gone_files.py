@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from election_metrics.assets.checks import QUESTIONS
 from election_metrics.pipeline.export_files import ExportFiles
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.registry import registry_is_behind
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.reports import count_problems
+from election_metrics_tests.archived import zipped
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
-from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
+from election_metrics_tests.exports import CONTRACT, OTHER, Folder, ms, vote
 from election_metrics_tests.typed import typed
 
 REGION = "90 - Пермский край"
@@ -95,12 +97,35 @@ def test_a_file_that_is_gone_keeps_its_rows_and_gives_its_names_where_no_other_h
     assert everything(chosen) == before
 
 
+def test_a_wider_root_says_what_a_narrower_one_did_not(chosen: Settings, tmp_path: Path) -> None:
+    place = tmp_path / "in" / REGION
+    Folder(place / "Выборы" / "Округ №1").put(vote("a", ms(1)))
+    (place / "x.zip").write_bytes(zipped({f"Выборы/Округ №2/{OTHER}_x.csv": f"{vote('b', ms(2))}\n".encode()}))
+    narrow = typed("ingest", str(place / "Выборы" / "Округ №1"))
+    assert narrow.returncode == 0
+    assert typed("ingest", str(place / "x.zip")).returncode == 0
+    query = "SELECT region, name, time_zone FROM metrics.constituencies ORDER BY name"
+    assert rows(chosen, query)["region"].isna().tolist() == [True, True]
+    wide = typed("ingest", str(tmp_path / "in"))
+    assert wide.returncode == 0, wide.stderr
+    assert "file(s) that landed before are named by their folders now." in wide.stderr
+    zone = "Asia/Yekaterinburg"
+    assert rows(chosen, query).values.tolist() == [
+        ["Пермский край", "Округ №1", zone], ["Пермский край", "Округ №2", zone],
+    ]  # fmt: skip
+    assert election(chosen) == ["Выборы"]
+    assert "Nothing new: 2 file(s)" in typed("ingest", str(tmp_path / "in")).stderr
+
+
 def test_a_source_that_is_away_deletes_nothing(chosen: Settings, tmp_path: Path) -> None:
     source = tmp_path / "in"
     Folder(source / REGION / "Выборы").put(vote("a", ms(1)))
     update(chosen, source)
     shutil.move(source / REGION, tmp_path / "away")
     assert tick(chosen, source) == ""
+    told = typed("ingest", str(source))
+    assert told.returncode == 1
+    assert "has no export, though 1 file(s) landed from there. Is a disk or a share away?" in told.stderr
     assert rows(chosen, "SELECT * FROM ingest.transaction_files WHERE gone_at IS NOT NULL").empty
     assert not registry_is_behind(chosen)
     shutil.move(tmp_path / "away", source / REGION)
@@ -157,6 +182,25 @@ def test_a_time_ahead_of_the_clock_is_not_still_growing(chosen: Settings, tmp_pa
     assert [file.path for file in pending_files(chosen, tmp_path / "in", settled_only=True)[0]] == [str(path)]
 
 
+def test_a_contract_in_two_elections_is_told_with_both_paths(chosen: Settings, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    first = Folder(source / REGION / "Выборы А").put(vote("a", ms(1)))
+    (check,) = [each for each in QUESTIONS if each[1] == "places_agree"]
+    update(chosen, source)
+    assert rows(chosen, check[4]).empty
+    second = Folder(source / "69 - Тверская область" / "Выборы Б").put(vote("b", ms(2)), name="other")
+    update(chosen, source)
+    assert rows(chosen, check[4]).values.tolist() == [[CONTRACT, *sorted([str(first), str(second)])]]
+
+
+def test_what_is_ignored_is_ignored_with_all_that_is_in_it(chosen: Settings, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    for folder in (".old", ".Trash-0", "__MACOSX"):
+        Folder(source / folder / REGION).put(vote(folder, ms(1), folder))
+    Folder(source).put(vote("a", ms(1)))
+    assert update(chosen, source).files == 1
+
+
 def test_every_file_below_the_source_is_accounted_for(chosen: Settings, tmp_path: Path) -> None:
     source = tmp_path / "in"
     Folder(source).put(vote("a", ms(1)), "rubbish")
@@ -172,7 +216,7 @@ def test_every_file_below_the_source_is_accounted_for(chosen: Settings, tmp_path
     lines = told[told.index("Files below the source: 9\n") :].splitlines()[1:]
     account = dict(reversed(line.split(None, 1)) for line in itertools.takewhile(str.strip, lines))
     assert account == {
-        "known: landed, withdrawn or set aside": "2", "unreadable": "1", "of a kind that is not read": "2",
+        "landed": "1", "unreadable": "2", "of a kind that is not read": "2",
         "ignored: a download in progress": "1", "ignored: a file of the system": "1",
         "ignored: a lock of a program": "1", "ignored: hidden": "1",
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """Whatever archive an export is in, it is the same export; what is damaged is never taken for whole."""
 
+import gzip
 import io
 import os
 import tarfile
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +21,7 @@ from election_metrics.sources.portal_exports import read_exports, sample_times
 from election_metrics_tests.archived import ARCHIVES, COMPRESS, Files, tarred, zipped
 from election_metrics_tests.exports import CONTRACT, OTHER, ms, vote
 
+zst = COMPRESS[".zst"]
 PLACE = "90 - Пермский край/Выборы/Округ №1"
 FILES: Files = {
     f"{PLACE}/{CONTRACT}/{CONTRACT}_2026-09-18_1100-1200/{CONTRACT}_2026-09-18_1100-1200.csv":
@@ -105,12 +108,46 @@ def test_no_byte_of_a_damaged_archive_becomes_a_line(tmp_path: Path, kind: str, 
         assert any(isinstance(one, NotUnpacked) for one in found)
 
 
-def test_a_tar_that_is_cut_off_gives_nothing(tmp_path: Path) -> None:
+def tars() -> Iterator[tuple[str, bytes]]:
+    """Tars that are cut off anywhere, have a damaged header, or are followed by another one."""
     whole = tarred(FILES)
-    for size in range(0, len(whole) - 10_240, 700):
-        (tmp_path / "x.tar").write_bytes(whole[:size])
-        found = list(unpack(tmp_path / "x.tar", "x.tar", tmp_path))
-        assert all(isinstance(one, NotUnpacked) for one in found), size
+    content = len(whole.rstrip(b"\0"))
+    sizes = {*range(0, content, 700), *range(0, content, 512), content - 1}
+    yield from ((f"cut at {size}", whole[:size]) for size in sorted(sizes))
+    with tarfile.open(fileobj=io.BytesIO(whole)) as members:
+        headers = [info.offset for info in members]
+    for header in headers[1:]:
+        yield f"header at {header}", whole[: header + 3] + b"?" + whole[header + 4 :]
+    yield "two", whole + whole
+    yield "rubbish behind", whole + b"x"
+
+
+def test_a_tar_that_is_damaged_gives_nothing_and_says_so(tmp_path: Path) -> None:
+    for what, damaged in tars():
+        for ending, content in ((".tar", damaged), (".tar.gz", gzip.compress(damaged)), (".tzst", zst(damaged))):
+            (tmp_path / "x").write_bytes(content)
+            found = list(unpack(tmp_path / "x", f"x{ending}", tmp_path))
+            assert found, (what, ending)
+            assert all(isinstance(one, NotUnpacked) for one in found), (what, ending)
+
+
+@pytest.mark.parametrize("ending", COMPRESS)
+def test_a_compressed_file_that_is_cut_off_gives_nothing_and_says_so(tmp_path: Path, ending: str) -> None:
+    lines = "".join(f"{vote(f'v{n}', ms(n % 60), os.urandom(12).hex())}\n" for n in range(400)).encode()
+    flushed = zstandard.ZstdCompressor().compressobj()
+    half = flushed.compress(lines[:20_000]) + flushed.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    whole = COMPRESS[ending](lines)
+    cut = [whole[:size] for size in range(1, len(whole), max(1, len(whole) // 40))]
+    for content in [*cut, half] if ending == ".zst" else cut:
+        (tmp_path / "x").write_bytes(content)
+        found = list(unpack(tmp_path / "x", f"{CONTRACT}_x.csv{ending}", tmp_path))
+        assert found
+        assert all(isinstance(one, NotUnpacked) for one in found), len(content)
+    for content in (whole, whole + COMPRESS[ending](b"more\n")):  # frames may follow one another
+        (tmp_path / "x").write_bytes(content)
+        (one,) = unpack(tmp_path / "x", f"{CONTRACT}_x.csv{ending}", tmp_path)
+        assert isinstance(one, Unpacked)
+        assert one.file.read_bytes() == (lines if content == whole else lines + b"more\n")
 
 
 def test_what_is_in_an_archive_and_not_read_is_named(tmp_path: Path) -> None:
@@ -184,12 +221,13 @@ def test_links_and_paths_lead_nowhere(tmp_path: Path) -> None:
             info.type = kind
             setattr(info, "linkname", target)  # noqa: B010 vulture sees no reader of it
             archive.addfile(info)
-        info = tarfile.TarInfo(f"../../{CONTRACT}_up.csv")
+        info = tarfile.TarInfo(f"../../90 - Пермский край/Выборы/{CONTRACT}_up.csv")
         info.size = 5
         archive.addfile(info, io.BytesIO(b"good\n"))
     put(tmp_path / "in", {"x.tar": whole.getvalue()})
     exports, unreadable = read(tmp_path / "in", tmp_path / "work")
     assert [one.readable.read_bytes() for one in exports] == [b"good\n"]
+    assert exports[0].place.election == "Выборы"
     assert {one.reason for one in unreadable} == {"it is a link or a device, not a file"}
     assert len(unreadable) == 3
     assert not (tmp_path.parent / f"{CONTRACT}_up.csv").exists()

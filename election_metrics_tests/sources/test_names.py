@@ -31,12 +31,15 @@ def place(*folders: str, stem: str = STEM) -> ExportPath:
 
 
 RIGHT = place(REGION, ELECTION, DISTRICT)
-spaces = st.sampled_from([" ", "\u00a0", "\u202f", "\u2009", "  ", "\u3000"])
+spaces = st.sampled_from([" ", "\u00a0", "\u202f", "\u2009", "  ", "\u3000", "\u2800", "\u3164"])
 dashes = st.sampled_from("-\u2010\u2011\u2012\u2013\u2014\u2212")
 copies = st.sampled_from(
-    ["", " (1)", " (12)", " — копия", " - копия (2)", " - Copy", " - Copy (3)", " copy 2", " copy", "."]
-)
-invisible = st.sampled_from(["", "\u200b", "\ufeff", "\u00ad", "\u200e"])
+    ["", " (1)", " (12)", " — копия", " - копия (2)", " — копия 2", " копия 3", " (копия)", " (другая копия)", " (3rd copy)",
+     " - Copy", " - Copy (3)", " copy 2", " copy", "."]
+)  # fmt: skip
+of_copies = st.sampled_from(["", "", "Копия ", "Копия (2) ", "Copy of "])
+invisible = st.sampled_from(["", "\u200b", "\ufeff", "\u00ad", "\u200e", "\u034f", "\ufe0f"])
+alike = st.sampled_from([("о", "o"), ("а", "a"), ("В", "B"), ("е", "e"), ("р", "p"), ("", "")])
 
 
 @st.composite
@@ -46,14 +49,27 @@ def spelled(draw: st.DrawFn, name: str) -> str:
     text = re.sub("-", lambda _: draw(dashes), text)
     cut = draw(st.integers(0, len(text)))
     text = text[:cut] + draw(invisible) + text[cut:]
-    text = normalize(draw(st.sampled_from(["NFC", "NFD"])), text) + draw(copies)
-    return quote(text, safe="()") if draw(st.booleans()) else text
+    text = normalize(draw(st.sampled_from(["NFC", "NFD"])), text.replace(*draw(alike)) if len(text) > 20 else text)
+    text = draw(of_copies) + text + draw(copies)
+    for _ in range(draw(st.integers(0, 2))):
+        text = quote(text, safe="()")
+    return text
 
 
 @given(st.data())
 def test_a_path_that_differs_in_what_no_eye_sees_says_the_same(data: st.DataObject) -> None:
     folders = [data.draw(spelled(name)) for name in (REGION, ELECTION, DISTRICT)]
-    assert place(*folders, stem=STEM + data.draw(st.sampled_from(["", " (1)", " — копия"]))) == RIGHT
+    after = data.draw(st.sampled_from(["", " (1)", "(1)", " 2", " — копия", " — копия 2", " (копия)", ".csv"]))
+    assert place(*folders, stem=STEM + after) == RIGHT
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["90 Пермский край", "90_Пермский край", "90. Пермский край", "Пермский край - 90", "９０ - Пермский край",
+     "٩٠ - Пермский край", "90 - Пермcкий край"],
+)  # fmt: skip
+def test_a_region_and_its_number_are_known_in_any_form(folder: str) -> None:
+    assert place(folder, ELECTION, DISTRICT) == RIGHT
 
 
 @given(st.text(max_size=40))
@@ -62,7 +78,20 @@ def test_a_canonical_name_is_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["100 % явка", "Округ 5%", "Выборы-2026", "Ёлки", "(1)", "...", "Округ (бывший 3)", "копия"]
+    "name",
+    [
+        "100 % явка",
+        "Округ 5%",
+        "Выборы-2026",
+        "Ёлки",
+        "(1)",
+        "...",
+        "Округ (бывший 3)",
+        "копия",
+        "Округ 2",
+        "Округ №1(2)",
+        "Копия",
+    ],
 )
 def test_what_a_person_means_stays(name: str) -> None:
     assert canonical(name) == name

@@ -358,6 +358,7 @@ CREATE TABLE ingest.transaction_files (
     run_id text NOT NULL,
     seen_at timestamptz NOT NULL,
     withdrawn_at timestamptz,
+    withdrawn_as text,
     gone_at timestamptz,
     CONSTRAINT transaction_files_pkey PRIMARY KEY (file_id),
     CONSTRAINT transaction_files_every_line_accounted_check CHECK (lines = rows + rollbacks + repeated + rejected),
@@ -400,6 +401,8 @@ COMMENT ON COLUMN ingest.transaction_files.last_transaction_at IS 'Last transact
 COMMENT ON COLUMN ingest.transaction_files.run_id IS 'Dagster run that landed it';
 COMMENT ON COLUMN ingest.transaction_files.seen_at IS 'When this version was recorded';
 COMMENT ON COLUMN ingest.transaction_files.withdrawn_at IS 'When people withdrew it; NULL: they did not';
+COMMENT ON COLUMN ingest.transaction_files.withdrawn_as IS
+    'What they named to withdraw it: a path, a content_hash, an election or a contract';
 COMMENT ON COLUMN ingest.transaction_files.gone_at IS
     'Since when its path does not exist; NULL: it existed when its folder was listed last';
 
