@@ -14,7 +14,7 @@ _FIELDS = ("region_code", "region", "election", "constituency")
 
 
 def read_paths_again(settings: Settings, root: Location) -> int:
-    """Adds region, election and constituency to landed files below `root` that have none; returns the number of files.
+    """Adds region, election and constituency to landed files below `root` without a region; returns how many it changed.
 
     The registry, and what depends on it, are computed by the next run.
     """
@@ -23,7 +23,10 @@ def read_paths_again(settings: Settings, root: Location) -> int:
         lock(connection, "land")
         files = ledger.files_without_place(connection, name)
         places = [_place(path, member, name) for path, member in zip(files["path"], files["member"], strict=True)]
-        found = [place is not None and (place.region or place.election) is not None for place in places]
+        found = [
+            place is not None and (place.region is not None or (place.election is not None and pd.isna(election)))
+            for place, election in zip(places, files["election"], strict=True)
+        ]
         changed = files.loc[found, ["file_id"]].reset_index(drop=True)
         if changed.empty:
             return 0

@@ -185,10 +185,10 @@ def count_not_read(connection: sa.Connection) -> int:
 
 
 def files_without_place(connection: sa.Connection, root: str) -> pd.DataFrame:
-    """Landed files in folders below `root` whose paths named neither region nor election: file_id, path, member."""
-    query = sa.select(_files.file_id, _files.path, _files.member).where(
+    """Landed files in folders below `root` whose paths named no region: file_id, path, member, election."""
+    query = sa.select(_files.file_id, _files.path, _files.member, _files.election).where(
         _files.status == "landed", _files.constituency_id.is_not(None), _files.region.is_(None),
-        _files.election.is_(None), _files.path.startswith(f"{root}/", autoescape=True),
+        _files.path.startswith(f"{root}/", autoescape=True),
         sa.or_(_files.member != "", _files.path.like(f"{_like(root)}/%/%", escape="\\")),
     )  # fmt: skip
     return read_frame(connection, query)
