@@ -14,7 +14,7 @@ _FIELDS = ("region_code", "region", "election", "constituency")
 
 
 def read_paths_again(settings: Settings, root: Location) -> int:
-    """Adds region, election and constituency to landed files below `root` without a region; returns how many it changed.
+    """Adds region, election and constituency to landed files below `root` without a region; returns how many.
 
     The registry, and what depends on it, are computed by the next run.
     """
