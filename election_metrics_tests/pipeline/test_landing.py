@@ -17,7 +17,9 @@ from election_metrics.pipeline.hours import changed_hours
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion
 from election_metrics.sources.listing import list_exports
+from election_metrics_tests.archived import ARCHIVES
 from election_metrics_tests.computing import NOW, everything, hourly, rows, update
+from election_metrics_tests.conftest import empty_warehouse
 from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, rollback, vote
 
 
@@ -165,6 +167,31 @@ def test_an_empty_file_is_a_legal_hour(chosen: Settings, tmp_path: Path) -> None
     report = update(chosen, tmp_path)
     assert (report.files, report.rows, report.unreadable) == (1, 0, {})
     assert rows(chosen, "SELECT constituency_id FROM metrics.constituencies").iloc[0, 0] == CONTRACT
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a zip of zips",
+        "tar.gz",
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("zip", "a tar of zips", "tar.zst")),
+    ],
+)
+def test_a_tree_and_its_archive_give_the_same_tables(chosen: Settings, server: str, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "tree" / "90 - Пермский край" / "Выборы"
+    Folder(place / "Округ №1").put(
+        vote("a", ms(1), "k"), issue("b", ms(2)), line("r", ms(0), "addVotersList", votersCount=9)
+    )
+    Folder(place / "Округ №1").put(vote("c", ms(1, hour=1), "k"), rollback("a"), "rubbish", name="2026-09-18_1200-1300")
+    Folder(place / "Округ №2").put(vote("d", ms(5), "d"), contract=OTHER)
+    update(chosen, tmp_path / "tree")
+    ending, make = ARCHIVES[kind]
+    files = {str(path.relative_to(tmp_path / "tree")): path.read_bytes() for path in (tmp_path / "tree").rglob("*.csv")}
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / f"exports{ending}").write_bytes(make(files))
+    with empty_warehouse(server, tmp_path / "another home") as other:
+        update(other, tmp_path / "packed")
+        assert everything(other) == everything(chosen)
 
 
 def test_zipped_files_count_like_plain_ones(chosen: Settings, tmp_path: Path) -> None:

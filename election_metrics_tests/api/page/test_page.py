@@ -207,7 +207,8 @@ def test_a_critical_finding_is_seen_at_once(reader: Reader) -> None:
 
 
 def test_what_does_not_count_is_named_with_its_reason(reader: Reader) -> None:
-    page = reader.open()
+    election = reader.api.data("/elections")[0]["election_id"]
+    page = reader.open(f"?election={election}")
     note = page.locator("section.data-note")
     expect(note.get_by_role("heading")).to_have_text("Input that does not count")
     expect(note).to_contain_text("cannot be read")
@@ -217,14 +218,16 @@ def test_what_does_not_count_is_named_with_its_reason(reader: Reader) -> None:
             sa.text(
                 "UPDATE ingest.transaction_files SET status = 'withdrawn', reason = 'sent by mistake', "
                 "withdrawn_at = '2026-09-19 10:00Z' WHERE file_id = "
-                "(SELECT min(file_id) FROM ingest.transaction_files WHERE status = 'landed')"
-            )
+                "(SELECT min(file_id) FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id) "
+                "WHERE status = 'landed' AND election_id = :election)"
+            ),
+            {"election": election},
         )
         connection.execute(
             sa.text("INSERT INTO ingest.files_not_read VALUES ('/in', '.7z', 3, '/in/day/more.7z', TRUE, now())")
         )
         notify(connection, transaction_files, [None])
-        notify(connection, election_summaries, [None])
+    commit(reader.api.settings, election, anomalies_critical=0)
     expect(page.locator(".alarm.warning").filter(has_text="Withdrawn on 19 Sept")).to_contain_text(
         "Reason: sent by mistake"
     )
