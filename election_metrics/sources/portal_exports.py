@@ -56,9 +56,9 @@ def _read_archive(
         elif isinstance(member, NotUnpacked):
             yield Unreadable(version, member.reason, member.name, member.may_pass)
         else:
-            # A member's path must not lead out of its archive.
-            parts = PurePath(member.name).parts
-            inside = PurePath(*(part for part in parts if part not in ("/", "..", ".")))
+            inside = PurePath(member.name)
+            if inside.is_absolute() or ".." in inside.parts:
+                inside = PurePath(inside.name)  # a path that leads out of its archive says no place
             place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
             if place is None:
                 yield Unreadable(version, NO_CONTRACT, member.name)
