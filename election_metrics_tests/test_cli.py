@@ -130,6 +130,7 @@ def test_what_is_missing_or_wrong_is_one_sentence(chosen: Settings, words, envir
     assert "secret" not in done.stderr, "no password, and no table of them"
 
 
+@pytest.mark.long
 def test_a_wrong_reference_names_file_line_and_column(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(vote("a", ms(1)))
     for text, says in (

@@ -57,6 +57,7 @@ def test_a_service_that_does_not_take_it_is_named_without_its_token_and_the_othe
     assert not any(TOKEN in text for text in (caplog.text, *capfd.readouterr()))
 
 
+@pytest.mark.long
 def test_a_service_that_goes_on_for_ever_is_given_up_in_time_and_the_others_have_it(
     services: tuple[str, dict[str, list[dict[str, object]]]],
 ) -> None:

@@ -30,6 +30,7 @@ def counts(chosen: Settings) -> dict[str, int]:
         }
 
 
+@pytest.mark.long
 def test_pruning_keeps_the_newest_trace_of_every_hour_and_every_failure(
     chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def test_every_hour_of_a_replay_is_what_the_series_says(
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published series are not part of this repository")
-@pytest.mark.parametrize("faults", [False, True])
+@pytest.mark.parametrize("faults", [True, pytest.param(False, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("series", "scale"),
     [pytest.param("districts_5min.csv", 1.0, marks=pytest.mark.long), ("national_5min.csv", 0.002)],

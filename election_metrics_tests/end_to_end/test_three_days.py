@@ -7,6 +7,7 @@ import random
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -39,16 +40,19 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600)]
 
 
 def launch(up: Up, job: str, tags: dict[str, str]) -> str:
-    asked = lambda: up.graphql(  # noqa: E731 the webserver may just be starting again
-        LAUNCH,
-        run={
-            "selector": {
-                "repositoryLocationName": "election_metrics", "repositoryName": "__repository__", "jobName": job,
-            },
-            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
-            "runConfigData": {},
+    run = {
+        "selector": {
+            "repositoryLocationName": "election_metrics", "repositoryName": "__repository__", "jobName": job,
         },
-    )["launchRun"]  # fmt: skip
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+        "runConfigData": {},
+    }  # fmt: skip
+
+    def asked() -> dict[str, Any] | None:
+        """The answer; None while the webserver or the code location is starting again."""
+        said = up.graphql(LAUNCH, run=run)["launchRun"]
+        return None if said["__typename"] == "PipelineNotFoundError" else said
+
     said = wait_for("the webserver", asked)
     assert said["__typename"] == "LaunchRunSuccess", said
     return said["run"]["runId"]

@@ -111,6 +111,7 @@ def test_a_source_that_is_gone_is_told_at_once_and_so_is_one_that_was_emptied(wa
     assert watched.told[-1] == told, "a restart repeats nothing"
 
 
+@pytest.mark.long
 def test_a_database_that_hangs_is_told_once_and_nothing_is_killed_for_it(watched: Watched, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(vote("a", ms(1)))
     assert watched.look() == []
@@ -131,6 +132,7 @@ def test_a_database_that_hangs_is_told_once_and_nothing_is_killed_for_it(watched
     assert [part.starts for part in watched.supervisor.parts] == [1, 1]
 
 
+@pytest.mark.long
 def test_status_answers_in_time_while_the_embedded_server_hangs(server: str, home_of_server: Path) -> None:
     with hanging(server):
         said = status(ELECTION_METRICS_HOME=str(home_of_server))

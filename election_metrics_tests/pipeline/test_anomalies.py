@@ -182,6 +182,7 @@ def test_the_reader_may_read_schema_metrics_and_nothing_else(chosen: Settings) -
                 connection.execute(forbidden)
 
 
+@pytest.mark.long
 def test_a_constituency_that_moves_to_another_election_takes_its_findings_and_their_state_along(
     chosen: Settings, tmp_path: Path
 ) -> None:

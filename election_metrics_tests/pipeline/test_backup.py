@@ -146,6 +146,7 @@ def _nothing() -> None:
     """A job that does nothing."""
 
 
+@pytest.mark.long
 def test_a_backup_while_files_land_is_of_one_moment(chosen: Settings, tmp_path: Path, other_server: str) -> None:
     exports = Folder(tmp_path / "exports")
     fill(chosen, exports)
@@ -210,6 +211,7 @@ def test_parts_stay_for_as_long_as_a_backup_reads_them(chosen: Settings, tmp_pat
     assert len(made.parts) == 4
 
 
+@pytest.mark.long
 def test_a_killed_backup_is_known_as_one_and_the_next_begins_anew(chosen: Settings, tmp_path: Path) -> None:
     fill(chosen, Folder(tmp_path / "exports"))
     target, work = tmp_path / "killed", tmp_path / "killed.unfinished"
@@ -341,6 +343,7 @@ def test_a_backup_of_a_later_release_is_left_alone(chosen: Settings, backed_up: 
 
 
 @pytest.mark.filterwarnings("ignore")  # botocore's own
+@pytest.mark.long
 def test_a_lake_in_an_object_store_is_named_and_held_to_its_hashes(
     chosen: Settings, store: ObjectStore, tmp_path: Path, other_server: str
 ) -> None:
@@ -358,6 +361,7 @@ def test_a_lake_in_an_object_store_is_named_and_held_to_its_hashes(
         check_backup(there, tmp_path / "backup", quietly)
 
 
+@pytest.mark.long
 def test_an_owner_who_is_no_superuser_restores_too_and_is_told_what_is_left(
     chosen: Settings, backed_up: Path, tmp_path: Path, other_server: str
 ) -> None:

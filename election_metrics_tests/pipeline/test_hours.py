@@ -204,6 +204,7 @@ def test_changed_hours_become_ranges_without_a_hole(hours: list[int], ranges: li
     assert list(found) == [(HOUR + first * ONE, HOUR + last * ONE) for first, last in ranges]
 
 
+@pytest.mark.long
 def test_seed_2092_of_two_compactions_at_once_one_counts_and_nothing_is_lost(chosen: Settings, tmp_path: Path) -> None:
     """Both wrote a file of the same name; the slower one, having lost, removed it."""
 

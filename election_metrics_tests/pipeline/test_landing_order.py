@@ -83,6 +83,7 @@ def hour_of_everything(server: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 @given(st.data())
 @settings(max_examples=8 if FULL else 4, deadline=None)
+@pytest.mark.long
 def test_splitting_hours_into_any_files_order_and_batches_never_changes_a_table(
     server: str, hour_of_everything: Tables, data: st.DataObject
 ) -> None:
@@ -110,6 +111,7 @@ print(land(read_settings(batch_bytes=200_000), Path(sys.argv[1]), "run", NOW).ro
 """
 
 
+@pytest.mark.long
 def test_two_processes_at_once_land_every_row_once(chosen: Settings, tmp_path: Path) -> None:
     source = tree(tmp_path)
     command = [sys.executable, "-c", _LAND, str(source)]
@@ -126,6 +128,7 @@ def test_two_processes_at_once_land_every_row_once(chosen: Settings, tmp_path: P
     assert total[1] == lines
 
 
+@pytest.mark.long
 def test_a_landing_that_is_killed_leaves_nothing_that_counts(chosen: Settings, tmp_path: Path) -> None:
     source = tree(tmp_path)
     kill = _LAND.replace("print(", "import os\nfrom election_metrics.warehouse import stale_hours\n"

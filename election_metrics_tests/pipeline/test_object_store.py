@@ -77,6 +77,7 @@ def test_a_lake_and_exports_in_an_object_store_give_the_tables_of_a_disk(
     assert update(away, source).files == 0
 
 
+@pytest.mark.long
 def test_the_sensor_sees_objects_and_their_hours_and_the_run_lands_them(
     away: Settings, tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +129,7 @@ def test_parts_are_merged_and_swept_in_the_store(away: Settings, tmp_path: Path)
     assert sweep_lake(many, dry_run=False) == (0, 0)
 
 
+@pytest.mark.long
 def test_a_store_that_is_hurt_costs_time_and_nothing_else(
     chosen: Settings, away: Settings, store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_store_that_is_hurt_costs_time_and_nothing_else(
     assert everything(away) == expected
 
 
+@pytest.mark.long
 def test_a_store_that_is_away_is_told_in_a_sentence(
     away: Settings, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +166,7 @@ def test_a_store_that_is_away_is_told_in_a_sentence(
     assert hourly(away)["08"]["votes_cast"] == 1
 
 
+@pytest.mark.long
 def test_a_store_that_says_nothing_is_told_within_its_time(
     away: Settings, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +205,7 @@ def test_how_long_to_wait_for_a_store_is_ours_to_say_unless_fsspec_is_told(said:
     assert done.stdout.strip() == ("77" if said else "10")
 
 
+@pytest.mark.long
 def test_the_lake_moves_to_the_store_and_back_by_one_command(
     chosen: Settings, away: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ _REGISTER_SHOWN = """
 """
 
 
+@pytest.mark.long
 def test_every_table_that_shows_the_register_shows_the_same_at_every_moment(chosen: Settings, tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.put(line("r", ms(0), "addVotersList", votersCount=1000), vote("v", ms(1)), name="first")

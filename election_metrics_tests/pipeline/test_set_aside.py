@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from election_metrics.pipeline.export_files import ExportFiles
 from election_metrics.pipeline.file_landing import land
@@ -40,6 +41,7 @@ def heavy(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_file_too_heavy_for_the_memory_waits_and_lands_once_there_is_enough(chosen: Settings, tmp_path: Path) -> None:
     small = chosen.model_copy(update={"memory_limit": "100MB"})
     for number in range(20):
@@ -86,6 +88,7 @@ def _killed_landing(chosen: Settings, folder: Path) -> None:
             time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_a_file_that_kills_its_landing_three_times_alone_is_set_aside(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path).put(vote("a", ms(1)), name="deadly")
     for _ in range(3):

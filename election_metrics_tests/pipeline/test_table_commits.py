@@ -163,6 +163,7 @@ def test_rows_whose_position_is_no_number_count_once(
 
 
 @pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+@pytest.mark.long
 def test_rows_without_a_position_come_with_their_transaction(
     chosen: Settings, ballots: Ballots, tmp_path: Path
 ) -> None:

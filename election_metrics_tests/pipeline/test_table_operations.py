@@ -103,6 +103,7 @@ def test_a_table_that_is_away_does_not_stop_the_files(chosen: Settings, tmp_path
 
 
 @pytest.mark.parametrize("ballots", ["postgresql"], indirect=True)
+@pytest.mark.long
 def test_the_commands_check_and_ingest_and_read_hours_again(
     mapped: Settings, ballots: Ballots, monkeypatch: pytest.MonkeyPatch
 ) -> None:

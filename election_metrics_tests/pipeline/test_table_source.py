@@ -148,6 +148,7 @@ def test_who_writes_rows_cannot_know_what_their_hours_are_compared_by(mapped: Se
     assert len(seen) == 2
 
 
+@pytest.mark.long
 def test_a_killed_landing_and_two_at_once_read_nothing_twice(mapped: Settings, ballots: Ballots) -> None:
     for piece in pieces([row(f"v{n}", ms(n % 50, n % 3)) for n in range(3_000)], 500):
         ballots.put(*piece)

@@ -44,6 +44,7 @@ _NO_UTF_8 = (b"\xcf\xf0\xe8\xe2\xe5\xf2", b"\xff\xfe1\x04", b"abc\xd0", bytes(ra
 _TEXTS = ("id", "place", "call", "state", "voter", "election", "why")
 
 
+@pytest.mark.long
 def test_text_that_is_no_utf_8_costs_its_row_and_no_other(
     chosen: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

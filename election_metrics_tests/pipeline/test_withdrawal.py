@@ -69,7 +69,7 @@ def test_everything_that_a_file_brought_is_gone_and_stays_out_under_any_name(cho
     assert notes(chosen) == []
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_withdrawn_files_are_as_if_they_had_never_come(chosen: Settings, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     ids = [f"t{number}" for number in range(12)]
@@ -185,6 +185,7 @@ def test_rows_that_another_file_has_too_stay(chosen: Settings, tmp_path: Path) -
     assert hourly(chosen) == {}
 
 
+@pytest.mark.long
 def test_the_command_shows_first_then_withdraws_and_says_who(chosen: Settings, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "in" / "90 - Пермский край" / "Выборы")
     folder.put(vote("a", ms(1)))

@@ -160,6 +160,7 @@ def test_a_websocket_passes_the_same_door(ui: str, locked: str) -> None:
     assert handshake(locked, Authorization=basic(TOKEN), Origin="http://evil.example").startswith("403")
 
 
+@pytest.mark.long
 def test_a_refresh_through_the_api_shows_the_token(locked: str) -> None:
     moment = datetime(2026, 9, 18, 8, tzinfo=UTC)
     for token, says in (

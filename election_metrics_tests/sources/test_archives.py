@@ -187,7 +187,7 @@ def test_archives_within_archives_have_an_end(tmp_path: Path) -> None:
 
 def quines() -> Iterator[tuple[str, bytes]]:
     """Archives that say a small size, or none, and become large."""
-    zeros = bytes(30_000_000)
+    zeros = bytes(6_000_000)
     for ending, compress in COMPRESS.items():
         yield f"{CONTRACT}_2026.csv{ending}", compress(zeros)
         yield f"x.tar{ending}", compress(tarred({f"{CONTRACT}_2026.csv": zeros}))
@@ -202,13 +202,13 @@ def test_what_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: p
     import shutil
     from types import SimpleNamespace
 
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=40_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=8_000_000))
     for name, content in quines():
         (tmp_path / "x").write_bytes(content)
         (found,) = unpack(tmp_path / "x", name, tmp_path)
         assert isinstance(found, NotUnpacked), name
         assert "MB of the lake's disk are free" in found.reason or name == "liar.zip", (name, found.reason)
-        assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 20_000_000
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4_000_000
 
 
 def test_links_and_paths_lead_nowhere(tmp_path: Path) -> None:

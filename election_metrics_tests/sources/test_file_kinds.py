@@ -42,6 +42,7 @@ def test_each_kind_that_is_not_read_is_counted_with_an_example(tmp_path: Path) -
     assert found[".txt"].example == str(folder / f"{STEM}.csv.txt"), "what looks like an export, not the notes"
 
 
+@pytest.mark.long
 def test_ingest_and_status_say_so_and_the_exit_code_too(tmp_path: Path) -> None:
     source = tmp_path / "in"
     Folder(source).put(vote("a", ms(1)))

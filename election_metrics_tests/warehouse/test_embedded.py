@@ -182,6 +182,7 @@ def test_a_home_of_another_user_is_not_used(users: tuple[str, str], shared: Path
 
 @is_root
 @pytest.mark.parametrize("whose", ["ours", "theirs"])
+@pytest.mark.long
 def test_a_process_that_has_the_number_of_a_server_that_was_killed_is_not_taken_for_it(
     users: tuple[str, str], shared: Path, whose: str
 ) -> None:
@@ -216,6 +217,7 @@ def test_nobody_elses_server_at_our_socket_is_believed(users: tuple[str, str], s
 
 
 @is_root
+@pytest.mark.long
 def test_a_folder_that_somebody_put_in_the_way_is_not_used(users: tuple[str, str], shared: Path) -> None:
     owner, other = users
     home = shared / _LONG

@@ -264,6 +264,7 @@ def test_the_embedded_server_starts_by_itself_and_ends_with_its_last_user(tmp_pa
     assert _postmaster(tmp_path) is None
 
 
+@pytest.mark.long
 def test_the_embedded_server_comes_back_after_its_user_and_it_were_killed(tmp_path: Path) -> None:
     killed = _use(tmp_path, "import os; os.kill(os.getpid(), 9)\n")
     assert killed.returncode == -9

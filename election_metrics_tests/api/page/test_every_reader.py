@@ -84,7 +84,7 @@ def test_by_keyboard_alone(reader: Reader) -> None:
     page.wait_for_url(re.compile("constituency="))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_axe_finds_no_serious_fault(reader: Reader, scheme: str) -> None:
     page = reader.page
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]

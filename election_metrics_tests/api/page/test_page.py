@@ -236,6 +236,7 @@ def test_what_does_not_count_is_named_with_its_reason(reader: Reader) -> None:
     assert {"withdrawn", "not_read", "quarantined"} <= kinds
 
 
+@pytest.mark.long
 def test_a_lost_connection_is_loud_and_it_goes_on_by_itself(voted: Settings, browser: Browser) -> None:
     for api in serve(voted):
         for reader in reading(browser, api):
