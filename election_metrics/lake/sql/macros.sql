@@ -7,6 +7,9 @@ CREATE OR REPLACE TEMP MACRO json_keys(text) AS
             THEN TRY(json_extract_string(text, '$[*].key'))
     END;
 
+-- Whether a JSON array is written as a spreadsheet quotes it: "[{""key"": …
+CREATE OR REPLACE TEMP MACRO is_quoted(text) AS coalesce(starts_with(text, '"['), FALSE);
+
 -- Key and text of the first two pairs of such an array, as a list of four; NULL where the text is no JSON array.
 -- In practice the operation is first and the data of an issue second; reading all values would copy every ballot.
 CREATE OR REPLACE TEMP MACRO first_pairs(text) AS

@@ -29,6 +29,10 @@ RETURNS ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>> RETURN
 CREATE OR REPLACE TEMPORARY FUNCTION field_bytes(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>) RETURNS BIGINT RETURN
     field.bytes;
 
+-- Such a field has no pairs, so that its file is read by DuckDB.
+CREATE OR REPLACE TEMPORARY FUNCTION is_quoted(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>) RETURNS BOOLEAN RETURN
+    FALSE;
+
 CREATE OR REPLACE TEMPORARY FUNCTION json_keys(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>)
 RETURNS ARRAY<STRING> RETURN
     field.pairs.key;

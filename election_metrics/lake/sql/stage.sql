@@ -37,7 +37,7 @@ judged AS (
                 THEN 'the transaction id or sender is longer than 200 bytes'
             WHEN rollback_mark = '-1' THEN NULL
             WHEN occurred_ms IS NULL AND contains(upper(timestamp_ms), 'E+')
-                OR left(params, 2) = '"[' OR left(diff, 2) = '"['
+                OR is_quoted(params) OR is_quoted(diff)
                 THEN 'the line looks re-saved by a spreadsheet: quotes doubled, numbers rounded; take the original file'
             WHEN occurred_ms IS NULL THEN 'the timestamp is no number of milliseconds'
             WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
