@@ -147,6 +147,7 @@ def test_a_wrong_reference_names_file_line_and_column(chosen: Settings, tmp_path
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_backfill_computes_a_range_again_in_one_run(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path).put(vote("a", ms(1)), vote("b", ms(1, hour=1)), vote("c", ms(1, hour=5)))
     typed("ingest", str(tmp_path))

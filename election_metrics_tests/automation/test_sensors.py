@@ -20,6 +20,7 @@ from election_metrics_tests.exports import HOUR, Folder, issue, line, ms, vote
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs
 
 
+@pytest.mark.long
 def test_hours_in_which_nothing_landed_are_written_down_as_empty(chosen: Settings, tmp_path: Path) -> None:
     def tick(instance: dg.DagsterInstance, moment: datetime) -> Any:
         context = dg.build_schedule_context(

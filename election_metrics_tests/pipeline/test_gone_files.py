@@ -147,6 +147,7 @@ def test_a_file_that_comes_back_is_there_again(chosen: Settings, tmp_path: Path)
     assert rows(chosen, gone).empty
 
 
+@pytest.mark.long
 def test_the_quarantine_of_a_file_that_is_gone_is_history(chosen: Settings, tmp_path: Path) -> None:
     source = tmp_path / "in"
     bad = Folder(source).put(vote("a", ms(1)), "rubbish", name="bad")

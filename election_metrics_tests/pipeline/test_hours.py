@@ -160,6 +160,7 @@ def test_ballots_outside_the_voting_times_are_anomalous_with_grace_for_votes(cho
     assert found == 3
 
 
+@pytest.mark.long
 def test_merging_parts_changes_no_figure_and_drops_what_was_superseded(chosen: Settings, tmp_path: Path) -> None:
     small = chosen.model_copy(update={"compact_after_parts": 3})
     folder = Folder(tmp_path)

@@ -113,6 +113,7 @@ def test_an_object_that_is_overwritten_takes_the_place_of_what_it_was(away: Sett
     assert hourly(away)["08"] == {"transaction_count": 2, "votes_cast": 2}
 
 
+@pytest.mark.long
 def test_parts_are_merged_and_swept_in_the_store(away: Settings, tmp_path: Path) -> None:
     many = away.model_copy(update={"compact_after_parts": 2})
     for number in range(3):
