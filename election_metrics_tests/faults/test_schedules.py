@@ -33,7 +33,7 @@ def carried_out(*arguments: str, module: str = "faults") -> str:
 
 @pytest.mark.long
 def test_schedules_end_in_the_tables_of_a_clean_computation() -> None:
-    many, workers = ("20", "2") if FULL else ("6", "1")  # a worker takes as long to start as two schedules take to run
+    many, workers = ("20", "2") if FULL else ("4", "1")  # a worker takes as long to start as two schedules take to run
     assert f"{many} schedule(s) of 6 steps, seeds 1 to {many}: the invariant held in each" in carried_out(
         "--seed", "1", "--schedules", many, "--steps", "6", "--workers", workers
     )
