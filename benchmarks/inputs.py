@@ -174,6 +174,7 @@ def fill_hours(settings: Settings, elections: int, constituencies: int, hours: i
             copy_rows(
                 connection, constituencies_table,
                 pd.DataFrame({"constituency_id": ids, "election_id": election, "region": regions, "time_zone": "Europe/Moscow",
+                              "is_zone_assumed": False,
                               "registered_voters": register, "starts_at": START, "ends_at": end, **lineage}),
             )  # fmt: skip
             share = np.resize(np.repeat([0.03, 0.012, 0.003], 8), hours) * 0.5
