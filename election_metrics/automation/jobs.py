@@ -12,6 +12,8 @@ ASSETS = (
     "anomalies", "election_summaries",
 )  # fmt: skip
 """Assets of `update_metrics_job`, upstream first."""
+AFTER_LANDING = ASSETS[ASSETS.index("landed_files") + 1 :]
+"""The same without the landing: what counts again from what has landed."""
 REGISTRY = ("elections", "constituencies")
 OF_ELECTIONS = ASSETS[ASSETS.index("constituency_metrics") :]
 """Assets downstream of hours."""

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from election_metrics.assets.partitions import in_grid
 from election_metrics.assets.resources import Progress
-from election_metrics.automation.jobs import ASSETS
+from election_metrics.automation.jobs import AFTER_LANDING
 from election_metrics.clock import hour_of, hour_start
 from election_metrics.commands.exit_codes import PARTLY_READ
 from election_metrics.commands.markup import shown
@@ -154,10 +154,9 @@ def run_backfill(
     if dry_run:
         _say_preview(console, preview_hours(chosen, first, last + timedelta(hours=1)), first, last)
         return
-    only = [key for key in ASSETS if key != "landed_files"]
     with open_instance(chosen) as instance, bars(console) as progress:
         for begin, end in _runs_that_fit(first, last, chosen.most_hours):
-            finish(run_update(chosen, instance, begin, end, "backfill", progress=progress, only=only), console)
+            finish(run_update(chosen, instance, begin, end, "backfill", progress=progress, only=AFTER_LANDING), console)
 
 
 def _runs_that_fit(first: datetime, last: datetime, most: int) -> Iterator[tuple[datetime, datetime]]:
@@ -252,8 +251,7 @@ def finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Pro
     for number, (first, last) in enumerate(ranges, 1):
         of_many = f" (run {number} of {len(ranges)})" if len(ranges) > 1 else ""
         console.print(f"Changed too: {in_words(first, last)}{of_many}.")
-        only = [key for key in ASSETS if key != "landed_files"]
-        finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=only), console)
+        finish(run_update(chosen, instance, first, last, "ingest", progress=progress, only=AFTER_LANDING), console)
 
 
 def _widest(chosen: Settings) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from election_metrics.automation.jobs import ASSETS
+from election_metrics.automation.jobs import AFTER_LANDING
 from election_metrics.clock import hour_of
 from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
@@ -44,8 +44,7 @@ def run_withdraw(console: Console, chosen: Settings, target: str, reason: str | 
         finish_changed(chosen, instance, progress, console)
         # Constituencies without any row leave the registry once their hours are gone.
         hour = hour_of(datetime.now(UTC))
-        without_landing = [key for key in ASSETS if key != "landed_files"]
-        finish(run_update(chosen, instance, hour, hour, "ingest", progress=progress, only=without_landing), console)
+        finish(run_update(chosen, instance, hour, hour, "ingest", progress=progress, only=AFTER_LANDING), console)
     console.print("Withdrawn. To restore: the same command with --undo")
 
 

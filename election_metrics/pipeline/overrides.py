@@ -111,9 +111,16 @@ def record_audit(
 ) -> None:
     """Adds an action that changes no audited table to the audit log."""
     with transaction(settings) as connection:
-        entry = {"who": who, "action": action, "target": target, "after": after and dict(after)}
-        connection.execute(sa.insert(audit_log).values(entry))
-        notify(connection, audit_log, [None])
+        add_to_audit(connection, who, action, target, after)
+
+
+def add_to_audit(
+    connection: sa.Connection, who: str, action: str, target: str, after: Mapping[str, Any] | None = None
+) -> None:
+    """The same, in the transaction of the action."""
+    entry = {"who": who, "action": action, "target": target, "after": after and dict(after)}
+    connection.execute(sa.insert(audit_log).values(entry))
+    notify(connection, audit_log, [None])
 
 
 def _election_exists(settings: Settings, election: str) -> None:

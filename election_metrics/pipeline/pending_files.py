@@ -53,10 +53,7 @@ def _missing(known: Set[tuple[str, int, int]], listing: Listing, root: str) -> f
     below = f"{root.rstrip('/')}/"
     unlisted = known - set(listing.files)
     candidates = {path for path, _, _ in unlisted if path == root or path.startswith(below)}
-    if not candidates:
-        return frozenset()
-    seen = {file.path for file in listing.files} | {problem.version.path for problem in listing.unreadable}
-    return frozenset(candidates - seen)
+    return frozenset(candidates - listing.paths) if candidates else frozenset()
 
 
 def note_listing(settings: Settings, source: Location, listing: Listing) -> None:
@@ -106,5 +103,4 @@ def gone_files(settings: Settings, source: Location, listing: Listing) -> list[s
         return []
     with transaction(settings) as connection:
         troubled = ledger.paths_in_trouble(connection, name_of(source))
-    there = {file.path for file in listing.files} | {problem.version.path for problem in listing.unreadable}
-    return sorted(troubled - there)
+    return sorted(troubled - listing.paths)

@@ -1,12 +1,10 @@
 """Reads paths again from a wider root: a file that landed from within its folders says more when seen from above."""
 
-from pathlib import PurePath
-
 import pandas as pd
 
 from election_metrics.locations import Location, name_of
 from election_metrics.settings import Settings
-from election_metrics.sources.export_path import ExportPath, parse_export_path
+from election_metrics.sources.portal_exports import place_of
 from election_metrics.warehouse import ledger, registry
 from election_metrics.warehouse.database import lock, transaction
 
@@ -22,7 +20,7 @@ def read_paths_again(settings: Settings, root: Location) -> int:
     with transaction(settings) as connection:
         lock(connection, "land")
         files = ledger.files_without_place(connection, name)
-        places = [_place(path, member, name) for path, member in zip(files["path"], files["member"], strict=True)]
+        places = [place_of(path, member, root) for path, member in zip(files["path"], files["member"], strict=True)]
         found = [
             place is not None and (place.region is not None or (place.election is not None and pd.isna(election)))
             for place, election in zip(places, files["election"], strict=True)
@@ -34,9 +32,3 @@ def read_paths_again(settings: Settings, root: Location) -> int:
         ledger.set_places(connection, pd.concat([changed, pd.DataFrame(said)[list(_FIELDS)]], axis=1))
         registry.mark_names_changed(connection)
     return len(changed)
-
-
-def _place(path: str, member: str, root: str) -> ExportPath | None:
-    whole = PurePath(path, member) if member else PurePath(path)
-    below = len(whole.parts) - 1 - len(PurePath(root).parts)
-    return parse_export_path(whole, folders_below=below)

@@ -12,13 +12,13 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
 from election_metrics.locations import is_url
 from election_metrics.pipeline.landing import Landing, LandingReport, StagedBatch, commit_batch
-from election_metrics.pipeline.overrides import audited_transaction
+from election_metrics.pipeline.overrides import add_to_audit, audited_transaction
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger, registry, withdrawals
 from election_metrics.warehouse.database import lock, transaction
 from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import audit_log, transaction_files
+from election_metrics.warehouse.tables import transaction_files
 
 _MOST_IN_AUDIT = 100
 
@@ -126,6 +126,4 @@ def _audit(
 ) -> None:
     names = [f"{path}/{member}".rstrip("/") for path, member in zip(files["path"], files["member"], strict=True)]
     after = {"reason": reason, "number_of_files": len(names), "files": names[:_MOST_IN_AUDIT]}
-    entry = {"who": who, "action": action, "target": target, "after": after}
-    connection.execute(sa.insert(audit_log).values(entry))
-    notify(connection, audit_log, [None])
+    add_to_audit(connection, who, action, target, after)

@@ -231,7 +231,7 @@ class _Zstandard(io.RawIOBase):
     """Decompresses frames of zstandard; a frame that is cut off is an error, which its own reader passes over."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._rest, self._plain = file, b"", b""
+        self._file, self._rest, self._plain = file, b"", memoryview(b"")
         self._frame: Any = None
 
     def readable(self) -> bool:
@@ -258,7 +258,7 @@ class _Zstandard(io.RawIOBase):
                 return 0
             if self._frame is None:
                 self._frame = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
-            self._plain = self._frame.decompress(packed)
+            self._plain = memoryview(self._frame.decompress(packed))
             if self._frame.eof:
                 self._rest, self._frame = self._frame.unused_data, None
         size = min(len(buffer), len(self._plain))
@@ -266,7 +266,7 @@ class _Zstandard(io.RawIOBase):
         return size
 
 
-_PACKED_BLOCK = 1 << 16
+_PACKED_BLOCK = 1 << 12  # of which a bomb makes 128 MB, all at once in memory
 
 
 def _file_in_tar(members: tarfile.TarFile, info: tarfile.TarInfo) -> Bytes:

@@ -37,6 +37,11 @@ class Listing:
     ignored: Counter[str] = field(default_factory=Counter)
     missing: frozenset[str] = frozenset()
 
+    @property
+    def paths(self) -> set[str]:
+        """The paths that exist, unreadable ones too."""
+        return {file.path for file in self.files} | {problem.version.path for problem in self.unreadable}
+
 
 Enough = Callable[[Sequence[FileVersion]], bool]
 """Called with the new files of each listed folder; returns whether the listing may stop early."""

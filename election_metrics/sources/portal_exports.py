@@ -14,7 +14,7 @@ from election_metrics.locations import Location, is_url
 from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.archives import DAMAGED, NotUnpacked, heads, unpack
 from election_metrics.sources.export_file import ExportFile, read_content
-from election_metrics.sources.export_path import NO_CONTRACT, parse_export_path
+from election_metrics.sources.export_path import NO_CONTRACT, ExportPath, parse_export_path
 from election_metrics.sources.file_versions import LONGEST_MEMBER, FileVersion, Unreadable
 from election_metrics.sources.object_exports import ends_of_object, fetch_object
 
@@ -27,17 +27,16 @@ def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iter
         root: the folder that was listed; folders below it may name region, election and constituency.
         extract_to: an existing folder for extracted members of archives, and copies of objects.
     """
-    below = _folders_below(version.path, root)
     name = PurePath(version.path).name
     is_archive = split_archive(name)[1] is not None
-    place = None if is_archive else parse_export_path(PurePath(version.path), folders_below=below)
+    place = None if is_archive else place_of(version.path, "", root)
     if place is None and not is_archive:
         yield Unreadable(version, NO_CONTRACT)
         return
     try:
         path = fetch_object(version.path, extract_to) if is_url(version.path) else Path(version.path)
         if place is None:
-            yield from _read_archive(version, path, name, below, extract_to)
+            yield from _read_archive(version, path, name, root, extract_to)
         else:
             yield read_content(version, "", place, path)
     except OSError as error:
@@ -45,7 +44,7 @@ def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iter
 
 
 def _read_archive(
-    version: FileVersion, path: Path, name: str, below: int, extract_to: Path
+    version: FileVersion, path: Path, name: str, root: Location, extract_to: Path
 ) -> Iterator[ExportFile | Unreadable]:
     folder = extract_to / name_for(version.path)
     folder.mkdir(exist_ok=True)
@@ -56,20 +55,26 @@ def _read_archive(
         elif isinstance(member, NotUnpacked):
             yield Unreadable(version, member.reason, member.name, member.may_pass)
         else:
-            inside = PurePath(member.name)
-            if inside.is_absolute() or ".." in inside.parts:
-                inside = PurePath(inside.name)  # a path that leads out of its archive says no place
-            place = parse_export_path(PurePath(version.path, inside), folders_below=below + len(inside.parts))
+            place = place_of(version.path, member.name, root)
             if place is None:
                 yield Unreadable(version, NO_CONTRACT, member.name)
             else:
                 yield read_content(version, member.name, place, member.file)
 
 
+def place_of(path: str, member: str, root: Location) -> ExportPath | None:
+    """What the path of a file, and of a member if it is an archive, says as seen from the source's root."""
+    inside = PurePath(member)
+    if inside.is_absolute() or ".." in inside.parts:
+        inside = PurePath(inside.name)  # a path that leads out of its archive says no place
+    below = _folders_below(path, root) + len(inside.parts)
+    return parse_export_path(PurePath(path, inside), folders_below=below)
+
+
 def _folders_below(path: str, root: Location) -> int:
     if not isinstance(root, Path):
         return path.removeprefix(str(root)).strip("/").count("/")
-    base = root if root.is_dir() else root.parent
+    base = (root if root.is_dir() else root.parent).absolute()
     return len(PurePath(path).parent.relative_to(base).parts)
 
 

@@ -11,6 +11,7 @@ from election_metrics.assets.checks import QUESTIONS
 from election_metrics.pipeline.export_files import ExportFiles
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.registry import registry_is_behind
+from election_metrics.pipeline.wider_root import read_paths_again
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.reports import count_problems
@@ -116,6 +117,16 @@ def test_a_wider_root_says_what_a_narrower_one_did_not(chosen: Settings, tmp_pat
     ]  # fmt: skip
     assert election(chosen) == ["Выборы"]
     assert "Nothing new: 2 file(s)" in typed("ingest", str(tmp_path / "in")).stderr
+
+
+def test_a_path_out_of_its_archive_says_no_place_at_a_second_look_either(chosen: Settings, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    forged = f"../../{REGION}/Выборы/Округ №1/{OTHER}_x.csv"
+    (source / "x.zip").write_bytes(zipped({forged: f"{vote('b', ms(2))}\n".encode()}))
+    update(chosen, source)
+    assert read_paths_again(chosen, source) == 0
+    assert rows(chosen, "SELECT region FROM metrics.constituencies")["region"].isna().tolist() == [True]
 
 
 def test_a_source_that_is_away_deletes_nothing(chosen: Settings, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +210,18 @@ def test_what_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: p
         assert isinstance(found, NotUnpacked), name
         assert "MB of the lake's disk are free" in found.reason or name == "liar.zip", (name, found.reason)
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4_000_000
+
+
+@pytest.mark.long
+def test_what_unpacks_to_much_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(zst(bytes(600_000_000)))
+    tracemalloc.start()
+    try:
+        (found,) = unpack(tmp_path / "x", f"{CONTRACT}_x.csv.zst", tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 300_000_000
+    finally:
+        tracemalloc.stop()
+    assert isinstance(found, Unpacked)
 
 
 def test_links_and_paths_lead_nowhere(tmp_path: Path) -> None:
