@@ -14,6 +14,7 @@ from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
 from election_metrics.pipeline.pending_files import pending_files
 from election_metrics.pipeline.publication import elections_behind
+from election_metrics.pipeline.withdrawal import restore
 from election_metrics.settings import Settings
 from election_metrics.warehouse import lake_manifest, ledger
 from election_metrics.warehouse.database import transaction
@@ -45,11 +46,13 @@ _QUARANTINE = (
 
 
 def settle(settings: Settings) -> None:
-    """Waits until nothing is stale.
+    """Restores what is withdrawn, and waits until nothing is stale.
 
     Raises:
         AssertionError: something stays stale.
     """
+    for path in rows(settings, "SELECT DISTINCT path FROM ingest.transaction_files WHERE status = 'withdrawn'")["path"]:
+        restore(settings, path, "faults")
     for _ in range(_ROUNDS):
         update(settings, settings.source_path, _now())
         behind = list(_behind(settings))

@@ -5,19 +5,23 @@ import random
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
 from election_metrics.commands.runs import run_ingest
+from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake.landing import hour_folder
 from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.hours import changed_hours, compute_hours, contiguous
 from election_metrics.pipeline.lake_maintenance import compact_lake
+from election_metrics.pipeline.withdrawal import restore, withdraw
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import update
 from faults import law, processes, steps
@@ -38,7 +42,7 @@ _PROCESS_FAULTS = {
     "run": 3, "kill_at_a_step": 4, "kill_at_a_moment": 2, "stop_at_a_step": 3, "two_at_once": 2, "cut_off": 2,
     "postgres_killed": 1, "disk_full": 2, "read_only_lake": 1,
 }  # fmt: skip
-_ACTIONS = {"update": 8, "land": 2, "compute": 2, "backfill": 2, "compact": 2, "ingest": 0.3}
+_ACTIONS = {"update": 8, "land": 2, "compute": 2, "backfill": 2, "compact": 2, "take_back": 1, "ingest": 0.3}
 
 
 @dataclass
@@ -107,6 +111,7 @@ class Schedule:
             "compute": lambda: _compute(self.settings, most),
             "backfill": lambda: compute_hours(self.settings, begin, end, "run"),
             "compact": lambda: _compact(self.settings, begin, end),
+            "take_back": lambda: _take_back(self.settings, self.exports.root, chance.random()),
             "ingest": lambda: run_ingest(Console(file=StringIO()), self.exports.root, self.settings),
         }
         drift = f" with a clock {(clock - CLOCK) / timedelta(hours=1):+g} h" if clock != CLOCK else ""
@@ -240,6 +245,19 @@ def _compute(settings: Settings, most: int = 744) -> None:
 def _compact(settings: Settings, begin: datetime, end: datetime) -> None:
     compact_lake(settings, dry_run=False)
     compact_hours(settings, begin, end)
+
+
+def _take_back(settings: Settings, root: Path, place: float) -> None:
+    """Withdraws one of the paths that landed, computes what follows, and restores it."""
+    landed = sorted({path for path, _, _ in law.landed_versions(settings)})
+    if not landed:
+        return
+    path = landed[int(place * len(landed))]
+    # The other process may have replaced or taken back the same file; so may a file be there that was never readable.
+    with suppress(ElectionMetricsError):
+        withdraw(settings, path, "faults", "a fault")
+        update(settings, root, datetime.now(UTC))
+        restore(settings, path, "faults")
 
 
 def known_steps(server: Server) -> dict[str, list[str]]:

@@ -72,6 +72,6 @@ def _print(console: Console, found: Withdrawal, what: str) -> None:
         console.print(f"  … and {len(files) - _MOST_SHOWN:,} more")
     elections = ", ".join(sorted({str(name) for name in files["election_id"].dropna()})) or "none"
     console.print(
-        f"{len(files):,} file(s) with {int(files['rows'].fillna(0).sum()):,} row(s) in {found.hours:,} hour(s), of "
-        f"{files['constituency_id'].nunique():,} constituencies {what}; elections: {elections}."
+        f"{len(files):,} file(s) with {int(files['rows'].fillna(0).sum()):,} row(s) in {len(found.hours):,} hour(s), "
+        f"of {files['constituency_id'].nunique():,} constituencies {what}; elections: {elections}."
     )

@@ -3,6 +3,7 @@
 The reference takes precedence over the transactions, and these over the paths.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from unicodedata import normalize
@@ -51,6 +52,7 @@ def build_registry(
     now: datetime,
     *,
     is_zone_chosen: bool = True,
+    codes: Mapping[str, str] | None = None,
 ) -> Registry:
     """Builds elections and constituencies.
 
@@ -65,6 +67,7 @@ def build_registry(
         default_zone: time zone of any other region.
         now: the time of the status.
         is_zone_chosen: whether people chose the default time zone, for constituencies without a region.
+        codes: number by region name, for a region that no path names with its number.
     """
     known = places.rename(columns={"constituency": "name"}).set_index("constituency_id")
     known = known.reindex(known.index.union(pd.Index(reference["constituency_id"]))).astype(object)
@@ -73,8 +76,9 @@ def build_registry(
         known[column] = given[column].combine_first(known[column])
     by_region = known["region"].map(zones)
     # A region may be named without its code: other paths have both.
-    codes = known.dropna(subset=["region", "region_code"]).groupby("region")["region_code"].min()
-    known["region_code"] = known["region_code"].combine_first(known["region"].map(codes))
+    told = known.dropna(subset=["region", "region_code"]).groupby("region")["region_code"].min()
+    for number in (told, codes or {}):
+        known["region_code"] = known["region_code"].combine_first(known["region"].map(number))
     zones_known = given["time_zone"].combine_first(by_region)
     known["time_zone"] = zones_known.fillna(default_zone)
     known["is_zone_assumed"] = zones_known.isna() & (known["region"].notna() | (not is_zone_chosen))

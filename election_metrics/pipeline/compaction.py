@@ -25,16 +25,19 @@ def lake_parts(settings: Settings, start: datetime, end: datetime) -> pd.DataFra
         return lake_manifest.parts_of_hours(connection, range(hour_number(start), hour_number(end)))
 
 
-def compact_hours(settings: Settings, start: datetime, end: datetime, now: datetime | None = None) -> dict[int, int]:
-    """Merges the parts of hours that have many; returns the number of merged parts by hour.
+def compact_hours(
+    settings: Settings, start: datetime, end: datetime, now: datetime | None = None, least: int | None = None
+) -> dict[int, int]:
+    """Merges the parts of hours that have many (`least`, else by the settings), without the rows that do not count.
 
-    Retired parts stay on disk for a while, for readers that still use them.
+    Returns the number of merged parts by hour. Retired parts stay on disk for a while, for readers that still use them.
     """
     moment = now or datetime.now(UTC)
     first, last = hour_number(start), hour_number(end) - 1
     parts = lake_parts(settings, start, end)
+    least = least or settings.compact_after_parts
     many = {number: list(group["path"]) for number, group in parts.groupby("hour_number")
-            if len(group) >= settings.compact_after_parts}  # fmt: skip
+            if len(group) >= least}  # fmt: skip
     merged = {}
     with connect(settings) as engine:
         for number, paths in many.items():

@@ -9,7 +9,7 @@ from election_metrics.clock import hour_number
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
-from election_metrics.sources.names import region_time_zone
+from election_metrics.sources.names import find_region
 from election_metrics.sources.reference import empty_reference, read_reference
 from election_metrics.warehouse import elections, stale_hours
 from election_metrics.warehouse import registry as store
@@ -36,16 +36,18 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         store.mark_registry(connection)  # first, so that any later override makes the registry stale
         places = store.read_places(connection)
         reference = _with_overrides(file, store.read_constituency_reference(connection))
-        regions = {*places["region"].dropna(), *reference["region"].dropna()}
+        names = {*places["region"].dropna(), *reference["region"].dropna()}
+        regions = {name: region for name in names if (region := find_region(name)) is not None}
         registry = build_registry(
             places,
             store.read_events(connection),
             reference,
             store.read_election_reference(connection),
-            {region: zone for region in regions if (zone := region_time_zone(region)) is not None},
+            {name: region.time_zone for name, region in regions.items()},
             settings.time_zone,
             moment,
             is_zone_chosen=settings.is_zone_chosen,
+            codes={name: region.code for name, region in regions.items() if region.code},
         )
         before = store.read_registry(connection)
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))

@@ -1,5 +1,6 @@
 """Withdrawal: takes back everything that wrong files brought, and restores it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.clock import hour_start
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
 from election_metrics.locations import is_url
+from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.pipeline.landing import Landing, LandingReport, StagedBatch, commit_batch
 from election_metrics.pipeline.overrides import add_to_audit, audited_transaction
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -29,12 +32,12 @@ class Withdrawal:
 
     Attributes:
         files: the files (see `withdrawals.find_files`).
-        hours: number of hours with rows of them.
+        hours: the hours with rows of them, since 1970 (UTC).
         elsewhere: how many of their contents other files have too, so that these rows stay.
     """
 
     files: pd.DataFrame
-    hours: int
+    hours: Sequence[int]
     elsewhere: int
 
 
@@ -50,7 +53,7 @@ def find_withdrawal(settings: Settings, target: str, *, withdrawn: bool = False)
         if files.empty:
             raise ElectionMetricsError(_names_nothing(target, withdrawn=withdrawn))
         contents = sorted({int(number) for number in files["content_id"].dropna()})
-        hours = len(ledger.hours_of_contents(connection, contents))
+        hours = sorted(ledger.hours_of_contents(connection, contents))
         left = _contents_elsewhere(connection, contents, list(files["file_id"]))
     return Withdrawal(files, hours, left)
 
@@ -75,6 +78,9 @@ def _contents_elsewhere(connection: sa.Connection, contents: list[int], file_ids
 
 def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingReport:
     """Withdraws the files that a target names, in one transaction; their hours become stale.
+
+    Their rows leave the lake after it. A process that ends before that leaves them to the lake's next compaction; they
+    count nowhere.
 
     Raises:
         ElectionMetricsError: the target names no file that counts.
@@ -102,7 +108,10 @@ def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingR
         lake.drop_repeats_within_files(engine)
         withdrawals.forget_highest(connection, set(found.files["constituency_id"]))
         commit_batch(Landing(settings, engine, "withdraw", now, report), connection, batch, work)
+        withdrawals.forget_rows(connection, ids)
         _audit(connection, who, "withdraw", target, found.files, reason)
+    for number in found.hours:
+        compact_hours(settings, hour_start(number), hour_start(number + 1), least=1)
     return report
 
 

@@ -5,6 +5,7 @@ and kept in their canonical spelling (`names`). No file is opened here.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import dropwhile
@@ -13,7 +14,7 @@ from unicodedata import digit
 
 from election_metrics.sanitize import visible
 from election_metrics.sources.archive_names import split_archive
-from election_metrics.sources.names import canonical, canonical_folder, known_region
+from election_metrics.sources.names import canonical, canonical_folder, known_region, region_of_code
 
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
 BASE58 = "1-9A-HJ-NP-Za-km-z"
@@ -53,8 +54,9 @@ def contract_id(stem: str) -> str | None:
 def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> ExportPath | None:
     """Reads `<region>/<election>/<constituency>/<contract>/<file>/<file>.csv`, any folder being optional.
 
-    A region is `90 - Пермский край`, or the name of a known region; the topmost one counts. An archive is not
-    a folder, unless its name is that of a region.
+    A region is `90 - Пермский край`, or the name of a known region; the topmost one counts. Where no folder is one, the
+    first of three or more may be the number of a known region. An archive is not a folder, unless its name is that of a
+    region.
 
     Args:
         path: the file's path; for a member of an archive, the archive's path followed by the member's.
@@ -80,7 +82,10 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
     names = [name for folder in folders if (name := _name_of(folder)) is not None]
     region_at = next((number for number, name in enumerate(names) if _region(name) is not None), None)
     code = region = election = constituency = None
-    if region_at is not None:
+    by_number = _region_by_number(names) if region_at is None else None
+    if by_number is not None:
+        code, region, election, constituency = *by_number, *names[1:3]
+    elif region_at is not None:
         code, region = _region(names[region_at]) or (None, None)
         # "Extract all" makes a folder of the archive's name around the folder of that name.
         below = dropwhile(lambda name: _region(name) == (code, region), names[region_at + 1 :])
@@ -113,6 +118,15 @@ def _region(name: str) -> tuple[str | None, str] | None:
     match = _NUMBERED.fullmatch(name)
     known = None if match is None else known_region(match["before"] or match["after"])
     return None if match is None or known is None else (_code(match["code"] or match["last"]), known)
+
+
+def _region_by_number(names: Sequence[str]) -> tuple[str, str] | None:
+    """Code and name of the region whose number is the first folder, above an election and a constituency."""
+    if len(names) < 3 or not re.fullmatch(r"\d{2}", names[0]):
+        return None
+    code = _code(names[0])
+    region = region_of_code(code)
+    return None if region is None else (code, region.name)
 
 
 def _code(digits: str) -> str:

@@ -6,6 +6,7 @@ differences must not create another region, election or constituency.
 
 import csv
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from unicodedata import category, normalize
@@ -68,22 +69,55 @@ def _decoded(found: re.Match[str]) -> str:
         return found[0]  # a literal percent sign
 
 
+@dataclass(frozen=True)
+class Region:
+    """A region of the list in `data/regions.csv`.
+
+    Attributes:
+        name: its canonical name.
+        code: its number at the Central Election Commission, as in the commission's addresses and the portal's folders;
+            "" where it is not known.
+        time_zone: IANA time zone.
+    """
+
+    name: str
+    code: str
+    time_zone: str
+
+
 @cache
-def _regions() -> dict[str, tuple[str, str]]:
-    """Name and IANA time zone of each known region, by comparison key."""
-    text = resources.files("election_metrics").joinpath("data", "region_time_zones.csv").read_text("utf-8")
+def _regions() -> dict[str, Region]:
+    """Each known region by comparison key."""
+    text = resources.files("election_metrics").joinpath("data", "regions.csv").read_text("utf-8")
     return {
-        same(row["region"]): (canonical(row["region"]), row["time_zone"]) for row in csv.DictReader(text.splitlines())
+        same(row["region"]): Region(canonical(row["region"]), row["code"], row["time_zone"])
+        for row in csv.DictReader(text.splitlines())
     }
+
+
+@cache
+def _regions_by_code() -> dict[str, Region]:
+    """Each known region by number; of several names of a region, the first."""
+    return {region.code: region for region in reversed(_regions().values()) if region.code}
+
+
+def find_region(name: str) -> Region | None:
+    """The region of this name; None if it is unknown."""
+    return _regions().get(same(name))
+
+
+def region_of_code(code: str) -> Region | None:
+    """The region of this number, in two digits; None if it is unknown."""
+    return _regions_by_code().get(code)
 
 
 def known_region(name: str) -> str | None:
     """The canonical name of a region; None if it is unknown."""
-    found = _regions().get(same(name))
-    return None if found is None else found[0]
+    found = find_region(name)
+    return None if found is None else found.name
 
 
 def region_time_zone(name: str) -> str | None:
     """IANA time zone of a region; None if it is unknown."""
-    found = _regions().get(same(name))
-    return None if found is None else found[1]
+    found = find_region(name)
+    return None if found is None else found.time_zone

@@ -8,7 +8,13 @@ import sqlalchemy as sa
 
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import read_frame
-from election_metrics.warehouse.tables import highest_totals, transaction_files
+from election_metrics.warehouse.tables import (
+    conflicting_rows,
+    corrections,
+    highest_totals,
+    registry_events,
+    transaction_files,
+)
 
 _files = transaction_files.c
 FEWEST_DIGITS = 8
@@ -57,6 +63,15 @@ def withdraw(connection: sa.Connection, file_ids: Sequence[int], target: str, re
         .returning(_files.content_id)
     )
     return list(connection.execute(query).scalars())
+
+
+def forget_rows(connection: sa.Connection, file_ids: Sequence[int]) -> None:
+    """Deletes what was noted of the rows of withdrawn files, where no other file that counts has the same content."""
+    contents = sa.select(_files.content_id).where(is_any_of(_files.file_id, file_ids), _files.status == "withdrawn")
+    counting = sa.select(_files.content_id).where(_files.status == "landed", _files.content_id.is_not(None))
+    for table in (corrections, conflicting_rows, registry_events):
+        number = table.c.content_id
+        connection.execute(sa.delete(table).where(number.in_(contents), number.not_in(counting)))
 
 
 def forget_highest(connection: sa.Connection, constituencies: Iterable[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import random
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from election_metrics.errors import ElectionMetricsError
@@ -45,10 +46,12 @@ def test_everything_that_a_file_brought_is_gone_and_stays_out_under_any_name(cho
     bytes_of_wrong = wrong.read_bytes()
     update(chosen, tmp_path / "in")
     assert everything(chosen) != before
+    assert left_of(chosen, wrong) == {"registry_events": 1, "corrections": 2, "conflicting_rows": 0, "lake": 3}
     withdraw(chosen, str(wrong), "me", WHY)
     compute(chosen, tmp_path / "in")
     assert everything(chosen) == before
     assert rows(chosen, "SELECT * FROM ingest.rejected_transactions").empty
+    assert left_of(chosen, wrong) == {"registry_events": 0, "corrections": 0, "conflicting_rows": 0, "lake": 0}
     assert notes(chosen) == [[1, 3, WHY]], "a call on the register is a row too"
     (name,) = rows(chosen, "SELECT election_id FROM metrics.elections")["election_id"]
     counted, different = reconcile_elections(chosen, "run", [name], NOW)
@@ -67,6 +70,21 @@ def test_everything_that_a_file_brought_is_gone_and_stays_out_under_any_name(cho
     update(chosen, tmp_path / "in")
     assert hourly(chosen)["13"] == {"transaction_count": 1, "votes_cast": 1}
     assert notes(chosen) == []
+
+
+def left_of(settings: Settings, path: Path) -> dict[str, int]:
+    """Rows of a file in the internal tables and in the lake."""
+    number = int(
+        rows(settings, f"SELECT max(content_id) FROM ingest.transaction_files WHERE path = '{path}'").iloc[0, 0]
+    )
+    tables = ("registry_events", "corrections", "conflicting_rows")
+    left = {
+        name: int(rows(settings, f"SELECT count(*) FROM ingest.{name} WHERE content_id = {number}").iloc[0, 0])
+        for name in tables
+    }
+    parts = rows(settings, "SELECT path FROM ingest.lake_parts WHERE retired_at IS NULL")["path"]
+    contents = pd.concat([pd.read_parquet(settings.lake_path / part, columns=["content_id"]) for part in parts])
+    return left | {"lake": int((contents["content_id"] == number).sum())}
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])

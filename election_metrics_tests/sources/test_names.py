@@ -116,6 +116,22 @@ def test_a_region_is_known_by_its_name_with_or_without_its_number(
     assert (known_region(region) is None) == (zone is None)
 
 
+@pytest.mark.parametrize(
+    ("folder", "region"),
+    [("90", "Пермский край"), ("９０", "Пермский край"), ("49", "Магаданская область"), ("77", "город Москва")],
+)
+def test_a_known_region_is_known_by_its_number_alone(folder: str, region: str) -> None:
+    found = place(folder, ELECTION, DISTRICT)
+    assert (found.region, found.election, found.constituency) == (region, ELECTION, DISTRICT)
+
+
+@pytest.mark.parametrize(
+    "folders", [("99", ELECTION, DISTRICT), ("1", ELECTION, DISTRICT), ("90", DISTRICT), (ELECTION, "90"), (ELECTION, DISTRICT, "90")]
+)  # fmt: skip
+def test_another_number_is_no_region(folders: tuple[str, ...]) -> None:
+    assert place(*folders).region is None
+
+
 def archive(members: dict[bytes, bytes], flag: int) -> bytes:
     """A zip whose members have these names, byte for byte; with the flag of UTF-8, or without."""
     out, directory = io.BytesIO(), io.BytesIO()
