@@ -16,14 +16,12 @@ class Count:
         comment: what it counts.
         unit: its unit.
         sources: columns of the lake that it is counted from.
-        is_anomalous: whether the counted transactions are anomalous in themselves, and part of anomaly_count.
     """
 
     name: str
     comment: str
     unit: str
     sources: tuple[str, ...] = ("kind", "transaction_id")
-    is_anomalous: bool = False
 
 
 COUNTS = (
@@ -33,14 +31,14 @@ COUNTS = (
         "transactions",
     ),
     Count("bulletins_issued", "Bulletins issued by calls that did not fail", "bulletins", ("kind", "quantity")),
-    Count("bulletins_failed", "Issue calls that failed", "transactions", is_anomalous=True),
+    Count("bulletins_failed", "Issue calls that failed", "transactions"),
     Count("votes_cast", "Accepted votes, the first of each voter key", "votes", ("kind", "voter_key")),
-    Count("votes_rejected", "Votes that failed", "transactions", is_anomalous=True),
+    Count("votes_rejected", "Votes that failed", "transactions"),
     Count(
-        "votes_unknown", "Votes with neither a failure nor a recorded vote", "transactions", is_anomalous=True
+        "votes_unknown", "Votes with neither a failure nor a recorded vote", "transactions"
     ),
     Count(
-        "revotes", "Accepted votes of a voter key after its first", "votes", ("kind", "voter_key"), is_anomalous=True
+        "revotes", "Accepted votes of a voter key after its first", "votes", ("kind", "voter_key")
     ),
     Count("withdrawn", "Transactions withdrawn by a rollback, in their own hour", "transactions"),
     Count(
@@ -51,4 +49,3 @@ COUNTS = (
     ),
 )  # fmt: skip
 NAMES = tuple(count.name for count in COUNTS)
-ANOMALOUS = tuple(count.name for count in COUNTS if count.is_anomalous)

@@ -4,6 +4,7 @@ One line at a time, with the standard library's JSON. It is slow and says the sa
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -100,9 +101,12 @@ def _judge_fields(fields: list[str], latest_ms: int, first_ms: int) -> Row:
     return Row(what, transaction_id, occurred_ms, operation, quantity, sender if voter else None)
 
 
+_WITH_GAPS = re.compile("[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+,[0-9]+")
+
+
 def _moment(timestamp: str, latest_ms: int, first_ms: int) -> int:
     occurred_ms = _whole_number(timestamp)
-    if occurred_ms is None and "E+" in timestamp.upper():
+    if occurred_ms is None and ("E+" in timestamp.upper() or _WITH_GAPS.fullmatch(timestamp)):
         raise Rejected(_RESAVED)
     if occurred_ms is None:
         raise Rejected("the timestamp is no number of milliseconds")

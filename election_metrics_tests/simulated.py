@@ -45,6 +45,7 @@ class Election:
         conflicts: constituency, hour, transaction ids.
         lost: constituency and transactions that were there and are not any more.
         unknown: constituencies whose regions are not known.
+        torn: constituencies whose files lie in two regions.
     """
 
     size: np.ndarray
@@ -57,12 +58,13 @@ class Election:
     registers: list[tuple[int, int, int]] = field(default_factory=list)
     lost: list[tuple[int, int]] = field(default_factory=list)
     unknown: list[int] = field(default_factory=list)
+    torn: list[int] = field(default_factory=list)
 
     def copy(self) -> "Election":
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[])  # fmt: skip
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
         """Hour number of a constituency's opening."""
@@ -123,6 +125,10 @@ class Election:
             .rename(columns={"voters": "transactions"})
             .assign(lost=1, files=[[("here.csv", "there.csv", ["a", "b", "c"])] for _ in self.conflicts]),
             registers=self._events(self.registers),
+            disagreeing=pd.DataFrame(
+                [(self.name(place), ["/in/a.csv", "/in/b.csv"]) for place in self.torn],
+                columns=["constituency_id", "paths"],
+            ),
         )
 
     def _events(self, rows: list[tuple[int, int, int]]) -> pd.DataFrame:
@@ -263,6 +269,11 @@ def _region_unknown(election: Election, place: int, _random: np.random.Generator
     return 0, _LENGTH - 1
 
 
+def _places_disagree(election: Election, place: int, _random: np.random.Generator) -> tuple[int, int]:
+    election.torn.append(place)
+    return 0, _LENGTH - 1
+
+
 def _files_missing(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
     hour = int(random.integers(1, _LENGTH - 5))
     election.delivered[place, hour : hour + 3] = False
@@ -293,6 +304,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "conflicting_ids": ("3 ids with two contents", _ids_in_conflict),
     "register_below_zero": ("4 voters more removed than added", _register_below_zero),
     "time_zone_assumed": ("a region that is not known", _region_unknown),
+    "places_disagree": ("files in two regions", _places_disagree),
 }
 """By rule: the fault in words, and how it is put in. Into constituencies of 500 voters and more."""
 

@@ -22,6 +22,7 @@ from election_metrics.pipeline.expected_hours import expected_hours
 from election_metrics.pipeline.hour_comparison import preview_hours
 from election_metrics.pipeline.hours import changed_hours, contiguous
 from election_metrics.pipeline.pending_files import note_listing, pending_files
+from election_metrics.pipeline.registry import registry_is_behind
 from election_metrics.pipeline.relanding import files_to_reland
 from election_metrics.pipeline.run_tags import in_words
 from election_metrics.pipeline.table_opening import named_table
@@ -45,6 +46,7 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     pending, unseen, listing = pending_files(chosen, path, settled_only=False)
     note_listing(chosen, path, listing)
     corrected = read_paths_again(chosen, path)
+    renamed = registry_is_behind(chosen)
     now = datetime.now(UTC)
     changed = changed_hours(chosen, now)
     if not listing.files and listing.missing:
@@ -52,13 +54,15 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
             f"{path} has no export, though {len(listing.missing)} file(s) landed from there. Is a disk or a share "
             "away? What landed stays."
         )
-    if not pending and not unseen and not changed and not corrected:
+    if not pending and not unseen and not changed and not corrected and not renamed:
         console.print(f"Nothing new: {_known_before(chosen, path, listing)}.")
         return _ingested(console, chosen, path, listing)
     hours = in_grid(hour_start(number) for number in expected_hours(chosen, pending, now))
     first, last = _range_of_run(chosen, hours or in_grid(changed), now)
     if corrected:
         console.print(f"{corrected} file(s) that landed before are named by their folders now.")
+    elif renamed:
+        console.print("Names changed: files that named elections or constituencies are gone or back.")
     console.print(
         f"{len(pending)} new file(s). The first run lands them and computes {in_words(first, last)}; other hours that "
         "they change follow."
@@ -66,7 +70,14 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     with open_instance(chosen) as instance, bars(console) as progress:
         finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
         finish_changed(chosen, instance, progress, console)
-    return _ingested(console, chosen, path, listing)
+    late, _, listing = pending_files(chosen, path, settled_only=False)
+    note_listing(chosen, path, listing)
+    if late:
+        console.print(
+            f"{len(late)} file(s) came or changed while this ran, such as {shown(late[0].path)}: ingest again, or let "
+            "the sensor land them."
+        )
+    return _ingested(console, chosen, path, listing) or (PARTLY_READ if late else 0)
 
 
 def _ingested(console: Console, chosen: Settings, path: Location, listing: Listing) -> int:
@@ -82,16 +93,20 @@ def _ingested(console: Console, chosen: Settings, path: Location, listing: Listi
 
 def _print_assumed(console: Console, chosen: Settings) -> None:
     """Says for which regions the time zone was assumed."""
+    from election_metrics.metrics.anomalies.findings import counted
     from election_metrics.warehouse.database import transaction
-    from election_metrics.warehouse.registry import read_constituencies
+    from election_metrics.warehouse.registry import read_constituencies, read_paths_of
 
     with transaction(chosen) as connection:
         places = read_constituencies(connection)
-    assumed = places[places["is_zone_assumed"].astype(bool)]
+        assumed = places[places["is_zone_assumed"].astype(bool)]
+        paths = read_paths_of(connection, list(assumed["constituency_id"])) if len(assumed) else {}
     for region, group in assumed.groupby(assumed["region"].fillna("")):
+        example = next((paths[name] for name in group["constituency_id"] if name in paths), "")
         what = f"The region {shown(region)} is not a known one" if region else "No region is named"
         console.print(
-            f"{what}: {len(group)} constituencies are counted in {group['time_zone'].iloc[0]}, the default time zone. "
+            f"{what}: {counted(len(group), 'constituency is', 'constituencies are')} counted in "
+            f"{group['time_zone'].iloc[0]}, the default time zone{f', such as {shown(example)}' if example else ''}. "
             + ("Correct the folder's name." if region else "Ingest from the folder above the regions, or set ")
             + ("" if region else "ELECTION_METRICS_TIME_ZONE.")
         )

@@ -13,7 +13,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from election_metrics.clock import GRACE, HOUR_MS
-from election_metrics.counts import ANOMALOUS
 from election_metrics.lake.engine import Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
 from election_metrics.locations import Location, move_into_place
@@ -69,10 +68,12 @@ def hourly_counts(engine: Engine, voting_times: pd.DataFrame) -> pd.DataFrame:
     """
     counts = engine.query(sql("hourly_counts")).astype({"constituency_id": "str"})  # also where it is empty
     outside = _count_outside(engine, counts, voting_times)
-    anomalous = counts[[*ANOMALOUS, "flagged"]].sum(axis=1)
+    anomalous = counts["anomalous"] + counts["flagged"]
     # A ballot that is flagged and also outside the voting times counts once.
     anomalous += outside["outside"] - outside["outside_and_flagged"]
-    return counts.drop(columns="flagged").assign(anomaly_count=anomalous, outside_voting=outside["outside"])
+    return counts.drop(columns=["anomalous", "flagged"]).assign(
+        anomaly_count=anomalous, outside_voting=outside["outside"]
+    )
 
 
 _OUTSIDE = ["outside", "outside_and_flagged"]

@@ -86,6 +86,8 @@ def _is_windows_1251(line: bytes) -> bool:
 
 
 _SAMPLE = 4_096
+_MARKS = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+"""Byte order marks, the longer ones first. With much Russian text, fewer characters hold a NUL."""
 _ENCODINGS = {"UTF-32": 4, "UTF-16": 2}  # bytes of a character
 _NEARLY_ALL, _HARDLY_ANY = 0.8, 0.1
 
@@ -98,6 +100,9 @@ def wide_encoding(source: Path) -> str | None:
     """
     with source.open("rb") as file:
         head = file.read(_SAMPLE)
+    for mark, name in _MARKS.items():
+        if head.startswith(mark) and head.count(0) >= _HARDLY_ANY * len(head):
+            return name
     for name, width in _ENCODINGS.items():
         text = head[: len(head) // width * width]
         if len(text) < 4 * width:

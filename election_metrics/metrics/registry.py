@@ -104,9 +104,17 @@ def build_registry(
 
 
 def _one_spelling(names: pd.Series) -> pd.Series:
-    """The names; of names that differ only in "ё" or case, the alphabetically first one replaces the others."""
+    """The names; of names that differ only in "ё" or case, the most frequent one replaces the others.
+
+    Of equally frequent ones the one with the fewest capitals, then the alphabetically first.
+    """
     keys = names.str.casefold().str.replace("ё", "е")
-    return names.groupby(keys).transform("min")
+    counts = names.groupby(names).size()
+    capitals = counts.index.to_series().str.count("[A-ZА-ЯЁ]")
+    order = pd.DataFrame({"files": -counts, "capitals": capitals}).rename_axis("name").reset_index()
+    order = order.sort_values(["files", "capitals", "name"])
+    first = order.groupby(order["name"].str.casefold().str.replace("ё", "е"))["name"].first()
+    return keys.map(first)
 
 
 def _instants(values: pd.Series) -> pd.Series:

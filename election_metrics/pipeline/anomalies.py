@@ -79,6 +79,7 @@ def _read_evidence(
     repeated = store.read_repeated_issues(connection, election)
     conflicts = store.read_conflicts(connection, election)
     highest = store.read_highest(connection, election)
+    assumed = list(known.loc[known["is_zone_assumed"].astype(bool), "constituency_id"])
     return Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
         constituencies=known,
@@ -92,6 +93,8 @@ def _read_evidence(
         highest=highest[highest["last_hour"] < present],
         conflicts=conflicts[conflicts["hour_number"] < present],
         registers=_registers(events, known, present),
+        paths=registry.read_paths_of(connection, assumed) if assumed else {},
+        disagreeing=registry.read_disagreeing_paths(connection, election),
     )
 
 

@@ -3,7 +3,7 @@
 import re
 from contextlib import suppress
 
-_TAR = r"\.tar(?:\.(?:gz|bz2|xz|zst))?|\.t(?:gz|bz2|xz|zst)"
+_TAR = r"\.tar(?:\.(?:gz|bz2|xz|zst))?|\.t(?:gz|bz2|bz|b2|xz|zst)"
 _ARCHIVE = re.compile(rf"(?:(?P<zip>\.zip)|(?P<tar>{_TAR})|(?P<alone>\.(?:gz|bz2|xz|zst)))$", re.IGNORECASE)
 _CYRILLIC = re.compile("[А-Яа-яЁё]")
 _BOXES = re.compile("[\u2500-\u259f]")

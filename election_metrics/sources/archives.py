@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -185,15 +185,30 @@ def name_in_zip(info: zipfile.ZipInfo) -> str:
     """A member's name as its maker meant it, with / between folders.
 
     Programs on Windows write names in the code page of DOS, and some write backslashes; others write UTF-8 without the
-    flag that says so. Python reads all that has no flag as code page 437.
+    flag that says so, or beside the name. Python reads all that has no flag as code page 437.
     """
     name = info.orig_filename.partition("\0")[0]
     if info.flag_bits & _UTF_8_FLAG:
         return name.replace("\\", "/")
     try:
-        return member_name(name.encode("cp437"))
+        plain = name.encode("cp437")
     except UnicodeEncodeError:
         return name.replace("\\", "/")
+    return (_unicode_path(info.extra, plain) or member_name(plain)).replace("\\", "/")
+
+
+_UNICODE_PATH = 0x7075
+
+
+def _unicode_path(extra: bytes, name: bytes) -> str | None:
+    """The name in the extra field of that kind, if it is of this name; None if there is none."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_PATH and len(field) > 5 and struct.unpack_from("<I", field, 1)[0] == zlib.crc32(name):
+            with suppress(UnicodeDecodeError):
+                return field[5:].decode("utf-8")
+    return None
 
 
 def _decompressed(archive: Path, name: str) -> Bytes:
@@ -201,12 +216,12 @@ def _decompressed(archive: Path, name: str) -> Bytes:
     match name.lower().rpartition(".")[2]:
         case "gz" | "tgz":
             return cast("Bytes", gzip.open(archive))
-        case "bz2" | "tbz2":
-            return bz2.open(archive)
+        case "bz2" | "tbz2" | "tbz" | "tb2":
+            return _streams(archive, bz2.BZ2Decompressor)
         case "xz" | "txz":
-            return lzma.open(archive)
+            return _streams(archive, lzma.LZMADecompressor, padding=4)
         case "zst" | "tzst":
-            return io.BufferedReader(_Zstandard(archive.open("rb")))
+            return _streams(archive, _frame)
         case _:
             return archive.open("rb")
 
@@ -227,12 +242,16 @@ class _Watched(io.RawIOBase):
         return block
 
 
-class _Zstandard(io.RawIOBase):
-    """Decompresses frames of zstandard; a frame that is cut off is an error, which its own reader passes over."""
+class _Streams(io.RawIOBase):
+    """Decompresses streams that follow one another.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._rest, self._plain = file, b"", memoryview(b"")
-        self._frame: Any = None
+    The standard library's readers end in silence where a stream is damaged in its first bytes, or cut off.
+    """
+
+    def __init__(self, file: IO[bytes], start: Callable[[], Any], padding: int) -> None:
+        self._file, self._start, self._padding = file, start, padding
+        self._rest, self._plain = b"", memoryview(b"")
+        self._stream: Any = start()
 
     def readable(self) -> bool:
         """True."""
@@ -247,23 +266,46 @@ class _Zstandard(io.RawIOBase):
         """Fills the buffer with the next bytes.
 
         Raises:
-            EOFError: the last frame is cut off.
+            EOFError: the last stream is cut off.
+            OSError, lzma.LZMAError or zstandard.ZstdError: a stream is damaged, or something else follows it.
         """
         while not self._plain:
             packed = self._rest or self._file.read(_PACKED_BLOCK)
             self._rest = b""
-            if not packed:
-                if self._frame is not None:
-                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
-                return 0
-            if self._frame is None:
-                self._frame = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
-            self._plain = memoryview(self._frame.decompress(packed))
-            if self._frame.eof:
-                self._rest, self._frame = self._frame.unused_data, None
+            if self._stream is None:
+                packed = self._begin(packed)
+                if not packed:
+                    return 0
+            elif not packed:
+                raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+            self._plain = memoryview(self._stream.decompress(packed))
+            if self._stream.eof:
+                self._rest, self._stream = self._stream.unused_data, None
         size = min(len(buffer), len(self._plain))
         buffer[:size], self._plain = self._plain[:size], self._plain[size:]
         return size
+
+    def _begin(self, packed: bytes) -> bytes:
+        """Begins the next stream, after the zeros that may stand before it; returns its first bytes."""
+        zeros = 0
+        while packed and self._padding and not packed.strip(b"\0"):
+            zeros += len(packed)
+            packed = self._file.read(_PACKED_BLOCK)
+        if self._padding:
+            zeros += len(packed) - len(packed := packed.lstrip(b"\0"))
+            if zeros % self._padding:
+                raise EOFError(f"{zeros} zeros follow a stream, no multiple of {self._padding}")
+        if packed:
+            self._stream = self._start()
+        return packed
+
+
+def _streams(archive: Path, start: Callable[[], Any], padding: int = 0) -> Bytes:
+    return io.BufferedReader(_Streams(archive.open("rb"), start, padding))
+
+
+def _frame() -> Any:
+    return zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
 
 
 _PACKED_BLOCK = 1 << 12  # of which a bomb makes 128 MB, all at once in memory

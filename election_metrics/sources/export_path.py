@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import dropwhile
 from pathlib import PurePath
 from unicodedata import digit
 
@@ -22,7 +21,7 @@ CONTRACT_ID = re.compile(rf"[{BASE58}]{{32,44}}")
 REGION = re.compile(r"(?P<code>\d{1,3}) ?- ?(?P<name>.+)")
 # A known region with its number, in another form than the portal's.
 _NUMBERED = re.compile(
-    r"(?P<code>\d{1,3})[ _.,-]+(?P<after>\D+)|(?P<before>\D+?)[ _.,(-]+(?P<last>\d{1,3})\)?"
+    r"(?P<code>\d{1,3})[ _.,:+\u2500-]+(?P<after>\D+)|(?P<before>\D+?)[ _.,:+(\u2500-]+(?P<last>\d{1,3})\)?"
 )  # fmt: skip
 INTERVAL = re.compile(r"_(?P<day>\d{4}-\d{2}-\d{2})_(?P<start>\d{4})-(?P<end>\d{4})$")
 
@@ -80,16 +79,19 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
     while folders and folders[-1].startswith(contract):
         folders.pop()
     names = [name for folder in folders if (name := _name_of(folder)) is not None]
-    region_at = next((number for number, name in enumerate(names) if _region(name) is not None), None)
     code = region = election = constituency = None
-    by_number = _region_by_number(names) if region_at is None else None
-    if by_number is not None:
-        code, region, election, constituency = *by_number, *names[1:3]
-    elif region_at is not None:
-        code, region = _region(names[region_at]) or (None, None)
-        # "Extract all" makes a folder of the archive's name around the folder of that name.
-        below = dropwhile(lambda name: _region(name) == (code, region), names[region_at + 1 :])
+    if (at := _region_at(names)) is not None:
+        code, region = _region(names[at]) or (None, None)
+        # "Extract all" makes a folder of the archive's name around the folder of that name; either may have the number.
+        below = list(names[at + 1 :])
+        while below and (again := _region(below[0])) is not None and again[1] == region:
+            code = code or again[0]
+            below.pop(0)
+        while len(below) > 2 and below[0] == below[1]:
+            below.pop(0)
         election, constituency = [*below, None, None][:2]
+    elif (by_number := _region_by_number(names)) is not None:
+        code, region, election, constituency = *by_number, *names[1:3]
     elif len(names) >= 2 and folders_below is not None:
         election, constituency = names[-2:]
     start, end = _interval(stem)
@@ -97,15 +99,33 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
     return ExportPath(contract, code, region, election, constituency, start, end)
 
 
+_BY_DRIVE = re.compile(r"-\d{8}T\d{6}Z(?:-\d{1,3}){1,2}$")
+"""What Google Drive appends to the name of a folder that it packs."""
+
+
 def _name_of(folder: str) -> str | None:
-    """The name of a folder; None for an archive, which counts as a folder only if it has the name of a region."""
+    """The name of a folder; None for an archive, which counts as a folder only if it has the name of a known region."""
     base, kind = split_archive(folder)
     if kind is None:
         return canonical_folder(folder)
     while kind is not None:  # a .zip.gz
-        base, kind = split_archive(base)
+        base, kind = split_archive(_BY_DRIVE.sub("", canonical(base)))
     name = canonical_folder(base)
-    return name if _region(name) is not None else None
+    return name if _is_known(name) else None
+
+
+def _region_at(names: Sequence[str]) -> int | None:
+    """Which of the names is the region's: the topmost; if that is not known, a known one with its number below it."""
+    regions = [(number, region, name) for number, name in enumerate(names) if (region := _region(name)) is not None]
+    known = [number for number, region, name in regions if region[0] is not None and _is_known(name)]
+    if regions and known and not _is_known(regions[0][2]):
+        return known[0]
+    return regions[0][0] if regions else None
+
+
+def _is_known(name: str) -> bool:
+    region = _region(name)
+    return region is not None and known_region(region[1]) is not None
 
 
 def _region(name: str) -> tuple[str | None, str] | None:

@@ -1,5 +1,6 @@
 """Classifies the files of a folder: exports, ignored files, and files of a kind that is not read."""
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -7,8 +8,14 @@ from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.export_path import contract_id
 from election_metrics.sources.names import canonical
 
-_ARCHIVES = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4", ".lzma", ".br", ".z", ".cab", ".arj"}
+_ARCHIVES = {
+    ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".lz4", ".lzma", ".lz", ".lzo", ".lzh", ".lha", ".br", ".z", ".cab",
+    ".arj", ".ace", ".arc", ".zipx", ".zoo", ".tlz", ".taz", ".exe", ".jar", ".iso", ".dmg", ".cpio", ".ar", ".wim",
+    ".rpm", ".deb", ".sz", ".snappy",
+}  # fmt: skip
 """Archives that are not read, or hold one file of another kind."""
+_PART_OF_ARCHIVE = re.compile(r"\.(?:\d{3}|[zr]\d{2})$")
+"""Of an archive that was split: .001, .z01, .r00."""
 _IGNORED_ENDINGS = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".!qb", ".aria2")
 _IGNORED_NAMES = {"thumbs.db", "desktop.ini", "__macosx"}
 
@@ -60,6 +67,10 @@ def is_export(name: str) -> bool:
     return kind is not None or name.lower().endswith(".csv")
 
 
+def _may_hold_exports(ending: str) -> bool:
+    return ending in _ARCHIVES or _PART_OF_ARCHIVE.fullmatch(ending) is not None
+
+
 def count_not_read(kinds: dict[str, NotRead], path: str) -> None:
     """Adds a file that is neither read nor ignored to the counts by kind."""
     name = PurePath(path).name
@@ -70,5 +81,5 @@ def count_not_read(kinds: dict[str, NotRead], path: str) -> None:
         ending,
         1 if before is None else before.files + 1,
         path if before is None or (is_named_so and not before.may_be_exports) else before.example,
-        is_named_so or ending in _ARCHIVES or (before is not None and before.may_be_exports),
+        is_named_so or _may_hold_exports(ending) or (before is not None and before.may_be_exports),
     )

@@ -108,6 +108,8 @@ def _list_folder(folder: str, root: Path, known: Set[tuple[str, int, int]], foun
         rule = ignored_by(entry.name)
         if rule is not None:
             found.ignored[rule] += 1
+        elif entry.is_symlink() and (broken := _broken_link(entry)) is not None:
+            found.unreadable.append(broken)
         elif not is_folder and entry.is_dir():
             found.unreadable.extend(_linked_folder(entry, root))
         elif not is_folder and not is_export(entry.name):
@@ -121,10 +123,26 @@ def _list_folder(folder: str, root: Path, known: Set[tuple[str, int, int]], foun
     return folders
 
 
+def _broken_link(entry: os.DirEntry[str]) -> Unreadable | None:
+    """Why a link leads nowhere, where it could lead to a folder or an export; None if it does not."""
+    try:
+        entry.stat()
+    except FileNotFoundError:
+        reason = f"it is a link to {Path(entry.path).readlink()}, which does not exist"
+    except OSError as error:
+        reason = f"it is a link that cannot be followed: {error.strerror}"
+    else:
+        return None
+    return Unreadable(unseen(entry.path), reason)
+
+
 def _linked_folder(entry: os.DirEntry[str], root: Path) -> list[Unreadable]:
-    """A linked folder is not followed; one that leads within the root is read where it is."""
-    if Path(entry.path).resolve().is_relative_to(root.resolve()):
-        return []
+    """A linked folder is not followed; one that leads within the root is read where it is, unless that is ignored."""
+    target, top = Path(entry.path).resolve(), root.resolve()
+    if target.is_relative_to(top):
+        hidden = [part for part in target.relative_to(top).parts if ignored_by(part) is not None]
+        reason = f"it is a link to a folder that is ignored: {hidden[0]!r} is {ignored_by(hidden[0])}" if hidden else ""
+        return [Unreadable(unseen(entry.path), reason)] if hidden else []
     return [Unreadable(unseen(entry.path), "it is a link to a folder that lies outside of the source")]
 
 

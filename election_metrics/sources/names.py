@@ -102,8 +102,8 @@ def _regions_by_code() -> dict[str, Region]:
 
 
 def find_region(name: str) -> Region | None:
-    """The region of this name; None if it is unknown."""
-    return _regions().get(same(name))
+    """The region of this name, whose spaces may be underscores or pluses; None if it is unknown."""
+    return _regions().get(same(name)) or _regions().get(same(name.replace("_", " ").replace("+", " ")))
 
 
 def region_of_code(code: str) -> Region | None:

@@ -149,14 +149,21 @@ def mark_gone(connection: sa.Connection, lost: Iterable[str], back: Iterable[str
 
 
 def note_not_read(connection: sa.Connection, source: str, kinds: pd.DataFrame, now: datetime) -> None:
-    """Replaces the list of files that are not read below a source: ending, files, example, may_be_exports."""
+    """Replaces the list of files that are not read, of a source and all folders below it that were one.
+
+    Args:
+        connection: in a transaction.
+        source: the folder that was listed.
+        kinds: ending, files, example, may_be_exports.
+        now: current time.
+    """
     table = files_not_read
-    columns = [table.c.ending, table.c.files, table.c.example, table.c.may_be_exports]
-    known = connection.execute(sa.select(*columns).where(table.c.source == source)).all()
-    found = [tuple(row) for row in kinds.itertuples(index=False)]
+    columns = [table.c.source, table.c.ending, table.c.files, table.c.example, table.c.may_be_exports]
+    known = connection.execute(sa.select(*columns).where(_is_below(table.c.source, source))).all()
+    found = [(source, *row) for row in kinds.itertuples(index=False)]
     if sorted(map(tuple, known)) == sorted(found):
         return
-    connection.execute(sa.delete(table).where(table.c.source == source))
+    connection.execute(sa.delete(table).where(_is_below(table.c.source, source)))
     copy_rows(connection, table, kinds.assign(source=source, seen_at=now))
     notify(connection, table, [None])
 

@@ -25,6 +25,36 @@ from election_metrics.warehouse.tables import (
 _STANDING_EVENTS = "SELECT constituency_id, occurred_at, operation, voters FROM ingest.standing_registry_events"
 
 
+def read_paths_of(connection: sa.Connection, constituencies: Sequence[str]) -> dict[str, str]:
+    """A path of a current file by constituency_id."""
+    query = sa.text(
+        "SELECT constituency_id, min(rtrim(path || '/' || member, '/')) FROM ingest.transaction_files "
+        "WHERE status = 'landed' AND gone_at IS NULL AND constituency_id = ANY(:ids) GROUP BY constituency_id"
+    )
+    return {name: path for name, path in connection.execute(query, {"ids": list(constituencies)})}
+
+
+def read_disagreeing_paths(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Constituencies of an election whose files lie in several regions or elections: constituency_id, paths."""
+    return read_frame(
+        connection,
+        sa.text(
+            """
+            SELECT constituency_id, array_agg(path ORDER BY path) AS paths
+            FROM (
+                SELECT constituency_id, file.region, election, min(rtrim(path || '/' || member, '/')) AS path
+                FROM ingest.transaction_files AS file JOIN metrics.constituencies AS place USING (constituency_id)
+                WHERE place.election_id = :election AND status = 'landed' AND gone_at IS NULL
+                    AND coalesce(file.region, election) IS NOT NULL
+                GROUP BY constituency_id, file.region, election
+            ) AS said
+            GROUP BY constituency_id HAVING count(DISTINCT region) > 1 OR count(DISTINCT election) > 1
+            """
+        ),
+        election=election,
+    )
+
+
 def read_places(connection: sa.Connection) -> pd.DataFrame:
     """Names of each constituency from paths and tables: constituency_id, election, constituency, region_code, region.
 
@@ -199,6 +229,17 @@ def drop_empty_elections(connection: sa.Connection) -> None:
             {"ids": ids},
         )
     if dropped.rowcount:
+        # A finding on a constituency goes with it to its new election.
+        connection.execute(
+            sa.delete(anomalies).where(
+                anomalies.c.election_id.in_(ids),
+                anomalies.c.election_id.not_in(sa.select(elections.c.election_id)),
+                sa.or_(
+                    anomalies.c.constituency_id.is_(None),
+                    anomalies.c.constituency_id.not_in(sa.select(constituencies.c.constituency_id)),
+                ),
+            )
+        )
         notify(connection, elections, [None])
 
 

@@ -159,3 +159,28 @@ def test_the_register_of_an_election_by_hour_is_what_a_plain_count_finds(
     )  # fmt: skip
     found = election_register_by_hour(members, events, pd.Series(HOURS))
     assert [None if pd.isna(value) else int(value) for value in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["Выборы мэра", "Выборы мэра", "ВЫБОРЫ МЭРА"], "Выборы мэра"),
+        (["ВЫБОРЫ МЭРА", "Выборы мэра"], "Выборы мэра"),
+        (["Полёты", "Полеты", "Полёты"], "Полёты"),
+        (["Полёты", "Полеты"], "Полеты"),
+    ],
+)
+def test_of_two_spellings_the_usual_one_is_the_name(names: list[str], chosen: str) -> None:
+    """One folder in capitals renames no election, and changes no id."""
+    ids = [f"c{number}" for number in range(len(names))]
+    places = pd.DataFrame(
+        {"constituency_id": ids, "election": names, "constituency": ids, "region_code": None, "region": None}
+    )
+    nothing = pd.DataFrame(columns=["constituency_id", "name", "election", "region_code", "region", "time_zone",
+                                    "registered_voters", "starts_at", "ends_at"])  # fmt: skip
+    events = pd.DataFrame({"constituency_id": [], "occurred_at": pd.to_datetime([], utc=True), "operation": [],
+                           "voters": pd.array([], "Int64")})  # fmt: skip
+    whole = pd.DataFrame(columns=["election_id", "name", "time_zone", "opens_at", "closes_at"])
+    for order in (places, places[::-1]):
+        built = build_registry(order, events, nothing.astype({"registered_voters": "Int64"}), whole, {}, "UTC", NOW)
+        assert built.elections["name"].tolist() == [chosen]

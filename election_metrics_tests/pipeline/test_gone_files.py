@@ -204,6 +204,30 @@ def test_a_contract_in_two_elections_is_told_with_both_paths(chosen: Settings, t
     second = Folder(source / "69 - Тверская область" / "Выборы Б").put(vote("b", ms(2)), name="other")
     update(chosen, source)
     assert rows(chosen, check[4]).values.tolist() == [[CONTRACT, *sorted([str(first), str(second)])]]
+    found = "SELECT state, constituency_id, explanation FROM metrics.anomalies WHERE rule = 'places_disagree'"
+    ((state, constituency, explanation),) = rows(chosen, found).values.tolist()
+    assert (state, constituency) == ("open", CONTRACT)
+    assert f"{'; '.join(sorted([str(first), str(second)]))}. All its rows count in Тверская область." in explanation
+    second.unlink()
+    update(chosen, source)
+    update(chosen, source)
+    assert rows(chosen, found)["state"].tolist() == ["resolved"]
+
+
+def test_a_misspelt_folder_that_is_removed_is_no_name_any_more(tmp_path: Path) -> None:
+    """One contract with a file in each of two folders; the file of the wrong one lands no more, but names are new."""
+    source = tmp_path / "in" / REGION
+    Folder(source / "Выбары Б").put(vote("a", ms(1)))
+    Folder(source / "Выборы Б").put(vote("b", ms(2)), name="other")
+    home = {"ELECTION_METRICS_HOME": str(tmp_path / "home")}
+    assert typed("ingest", str(source.parent), **home).returncode == 0
+    shutil.rmtree(source / "Выбары Б")
+    done = typed("ingest", str(source.parent), **home)
+    assert "Names changed: files that named elections or constituencies are gone or back." in done.stderr + done.stdout
+    names = typed("export", "elections", "--format", "csv", **home).stdout
+    assert "Выборы Б" in names
+    assert "Выбары" not in names
+    assert "Nothing new" in (done := typed("ingest", str(source.parent), **home)).stderr + done.stdout
 
 
 def test_what_is_ignored_is_ignored_with_all_that_is_in_it(chosen: Settings, tmp_path: Path) -> None:

@@ -228,6 +228,8 @@ def test_a_row_counts_as_many_ballots_as_it_says(mapped: Settings, ballots: Ball
     assert [hour[name] for name in names] == [8, 8, 7, 3, 4, 2]
     election = rows(mapped, "SELECT votes_cast, revotes FROM metrics.election_summaries").iloc[0].tolist()
     assert election == [7, 3]
+    anomalous = rows(mapped, "SELECT transaction_count, anomaly_count FROM metrics.hourly_stats").sum()
+    assert anomalous["anomaly_count"] <= anomalous["transaction_count"], "it counts transactions, not their quantities"
 
 
 @pytest.mark.parametrize("first", [20, 10])

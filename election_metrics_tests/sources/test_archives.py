@@ -3,9 +3,11 @@
 import gzip
 import io
 import os
+import struct
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from election_metrics.sources.archives import DEEPEST, NotUnpacked, Unpacked, unpack
+from election_metrics.sources.archives import DEEPEST, NotUnpacked, Unpacked, name_in_zip, unpack
 from election_metrics.sources.export_file import ExportFile
 from election_metrics.sources.file_versions import Unreadable, version_at
 from election_metrics.sources.listing import list_exports
@@ -267,3 +269,32 @@ def test_times_of_a_file_come_from_all_of_it(tmp_path: Path) -> None:
     assert max(hours) - min(hours) == 69
     (tmp_path / "y.csv").write_text("")
     assert sample_times(version_at(tmp_path / "y.csv")) == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "between", "whole"),
+    [
+        (".xz", b"", True), (".xz", bytes(4), True), (".xz", bytes(8_192), True), (".xz", bytes(3), False),
+        (".xz", b"rubbish", False), (".bz2", b"", True), (".bz2", bytes(4), False), (".bz2", b"B", False),
+        (".gz", b"", True), (".gz", bytes(512), True), (".gz", b"x", False), (".zst", b"", True), (".zst", b"x", False),
+    ],
+)  # fmt: skip
+def test_streams_that_follow_one_another_are_read_whole_or_not_at_all(
+    tmp_path: Path, ending: str, between: bytes, whole: bool
+) -> None:
+    parts = [f"{vote(name, ms(1))}\n".encode() for name in ("a", "b")]
+    packed = COMPRESS[ending](parts[0]) + between + COMPRESS[ending](parts[1])
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / f"{CONTRACT}_x.csv{ending}").write_bytes(packed)
+    found, problems = read(tmp_path / "in", tmp_path / "work")
+    assert [one.readable.read_bytes() for one in found] == ([b"".join(parts)] if whole else [])
+    assert len(problems) == (not whole)
+
+
+@pytest.mark.parametrize(("of", "name"), [(b"x.csv", "Выборы «Дума»/№1.csv"), (b"other", "x.csv")])
+def test_a_name_in_unicode_beside_a_members_name_is_the_name(of: bytes, name: str) -> None:
+    """Info-ZIP writes it there; it counts only where it is of this name."""
+    field = struct.pack("<BI", 1, zlib.crc32(of)) + "Выборы «Дума»/№1.csv".encode()
+    info = zipfile.ZipInfo("x.csv")
+    info.extra = struct.pack("<HH", 0x5455, 1) + b"\1" + struct.pack("<HH", 0x7075, len(field)) + field
+    assert name_in_zip(info) == name

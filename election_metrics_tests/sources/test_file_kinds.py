@@ -42,6 +42,34 @@ def test_each_kind_that_is_not_read_is_counted_with_an_example(tmp_path: Path) -
     assert found[".txt"].example == str(folder / f"{STEM}.csv.txt"), "what looks like an export, not the notes"
 
 
+@pytest.mark.parametrize("ending", [".001", ".z01", ".r00", ".tar.lz", ".zipx", ".exe", ".lzh", ".lz4", ".RAR"])
+def test_an_archive_that_is_not_read_may_hold_exports(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"export{ending}").touch()
+    (kind,) = list_exports(tmp_path).not_read.values()
+    assert kind.may_be_exports
+
+
+def test_a_link_that_leads_nowhere_is_named_and_stops_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    Folder(source).put(vote("a", ms(1)))
+    Folder(source / ".store" / "perm").put(vote("b", ms(1)))
+    loop = source / f"{STEM}_loop.csv"
+    loop.symlink_to(loop)
+    (source / "69 - Тверская область").symlink_to(tmp_path / "gone")
+    (source / f"{STEM}_gone.csv").symlink_to(tmp_path / "gone.csv")
+    (source / "90 - Пермский край").symlink_to(source / ".store" / "perm")
+    (source / "again").symlink_to(source)
+    listing = list_exports(source)
+    assert len(listing.files) == 1
+    said = {Path(problem.version.path).name: problem.reason for problem in listing.unreadable}
+    assert said == {
+        loop.name: "it is a link that cannot be followed: Too many levels of symbolic links",
+        "69 - Тверская область": f"it is a link to {tmp_path}/gone, which does not exist",
+        f"{STEM}_gone.csv": f"it is a link to {tmp_path}/gone.csv, which does not exist",
+        "90 - Пермский край": "it is a link to a folder that is ignored: '.store' is hidden",
+    }
+
+
 @pytest.mark.long
 def test_ingest_and_status_say_so_and_the_exit_code_too(tmp_path: Path) -> None:
     source = tmp_path / "in"

@@ -126,6 +126,23 @@ def test_a_known_region_is_known_by_its_number_alone(folder: str, region: str) -
 
 
 @pytest.mark.parametrize(
+    "folders",
+    [
+        ("Пермский край.zip", REGION), (f"{REGION}.zip", "Пермский край"), ("Пермский край", REGION), (REGION, REGION),
+        ("1 - первый день.zip", REGION), ("1 - первый день", REGION), (f"{REGION}-20260918T120000Z-1-001.zip",),
+        (f"{REGION}.zip (1).zip",), ("90_-_Пермский_край",), ("90+Пермский+край",), ("90: Пермский край",),
+        ("90 \u2500 Пермский край",), ("02.zip", REGION), (REGION, "все.zip"),
+    ],
+)  # fmt: skip
+def test_archives_and_folders_around_a_region_change_nothing(folders: tuple[str, ...]) -> None:
+    assert place(*folders, ELECTION, DISTRICT) == RIGHT
+
+
+def test_an_election_in_a_folder_of_its_own_name_is_one() -> None:
+    assert place(REGION, ELECTION, ELECTION, DISTRICT) == RIGHT
+
+
+@pytest.mark.parametrize(
     "folders", [("99", ELECTION, DISTRICT), ("1", ELECTION, DISTRICT), ("90", DISTRICT), (ELECTION, "90"), (ELECTION, DISTRICT, "90")]
 )  # fmt: skip
 def test_another_number_is_no_region(folders: tuple[str, ...]) -> None:

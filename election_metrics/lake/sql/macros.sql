@@ -10,6 +10,12 @@ CREATE OR REPLACE TEMP MACRO json_keys(text) AS
 -- Whether a JSON array is written as a spreadsheet quotes it: "[{""key"": …
 CREATE OR REPLACE TEMP MACRO is_quoted(text) AS coalesce(starts_with(text, '"['), FALSE);
 
+-- Whether a number is written as a spreadsheet writes it: 1,78E+12, 1 789 720 000 000, 1789720000000,0.
+CREATE OR REPLACE TEMP MACRO is_rounded(text) AS coalesce(
+    contains(upper(text), 'E+')
+    OR regexp_matches(text, '^[0-9]{1,3}([ \x{A0}\x{202F}][0-9]{3})+([.,][0-9]+)?$|^[0-9]+,[0-9]+$'), FALSE
+);
+
 -- Key and text of the first two pairs of such an array, as a list of four; NULL where the text is no JSON array.
 -- In practice the operation is first and the data of an issue second; reading all values would copy every ballot.
 CREATE OR REPLACE TEMP MACRO first_pairs(text) AS

@@ -33,6 +33,10 @@ CREATE OR REPLACE TEMPORARY FUNCTION field_bytes(field STRUCT<bytes: BIGINT, pai
 CREATE OR REPLACE TEMPORARY FUNCTION is_quoted(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>) RETURNS BOOLEAN RETURN
     FALSE;
 
+CREATE OR REPLACE TEMPORARY FUNCTION is_rounded(text STRING) RETURNS BOOLEAN RETURN
+    coalesce(contains(upper(text), 'E+')
+        OR text RLIKE '^[0-9]{1,3}([ \\x{A0}\\x{202F}][0-9]{3})+([.,][0-9]+)?$|^[0-9]+,[0-9]+$', FALSE);
+
 CREATE OR REPLACE TEMPORARY FUNCTION json_keys(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>)
 RETURNS ARRAY<STRING> RETURN
     field.pairs.key;

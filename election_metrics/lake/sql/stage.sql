@@ -36,7 +36,7 @@ judged AS (
             WHEN byte_length(transaction_id) > 200 OR byte_length(sender) > 200
                 THEN 'the transaction id or sender is longer than 200 bytes'
             WHEN rollback_mark = '-1' THEN NULL
-            WHEN occurred_ms IS NULL AND contains(upper(timestamp_ms), 'E+')
+            WHEN occurred_ms IS NULL AND is_rounded(timestamp_ms)
                 OR is_quoted(params) OR is_quoted(diff)
                 THEN 'the line looks re-saved by a spreadsheet: quotes doubled, numbers rounded; take the original file'
             WHEN occurred_ms IS NULL THEN 'the timestamp is no number of milliseconds'

@@ -14,8 +14,9 @@ named AS (
         TRY_CAST(floor(table_rows.occurred_ms / 3600000) AS INTEGER) AS hour_number,
         coalesce(operations.operation, table_rows.type) AS operation,
         coalesce(outcomes.outcome, limits.otherwise) AS outcome,
-        whole_number(table_rows.quantity) AS said_quantity,
-        table_rows.quantity,
+        -- A column of another type may say 2.0, and an empty text is no number.
+        whole_number(regexp_replace(table_rows.quantity, '[.]0+$', '')) AS said_quantity,
+        nullif(table_rows.quantity, '') AS quantity,
         nullif(table_rows.voter, '') AS voter,
         table_rows.is_flagged,
         nullif(table_rows.anomaly_reason, '') AS anomaly_reason,
@@ -93,7 +94,7 @@ staged_rows AS (
         END AS kind,
         CAST(CASE
             WHEN is_issued THEN coalesce(said_quantity, 1)
-            WHEN operation = 'vote' THEN said_quantity
+            WHEN operation IN ('vote', 'blindSigIssue') THEN said_quantity
             WHEN is_register AND NOT failed
                 THEN CASE WHEN operation = 'removeFromVotersList' THEN -1 ELSE 1 END * said_quantity
         END AS BIGINT) AS quantity,

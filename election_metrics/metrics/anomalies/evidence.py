@@ -1,5 +1,6 @@
 """Input of the rules: the figures of one election at one moment, as frames."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -38,6 +39,8 @@ class Evidence:
             any file; lost: the number of these rows that do not count; files: (counts in, not in, ids) for each pair of
             files of which one holds the row that counts and the other a row that does not.
         registers: constituency_id, hour_number, voters: the sum of the register calls after each hour with such calls.
+        paths: a file by constituency_id, of constituencies whose time zone was assumed.
+        disagreeing: constituency_id, paths: a file in each of the regions and elections where its files lie.
     """
 
     hours: pd.DataFrame
@@ -51,6 +54,8 @@ class Evidence:
         default_factory=lambda: _nothing("constituency_id", "hour_number", "transactions", "lost", "files")
     )
     registers: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "hour_number", "voters"))
+    paths: Mapping[str, str] = field(default_factory=dict)
+    disagreeing: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "paths"))
 
     @cached_property
     def running(self) -> pd.DataFrame:

@@ -226,6 +226,13 @@ RULES = {
             " of its constituencies.",
             {},
         ),
+        Rule(
+            "places_disagree", places.places_disagree, True, "warning",
+            "The files of a constituency lie in the folders of several regions or elections.",
+            "A contract belongs to one constituency of one election, so some of its files are in a wrong folder. All"
+            " of its rows count in one place: that of the first path, in alphabetical order, that names an election.",
+            {},
+        ),
     )
 }  # fmt: skip
 
