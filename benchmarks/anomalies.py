@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
-from election_metrics_tests.simulated import FAULTS, SMALLEST, Election, simulate, synchronised
+from election_metrics_tests.simulated import AT_ONCE, FAULTS, SMALLEST, Election, simulate
 
 
 def recall(rule: str, elections: list[Election], times: int) -> tuple[int, int]:
@@ -31,14 +31,14 @@ def recall(rule: str, elections: list[Election], times: int) -> tuple[int, int]:
     return found, made
 
 
-def synchronised_recall(elections: list[Election]) -> tuple[int, int]:
-    """How many simultaneous rises of half of all constituencies were found, and how many were injected."""
+def recall_at_once(rule: str, elections: list[Election]) -> tuple[int, int]:
+    """How many faults of many constituencies at once were found, and how many were injected."""
     found = 0
     for number, election in enumerate(elections):
         faulty = election.copy()
-        hour, _ = synchronised(faulty, np.random.default_rng(number))
+        hour, _ = AT_ONCE[rule][1](faulty, np.random.default_rng(number))
         findings = find_anomalies(faulty.evidence(), {})
-        found += bool(((findings["rule"] == "synchronised_spike") & (findings["window_start"] == hour)).any())
+        found += bool(((findings["rule"] == rule) & (findings["window_start"] == hour)).any())
     return found, len(elections)
 
 
@@ -51,8 +51,8 @@ def table(constituencies: int, seeds: int, times: int) -> list[str]:
         "| rule | injected fault | found | false alarms per 1,000 constituency-hours |", "|---|---|---:|---:|"
     ]  # fmt: skip
     for rule in RULES:
-        if rule == "synchronised_spike":
-            words, (found, made) = "half of all constituencies rise fourfold", synchronised_recall(elections)
+        if rule in AT_ONCE:
+            words, (found, made) = AT_ONCE[rule][0], recall_at_once(rule, elections)
         else:
             words, (found, made) = FAULTS[rule][0], recall(rule, elections, times)
         false = int((quiet["rule"] == rule).sum()) if len(quiet) else 0

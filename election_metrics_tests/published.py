@@ -19,8 +19,23 @@ def national() -> pd.DataFrame:
     )
 
 
-def evidence_until(series: pd.DataFrame, now: pd.Timestamp) -> Evidence:
-    """What the rules see at this moment of constituencies whose every hour is delivered as soon as it is over."""
+def with_event(series: pd.DataFrame, start: pd.Timestamp, hours: int, factor: float) -> pd.DataFrame:
+    """The series with so many times the votes and bulletins in these hours."""
+    within = (series["hour"] >= start) & (series["hour"] < start + hours * pd.Timedelta(hours=1))
+    counts = ["bulletins_issued", "votes_cast"]
+    changed = series.copy()
+    changed[counts] = series[counts].astype("int64").where(~within, (series[counts] * factor).astype("int64"), axis=0)
+    return changed
+
+
+def evidence_until(series: pd.DataFrame, now: pd.Timestamp, ends_at: pd.Timestamp | None = None) -> Evidence:
+    """What the rules see at this moment of constituencies whose every hour is delivered as soon as it is over.
+
+    Args:
+        series: constituency_id, hour, bulletins_issued, votes_cast, registered_voters; maybe region and time_zone.
+        now: the moment.
+        ends_at: the end of voting, if it is known.
+    """
     hours = series.assign(
         hour_number=(series["hour"] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1),
         transaction_count=series["bulletins_issued"] + series["votes_cast"],
@@ -30,8 +45,9 @@ def evidence_until(series: pd.DataFrame, now: pd.Timestamp) -> Evidence:
     hours = hours[hours["hour"] + pd.Timedelta(hours=1) <= now]
     hours = hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True)
     present = int((now - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1))
+    places = {name: (name, "first") for name in ("region", "time_zone") if name in hours}
     constituencies = hours.groupby("constituency_id").agg(
-        registered_voters=("registered_voters", "last"), starts_at=("hour", "min")
+        registered_voters=("registered_voters", "last"), starts_at=("hour", "min"), **places
     )
     first = hours.groupby("constituency_id")["hour_number"].min()
     delivered = [(name, number) for name, begin in first.items() for number in range(int(begin), present)]
@@ -41,10 +57,10 @@ def evidence_until(series: pd.DataFrame, now: pd.Timestamp) -> Evidence:
     return Evidence(
         hours=hours,
         constituencies=constituencies.reset_index().assign(
-            region=None,
-            time_zone="Europe/Moscow",
+            region=constituencies["region"].to_numpy() if "region" in constituencies else None,
+            time_zone=constituencies["time_zone"].to_numpy() if "time_zone" in constituencies else "Europe/Moscow",
             is_zone_assumed=False,
-            ends_at=pd.Series(pd.NaT, dtype="datetime64[us, UTC]"),
+            ends_at=pd.Series(ends_at, index=range(len(constituencies)), dtype="datetime64[us, UTC]"),
         ),
         delivered=pd.DataFrame(delivered, columns=["constituency_id", "hour_number"]),
         missing=pd.DataFrame({"constituency_id": events["constituency_id"], **spans}).assign(

@@ -320,3 +320,20 @@ def synchronised(election: Election, random: np.random.Generator) -> tuple[int, 
             usual = election.counts[name][place, [column - 25, column - 24, column - 23, column - 1, column]].max()
             election.counts[name][place, column] = usual * 4
     return hour, hour
+
+
+def fallen(election: Election, random: np.random.Generator) -> tuple[int, int]:
+    """A third of all constituencies fall to 30 % in the same hour of the second day; returns that hour's number."""
+    hour = _DAY + 34
+    for place in np.flatnonzero(random.random(election.size.size) < 1 / 3).tolist():
+        column = hour - election.opening(place)
+        for name in ("votes_cast", "bulletins_issued"):
+            election.counts[name][place, column] = int(election.counts[name][place, column] * 0.3)
+    return hour, hour
+
+
+AT_ONCE = {
+    "synchronised_spike": ("half of all constituencies rise fourfold", synchronised),
+    "synchronised_drop": ("a third of all constituencies fall to 30 %", fallen),
+}
+"""By rule: the fault in words, and how it is put into many constituencies at once."""

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from election_metrics.metrics.anomalies import ballots, series
-from election_metrics.metrics.anomalies.expected import chance_of_at_least, chance_of_at_most, chance_of_share
+from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most, chance_of_share
 from election_metrics.metrics.anomalies.findings import counted
 from election_metrics.metrics.anomalies.lifecycle import COLUMNS, reconcile
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics_tests.published import INCIDENT, evidence_until, national
-from election_metrics_tests.simulated import FAULTS, SMALLEST, simulate, synchronised
+from election_metrics_tests.simulated import AT_ONCE, FAULTS, SMALLEST, simulate, synchronised
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "deg2026" / "hourly_expected.csv"
 HOUR = pd.Timedelta(hours=1)
@@ -107,7 +107,7 @@ def test_a_threshold_can_be_set_for_an_election() -> None:
 
 
 def test_every_threshold_is_used_and_every_rule_is_tried() -> None:
-    assert set(RULES) == {*FAULTS, "synchronised_spike"}
+    assert set(RULES) == {*FAULTS, *AT_ONCE}
     evidence = simulate(60, 1, regions=4).evidence()
     for rule in RULES.values():
         used: set[str] = set()

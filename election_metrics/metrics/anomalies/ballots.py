@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from election_metrics.metrics.anomalies.chances import chance_of_at_most, chance_of_share
 from election_metrics.metrics.anomalies.evidence import Evidence
-from election_metrics.metrics.anomalies.expected import chance_of_at_most, chance_of_share
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings
 
 Thresholds = Mapping[str, float]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from election_metrics.metrics.anomalies.evidence import Grid
+from election_metrics.metrics.anomalies.grid import Grid
 
 _DAY = 24
 _FEWEST_PEERS = 5
@@ -32,11 +32,9 @@ class Expected:
     least: np.ndarray
 
 
-def expected_votes(grid: Grid, *, with_peers: bool = True) -> Expected:
+def expected_votes(grid: Grid) -> Expected:
     """Expected votes of each constituency and hour, from its history and the rest of its region."""
-    references = _own_history(grid)
-    if with_peers:
-        references = [*references, _peers(grid)]
+    references = [*_own_history(grid), _peers(grid)]
     stacked = np.stack(references)
     nothing = np.isnan(stacked).all(axis=0)
     most = np.where(nothing, np.nan, np.nanmax(np.where(nothing, 0.0, stacked), axis=0))
@@ -90,33 +88,3 @@ def _before(running: np.ndarray) -> np.ndarray:
     moved = np.zeros_like(running)
     moved[:, 1:] = running[:, :-1]
     return moved
-
-
-def chance_of_at_least(count: np.ndarray, mean: np.ndarray, scatter: float) -> np.ndarray:
-    """P(X >= count) of a negative binomial with this mean and relative scatter."""
-    shape = 1 / scatter**2
-    chance: np.ndarray = np.where(count <= 0, 1.0, _beta(np.maximum(count, 1), shape, mean / (mean + shape)))
-    return chance
-
-
-def chance_of_at_most(count: np.ndarray, mean: np.ndarray, scatter: float) -> np.ndarray:
-    """P(X <= count) of a negative binomial with this mean and relative scatter."""
-    shape = 1 / scatter**2
-    chance: np.ndarray = _beta(shape, count + 1.0, shape / (mean + shape))
-    return chance
-
-
-def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float) -> np.ndarray:
-    """P(X >= count) of a binomial with `total` trials and the usual share as probability."""
-    chance: np.ndarray = np.where(
-        count <= 0, 1.0, _beta(np.maximum(count, 1), np.maximum(total - count, 0) + 1.0, usual)
-    )
-    return chance
-
-
-def _beta(a: np.ndarray | float, b: np.ndarray | float, x: np.ndarray | float) -> np.ndarray:
-    """The regularised incomplete beta function."""
-    from scipy.special import betainc  # as slow to import as pandas, and only needed here
-
-    chance: np.ndarray = betainc(a, b, x)
-    return chance

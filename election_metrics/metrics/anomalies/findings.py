@@ -1,6 +1,6 @@
 """Findings as a frame; consecutive hours that a rule marks become one episode, and an episode becomes a finding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,11 @@ def counted(number: float, one: str, many: str | None = None) -> str:
 def no_findings() -> pd.DataFrame:
     """An empty frame of findings."""
     return pd.DataFrame(columns=list(COLUMNS), dtype=object)
+
+
+def together(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """These findings as one frame."""
+    return pd.concat([frame for frame in found if len(frame)] or [no_findings()], ignore_index=True)
 
 
 def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from election_metrics.metrics.anomalies import ballots, places, series
+from election_metrics.metrics.anomalies import ballots, places, series, synchronised
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
+from election_metrics.metrics.anomalies.levels import SCATTER_OF_PART, SCATTER_OF_WHOLE
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,16 @@ def _share(usual: float, least_count: float, least_share: float) -> dict[str, Th
     }
 
 
+_AT_ONCE = {
+    "ratio": Threshold(1.5, "times the expected count, or that part of it"),
+    "least_votes": Threshold(10, "expected plus observed votes; a constituency with fewer is not judged"),
+    "least_constituencies": Threshold(5, "constituencies more than chance explains"),
+    "least_share": Threshold(15, "percent of the constituencies that can be judged, beyond those of chance"),
+    "chance": Threshold(1e-4, "so many are marked only if their probability is below this"),
+    "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
+}
+
+
 RULES = {
     rule.name: rule
     for rule in (
@@ -90,38 +101,48 @@ RULES = {
         ),
         Rule(
             "spike", series.spike, False, "warning",
-            "An hour has far more votes than three references: the same constituency around that hour of the day"
-            " before, its previous hour, and the constituencies of its region with the same opening.",
-            "Every constituency has an opening wave of 30 times its median, so it is compared with others that opened"
-            " at the same time. A standard score on tens of votes would fire constantly, so the model is one of"
-            " counts.",
+            "An hour has far more votes than expected, in a constituency, a region or the whole election.",
+            "A constituency is compared with itself around that hour of the day before, with its previous hour, and"
+            " with the constituencies of its region with the same opening: every one has an opening wave of 30 times"
+            " its median. A region and the whole election are compared with what their earlier hours and the shape of"
+            " other votes let expect, from the third hour on; a rise of yesterday does not explain that of today.",
             {
-                "ratio": Threshold(3, "times the expected count"),
+                "ratio": Threshold(3, "times the expected count, in a constituency or region"),
+                "whole_ratio": Threshold(1.8, "times the expected count, in the whole election"),
+                "night_ratio": Threshold(2.5, "times the expected count, at least, from 20:00 to 09:00 local time"),
                 "least_excess": Threshold(30, "votes more than expected"),
                 "chance": Threshold(1e-6, _CHANCE),
-                "scatter": Threshold(0.3, _SCATTER),
+                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
+                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{_SCATTER}, in the whole election"),
             },
         ),
         Rule(
-            "drop", series.drop, False, "warning",
-            "An hour has far fewer votes than each of the references of `spike`.",
-            "Nights and the hours before the close are low everywhere, and the references are low too.",
+            "drop", series.drop, False, "warning; critical in the whole election from `critical_ratio`",
+            "An hour has far fewer votes than expected, but some, in a constituency, a region or the whole election.",
+            "Nights and the hours before the close are low everywhere, and what is expected is low too. Where the whole"
+            " election or region fell, its constituencies are not listed one by one.",
             {
-                "ratio": Threshold(3, "times less than the expected count"),
+                "ratio": Threshold(3, "times less than the expected count, in a constituency or region"),
+                "whole_ratio": Threshold(2, "times less than the expected count, in the whole election"),
+                "night_ratio": Threshold(3, "times less, at least, from 20:00 to 09:00 local time"),
+                "critical_ratio": Threshold(3, "times less, from which a drop of the whole election is critical"),
                 "least_expected": Threshold(30, "expected votes; an hour with fewer is not judged"),
                 "chance": Threshold(1e-6, _CHANCE),
-                "scatter": Threshold(0.3, _SCATTER),
+                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
+                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{_SCATTER}, in the whole election"),
             },
         ),
         Rule(
-            "silence", series.silence, True, "warning; critical for a whole region",
-            "A constituency has no bulletin and no vote for too long to be chance, given the expected count. The small"
-            " constituencies of a region are judged together, in hours that four fifths of them delivered.",
-            "Small constituencies are silent for 10 to 30 hours at a stretch, and most have fewer than 100 voters.",
+            "silence", series.silence, True, "warning; critical for a region and the whole election",
+            "A constituency, a region or the whole election has no vote for too long to be chance, given the expected"
+            " count.",
+            "Small constituencies are silent for 10 to 30 hours at a stretch, and most have fewer than 100 voters;"
+            " their region is not. An hour is judged where half of the voters' constituencies delivered it. Nights"
+            " count only once ballots show that voting goes on at night.",
             {
                 "least_expected": Threshold(20, "expected votes; a silence with fewer is not judged"),
                 "chance": Threshold(1e-6, _CHANCE),
-                "scatter": Threshold(0.3, _SCATTER),
+                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
             },
         ),
         Rule(
@@ -172,18 +193,17 @@ RULES = {
             },
         ),
         Rule(
-            "synchronised_spike", series.synchronised_spike, False, "warning",
-            "Many constituencies rose far above their history in the same hour.",
-            "If a whole region rises, none of its constituencies differs from the others. A constituency is judged"
-            " from its second day on.",
-            {
-                "ratio": Threshold(2, "times the expected count"),
-                "least_votes": Threshold(10, "expected plus observed votes; a constituency with fewer is not judged"),
-                "least_constituencies": Threshold(10, "constituencies that rose"),
-                "least_share": Threshold(20, "percent of the constituencies that can be judged"),
-                "chance": Threshold(1e-3, _CHANCE),
-                "scatter": Threshold(0.3, _SCATTER),
-            },
+            "synchronised_spike", synchronised.synchronised_spike, False, "warning",
+            "Many constituencies rose far above what their own hours let expect, in the same hour.",
+            "If a whole region rises, none of its constituencies differs from the others. What all of them have in"
+            " common in that hour is taken out first.",
+            _AT_ONCE,
+        ),
+        Rule(
+            "synchronised_drop", synchronised.synchronised_drop, False, "warning",
+            "Many constituencies fell far below what their own hours let expect, in the same hour.",
+            "An outage of a part of the system hits constituencies of all sizes and regions at once.",
+            _AT_ONCE,
         ),
         Rule(
             "input_missing", series.input_missing, True, "warning; one critical finding if most of them lack input",

@@ -1,32 +1,31 @@
 """Rules on series: hours that differ from the expected counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from election_metrics.metrics.anomalies.evidence import Evidence, Grid
-from election_metrics.metrics.anomalies.expected import chance_of_at_least, chance_of_at_most, expected_votes
-from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings
+from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most
+from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.expected import Expected
+from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings, together
+from election_metrics.metrics.anomalies.grid import Grid
+from election_metrics.metrics.anomalies.levels import WideLevels
+from election_metrics.metrics.anomalies.wide import wide_drops, wide_silences, wide_spikes
 
 Thresholds = Mapping[str, float]
 
 
-def _of_each(
-    evidence: Evidence, thresholds: Thresholds, find: Callable[[Grid, Thresholds], pd.DataFrame]
-) -> pd.DataFrame:
-    """Findings of all stretches of voting."""
-    found = [find(grid, thresholds) for grid in evidence.grids]
-    return pd.concat([frame for frame in found if len(frame)] or [no_findings()], ignore_index=True)
-
-
 def spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Far more votes in an hour than the constituency's history and the rest of its region suggest."""
-    return _of_each(evidence, thresholds, _spikes)
+    """Far more votes in an hour than expected: in a constituency, a region or the whole election."""
+    found = []
+    for grid, wide, expected in zip(evidence.grids, evidence.levels, evidence.expected, strict=True):
+        found += [wide_spikes(wide, grid.first, thresholds), _spikes(grid, wide, expected, thresholds)]
+    return together(found)
 
 
-def _spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
-    expected = expected_votes(grid)
+def _spikes(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresholds) -> pd.DataFrame:
+    """Of constituencies: more votes than their history and the rest of their region suggest."""
     mean = np.nan_to_num(expected.most)
     is_spike = (
         ~np.isnan(expected.most)
@@ -34,20 +33,26 @@ def _spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
         & (grid.votes >= mean * thresholds["ratio"])
         & (chance_of_at_least(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
+    if len(grid.ids) == 1:  # the whole election
+        is_spike &= ~wide.whole.is_high
     return _unusual_votes(grid, is_spike, mean, "at most")
 
 
 def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Far fewer votes in an hour than the constituency's history and the rest of its region suggest."""
-    return _of_each(evidence, thresholds, _drops)
+    """Far fewer votes in an hour than expected: in a constituency, a region or the whole election."""
+    found = []
+    for grid, wide, expected in zip(evidence.grids, evidence.levels, evidence.expected, strict=True):
+        found += [wide_drops(wide, grid.first, thresholds), _drops(grid, wide, expected, thresholds)]
+    return together(found)
 
 
-def _drops(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
-    expected = expected_votes(grid)
+def _drops(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresholds) -> pd.DataFrame:
+    """Of constituencies, in hours in which neither the whole election nor the region fell."""
     mean = np.minimum(np.nan_to_num(expected.least), _left_to_vote(grid))
     is_drop = (
         _is_open(grid)
         & grid.is_known
+        & ~wide.is_out
         & (grid.votes > 0)
         & (mean >= thresholds["least_expected"])
         & (grid.votes * thresholds["ratio"] <= mean)
@@ -65,26 +70,24 @@ def _unusual_votes(grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, bou
 
 
 def silence(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """No bulletin and no vote for too long to be chance; small constituencies are judged by region."""
-    return _of_each(evidence, thresholds, _silences)
+    """No bulletin and no vote for too long to be chance: in a constituency, a region or the whole election."""
+    found = []
+    for grid, wide, expected in zip(evidence.grids, evidence.levels, evidence.expected, strict=True):
+        found += [wide_silences(wide, grid.first, thresholds), _silences(grid, wide, expected, thresholds)]
+    return together(found)
 
 
-def _silences(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
-    regions = grid.by_region()
-    by_constituency = _silence(grid, expected_votes(grid).least, thresholds, "warning")
-    by_region = _silence(regions, expected_votes(regions, with_peers=False).least, thresholds, "critical")
-    return pd.concat([by_constituency, by_region.assign(constituency_id=None)], ignore_index=True)
-
-
-def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: str) -> pd.DataFrame:
-    is_silent = (grid.votes == 0) & (grid.bulletins == 0) & grid.is_known & _is_open(grid)
+def _silences(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresholds) -> pd.DataFrame:
+    """Of constituencies, in hours in which neither the whole election nor the region is silent."""
+    judged = grid.is_known & _is_open(grid) & ~wide.is_out
+    is_silent = (grid.votes == 0) & (grid.bulletins == 0) & judged
     # Within a silence the previous hour is silent too; it must not lower the expected count.
     level = _since_last_ballots(grid)
-    expected = np.where(is_silent, np.nan_to_num(np.maximum(least, np.minimum(level, _day_before(grid)))), 0.0)
+    least = np.nan_to_num(np.maximum(expected.least, np.minimum(level, _day_before(grid))))
     left = np.where(is_silent, _left_to_vote(grid), 0.0)
     found = _episodes(
-        grid, is_silent, judged=grid.is_known & _is_open(grid), lasting=True,
-        observed=grid.votes, expected=expected, left=left,
+        grid, is_silent, judged=judged, lasting=True,
+        observed=grid.votes, expected=np.where(is_silent, least, 0.0), left=left,
     )  # fmt: skip
     if found.empty:
         return no_findings()
@@ -94,7 +97,7 @@ def _silence(grid: Grid, least: np.ndarray, thresholds: Thresholds, severity: st
     chance = chance_of_at_most(np.zeros(len(found)), found["expected"].to_numpy(), thresholds["scatter"])
     found = found[(chance < thresholds["chance"]) & (found["expected"] >= thresholds["least_expected"])]
     return findings(
-        found, severity,
+        found, "warning",
         lambda row: f"no bulletin and no vote in {counted(row.window_end - row.window_start, 'hour')}, but about "
         f"{counted(row.expected, 'vote')} expected",
     )  # fmt: skip
@@ -122,31 +125,6 @@ def _day_before(grid: Grid) -> np.ndarray:
     if votes.shape[1] > 25:
         least[:, 25:] = np.minimum(np.minimum(votes[:, :-25], votes[:, 1:-24]), votes[:, 2:-23])
     return np.where(grid.since_opening >= 25, least, 0.0)
-
-
-def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Many constituencies rise far above their history in the same hour; none of them differs from its region."""
-    return _of_each(evidence, thresholds, _synchronised_spikes)
-
-
-def _synchronised_spikes(grid: Grid, thresholds: Thresholds) -> pd.DataFrame:
-    mean = expected_votes(grid, with_peers=False).most
-    is_judged = ~np.isnan(mean) & (grid.votes + np.nan_to_num(mean) >= thresholds["least_votes"])
-    usual = np.maximum(np.nan_to_num(mean), 1.0)
-    is_high = (
-        is_judged
-        & (grid.votes >= usual * thresholds["ratio"])
-        & (chance_of_at_least(grid.votes, usual, thresholds["scatter"]) < thresholds["chance"])
-    )
-    high, judged = is_high.sum(axis=0), is_judged.sum(axis=0)
-    rows = pd.DataFrame({"constituency_id": "", "hour_number": grid.hour_numbers, "observed": high, "judged": judged})
-    is_many = (high >= thresholds["least_constituencies"]) & (high >= judged * thresholds["least_share"] / 100)
-    found = episodes(rows, pd.Series(is_many), lasting=False, observed="max", judged="max")
-    return findings(
-        found.assign(constituency_id=None, expected=found["judged"] * thresholds["least_share"] / 100), "warning",
-        lambda row: f"{row.observed:.0f} of {_constituencies(row.judged)} rose in the same hour to at least "
-        f"{thresholds['ratio']:g} times the expected votes",
-    )  # fmt: skip
 
 
 def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:

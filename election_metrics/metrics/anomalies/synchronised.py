@@ -1,0 +1,109 @@
+"""Many constituencies that rise or fall in the same hour: none of them differs from the others of its region."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most, chance_of_share
+from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
+from election_metrics.metrics.anomalies.grid import Grid
+from election_metrics.metrics.anomalies.levels import Levels
+
+Thresholds = Mapping[str, float]
+_LOWER, _UPPER = 0.25, 0.75
+"""The quantile of all constituencies that is the hour's own, where many rise and where many fall."""
+
+
+def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Many constituencies have far more votes in one hour than expected from their own."""
+    ratio, scatter = thresholds["ratio"], thresholds["scatter"]
+
+    def rises(votes: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return votes >= mean * ratio, chance_of_at_least(np.ceil(mean * ratio), mean, scatter)
+
+    judged = [~np.isnan(level.most) for level in evidence.own_levels]
+    return _found(evidence, thresholds, judged, rises, f"rose to at least {ratio:g} times the expected votes", _LOWER)
+
+
+def synchronised_drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Many constituencies have far fewer votes in one hour than expected from their own."""
+    ratio, scatter = thresholds["ratio"], thresholds["scatter"]
+
+    def falls(votes: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return votes * ratio <= mean, chance_of_at_most(np.floor(mean / ratio), mean, scatter)
+
+    judged = [
+        ~np.isnan(level.least) & ~wide.whole.is_low
+        for level, wide in zip(evidence.own_levels, evidence.levels, strict=True)
+    ]
+    return _found(evidence, thresholds, judged, falls, f"fell to 1/{ratio:g} of the expected votes or less", _UPPER)
+
+
+def _found(
+    evidence: Evidence,
+    thresholds: Thresholds,
+    judged: Sequence[np.ndarray],
+    differ: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    words: str,
+    others: float,
+) -> pd.DataFrame:
+    def said(row: Any) -> str:
+        of_all = counted(row.judged, "constituency", "constituencies")
+        return f"{row.observed:.0f} of {of_all} {words} in the same hour; about {row.expected:.0f} would by chance"
+
+    found = [
+        findings(_hours_of_many(grid, level, thresholds, which, differ, others), "warning", said)
+        for grid, level, which in zip(evidence.grids, evidence.own_levels, judged, strict=True)
+    ]
+    return together(found)
+
+
+def _hours_of_many(
+    grid: Grid,
+    level: Levels,
+    thresholds: Thresholds,
+    judged: np.ndarray,
+    differ: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    others: float,
+) -> pd.DataFrame:
+    """Hours in which more constituencies differ than chance explains.
+
+    Args:
+        grid: the constituencies.
+        level: their expected votes.
+        thresholds: of the rule.
+        judged: which constituencies and hours are judged.
+        differ: from votes and expected votes, which differ, and the chance of each that it would.
+        others: quantile of constituencies that do not take part.
+    """
+    judged = judged & (level.votes + np.nan_to_num(level.middle) >= thresholds["least_votes"]) & (level.middle > 0)
+    ratios = np.where(judged, level.votes / np.where(judged, level.middle, 1.0), np.nan)
+    common = np.ones(ratios.shape[1])
+    some = judged.any(axis=0)
+    common[some] = _of_others(ratios[:, some], others)
+    mean = np.maximum(np.nan_to_num(level.middle) * common, 1.0)
+    differs, chance = differ(level.votes, mean)
+    out, total = (judged & differs).sum(axis=0), judged.sum(axis=0)
+    usual = np.where(judged, chance, 0.0).sum(axis=0)
+    is_many = (
+        (out - usual >= np.maximum(thresholds["least_constituencies"], total * thresholds["least_share"] / 100))
+        & (chance_of_share(out, total, usual / np.maximum(total, 1)) < thresholds["chance"])
+    )  # fmt: skip
+    rows = pd.DataFrame(
+        {"constituency_id": "", "hour_number": grid.hour_numbers, "observed": out, "judged": total, "expected": usual}
+    )
+    many = episodes(rows, pd.Series(is_many), lasting=False, observed="max", judged="max", expected="max")
+    return many.assign(constituency_id=None)
+
+
+def _of_others(ratios: np.ndarray, quantile: float) -> np.ndarray:
+    """What the constituencies that take part in nothing have in common, by hour."""
+    median, others = np.nanmedian(ratios, axis=0), np.nanquantile(ratios, quantile, axis=0)
+    if quantile == _LOWER:
+        lowest: np.ndarray = np.maximum(others, np.minimum(median, 1.0))
+        return lowest
+    highest: np.ndarray = np.minimum(others, np.maximum(median, 1.0))
+    return highest

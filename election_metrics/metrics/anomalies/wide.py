@@ -1,0 +1,139 @@
+"""Spikes, drops and silences of the whole election and of whole regions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most, scatter_of_sum
+from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
+from election_metrics.metrics.anomalies.levels import Levels, WideLevels
+
+Thresholds = Mapping[str, float]
+_RISES, _FALLS = 1.2, 1.5
+"""Times the hour before: a rise is a rise, and a drop a fall, in plain sight too."""
+
+_WHOLE, _REGION = "whole_", ""
+"""Prefixes of the thresholds of each."""
+
+
+def _of_both(
+    wide: WideLevels, first: int, is_out: np.ndarray, find: Callable[[Levels, str], pd.DataFrame]
+) -> pd.DataFrame:
+    """Findings on the whole election, and on regions unless the whole election differs in all hours of theirs."""
+    whole = find(wide.whole, _WHOLE).assign(region=None)
+    of_whole = set((first + np.flatnonzero(is_out[0])).tolist())
+    regions = find(wide.regions, _REGION)
+    regions = regions.assign(region=[wide.names[int(row)] for row in regions["constituency_id"]])
+    own = [not of_whole.issuperset(range(row.window_start, row.window_end)) for row in regions.itertuples()]
+    return together([whole, regions[np.array(own, dtype=bool)]]).assign(constituency_id=None)
+
+
+def wide_spikes(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataFrame:
+    """Far more votes in an hour than expected.
+
+    Args:
+        wide: expected votes.
+        first: number of the first hour.
+        thresholds: of the rule `spike`.
+    """
+
+    def find(place: Levels, kind: str) -> pd.DataFrame:
+        mean = np.maximum(np.nan_to_num(place.most), 1.0)
+        is_spike = (
+            ~np.isnan(place.most)
+            & (place.votes >= mean + thresholds["least_excess"])
+            & (place.votes >= mean * _ratio(place, thresholds, kind))
+            & ~(place.votes < place.before * _RISES)
+            & (
+                chance_of_at_least(place.votes, mean, scatter_of_sum(mean, thresholds[f"{kind}scatter"]))
+                < thresholds["chance"]
+            )
+        )
+        found = _marked(place, first, is_spike, ~np.isnan(place.most), place.most, lasting=False)
+        return findings(found, "warning", lambda row: _said(row, kind, "at most"))
+
+    return _of_both(wide, first, wide.whole.is_high, find)
+
+
+def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataFrame:
+    """Far fewer votes in an hour than expected, but some.
+
+    Args:
+        wide: expected votes.
+        first: number of the first hour.
+        thresholds: of the rule `drop`.
+    """
+
+    def find(place: Levels, kind: str) -> pd.DataFrame:
+        mean = np.maximum(np.nan_to_num(place.least), 1.0)
+        is_drop = (
+            (place.votes > 0)
+            & (mean >= thresholds["least_expected"])
+            & (place.votes * _ratio(place, thresholds, kind) <= mean)
+            & ~(place.votes * _FALLS > place.before)
+            & (
+                chance_of_at_most(place.votes, mean, scatter_of_sum(mean, thresholds[f"{kind}scatter"]))
+                < thresholds["chance"]
+            )
+        )
+        found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, lasting=False)
+        is_critical = found["observed"] * thresholds["critical_ratio"] <= found["middle"]
+        severity = np.where(is_critical & (kind == _WHOLE), "critical", "warning")
+        return findings(found, pd.Series(severity, index=found.index), lambda row: _said(row, kind, "at least"))
+
+    return _of_both(wide, first, wide.whole.is_low, find)
+
+
+def wide_silences(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataFrame:
+    """No vote for too long to be chance.
+
+    Args:
+        wide: expected votes.
+        first: number of the first hour.
+        thresholds: of the rule `silence`.
+    """
+
+    def find(place: Levels, kind: str) -> pd.DataFrame:
+        judged = ~np.isnan(place.least)
+        found = _marked(place, first, judged & (place.votes == 0), judged, place.least, lasting=True)
+        mean = found["expected"].to_numpy(dtype="float64")
+        chance = chance_of_at_most(np.zeros(len(found)), np.maximum(mean, 1.0), thresholds["scatter"])
+        found = found[(mean >= thresholds["least_expected"]) & (chance < thresholds["chance"])]
+        return findings(
+            found, "critical",
+            lambda row: f"no vote in {counted(row.window_end - row.window_start, 'hour')} in {_PLACES[kind]}, but "
+            f"about {counted(row.expected, 'vote')} expected",
+        )  # fmt: skip
+
+    return _of_both(wide, first, wide.whole.is_low, find)
+
+
+def _ratio(place: Levels, thresholds: Thresholds, kind: str) -> np.ndarray:
+    """Times the expected votes; at night votes rise and fall more steeply, and not in all votes alike."""
+    by_day = thresholds[f"{kind}ratio"]
+    return np.where(place.is_night, np.maximum(by_day, thresholds["night_ratio"]), by_day)
+
+
+_PLACES = {_WHOLE: "the whole election", _REGION: "the region"}
+
+
+def _said(row: Any, kind: str, bound: str) -> str:
+    return f"{counted(row.observed, 'vote')} in {_PLACES[kind]}, but {bound} {row.expected:.0f} expected"
+
+
+def _marked(
+    place: Levels, first: int, is_marked: np.ndarray, judged: np.ndarray, expected: np.ndarray, *, lasting: bool
+) -> pd.DataFrame:
+    """Episodes of marked hours, with the number of the place as constituency_id."""
+    rows = np.flatnonzero(is_marked.any(axis=1))
+    row, column = np.nonzero((judged | is_marked)[rows])
+    at = (rows[row], column)
+    frame = pd.DataFrame(
+        {
+            "constituency_id": rows[row].astype("str"), "hour_number": first + column,
+            "observed": place.votes[at], "expected": expected[at], "middle": place.middle[at],
+        }
+    )  # fmt: skip
+    return episodes(frame, pd.Series(is_marked[at]), lasting=lasting, observed="sum", expected="sum", middle="sum")
