@@ -127,8 +127,8 @@ Constituency = _model(
     "A constituency with its figures so far; they are null without transactions.",
     _fields(
         constituencies,
-        ["constituency_id", "election_id", "name", "region_code", "region", "time_zone", "registered_voters",
-         "starts_at", "ends_at"],
+        ["constituency_id", "election_id", "name", "region_code", "region", "time_zone", "is_zone_assumed",
+         "registered_voters", "starts_at", "ends_at"],
     ),
     _fields(
         constituency_metrics,

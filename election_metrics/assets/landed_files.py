@@ -83,6 +83,8 @@ def landed_files(
         _land(context, sources, again, settings, progress, report, is_named=is_named)
     for path, reason in {**report.unreadable, **report.set_aside}.items():
         context.log.warning(f"{visible(path)}: {visible(reason)}")
+    for path, reason in report.withdrawn.items():
+        context.log.warning(f"{visible(path)}: its bytes were withdrawn ({visible(reason)}), so it does not count")
     for region, path in report.unmatched.items():
         what = f"the region {visible(region)!r} is not a known one" if region else "no region is named"
         zone = f"the default time zone, {settings.time_zone}, is assumed"
@@ -99,6 +101,7 @@ def landed_files(
             "contents_known_before": report.known_contents,
             "unreadable_files": len(report.unreadable),
             "files_set_aside": len(report.set_aside),
+            "withdrawn_files": len(report.withdrawn),
             "files_not_read": files_not_read(settings),
             "hours_touched": len(report.hours),
             **watched(settings, tables.transaction_files),

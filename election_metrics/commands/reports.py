@@ -230,7 +230,8 @@ def print_warehouse(console: Console, settings: Settings) -> None:
         tables = looked_at(connection)
     console.print(f"Warehouse   {str(database).split(' on ')[0]}")
     console.print(f"Lake        {settings.lake_path}")
-    console.print(f"Source      {settings.source or 'ELECTION_METRICS_SOURCE is not set: no folder is watched'}")
+    unset = "ELECTION_METRICS_SOURCE is not set here, so no folder is listed"
+    console.print(f"Source      {settings.source or unset}")
     for name, read_at in tables:
         console.print(f"Table       {shown(name)}, polled at {read_at:%Y-%m-%d %H:%M:%S} UTC")
     console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")

@@ -22,6 +22,7 @@ from election_metrics.pipeline.expected_hours import expected_hours
 from election_metrics.pipeline.hour_comparison import preview_hours
 from election_metrics.pipeline.hours import changed_hours, contiguous
 from election_metrics.pipeline.pending_files import note_listing, pending_files
+from election_metrics.pipeline.publication import elections_behind
 from election_metrics.pipeline.registry import registry_is_behind
 from election_metrics.pipeline.relanding import files_to_reland
 from election_metrics.pipeline.run_tags import in_words
@@ -47,6 +48,7 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
     note_listing(chosen, path, listing)
     corrected = read_paths_again(chosen, path)
     renamed = registry_is_behind(chosen)
+    behind = elections_behind(chosen)
     now = datetime.now(UTC)
     changed = changed_hours(chosen, now)
     if not listing.files and listing.missing:
@@ -54,8 +56,8 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
             f"{path} has no export, though {len(listing.missing)} file(s) landed from there. Is a disk or a share "
             "away? What landed stays."
         )
-    if not pending and not unseen and not changed and not corrected and not renamed:
-        console.print(f"Nothing new: {_known_before(chosen, path, listing)}.")
+    if not pending and not unseen and not changed and not corrected and not renamed and not behind:
+        console.print(f"Nothing new: {_known_before(chosen, path)}.")
         return _ingested(console, chosen, path, listing)
     hours = in_grid(hour_start(number) for number in expected_hours(chosen, pending, now))
     first, last = _range_of_run(chosen, hours or in_grid(changed), now)
@@ -63,10 +65,13 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
         console.print(f"{corrected} file(s) that landed before are named by their folders now.")
     elif renamed:
         console.print("Names changed: files that named elections or constituencies are gone or back.")
-    console.print(
-        f"{len(pending)} new file(s). The first run lands them and computes {in_words(first, last)}; other hours that "
-        "they change follow."
-    )
+    if pending:
+        console.print(
+            f"{len(pending)} new file(s). The first run lands them and computes {in_words(first, last)}; other hours "
+            "that they change follow."
+        )
+    else:
+        console.print(f"No new file. A run brings the figures up to date: {in_words(first, last)}.")
     with open_instance(chosen) as instance, bars(console) as progress:
         finish(run_update(chosen, instance, first, last, "ingest", source=path, progress=progress), console)
         finish_changed(chosen, instance, progress, console)
@@ -83,6 +88,9 @@ def run_ingest(console: Console, path: Location, chosen: Settings | None = None)
 def _ingested(console: Console, chosen: Settings, path: Location, listing: Listing) -> int:
     """Says what was not read; returns the exit code."""
     print_not_read(console, listing.not_read)
+    if listing.ignored:
+        rules = ", ".join(f"{count} {rule}" for rule, count in sorted(listing.ignored.items()))
+        console.print(f"Ignored below {path}: {rules}.")
     lost = sum(kind.may_be_exports for kind in listing.not_read.values())
     code = _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable) + lost)
     _print_assumed(console, chosen)
@@ -112,7 +120,7 @@ def _print_assumed(console: Console, chosen: Settings) -> None:
         )
 
 
-def _known_before(chosen: Settings, path: Location, listing: Listing) -> str:
+def _known_before(chosen: Settings, path: Location) -> str:
     """How many files landed before, and how many did not."""
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.ledger import count_by_status
@@ -120,8 +128,7 @@ def _known_before(chosen: Settings, path: Location, listing: Listing) -> str:
     with transaction(chosen) as connection:
         counts = count_by_status(connection, name_of(path))
     others = [f"{counts[status]} {words}" for status, words in _NOT_LANDED.items() if counts[status]]
-    landed = len(listing.files) - sum(counts[status] for status in _NOT_LANDED)
-    return ", ".join([f"{landed} file(s) below {path} landed before", *others])
+    return ", ".join([f"{counts['landed']} file(s) below {path} landed before", *others])
 
 
 _NOT_LANDED = {"unreadable": "cannot be read", "set aside": "are set aside and wait", "withdrawn": "were withdrawn"}
@@ -299,6 +306,11 @@ def finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str =
         f"{figures['landed_files.rejected']} line(s) in quarantine, "
         f"{figures['landed_files.unreadable_files']} unreadable file(s); "
     )
+    if figures["landed_files.withdrawn_files"]:
+        console.print(
+            f"{figures['landed_files.withdrawn_files']} file(s) hold what people withdrew, so nothing of them counts: "
+            "election-metrics status names them; election-metrics withdraw PATH --undo restores one."
+        )
     console.print(
         f"Run {result.run_id} done: {landed if 'landed_files.files' in figures else ''}"
         f"{figures['hourly_stats.constituencies']} hourly rows hold "

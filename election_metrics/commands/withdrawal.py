@@ -18,6 +18,8 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse.migrate import migrate
 
 _MOST_SHOWN = 20
+_DIGITS = 16
+"""Of a content_hash, as it is shown."""
 
 
 def run_withdraw(console: Console, chosen: Settings, target: str, reason: str | None, who: str) -> None:
@@ -32,9 +34,10 @@ def run_withdraw(console: Console, chosen: Settings, target: str, reason: str | 
     found = find_withdrawal(chosen, target)
     _print(console, found, "would be withdrawn" if reason is None else "are withdrawn")
     if found.elsewhere:
+        digits, path = next(iter(found.elsewhere.items()))
         console.print(
-            f"The rows of {found.elsewhere} of these files stay, because other files have them too; a content_hash "
-            "names all of them."
+            f"The rows of {len(found.elsewhere)} of these files stay, because other files have them too, such as "
+            f"{shown(path)}. To take them back from all files: election-metrics withdraw {digits[:_DIGITS]}"
         )
     if reason is None:
         console.print('Nothing was changed. Say why to withdraw: --because "REASON"')
@@ -60,7 +63,7 @@ def run_undo(console: Console, chosen: Settings, target: str, who: str) -> None:
     gone = [path for path in sorted(set(found.files["path"])) if not Path(path).exists() and "://" not in path]
     if gone:
         console.print(f"{len(gone)} of them no longer exist, such as {shown(gone[0])}: put them back, and they land")
-    console.print("They land with the source's new files; or type: election-metrics ingest PATH")
+    console.print("A running up lands them with the source's new files. Without it, type: election-metrics ingest PATH")
 
 
 def _print(console: Console, found: Withdrawal, what: str) -> None:

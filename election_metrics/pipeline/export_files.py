@@ -8,7 +8,7 @@ from election_metrics.locations import Location
 from election_metrics.pipeline.expected_hours import elections_of, expected_hours
 from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.landing import Again, LandingReport, Pending, Source
-from election_metrics.pipeline.pending_files import gone_files, note_listing, pending_files
+from election_metrics.pipeline.pending_files import note_listing, pending_files
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.relanding import files_to_reland, forget_lost_parts
 from election_metrics.settings import Settings
@@ -45,11 +45,7 @@ class ExportFiles(Source):
         pending, unseen, listing = pending_files(settings, self.root, settled_only=True, enough=enough)
         note_listing(settings, self.root, listing)
         hours = expected_hours(settings, pending, now)
-        gone = gone_files(settings, self.root, listing)
         count = len(pending) + len(unseen)
-        if gone and not count:
-            news = f"{len(gone)} file(s) that could not be read are gone"
-            return Pending(news, "", [], [], ["gone", *gone], {"sources": [self.name]})
         news = f"{count} new file(s)" + ("" if listing.is_whole else " or more")
         news += "" if hours else ", whose hours are known once they have landed"
         is_few = not unseen and len(pending) <= _MOST_NAMED  # unreadable paths are found by listing

@@ -65,8 +65,9 @@ def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
             landing_attempts.begin_attempts(marks, unknown, landing.run_id, landing.now)
         batch = _read_batch(landing, connection, unknown, work)
         lake.drop_repeats_within_files(landing.engine)
-        commit_batch(landing, connection, _staged(landing, batch), work)
+        commit_batch(landing, connection, _staged(landing, connection, batch), work)
         landing.report.set_aside.update(batch.waiting)
+        landing.report.withdrawn.update({export.name: reason for export, (reason, _, _) in batch.withdrawn})
         landing_attempts.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
         for path, reason in batch.waiting.items():
             landing_attempts.set_aside(connection, path, reason, datetime.now(UTC))
@@ -135,11 +136,11 @@ def _plain_path(path: Path, number: int, work: Path) -> Path:
     return link
 
 
-def _staged(landing: FileLanding, batch: _Batch) -> StagedBatch:
+def _staged(landing: FileLanding, connection: sa.Connection, batch: _Batch) -> StagedBatch:
     new = {content.content_id for content in batch.new}
     sizes = {number: export.version.size for export, number in reversed(batch.exports) if number in new}
     return StagedBatch(
-        versions=file_versions(batch.exports),
+        versions=_with_known_places(connection, file_versions(batch.exports)),
         new=batch.new,
         settled=batch.settled,
         unreadable=batch.unreadable,
@@ -147,6 +148,28 @@ def _staged(landing: FileLanding, batch: _Batch) -> StagedBatch:
         record=lambda connection: ledger.record_files(connection, _withdrawn_rows(landing, batch.withdrawn)),
         settle=lambda connection: registry.touch_elections_of_files(connection, batch.settled),
     )
+
+
+def _with_known_places(connection: sa.Connection, versions: pd.DataFrame) -> pd.DataFrame:
+    """The versions with the places that earlier versions of their paths had, seen from a folder further up.
+
+    Args:
+        connection: the landing's transaction.
+        versions: see `file_versions`.
+    """
+    if versions.empty:
+        return versions
+    narrow = versions[versions["region"].isna() | versions["election"].isna()]
+    known = ledger.places_before(connection, list(narrow["path"].drop_duplicates()))
+    if known.empty:
+        return versions
+    before = narrow[["path", "member"]].reset_index().merge(known, on=["path", "member"]).set_index("index")
+    was_more = before["region"].notna() | versions.loc[before.index, "election"].isna()
+    before = before[was_more]
+    names = ["region_code", "region", "election", "constituency"]
+    versions = versions.astype(dict.fromkeys(names, object))
+    versions.loc[before.index, names] = before[names]
+    return versions
 
 
 def _fields(export: ExportFile) -> dict[str, object]:

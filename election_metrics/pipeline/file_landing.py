@@ -13,14 +13,14 @@ from election_metrics.pipeline.disk import check_room
 from election_metrics.pipeline.expected_hours import interval_of
 from election_metrics.pipeline.file_batches import FileLanding, land_batch
 from election_metrics.pipeline.landing import LandingReport
-from election_metrics.pipeline.pending_files import gone_files, note_listing, pending_files, waiting_files
+from election_metrics.pipeline.pending_files import note_listing, pending_files, waiting_files
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.recording import unreadable_rows
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion, versions_of
 from election_metrics.sources.listing import Listing
-from election_metrics.warehouse import landing_attempts, ledger, registry
+from election_metrics.warehouse import landing_attempts, ledger
 from election_metrics.warehouse.database import lock, transaction
 
 _MOST_FILES_A_BATCH = 5_000
@@ -172,12 +172,8 @@ def _record_unlistable(
     settings: Settings, source: Location, listing: Listing, run_id: str, report: LandingReport
 ) -> None:
     """Updates the ledger's list of folders and files that cannot be listed or read."""
-    gone = gone_files(settings, source, listing)
     with transaction(settings) as connection:
         lock(connection, "land")
-        ledger.supersede(connection, gone)
-        landing_attempts.forget_attempts(connection, gone)
-        registry.touch_elections_of_files(connection, gone)
         paths = [problem.version.path for problem in listing.unreadable]
         ledger.forget_unreadable(connection, name_of(source), paths)
         ledger.supersede(connection, paths)

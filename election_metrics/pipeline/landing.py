@@ -28,7 +28,8 @@ from election_metrics.warehouse.tables import transaction_files
 class LandingReport:
     """Result of a landing; counts are of lines (rows of a table) unless the name says otherwise.
 
-    `unreadable` and `set_aside` are reasons by path; `unmatched` are paths by region that is not known ("": not named).
+    `unreadable` and `set_aside` are reasons by path; `unmatched` are paths by region that is not known ("": not named);
+    `withdrawn` are files with bytes that people withdrew, and why they did.
     """
 
     files: int = 0
@@ -41,6 +42,7 @@ class LandingReport:
     unreadable: dict[str, str] = field(default_factory=dict)
     set_aside: dict[str, str] = field(default_factory=dict)
     unmatched: dict[str, str] = field(default_factory=dict)
+    withdrawn: dict[str, str] = field(default_factory=dict)
     hours: set[int] = field(default_factory=set)
     by_file: list[dict[str, object]] = field(default_factory=list)
     engine: dict[str, str] = field(default_factory=dict)

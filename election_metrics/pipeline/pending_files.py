@@ -15,6 +15,8 @@ from election_metrics.sources.file_versions import FileVersion, Unreadable, stil
 from election_metrics.sources.listing import Listing, list_exports
 from election_metrics.warehouse import landing_attempts, ledger, registry
 from election_metrics.warehouse.database import lock, transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import transaction_files
 
 
 def pending_files(
@@ -59,6 +61,8 @@ def _missing(known: Set[tuple[str, int, int]], listing: Listing, root: str) -> f
 def note_listing(settings: Settings, source: Location, listing: Listing) -> None:
     """Records which known files no longer exist or exist again, and the files of kinds that are not read.
 
+    What could not be read, or was set aside, and no longer exists, is forgotten: nothing of it landed or will land.
+
     A listing without any file says nothing: a source that is away may look empty. The same holds for folders that
     could not be listed. Rows of files that are gone stay; names, and problems, follow from files that exist.
     """
@@ -79,6 +83,17 @@ def note_listing(settings: Settings, source: Location, listing: Listing) -> None
             if ledger.mark_gone(connection, sorted(missing - gone), sorted(back), now):
                 registry.mark_names_changed(connection)
             registry.touch_elections_of_files(connection, sorted({*missing} - gone | back), only_rejected=True)
+        troubled = [
+            path
+            for path in sorted(ledger.paths_in_trouble(connection, root) - listing.paths)
+            if (listing.files or not listing.missing) and not path.startswith(hidden)
+        ]
+        if troubled:
+            lock(connection, "land")
+            ledger.supersede(connection, troubled)
+            landing_attempts.forget_attempts(connection, troubled)
+            registry.touch_elections_of_files(connection, troubled)
+            notify(connection, transaction_files, [None])
         ledger.note_not_read(connection, root, kinds, now)
 
 
@@ -95,12 +110,3 @@ def not_read_before(settings: Settings) -> dict[str, NotRead]:
 def waiting_files(settings: Settings, connection: sa.Connection) -> set[tuple[str, int, int]]:
     """Versions that are set aside and not to be tried yet."""
     return landing_attempts.waiting_files(connection, datetime.now(UTC) - timedelta(minutes=settings.set_aside_minutes))
-
-
-def gone_files(settings: Settings, source: Location, listing: Listing) -> list[str]:
-    """Paths that could not be read, or were set aside, and no longer exist: nothing of them landed or will land."""
-    if not listing.is_whole:
-        return []
-    with transaction(settings) as connection:
-        troubled = ledger.paths_in_trouble(connection, name_of(source))
-    return sorted(troubled - listing.paths)

@@ -1,6 +1,6 @@
 """Withdrawal: takes back everything that wrong files brought, and restores it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,12 +33,12 @@ class Withdrawal:
     Attributes:
         files: the files (see `withdrawals.find_files`).
         hours: the hours with rows of them, since 1970 (UTC).
-        elsewhere: how many of their contents other files have too, so that these rows stay.
+        elsewhere: a path by content_hash of each of their contents that other files have too, so that its rows stay.
     """
 
     files: pd.DataFrame
     hours: Sequence[int]
-    elsewhere: int
+    elsewhere: Mapping[str, str]
 
 
 def find_withdrawal(settings: Settings, target: str, *, withdrawn: bool = False) -> Withdrawal:
@@ -51,7 +51,12 @@ def find_withdrawal(settings: Settings, target: str, *, withdrawn: bool = False)
     with transaction(settings) as connection:
         files = withdrawals.find_files(connection, target, path, "withdrawn" if withdrawn else "landed")
         if files.empty:
-            raise ElectionMetricsError(_names_nothing(target, withdrawn=withdrawn))
+            before = not withdrawn and not withdrawals.find_files(connection, target, path, "withdrawn").empty
+            raise ElectionMetricsError(
+                f"{target!r} is already withdrawn; to restore it: --undo"
+                if before
+                else _names_nothing(target, withdrawn=withdrawn)
+            )
         contents = sorted({int(number) for number in files["content_id"].dropna()})
         hours = sorted(ledger.hours_of_contents(connection, contents))
         left = _contents_elsewhere(connection, contents, list(files["file_id"]))
@@ -68,12 +73,12 @@ def _names_nothing(target: str, *, withdrawn: bool) -> str:
     )
 
 
-def _contents_elsewhere(connection: sa.Connection, contents: list[int], file_ids: list[int]) -> int:
+def _contents_elsewhere(connection: sa.Connection, contents: list[int], file_ids: list[int]) -> dict[str, str]:
     query = sa.text(
-        "SELECT count(DISTINCT content_id) FROM ingest.transaction_files "
-        "WHERE status = 'landed' AND content_id = ANY(:contents) AND file_id <> ALL(:files)"
+        "SELECT content_hash, min(rtrim(path || '/' || member, '/')) FROM ingest.transaction_files "
+        "WHERE status = 'landed' AND content_id = ANY(:contents) AND file_id <> ALL(:files) GROUP BY content_hash"
     )
-    return int(connection.execute(query, {"contents": contents, "files": file_ids}).scalar_one())
+    return {name: path for name, path in connection.execute(query, {"contents": contents, "files": file_ids})}
 
 
 def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingReport:

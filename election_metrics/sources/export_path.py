@@ -13,7 +13,7 @@ from unicodedata import digit
 
 from election_metrics.sanitize import visible
 from election_metrics.sources.archive_names import split_archive
-from election_metrics.sources.names import canonical, canonical_folder, known_region, region_of_code
+from election_metrics.sources.names import canonical, canonical_folder, known_region, looks_like_region, region_of_code
 
 NO_CONTRACT = "the file name does not begin with a contract id (32-44 base58 characters before the first '_')"
 BASE58 = "1-9A-HJ-NP-Za-km-z"
@@ -54,8 +54,8 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
     """Reads `<region>/<election>/<constituency>/<contract>/<file>/<file>.csv`, any folder being optional.
 
     A region is `90 - Пермский край`, or the name of a known region; the topmost one counts. Where no folder is one, the
-    first of three or more may be the number of a known region. An archive is not a folder, unless its name is that of a
-    region.
+    first of three or more may be the number of a known region, or a name that is nearly a region's. An archive is not
+    a folder, unless its name is that of a region.
 
     Args:
         path: the file's path; for a member of an archive, the archive's path followed by the member's.
@@ -79,6 +79,19 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
     while folders and folders[-1].startswith(contract):
         folders.pop()
     names = [name for folder in folders if (name := _name_of(folder)) is not None]
+    code, region, election, constituency = _place(names, has_root=folders_below is not None)
+    start, end = _interval(stem)
+    region, election, constituency = (name and visible(name) for name in (region, election, constituency))
+    return ExportPath(contract, code, region, election, constituency, start, end)
+
+
+def _place(names: Sequence[str], *, has_root: bool) -> tuple[str | None, str | None, str | None, str | None]:
+    """Code and name of the region, election and constituency, from the names of folders; None where none says it.
+
+    Args:
+        names: from the top.
+        has_root: whether they begin below the source; else folders above it may be among them.
+    """
     code = region = election = constituency = None
     if (at := _region_at(names)) is not None:
         code, region = _region(names[at]) or (None, None)
@@ -92,11 +105,11 @@ def parse_export_path(path: PurePath, *, folders_below: int | None = None) -> Ex
         election, constituency = [*below, None, None][:2]
     elif (by_number := _region_by_number(names)) is not None:
         code, region, election, constituency = *by_number, *names[1:3]
-    elif len(names) >= 2 and folders_below is not None:
+    elif len(names) >= 3 and looks_like_region(names[0]):
+        region, election, constituency = names[:3]
+    elif len(names) >= 2 and has_root:
         election, constituency = names[-2:]
-    start, end = _interval(stem)
-    region, election, constituency = (name and visible(name) for name in (region, election, constituency))
-    return ExportPath(contract, code, region, election, constituency, start, end)
+    return code, region, election, constituency
 
 
 _BY_DRIVE = re.compile(r"-\d{8}T\d{6}Z(?:-\d{1,3}){1,2}$")

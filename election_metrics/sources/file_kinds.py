@@ -37,7 +37,10 @@ class NotRead:
     may_be_exports: bool
 
     def __str__(self) -> str:
-        what = "unpack them, or save them as .csv" if self.may_be_exports else "they need no action"
+        what = "they need no action"
+        if self.may_be_exports:
+            is_text = self.example.lower().endswith(".csv.txt")
+            what = "rename them to .csv" if is_text else "unpack them, or save them as .csv"
         return f"{self.files} file(s) {self.ending or 'without an ending'}, such as {self.example}: {what}"
 
 

@@ -7,6 +7,7 @@ differences must not create another region, election or constituency.
 import csv
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from unicodedata import category, normalize
@@ -28,6 +29,8 @@ _BLANK = {"\u2800", "\u3164", "\u115f", "\u1160", "\uffa0"}  # an empty pattern 
 _LATIN = str.maketrans("aceopxyABCEHKMOPTXY", "асеорхуАВСЕНКМОРТХУ")
 _CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 _MOST_ENCODINGS = 3
+_KINDS = re.compile(r"^республика | (?:область|край|республика|автономный округ)$")
+_NEARLY = 0.8
 
 
 def canonical(name: str) -> str:
@@ -104,6 +107,12 @@ def _regions_by_code() -> dict[str, Region]:
 def find_region(name: str) -> Region | None:
     """The region of this name, whose spaces may be underscores or pluses; None if it is unknown."""
     return _regions().get(same(name)) or _regions().get(same(name.replace("_", " ").replace("+", " ")))
+
+
+def looks_like_region(name: str) -> bool:
+    """Whether a name that is no known region's may be meant as one: a kind of region is in it, or it is nearly one."""
+    key = same(name)
+    return _KINDS.search(key) is not None or bool(get_close_matches(key, _regions(), n=1, cutoff=_NEARLY))
 
 
 def region_of_code(code: str) -> Region | None:

@@ -90,8 +90,8 @@ _FIGURES = [
 _PLACE = [
     constituencies.c[name]
     for name in (
-        "constituency_id", "election_id", "name", "region_code", "region", "time_zone", "registered_voters",
-        "starts_at", "ends_at",
+        "constituency_id", "election_id", "name", "region_code", "region", "time_zone", "is_zone_assumed",
+        "registered_voters", "starts_at", "ends_at",
     )
 ]  # fmt: skip
 SORTABLE = ("name", "region", "registered_voters", "bulletins_issued", "votes_cast", "participation_rate", "issue_rate",

@@ -201,6 +201,23 @@ def files_without_place(connection: sa.Connection, root: str) -> pd.DataFrame:
     return read_frame(connection, query)
 
 
+def places_before(connection: sa.Connection, paths: Sequence[str]) -> pd.DataFrame:
+    """What the newest earlier versions of these paths said, if it was an election.
+
+    Returns:
+        path, member, region_code, region, election, constituency.
+    """
+    query = sa.text(
+        """
+        SELECT DISTINCT ON (path, member) path, member, region_code, region, election, constituency
+        FROM ingest.transaction_files
+        WHERE path = ANY(:paths) AND election IS NOT NULL
+        ORDER BY path, member, region IS NULL, file_id DESC
+        """
+    )
+    return read_frame(connection, query, paths=list(paths))
+
+
 def set_places(connection: sa.Connection, rows: pd.DataFrame) -> None:
     """Stores what the paths of files say: file_id, region_code, region, election, constituency."""
     records = rows.astype(object).where(rows.notna(), None).to_dict("records")

@@ -31,21 +31,32 @@ def find_files(connection: sa.Connection, target: str, path: str, status: str) -
         path: the target as an absolute path.
         status: landed or withdrawn.
 
+    Files that landed with the same bytes and no longer exist are named, too: a file that was moved is one file.
+
     Returns:
         file_id, path, member, content_hash, content_id, constituency_id, election_id, rows, reason; by path.
     """
     query = sa.text(
         """
+        WITH named AS (
+            SELECT file_id, content_id
+            FROM ingest.transaction_files LEFT JOIN ingest.constituency_registry USING (constituency_id)
+            WHERE status = :status AND constituency_id IS NOT NULL AND (
+                path IN (:target, :path) OR starts_with(path, :below) OR path || '/' || member IN (:target, :path)
+                OR starts_with(path || '/' || member, :below)
+                OR constituency_id = :target OR election_id = :target
+                OR :status = 'withdrawn' AND (
+                    withdrawn_as = :target
+                    OR right(rtrim(path || '/' || member, '/'), length(:target) + 1) = '/' || :target
+                )
+                OR length(:target) >= :digits AND starts_with(content_hash, lower(:target))
+            )
+        )
         SELECT file_id, path, member, content_hash, content_id, constituency_id, election_id, rows, reason
         FROM ingest.transaction_files LEFT JOIN ingest.constituency_registry USING (constituency_id)
-        WHERE status = :status AND constituency_id IS NOT NULL AND (
-            path IN (:target, :path) OR starts_with(path, :below) OR path || '/' || member IN (:target, :path)
-            OR starts_with(path || '/' || member, :below)
-            OR constituency_id = :target OR election_id = :target
-            OR :status = 'withdrawn' AND (
-                withdrawn_as = :target OR right(rtrim(path || '/' || member, '/'), length(:target) + 1) = '/' || :target
-            )
-            OR length(:target) >= :digits AND starts_with(content_hash, lower(:target))
+        WHERE file_id IN (SELECT file_id FROM named) OR (
+            :status = 'landed' AND status = 'landed' AND gone_at IS NOT NULL
+            AND content_id IN (SELECT content_id FROM named)
         )
         ORDER BY path, member
         """

@@ -194,7 +194,7 @@ def test_rows_that_another_file_has_too_stay(chosen: Settings, tmp_path: Path) -
     folder.put(vote("a", ms(1)), name="copy")
     update(chosen, folder.root)
     before = everything(chosen)
-    assert find_withdrawal(chosen, str(path)).elsewhere == 1
+    assert len(find_withdrawal(chosen, str(path)).elsewhere) == 1
     withdraw(chosen, str(path), "me", WHY)
     update(chosen, folder.root)
     assert everything(chosen) == before
@@ -233,3 +233,44 @@ def test_the_command_shows_first_then_withdraws_and_says_who(chosen: Settings, t
     refused = typed("withdraw", str(wrong), "--undo")
     assert refused.returncode == 1
     assert "names no file that was withdrawn" in refused.stderr
+
+
+def test_a_file_that_was_moved_is_taken_back_by_its_new_path(chosen: Settings, tmp_path: Path) -> None:
+    """Its old path, which no longer exists, keeps no row and gives no name."""
+    source = tmp_path / "in"
+    sound = Folder(source / "90 - Пермский край" / "Выборы").put(vote("a", ms(1)))
+    wrong = Folder(source / "90 - Перьмский край" / "Выборы").put(vote("b", ms(2)), contract=OTHER)
+    update(chosen, source)
+    moved = sound.parent / wrong.name
+    wrong.rename(moved)
+    update(chosen, source)
+    update(chosen, source)
+    assert find_withdrawal(chosen, str(moved)).elsewhere == {}
+    withdraw(chosen, str(moved), "me", WHY)
+    compute(chosen, source)
+    assert rows(chosen, "SELECT region FROM metrics.constituencies")["region"].tolist() == ["Пермский край"]
+    assert hourly(chosen) == {"08": {"transaction_count": 1, "votes_cast": 1}}
+    with pytest.raises(ElectionMetricsError, match="is already withdrawn; to restore it: --undo"):
+        find_withdrawal(chosen, str(moved))
+
+
+def test_a_restored_file_that_lands_alone_keeps_its_place(chosen: Settings, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    path = Folder(source / "90 - Пермский край" / "Выборы" / "Округ 1").put(vote("a", ms(1)))
+    update(chosen, source)
+    before = everything(chosen)
+    withdraw(chosen, str(path), "me", WHY)
+    compute(chosen, source)
+    restore(chosen, str(path), "me")
+    assert update(chosen, path).files == 1
+    assert everything(chosen) == before
+
+
+def test_bytes_that_were_withdrawn_are_named_when_they_come_again(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    path = folder.put(vote("a", ms(1)))
+    update(chosen, folder.root)
+    withdraw(chosen, str(path), "me", WHY)
+    copy = folder.root / f"{CONTRACT}_copy.csv"
+    copy.write_bytes(path.read_bytes())
+    assert update(chosen, folder.root).withdrawn == {str(copy): WHY}

@@ -138,6 +138,15 @@ def test_archives_and_folders_around_a_region_change_nothing(folders: tuple[str,
     assert place(*folders, ELECTION, DISTRICT) == RIGHT
 
 
+@pytest.mark.parametrize(
+    "folder", ["Самаркская область", "Пермская область", "Перьмский край", "Республика Марий-Эл 2"]
+)
+def test_a_misspelt_region_without_its_number_is_a_region_that_is_not_known(folder: str) -> None:
+    found = place(folder, ELECTION, DISTRICT)
+    assert (found.region, found.election, found.constituency) == (folder, ELECTION, DISTRICT)
+    assert known_region(folder) is None
+
+
 def test_an_election_in_a_folder_of_its_own_name_is_one() -> None:
     assert place(REGION, ELECTION, ELECTION, DISTRICT) == RIGHT
 

@@ -81,7 +81,7 @@ const EN = {
   problem_since: "since {time}",
   failed: "The figures are not available now: {why}. Retrying …", not_there: "This constituency does not exist.",
   footer: "Counted by election-metrics from the transactions of the vote. Unknown values are shown as –, never as 0; rates are never capped at 100 %.",
-  report: "Report of {time}", page_at: "Live at {address}", local_zone: "time in {zone}", loading: "Loading …",
+  report: "Report of {time}", page_at: "Live at {address}", local_zone: "time in {zone}", zone_assumed: "(assumed: its region is not known)", loading: "Loading …",
   definition_turnout: "Votes cast ÷ registered voters × 100. Not known while a reporting constituency has no register.",
   definition_bulletins: "Bulletins issued by calls that did not fail.",
   definition_votes: "Accepted votes, the first of each voter key. Rejected votes, votes of unknown outcome and re-votes are not included.",
@@ -164,7 +164,7 @@ const RU = {
   problem_since: "с {time}",
   failed: "Данные сейчас недоступны: {why}. Пробуем снова …", not_there: "Такого округа нет.",
   footer: "Подсчитано election-metrics по транзакциям голосования. Неизвестное показано как –, а не 0; доли не обрезаются на 100 %.",
-  report: "Отчёт на {time}", page_at: "Обновляется по адресу {address}", local_zone: "время: {zone}", loading: "Загрузка …",
+  report: "Отчёт на {time}", page_at: "Обновляется по адресу {address}", local_zone: "время: {zone}", zone_assumed: "(предположительно: регион неизвестен)", loading: "Загрузка …",
   definition_turnout: "Принятые голоса ÷ избиратели в списке × 100. Неизвестна, пока у округа с данными нет списка.",
   definition_bulletins: "Бюллетени, выданные успешными вызовами.",
   definition_votes: "Принятые голоса, первый для каждого ключа избирателя. Отклонённые, повторные голоса и голоса с неизвестным результатом не входят.",
@@ -187,7 +187,8 @@ const RULES = {
     register_change: "The register changed during the vote", synchronised_spike: "Simultaneous rise in many constituencies",
     input_missing: "Input is missing", figures_fall: "Fewer transactions than before",
     conflicting_ids: "Rows with the same id differ", register_below_zero: "The register is below zero",
-    time_zone_assumed: "The time zone is assumed",
+    time_zone_assumed: "The time zone is assumed", places_disagree: "Files in several regions or elections",
+    synchronised_drop: "Simultaneous fall in many constituencies",
   },
   ru: {
     votes_exceed_bulletins: "Голосов больше, чем бюллетеней", gap_outside_band: "Бюллетени без голосов",
@@ -198,7 +199,8 @@ const RULES = {
     register_change: "Список изменён во время голосования", synchronised_spike: "Одновременный рост во многих округах",
     input_missing: "Не хватает данных", figures_fall: "Транзакций стало меньше",
     conflicting_ids: "Строки с одним номером различаются", register_below_zero: "Список избирателей меньше нуля",
-    time_zone_assumed: "Часовой пояс предположён",
+    time_zone_assumed: "Часовой пояс предположён", places_disagree: "Файлы в нескольких регионах или выборах",
+    synchronised_drop: "Одновременное падение во многих округах",
   },
 };
 
