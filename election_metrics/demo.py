@@ -1,4 +1,4 @@
-"""Demo data: the national curve of 2026, spread over a few dozen constituencies, with today as its third day.
+"""Demo data: a few dozen constituencies with the national curve of 2026 from their opening on; today is the third day.
 
 The hourly figures in `data/national_2026_hourly.csv` are from MIT-licensed open data of a public map of the on-line
 vote of 18-20 September 2026, which read them from the blockchain.
@@ -8,7 +8,7 @@ import csv
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,7 +19,9 @@ from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.sources.export_path import parse_export_path
 
 MOSCOW = ZoneInfo("Europe/Moscow")
-_LAST_DAY = date(2026, 9, 20)
+_MOSCOW_OPENING = datetime(2026, 9, 18, 8, tzinfo=MOSCOW)
+_HOURS = 60
+"""Of issuing bulletins; votes are taken for another 15 minutes."""
 _REGIONS = {
     "41 - Камчатский край": ("Asia/Kamchatka", 0.15),
     "66 - Свердловская область": ("Asia/Yekaterinburg", 0.6),
@@ -27,7 +29,6 @@ _REGIONS = {
 }
 _DUMA = "Выборы депутатов Государственной Думы девятого созыва"
 _ASSEMBLY = "Выборы депутатов Законодательного Собрания Свердловской области"
-_ALL_TRANSACTIONS = 24_290_409
 _HOUR = timedelta(hours=1)
 _LOOK_EVERY = 30.0
 
@@ -50,7 +51,7 @@ def national_hours() -> list[tuple[datetime, int, int]]:
 
 
 def demo_buckets(today: date, transactions: int = 100_000, constituencies: int = 36) -> Iterator[Bucket]:
-    """Spreads the national curve over constituencies that vote from 08:00 to 20:00 in their local time.
+    """Gives constituencies the shape of the national curve, from 08:00 to 20:00 of the third day in their local time.
 
     Args:
         today: the day (in Moscow) that becomes the third day of voting.
@@ -58,29 +59,23 @@ def demo_buckets(today: date, transactions: int = 100_000, constituencies: int =
         constituencies: their number; some of them vote in a regional election instead.
     """
     rng = np.random.default_rng(2026)
-    weights = _weights(rng, constituencies)
-    shift = timedelta(days=(today - _LAST_DAY).days)
-    running = [_Running([0.0, 0.0], [0, 0]) for _ in weights]
-    rows: list[list[tuple[datetime, int, int]]] = [[] for _ in weights]
-    scale = transactions / _ALL_TRANSACTIONS
-    for start, *counts in national_hours():
-        for kind in (0, 1):
-            open_now = [w if _is_open(start, zone, votes=kind == 1) else 0.0 for _, zone, w in weights]
-            whole = sum(open_now)
-            for row, weight in zip(running, open_now, strict=True):
-                row.wanted[kind] += counts[kind] * scale * weight / whole if whole else 0.0
-        for row, hours in zip(running, rows, strict=True):
-            hours.append((start + shift, *_give(row)))
-    for number, ((region, zone, _), hours) in enumerate(zip(weights, rows, strict=True), 1):
+    curve = [counts for start, *counts in national_hours() if start >= _MOSCOW_OPENING][: _HOURS + 1]
+    scale = transactions / sum(map(sum, curve))
+    for number, (region, zone, weight) in enumerate(_weights(rng, constituencies), 1):
+        opening = datetime.combine(today - timedelta(days=2), time(8), ZoneInfo(zone)).astimezone(MOSCOW)
+        running = _Running([0.0, 0.0], [0, 0])
+        hours = []
+        for since, counts in enumerate(curve):
+            is_issuing = since < _HOURS
+            running.wanted[0] += counts[0] * scale * weight * is_issuing
+            running.wanted[1] += counts[1] * scale * weight
+            hours.append(_give(running))
         election = _ASSEMBLY if region.startswith("66") and number % 2 else _DUMA
-        registered = int(sum(hour[1] for hour in hours) * rng.uniform(1.05, 1.25)) + 5
+        registered = int(running.given[0] * rng.uniform(1.05, 1.25)) + 5
         voting = Voting(f"demo{number}", f"Округ №{number}", election, registered, region, zone)
-        first = next(i for i, hour in enumerate(hours) if _is_open(hour[0] - shift, zone, votes=True))
-        for start, bulletins, votes in hours[first:]:
-            if _is_open(start - shift, zone, votes=True):
-                yield Bucket(
-                    voting, start, 900 if start.astimezone(ZoneInfo(zone)).hour == 20 else 3600, bulletins, votes
-                )
+        for since, (bulletins, votes) in enumerate(hours):
+            seconds = 3600 if since < _HOURS else 900
+            yield Bucket(voting, opening + timedelta(hours=since), seconds, bulletins, votes)
 
 
 def _weights(rng: np.random.Generator, constituencies: int) -> list[tuple[str, str, float]]:
@@ -90,14 +85,6 @@ def _weights(rng: np.random.Generator, constituencies: int) -> list[tuple[str, s
         sizes = rng.lognormal(0, 0.8, per_region)
         weights += [(region, zone, float(size / sizes.sum() * share)) for size in sizes]
     return weights
-
-
-def _is_open(start: datetime, zone: str, *, votes: bool) -> bool:
-    """Bulletins are issued until 20:00 local on the third day, votes taken until 20:15."""
-    local = start.astimezone(ZoneInfo(zone))
-    opens = datetime(2026, 9, 18, 8, tzinfo=ZoneInfo(zone))
-    closes = datetime(2026, 9, 20, 21 if votes else 20, tzinfo=ZoneInfo(zone))
-    return opens <= local < closes
 
 
 def _give(row: _Running) -> tuple[int, int]:

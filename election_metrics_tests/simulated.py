@@ -46,6 +46,7 @@ class Election:
         lost: constituency and transactions that were there and are not any more.
         unknown: constituencies whose regions are not known.
         torn: constituencies whose files lie in two regions.
+        unread: constituency, and lines that cannot be read.
     """
 
     size: np.ndarray
@@ -59,12 +60,13 @@ class Election:
     lost: list[tuple[int, int]] = field(default_factory=list)
     unknown: list[int] = field(default_factory=list)
     torn: list[int] = field(default_factory=list)
+    unread: list[tuple[int, int]] = field(default_factory=list)
 
     def copy(self) -> "Election":
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[])  # fmt: skip
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
         """Hour number of a constituency's opening."""
@@ -125,6 +127,33 @@ class Election:
             .rename(columns={"voters": "transactions"})
             .assign(lost=1, files=[[("here.csv", "there.csv", ["a", "b", "c"])] for _ in self.conflicts]),
             registers=self._events(self.registers),
+            lines=pd.DataFrame(
+                [
+                    (
+                        self.name(place),
+                        3 * lines,
+                        lines,
+                        1,
+                        "/in/a.csv",
+                        lines,
+                        lines,
+                        self.opening(place),
+                        self.opening(place) + 1,
+                    )
+                    for place, lines in self.unread
+                ],
+                columns=[
+                    "constituency_id",
+                    "lines",
+                    "rejected",
+                    "files",
+                    "path",
+                    "path_lines",
+                    "path_rejected",
+                    "window_start",
+                    "window_end",
+                ],
+            ),
             disagreeing=pd.DataFrame(
                 [(self.name(place), ["/in/a.csv", "/in/b.csv"]) for place in self.torn],
                 columns=["constituency_id", "paths"],
@@ -269,6 +298,11 @@ def _region_unknown(election: Election, place: int, _random: np.random.Generator
     return 0, _LENGTH - 1
 
 
+def _lines_unreadable(election: Election, place: int, _random: np.random.Generator) -> tuple[int, int]:
+    election.unread.append((place, 20))
+    return 0, 0
+
+
 def _places_disagree(election: Election, place: int, _random: np.random.Generator) -> tuple[int, int]:
     election.torn.append(place)
     return 0, _LENGTH - 1
@@ -305,6 +339,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "register_below_zero": ("4 voters more removed than added", _register_below_zero),
     "time_zone_assumed": ("a region that is not known", _region_unknown),
     "places_disagree": ("files in two regions", _places_disagree),
+    "unreadable_input": ("20 lines that cannot be read", _lines_unreadable),
 }
 """By rule: the fault in words, and how it is put in. Into constituencies of 500 voters and more."""
 

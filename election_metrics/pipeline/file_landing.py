@@ -20,7 +20,7 @@ from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import FileVersion, versions_of
 from election_metrics.sources.listing import Listing
-from election_metrics.warehouse import landing_attempts, ledger
+from election_metrics.warehouse import landing_attempts, ledger, registry
 from election_metrics.warehouse.database import lock, transaction
 
 _MOST_FILES_A_BATCH = 5_000
@@ -178,5 +178,6 @@ def _record_unlistable(
         ledger.forget_unreadable(connection, name_of(source), paths)
         ledger.supersede(connection, paths)
         ledger.record_files(connection, unreadable_rows(listing.unreadable, run_id, datetime.now(UTC)))
+        registry.touch_elections_of_files(connection, paths)
     note_listing(settings, source, listing)
     report.unreadable.update({problem.version.path: problem.reason for problem in listing.unreadable})

@@ -131,7 +131,8 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
 
     A file with an interval in its name covers that interval, in the time zone of its constituency: a row of a
     neighbouring hour does not make that hour delivered. Consecutive whole hours are one row. Any other file covers the
-    time from its first to its last transaction. A table covers everything until it was last polled.
+    time from its first to its last transaction. A table covers everything until it was last polled. A file covers
+    nothing if most of its lines cannot be read.
     """
     # Hourly files are contiguous: as ranges they are a hundredth of the rows.
     query = """
@@ -139,7 +140,7 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
             SELECT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at,
                 interval_end AT TIME ZONE time_zone AS ends_at, first_transaction_at, last_transaction_at
             FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
-            WHERE election_id = %(election)s AND status = 'landed'
+            WHERE election_id = %(election)s AND status = 'landed' AND (rejected = 0 OR rejected * 2 <= lines)
         ), whole AS (
             SELECT constituency_id, unnest(range_agg(tstzrange(starts_at, ends_at))) AS span
             FROM file
@@ -168,3 +169,40 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         {"constituency_id": pa.string(), "starts_at": instant, "ends_at": instant, "by_interval": pa.bool_()}
     )
     return to_frame(read_arrow(connection, query, schema, election=election))
+
+
+def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Lines of the current files of each constituency of an election, and how many cannot be read.
+
+    Returns:
+        constituency_id, lines, rejected, files (with such lines), path, path_lines, path_rejected (of the file with the
+        most), starts_at, ends_at (UTC) of the times that the files with such lines cover.
+    """
+    return read_frame(
+        connection,
+        sa.text(
+            """
+            WITH file AS (
+                SELECT DISTINCT ON (constituency_id, content_id)
+                    constituency_id, lines, rejected, rtrim(path || '/' || member, '/') AS path,
+                    coalesce(interval_start AT TIME ZONE time_zone, first_transaction_at) AS starts_at,
+                    coalesce(interval_end AT TIME ZONE time_zone, last_transaction_at) AS ends_at
+                FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
+                WHERE election_id = :election AND status = 'landed' AND gone_at IS NULL
+                ORDER BY constituency_id, content_id, path, member
+            ), worst AS (
+                SELECT DISTINCT ON (constituency_id)
+                    constituency_id, path, lines AS path_lines, rejected AS path_rejected
+                FROM file WHERE rejected > 0 ORDER BY constituency_id, rejected DESC, path
+            )
+            SELECT
+                constituency_id, sum(lines)::bigint AS lines, sum(rejected)::bigint AS rejected,
+                count(*) FILTER (WHERE rejected > 0) AS files, worst.path, path_lines, path_rejected,
+                min(starts_at) FILTER (WHERE rejected > 0) AS starts_at,
+                max(ends_at) FILTER (WHERE rejected > 0) AS ends_at
+            FROM file LEFT JOIN worst USING (constituency_id)
+            GROUP BY constituency_id, worst.path, path_lines, path_rejected
+            """
+        ),
+        election=election,
+    )

@@ -295,11 +295,13 @@ def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequen
 def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str], *, only_rejected: bool = False) -> None:
     """Marks rows of whole elections stale, for the elections that these files belong or belonged to.
 
-    With `only_rejected`, only for files that have lines in quarantine.
+    A file that could not be read belongs to the contract in its name. With `only_rejected`, only files that have lines
+    in quarantine count.
     """
     query = sa.text(
-        "SELECT DISTINCT election_id FROM ingest.constituency_registry "
-        "JOIN ingest.transaction_files USING (constituency_id) "
+        "SELECT DISTINCT election_id FROM ingest.transaction_files AS file "
+        "JOIN ingest.constituency_registry AS place ON place.constituency_id = "
+        "coalesce(file.constituency_id, substring(file.path FROM '([^/_.]+)[^/]*$')) "
         "WHERE path = ANY(:paths) AND (rejected > 0 OR NOT :only_rejected)"
     )
     elections_of = connection.execute(query, {"paths": list(paths), "only_rejected": only_rejected}).scalars()

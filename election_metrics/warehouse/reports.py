@@ -75,7 +75,8 @@ def count_rejected(connection: sa.Connection, election: str) -> int:
     """Lines in quarantine from the election's current files, and rows from tables that hold its constituencies."""
     query = sa.text(
         """
-        SELECT coalesce(sum(file.rejected), 0) FROM ingest.transaction_files AS file
+        SELECT coalesce(sum(rejected), 0) FROM (
+        SELECT DISTINCT ON (file.constituency_id, file.content_id) file.rejected FROM ingest.transaction_files AS file
         WHERE file.status = 'landed' AND file.gone_at IS NULL AND (
             file.constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = :election)
             OR file.rejected > 0 AND file.constituency_id IS NULL AND file.content_id IN (
@@ -85,6 +86,7 @@ def count_rejected(connection: sa.Connection, election: str) -> int:
                 WHERE constituency.election_id = :election
             )
         )
+        ) AS content
         """
     )
     return int(connection.execute(query, {"election": election}).scalar_one())

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.hours import compute_hours
 from election_metrics.pipeline.overrides import set_state, set_threshold
 from election_metrics.pipeline.publication import (
     compute_anomalies,
@@ -251,3 +253,66 @@ def test_a_run_that_changes_nothing_leaves_completed_elections_alone(chosen: Set
 def test_a_threshold_that_is_no_positive_number_is_refused(chosen: Settings, value: float) -> None:
     with pytest.raises(ElectionMetricsError, match="must be a number above 0"):
         set_threshold(chosen, "e", "spike", "scatter", value, "anna")
+
+
+def test_a_file_whose_lines_cannot_be_read_is_not_delivered_and_is_critical(chosen: Settings, tmp_path: Path) -> None:
+    """Two hours are due; of one nothing can be read, of the other one line in four."""
+    folder = Folder(tmp_path / "in" / "77 - город Москва" / "Выборы" / "Округ 1")
+    register = line("r", ms(-1), "startVoting")
+    sound = [register, vote("a", ms(1)), vote("b", ms(2)), "rubbish"]
+    folder.put(*sound, name="2026-09-18_1100-1200")
+    wrong = folder.put(*["rubbish"] * 20, name="2026-09-18_1200-1300")
+    update(chosen, tmp_path / "in", HOUR + timedelta(hours=2))
+    summary = rows(
+        chosen, "SELECT hours_expected, hours_delivered, constituencies_complete FROM metrics.election_summaries"
+    )
+    assert summary.values.tolist() == [[3, 1, 0]], "the hour of the opening is due too"
+    found = rows(chosen, "SELECT constituency_id, severity, observed, explanation FROM metrics.anomalies "
+                         "WHERE rule = 'unreadable_input' ORDER BY constituency_id")  # fmt: skip
+    assert found["constituency_id"].fillna("").tolist() == [CONTRACT, ""]
+    assert found["severity"].tolist() == ["critical", "critical"]
+    assert found["explanation"].tolist() == [
+        f"21 of 24 lines (87.5 %) cannot be read, in 2 files, most of them in: 20 of 20 lines of {wrong}. What they hold is "
+        "counted nowhere",
+        "21 of 24 lines of the election (87.5 %) cannot be read, in 1 constituency: its figures are too low",
+    ]
+    wrong.write_text("".join(f"{vote(f'c{n}', ms(n, hour=1))}\n" for n in range(20)))
+    update(chosen, tmp_path / "in", HOUR + timedelta(hours=2))
+    query = "SELECT severity, state FROM metrics.anomalies WHERE rule = 'unreadable_input'"
+    assert rows(chosen, query).values.tolist() == [["warning", "open"]] * 2
+
+
+def test_a_file_that_cannot_be_read_at_all_is_told_of_its_constituency(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in" / "77 - город Москва" / "Выборы" / "Округ 1")
+    folder.put(vote("a", ms(1)))
+    torn = folder.root / f"{CONTRACT}_2026-09-18_1200-1300.zip"
+    torn.write_bytes(b"PK torn")
+    update(chosen, tmp_path / "in")
+    query = "SELECT severity, state, explanation FROM metrics.anomalies WHERE rule = 'unreadable_input'"
+    ((severity, state, explanation),) = rows(chosen, query).values.tolist()
+    assert (severity, state) == ("warning", "open")
+    assert explanation.startswith(f"1 file cannot be read, such as {torn}: ")
+    torn.unlink()
+    update(chosen, tmp_path / "in")
+    assert rows(chosen, query)["state"].tolist() == ["resolved"]
+
+
+def test_nothing_is_found_while_a_part_of_what_landed_is_not_computed(chosen: Settings, tmp_path: Path) -> None:
+    """Hours that span more than a run computes: constituencies that merely wait are not silent."""
+    folder = Folder(tmp_path / "in" / "77 - город Москва" / "Выборы")
+    for contract in (CONTRACT, OTHER):
+        lines = [
+            vote(f"{contract[0]}{hour}-{n}", ms(n, hour=hour), f"{contract[0]}{hour}-{n}")
+            for hour in range(30)
+            for n in range(30)
+        ]
+        lines += [issue(f"i{contract[0]}{hour}-{n}", ms(n, hour=hour)) for hour in range(30) for n in range(30)]
+        folder.put(*lines, name="dump", contract=contract)
+    land(chosen, tmp_path / "in", "run", NOW)
+    refresh_registry(chosen, "run", NOW)
+    for first in (20, 0, 10):
+        compute_hours(chosen, HOUR + timedelta(hours=first), HOUR + timedelta(hours=first + 10), "run", NOW)
+        compute_constituency_metrics(chosen, "run", now=NOW)
+        compute_anomalies(chosen, "run", now=NOW)
+        compute_election_summaries(chosen, "run", now=NOW)
+        assert findings(chosen) == [], first

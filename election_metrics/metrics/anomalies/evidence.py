@@ -38,6 +38,9 @@ class Evidence:
         registers: constituency_id, hour_number, voters: the sum of the register calls after each hour with such calls.
         paths: a file by constituency_id, of constituencies whose time zone was assumed.
         disagreeing: constituency_id, paths: a file in each of the regions and elections where its files lie.
+        lines: constituency_id, lines, rejected, files, path, path_lines, path_rejected, window_start, window_end: lines
+            of current files and how many cannot be read, in how many files, and in which most; hours that these cover.
+        unread: constituency_id, path, reason: files that cannot be read at all.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
     """
 
@@ -54,6 +57,13 @@ class Evidence:
     registers: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "hour_number", "voters"))
     paths: Mapping[str, str] = field(default_factory=dict)
     disagreeing: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "paths"))
+    lines: pd.DataFrame = field(
+        default_factory=lambda: _nothing(
+            "constituency_id", "lines", "rejected", "files", "path", "path_lines", "path_rejected", "window_start",
+            "window_end",
+        )
+    )  # fmt: skip
+    unread: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "path", "reason"))
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
 
     @cached_property

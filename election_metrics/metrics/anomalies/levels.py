@@ -79,6 +79,13 @@ class _Weights:
     early: np.ndarray
     at_night: np.ndarray
 
+    def summed(self) -> "_Weights":
+        """Of all places together."""
+        of_all = [
+            values.sum(axis=-2, keepdims=True) for values in (self.delivered, self.open_, self.early, self.at_night)
+        ]
+        return _Weights(*of_all)
+
 
 @dataclass(frozen=True)
 class WideLevels:
@@ -112,7 +119,9 @@ def wide_levels(grid: Grid, shapes: Sequence[Shape]) -> WideLevels:
     number, names = pd.factorize(grid.region, use_na_sentinel=True)
     if len(names) < 2:
         number, names = np.full(len(grid.ids), -1), names[:0]
-    whole = _levels(grid, np.zeros(len(grid.ids), dtype="int64"), 1, shapes, SCATTER_OF_WHOLE)
+    # Those that opened together have a level of their own: that of the others says little about their opening.
+    openings, together = np.unique(np.nan_to_num(grid.shape_opening), return_inverse=True)
+    whole = _levels(grid, together, len(openings), shapes, SCATTER_OF_WHOLE, is_pooled=True)
     regions = _levels(grid, number, len(names), shapes, SCATTER_OF_PART, whole)
     if len(names):  # regions are compared with those of the same vote that are ahead of them, too
         ahead = _shapes_ahead(grid, number, regions.usual)
@@ -133,6 +142,8 @@ def _levels(
     scatter: float,
     whole: Levels | None = None,
     ahead: np.ndarray | None = None,
+    *,
+    is_pooled: bool = False,
 ) -> Levels:
     """Judges every hour of places.
 
@@ -144,6 +155,7 @@ def _levels(
         scatter: relative scatter of the count model.
         whole: the whole election; where that differs, so does every part of it.
         ahead: a further shape for each place; 0 where it says nothing.
+        is_pooled: judge the places together, as one.
     """
     counts = grid.is_known & grid.is_voting
     known_size = grid.size[np.isfinite(grid.size)]
@@ -167,7 +179,7 @@ def _levels(
         added(size * shares[0] * (counts & grid.is_night)),
     )
     voters = added(np.nan_to_num(grid.size)[:, None])[:, 0]
-    return _walk(added(np.where(counts, grid.votes, 0)), weights, voters, scatter, whole)
+    return _walk(added(np.where(counts, grid.votes, 0)), weights, voters, scatter, whole, is_pooled=is_pooled)
 
 
 def _shapes_ahead(grid: Grid, place: np.ndarray, usual: np.ndarray) -> np.ndarray:
@@ -200,8 +212,6 @@ class _Walk:
         self.last = np.full(places, np.nan)
         self.last_weight = np.full((shapes, places), np.nan)
         self.cast = np.zeros(places)
-        self.waited = np.zeros(places)
-        self.held = np.zeros(places, dtype="int64")
         self.paused = np.zeros(places, dtype="int64")
         self.since = np.zeros(places, dtype="int64")
 
@@ -226,10 +236,22 @@ class _Walk:
         self.last_weight = np.where(counts, weight, self.last_weight)
 
 
-def _walk(votes: np.ndarray, weights: _Weights, voters: np.ndarray, scatter: float, whole: Levels | None) -> Levels:
+def _walk(
+    votes: np.ndarray,
+    weights: _Weights,
+    voters: np.ndarray,
+    scatter: float,
+    whole: Levels | None,
+    *,
+    is_pooled: bool = False,
+) -> Levels:
+    """Goes from hour to hour; with `is_pooled`, the places are judged together, though each has a level of its own."""
     places, hours = votes.shape
-    usual, least, most, middles, before = (np.full(votes.shape, np.nan) for _ in range(5))
-    low, high = (np.zeros(votes.shape, dtype=bool) for _ in range(2))
+    judged = 1 if is_pooled else places
+    usual = np.full(votes.shape, np.nan)
+    least, most, middles, before = (np.full((judged, hours), np.nan) for _ in range(4))
+    low, high = (np.zeros((judged, hours), dtype=bool) for _ in range(2))
+    waited, held = np.zeros(judged), np.zeros(judged, dtype="int64")
     differs_everywhere = np.zeros(hours, dtype=bool) if whole is None else (whole.is_low | whole.is_high)[0]
     state = _Walk(len(weights.delivered), places)
     for hour in range(hours):
@@ -242,19 +264,32 @@ def _walk(votes: np.ndarray, weights: _Weights, voters: np.ndarray, scatter: flo
         lowest = np.where(np.isnan(middle), np.nan, np.fmin(lowest, left))
         is_early = (state.since < _WAVE) | (state.paused >= _PAUSE) | (weights.early[:, hour] > weight[0] * _MOST_EARLY)
         highest = np.where(is_early, np.nan, highest)
-        state.waited = np.where(now > 0, 0.0, state.waited + np.nan_to_num(lowest))
-        low[:, hour] = _is_low(now, lowest, state.waited, scatter)
-        high[:, hour] = _is_high(now, highest, scatter)
-        differs = (low[:, hour] | high[:, hour] | differs_everywhere[hour]) & (state.held < _LONGEST_HOLD)
-        state.held = np.where(differs, state.held + 1, 0)
+        cast, bounds = now, [lowest, highest, middle, state.last]
+        if is_pooled:
+            cast, bounds = now.sum(keepdims=True), [_pooled(bound, now) for bound in bounds]
+        least[:, hour], most[:, hour], middles[:, hour], before[:, hour] = bounds
+        waited = np.where(cast > 0, 0.0, waited + np.nan_to_num(bounds[0]))
+        low[:, hour] = _is_low(cast, bounds[0], waited, scatter)
+        high[:, hour] = _is_high(cast, bounds[1], scatter)
+        differs = (low[:, hour] | high[:, hour] | differs_everywhere[hour]) & (held < _LONGEST_HOLD)
+        held = np.where(differs, held + 1, 0)
         kept = np.where(differs & ~np.isnan(middle), middle, now)
-        least[:, hour], most[:, hour], middles[:, hour], before[:, hour] = lowest, highest, middle, state.last
         usual[:, hour] = np.where(is_known, kept, np.nan)
         state.cast = state.cast + now
         # Where an hour differs and nothing is expected yet, nothing is learnt from it either.
         state.learn(kept, weight, is_known & ~(differs & np.isnan(middle)))
+    if is_pooled:
+        votes = votes.sum(axis=0, keepdims=True)
+        weights = weights.summed()
     is_night = weights.at_night * 2 > weights.delivered[0]
     return Levels(votes, least, most, middles, before, usual, is_night, low, high)
+
+
+def _pooled(bound: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """The sum of a bound of all places; a place without one adds its votes. NaN where none has one."""
+    has_one = ~np.isnan(bound)
+    total = bound[has_one].sum() + votes[~has_one].sum() if has_one.any() else np.nan
+    return np.array([total])
 
 
 def _as_yesterday(usual: np.ndarray, hour: int) -> np.ndarray:

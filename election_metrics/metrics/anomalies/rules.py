@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from election_metrics.metrics.anomalies import ballots, places, series, synchronised
+from election_metrics.metrics.anomalies import ballots, inputs, places, series, synchronised
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
 from election_metrics.metrics.anomalies.levels import SCATTER_OF_PART, SCATTER_OF_WHOLE
@@ -206,13 +206,25 @@ RULES = {
             _AT_ONCE,
         ),
         Rule(
-            "input_missing", series.input_missing, True, "warning; one critical finding if most of them lack input",
+            "input_missing", inputs.input_missing, True, "warning; one critical finding if most of them lack input",
             "No file covers some hours of voting, in a constituency whose file names state their interval.",
             "The dump of one day covered 4 of 7 shards and looked like low turnout.",
             {
                 "least_hours": Threshold(2, "consecutive hours; the newest one may not have arrived yet"),
                 "least_constituencies": Threshold(10, "so many become one finding, if `least_share` is reached"),
                 "least_share": Threshold(50, "percent of the election's constituencies"),
+            },
+        ),
+        Rule(
+            "unreadable_input", inputs.unreadable_input, True,
+            "critical from half of the lines; a warning from 1 % or ten lines, and for a whole file; else info",
+            "Lines or files of a constituency arrived and cannot be read.",
+            "What cannot be read is counted nowhere, so it looks like low turnout. A file of whose lines most cannot be"
+            " read does not count as delivered.",
+            {
+                "least_lines": Threshold(10, "lines, from which it is a warning"),
+                "least_share": Threshold(1, "percent, from which it is a warning, also on the whole election"),
+                "critical_share": Threshold(50, "percent of the lines, from which it is critical"),
             },
         ),
         Rule(

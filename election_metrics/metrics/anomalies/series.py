@@ -127,33 +127,6 @@ def _day_before(grid: Grid) -> np.ndarray:
     return np.where(grid.since_opening >= 25, least, 0.0)
 
 
-def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Hours that should have arrived and that no file covers."""
-    spans = evidence.missing[evidence.missing["by_interval"].astype(bool)]
-    spans = spans[spans["hours"] >= thresholds["least_hours"]]
-    silent, total = spans["constituency_id"].nunique(), len(evidence.constituencies)
-    if silent >= max(thresholds["least_constituencies"], total * thresholds["least_share"] / 100):
-        whole = pd.DataFrame(
-            {
-                "window_start": [spans["window_start"].min()], "window_end": [spans["window_end"].max()],
-                "observed": [silent], "expected": [0], "is_ongoing": [True],
-            }
-        )  # fmt: skip
-        return findings(
-            whole, "critical",
-            lambda row: f"{row.observed} of {_constituencies(total)} lack hours that should have arrived: "
-            "low turnout may only be missing input",
-        )  # fmt: skip
-    return findings(
-        spans.assign(observed=spans["hours"], expected=0, is_ongoing=True), "warning",
-        lambda row: f"no file covers {counted(row.hours, 'hour')} that should have arrived ({row.reason})",
-    )  # fmt: skip
-
-
-def _constituencies(number: float) -> str:
-    return counted(number, "constituency", "constituencies")
-
-
 def _is_open(grid: Grid) -> np.ndarray:
     """Hours between the opening hour and the last hour of voting; few votes at either end mean nothing."""
     is_open: np.ndarray = (

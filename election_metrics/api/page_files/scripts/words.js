@@ -187,7 +187,7 @@ const RULES = {
     register_change: "The register changed during the vote", synchronised_spike: "Simultaneous rise in many constituencies",
     input_missing: "Input is missing", figures_fall: "Fewer transactions than before",
     conflicting_ids: "Rows with the same id differ", register_below_zero: "The register is below zero",
-    time_zone_assumed: "The time zone is assumed", places_disagree: "Files in several regions or elections",
+    time_zone_assumed: "The time zone is assumed", places_disagree: "Files in several regions or elections", unreadable_input: "Input cannot be read",
     synchronised_drop: "Simultaneous fall in many constituencies",
   },
   ru: {
@@ -199,7 +199,7 @@ const RULES = {
     register_change: "Список изменён во время голосования", synchronised_spike: "Одновременный рост во многих округах",
     input_missing: "Не хватает данных", figures_fall: "Транзакций стало меньше",
     conflicting_ids: "Строки с одним номером различаются", register_below_zero: "Список избирателей меньше нуля",
-    time_zone_assumed: "Часовой пояс предположён", places_disagree: "Файлы в нескольких регионах или выборах",
+    time_zone_assumed: "Часовой пояс предположён", places_disagree: "Файлы в нескольких регионах или выборах", unreadable_input: "Данные не читаются",
     synchronised_drop: "Одновременное падение во многих округах",
   },
 };

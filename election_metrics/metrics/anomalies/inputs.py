@@ -1,0 +1,111 @@
+"""Rules on input: what should have arrived and did not, and what arrived and cannot be read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.findings import counted, findings, together
+
+Thresholds = Mapping[str, float]
+
+
+def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Hours that should have arrived and that no file covers."""
+    spans = evidence.missing[evidence.missing["by_interval"].astype(bool)]
+    spans = spans[spans["hours"] >= thresholds["least_hours"]]
+    silent, total = spans["constituency_id"].nunique(), len(evidence.constituencies)
+    if silent >= max(thresholds["least_constituencies"], total * thresholds["least_share"] / 100):
+        whole = pd.DataFrame(
+            {
+                "window_start": [spans["window_start"].min()], "window_end": [spans["window_end"].max()],
+                "observed": [silent], "expected": [0], "is_ongoing": [True],
+            }
+        )  # fmt: skip
+        return findings(
+            whole, "critical",
+            lambda row: f"{row.observed} of {_constituencies(total)} lack hours that should have arrived: "
+            "low turnout may only be missing input",
+        )  # fmt: skip
+    return findings(
+        spans.assign(observed=spans["hours"], expected=0, is_ongoing=True), "warning",
+        lambda row: f"no file covers {counted(row.hours, 'hour')} that should have arrived ({row.reason})",
+    )  # fmt: skip
+
+
+def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Lines, or whole files, that arrived and cannot be read; of constituencies, and of the whole election."""
+    lines = evidence.lines[(evidence.lines["rejected"] > 0).to_numpy()]
+    first, last = _span(evidence)
+    found = lines.assign(
+        window_start=lines["window_start"].fillna(first).astype("int64"),
+        window_end=lines["window_end"].fillna(last + 1).astype("int64"),
+        observed=lines["rejected"], expected=0, is_ongoing=True, share=lines["rejected"] / lines["lines"] * 100,
+    )  # fmt: skip
+    found["window_end"] = found[["window_start", "window_end"]].max(axis=1)
+    return together(
+        [
+            findings(found, _severity(found, thresholds), _said_of_constituency),
+            _of_election(evidence, found, thresholds),
+            _unread(evidence),
+        ]
+    )
+
+
+def _constituencies(number: float) -> str:
+    return counted(number, "constituency", "constituencies")
+
+
+def _severity(found: pd.DataFrame, thresholds: Thresholds) -> pd.Series:
+    is_many = (found["share"] >= thresholds["least_share"]) | (found["observed"] >= thresholds["least_lines"])
+    severity = is_many.map({True: "warning", False: "info"}).astype(object)
+    return severity.mask(found["share"] >= thresholds["critical_share"], "critical")
+
+
+def _said_of_constituency(row: Any) -> str:
+    of_file = f"{row.path_rejected:.0f} of {row.path_lines:.0f} lines of {row.path}"
+    return (
+        f"{row.observed:.0f} of {counted(row.lines, 'line')} ({row.share:.1f} %) cannot be read, in "
+        f"{counted(row.files, 'file')}, most of them in: {of_file}. What they hold is counted nowhere"
+    )
+
+
+def _of_election(evidence: Evidence, found: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
+    """One finding on the election, where it lost a share of its lines."""
+    lines, rejected = evidence.lines["lines"].sum(), found["observed"].sum()
+    if not lines or rejected * 100 < lines * thresholds["least_share"]:
+        return findings(found.iloc[:0], "warning", _said_of_constituency)
+    whole = pd.DataFrame(
+        {
+            "window_start": [found["window_start"].min()], "window_end": [found["window_end"].max()], "expected": [0],
+            "observed": [rejected], "lines": [lines], "share": [rejected / lines * 100], "is_ongoing": [True],
+            "places": [len(found)],
+        }
+    )  # fmt: skip
+    return findings(
+        whole, _severity(whole, thresholds),
+        lambda row: f"{row.observed:.0f} of {counted(row.lines, 'line')} of the election ({row.share:.1f} %) cannot be "
+        f"read, in {_constituencies(row.places)}: its figures are too low",
+    )  # fmt: skip
+
+
+def _unread(evidence: Evidence) -> pd.DataFrame:
+    """Files that cannot be read at all, whose names say a constituency; what they cover is missing input."""
+    if evidence.unread.empty:
+        return findings(evidence.unread, "warning", str)
+    first, last = _span(evidence)
+    places = evidence.unread.groupby("constituency_id").agg(
+        observed=("path", "size"), path=("path", "first"), reason=("reason", "first")
+    )
+    found = places.reset_index().assign(window_start=first, window_end=last + 1, expected=0, is_ongoing=True)
+    return findings(
+        found,
+        "warning",
+        lambda row: f"{counted(row.observed, 'file')} cannot be read, such as {row.path}: {row.reason}",
+    )
+
+
+def _span(evidence: Evidence) -> tuple[int, int]:
+    hours = evidence.hours["hour_number"]
+    return (int(hours.min()), int(hours.max())) if len(hours) else (0, 0)
