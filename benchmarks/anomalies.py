@@ -1,10 +1,12 @@
 """`make anomalies`: accuracy of the rules in simulated elections, with and without injected faults."""
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.real_curves import report
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics_tests.simulated import AT_ONCE, FAULTS, SMALLEST, Election, simulate
 
@@ -71,7 +73,20 @@ def main() -> None:
     parser.add_argument("--constituencies", type=int, default=500, help="constituencies of each election")
     parser.add_argument("--seeds", type=int, default=5, help="number of elections")
     parser.add_argument("--times", type=int, default=20, help="faults of each rule injected into each election")
+    parser.add_argument("--real", action="store_true", help="judge real curves instead, clean and with planted events")
+    parser.add_argument(
+        "--curves",
+        type=Path,
+        help="with --real: folder of further curves: CSV with constituency, election, "
+        "registered_voters, bucket_start, bulletins_issued, votes_cast, and maybe region and time_zone",
+    )
+    parser.add_argument(
+        "--most-places", type=int, default=10, help="with --real: plant events in votes up to this size"
+    )
     chosen = parser.parse_args()
+    if chosen.real:
+        print("\n".join(report(chosen.curves, chosen.most_places)))
+        return
     print("\n".join(table(chosen.constituencies, chosen.seeds, chosen.times)))
 
 

@@ -62,10 +62,12 @@ def turnout_above_register(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
         rows["running_votes"] >= rows["registered_voters"] + thresholds["least_excess"],
         lasting=True, observed="last", expected="last",
     )  # fmt: skip
+    is_tiny = found["expected"] < thresholds["least_register"]
     return findings(
-        found, "critical",
+        found, is_tiny.map({True: "warning", False: "critical"}),
         lambda row: f"{counted(row.observed, 'vote')} from {counted(row.expected, 'registered voter')}: "
-        "the register may be incomplete",
+        + ("voters of other registers may vote here, or it is not loaded" if row.severity == "warning" else
+           "the register may be incomplete"),
     )  # fmt: skip
 
 

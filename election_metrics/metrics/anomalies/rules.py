@@ -93,11 +93,14 @@ RULES = {
             },
         ),
         Rule(
-            "turnout_above_register", ballots.turnout_above_register, True, "critical",
+            "turnout_above_register", ballots.turnout_above_register, True, "critical; a warning for a tiny register",
             "A constituency has more votes than registered voters.",
             "In 2024 turnouts above 100 % were published for five regions, because 211,000 voters were not loaded. A"
             " rate is never clamped; it is flagged.",
-            {"least_excess": Threshold(1, "votes more than registered voters")},
+            {
+                "least_excess": Threshold(1, "votes more than registered voters"),
+                "least_register": Threshold(20, "registered voters; with fewer it is a warning: hospitals and ships"),
+            },
         ),
         Rule(
             "spike", series.spike, False, "warning",
