@@ -141,3 +141,11 @@ def test_polls_that_close_at_night_are_not_silent(first: int, last: int, known: 
     for hours in range(1, 48 - first + 1):
         now = opening + hours * HOUR
         assert find_anomalies(evidence_until(series, now, ends if known else None), {}).empty, now
+
+
+@pytest.mark.parametrize("votes", [5, 20, 200])
+def test_a_vote_that_goes_on_alike_day_and_night_has_no_finding(votes: int) -> None:
+    series = closed_at_night(0, 24, 3, 2).assign(votes_cast=votes, bulletins_issued=votes, registered_voters=90_000)
+    opening = series["hour"].min()
+    for hours in range(1, 73, 3):
+        assert find_anomalies(evidence_until(series, opening + hours * HOUR), {}).empty, hours

@@ -32,6 +32,8 @@ _LEAST_PART = 0.5
 """Of the weight of a place's constituencies that are open: so much must be delivered."""
 _RATIO, _LEAST, _CHANCE = 2.0, 30.0, 1e-6
 """From when on an hour counts with its expected votes: times the expected, votes, and the count model's chance."""
+RISES, FALLS = 1.2, 1.5
+"""Times the hour before: a rise is a rise, and a drop a fall, in plain sight too."""
 SCATTER_OF_WHOLE, SCATTER_OF_PART = 0.12, 0.3
 """Relative scatter of the hours of a whole election, and of a region or a constituency, beyond that of Poisson."""
 
@@ -269,8 +271,8 @@ def _walk(
             cast, bounds = now.sum(keepdims=True), [_pooled(bound, now) for bound in bounds]
         least[:, hour], most[:, hour], middles[:, hour], before[:, hour] = bounds
         waited = np.where(cast > 0, 0.0, waited + np.nan_to_num(bounds[0]))
-        low[:, hour] = _is_low(cast, bounds[0], waited, scatter)
-        high[:, hour] = _is_high(cast, bounds[1], scatter)
+        low[:, hour] = _is_low(cast, bounds[0], waited, scatter) & ~(cast * FALLS > bounds[3])
+        high[:, hour] = _is_high(cast, bounds[1], scatter) & ~(cast < bounds[3] * RISES)
         differs = (low[:, hour] | high[:, hour] | differs_everywhere[hour]) & (held < _LONGEST_HOLD)
         held = np.where(differs, held + 1, 0)
         kept = np.where(differs & ~np.isnan(middle), middle, now)

@@ -8,11 +8,9 @@ import pandas as pd
 
 from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most, scatter_of_sum
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
-from election_metrics.metrics.anomalies.levels import Levels, WideLevels
+from election_metrics.metrics.anomalies.levels import FALLS, RISES, Levels, WideLevels
 
 Thresholds = Mapping[str, float]
-_RISES, _FALLS = 1.2, 1.5
-"""Times the hour before: a rise is a rise, and a drop a fall, in plain sight too."""
 
 _WHOLE, _REGION = "whole_", ""
 """Prefixes of the thresholds of each."""
@@ -45,7 +43,7 @@ def wide_spikes(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Data
             ~np.isnan(place.most)
             & (place.votes >= mean + thresholds["least_excess"])
             & (place.votes >= mean * _ratio(place, thresholds, kind))
-            & ~(place.votes < place.before * _RISES)
+            & ~(place.votes < place.before * RISES)
             & (
                 chance_of_at_least(place.votes, mean, scatter_of_sum(mean, thresholds[f"{kind}scatter"]))
                 < thresholds["chance"]
@@ -72,7 +70,7 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
             (place.votes > 0)
             & (mean >= thresholds["least_expected"])
             & (place.votes * _ratio(place, thresholds, kind) <= mean)
-            & ~(place.votes * _FALLS > place.before)
+            & ~(place.votes * FALLS > place.before)
             & (
                 chance_of_at_most(place.votes, mean, scatter_of_sum(mean, thresholds[f"{kind}scatter"]))
                 < thresholds["chance"]
