@@ -35,6 +35,15 @@ def test_english_and_russian(reader: Reader) -> None:
         "(rules) => import('/files/scripts/words.js').then((words) => rules.map(words.ruleName))", list(RULES)
     )
     assert all(re.search("[а-я]", name) for name in named), named
+    finding = {"constituency_id": None, "region": None, "observed": 12, "expected": 34.5,
+               "window_start": "2026-09-18T08:00:00Z", "window_end": "2026-09-18T11:00:00Z"}  # fmt: skip
+    said = page.evaluate(
+        "([rules, finding]) => import('/files/scripts/explanations.js').then((words) => "
+        "rules.map((rule) => [words.inWords({ ...finding, rule }), words.whatNext({ ...finding, rule })]))",
+        [list(RULES), finding],
+    )
+    assert all(re.search("[а-я]", text or "") for both in said for text in both), said
+    assert not re.search(r"[{}$]|undefined|NaN", str(said)), said
 
 
 def test_light_and_dark(reader: Reader) -> None:

@@ -1,6 +1,7 @@
 // Findings, each with its explanation: what, where, when, observed and expected.
 
 import { html } from "../libraries/lit-html/lit-html.js";
+import { inWords, whatNext } from "./explanations.js";
 import { count, dayAndClock, decimal, inOrderOfNames } from "./format.js";
 import { ruleName, t } from "./words.js";
 
@@ -41,7 +42,9 @@ export function findingsList(page, found, zone) {
       <h3><span class="sign" aria-hidden="true">${SIGNS[one.severity]}</span> <span class="severity">${t(one.severity)}</span> ${ruleName(one.rule)}</h3>
       <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: count(group.length) }, group.length)}</strong>: ` : ""}${places(page, group)}
         · ${dayAndClock(one.window_start, zone)} – ${dayAndClock(one.window_end, zone)} · ${t(`state_${one.state}`)}${one.state_note ? html`: ${one.state_note}` : ""}</p>
-      <p lang="en">${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
+      ${inWords(one) ? html`<p>${inWords(one)}.</p>` : ""}
+      <p lang="en" class=${inWords(one) ? "quiet" : ""}>${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
+      ${whatNext(one) ? html`<p class="next">${t("next", { what: whatNext(one) })}</p>` : ""}
       <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })} · `}
         <a href="${page.status?.ui_url ?? ""}/runs/${one.run_id}" target="_blank" rel="noopener">${t("run")} ${one.run_id.slice(0, 8)}</a></p>
     </li>`;

@@ -81,7 +81,7 @@ const EN = {
   problem_since: "since {time}",
   failed: "The figures are not available now: {why}. Retrying …", not_there: "This constituency does not exist.",
   footer: "Counted by election-metrics from the transactions of the vote. Unknown values are shown as –, never as 0; rates are never capped at 100 %.",
-  report: "Report of {time}", page_at: "Live at {address}", local_zone: "time in {zone}", zone_assumed: "(assumed: its region is not known)", loading: "Loading …",
+  report: "Report of {time}", page_at: "Live at {address}", local_zone: "time in {zone}", zone_assumed: "(assumed: its region is not known)", next: "Look at: {what}.", loading: "Loading …",
   definition_turnout: "Votes cast ÷ registered voters × 100. Not known while a reporting constituency has no register.",
   definition_bulletins: "Bulletins issued by calls that did not fail.",
   definition_votes: "Accepted votes, the first of each voter key. Rejected votes, votes of unknown outcome and re-votes are not included.",
@@ -164,7 +164,7 @@ const RU = {
   problem_since: "с {time}",
   failed: "Данные сейчас недоступны: {why}. Пробуем снова …", not_there: "Такого округа нет.",
   footer: "Подсчитано election-metrics по транзакциям голосования. Неизвестное показано как –, а не 0; доли не обрезаются на 100 %.",
-  report: "Отчёт на {time}", page_at: "Обновляется по адресу {address}", local_zone: "время: {zone}", zone_assumed: "(предположительно: регион неизвестен)", loading: "Загрузка …",
+  report: "Отчёт на {time}", page_at: "Обновляется по адресу {address}", local_zone: "время: {zone}", zone_assumed: "(предположительно: регион неизвестен)", next: "Что проверить: {what}.", loading: "Загрузка …",
   definition_turnout: "Принятые голоса ÷ избиратели в списке × 100. Неизвестна, пока у округа с данными нет списка.",
   definition_bulletins: "Бюллетени, выданные успешными вызовами.",
   definition_votes: "Принятые голоса, первый для каждого ключа избирателя. Отклонённые, повторные голоса и голоса с неизвестным результатом не входят.",
@@ -228,6 +228,7 @@ export const everythingSaid = (number, counted) => {
   return Object.keys(EN).map((name) => t(name, values, number));
 };
 
+export const languageNow = () => language;
 export const ruleName = (rule) => RULES[language][rule] ?? rule.replaceAll("_", " ");
 
 /** For tests: names that only one of the languages has. */
