@@ -44,9 +44,11 @@ def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
         observed=lines["rejected"], expected=0, is_ongoing=True, share=lines["rejected"] / lines["lines"] * 100,
     )  # fmt: skip
     found["window_end"] = found[["window_start", "window_end"]].max(axis=1)
+    is_many = (found["share"] >= thresholds["least_share"]) | (found["observed"] >= thresholds["least_lines"])
+    some = found[is_many.to_numpy(dtype=bool)]
     return together(
         [
-            findings(found, _severity(found, thresholds), _said_of_constituency),
+            findings(some, _severity(some, thresholds), _said_of_constituency),
             _of_election(evidence, found, thresholds),
             _unread(evidence),
         ]
@@ -58,9 +60,7 @@ def _constituencies(number: float) -> str:
 
 
 def _severity(found: pd.DataFrame, thresholds: Thresholds) -> pd.Series:
-    is_many = (found["share"] >= thresholds["least_share"]) | (found["observed"] >= thresholds["least_lines"])
-    severity = is_many.map({True: "warning", False: "info"}).astype(object)
-    return severity.mask(found["share"] >= thresholds["critical_share"], "critical")
+    return (found["share"] >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
 
 
 def _said_of_constituency(row: Any) -> str:

@@ -220,13 +220,13 @@ RULES = {
         ),
         Rule(
             "unreadable_input", inputs.unreadable_input, True,
-            "critical from half of the lines; a warning from 1 % or ten lines, and for a whole file; else info",
+            "critical from half of the lines, else a warning",
             "Lines or files of a constituency arrived and cannot be read.",
             "What cannot be read is counted nowhere, so it looks like low turnout. A file of whose lines most cannot be"
             " read does not count as delivered.",
             {
-                "least_lines": Threshold(10, "lines, from which it is a warning"),
-                "least_share": Threshold(1, "percent, from which it is a warning, also on the whole election"),
+                "least_lines": Threshold(10, "lines of a constituency; fewer are told of from `least_share` on"),
+                "least_share": Threshold(1, "percent of the lines, of a constituency and of the whole election"),
                 "critical_share": Threshold(50, "percent of the lines, from which it is critical"),
             },
         ),
