@@ -55,12 +55,12 @@ def run(clone: Path, *command: str) -> str:
     [
         ("dagster instance info", "election_metrics.runtime.launcher"),
         ("dagster definitions validate", "All code locations passed validation"),
-        pytest.param("dagster job list", "update_metrics_job", marks=pytest.mark.long),
-        pytest.param("dagster sensor list", "new_transactions_sensor", marks=pytest.mark.long),
+        pytest.param("dagster job list", "update_metrics_job", marks=[pytest.mark.long, pytest.mark.rare]),
+        pytest.param("dagster sensor list", "new_transactions_sensor", marks=[pytest.mark.long, pytest.mark.rare]),
         ("dagster schedule list", "maintenance_schedule"),
         ("dagster asset list -m election_metrics.definitions", "hourly_stats"),
         ("dg check defs", "All definitions loaded successfully"),
-        pytest.param("dg list defs", "hourly_stats", marks=pytest.mark.long),
+        pytest.param("dg list defs", "hourly_stats", marks=[pytest.mark.long, pytest.mark.rare]),
     ],
 )
 def test_a_command_that_looks(clone: Path, command: str, shown: str) -> None:
@@ -74,7 +74,11 @@ def test_nothing_lies_beside_home_afterwards(clone: Path) -> None:
 
 
 @pytest.fixture(
-    params=["dagster dev -p {}", pytest.param("dg dev --port {}", marks=pytest.mark.long), "dagster-webserver -p {}"]
+    params=[
+        "dagster dev -p {}",
+        pytest.param("dg dev --port {}", marks=[pytest.mark.long, pytest.mark.rare]),
+        "dagster-webserver -p {}",
+    ]
 )
 def port(clone: Path, request: pytest.FixtureRequest) -> Iterator[int]:
     """The port at which this command serves the UI."""

@@ -23,7 +23,7 @@ def found_in(series: pd.DataFrame, now: pd.Timestamp, ends_at: pd.Timestamp | No
     return found[~found["rule"].isin(REAL_INCIDENT)]
 
 
-@pytest.mark.parametrize("ends_at", [END, None])
+@pytest.mark.parametrize("ends_at", [END, pytest.param(None, marks=pytest.mark.long)])
 def test_the_real_curve_of_a_country_has_no_finding_at_any_hour(ends_at: pd.Timestamp | None) -> None:
     for hours in range(1, 90):
         assert found_in(national(), START + hours * HOUR, ends_at).empty, hours
@@ -132,7 +132,10 @@ def closed_at_night(first: int, last: int, days: int, places: int = 12) -> pd.Da
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize(("first", "last"), [(7, 23), (8, 20), (9, 21), (8, 24)])
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(7, 23), (8, 20), *(pytest.param(*hours, marks=pytest.mark.long) for hours in ((9, 21), (8, 24)))],
+)
 def test_polls_that_close_at_night_are_not_silent(first: int, last: int, known: bool) -> None:
     series = closed_at_night(first, last, 2)
     opening = series["hour"].min() + first * HOUR

@@ -149,6 +149,7 @@ def test_spark_and_the_reference_agree_on_every_line(spark, contents: list[bytes
 
 
 @pytest.mark.long
+@pytest.mark.rare
 @needs_java
 def test_what_is_staged_here_stays_until_the_next_is(spark) -> None:
     engine, _, folder = spark
@@ -182,6 +183,7 @@ def connect_server(tmp_path: Path) -> Iterator[str]:
 
 @needs_java
 @pytest.mark.long
+@pytest.mark.rare
 def test_switching_engines_between_two_ticks_changes_no_figure(
     chosen: Settings, tmp_path: Path, connect_server: str
 ) -> None:
@@ -204,6 +206,7 @@ def test_switching_engines_between_two_ticks_changes_no_figure(
 
 
 @pytest.mark.long
+@pytest.mark.rare
 @needs_java
 def test_the_run_names_the_application_its_page_and_its_log(chosen: Settings, tmp_path: Path) -> None:
     Folder(tmp_path / "in").put(vote("a", ms(1)))

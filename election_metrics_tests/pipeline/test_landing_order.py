@@ -112,6 +112,7 @@ print(land(read_settings(batch_bytes=200_000), Path(sys.argv[1]), "run", NOW).ro
 
 
 @pytest.mark.long
+@pytest.mark.rare
 def test_two_processes_at_once_land_every_row_once(chosen: Settings, tmp_path: Path) -> None:
     source = tree(tmp_path)
     command = [sys.executable, "-c", _LAND, str(source)]
@@ -129,6 +130,7 @@ def test_two_processes_at_once_land_every_row_once(chosen: Settings, tmp_path: P
 
 
 @pytest.mark.long
+@pytest.mark.rare
 def test_a_landing_that_is_killed_leaves_nothing_that_counts(chosen: Settings, tmp_path: Path) -> None:
     source = tree(tmp_path)
     kill = _LAND.replace("print(", "import os\nfrom election_metrics.warehouse import stale_hours\n"

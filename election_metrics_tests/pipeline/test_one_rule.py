@@ -91,7 +91,7 @@ CASES: dict[str, tuple[list[tuple[str, list[str]]], Figures, dict[str, int | Non
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("backwards", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.parametrize("backwards", [True, pytest.param(False, marks=[pytest.mark.long, pytest.mark.rare])])
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_whatever_lands_first(chosen: Settings, tmp_path: Path, name: str, backwards: bool) -> None:
     files, figures, registers = CASES[name]

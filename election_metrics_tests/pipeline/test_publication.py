@@ -173,11 +173,11 @@ _STATES = """
     [
         ("Б", "A", "folder"),
         ("Z", "Y", "people"),
-        pytest.param("Y", "Z", "people", marks=pytest.mark.long),
-        pytest.param("A", "Б", "people", marks=pytest.mark.long),
+        pytest.param("Y", "Z", "people", marks=[pytest.mark.long, pytest.mark.rare]),
+        pytest.param("A", "Б", "people", marks=[pytest.mark.long, pytest.mark.rare]),
     ],
 )
-@pytest.mark.parametrize("most", [1, pytest.param(744, marks=pytest.mark.long)])
+@pytest.mark.parametrize("most", [1, pytest.param(744, marks=[pytest.mark.long, pytest.mark.rare])])
 def test_a_contract_that_moves_to_another_election_is_never_in_both_or_in_none(
     chosen: Settings, tmp_path: Path, old: str, new: str, most: int, by: str
 ) -> None:
