@@ -9,6 +9,8 @@ from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import counted, findings, together
 
 Thresholds = Mapping[str, float]
+_SHOWN = 3
+"""Parts of a path."""
 
 
 def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -64,7 +66,7 @@ def _severity(found: pd.DataFrame, thresholds: Thresholds) -> pd.Series:
 
 
 def _said_of_constituency(row: Any) -> str:
-    of_file = f"{row.path_rejected:.0f} of {row.path_lines:.0f} lines of {row.path}"
+    of_file = f"{row.path_rejected:.0f} of {row.path_lines:.0f} lines of {_end_of(row.path)}"
     return (
         f"{row.observed:.0f} of {counted(row.lines, 'line')} ({row.share:.1f} %) cannot be read, in "
         f"{counted(row.files, 'file')}, most of them in: {of_file}. What they hold is counted nowhere"
@@ -102,8 +104,13 @@ def _unread(evidence: Evidence) -> pd.DataFrame:
     return findings(
         found,
         "warning",
-        lambda row: f"{counted(row.observed, 'file')} cannot be read, such as {row.path}: {row.reason}",
+        lambda row: f"{counted(row.observed, 'file')} cannot be read, such as {_end_of(row.path)}: {row.reason}",
     )
+
+
+def _end_of(path: str) -> str:
+    """The last folders and the name: what is told here is public, and the whole path is in `status`."""
+    return "/".join(path.split("/")[-_SHOWN:])
 
 
 def _span(evidence: Evidence) -> tuple[int, int]:
