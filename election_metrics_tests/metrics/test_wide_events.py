@@ -13,7 +13,6 @@ from election_metrics_tests.simulated import Election, simulate
 HOUR = pd.Timedelta(hours=1)
 START = INCIDENT.tz_convert("UTC")
 END = pd.Timestamp("2026-09-20T20:00+03:00").tz_convert("UTC")
-WIDE = ["silence", "drop", "spike", "synchronised_spike", "synchronised_drop"]
 REAL_INCIDENT = {"gap_outside_band"}
 
 
