@@ -139,6 +139,7 @@ class Election:
                         lines,
                         self.opening(place),
                         self.opening(place) + 1,
+                        9_000,
                     )
                     for place, lines in self.unread
                 ],
@@ -152,6 +153,7 @@ class Election:
                     "path_rejected",
                     "window_start",
                     "window_end",
+                    "election_lines",
                 ],
             ),
             disagreeing=pd.DataFrame(

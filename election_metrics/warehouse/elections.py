@@ -172,23 +172,30 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
 
 
 def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Lines of the current files of each constituency of an election, and how many cannot be read.
+    """Lines of the current files of the constituencies that have some that cannot be read.
 
     Returns:
         constituency_id, lines, rejected, files (with such lines), path, path_lines, path_rejected (of the file with the
-        most), starts_at, ends_at (UTC) of the times that the files with such lines cover.
+        most), starts_at, ends_at (UTC) of the times that the files with such lines cover, election_lines (of all files
+        of the election).
     """
     return read_frame(
         connection,
         sa.text(
             """
-            WITH file AS (
+            WITH torn AS (
+                SELECT DISTINCT constituency_id
+                FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
+                WHERE election_id = :election AND status = 'landed' AND gone_at IS NULL AND rejected > 0
+            ), file AS (
                 SELECT DISTINCT ON (constituency_id, content_id)
                     constituency_id, lines, rejected, rtrim(path || '/' || member, '/') AS path,
                     coalesce(interval_start AT TIME ZONE time_zone, first_transaction_at) AS starts_at,
                     coalesce(interval_end AT TIME ZONE time_zone, last_transaction_at) AS ends_at
-                FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
-                WHERE election_id = :election AND status = 'landed' AND gone_at IS NULL
+                FROM ingest.transaction_files
+                JOIN torn USING (constituency_id)
+                JOIN metrics.constituencies USING (constituency_id)
+                WHERE status = 'landed' AND gone_at IS NULL
                 ORDER BY constituency_id, content_id, path, member
             ), worst AS (
                 SELECT DISTINCT ON (constituency_id)
@@ -199,8 +206,13 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
                 constituency_id, sum(lines)::bigint AS lines, sum(rejected)::bigint AS rejected,
                 count(*) FILTER (WHERE rejected > 0) AS files, worst.path, path_lines, path_rejected,
                 min(starts_at) FILTER (WHERE rejected > 0) AS starts_at,
-                max(ends_at) FILTER (WHERE rejected > 0) AS ends_at
-            FROM file LEFT JOIN worst USING (constituency_id)
+                max(ends_at) FILTER (WHERE rejected > 0) AS ends_at,
+                (
+                    SELECT sum(every.lines)::bigint
+                    FROM ingest.transaction_files AS every JOIN metrics.constituencies USING (constituency_id)
+                    WHERE election_id = :election AND status = 'landed' AND gone_at IS NULL
+                ) AS election_lines
+            FROM file JOIN worst USING (constituency_id)
             GROUP BY constituency_id, worst.path, path_lines, path_rejected
             """
         ),

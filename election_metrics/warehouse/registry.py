@@ -40,15 +40,21 @@ def read_disagreeing_paths(connection: sa.Connection, election: str) -> pd.DataF
         connection,
         sa.text(
             """
-            SELECT constituency_id, array_agg(path ORDER BY path) AS paths
-            FROM (
-                SELECT constituency_id, file.region, election, min(rtrim(path || '/' || member, '/')) AS path
+            WITH torn AS (
+                SELECT constituency_id
                 FROM ingest.transaction_files AS file JOIN metrics.constituencies AS place USING (constituency_id)
                 WHERE place.election_id = :election AND status = 'landed' AND gone_at IS NULL
-                    AND coalesce(file.region, election) IS NOT NULL
-                GROUP BY constituency_id, file.region, election
+                GROUP BY constituency_id
+                HAVING min(file.region) <> max(file.region) OR min(election) <> max(election)
+            )
+            SELECT constituency_id, array_agg(path ORDER BY path) AS paths
+            FROM (
+                SELECT constituency_id, region, election, min(rtrim(path || '/' || member, '/')) AS path
+                FROM ingest.transaction_files JOIN torn USING (constituency_id)
+                WHERE status = 'landed' AND gone_at IS NULL AND coalesce(region, election) IS NOT NULL
+                GROUP BY constituency_id, region, election
             ) AS said
-            GROUP BY constituency_id HAVING count(DISTINCT region) > 1 OR count(DISTINCT election) > 1
+            GROUP BY constituency_id
             """
         ),
         election=election,

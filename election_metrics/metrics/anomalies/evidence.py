@@ -38,8 +38,9 @@ class Evidence:
         registers: constituency_id, hour_number, voters: the sum of the register calls after each hour with such calls.
         paths: a file by constituency_id, of constituencies whose time zone was assumed.
         disagreeing: constituency_id, paths: a file in each of the regions and elections where its files lie.
-        lines: constituency_id, lines, rejected, files, path, path_lines, path_rejected, window_start, window_end: lines
-            of current files and how many cannot be read, in how many files, and in which most; hours that these cover.
+        lines: constituency_id, lines, rejected, files, path, path_lines, path_rejected, window_start, window_end: of
+            constituencies with lines that cannot be read: their lines, how many cannot, in how many files, in which
+            most, and the hours that these cover; election_lines: of the whole election.
         unread: constituency_id, path, reason: files that cannot be read at all.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
     """
@@ -60,7 +61,7 @@ class Evidence:
     lines: pd.DataFrame = field(
         default_factory=lambda: _nothing(
             "constituency_id", "lines", "rejected", "files", "path", "path_lines", "path_rejected", "window_start",
-            "window_end",
+            "window_end", "election_lines",
         )
     )  # fmt: skip
     unread: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "path", "reason"))

@@ -38,7 +38,7 @@ def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 
 def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Lines, or whole files, that arrived and cannot be read; of constituencies, and of the whole election."""
-    lines = evidence.lines[(evidence.lines["rejected"] > 0).to_numpy()]
+    lines = evidence.lines
     first, last = _span(evidence)
     found = lines.assign(
         window_start=lines["window_start"].fillna(first).astype("int64"),
@@ -51,7 +51,7 @@ def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     return together(
         [
             findings(some, _severity(some, thresholds), _said_of_constituency),
-            _of_election(evidence, found, thresholds),
+            _of_election(found, thresholds),
             _unread(evidence),
         ]
     )
@@ -73,10 +73,12 @@ def _said_of_constituency(row: Any) -> str:
     )
 
 
-def _of_election(evidence: Evidence, found: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
+def _of_election(found: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
     """One finding on the election, where it lost a share of its lines."""
-    lines, rejected = evidence.lines["lines"].sum(), found["observed"].sum()
-    if not lines or rejected * 100 < lines * thresholds["least_share"]:
+    if found.empty:
+        return findings(found, "warning", _said_of_constituency)
+    lines, rejected = int(found["election_lines"].max()), int(found["observed"].sum())
+    if rejected * 100 < lines * thresholds["least_share"]:
         return findings(found.iloc[:0], "warning", _said_of_constituency)
     whole = pd.DataFrame(
         {
