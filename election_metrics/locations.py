@@ -120,9 +120,14 @@ def remembering(there: RemotePath) -> Any:
     return own
 
 
+def as_one(path: Path) -> Path:
+    """The absolute path without links and `..` above it: one folder that is typed in two ways is one source."""
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
+
+
 def name_of(place: Location) -> str:
     """The absolute path or URL as text."""
-    return str(place.absolute()) if isinstance(place, Path) else str(place)
+    return str(as_one(place)) if isinstance(place, Path) else str(place)
 
 
 def move_into_place(file: Path, target: Location) -> None:

@@ -67,7 +67,7 @@ def build_registry(
         default_zone: time zone of any other region.
         now: the time of the status.
         is_zone_chosen: whether people chose the default time zone, for constituencies without a region.
-        codes: number by region name, for a region that no path names with its number.
+        codes: number by region name, for paths that name a region without it.
     """
     known = places.rename(columns={"constituency": "name"}).set_index("constituency_id")
     known = known.reindex(known.index.union(pd.Index(reference["constituency_id"]))).astype(object)
@@ -75,9 +75,9 @@ def build_registry(
     for column in ("name", "election", "region_code", "region"):
         known[column] = given[column].combine_first(known[column])
     by_region = known["region"].map(zones)
-    # A region may be named without its code: other paths have both.
+    # A region may be named without its code: the list of known ones has it, or other paths have both.
     told = known.dropna(subset=["region", "region_code"]).groupby("region")["region_code"].min()
-    for number in (told, codes or {}):
+    for number in (codes or {}, told):
         known["region_code"] = known["region_code"].combine_first(known["region"].map(number))
     zones_known = given["time_zone"].combine_first(by_region)
     known["time_zone"] = zones_known.fillna(default_zone)

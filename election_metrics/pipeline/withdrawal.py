@@ -12,7 +12,7 @@ from election_metrics.clock import hour_start
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
-from election_metrics.locations import is_url
+from election_metrics.locations import as_one, is_url
 from election_metrics.pipeline.compaction import compact_hours
 from election_metrics.pipeline.landing import Landing, LandingReport, StagedBatch, commit_batch
 from election_metrics.pipeline.overrides import add_to_audit, audited_transaction
@@ -47,7 +47,7 @@ def find_withdrawal(settings: Settings, target: str, *, withdrawn: bool = False)
     Raises:
         ElectionMetricsError: it names none.
     """
-    path = target if is_url(target) else str(Path(target).absolute())
+    path = target if is_url(target) else str(as_one(Path(target)))
     with transaction(settings) as connection:
         files = withdrawals.find_files(connection, target, path, "withdrawn" if withdrawn else "landed")
         if files.empty:

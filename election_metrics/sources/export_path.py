@@ -102,7 +102,12 @@ def _place(names: Sequence[str], *, has_root: bool) -> tuple[str | None, str | N
             below.pop(0)
         while len(below) > 2 and below[0] == below[1]:
             below.pop(0)
+        if below and _is_numbered(below[0]):  # another region: which of them it is, nobody can know
+            region = f"{region} / {below.pop(0)}"
         election, constituency = [*below, None, None][:2]
+        above = names[at - 1] if at else ""
+        if constituency is None and _ELECTION.search(above) and not _ELECTION.search(election or ""):
+            election, constituency = above, election
     elif (by_number := _region_by_number(names)) is not None:
         code, region, election, constituency = *by_number, *names[1:3]
     elif len(names) >= 3 and looks_like_region(names[0]):
@@ -134,6 +139,16 @@ def _region_at(names: Sequence[str]) -> int | None:
     if regions and known and not _is_known(regions[0][2]):
         return known[0]
     return regions[0][0] if regions else None
+
+
+_ELECTION = re.compile("выбор|референдум|голосован|election|referend", re.IGNORECASE)
+"""In the name of an election, which may stand above the regions."""
+
+
+def _is_numbered(name: str) -> bool:
+    """Whether it is a known region with its number."""
+    region = _region(name)
+    return region is not None and region[0] is not None and known_region(region[1]) is not None
 
 
 def _is_known(name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
-from election_metrics.locations import Location, RemotePath
+from election_metrics.locations import Location, RemotePath, as_one
 from election_metrics.sources.file_kinds import NotRead, count_not_read, ignored_by, is_export
 from election_metrics.sources.file_versions import LONGEST_PATH, FileVersion, Unreadable, unseen, version_at, version_of
 from election_metrics.sources.object_exports import find_objects
@@ -68,7 +68,7 @@ def list_exports(root: Location, known: Set[tuple[str, int, int]] = frozenset(),
     Raises:
         SourceError: `root` does not exist or cannot be listed at all.
     """
-    return _list_files(root.absolute(), known, enough) if isinstance(root, Path) else _list_objects(root)
+    return _list_files(as_one(root), known, enough) if isinstance(root, Path) else _list_objects(root)
 
 
 def _list_files(root: Path, known: Set[tuple[str, int, int]], enough: Enough) -> Listing:

@@ -28,6 +28,9 @@ _INVISIBLE = {"\u00ad", "\u034f", *map(chr, range(0xFE00, 0xFE10))}
 _BLANK = {"\u2800", "\u3164", "\u115f", "\u1160", "\uffa0"}  # an empty pattern of Braille, fillers of Hangul
 _LATIN = str.maketrans("aceopxyABCEHKMOPTXY", "асеорхуАВСЕНКМОРТХУ")
 _CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+")
+_LONGEST_ALIKE = 3
+"""Letters of a word that is taken for Russian because each of its Latin letters looks like a Russian one."""
 _MOST_ENCODINGS = 3
 _KINDS = re.compile(r"^республика | (?:область|край|республика|автономный округ)$")
 _NEARLY = 0.8
@@ -50,13 +53,20 @@ def canonical(name: str) -> str:
 
 def canonical_folder(name: str) -> str:
     """The canonical spelling of a folder's name; Latin letters in Russian words are the Russian ones they look like."""
-    words = canonical(name).split(" ")
-    return " ".join(word.translate(_LATIN) if _CYRILLIC.search(word) else word for word in words)
+    plain = canonical(name)
+    return _WORD.sub(_in_one_script, plain) if _CYRILLIC.search(plain) else plain
 
 
 def same(name: str) -> str:
     """The key for comparing names: canonical, without case, with "е" for "ё"."""
     return canonical_folder(name).casefold().replace("ё", "е")
+
+
+def _in_one_script(found: re.Match[str]) -> str:
+    """A word of a Russian name, in Russian letters if it has any, or if it could be: "c", "EAO"."""
+    word = found[0]
+    is_alike = len(word) <= _LONGEST_ALIKE and all(ord(letter) in _LATIN for letter in word)
+    return word.translate(_LATIN) if is_alike or _CYRILLIC.search(word) else word
 
 
 def _plain(letter: str) -> str:
@@ -93,7 +103,7 @@ def _regions() -> dict[str, Region]:
     """Each known region by comparison key."""
     text = resources.files("election_metrics").joinpath("data", "regions.csv").read_text("utf-8")
     return {
-        same(row["region"]): Region(canonical(row["region"]), row["code"], row["time_zone"])
+        _region_key(row["region"]): Region(canonical(row["region"]), row["code"], row["time_zone"])
         for row in csv.DictReader(text.splitlines())
     }
 
@@ -104,9 +114,15 @@ def _regions_by_code() -> dict[str, Region]:
     return {region.code: region for region in reversed(_regions().values()) if region.code}
 
 
+def _region_key(name: str) -> str:
+    """The key of a region's name: spaces around dashes and before brackets mean nothing, nor do usual short forms."""
+    key = re.sub(r" ?([-()]) ?", r"\1", same(name))
+    return re.sub(r" обл$", " область", re.sub(r"^г[. ] ?", "город ", key))
+
+
 def find_region(name: str) -> Region | None:
     """The region of this name, whose spaces may be underscores or pluses; None if it is unknown."""
-    return _regions().get(same(name)) or _regions().get(same(name.replace("_", " ").replace("+", " ")))
+    return _regions().get(_region_key(name)) or _regions().get(_region_key(name.replace("_", " ").replace("+", " ")))
 
 
 def looks_like_region(name: str) -> bool:

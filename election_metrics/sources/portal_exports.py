@@ -5,12 +5,13 @@ Lines are not parsed here.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePath
 
 from election_metrics.digest import name_for
 from election_metrics.errors import TransientError
-from election_metrics.locations import Location, is_url
+from election_metrics.locations import Location, as_one, is_url
 from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.archives import DAMAGED, NotUnpacked, heads, unpack
 from election_metrics.sources.export_file import ExportFile, read_content
@@ -74,8 +75,12 @@ def place_of(path: str, member: str, root: Location) -> ExportPath | None:
 def _folders_below(path: str, root: Location) -> int:
     if not isinstance(root, Path):
         return path.removeprefix(str(root)).strip("/").count("/")
-    base = (root if root.is_dir() else root.parent).absolute()
-    return len(PurePath(path).parent.relative_to(base).parts)
+    return len(PurePath(path).parent.relative_to(_base(root)).parts)
+
+
+@lru_cache(maxsize=8)  # there are many files below one root
+def _base(root: Path) -> Path:
+    return as_one(root if root.is_dir() else root.parent)
 
 
 _TIMESTAMP = re.compile(rb"^[^;\n]*;[^;\n]*;[^;\n]*;[^;\n]*;(\d{12,14});", re.MULTILINE)

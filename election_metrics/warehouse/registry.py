@@ -65,7 +65,7 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
     """Names of each constituency from paths and tables: constituency_id, election, constituency, region_code, region.
 
     If files disagree, the first path that names an election wins, independently of the order of landing; paths that
-    exist come before those that are gone.
+    exist and say anything come before those that are gone.
     """
     return read_frame(
         connection,
@@ -82,7 +82,8 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
                 SELECT constituency_id, election, NULL, NULL, NULL, 'table:' || source, '', FALSE
                 FROM ingest.table_constituencies
             ) AS place
-            ORDER BY constituency_id, election IS NULL, is_gone, region IS NULL, path, member
+            ORDER BY constituency_id, (election IS NULL AND region IS NULL), is_gone, election IS NULL, region IS NULL,
+                path, member
             """
         ),
     )

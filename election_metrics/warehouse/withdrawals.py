@@ -31,7 +31,8 @@ def find_files(connection: sa.Connection, target: str, path: str, status: str) -
         path: the target as an absolute path.
         status: landed or withdrawn.
 
-    Files that landed with the same bytes and no longer exist are named, too: a file that was moved is one file.
+    Files that landed with the same bytes and no longer exist are named, too: a file that was moved is one file. Empty
+    files are all alike; each is only itself.
 
     Returns:
         file_id, path, member, content_hash, content_id, constituency_id, election_id, rows, reason; by path.
@@ -55,7 +56,7 @@ def find_files(connection: sa.Connection, target: str, path: str, status: str) -
         SELECT file_id, path, member, content_hash, content_id, constituency_id, election_id, rows, reason
         FROM ingest.transaction_files LEFT JOIN ingest.constituency_registry USING (constituency_id)
         WHERE file_id IN (SELECT file_id FROM named) OR (
-            :status = 'landed' AND status = 'landed' AND gone_at IS NOT NULL
+            :status = 'landed' AND status = 'landed' AND gone_at IS NOT NULL AND lines > 0
             AND content_id IN (SELECT content_id FROM named)
         )
         ORDER BY path, member
@@ -122,7 +123,7 @@ def withdrawn_contents(
         SELECT DISTINCT ON (content_hash, constituency_id)
             content_hash, constituency_id, reason, withdrawn_at, withdrawn_as
         FROM ingest.transaction_files AS withdrawn
-        WHERE withdrawn_at IS NOT NULL AND content_hash = ANY(:hashes) AND NOT EXISTS (
+        WHERE withdrawn_at IS NOT NULL AND lines > 0 AND content_hash = ANY(:hashes) AND NOT EXISTS (
             SELECT 1 FROM ingest.transaction_files AS other
             WHERE other.status = 'landed' AND other.content_hash = withdrawn.content_hash
                 AND other.constituency_id = withdrawn.constituency_id

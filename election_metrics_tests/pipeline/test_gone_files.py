@@ -259,3 +259,30 @@ def test_every_file_below_the_source_is_accounted_for(chosen: Settings, tmp_path
     }  # fmt: skip
     kinds = rows(chosen, "SELECT kind, files, lines FROM metrics.input_notes ORDER BY 1").values.tolist()
     assert [kind for kind, *_ in kinds] == ["not_read", "quarantined", "unreadable", "unreadable"]
+
+
+@pytest.mark.parametrize("way", ["other/../in", "link"])
+def test_a_folder_that_is_typed_in_another_way_is_the_same_source(chosen: Settings, tmp_path: Path, way: str) -> None:
+    source = tmp_path / "in"
+    path = Folder(source / REGION / "Выборы").put(*[vote(f"w{n}", ms(n)) for n in range(9)])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to(source)
+    update(chosen, tmp_path / way)
+    path.write_text(f"{vote('right', ms(1))}\n")
+    update(chosen, source)
+    assert hourly(chosen) == {"08": {"transaction_count": 1, "votes_cast": 1}}
+    assert update(chosen, tmp_path / way).files == 0
+
+
+def test_a_region_of_a_path_that_exists_comes_before_names_of_one_that_is_gone(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    source = tmp_path / "in"
+    path = Folder(source / REGION / "Выборы").put(vote("a", ms(1)))
+    update(chosen, source)
+    (source / "54 - Новосибирская область").mkdir()
+    path.rename(source / "54 - Новосибирская область" / path.name)
+    update(chosen, source)
+    update(chosen, source)
+    found = rows(chosen, "SELECT region, time_zone FROM metrics.constituencies").values.tolist()
+    assert found == [["Новосибирская область", "Asia/Novosibirsk"]]

@@ -274,3 +274,19 @@ def test_bytes_that_were_withdrawn_are_named_when_they_come_again(chosen: Settin
     copy = folder.root / f"{CONTRACT}_copy.csv"
     copy.write_bytes(path.read_bytes())
     assert update(chosen, folder.root).withdrawn == {str(copy): WHY}
+
+
+def test_an_empty_hour_that_is_withdrawn_takes_no_other_empty_hour_with_it(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in" / "90 - Пермский край" / "Выборы")
+    folder.put(line("s", ms(0), "startVoting"), vote("a", ms(1)), name="2026-09-18_1300-1400")
+    gone = folder.put(name="2026-09-18_1400-1500")
+    wrong = folder.put(name="2026-09-18_1500-1600")
+    update(chosen, tmp_path / "in")
+    gone.unlink()
+    update(chosen, tmp_path / "in")
+    assert find_withdrawal(chosen, str(wrong)).files["path"].tolist() == [str(wrong)]
+    withdraw(chosen, str(wrong), "me", WHY)
+    right = folder.put(name="2026-09-18_1600-1700")
+    update(chosen, tmp_path / "in")
+    status = f"SELECT status FROM ingest.transaction_files WHERE path = '{right}'"
+    assert rows(chosen, status)["status"].tolist() == ["landed"]

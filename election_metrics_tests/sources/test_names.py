@@ -147,6 +147,36 @@ def test_a_misspelt_region_without_its_number_is_a_region_that_is_not_known(fold
     assert known_region(folder) is None
 
 
+def test_an_election_may_stand_above_the_regions() -> None:
+    assert place(ELECTION, REGION, DISTRICT) == RIGHT
+    assert place("1 октября", REGION, ELECTION).election == ELECTION, "a day is none"
+
+
+def test_a_region_within_another_is_told_as_not_known() -> None:
+    found = place(REGION, "54 - Новосибирская область", ELECTION, DISTRICT)
+    assert (found.election, found.constituency) == (ELECTION, DISTRICT)
+    assert known_region(found.region or "") is None
+
+
+@pytest.mark.parametrize("latin", ["Выборы c 18 по 20", "Выборы EAO", "Выборы CAO и BAO"])
+def test_short_words_in_latin_letters_that_look_russian_are_russian(latin: str) -> None:
+    russian = latin.translate(str.maketrans("cEAOCB", "сЕАОСВ"))
+    assert place(REGION, latin, DISTRICT) == place(REGION, russian, DISTRICT)
+
+
+@pytest.mark.parametrize("name", ["Выборы_Moscow_2026", "Выборы final", "Election of the Duma"])
+def test_words_of_another_script_stay_as_they_are(name: str) -> None:
+    assert place(REGION, name, DISTRICT).election == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Чувашская Республика-Чувашия", "Республика Саха(Якутия)", "г. Москва", "Московская обл.", "Республика Саха"],
+)
+def test_usual_forms_of_a_regions_name_are_known(name: str) -> None:
+    assert known_region(place(name, ELECTION, DISTRICT).region or "") is not None
+
+
 def test_an_election_in_a_folder_of_its_own_name_is_one() -> None:
     assert place(REGION, ELECTION, ELECTION, DISTRICT) == RIGHT
 
