@@ -127,9 +127,10 @@ Constituency = _model(
     "A constituency with its figures so far; they are null without transactions.",
     _fields(
         constituencies,
-        ["constituency_id", "election_id", "name", "region_code", "region", "time_zone", "is_zone_assumed",
+        ["constituency_id", "election_id", "name", "region_code", "region", "time_zone",
          "registered_voters", "starts_at", "ends_at"],
     ),
+    {"time_zone_note": _text("assumed: the region is not known or not named; else null")},
     _fields(
         constituency_metrics,
         [*NAMES, "participation_rate", "issue_rate", "gap", "gap_rate", "anomaly_score", "peak_hour", "peak_votes",

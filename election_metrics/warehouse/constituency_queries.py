@@ -90,17 +90,18 @@ _FIGURES = [
 _PLACE = [
     constituencies.c[name]
     for name in (
-        "constituency_id", "election_id", "name", "region_code", "region", "time_zone", "is_zone_assumed",
+        "constituency_id", "election_id", "name", "region_code", "region", "time_zone",
         "registered_voters", "starts_at", "ends_at",
     )
 ]  # fmt: skip
+_ZONE_NOTE = sa.case((constituencies.c.is_zone_assumed, "assumed")).label("time_zone_note")
 SORTABLE = ("name", "region", "registered_voters", "bulletins_issued", "votes_cast", "participation_rate", "issue_rate",
             "gap_rate", "anomaly_score", "last_transaction_at")  # fmt: skip
 
 
 def _standing() -> sa.Select[Any]:
     joined = sa.and_(_STANDING.c.constituency_id == constituencies.c.constituency_id, _STANDING.c.period == "election")
-    return sa.select(*_PLACE, *_FIGURES).outerjoin_from(constituencies, _STANDING, joined)
+    return sa.select(*_PLACE, _ZONE_NOTE, *_FIGURES).outerjoin_from(constituencies, _STANDING, joined)
 
 
 _THESE_CONSTITUENCIES = _standing().where(constituencies.c.constituency_id == sa.any_(IDS))

@@ -32,7 +32,7 @@ export function constituency(page) {
     ${back}
     <section class="headline" aria-labelledby="place-name">
       <h1 id="place-name" tabindex="-1">${place.name ?? place.constituency_id}</h1>
-      <p class="quiet">${place.region ?? t("no_region")} · ${t("local_zone", { zone: zoneName(zone) })}${place.is_zone_assumed ? html` <strong class="assumed">${t("zone_assumed")}</strong>` : ""} · <code>${place.constituency_id}</code></p>
+      <p class="quiet">${place.region ?? t("no_region")} · ${t("local_zone", { zone: zoneName(zone) })}${place.time_zone_note ? html` <strong class="assumed">${t("zone_assumed")}</strong>` : ""} · <code>${place.constituency_id}</code></p>
       <p class="quiet times">${votingTimes(place, zone, "times_one")}</p>
       <div class="turnout"><p class="rate"><span class="label">${t("turnout")}</span> <strong>${rateOrOpening(place, page.now)}</strong> ${from(t("turnout"), "metrics.constituency_metrics", path)}</p>
         ${shareBar(isRate ? place.participation_rate : null)}
