@@ -151,3 +151,11 @@ def test_a_vote_that_goes_on_alike_day_and_night_has_no_finding(votes: int) -> N
     opening = series["hour"].min()
     for hours in range(1, 73, 3):
         assert find_anomalies(evidence_until(series, opening + hours * HOUR), {}).empty, hours
+
+
+@pytest.mark.parametrize("voters", [pd.NA, 1_000_000, 13_419_741])
+def test_a_register_that_is_not_known_or_not_loaded_hides_no_silence(voters: object) -> None:
+    start = START + 39 * HOUR
+    series = with_event(national(), start, 1, 0).assign(registered_voters=pd.array([voters] * 70, dtype="Int64"))
+    found = found_in(series, start + HOUR)
+    assert ("silence", "critical") in set(zip(found["rule"], found["severity"], strict=True))

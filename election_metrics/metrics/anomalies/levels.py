@@ -40,7 +40,7 @@ SCATTER_OF_WHOLE, SCATTER_OF_PART = 0.12, 0.3
 
 @dataclass(frozen=True)
 class Levels:
-    """Votes of wide places by hour: a row for each place, a column for each hour.
+    """Votes of places by hour: a row for each place, a column for each hour.
 
     Attributes:
         votes: votes cast, where delivered and open.
@@ -180,7 +180,8 @@ def _levels(
         added(size * shares[0] * (counts & (grid.since_opening < _WAVE))),
         added(size * shares[0] * (counts & grid.is_night)),
     )
-    voters = added(np.nan_to_num(grid.size)[:, None])[:, 0]
+    is_unknown = added(np.isnan(grid.size)[:, None])[:, 0] > 0
+    voters = np.where(is_unknown, np.inf, added(np.nan_to_num(grid.size)[:, None])[:, 0])
     return _walk(added(np.where(counts, grid.votes, 0)), weights, voters, scatter, whole, is_pooled=is_pooled)
 
 
@@ -260,7 +261,8 @@ def _walk(
         now, weight = votes[:, hour], weights.delivered[:, :, hour]
         is_known = (weight[0] > 0) & (weight[0] >= weights.open_[:, hour] * _LEAST_PART)
         references = np.where(is_known, state.references(weight), np.nan)
-        left = np.where(voters > 0, np.maximum(voters - state.cast, 0.0), np.inf)
+        # More votes than voters: the register is not complete, and limits nothing.
+        left = np.where(state.cast > voters, np.inf, voters - state.cast)
         middle, highest = _middle(references), np.fmax.reduce(references)
         lowest = np.fmin(np.fmin.reduce(references), _as_yesterday(usual, hour))
         lowest = np.where(np.isnan(middle), np.nan, np.fmin(lowest, left))
