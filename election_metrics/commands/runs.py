@@ -12,6 +12,7 @@ from election_metrics.assets.partitions import in_grid
 from election_metrics.assets.resources import Progress
 from election_metrics.automation.jobs import AFTER_LANDING
 from election_metrics.clock import hour_of, hour_start
+from election_metrics.commands.assumed import print_assumed
 from election_metrics.commands.exit_codes import PARTLY_READ
 from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
@@ -93,31 +94,10 @@ def _ingested(console: Console, chosen: Settings, path: Location, listing: Listi
         console.print(f"Ignored below {path}: {rules}.")
     lost = sum(kind.may_be_exports for kind in listing.not_read.values())
     code = _exit_code(chosen, name_of(path), listing_problems=len(listing.unreadable) + lost)
-    _print_assumed(console, chosen)
+    print_assumed(console, chosen)
     if code:
         console.print("Not everything was read: election-metrics status says what, where and why.")
     return code
-
-
-def _print_assumed(console: Console, chosen: Settings) -> None:
-    """Says for which regions the time zone was assumed."""
-    from election_metrics.metrics.anomalies.findings import counted
-    from election_metrics.warehouse.database import transaction
-    from election_metrics.warehouse.registry import read_constituencies, read_paths_of
-
-    with transaction(chosen) as connection:
-        places = read_constituencies(connection)
-        assumed = places[places["is_zone_assumed"].astype(bool)]
-        paths = read_paths_of(connection, list(assumed["constituency_id"])) if len(assumed) else {}
-    for region, group in assumed.groupby(assumed["region"].fillna("")):
-        example = next((paths[name] for name in group["constituency_id"] if name in paths), "")
-        what = f"The region {shown(region)} is not a known one" if region else "No region is named"
-        console.print(
-            f"{what}: {counted(len(group), 'constituency is', 'constituencies are')} counted in "
-            f"{group['time_zone'].iloc[0]}, the default time zone{f', such as {shown(example)}' if example else ''}. "
-            + ("Correct the folder's name." if region else "Ingest from the folder above the regions, or set ")
-            + ("" if region else "ELECTION_METRICS_TIME_ZONE.")
-        )
 
 
 def _known_before(chosen: Settings, path: Location) -> str:

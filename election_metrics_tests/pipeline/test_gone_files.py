@@ -286,3 +286,13 @@ def test_a_region_of_a_path_that_exists_comes_before_names_of_one_that_is_gone(
     update(chosen, source)
     found = rows(chosen, "SELECT region, time_zone FROM metrics.constituencies").values.tolist()
     assert found == [["Новосибирская область", "Asia/Novosibirsk"]]
+
+
+def test_ingest_says_what_the_folders_do_not_say_exactly(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    wrong = Folder(source / "59 - Пермский край" / "Выборы" / "Округ").put(vote("a", ms(1)))
+    nameless = Folder(source / "54 - Новосибирская область").put(vote("b", ms(2)), contract=OTHER)
+    done = typed("ingest", str(source), ELECTION_METRICS_HOME=str(tmp_path / "home"))
+    said = " ".join((done.stderr + done.stdout).split())
+    assert f"The number 59 is not that of Пермский край, which is 90: the name counts, such as {wrong}." in said
+    assert f"No election is named: 1 constituency is counted as 'Unknown election', such as {nameless}." in said
