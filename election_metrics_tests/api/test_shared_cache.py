@@ -53,6 +53,7 @@ def counts(api: Api) -> tuple[int, int]:
     return status["cache_hits"], status["cache_misses"]
 
 
+@pytest.mark.quiet  # it counts reads within moments of a commit
 def test_what_one_read_the_other_gives_and_never_after_a_commit(pair: tuple[Api, Api]) -> None:
     one, other = pair
     election = one.data("/elections")[0]["election_id"]
