@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import PurePath
 from unicodedata import digit
 
@@ -102,7 +103,7 @@ def _place(names: Sequence[str], *, has_root: bool) -> tuple[str | None, str | N
             below.pop(0)
         while len(below) > 2 and below[0] == below[1]:
             below.pop(0)
-        if below and _is_numbered(below[0]):  # another region: which of them it is, nobody can know
+        if below and _is_known(below[0], numbered=True):  # another region: which of them it is, nobody can know
             region = f"{region} / {below.pop(0)}"
         election, constituency = [*below, None, None][:2]
         above = names[at - 1] if at else ""
@@ -135,7 +136,7 @@ def _name_of(folder: str) -> str | None:
 def _region_at(names: Sequence[str]) -> int | None:
     """Which of the names is the region's: the topmost; if that is not known, a known one with its number below it."""
     regions = [(number, region, name) for number, name in enumerate(names) if (region := _region(name)) is not None]
-    known = [number for number, region, name in regions if region[0] is not None and _is_known(name)]
+    known = [number for number, _, name in regions if _is_known(name, numbered=True)]
     if regions and known and not _is_known(regions[0][2]):
         return known[0]
     return regions[0][0] if regions else None
@@ -145,17 +146,14 @@ _ELECTION = re.compile("выбор|референдум|голосован|elect
 """In the name of an election, which may stand above the regions."""
 
 
-def _is_numbered(name: str) -> bool:
-    """Whether it is a known region with its number."""
+@lru_cache(1 << 14)
+def _is_known(name: str, *, numbered: bool = False) -> bool:
+    """Whether it is that of a known region, `numbered` with its number."""
     region = _region(name)
-    return region is not None and region[0] is not None and known_region(region[1]) is not None
+    return region is not None and (region[0] is not None or not numbered) and known_region(region[1]) is not None
 
 
-def _is_known(name: str) -> bool:
-    region = _region(name)
-    return region is not None and known_region(region[1]) is not None
-
-
+@lru_cache(1 << 14)  # there are many files below few folders
 def _region(name: str) -> tuple[str | None, str] | None:
     """Code and name of a region; None if the name is not that of a region."""
     match = REGION.fullmatch(name)

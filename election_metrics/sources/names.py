@@ -8,7 +8,7 @@ import csv
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from unicodedata import category, normalize
 from urllib.parse import unquote
@@ -32,6 +32,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LONGEST_ALIKE = 3
 """Letters of a word that is taken for Russian because each of its Latin letters looks like a Russian one."""
 _MOST_ENCODINGS = 3
+_MOST_FOLDERS = 1 << 14
+"""Names that are remembered: there are many files below few folders."""
 _KINDS = re.compile(r"^республика | (?:область|край|республика|автономный округ)$")
 _NEARLY = 0.8
 
@@ -51,6 +53,7 @@ def canonical(name: str) -> str:
     return _COPY_OF.sub("", _COPY.sub("", plain)).rstrip(". ") or plain or name
 
 
+@lru_cache(_MOST_FOLDERS)
 def canonical_folder(name: str) -> str:
     """The canonical spelling of a folder's name; Latin letters in Russian words are the Russian ones they look like."""
     plain = canonical(name)
@@ -125,6 +128,7 @@ def find_region(name: str) -> Region | None:
     return _regions().get(_region_key(name)) or _regions().get(_region_key(name.replace("_", " ").replace("+", " ")))
 
 
+@lru_cache(_MOST_FOLDERS)
 def looks_like_region(name: str) -> bool:
     """Whether a name that is no known region's may be meant as one: a kind of region is in it, or it is nearly one."""
     key = same(name)

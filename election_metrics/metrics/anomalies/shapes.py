@@ -6,7 +6,6 @@ Shape = np.ndarray
 """Relative votes of each hour since 08:00 local time of the opening day; only ratios between hours matter."""
 
 _DAY = 24
-_OPENING = 8
 
 PUBLISHED_2026: Shape = np.array(
     [
