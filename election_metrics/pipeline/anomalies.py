@@ -1,8 +1,6 @@
 """Anomalies: runs the rules over an election's hours, and merges the findings with the previous ones."""
 
-from collections.abc import Set
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -15,7 +13,6 @@ from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
-from election_metrics.sources.export_path import contract_id
 from election_metrics.warehouse import anomalies as store
 from election_metrics.warehouse import elections, ledger, registry, stale_hours
 from election_metrics.warehouse.database import lock
@@ -99,7 +96,7 @@ def _read_evidence(
         paths=registry.read_paths_of(connection, assumed) if assumed else {},
         disagreeing=registry.read_disagreeing_paths(connection, election),
         lines=_lines(connection, election),
-        unread=_unread(connection, set(known["constituency_id"])),
+        unread=registry.read_unread_files(connection, election),
     )
 
 
@@ -112,16 +109,6 @@ def _lines(connection: sa.Connection, election: str) -> pd.DataFrame:
     return lines.assign(
         window_start=hour_numbers(starts).astype("Int64"), window_end=hour_numbers(ends.dt.ceil("h")).astype("Int64")
     )
-
-
-def _unread(connection: sa.Connection, constituencies: Set[str]) -> pd.DataFrame:
-    """Files that cannot be read, by the contract in their names: constituency_id, path, reason."""
-    rows = [
-        (contract, path, reason)
-        for path, reason in ledger.unreadable_files(connection)
-        if (contract := contract_id(PurePath(path).name.partition(".")[0])) in constituencies
-    ]
-    return pd.DataFrame(rows, columns=["constituency_id", "path", "reason"])
 
 
 def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,7 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
 from election_metrics.locations import as_one, is_url
 from election_metrics.pipeline.compaction import compact_hours
+from election_metrics.pipeline.hours import contiguous
 from election_metrics.pipeline.landing import Landing, LandingReport, StagedBatch, commit_batch
 from election_metrics.pipeline.overrides import add_to_audit, audited_transaction
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -115,8 +116,8 @@ def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingR
         commit_batch(Landing(settings, engine, "withdraw", now, report), connection, batch, work)
         withdrawals.forget_rows(connection, ids)
         _audit(connection, who, "withdraw", target, found.files, reason)
-    for number in found.hours:
-        compact_hours(settings, hour_start(number), hour_start(number + 1), least=1)
+    for first, last in contiguous([hour_start(number) for number in found.hours], len(found.hours)):
+        compact_hours(settings, first, last + timedelta(hours=1), least=1)
     return report
 
 

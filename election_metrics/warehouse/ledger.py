@@ -116,13 +116,6 @@ def paths_in_trouble(connection: sa.Connection, root: str) -> set[str]:
     return set(connection.execute(unreadable.union(waiting)).scalars())
 
 
-def unreadable_files(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Path (and member) and reason of each file that cannot be read, by path."""
-    name = sa.func.rtrim(_files.path + "/" + _files.member, "/")
-    query = sa.select(name, _files.reason).where(_files.status == "unreadable", _files.gone_at.is_(None))
-    return [(path, reason) for path, reason in connection.execute(query.order_by(name))]
-
-
 def paths_gone(connection: sa.Connection, root: str) -> set[str]:
     """Current paths below `root` that did not exist when it was listed last."""
     query = sa.select(_files.path).where(_CURRENT, _files.gone_at.is_not(None), _is_below(_files.path, root))

@@ -1,16 +1,15 @@
 """Rules on ballots: impossible or unlikely counts within a constituency."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.anomalies.chances import chance_of_at_most, chance_of_share
-from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings
 
-Thresholds = Mapping[str, float]
 _OUTCOMES = ["votes_cast", "votes_rejected", "votes_unknown", "revotes"]
 
 

@@ -13,6 +13,9 @@ from election_metrics.metrics.anomalies.levels import Levels, WideLevels, levels
 from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026, Shape
 from election_metrics.metrics.hours import hour_numbers
 
+Thresholds = Mapping[str, float]
+"""Values by name that a rule compares counts with."""
+
 
 def _nothing(*columns: str) -> pd.DataFrame:
     counts = {"hour_number", "transactions", "lost", "voters"}

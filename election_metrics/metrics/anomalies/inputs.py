@@ -1,14 +1,12 @@
 """Rules on input: what should have arrived and did not, and what arrived and cannot be read."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, findings, together
 
-Thresholds = Mapping[str, float]
 _SHOWN = 3
 """Parts of a path."""
 

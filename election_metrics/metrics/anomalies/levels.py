@@ -32,10 +32,19 @@ _LEAST_PART = 0.5
 """Of the weight of a place's constituencies that are open: so much must be delivered."""
 _RATIO, _LEAST, _CHANCE = 2.0, 30.0, 1e-6
 """From when on an hour counts with its expected votes: times the expected, votes, and the count model's chance."""
-RISES, FALLS = 1.2, 1.5
+_RISES, _FALLS = 1.2, 1.5
 """Times the hour before: a rise is a rise, and a drop a fall, in plain sight too."""
 SCATTER_OF_WHOLE, SCATTER_OF_PART = 0.12, 0.3
 """Relative scatter of the hours of a whole election, and of a region or a constituency, beyond that of Poisson."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From when on votes differ: votes (expected, or more than expected), probability, scatter of the count model."""
+
+    least: float
+    chance: float
+    scatter: float
 
 
 @dataclass(frozen=True)
@@ -256,6 +265,7 @@ def _walk(
     low, high = (np.zeros((judged, hours), dtype=bool) for _ in range(2))
     waited, held = np.zeros(judged), np.zeros(judged, dtype="int64")
     differs_everywhere = np.zeros(hours, dtype=bool) if whole is None else (whole.is_low | whole.is_high)[0]
+    limits = Limits(_LEAST, _CHANCE, scatter)
     state = _Walk(len(weights.delivered), places)
     for hour in range(hours):
         now, weight = votes[:, hour], weights.delivered[:, :, hour]
@@ -273,8 +283,10 @@ def _walk(
             cast, bounds = now.sum(keepdims=True), [_pooled(bound, now) for bound in bounds]
         least[:, hour], most[:, hour], middles[:, hour], before[:, hour] = bounds
         waited = np.where(cast > 0, 0.0, waited + np.nan_to_num(bounds[0]))
-        low[:, hour] = _is_low(cast, bounds[0], waited, scatter) & ~(cast * FALLS > bounds[3])
-        high[:, hour] = _is_high(cast, bounds[1], scatter) & ~(cast < bounds[3] * RISES)
+        # Of hours without a vote, all since the last vote together.
+        due = np.where((cast > 0) | np.isnan(bounds[0]), bounds[0], waited)
+        low[:, hour] = is_far_below(cast, due, bounds[3], limits, _RATIO)
+        high[:, hour] = is_far_above(cast, bounds[1], bounds[3], limits, _RATIO)
         differs = (low[:, hour] | high[:, hour] | differs_everywhere[hour]) & (held < _LONGEST_HOLD)
         held = np.where(differs, held + 1, 0)
         kept = np.where(differs & ~np.isnan(middle), middle, now)
@@ -314,19 +326,27 @@ def _middle(references: np.ndarray) -> np.ndarray:
     return middle
 
 
-def _is_low(votes: np.ndarray, expected: np.ndarray, waited: np.ndarray, scatter: float) -> np.ndarray:
-    """Far fewer votes than expected, in an hour or in all hours since the last vote."""
-    mean = np.where(votes > 0, np.nan_to_num(expected), waited)
-    low: np.ndarray = ~np.isnan(expected) & (mean >= _LEAST) & (votes * _RATIO <= mean)
+def is_far_below(
+    votes: np.ndarray, expected: np.ndarray, before: np.ndarray, limits: Limits, ratio: float | np.ndarray
+) -> np.ndarray:
+    """Far fewer votes than expected, and than in the hour before; NaN is expected where nothing is judged."""
+    mean = np.maximum(np.nan_to_num(expected), 1.0)
+    low: np.ndarray = (
+        ~np.isnan(expected) & (mean >= limits.least) & (votes * ratio <= mean) & ~(votes * _FALLS > before)
+    )  # fmt: skip
     few = mean[low]
-    low[low] = chance_of_at_most(votes[low], few, scatter_of_sum(few, scatter)) < _CHANCE
+    low[low] = chance_of_at_most(votes[low], few, scatter_of_sum(few, limits.scatter)) < limits.chance
     return low
 
 
-def _is_high(votes: np.ndarray, expected: np.ndarray, scatter: float) -> np.ndarray:
-    """Far more votes than expected."""
+def is_far_above(
+    votes: np.ndarray, expected: np.ndarray, before: np.ndarray, limits: Limits, ratio: float | np.ndarray
+) -> np.ndarray:
+    """Far more votes than expected, and than in the hour before; NaN is expected where nothing is judged."""
     mean = np.maximum(np.nan_to_num(expected), 1.0)
-    high: np.ndarray = ~np.isnan(expected) & (votes >= mean * _RATIO) & (votes >= mean + _LEAST)
+    high: np.ndarray = (
+        ~np.isnan(expected) & (votes >= mean * ratio) & (votes >= mean + limits.least) & ~(votes < before * _RISES)
+    )  # fmt: skip
     many = mean[high]
-    high[high] = chance_of_at_least(votes[high], many, scatter_of_sum(many, scatter)) < _CHANCE
+    high[high] = chance_of_at_least(votes[high], many, scatter_of_sum(many, limits.scatter)) < limits.chance
     return high

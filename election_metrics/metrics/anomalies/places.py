@@ -1,13 +1,9 @@
 """Rules on places: what was assumed, because a name did not say it."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, findings, no_findings
-
-Thresholds = Mapping[str, float]
 
 
 def time_zone_assumed(evidence: Evidence, _thresholds: Thresholds) -> pd.DataFrame:

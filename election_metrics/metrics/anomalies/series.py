@@ -1,19 +1,15 @@
 """Rules on series: hours that differ from the expected counts."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most
-from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.expected import Expected
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings, together
 from election_metrics.metrics.anomalies.grid import Grid
 from election_metrics.metrics.anomalies.levels import WideLevels
 from election_metrics.metrics.anomalies.wide import wide_drops, wide_silences, wide_spikes
-
-Thresholds = Mapping[str, float]
 
 
 def spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:

@@ -1,18 +1,17 @@
 """Many constituencies that rise or fall in the same hour: none of them differs from the others of its region."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most, chance_of_share
-from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
 from election_metrics.metrics.anomalies.grid import Grid
 from election_metrics.metrics.anomalies.levels import Levels
 
-Thresholds = Mapping[str, float]
 _LOWER, _UPPER = 0.25, 0.75
 """The quantile of all constituencies that is the hour's own, where many rise and where many fall."""
 

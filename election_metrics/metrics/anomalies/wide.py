@@ -1,16 +1,15 @@
 """Spikes, drops and silences of the whole election and of whole regions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most, scatter_of_sum
+from election_metrics.metrics.anomalies.chances import chance_of_at_most
+from election_metrics.metrics.anomalies.evidence import Thresholds
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
-from election_metrics.metrics.anomalies.levels import FALLS, RISES, Levels, WideLevels
-
-Thresholds = Mapping[str, float]
+from election_metrics.metrics.anomalies.levels import Levels, Limits, WideLevels, is_far_above, is_far_below
 
 _WHOLE, _REGION = "whole_", ""
 """Prefixes of the thresholds of each."""
@@ -38,17 +37,8 @@ def wide_spikes(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Data
     """
 
     def find(place: Levels, kind: str) -> pd.DataFrame:
-        mean = np.maximum(np.nan_to_num(place.most), 1.0)
-        is_spike = (
-            ~np.isnan(place.most)
-            & (place.votes >= mean + thresholds["least_excess"])
-            & (place.votes >= mean * _ratio(place, thresholds, kind))
-            & ~(place.votes < place.before * RISES)
-            & (
-                chance_of_at_least(place.votes, mean, scatter_of_sum(mean, thresholds[f"{kind}scatter"]))
-                < thresholds["chance"]
-            )
-        )
+        limits = Limits(thresholds["least_excess"], thresholds["chance"], thresholds[f"{kind}scatter"])
+        is_spike = is_far_above(place.votes, place.most, place.before, limits, _ratio(place, thresholds, kind))
         found = _marked(place, first, is_spike, ~np.isnan(place.most), place.most, lasting=False)
         return findings(found, "warning", lambda row: _said(row, kind, "at most"))
 
@@ -65,17 +55,9 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
     """
 
     def find(place: Levels, kind: str) -> pd.DataFrame:
-        mean = np.maximum(np.nan_to_num(place.least), 1.0)
-        is_drop = (
-            (place.votes > 0)
-            & (mean >= thresholds["least_expected"])
-            & (place.votes * _ratio(place, thresholds, kind) <= mean)
-            & ~(place.votes * FALLS > place.before)
-            & (
-                chance_of_at_most(place.votes, mean, scatter_of_sum(mean, thresholds[f"{kind}scatter"]))
-                < thresholds["chance"]
-            )
-        )
+        limits = Limits(thresholds["least_expected"], thresholds["chance"], thresholds[f"{kind}scatter"])
+        is_low = is_far_below(place.votes, place.least, place.before, limits, _ratio(place, thresholds, kind))
+        is_drop = is_low & (place.votes > 0)
         found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, lasting=False)
         is_critical = found["observed"] * thresholds["critical_ratio"] <= found["middle"]
         severity = np.where(is_critical & (kind == _WHOLE), "critical", "warning")

@@ -38,13 +38,14 @@ export function findingsList(page, found, zone) {
   if (!found.length) return html`<p class="quiet">${t("no_findings")}</p>`;
   return html`<ul class="findings">${grouped(found).map((group) => {
     const [one] = group;
+    const [said, next] = [inWords(one), whatNext(one)];
     return html`<li class=${one.severity}>
       <h3><span class="sign" aria-hidden="true">${SIGNS[one.severity]}</span> <span class="severity">${t(one.severity)}</span> ${ruleName(one.rule)}</h3>
       <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: count(group.length) }, group.length)}</strong>: ` : ""}${places(page, group)}
         · ${dayAndClock(one.window_start, zone)} – ${dayAndClock(one.window_end, zone)} · ${t(`state_${one.state}`)}${one.state_note ? html`: ${one.state_note}` : ""}</p>
-      ${inWords(one) ? html`<p>${inWords(one)}.</p>` : ""}
-      <p lang="en" class=${inWords(one) ? "quiet" : ""}>${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
-      ${whatNext(one) ? html`<p class="next">${t("next", { what: whatNext(one) })}</p>` : ""}
+      ${said ? html`<p>${said}.</p>` : ""}
+      <p lang="en" class=${said ? "quiet" : ""}>${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
+      ${next ? html`<p class="next">${t("next", { what: next })}</p>` : ""}
       <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })} · `}
         <a href="${page.status?.ui_url ?? ""}/runs/${one.run_id}" target="_blank" rel="noopener">${t("run")} ${one.run_id.slice(0, 8)}</a></p>
     </li>`;
