@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.real_curves import report
+from benchmarks.real_curves import choices, report
+from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
+from election_metrics_tests.minutes import FAULTS_INSIDE, LEAST_VOTES, with_minutes
 from election_metrics_tests.simulated import AT_ONCE, FAULTS, SMALLEST, Election, simulate
 
 
@@ -44,10 +46,29 @@ def recall_at_once(rule: str, elections: list[Election]) -> tuple[int, int]:
     return found, len(elections)
 
 
+def recall_inside(rule: str, elections: list[Evidence], times: int) -> tuple[int, int]:
+    """How many faults inside an hour were found in it, and how many were injected."""
+    found, made = 0, 0
+    random = np.random.default_rng(1)
+    for evidence in elections:
+        rows = evidence.inside.rows
+        since = rows["hour_number"] - rows["constituency_id"].map(evidence.opening).astype("int64")
+        busy = np.flatnonzero((evidence.inside.votes.sum(axis=1) >= LEAST_VOTES) & since.between(1, 57).to_numpy())
+        for row in random.choice(busy, min(times, busy.size), replace=False).tolist():
+            findings = find_anomalies(FAULTS_INSIDE[rule][1](evidence, row), {}, set(RULES) - {rule})
+            begin = rows.loc[row, "hour_number"]
+            found += bool(((findings["window_start"] < begin + 1) & (findings["window_end"] > begin)).any())
+            made += 1
+    return found, made
+
+
 def table(constituencies: int, seeds: int, times: int) -> list[str]:
     """The accuracy table of docs/metrics.md."""
     elections = [simulate(constituencies, seed) for seed in range(seeds)]
-    quiet = pd.concat([find_anomalies(election.evidence(), {}) for election in elections], ignore_index=True)
+    from_inside = [
+        with_minutes(election.evidence(), np.random.default_rng(number)) for number, election in enumerate(elections)
+    ]
+    quiet = pd.concat([find_anomalies(evidence, {}) for evidence in from_inside], ignore_index=True)
     hours = sum(election.delivered.size for election in elections)
     rows = [
         "| rule | injected fault | found | false alarms per 1,000 constituency-hours |", "|---|---|---:|---:|"
@@ -55,6 +76,8 @@ def table(constituencies: int, seeds: int, times: int) -> list[str]:
     for rule in RULES:
         if rule in AT_ONCE:
             words, (found, made) = AT_ONCE[rule][0], recall_at_once(rule, elections)
+        elif rule in FAULTS_INSIDE:
+            words, (found, made) = FAULTS_INSIDE[rule][0], recall_inside(rule, from_inside, times)
         else:
             words, (found, made) = FAULTS[rule][0], recall(rule, elections, times)
         false = int((quiet["rule"] == rule).sum()) if len(quiet) else 0
@@ -83,7 +106,11 @@ def main() -> None:
     parser.add_argument(
         "--most-places", type=int, default=10, help="with --real: plant events in votes up to this size"
     )
+    parser.add_argument("--choose", action="store_true", help="false alarms on real curves at other thresholds")
     chosen = parser.parse_args()
+    if chosen.choose:
+        print("\n".join(choices(chosen.curves)))
+        return
     if chosen.real:
         print("\n".join(report(chosen.curves, chosen.most_places)))
         return

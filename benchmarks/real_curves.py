@@ -1,6 +1,7 @@
 """Real curves as evidence for the anomaly rules: as they are, and with events planted at every hour.
 
-No curve judges a shape that was made from it: the national curve of 2026 is judged without any.
+No curve judges a shape that was made from it: the national curve of 2026 is judged without any. Where events are
+planted in a part of a vote, a curve of one place is split by chance into 300 constituencies of 10 regions.
 """
 
 from collections import Counter
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from election_metrics.metrics.anomalies.rules import find_anomalies
+from election_metrics.metrics.anomalies.judged import judged_constituencies
+from election_metrics.metrics.anomalies.rules import INSIDE, RULES, find_anomalies
 from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026, Shape
-from election_metrics_tests.published import INCIDENT, evidence_until, national, with_event
+from election_metrics_tests.minutes import with_minutes
+from election_metrics_tests.published import INCIDENT, REGISTERED, evidence_until, inside_hours, national, with_event
 
 HOUR = pd.Timedelta(hours=1)
 COUNTS = ["bulletins_issued", "votes_cast"]
@@ -30,12 +33,16 @@ _ITALY = {"20241027120000": (7, 5), "20241027190000": (12, 7), "20241027230000":
 
 @dataclass(frozen=True)
 class Curve:
-    """A real vote: the rows of `published.evidence_until`, with its end, and the shapes that may judge it."""
+    """A real vote: the rows of `published.evidence_until`, with its end, and the shapes that may judge it.
+
+    `minutes` are the same by 5 minutes (bucket_start instead of hour), where they are known.
+    """
 
     name: str
     series: pd.DataFrame
     ends_at: pd.Timestamp
     shapes: Sequence[Shape]
+    minutes: pd.DataFrame | None = None
 
     def hours(self) -> Iterator[pd.Timestamp]:
         """The ends of its hours, and a day more."""
@@ -48,8 +55,15 @@ class Curve:
         evidence = replace(evidence_until(series, now, self.ends_at), shapes=self.shapes)
         if evidence.hours.empty:
             return pd.DataFrame(columns=["rule", "severity", "constituency_id", "region", "window_start", "window_end"])
-        found = find_anomalies(evidence, {})
-        return found[found["rule"].isin(OF_SERIES)]
+        found = find_anomalies(evidence, {}, set(RULES) - set(OF_SERIES))
+        return found
+
+    def found_inside(self, minutes: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
+        """Findings of the rules inside the hour on counts by 5 minutes at a moment."""
+        known = minutes[minutes["bucket_start"] < now]
+        hourly = by_hour(known)
+        evidence = replace(evidence_until(hourly, now, self.ends_at), shapes=self.shapes, inside=inside_hours(known))
+        return find_anomalies(evidence, {}, set(RULES) - set(INSIDE))
 
 
 def curves(folder: Path | None) -> Iterator[Curve]:
@@ -60,21 +74,71 @@ def curves(folder: Path | None) -> Iterator[Curve]:
         header = path.read_text("utf-8").partition("\n")[0]
         if "bucket_start" in header and "registered_voters" in header:
             yield from _replayed(path)
+        elif "bucket_start" in header:
+            yield _of_country(path)
         elif "codice_sezione" in header:
             yield _liguria(path)
 
 
+def by_hour(minutes: pd.DataFrame) -> pd.DataFrame:
+    """The sums of 5 minutes by hour."""
+    places = [name for name in ("constituency_id", "registered_voters", "region", "time_zone") if name in minutes]
+    hours = minutes.assign(hour=minutes["bucket_start"].dt.floor("h"))
+    return hours.groupby([*places, "hour"], dropna=False)[COUNTS].sum().reset_index()
+
+
+def split(curve: Curve, places: int = 300, regions: int = 10, spread: float = 1.5) -> Curve:
+    """A curve of one place as one of many constituencies of very different sizes, by chance.
+
+    `spread` is the standard deviation of the logarithms of their sizes.
+    """
+    random = np.random.default_rng(0)
+    weight = random.lognormal(0, spread, places)
+    region = random.integers(0, regions, places)
+
+    def parts(frame: pd.DataFrame) -> pd.DataFrame:
+        counts = {name: random.multinomial(frame[name], weight / weight.sum()) for name in COUNTS}
+        moment = "bucket_start" if "bucket_start" in frame else "hour"
+        rows = {
+            "constituency_id": np.tile([f"c{number:03}" for number in range(places)], len(frame)),
+            "region": np.tile([f"region {number}" for number in region], len(frame)),
+            moment: np.repeat(frame[moment].to_numpy(), places),
+            **{name: values.ravel() for name, values in counts.items()},
+        }
+        part = pd.DataFrame(rows)
+        part[moment] = pd.to_datetime(part[moment], utc=True)
+        voters = np.maximum(weight / weight.sum() * curve.series["registered_voters"].max(), 1).astype("int64")
+        part["registered_voters"] = np.tile(voters, len(frame))
+        return part[part[COUNTS].sum(axis=1) > 0]
+
+    minutes = None if curve.minutes is None else parts(curve.minutes)
+    series = parts(curve.series) if minutes is None else by_hour(minutes)
+    return replace(curve, name=f"{curve.name}, split", series=series, minutes=minutes)
+
+
+def _of_country(path: Path) -> Curve:
+    """A file without constituencies: bucket_start, bulletins_issued, votes_cast."""
+    minutes = pd.read_csv(path).assign(constituency_id="all", registered_voters=REGISTERED)
+    minutes["bucket_start"] = pd.to_datetime(minutes["bucket_start"], utc=True)
+    votes = by_hour(minutes).set_index("hour")["votes_cast"]
+    # Only the last time zone votes after that.
+    ends_at = votes.index[votes >= 0.2 * votes.shift(1, fill_value=0)].max() + HOUR
+    minutes = minutes[minutes["bucket_start"] >= INCIDENT + 4 * HOUR] if _is_of_2026(minutes) else minutes
+    return Curve(path.stem, by_hour(minutes), ends_at, () if _is_of_2026(minutes) else (PUBLISHED_2026,), minutes)
+
+
+def _is_of_2026(minutes: pd.DataFrame) -> bool:
+    """Whether it is the vote that the shipped shape was made from."""
+    return bool(abs(minutes["bucket_start"].min() - INCIDENT) < 24 * HOUR)
+
+
 def _replayed(path: Path) -> Iterator[Curve]:
     frame = pd.read_csv(path).rename(columns={"constituency": "constituency_id"})
-    frame["hour"] = pd.to_datetime(frame["bucket_start"], utc=True).dt.floor("h")
+    frame["bucket_start"] = pd.to_datetime(frame["bucket_start"], utc=True)
     for election, rows in frame.groupby("election"):
-        places = [name for name in ("region", "time_zone") if name in rows]
-        hourly = (
-            rows.groupby(["constituency_id", "hour", "registered_voters", *places], dropna=False)[COUNTS]
-            .sum()
-            .reset_index()
-        )
-        yield Curve(f"{path.stem}: {str(election)[:40]}", hourly, hourly["hour"].max().floor("h"), (PUBLISHED_2026,))
+        hourly = by_hour(rows)
+        name = f"{path.stem}: {str(election)[:40]}"
+        yield Curve(name, hourly, hourly["hour"].max().floor("h"), (PUBLISHED_2026,), rows)
 
 
 def _liguria(path: Path) -> Curve:
@@ -118,22 +182,126 @@ def clean(curve: Curve) -> tuple[Counter[str], int, int]:
     return Counter(str(alarm[0]) for alarm in alarms), curve.series["constituency_id"].nunique(), judged
 
 
-def planted(curve: Curve, hours: int, factor: float, first: int = 2) -> tuple[int, int]:
-    """How many events of all constituencies were found an hour after they ended, and how many were planted.
+def planted(curve: Curve, hours: int, factor: float, part: str = "all", first: int = 2) -> tuple[int, int]:
+    """How many events were found an hour after they ended, and how many were planted.
 
-    Events begin at every hour from the third on, in which the election has votes.
+    Events begin at every hour from the third on in which the part has 30 votes. `part` is all, a region, or a
+    constituency; in a part, an event counts as found if any finding on it, on its region or on the whole covers it.
     """
     found = made = 0
-    by_hour = curve.series.groupby("hour")["votes_cast"].sum()
-    for start in by_hour.index[first:]:
-        if start + hours * HOUR > curve.ends_at or by_hour[start] < 30:
+    members = pd.Series(True, index=curve.series.index)
+    if part != "all":
+        members = (curve.series["region"] == part) | (curve.series["constituency_id"] == part)
+    votes = curve.series[members].groupby("hour")["votes_cast"].sum()
+    own = {part, *curve.series.loc[members, "region"].unique()} if part != "all" else set()
+    for start in votes.index[first:]:
+        if start + hours * HOUR > curve.ends_at or votes[start] < 30:
             continue
-        after = curve.found(with_event(curve.series, start, hours, factor), start + (hours + 1) * HOUR)
+        series = pd.concat([with_event(curve.series[members], start, hours, factor), curve.series[~members]])
+        after = curve.found(series, start + (hours + 1) * HOUR)
         begin = int(start.timestamp()) // 3600
-        wide = after[after["constituency_id"].isna() & after["region"].isna()]
+        is_wide = after["constituency_id"].isna() & after["region"].isna()
+        is_own = after["constituency_id"].isin(own) | after["constituency_id"].isna() & after["region"].isin(own)
+        covers = (after["window_start"] < begin + hours) & (after["window_end"] > begin)
         made += 1
-        found += bool(((wide["window_start"] < begin + hours) & (wide["window_end"] > begin)).any())
+        found += bool(((is_wide | is_own) & covers).any())
     return found, made
+
+
+def bursts(curve: Curve, intervals: int, share: float) -> tuple[int, int]:
+    """How many bursts that double an hour were found an hour later, at every hour, and how many were planted."""
+    assert curve.minutes is not None
+    found = made = 0
+    random = np.random.default_rng(0)
+    votes = by_hour(curve.minutes).pivot_table(index="constituency_id", columns="hour", values="votes_cast").fillna(0)
+    for start in votes.columns[2:]:
+        if start + HOUR > curve.ends_at or votes[start].sum() < 300:
+            continue
+        chosen = votes.index[random.random(len(votes)) < share]
+        at = start + pd.Timedelta(minutes=20)
+        added = pd.DataFrame(
+            {
+                "constituency_id": np.repeat(chosen, intervals),
+                "bucket_start": np.tile([at + n * pd.Timedelta(minutes=5) for n in range(intervals)], len(chosen)),
+                "votes_cast": random.poisson(np.repeat(votes.loc[chosen, start].to_numpy() / intervals, intervals)),
+            }
+        )
+        places = curve.minutes.drop_duplicates("constituency_id").set_index("constituency_id")
+        for name in ("registered_voters", "region", "time_zone"):
+            if name in places:
+                added[name] = added["constituency_id"].map(places[name])
+        added = added.assign(bulletins_issued=added["votes_cast"])
+        after = curve.found_inside(pd.concat([curve.minutes, added]), start + 2 * HOUR)
+        begin = at.timestamp() / 3600
+        made += 1
+        found += bool(((after["window_start"] < begin + intervals / 12) & (after["window_end"] > begin)).any())
+    return found, made
+
+
+def shares(folder: Path | None) -> list[str]:
+    """How many constituencies each rule can judge at the end of a vote; rules that judge all are left out."""
+    country = split(next(iter(curves(None))), 5_103, 85, spread=2.6)
+    every = [country, *(curve for curve in curves(folder) if curve.series["constituency_id"].nunique() > 1_000)]
+    found = []
+    for curve in every:
+        evidence = with_minutes(evidence_until(curve.series, curve.ends_at, curve.ends_at), np.random.default_rng(0))
+        judged = judged_constituencies(evidence, {}).set_index("rule")
+        found.append(judged["constituencies_judged"] / judged["constituencies_total"])
+    table = pd.concat(found, axis=1)
+    table = table[(table < 1).any(axis=1)]
+    lines = [f"| rule | {' | '.join(curve.name for curve in every)} |", f"|---|{'---:|' * len(every)}"]
+    return lines + [f"| `{rule}` | {' | '.join(f'{share:.0%}' for share in row)} |" for rule, row in
+                    zip(table.index, table.to_numpy(), strict=True)]  # fmt: skip
+
+
+def clean_inside(curve: Curve) -> tuple[int, int]:
+    """False alarms of the rules inside the hour, after every hour of a real curve; constituency-hours."""
+    assert curve.minutes is not None
+    alarms: set[tuple[object, ...]] = set()
+    for now in curve.hours():
+        for row in curve.found_inside(curve.minutes, now).itertuples():
+            alarms.add((row.rule, row.constituency_id, row.region, row.window_start))
+    return len(alarms), len(by_hour(curve.minutes))
+
+
+CHOICES = {
+    ("spike", "ratio"): (1.5, 2.0, 2.5, 3.0, 4.0), ("spike", "whole_ratio"): (1.3, 1.5, 1.8, 2.2),
+    ("spike", "night_ratio"): (1.5, 2.0, 2.5, 3.0), ("drop", "ratio"): (1.5, 2.0, 3.0, 4.0),
+    ("drop", "whole_ratio"): (1.3, 1.5, 2.0, 3.0), ("drop", "night_ratio"): (1.5, 2.0, 3.0, 4.0),
+    ("synchronised_spike", "ratio"): (1.2, 1.5, 2.0), ("synchronised_drop", "ratio"): (1.2, 1.5, 2.0),
+    ("burst", "ratio"): (1.5, 1.75, 2.0, 2.5),
+}  # fmt: skip
+"""By rule and threshold: the values that are compared."""
+
+
+def choices(folder: Path | None) -> list[str]:
+    """False alarms on real curves at other values of a threshold, all others being those that are shipped."""
+    every = list(curves(folder))
+    lines = [f"| rule | threshold | value | {' | '.join(curve.name for curve in every)} |",
+             f"|---|---|---:|{'---:|' * len(every)}"]  # fmt: skip
+    for (rule, name), values in CHOICES.items():
+        for value in values:
+            cells = [_at(curve, rule, {name: value}) for curve in every]
+            shipped = value == RULES[rule].thresholds[name].default
+            lines.append(
+                f"| `{rule}` | `{name}` | {f'**{value:g}**' if shipped else f'{value:g}'} | {' | '.join(cells)} |"
+            )
+    return lines
+
+
+def _at(curve: Curve, rule: str, thresholds: dict[str, float]) -> str:
+    """False alarms per 1,000 constituency-hours of a rule, judged every six hours."""
+    if rule in INSIDE and curve.minutes is None:
+        return "–"
+    alarms = set()
+    for now in list(curve.hours())[::-6]:
+        evidence = replace(evidence_until(curve.series, now, curve.ends_at), shapes=curve.shapes)
+        if rule in INSIDE and curve.minutes is not None:
+            evidence = replace(evidence, inside=inside_hours(curve.minutes[curve.minutes["bucket_start"] < now]))
+        if len(evidence.hours):
+            for row in find_anomalies(evidence, {rule: thresholds}, set(RULES) - {rule}).itertuples():
+                alarms.add((row.constituency_id, row.region, row.window_start))
+    return f"{len(alarms) / len(curve.series) * 1000:.2f}"
 
 
 def report(folder: Path | None, most_places: int) -> list[str]:
@@ -152,4 +320,37 @@ def report(folder: Path | None, most_places: int) -> list[str]:
     for words, hours, factor in EVENTS:
         cells = [f"{found} of {made}" for found, made in (planted(curve, hours, factor) for curve in chosen)]
         lines.append(f"| {words} | {' | '.join(cells)} |")
+    country = split(next((curve for curve in every if curve.minutes is not None and _is_large(curve)), every[0]))
+    largest = country.series.groupby("constituency_id")["votes_cast"].sum().idxmax()
+    lines += ["", f"| event, at every hour of {country.name} | in one region of 10 | in the largest constituency |",
+              "|---|---:|---:|"]  # fmt: skip
+    for words, hours, factor in EVENTS:
+        cells = [f"{found} of {made}" for found, made in (planted(country, hours, factor, part)
+                 for part in ("region 0", str(largest)))]  # fmt: skip
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    lines += ["", *shares(folder)]
+    return [*lines, "", *_report_inside([curve for curve in every if curve.minutes is not None], country)]
+
+
+def _is_large(curve: Curve) -> bool:
+    return int(curve.series["votes_cast"].sum()) > 100_000
+
+
+def _report_inside(every: Sequence[Curve], country: Curve) -> list[str]:
+    lines = ["| real curve by 5 minutes | constituency-hours | findings inside the hour | per 1,000 (95 % below) |",
+             "|---|---:|---:|---:|"]  # fmt: skip
+    for curve in [*every, *([country] if country.minutes is not None else [])]:
+        alarms, hours = clean_inside(curve)
+        lines.append(
+            f"| {curve.name} | {hours:,} | {alarms} | {alarms / hours * 1000:.2f} ({upper_bound(alarms, hours):.2f}) |"
+        )
+    if country.minutes is None:
+        return lines
+    lines += ["", f"| votes that double an hour, at every hour of {country.name} | in all | in a third | in a tenth |",
+              "|---|---:|---:|---:|"]  # fmt: skip
+    for minutes in (5, 10, 20):
+        cells = [
+            f"{found} of {made}" for found, made in (bursts(country, minutes // 5, share) for share in (1, 1 / 3, 0.1))
+        ]
+        lines.append(f"| within {minutes} minutes | {' | '.join(cells)} |")
     return lines

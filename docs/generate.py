@@ -71,6 +71,9 @@ def rules_page(_settings: Settings) -> str:
     for rule in RULES.values():
         kind = "A state" if rule.lasts else "An event"
         lines += ["", f"## {rule.name}", "", f"{rule.meaning} {kind}; {rule.severity}.", "", f"Reason: {rule.why}", ""]
+        if "chance" in rule.thresholds:
+            false = rule.thresholds["chance"].default * 1000
+            lines += [f"False alarms, if its null model holds: at most {false:g} per 1,000 that it judges.", ""]
         lines += ["| threshold | default | |", "|---|---:|---|"]
         lines += [f"| `{name}` | {value.default:g} | {value.meaning} |" for name, value in rule.thresholds.items()]
     return "\n".join(lines) + "\n"

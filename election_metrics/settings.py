@@ -133,6 +133,11 @@ class Settings(BaseSettings):
     settle_seconds: float = Field(
         10.0, ge=0, description="A file that ends within a line is not read until it is unchanged for this long."
     )
+    intervals: bool = Field(
+        True,
+        description="Count every hour by 5 minutes too (metrics.interval_stats), and judge what happens inside it. "
+        "false: hours that are computed from then on have none.",
+    )
     max_hours_per_run: int = Field(168, gt=0, description="The most hours of a run that a sensor requests.")
     max_hours_per_backfill: int = Field(
         2208,

@@ -22,7 +22,7 @@ from election_metrics.warehouse.replace import read_frame
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TABLES = (
     "elections", "constituencies", "hourly_stats", "election_hours", "constituency_metrics", "election_summaries", "region_summaries",
-    "participation_extremes", "missing_input",
+    "participation_extremes", "missing_input", "interval_stats", "rule_coverage",
 )  # fmt: skip
 
 

@@ -1,9 +1,11 @@
 """The published series as evidence for the rules: the whole country by hour, and whatever is given like it."""
 
+import numpy as np
 import pandas as pd
 
 from election_metrics.demo import national_hours
 from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.inside import INTERVALS, InsideHours
 
 REGISTERED = 13_419_741
 INCIDENT = pd.Timestamp("2026-09-18T00:00+03:00")
@@ -26,6 +28,27 @@ def with_event(series: pd.DataFrame, start: pd.Timestamp, hours: int, factor: fl
     changed = series.copy()
     changed[counts] = series[counts].astype("int64").where(~within, (series[counts] * factor).astype("int64"), axis=0)
     return changed
+
+
+def inside_hours(series: pd.DataFrame) -> InsideHours:
+    """The hours of a series by 5 minutes, from inside.
+
+    Args:
+        series: constituency_id, bucket_start (UTC), bulletins_issued, votes_cast.
+    """
+    minutes = (series["bucket_start"] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(minutes=60 // INTERVALS)
+    keyed = series.assign(hour_number=minutes // INTERVALS, place=minutes % INTERVALS)
+    both = ("bulletins_issued", "votes_cast")
+    wide = keyed.pivot_table(
+        index=["constituency_id", "hour_number"], columns="place", values=list(both), aggfunc="sum", fill_value=0
+    ).reindex(columns=[(name, place) for name in both for place in range(INTERVALS)], fill_value=0)
+    wide = wide[wide.to_numpy().sum(axis=1) > 0]
+    nothing = InsideHours().rows
+    rows = nothing.reindex(range(len(wide))).assign(
+        **{name: wide.index.get_level_values(name) for name in ("constituency_id", "hour_number")}
+    )
+    counts = wide.to_numpy(dtype="int64")
+    return InsideHours(rows.astype(nothing.dtypes), *np.hsplit(counts, 2))
 
 
 def evidence_until(series: pd.DataFrame, now: pd.Timestamp, ends_at: pd.Timestamp | None = None) -> Evidence:

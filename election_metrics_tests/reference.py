@@ -52,7 +52,9 @@ def read_file(content: bytes, latest_ms: int, first_ms: int) -> Iterator[Row]:
 
 
 def _is_wide(head: bytes) -> bool:
-    """Whether nearly all characters have one byte that is set, at one place, and one or three NULs."""
+    """Whether it has a byte order mark and NULs, or nearly all characters one byte that is set and one or three NULs."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) and head.count(0) >= 0.1 * len(head):
+        return True
     for width in (4, 2):
         characters = [head[at : at + width] for at in range(0, len(head) - width + 1, width)]
         if len(characters) < 4:

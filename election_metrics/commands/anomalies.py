@@ -61,7 +61,8 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
     console.print(f"  found     {shown(row.explanation)}")
     console.print(f"  where     {shown(_where(row))}; {shown(str(row.election))}")
     console.print(f"  when      {_window(row)} ({row.time_zone})")
-    console.print(f"  observed  {row.observed:g}; expected {row.expected:g}")
+    if pd.notna(row.observed):
+        console.print(f"  observed  {row.observed:g}{_expected(row)}")
     console.print(f"  why       {shown(rule.why)}")
     for name, threshold in rule.thresholds.items():
         value = f"{chosen[name]:g} (default {threshold.default:g})" if name in chosen else f"{threshold.default:g}"
@@ -73,6 +74,13 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
         f"  state     {row.state} since {row.state_at:%Y-%m-%d %H:%M} UTC by {shown(row.state_by)}{shown(note)}"
     )
     console.print(f"  detected  {row.detected_at:%Y-%m-%d %H:%M} UTC; last computed by run {row.run_id}")
+
+
+def _expected(row: Any) -> str:
+    if pd.isna(row.expected):
+        return ""
+    usual = "" if pd.isna(row.expected_low) else f" (99 of 100 between {row.expected_low:g} and {row.expected_high:g})"
+    return f"; expected {row.expected:g}{usual}"
 
 
 def _window(row: Any) -> str:

@@ -23,11 +23,18 @@ from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.ledger import count_by_status
 from election_metrics.warehouse.replace import read_frame
-from election_metrics.warehouse.reports import read_conflicts, read_problems, read_status, read_summaries
+from election_metrics.warehouse.reports import (
+    read_conflicts,
+    read_problems,
+    read_rule_coverage,
+    read_status,
+    read_summaries,
+)
 from election_metrics.warehouse.table_reads import looked_at
 
 _SECONDS_LOOKING = 2.0
 _MOST_OPENED = 1_000
+_ELECTIONS_SHOWN = 3
 
 
 def _number(value: object) -> str:
@@ -217,6 +224,25 @@ def _print_withdrawn(console: Console, settings: Settings) -> None:
         )
 
 
+def _print_judged(console: Console, settings: Settings) -> None:
+    """Prints, for the latest elections, which rules have too few votes to judge every constituency."""
+    with transaction(settings) as connection:
+        found = read_rule_coverage(connection, _ELECTIONS_SHOWN)
+    if found.empty:
+        return
+    console.print("\nConstituencies that a rule has enough votes to judge (docs/metrics.md, Who can be judged):")
+    for name, rules in found.groupby("name", sort=False):
+        total = int(rules["constituencies_total"].max())
+        some = rules[rules["constituencies_judged"] < total].sort_values("constituencies_judged", kind="stable")
+        said = ", ".join(
+            f"{row.rule} {row.constituencies_judged} ({row.constituencies_judged / total:.0%})"
+            for row in some.itertuples()
+        )
+        console.print(f"  {one_line(str(name))}: {total}; all of them by {len(rules) - len(some)} rules", markup=False)
+        if said:
+            console.print(f"    fewer by {said}", markup=False)
+
+
 def print_warehouse(console: Console, settings: Settings) -> None:
     """Prints what landed, what is behind, the queue, disk usage, problems, and what could not be read.
 
@@ -265,6 +291,7 @@ def print_warehouse(console: Console, settings: Settings) -> None:
             "election-metrics conflicts shows each, with its files"
         )
     _print_withdrawn(console, settings)
+    _print_judged(console, settings)
     if len(rejected):
         console.print("\nLines in quarantine (election-metrics export rejected_transactions shows each):")
         for reason, lines, files, example in rejected.itertuples(index=False, name=None):

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from election_metrics.lake.engine import Engine, Readable, nothing_of
+from election_metrics.lake.engine import LATER_COLUMN, PART_ENDING, Engine, Readable, nothing_of
 from election_metrics.lake.reading import quoted, stage_files
 from election_metrics.locations import Location
 from election_metrics.settings import Settings
@@ -69,9 +69,16 @@ def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFr
 
 
 def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Location], columns: str) -> None:
-    """Creates a view of these Parquet files; without files, an empty one with these columns."""
-    source = nothing_of(columns)
-    if paths:
-        files = ", ".join(quoted(str(path)) for path in paths)
-        source = f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"  # noqa: S608 paths are ours
+    """Creates a view of these parts, of both layouts; without any, an empty one with these columns."""
+    current = [path for path in paths if path.name.endswith(PART_ENDING)]
+    earlier = [path for path in paths if not path.name.endswith(PART_ENDING)]
+    sources = [_read(current)] if current else []
+    if earlier:
+        sources.append(f"SELECT *, CAST(NULL AS STRING) AS {LATER_COLUMN} FROM ({_read(earlier)})")  # noqa: S608 our own text
+    source = " UNION ALL BY NAME ".join(sources) or nothing_of(columns)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
+
+
+def _read(paths: Sequence[Location]) -> str:
+    files = ", ".join(quoted(str(path)) for path in paths)
+    return f"SELECT * FROM read_parquet([{files}], hive_partitioning = false)"  # noqa: S608 paths are ours

@@ -19,6 +19,10 @@ import pandas as pd
 from election_metrics.locations import Location, remembering
 from election_metrics.settings import Settings
 
+PART_ENDING = ".2.parquet"
+"""Parts of the second layout. Those without the 2 are of the first, which has no `registrar`; it is NULL there."""
+LATER_COLUMN = "registrar"
+
 
 @cache
 def sql(name: str) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from election_metrics.clock import GRACE, HOUR_MS
-from election_metrics.lake.engine import Engine, sql
+from election_metrics.lake.engine import PART_ENDING, Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
 from election_metrics.locations import Location, move_into_place
 
@@ -101,6 +103,48 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
     return found[_OUTSIDE].fillna(0).astype("int64").set_axis(counts.index)
 
 
+INTERVALS = 12
+"""Five-minute intervals of an hour."""
+OF_VOTES = ["vote_gaps", "gap_seconds", "gap_squares", "equal_gaps", "equal_gap"]
+OF_REGISTRARS = ["registrar_run", "registrar_own", "registrar_before", "registrar_after"]
+
+
+def inside_hours(engine: Engine) -> pd.DataFrame:
+    """What happened inside the opened hours: a row for each constituency and hour with ballots.
+
+    Args:
+        engine: one on which `open_hours` was called.
+
+    Returns:
+        The columns of `ingest.inside_hours`: constituency_id, hour_number, bulletins and votes (12 numbers each, as
+        PostgreSQL writes an array), and on gaps between votes and registrars, NA where there are fewer than 20 calls.
+    """
+    counts = ", ".join(
+        f"CAST(coalesce(sum(ballots) FILTER (WHERE kind = '{kind}' AND place = {place}), 0) AS BIGINT) "
+        f"AS {name}_{place}"
+        for name, kind in (("bulletins", "bulletin_issued"), ("votes", "vote_cast"))
+        for place in range(INTERVALS)
+    )
+    engine.put_table("inside_counts", sql("inside_counts").replace("{counts}", counts))
+    found = engine.query(sql("inside_hours")).astype({"constituency_id": "str"})
+    frame = found[["constituency_id", "hour_number"]].astype({"hour_number": "int64"})
+    for name in ("bulletins", "votes"):
+        frame[name] = _as_array([found[f"{name}_{place}"] for place in range(INTERVALS)])
+    whole = ["vote_gaps", "equal_gaps", "equal_gap", *OF_REGISTRARS]
+    return frame.join(
+        found[[*OF_VOTES, "registrar", *OF_REGISTRARS]].astype(
+            {**dict.fromkeys(whole, "Int64"), "gap_seconds": "float64", "gap_squares": "float64", "registrar": "str"}
+        )
+    )
+
+
+def _as_array(columns: Sequence[pd.Series]) -> pd.Series:
+    """`{0,3,…}` for each row."""
+    texts = [pa.array(column.astype("int64")).cast(pa.string()) for column in columns]
+    joined = pc.binary_join_element_wise(*texts, ",")
+    return pd.Series("{" + joined.to_pandas().astype("str") + "}", index=columns[0].index, dtype="str")
+
+
 def count_transactions(engine: Engine) -> pd.DataFrame:
     """Distinct ids of the opened hours, by hour, counted independently of `transactions`.
 
@@ -140,7 +184,7 @@ def compact(
     engine.put_parquet("merging", parts, PART_COLUMNS)
     engine.put_frame("superseded", pd.DataFrame({"content_id": superseded}), {"content_id": "BIGINT"})
     # A unique name for each attempt: of two concurrent merges, the slower one removes its file again.
-    name = f"merged-{uuid4().hex}.parquet"
+    name = f"merged-{uuid4().hex}{PART_ENDING}"
     unfinished = work / name
     rows = "SELECT * FROM merging WHERE content_id NOT IN (SELECT content_id FROM superseded)"
     engine.write_sorted(rows, ["constituency_id", "occurred_ms"], unfinished)

@@ -10,14 +10,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from election_metrics.clock import hour_start
-from election_metrics.lake.engine import Engine, Readable, sql
+from election_metrics.lake.engine import PART_ENDING, Engine, Readable, sql
 from election_metrics.locations import Location, move_into_place
 from election_metrics.settings import Settings
 
 PART_COLUMNS = (
     "transaction_id STRING, id_key BIGINT, constituency_id STRING, occurred_ms BIGINT, operation STRING, "
     "kind STRING, quantity BIGINT, sender STRING, voter_key STRING, fail_reason STRING, content_id BIGINT, "
-    "hour_number INTEGER"
+    "hour_number INTEGER, registrar STRING"
 )
 
 
@@ -70,7 +70,7 @@ def write_parts(engine: Engine, lake: Location, work: Path, name: str) -> list[P
     target = work / "parts"
     parts = []
     for file, hour_number in sorted(engine.write_by_hour(sql("part_rows"), target).items()):
-        path = f"{hour_folder(hour_number)}/part-{name}-{file.stem}.parquet"
+        path = f"{hour_folder(hour_number)}/part-{name}-{file.stem}{PART_ENDING}"
         parts.append(Part(hour_number, path, pq.read_metadata(file).num_rows, file.stat().st_size))
         move_into_place(file, lake / path)
     shutil.rmtree(target, ignore_errors=True)

@@ -9,5 +9,5 @@ def hour_numbers(instants: pd.Series) -> pd.Series:
 
 
 def hour_starts(numbers: pd.Series) -> pd.Series:
-    """The start (UTC) of each hour, by its number."""
-    return pd.to_datetime(numbers.astype("int64") * 3600, unit="s", utc=True)
+    """The start (UTC) of each hour, by its number; a fraction is a moment within it, to the second."""
+    return pd.to_datetime((numbers.astype("float64") * 3600).round().astype("int64"), unit="s", utc=True)

@@ -8,17 +8,21 @@ import sqlalchemy as sa
 
 from election_metrics.clock import hour_number, hour_start
 from election_metrics.metrics.anomalies.evidence import Evidence
+from election_metrics.metrics.anomalies.inside import INTERVALS
+from election_metrics.metrics.anomalies.judged import judged_constituencies
 from election_metrics.metrics.anomalies.lifecycle import reconcile
-from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
+from election_metrics.metrics.anomalies.rules import INSIDE, RULES, find_anomalies
+from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026
 from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
-from election_metrics.warehouse import elections, ledger, registry, stale_hours
+from election_metrics.warehouse import elections, intervals, ledger, registry, stale_hours
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
 from election_metrics.warehouse.tables import missing_input as missing_table
+from election_metrics.warehouse.tables import rule_coverage as coverage_table
 
 
 def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
@@ -31,12 +35,16 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     evidence = _read_evidence(connection, election, delivered, missing, now)
     is_settled = not _hours_behind(connection, evidence, now)
     unjudged = () if is_settled else tuple(RULES)
-    found = find_anomalies(evidence, store.read_thresholds(connection, election), unjudged)
+    thresholds = store.read_thresholds(connection, election)
+    found = find_anomalies(evidence, thresholds, unjudged)
     for column in ("window_start", "window_end"):
         found[column] = hour_starts(found[column])
     lock(connection, "anomalies")  # changes to states of findings wait from here on
     before = store.read_anomalies(connection, election)
-    rows = reconcile(before, found, election, run_id, now, unjudged)
+    uncounted = _found_in_uncounted_hours(before, evidence)
+    rows = reconcile(before[~uncounted], found, election, run_id, now, unjudged)
+    if uncounted.any():
+        rows = pd.concat([rows, before.loc[uncounted, list(rows.columns)]], ignore_index=True)
     scope = sa.or_(
         missing_table.c.election_id == election,
         missing_table.c.constituency_id.in_(list(evidence.constituencies["constituency_id"])),
@@ -47,6 +55,10 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     replace_scope(connection, missing_table, scope, lineage)
     store.replace_anomalies(connection, before, rows)
     if is_settled:
+        judged = judged_constituencies(evidence, thresholds).assign(
+            election_id=election, run_id=run_id, computed_at=now
+        )
+        replace_scope(connection, coverage_table, coverage_table.c.election_id == election, judged)
         store.raise_highest(connection, election, hour_start(hour_number(now)))
     else:
         registry.touch_constituencies(connection, {election: []})  # so that the rules run when the hours are computed
@@ -97,7 +109,28 @@ def _read_evidence(
         disagreeing=registry.read_disagreeing_paths(connection, election),
         lines=_lines(connection, election),
         unread=registry.read_unread_files(connection, election),
+        inside=intervals.read_inside_hours(connection, election, present),
+        registrations=_registrations(events, present),
+        shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
+
+
+def _found_in_uncounted_hours(before: pd.DataFrame, evidence: Evidence) -> pd.Series:
+    """Which findings from inside an hour lie in hours with ballots that are now counted without intervals."""
+    keys = ["constituency_id", "hour_number"]
+    hours = evidence.hours.loc[evidence.hours["bulletins_issued"] + evidence.hours["votes_cast"] > 0, keys]
+    known = pd.MultiIndex.from_frame(evidence.inside.rows[keys])
+    without = set(hours.loc[~pd.MultiIndex.from_frame(hours).isin(known), "hour_number"])
+    starts = hour_numbers(before["window_start"])
+    return before["rule"].isin(INSIDE) & starts.isin(without)
+
+
+def _registrations(events: pd.DataFrame, present: int) -> pd.DataFrame:
+    """Voters added to registers by 5 minutes."""
+    seconds = (pd.to_datetime(events["occurred_at"], utc=True) - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(seconds=1)
+    added = events.assign(interval_number=seconds.astype("int64") // (3600 // INTERVALS))
+    added = added[(added["voters"] > 0) & (added["interval_number"] < present * INTERVALS)]
+    return added.groupby(["constituency_id", "interval_number"])["voters"].sum().reset_index()
 
 
 def _lines(connection: sa.Connection, election: str) -> pd.DataFrame:

@@ -62,6 +62,8 @@ def write_summary(connection: sa.Connection, election: str, delivered: Delivered
     # These tables have no columns of single constituencies.
     notify(connection, summaries_table, {election: []})
     stale_elections.mark_summary(connection, election, version)
+    # Their findings follow from the curve of this one.
+    registry.touch_constituencies(connection, {later: [] for later in store.later_elections(connection, election)})
 
 
 def picture_of(

@@ -82,6 +82,11 @@ def compute_frame(engine: Engine, inputs: HoursInputs, now: datetime) -> pd.Data
     return hourly_stats(counts, elections, register, now)
 
 
+def inside_frame(engine: Engine, settings: Settings) -> pd.DataFrame:
+    """The rows of `inside_hours` for the hours of the last `compute_frame`; none if the setting is off."""
+    return lake.inside_hours(engine) if settings.intervals else pd.DataFrame({"hour_number": pd.Series(dtype="int64")})
+
+
 def _voting_times(constituencies: pd.DataFrame) -> pd.DataFrame:
     frame = constituencies[["constituency_id"]].copy()
     for column, name in (("starts_at", "starts_ms"), ("ends_at", "ends_ms")):

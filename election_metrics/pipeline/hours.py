@@ -3,7 +3,7 @@
 Idempotent: computing an hour twice, in a range, or in any order gives the same rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.pipeline import publication
 from election_metrics.pipeline.hour_comparison import stored_figures
-from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, read_inputs
+from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, inside_frame, read_inputs
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
@@ -28,6 +28,7 @@ from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.elections import FIGURES
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import hourly_stats as table
+from election_metrics.warehouse.tables import inside_hours
 
 _MOST_TRIES = 20
 
@@ -107,6 +108,7 @@ def _compute_chunk(
         inputs = read_inputs(settings, first, last)
         frame = compute_frame(engine, inputs, now)
     frame = frame.assign(run_id=run_id, computed_at=now)
+    inside = inside_frame(engine, settings)
     # These hours become visible together with everything downstream.
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         newer = _newer_hours(connection, inputs.versions, first, last)
@@ -120,6 +122,7 @@ def _compute_chunk(
         before = stored_figures(connection, first, last, newer)
         changed = _changed_constituencies(engine.local, before, kept)
         replace_scope(connection, table, scope, kept)
+        _replace_inside(connection, first, last, newer, inside)
         stale_hours.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
         notify(connection, table, _written_constituencies(before, kept))
@@ -127,6 +130,13 @@ def _compute_chunk(
     report.hours += len(versions)
     report.elections |= set(changed)
     return frame
+
+
+def _replace_inside(connection: sa.Connection, first: int, last: int, kept: Sequence[int], rows: pd.DataFrame) -> None:
+    """Replaces `inside_hours` of these hours, but of those whose newer rows are kept."""
+    hour = inside_hours.c.hour_number
+    scope = sa.and_(hour.between(first, last), hour.not_in(kept))
+    replace_scope(connection, inside_hours, scope, rows[~rows["hour_number"].isin(kept)])
 
 
 def _changed_constituencies(

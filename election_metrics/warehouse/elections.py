@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
@@ -35,6 +36,64 @@ def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFr
     """hourly_stats of the present constituencies of an election, whatever election_id their rows have."""
     where = "constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)"
     return read_table(connection, hourly_stats, FIGURES, where, election=election)
+
+
+_EARLIER = sa.text(
+    """
+    SELECT earlier.election_id
+    FROM metrics.elections AS this
+    JOIN metrics.elections AS earlier ON earlier.ends_at <= this.starts_at
+    JOIN metrics.election_summaries AS summary ON summary.election_id = earlier.election_id
+    WHERE this.election_id = :election AND summary.votes_cast >= 10000 AND summary.coverage >= 95
+        AND abs(extract(epoch FROM (earlier.ends_at - earlier.starts_at) - (this.ends_at - this.starts_at))) < 43200
+    ORDER BY earlier.ends_at DESC, earlier.election_id
+    LIMIT 2
+    """
+)
+_SHAPE = sa.text(
+    """
+    SELECT
+        floor(extract(epoch FROM (row.hour AT TIME ZONE place.time_zone)
+            - (date_trunc('day', election.starts_at AT TIME ZONE place.time_zone) + interval '8 hours')) / 3600)::bigint
+            AS index,
+        sum(row.votes_cast)::bigint AS votes
+    FROM metrics.hourly_stats AS row
+    JOIN metrics.constituencies AS place ON place.constituency_id = row.constituency_id
+    JOIN metrics.elections AS election ON election.election_id = place.election_id
+    WHERE place.election_id = :election AND row.hour < election.ends_at
+    GROUP BY 1
+    """
+)
+
+
+def earlier_elections(connection: sa.Connection, election: str) -> Sequence[str]:
+    """The two latest elections that were over before this one opened, and say something of its curve.
+
+    They lasted as long as this one (to half a day), have 10,000 votes or more, and 95 % of their hours were delivered.
+    """
+    return connection.execute(_EARLIER, {"election": election}).scalars().all()
+
+
+def later_elections(connection: sa.Connection, election: str) -> list[str]:
+    """Elections of which this one is one of the `earlier_elections`."""
+    opened_after = sa.text(
+        "SELECT later.election_id FROM metrics.elections AS this "
+        "JOIN metrics.elections AS later ON later.starts_at >= this.ends_at WHERE this.election_id = :election"
+    )
+    found = connection.execute(opened_after, {"election": election}).scalars().all()
+    return [later for later in found if election in earlier_elections(connection, later)]
+
+
+def read_earlier_shapes(connection: sa.Connection, election: str) -> list[np.ndarray]:
+    """Votes by hour since 08:00 local time of the opening day, of each of the `earlier_elections`."""
+    shapes = []
+    for earlier in earlier_elections(connection, election):
+        rows = read_frame(connection, _SHAPE, election=earlier)
+        rows = rows[rows["index"] >= 0]
+        shape = np.zeros(int(rows["index"].max()) + 1)
+        shape[rows["index"].to_numpy("int64")] = rows["votes"].to_numpy("float64")
+        shapes.append(shape)
+    return shapes
 
 
 def give_hours_to_own_election(connection: sa.Connection, constituencies: Sequence[str]) -> set[str]:

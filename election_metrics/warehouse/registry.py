@@ -238,7 +238,7 @@ def drop_empty_elections(connection: sa.Connection) -> None:
     ids = list(connection.execute(empty).scalars())
     derived = ("metrics.election_hours", "metrics.election_summaries", "metrics.region_summaries",
                "metrics.participation_extremes", "metrics.missing_input", "metrics.anomaly_thresholds",
-               "metrics.reconciliations",
+               "metrics.reconciliations", "metrics.rule_coverage",
                "ingest.constituency_versions", "ingest.election_versions")  # fmt: skip
     for table in (*derived, "metrics.elections"):
         dropped = connection.execute(

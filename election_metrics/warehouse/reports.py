@@ -153,6 +153,19 @@ _EXISTS = (
 )
 
 
+def read_rule_coverage(connection: sa.Connection, most: int) -> pd.DataFrame:
+    """Election (name), rule, constituencies_judged, constituencies_total; of the latest elections, largest first."""
+    query = sa.text(
+        "SELECT election.name, rule, constituencies_judged, constituencies_total "
+        "FROM metrics.rule_coverage JOIN (SELECT election_id, name, summary.votes_cast "
+        "FROM metrics.elections JOIN metrics.election_summaries AS summary USING (election_id) "
+        "ORDER BY summary.last_transaction_at DESC NULLS LAST, election_id LIMIT :most) AS election "
+        "USING (election_id) "
+        "ORDER BY election.votes_cast DESC, election.name, rule"
+    )
+    return read_frame(connection, query, most=most)
+
+
 def read_problems(connection: sa.Connection) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Unreadable files (path, reason), and the quarantine by reason (reason, lines, files, example)."""
     unreadable = sa.text(

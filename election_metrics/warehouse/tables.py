@@ -341,10 +341,12 @@ anomalies = Table(
     _text("region", "Region; NULL for a finding on the whole election, and where a constituency's is not known"),
     _text("rule", "Rule that fired (docs/anomaly-rules.md says what each one means)", nullable=False),
     _text("severity", "critical, warning or info", nullable=False),
-    _instant("window_start", "First hour of the finding (start, UTC)", nullable=False),
-    _instant("window_end", "End of the last hour of the finding", nullable=False),
+    _instant("window_start", "Start of the finding (UTC): of its first hour, or of its first 5 minutes", nullable=False),
+    _instant("window_end", "End of its last hour, or of its last 5 minutes", nullable=False),
     _number("observed", "Observed value, in the unit that the explanation names"),
     _number("expected", "Expected value, in the same unit"),
+    _number("expected_low", "Where expected is a number of votes: 99 of 100 counts lie between this"),
+    _number("expected_high", "and this, by the count model of the rule"),
     _text("explanation", "The finding in words, with its figures", nullable=False),
     _text("state", "open, acknowledged or resolved", nullable=False),
     _text("state_by", "Who set the state: a person, or system", nullable=False),
@@ -368,6 +370,17 @@ anomaly_thresholds = Table(
     _text("set_by", "Who set it", nullable=False),
     _instant("set_at", "When", nullable=False),
     schema="metrics", comment="Thresholds of anomaly rules that differ from their defaults",
+)  # fmt: skip
+
+rule_coverage = Table(
+    "rule_coverage", metadata,
+    _text("election_id", "Election", ForeignKey(_ELECTION), primary_key=True),
+    _text("rule", "Rule", primary_key=True),
+    _count("constituencies_judged", "Constituencies that the rule can judge in any hour so far; regions and the whole election"
+                                    " are judged beside them"),
+    _count("constituencies_total", "Constituencies in the registry"),
+    *_lineage(),
+    schema="metrics", comment="How many constituencies of an election each rule can judge: small ones have too few votes for some",
 )  # fmt: skip
 
 constituency_reference = Table(
@@ -480,6 +493,29 @@ lake_parts = Table(
     _instant("created_at", "When it was written", nullable=False),
     _instant("retired_at", "When a merged part replaced it; its file is deleted a while later"),
     schema="ingest", comment="The lake's manifest: a Parquet file that is not listed here is ignored",
+)  # fmt: skip
+
+inside_hours = Table(
+    "inside_hours", metadata,
+    _text("constituency_id", "Constituency", primary_key=True),
+    _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),
+    Column("bulletins", ARRAY(BigInteger), nullable=False, comment="Bulletins issued in each 5 minutes: 12 numbers"),
+    Column("votes", ARRAY(BigInteger), nullable=False, comment="Votes cast in each 5 minutes: 12 numbers"),
+    _count("vote_gaps", "Gaps between consecutive votes; NULL for fewer than 20 votes, and where times are not known to"
+                        " the second", nullable=True),
+    _number("gap_seconds", "Sum of these gaps, seconds"),
+    _number("gap_squares", "Sum of their squares, square seconds"),
+    _count("equal_gaps", "Consecutive gaps of the same whole seconds, one or more: the longest run; NULL where none"
+                         " repeats", nullable=True),
+    _count("equal_gap", "Seconds of each of them", nullable=True),
+    _text("registrar", "First 8 characters of the registrar with the least likely run of bulletins, where several take"
+                       " turns; NULL for fewer than 20 bulletins"),
+    _count("registrar_run", "Bulletins of that run, which nobody else interrupted", nullable=True),
+    _count("registrar_own", "Bulletins of that registrar in the hour", nullable=True),
+    _count("registrar_before", "Bulletins of the hour before the run, whoever issued them", nullable=True),
+    _count("registrar_after", "Bulletins of the hour after the run", nullable=True),
+    Index(None, "hour_number"),
+    schema="ingest", comment="Inside each hour of hourly_stats with ballots: 5-minute counts, gaps between votes, registrars",
 )  # fmt: skip
 
 hour_versions = Table(

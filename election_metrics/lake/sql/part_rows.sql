@@ -11,6 +11,7 @@ SELECT
     voter_key,
     fail_reason,
     content_id,
-    hour_number
+    hour_number,
+    registrar
 FROM staged
 WHERE rejection IS NULL AND NOT is_rollback

@@ -6,6 +6,7 @@ SELECT
     occurred_ms,
     kind,
     quantity,
+    registrar,
     FALSE AS is_withdrawn,
     FALSE AS is_revote,
     kind IN ('bulletin_issued', 'vote_cast') AND fail_reason IS NOT NULL AS is_flagged

@@ -54,6 +54,7 @@ SELECT
     occurred_ms,
     kind,
     quantity,
+    registrar,
     transaction_id IN (SELECT transaction_id FROM rollbacks) AS is_withdrawn,
     kind = 'vote_cast' AND transaction_id IN (SELECT transaction_id FROM revotes) AS is_revote,
     kind IN ('bulletin_issued', 'vote_cast') AND fail_reason IS NOT NULL AS is_flagged

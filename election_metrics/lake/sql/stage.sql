@@ -110,6 +110,7 @@ SELECT
     CASE
         WHEN failed THEN coalesce(json_field(failure, '$.reason'), failure, 'failed')
     END AS fail_reason,
+    CASE WHEN operation = 'blindSigIssue' AND NOT failed THEN sender END AS registrar,
     rollback_mark IS NOT NULL AS is_rollback,
     failed,
     CASE WHEN rejection IS NULL AND NOT inside_is_plain THEN 'another reader must say' ELSE rejection END AS rejection,

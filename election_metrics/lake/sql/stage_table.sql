@@ -104,6 +104,7 @@ staged_rows AS (
             WHEN failed THEN coalesce(anomaly_reason, status, 'failed')
             WHEN is_flagged THEN coalesce(anomaly_reason, 'flagged')
         END AS fail_reason,
+        CAST(NULL AS STRING) AS registrar,
         failed,
         rejection,
         CASE

@@ -26,6 +26,15 @@ def chance_of_at_most(count: np.ndarray, mean: np.ndarray, scatter: float | np.n
     return chance
 
 
+def usual_counts(mean: np.ndarray, scatter: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The counts between which 99 of 100 lie, of a negative binomial with this mean and relative scatter."""
+    from scipy.stats import nbinom  # slow to import, and needed only where something was found
+
+    shape = 1 / np.square(scatter)
+    low, high = (nbinom.ppf(share, shape, shape / (mean + shape)) for share in (0.005, 0.995))
+    return low, high
+
+
 def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float | np.ndarray) -> np.ndarray:
     """P(X >= count) of a binomial with `total` trials and the usual share as probability."""
     chance: np.ndarray = np.where(

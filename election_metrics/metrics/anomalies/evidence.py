@@ -9,6 +9,7 @@ import pandas as pd
 
 from election_metrics.metrics.anomalies.expected import Expected, expected_votes
 from election_metrics.metrics.anomalies.grid import Grid, make_grid, stretches
+from election_metrics.metrics.anomalies.inside import InsideHours, Intervals, intervals_of
 from election_metrics.metrics.anomalies.levels import Levels, WideLevels, levels_of_each, wide_levels
 from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026, Shape
 from election_metrics.metrics.hours import hour_numbers
@@ -18,7 +19,7 @@ Thresholds = Mapping[str, float]
 
 
 def _nothing(*columns: str) -> pd.DataFrame:
-    counts = {"hour_number", "transactions", "lost", "voters"}
+    counts = {"hour_number", "interval_number", "transactions", "lost", "voters"}
     return pd.DataFrame({name: pd.Series(dtype="int64" if name in counts else "str") for name in columns})
 
 
@@ -46,6 +47,9 @@ class Evidence:
             most, and the hours that these cover; election_lines: of the whole election.
         unread: constituency_id, path, reason: files that cannot be read at all.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
+        inside: the hours from inside; hours that were counted without intervals are not in it.
+        registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters: those added to the
+        register.
     """
 
     hours: pd.DataFrame
@@ -69,6 +73,10 @@ class Evidence:
     )  # fmt: skip
     unread: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "path", "reason"))
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
+    inside: InsideHours = field(default_factory=InsideHours)
+    registrations: pd.DataFrame = field(
+        default_factory=lambda: _nothing("constituency_id", "interval_number", "voters")
+    )
 
     @cached_property
     def running(self) -> pd.DataFrame:
@@ -99,6 +107,11 @@ class Evidence:
             make_grid(self.constituencies, self.hours, self.delivered, self.opening, self.closing, first, end)
             for first, end in stretches(self.hours, self.delivered["hour_number"].to_numpy(), places)
         ]
+
+    @cached_property
+    def intervals(self) -> list[Intervals]:
+        """Votes and bulletins by 5 minutes: one for each grid."""
+        return [intervals_of(grid, self.inside) for grid in self.grids]
 
     @cached_property
     def expected(self) -> list[Expected]:

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from election_metrics.metrics.anomalies.chances import scatter_of_sum, usual_counts
+
 COLUMNS = (
-    "constituency_id", "region", "window_start", "window_end", "severity", "observed", "expected", "explanation",
-    "is_ongoing",
+    "constituency_id", "region", "window_start", "window_end", "severity", "observed", "expected",
+    "expected_low", "expected_high", "explanation", "is_ongoing",
 )  # fmt: skip
 """window_start and window_end are hours since 1970; window_end is the hour after the last one."""
 
+_NUMBERS = ("observed", "expected", "expected_low", "expected_high")
 Words = Callable[[Any], str]
 
 
@@ -30,13 +33,16 @@ def together(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([frame for frame in found if len(frame)] or [no_findings()], ignore_index=True)
 
 
-def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) -> pd.DataFrame:
+def findings(
+    episodes: pd.DataFrame, severity: str | pd.Series, words: Words, scatter: float | None = None
+) -> pd.DataFrame:
     """Turns episodes into findings.
 
     Args:
         episodes: subject (constituency_id, or region), window_start, window_end, is_ongoing, observed, expected.
         severity: one for all rows, or one for each.
         words: returns the explanation of a row.
+        scatter: relative scatter of the count model, where `expected` is a number of votes: for the interval of it.
     """
     if episodes.empty:
         return no_findings()
@@ -45,7 +51,11 @@ def findings(episodes: pd.DataFrame, severity: str | pd.Series, words: Words) ->
         if column not in frame:
             frame[column] = None
     frame["explanation"] = [words(row) for row in frame.itertuples()]
-    return frame[list(COLUMNS)].astype({"observed": "float64", "expected": "float64"})
+    frame["expected_low"] = frame["expected_high"] = np.nan
+    if scatter is not None:
+        mean = frame["expected"].to_numpy("float64").clip(1.0)
+        frame["expected_low"], frame["expected_high"] = usual_counts(mean, scatter_of_sum(mean, scatter))
+    return frame[list(COLUMNS)].astype(dict.fromkeys(_NUMBERS, "float64"))
 
 
 def episodes(rows: pd.DataFrame, is_marked: pd.Series, *, lasting: bool, **summed: str) -> pd.DataFrame:

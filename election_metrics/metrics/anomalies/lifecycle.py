@@ -12,8 +12,8 @@ _SEVERITIES = ("info", "warning", "critical")
 _KEPT = ("anomaly_id", "state", "state_by", "state_at", "state_note", "detected_at")
 COLUMNS = (
     "anomaly_id", "election_id", "constituency_id", "region", "rule", "severity", "window_start", "window_end",
-    "observed", "expected", "explanation", "state", "state_by", "state_at", "state_note", "detected_at", "run_id",
-    "computed_at",
+    "observed", "expected", "expected_low", "expected_high", "explanation", "state", "state_by", "state_at",
+    "state_note", "detected_at", "run_id", "computed_at",
 )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def reconcile(
     frame = pd.DataFrame(rows, columns=[*COLUMNS]) if rows else stored[[*COLUMNS]]
     for column in ("window_start", "window_end", "state_at", "detected_at", "computed_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
-    for column in ("observed", "expected"):
+    for column in ("observed", "expected", "expected_low", "expected_high"):
         frame[column] = frame[column].astype("Float64")
     return frame
 

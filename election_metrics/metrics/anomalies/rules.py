@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from election_metrics.metrics.anomalies import ballots, inputs, places, series, synchronised
+from election_metrics.metrics.anomalies import ballots, inputs, minutes, places, series, synchronised
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
 from election_metrics.metrics.anomalies.levels import SCATTER_OF_PART, SCATTER_OF_WHOLE
@@ -209,6 +209,82 @@ RULES = {
             _AT_ONCE,
         ),
         Rule(
+            "burst", minutes.burst, False, "warning",
+            "Within minutes there are far more votes than before and after, in the whole election, a region, or many"
+            " constituencies at once.",
+            "A wave of voters builds up and ebbs away; votes that are put in come at once. Minutes are compared with"
+            " those 25 to 60 minutes before and after, whichever are more, so that an opening or a message to all"
+            " voters is none. Null model: negative binomial around them (Farrington et al. 1996).",
+            {
+                "ratio": Threshold(2, "times the votes of the minutes around them"),
+                "one_sided_ratio": Threshold(2.5, "times, just after the opening and before the close"),
+                "least_excess": Threshold(30, "votes more than expected, in 5 minutes"),
+                "least_expected": Threshold(0.5, "expected votes in 5 minutes; of many constituencies, others are"
+                " not judged"),
+                "least_constituencies": Threshold(5, "constituencies more than chance explains"),
+                "least_share": Threshold(3, "percent of the constituencies that can be judged, beyond those of chance"),
+                "chance": Threshold(1e-6, _CHANCE),
+                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
+                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{_SCATTER}, in the whole election"),
+            },
+        ),
+        Rule(
+            "regular_votes", minutes.regular_votes, False, "warning",
+            "The votes of an hour in a constituency follow each other as evenly as those of a machine.",
+            "Voters decide by themselves, so gaps between votes vary as much as their mean. Null model: uniform"
+            " spacings; the sum of their squares has a known distribution (Greenwood 1946, Moran 1947).",
+            {
+                "least_gaps": Threshold(50, "gaps; an hour with fewer is not judged"),
+                "most_variation": Threshold(0.5, "standard deviation of the gaps, in means; independent voters have 1"),
+                "chance": Threshold(1e-6, "it is marked only if its probability is below this"),
+            },
+        ),
+        Rule(
+            "equal_gaps", minutes.equal_gaps, False, "warning",
+            "Many votes in a row follow each other after the same number of seconds.",
+            "A script that votes every so many seconds gives itself away. Null model: exponential gaps; a run of equal"
+            " ones is as rare as a run of heads (Erdős and Rényi 1970, Schilling 1990).",
+            {
+                "least_gaps": Threshold(6, "equal gaps in a row"),
+                "chance": Threshold(1e-6, "a run is marked only if its probability is below this"),
+            },
+        ),
+        Rule(
+            "votes_without_bulletins", minutes.votes_without_bulletins, False, "warning",
+            "Many votes come within 10 minutes, while hardly any bulletin was issued in the half hour before.",
+            "A voter gets a bulletin and votes within minutes. Null model: both kinds of calls in random order, so that"
+            " a call is a vote with probability 1/2 (Wald and Wolfowitz 1940). In 2026, the votes of 10 minutes were"
+            " never twice the bulletins of the half hour before.",
+            {
+                "least_votes": Threshold(20, "votes of 10 minutes; fewer are not judged"),
+                "ratio": Threshold(3, "times the bulletins of the half hour before"),
+                "chance": Threshold(1e-6, _CHANCE),
+            },
+        ),
+        Rule(
+            "registrar_block", minutes.registrar_block, False, "info",
+            "One of several registrars of a constituency issued many bulletins in a row.",
+            "Registrars take turns as voters come. A block of one may be a replacement, or bulletins that nobody asked"
+            " for. Null model: registrars in random order; a run is as rare as a run of heads (Schilling 1990).",
+            {
+                "least_bulletins": Threshold(20, "bulletins in a row"),
+                "least_others": Threshold(10, "bulletins of other registrars in the hour"),
+                "chance": Threshold(1e-6, "a run is marked only if its probability is below this"),
+            },
+        ),
+        Rule(
+            "registration_block", minutes.registration_block, False, "info",
+            "Many voters were added to a register within 5 minutes, an hour after the opening or later.",
+            "The register itself is loaded before that. Then voters apply one by one. A block may be a list that was"
+            " loaded late. Null model: additions spread evenly"
+            " over the time of voting; a cluster on a line (Naus 1965).",
+            {
+                "least_voters": Threshold(20, "voters added within 5 minutes"),
+                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
+                "chance": Threshold(1e-6, _CHANCE),
+            },
+        ),
+        Rule(
             "input_missing", inputs.input_missing, True, "warning; one critical finding if most of them lack input",
             "No file covers some hours of voting, in a constituency whose file names state their interval.",
             "The dump of one day covered 4 of 7 shards and looked like low turnout.",
@@ -270,6 +346,10 @@ RULES = {
         ),
     )
 }  # fmt: skip
+
+
+INSIDE = ("burst", "regular_votes", "equal_gaps", "votes_without_bulletins", "registrar_block")
+"""Rules that need hours counted by intervals (setting INTERVALS)."""
 
 
 def find_anomalies(

@@ -31,7 +31,7 @@ def _spikes(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresh
     )
     if len(grid.ids) == 1:  # the whole election
         is_spike &= ~wide.whole.is_high
-    return _unusual_votes(grid, is_spike, mean, "at most")
+    return _unusual_votes(grid, is_spike, mean, "at most", thresholds["scatter"])
 
 
 def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -54,14 +54,17 @@ def _drops(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresho
         & (grid.votes * thresholds["ratio"] <= mean)
         & (chance_of_at_most(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
-    return _unusual_votes(grid, is_drop, mean, "at least")
+    return _unusual_votes(grid, is_drop, mean, "at least", thresholds["scatter"])
 
 
-def _unusual_votes(grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, bound: str) -> pd.DataFrame:
+def _unusual_votes(
+    grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, bound: str, scatter: float
+) -> pd.DataFrame:
     found = _episodes(grid, is_unusual, lasting=False, observed=grid.votes, expected=expected)
     return findings(
         found, "warning",
         lambda row: f"{counted(row.observed, 'vote')}, but {bound} {row.expected:.0f} expected",
+        scatter,
     )  # fmt: skip
 
 
@@ -96,6 +99,7 @@ def _silences(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thre
         found, "warning",
         lambda row: f"no bulletin and no vote in {counted(row.window_end - row.window_start, 'hour')}, but about "
         f"{counted(row.expected, 'vote')} expected",
+        thresholds["scatter"],
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Many constituencies that rise or fall in the same hour: none of them differs from the others of its region."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,17 +19,41 @@ _LOWER, _UPPER = 0.25, 0.75
 
 def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Many constituencies have far more votes in one hour than expected from their own."""
+    words = f"rose to at least {thresholds['ratio']:g} times the expected votes"
+    return _found(evidence, thresholds, _rises(evidence, thresholds), _falls(evidence, thresholds), words)
+
+
+def synchronised_drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Many constituencies have far fewer votes in one hour than expected from their own."""
+    words = f"fell to 1/{thresholds['ratio']:g} of the expected votes or less"
+    return _found(evidence, thresholds, _falls(evidence, thresholds), _rises(evidence, thresholds), words)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Rises, or falls.
+
+    Attributes:
+        judged: which constituencies and hours are judged; for each grid.
+        differ: from votes and expected votes, which differ, and the chance of each that it would.
+        others: quantile of constituencies that do not take part.
+    """
+
+    judged: Sequence[np.ndarray]
+    differ: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    others: float
+
+
+def _rises(evidence: Evidence, thresholds: Thresholds) -> _Kind:
     ratio, scatter = thresholds["ratio"], thresholds["scatter"]
 
     def rises(votes: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return votes >= mean * ratio, chance_of_at_least(np.ceil(mean * ratio), mean, scatter)
 
-    judged = [~np.isnan(level.most) for level in evidence.own_levels]
-    return _found(evidence, thresholds, judged, rises, f"rose to at least {ratio:g} times the expected votes", _LOWER)
+    return _Kind([~np.isnan(level.most) for level in evidence.own_levels], rises, _LOWER)
 
 
-def synchronised_drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Many constituencies have far fewer votes in one hour than expected from their own."""
+def _falls(evidence: Evidence, thresholds: Thresholds) -> _Kind:
     ratio, scatter = thresholds["ratio"], thresholds["scatter"]
 
     def falls(votes: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -38,64 +63,50 @@ def synchronised_drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFram
         ~np.isnan(level.least) & ~wide.whole.is_low
         for level, wide in zip(evidence.own_levels, evidence.levels, strict=True)
     ]
-    return _found(evidence, thresholds, judged, falls, f"fell to 1/{ratio:g} of the expected votes or less", _UPPER)
+    return _Kind(judged, falls, _UPPER)
 
 
-def _found(
-    evidence: Evidence,
-    thresholds: Thresholds,
-    judged: Sequence[np.ndarray],
-    differ: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
-    words: str,
-    others: float,
-) -> pd.DataFrame:
+def _found(evidence: Evidence, thresholds: Thresholds, kind: _Kind, opposite: _Kind, words: str) -> pd.DataFrame:
+    """Hours of many of a kind; the return from many of the opposite kind, in the hour after, is none."""
+
     def said(row: Any) -> str:
         of_all = counted(row.judged, "constituency", "constituencies")
         return f"{row.observed:.0f} of {of_all} {words} in the same hour; about {row.expected:.0f} would by chance"
 
-    found = [
-        findings(_hours_of_many(grid, level, thresholds, which, differ, others), "warning", said)
-        for grid, level, which in zip(evidence.grids, evidence.own_levels, judged, strict=True)
-    ]
+    found = []
+    for number, (grid, level) in enumerate(zip(evidence.grids, evidence.own_levels, strict=True)):
+        rows = _judged_hours(grid, level, thresholds, kind, number)
+        is_many = rows["is_many"]
+        if is_many.any():
+            before = _judged_hours(grid, level, thresholds, opposite, number)["is_many"]
+            is_many &= ~before.shift(1, fill_value=False)
+        many = episodes(rows, is_many, lasting=False, observed="max", judged="max", expected="max")
+        found.append(findings(many.assign(constituency_id=None), "warning", said))
     return together(found)
 
 
-def _hours_of_many(
-    grid: Grid,
-    level: Levels,
-    thresholds: Thresholds,
-    judged: np.ndarray,
-    differ: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
-    others: float,
-) -> pd.DataFrame:
-    """Hours in which more constituencies differ than chance explains.
-
-    Args:
-        grid: the constituencies.
-        level: their expected votes.
-        thresholds: of the rule.
-        judged: which constituencies and hours are judged.
-        differ: from votes and expected votes, which differ, and the chance of each that it would.
-        others: quantile of constituencies that do not take part.
-    """
-    judged = judged & (level.votes + np.nan_to_num(level.middle) >= thresholds["least_votes"]) & (level.middle > 0)
+def _judged_hours(grid: Grid, level: Levels, thresholds: Thresholds, kind: _Kind, number: int) -> pd.DataFrame:
+    """By hour: constituencies that differ (observed), that would by chance (expected), judged, and is_many."""
+    enough = level.votes + np.nan_to_num(level.middle) >= thresholds["least_votes"]
+    judged = kind.judged[number] & enough & (level.middle > 0)
     ratios = np.where(judged, level.votes / np.where(judged, level.middle, 1.0), np.nan)
     common = np.ones(ratios.shape[1])
     some = judged.any(axis=0)
-    common[some] = _of_others(ratios[:, some], others)
+    common[some] = _of_others(ratios[:, some], kind.others)
     mean = np.maximum(np.nan_to_num(level.middle) * common, 1.0)
-    differs, chance = differ(level.votes, mean)
+    differs, chance = kind.differ(level.votes, mean)
     out, total = (judged & differs).sum(axis=0), judged.sum(axis=0)
     usual = np.where(judged, chance, 0.0).sum(axis=0)
     is_many = (
         (out - usual >= np.maximum(thresholds["least_constituencies"], total * thresholds["least_share"] / 100))
         & (chance_of_share(out, total, usual / np.maximum(total, 1)) < thresholds["chance"])
     )  # fmt: skip
-    rows = pd.DataFrame(
-        {"constituency_id": "", "hour_number": grid.hour_numbers, "observed": out, "judged": total, "expected": usual}
-    )
-    many = episodes(rows, pd.Series(is_many), lasting=False, observed="max", judged="max", expected="max")
-    return many.assign(constituency_id=None)
+    return pd.DataFrame(
+        {
+            "constituency_id": "", "hour_number": grid.hour_numbers, "observed": out, "judged": total,
+            "expected": usual, "is_many": is_many,
+        }
+    )  # fmt: skip
 
 
 def _of_others(ratios: np.ndarray, quantile: float) -> np.ndarray:

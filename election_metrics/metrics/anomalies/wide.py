@@ -40,7 +40,7 @@ def wide_spikes(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Data
         limits = Limits(thresholds["least_excess"], thresholds["chance"], thresholds[f"{kind}scatter"])
         is_spike = is_far_above(place.votes, place.most, place.before, limits, _ratio(place, thresholds, kind))
         found = _marked(place, first, is_spike, ~np.isnan(place.most), place.most, lasting=False)
-        return findings(found, "warning", lambda row: _said(row, kind, "at most"))
+        return findings(found, "warning", lambda row: _said(row, kind, "at most"), limits.scatter)
 
     return _of_both(wide, first, wide.whole.is_high, find)
 
@@ -61,7 +61,8 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
         found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, lasting=False)
         is_critical = found["observed"] * thresholds["critical_ratio"] <= found["middle"]
         severity = np.where(is_critical & (kind == _WHOLE), "critical", "warning")
-        return findings(found, pd.Series(severity, index=found.index), lambda row: _said(row, kind, "at least"))
+        severities = pd.Series(severity, index=found.index)
+        return findings(found, severities, lambda row: _said(row, kind, "at least"), limits.scatter)
 
     return _of_both(wide, first, wide.whole.is_low, find)
 
@@ -85,6 +86,7 @@ def wide_silences(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Da
             found, "critical",
             lambda row: f"no vote in {counted(row.window_end - row.window_start, 'hour')} in {_PLACES[kind]}, but "
             f"about {counted(row.expected, 'vote')} expected",
+            thresholds["scatter"],
         )  # fmt: skip
 
     return _of_both(wide, first, wide.whole.is_low, find)

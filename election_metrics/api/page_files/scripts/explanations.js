@@ -6,6 +6,8 @@ import { languageNow } from "./words.js";
 const n = (value) => (value == null ? "?" : count(Math.round(value)));
 const share = (value) => (value == null ? "?" : `${decimal(value, 1)} %`);
 const where = (one) => (one.constituency_id ? "" : one.region ? " во всём регионе" : " на выборах в целом");
+const minutes = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 60_000);
+const many = (one) => one.explanation?.includes("constituenc");
 const hours = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 3_600_000);
 
 /** By rule: the finding in Russian. */
@@ -25,6 +27,12 @@ const RUSSIAN = {
   register_change: (one) => `В список внесено или из него исключено во время голосования: ${n(one.observed)}`,
   synchronised_spike: (one) => `Одновременно выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`,
   synchronised_drop: (one) => `Одновременно упали ${n(one.observed)} округов; случайно упали бы около ${n(one.expected)}`,
+  burst: (one) => (!many(one) ? `За ${minutes(one)} мин.${where(one)} – ${n(one.observed)} голосов, а по получасам до и после ожидалось не больше ${n(one.expected)}` : `Одновременно за ${minutes(one)} мин. резко выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`),
+  regular_votes: (one) => `Голоса за час идут слишком ровно: промежутки отличаются на ${share(100 * one.observed)} от среднего, а у независимых избирателей – на 100 %`,
+  equal_gaps: (one) => `Одинаковых промежутков между голосами подряд: ${n(one.observed)}`,
+  votes_without_bulletins: (one) => `Голосов за 10 мин.: ${n(one.observed)}, а бюллетеней за последние полчаса выдано ${n(one.expected)}`,
+  registrar_block: (one) => `Один из регистраторов выдал подряд ${n(one.observed)} бюллетеней, хотя до и после выдавали и другие`,
+  registration_block: (one) => `За ${minutes(one)} мин. в список внесено ${n(one.observed)} избирателей, хотя голосование уже шло`,
   input_missing: (one) => `Не хватает данных: ${n(one.observed)} (часов, а для выборов в целом – округов)`,
   unreadable_input: (one) => `Не читаются строки или файлы: ${n(one.observed)}. То, что в них, нигде не учтено`,
   figures_fall: (one) => `Транзакций стало ${n(one.observed)}, а было ${n(one.expected)}`,
@@ -51,6 +59,12 @@ const NEXT = {
   register_change: ["the calls that changed the register, and the turnout before and after", "транзакции, изменившие список, и явку до и после"],
   synchronised_spike: ["the constituencies that rose, their regions, and the minutes of the hour", "какие округа выросли, их регионы и минуты этого часа"],
   synchronised_drop: ["the constituencies that fell: a part of the system may have stopped", "какие округа упали: могла остановиться часть системы"],
+  burst: ["the constituencies and the single transactions of these minutes", "округа и отдельные транзакции этих минут"],
+  regular_votes: ["the times of the votes of this hour, to the second", "время голосов этого часа с точностью до секунды"],
+  equal_gaps: ["the times and the keys of these votes", "время и ключи этих голосов"],
+  votes_without_bulletins: ["when the bulletins of these votes were issued, and whether files of the hour before are missing", "когда выданы бюллетени этих голосов и хватает ли файлов предыдущего часа"],
+  registrar_block: ["whether that registrar replaced another, and who received these bulletins", "заменял ли этот регистратор другого и кто получил эти бюллетени"],
+  registration_block: ["the call that added them, and whether they voted soon after", "транзакцию, которая их внесла, и голосовали ли они вскоре"],
   input_missing: ["which files should have arrived, and whether the source has them", "какие файлы должны были прийти и есть ли они в источнике"],
   unreadable_input: ["the file that is named; download it again", "названный файл; загрузите его заново"],
   figures_fall: ["which file was replaced by a smaller one", "какой файл заменён меньшим"],
@@ -60,8 +74,30 @@ const NEXT = {
   places_disagree: ["the paths that are named: which folder is wrong", "указанные пути: какая папка неверна"],
 };
 
+const OWN = ["its hours of the day before, its last hour, and constituencies of its region that opened at the same time", "те же часы накануне, предыдущий час и округа региона, открывшиеся тогда же"];
+const WIDE = ["the hours before, regions that opened earlier, and how earlier votes went on from there", "предыдущие часы, регионы, открывшиеся раньше, и ход прошлых голосований"];
+const ITSELF = ["its own total so far", "собственный итог на этот момент"];
+const USUAL = ["the usual share of such calls", "обычная доля таких транзакций"];
+const AT_ONCE = ["the constituency's own hours, less what all have in common", "собственные часы округа за вычетом общего для всех"];
+/** By rule: what the expected value is taken from, and why it fits; in English and Russian. */
+const REFERENCES = {
+  votes_exceed_bulletins: ITSELF, turnout_above_register: ITSELF, figures_fall: ITSELF, rejected_share: USUAL, unknown_outcomes: USUAL,
+  revotes: USUAL, rollback_cluster: USUAL, synchronised_spike: AT_ONCE, synchronised_drop: AT_ONCE,
+  gap_outside_band: ["the usual gap so many hours after the opening", "обычный разрыв через столько часов после открытия"],
+  burst: ["the half hours before and after, whichever had more votes", "получасы до и после – тот, где голосов больше"],
+  regular_votes: ["voters who decide independently", "избиратели, решающие независимо"],
+  votes_without_bulletins: ["bulletins of the half hour before: a vote follows its bulletin within minutes", "бюллетени за полчаса до того: голос следует за бюллетенем через минуты"],
+  registration_block: ["additions to this register at other times of the vote", "внесения в этот список в другое время голосования"],
+};
+const OF_LEVELS = ["spike", "drop", "silence"];
+
+const spoken = (pair) => pair?.[languageNow() === "ru" ? 1 : 0];
+
+/** What the expected value is taken from. */
+export const referenceOf = (one) => spoken(OF_LEVELS.includes(one.rule) ? (one.constituency_id ? OWN : WIDE) : REFERENCES[one.rule]);
+
 /** The finding in the reader's language, if that is not the one it is worded in. */
 export const inWords = (one) => (languageNow() === "ru" ? RUSSIAN[one.rule]?.(one) : undefined);
 
 /** What to look at next. */
-export const whatNext = (one) => NEXT[one.rule]?.[languageNow() === "ru" ? 1 : 0];
+export const whatNext = (one) => spoken(NEXT[one.rule]);

@@ -1,7 +1,7 @@
 // Findings, each with its explanation: what, where, when, observed and expected.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { inWords, whatNext } from "./explanations.js";
+import { inWords, referenceOf, whatNext } from "./explanations.js";
 import { count, dayAndClock, decimal, inOrderOfNames } from "./format.js";
 import { ruleName, t } from "./words.js";
 
@@ -38,7 +38,7 @@ export function findingsList(page, found, zone) {
   if (!found.length) return html`<p class="quiet">${t("no_findings")}</p>`;
   return html`<ul class="findings">${grouped(found).map((group) => {
     const [one] = group;
-    const [said, next] = [inWords(one), whatNext(one)];
+    const [said, next, reference] = [inWords(one), whatNext(one), referenceOf(one)];
     return html`<li class=${one.severity}>
       <h3><span class="sign" aria-hidden="true">${SIGNS[one.severity]}</span> <span class="severity">${t(one.severity)}</span> ${ruleName(one.rule)}</h3>
       <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: count(group.length) }, group.length)}</strong>: ` : ""}${places(page, group)}
@@ -46,11 +46,17 @@ export function findingsList(page, found, zone) {
       ${said ? html`<p>${said}.</p>` : ""}
       <p lang="en" class=${said ? "quiet" : ""}>${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
       ${next ? html`<p class="next">${t("next", { what: next })}</p>` : ""}
-      <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })} · `}
+      <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })}${one.expected_low == null ? "" : ` (${t("usual", { low: count(one.expected_low), high: count(one.expected_high) })})`} · `}
+        ${reference ? html`${t("reference", { what: reference })} · ` : ""}<a href=${pictureOf(page, one)} @click=${seePicture(page, one)}>${t("picture")}</a> ·
         <a href="${page.status?.ui_url ?? ""}/runs/${one.run_id}" target="_blank" rel="noopener">${t("run")} ${one.run_id.slice(0, 8)}</a></p>
     </li>`;
   })}</ul>`;
 }
+
+/** The chart of the hours of the place of a finding. */
+const chartOf = (one) => (one.constituency_id ? "place-hours" : one.region ? "regions" : "by-hour");
+const pictureOf = (page, one) => `${page.link({ constituency: one.constituency_id ?? "" })}#${chartOf(one)}`;
+const seePicture = (page, one) => page.go({ constituency: one.constituency_id ?? "" }, chartOf(one));
 
 const places = (page, group, few = FEW) => html`${group.slice(0, few).map((one, i) => html`${i ? ", " : ""}${place(page, one)}`)}${group.length > few ? ` ${t("others", { count: group.length - few })}` : ""}`;
 

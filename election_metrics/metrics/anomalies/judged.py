@@ -1,0 +1,132 @@
+"""How many constituencies of an election each rule can judge: small ones have too few votes for most of them."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
+from election_metrics.metrics.anomalies.inside import INTERVALS
+from election_metrics.metrics.anomalies.rules import RULES
+
+_Judged = Callable[[Evidence, Thresholds], np.ndarray]
+"""From the figures so far, whether a rule can judge each constituency in any hour: a row for each."""
+
+
+def _with_hour(evidence: Evidence, is_judged: pd.Series) -> np.ndarray:
+    """Constituencies with such a row of `hours`."""
+    found: np.ndarray = evidence.constituencies["constituency_id"].isin(
+        evidence.hours.loc[is_judged, "constituency_id"]
+    ).to_numpy()  # fmt: skip
+    return found
+
+
+def _with_row_inside(evidence: Evidence, is_judged: pd.Series) -> np.ndarray:
+    """Constituencies with such a row of `inside`."""
+    rows = evidence.inside.rows
+    found: np.ndarray = evidence.constituencies["constituency_id"].isin(
+        rows.loc[is_judged, "constituency_id"]
+    ).to_numpy()  # fmt: skip
+    return found
+
+
+def _in_any_grid(evidence: Evidence, judged: list[np.ndarray]) -> np.ndarray:
+    nothing = np.zeros((len(evidence.constituencies), 1), dtype=bool)
+    return np.asarray(np.concatenate([nothing, *judged], axis=1).any(axis=1))
+
+
+def _voters(evidence: Evidence) -> np.ndarray:
+    """Registered voters; infinite where not known."""
+    voters: np.ndarray = evidence.constituencies["registered_voters"].to_numpy("float64", na_value=np.inf)
+    return voters
+
+
+def _spike(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+    known = [grid.is_voting & ~np.isnan(of.most) for grid, of in zip(evidence.grids, evidence.expected, strict=True)]
+    found: np.ndarray = _in_any_grid(evidence, known) & (_voters(evidence) >= thresholds["least_excess"])
+    return found
+
+
+def _drop(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+    return _in_any_grid(evidence, [of.least >= thresholds["least_expected"] for of in evidence.expected])
+
+
+def _silence(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+    sums = [
+        np.nansum(np.where(grid.is_voting, of.least, 0.0), axis=1, keepdims=True)
+        for grid, of in zip(evidence.grids, evidence.expected, strict=True)
+    ]
+    return _in_any_grid(evidence, [total >= thresholds["least_expected"] for total in sums])
+
+
+def _gap(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+    return _with_hour(evidence, evidence.hours["bulletins_issued"] >= thresholds["least_bulletins"])
+
+
+def _share(*names: str) -> _Judged:
+    """Of hours with enough of these in all."""
+
+    def judged(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+        return _with_hour(evidence, evidence.hours[list(names)].sum(axis=1) >= thresholds["least_count"])
+
+    return judged
+
+
+def _at_once(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+    levels = [level.votes + np.nan_to_num(level.middle) >= thresholds["least_votes"] for level in evidence.own_levels]
+    known = [level.middle > 0 for level in evidence.own_levels]
+    return _in_any_grid(evidence, [one & other for one, other in zip(levels, known, strict=True)])
+
+
+def _burst(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+    of_hour = thresholds["least_expected"] * INTERVALS
+    counted = pd.MultiIndex.from_frame(evidence.inside.rows[["constituency_id", "hour_number"]])
+    known = pd.MultiIndex.from_frame(evidence.hours[["constituency_id", "hour_number"]]).isin(counted)
+    return _with_hour(evidence, (evidence.hours["votes_cast"] >= of_hour) & known)
+
+
+_OUTCOMES = ("votes_cast", "votes_rejected", "votes_unknown", "revotes")
+_JUDGED: Mapping[str, _Judged] = {
+    "gap_outside_band": _gap,
+    "turnout_above_register": lambda evidence, _: np.isfinite(_voters(evidence)),
+    "spike": _spike,
+    "drop": _drop,
+    "silence": _silence,
+    "rejected_share": _share(*_OUTCOMES),
+    "unknown_outcomes": _share(*_OUTCOMES),
+    "revotes": _share(*_OUTCOMES),
+    "rollback_cluster": _share("transaction_count", "withdrawn"),
+    "synchronised_spike": _at_once,
+    "synchronised_drop": _at_once,
+    "burst": _burst,
+    "regular_votes": lambda evidence, thresholds: _with_row_inside(
+        evidence, evidence.inside.rows["vote_gaps"].fillna(0) >= thresholds["least_gaps"]
+    ),
+    "equal_gaps": lambda evidence, _: _with_row_inside(evidence, evidence.inside.rows["vote_gaps"].notna()),
+    "votes_without_bulletins": lambda evidence, thresholds: (
+        _with_row_inside(evidence, pd.Series(True, index=evidence.inside.rows.index))
+        & (_voters(evidence) >= thresholds["least_votes"])
+    ),
+    "registrar_block": lambda evidence, _: _with_row_inside(evidence, evidence.inside.rows["registrar"].notna()),
+}
+"""By rule. The others compare totals or single events, and judge every constituency."""
+
+
+def judged_constituencies(evidence: Evidence, overrides: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """How many constituencies each rule can judge, from the figures so far.
+
+    Args:
+        evidence: the figures of one election.
+        overrides: thresholds of this election that differ from the defaults, by rule and threshold name.
+
+    Returns:
+        rule, constituencies_judged, constituencies_total.
+    """
+    total = len(evidence.constituencies)
+    rows = []
+    for rule in RULES.values():
+        judged = _JUDGED.get(rule.name)
+        thresholds = {name: threshold.default for name, threshold in rule.thresholds.items()}
+        thresholds |= overrides.get(rule.name, {})
+        rows.append((rule.name, total if judged is None else int(judged(evidence, thresholds).sum()), total))
+    return pd.DataFrame(rows, columns=["rule", "constituencies_judged", "constituencies_total"])
