@@ -121,7 +121,8 @@ def _common_rise(votes: np.ndarray, mean: np.ndarray) -> np.ndarray:
     is_known = (~np.isnan(ratios)).sum(axis=0) >= _SOME_PLACES
     common = np.array([np.nanmedian(column) if known else every
                        for column, known, every in zip(ratios.T, is_known, of_all, strict=True)])  # fmt: skip
-    return np.maximum(common, 1.0).astype("float64")
+    rise: np.ndarray = np.maximum(common, 1.0)
+    return rise
 
 
 def _that_burst(votes: np.ndarray, mean: np.ndarray, thresholds: Thresholds) -> pd.DataFrame:
