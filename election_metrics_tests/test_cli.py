@@ -213,6 +213,7 @@ def test_replay_of_the_same_seed_is_the_same_tree(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.rare
 def test_an_ingest_after_one_that_was_killed_does_not_wait_for_it(chosen: Settings, tmp_path: Path) -> None:
     assert typed("replay", str(SERIES), "--out", str(tmp_path / "in"), "--faults").returncode == 0
     words = [sys.executable, "-W", "ignore", "-c", "from election_metrics.cli import main; main()"]

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.mark.long
+@pytest.mark.rare
 def test_a_database_that_is_away_for_a_while_costs_that_while(
     tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

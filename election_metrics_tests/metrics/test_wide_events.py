@@ -22,7 +22,7 @@ def found_in(series: pd.DataFrame, now: pd.Timestamp, ends_at: pd.Timestamp | No
     return found[~found["rule"].isin(REAL_INCIDENT)]
 
 
-@pytest.mark.parametrize("ends_at", [END, pytest.param(None, marks=pytest.mark.long)])
+@pytest.mark.parametrize("ends_at", [END, pytest.param(None, marks=[pytest.mark.long, pytest.mark.rare])])
 def test_the_real_curve_of_a_country_has_no_finding_at_any_hour(ends_at: pd.Timestamp | None) -> None:
     for hours in range(1, 90):
         assert found_in(national(), START + hours * HOUR, ends_at).empty, hours

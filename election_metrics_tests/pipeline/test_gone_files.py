@@ -99,6 +99,7 @@ def test_a_file_that_is_gone_keeps_its_rows_and_gives_its_names_where_no_other_h
 
 
 @pytest.mark.long
+@pytest.mark.rare
 def test_a_wider_root_says_what_a_narrower_one_did_not(chosen: Settings, tmp_path: Path) -> None:
     place = tmp_path / "in" / REGION
     Folder(place / "Выборы" / "Округ №1").put(vote("a", ms(1)))

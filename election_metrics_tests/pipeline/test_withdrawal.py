@@ -204,6 +204,7 @@ def test_rows_that_another_file_has_too_stay(chosen: Settings, tmp_path: Path) -
 
 
 @pytest.mark.long
+@pytest.mark.rare
 def test_the_command_shows_first_then_withdraws_and_says_who(chosen: Settings, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "in" / "90 - Пермский край" / "Выборы")
     folder.put(vote("a", ms(1)))

@@ -68,6 +68,7 @@ def test_up_as_a_service_ends_where_a_port_is_taken(
 
 
 @pytest.mark.long
+@pytest.mark.rare
 def test_a_person_is_at_a_terminal_with_both_hands() -> None:
     code = "from election_metrics.runtime.ports import at_terminal; raise SystemExit(at_terminal())"
     here, there = pty.openpty()
