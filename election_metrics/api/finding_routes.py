@@ -8,7 +8,7 @@ from fastapi import HTTPException, Path, Query
 from election_metrics.api.arguments import Cursor, ElectionFilter, Limit, page_of, paged
 from election_metrics.api.cache_tags import DependsOn
 from election_metrics.api.endpoints import get, new_router
-from election_metrics.api.models import Answer, Finding, PageOf, Rule, SetThreshold
+from election_metrics.api.models import Answer, BallotsOfSpan, Finding, PageOf, Rule, SetThreshold
 from election_metrics.api.rendering import Reply
 from election_metrics.warehouse import finding_queries
 
@@ -43,6 +43,18 @@ def anomaly(
     if found is None:
         raise HTTPException(404, f"there is no finding {anomaly_id!r}; /anomalies lists them")
     return Reply(found, [found])
+
+
+@get(router, "/anomalies/{anomaly_id}/series", Answer[list[BallotsOfSpan]], "findings", DependsOn())  # type: ignore[valid-type]
+def series_of_anomaly(
+    connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
+) -> Reply:
+    """The picture of a finding: ballots of its place around its window, by 5 minutes where it lies inside an hour."""
+    found = finding_queries.finding(connection, anomaly_id)
+    if found is None:
+        raise HTTPException(404, f"there is no finding {anomaly_id!r}; /anomalies lists them")
+    rows = finding_queries.series_around(connection, found)
+    return Reply(rows, rows)
 
 
 @get(router, "/rules", Answer[list[Rule]], "findings")

@@ -142,6 +142,16 @@ Finding = _model(
     "Finding", "A finding of an anomaly rule, with its explanation.", _fields(anomalies),
     {"election": _text("Name of the election"), "constituency": _text("Name of the constituency")},
 )  # fmt: skip
+BallotsOfSpan = _model(
+    "BallotsOfSpan",
+    "Ballots around a finding.",
+    _fields(hourly_stats, ["election_id"]),
+    {
+        "starts_at": (datetime, Field(description="Start of the span: an hour or 5 minutes (UTC)")),
+        "ends_at": (datetime, Field(description="End of the span (UTC)")),
+    },
+    _fields(hourly_stats, ["bulletins_issued", "votes_cast"]),
+)
 RejectedLine = _model("RejectedLine", "A line that could not be read.", _ELECTION, _fields(rejected_transactions))
 SourceFile = _model("SourceFile", "A file that figures come from.", _ELECTION, _fields(transaction_files))
 SetThreshold = _model("SetThreshold", "A threshold that differs from its default.", _fields(anomaly_thresholds))

@@ -1,6 +1,7 @@
 """Queries of findings and thresholds."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -49,6 +50,46 @@ def findings(
 def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
     """One finding, with the names of its place."""
     return next(iter(read_rows(connection, _FINDINGS.where(anomalies.c.anomaly_id == anomaly_id))), None)
+
+
+_AROUND = """
+    SELECT
+        CAST(:election AS text) AS election_id, {start} AS starts_at, {start} + {length} AS ends_at,
+        sum(part.bulletins_issued)::bigint AS bulletins_issued, sum(part.votes_cast)::bigint AS votes_cast
+    FROM {table} AS part
+    JOIN metrics.constituencies AS place ON place.constituency_id = part.constituency_id
+    WHERE place.election_id = :election AND part.hour >= :first AND part.hour < :last
+        AND (CAST(:constituency AS text) IS NULL OR part.constituency_id = :constituency)
+        AND (CAST(:region AS text) IS NULL OR place.region = :region)
+    GROUP BY 2 ORDER BY 2
+"""
+_BY_HOUR = sa.text(_AROUND.format(table="metrics.hourly_stats", start="part.hour", length="interval '1 hour'"))
+_BY_MINUTES = sa.text(
+    _AROUND.format(table="metrics.interval_stats", start="part.interval_start", length="interval '5 minutes'")
+)
+_HOUR = timedelta(hours=1)
+
+
+def series_around(connection: sa.Connection, found: Row) -> list[Row]:
+    """Ballots of a finding's place around its window; only spans with any.
+
+    Args:
+        connection: in a transaction.
+        found: the finding.
+
+    Returns:
+        election_id, starts_at, ends_at (UTC), bulletins_issued, votes_cast: by 5 minutes where it is shorter than an
+        hour and they were counted, two hours before and after; else by hour, a day before and half a day after.
+    """
+    of_place = {"election": found["election_id"], "constituency": found["constituency_id"],
+                "region": None if found["constituency_id"] else found["region"]}  # fmt: skip
+    first = found["window_start"].replace(minute=0, second=0, microsecond=0)
+    if found["window_end"] - found["window_start"] < _HOUR:
+        around = {"first": first - 2 * _HOUR, "last": found["window_end"] + 2 * _HOUR}
+        if rows := read_rows(connection, _BY_MINUTES, **of_place, **around):
+            return rows
+    around = {"first": first - 24 * _HOUR, "last": found["window_end"] + 12 * _HOUR}
+    return read_rows(connection, _BY_HOUR, **of_place, **around)
 
 
 def thresholds(connection: sa.Connection, election: str | None) -> list[Row]:

@@ -64,7 +64,7 @@ def by_constituency(ids: Sequence[str], rows: list[Row]) -> dict[str, list[Row]]
     return found
 
 
-def read_rows(connection: sa.Connection, query: sa.Select[Any], **parameters: Any) -> list[Row]:
+def read_rows(connection: sa.Connection, query: sa.Executable, **parameters: Any) -> list[Row]:
     """The rows of a query."""
     result = connection.execute(query, parameters)
     names = list(map(str, result.keys()))  # SQLAlchemy returns a subclass of str

@@ -354,3 +354,25 @@ def test_an_empty_warehouse_has_answers(chosen: Settings) -> None:
             "data": [],
         }
         assert api.get("/elections.csv").content.startswith(codecs.BOM_UTF8 + b"election_id,name,starts_at,")
+
+
+def test_the_picture_of_a_finding_has_the_hours_of_its_place(api: Api) -> None:
+    assert api.get("/anomalies/none-there/series").status_code == 404
+    found = api.data("/anomalies?limit=500")
+    assert found
+    for one in found:
+        spans = api.data(f"/anomalies/{one['anomaly_id']}/series")
+        place = "constituency_id = :place" if one["constituency_id"] else "CAST(:place AS text) IS NULL"
+        with transaction(api.settings) as connection:
+            hours = connection.execute(
+                sa.text(
+                    f"SELECT hour, sum(votes_cast)::bigint FROM metrics.hourly_stats WHERE election_id = :election AND {place} "
+                    "GROUP BY hour"
+                ),
+                {"election": one["election_id"], "place": one["constituency_id"]},
+            )
+            votes = {hour: count for hour, count in hours}
+        starts = {datetime.fromisoformat(span["starts_at"]): span["votes_cast"] for span in spans}
+        assert {hour: votes[hour] for hour in starts} == starts or (one["region"] and not one["constituency_id"])
+        window = [hour for hour in votes if one["window_start"] <= f"{hour:%Y-%m-%dT%H:%M:%SZ}" < one["window_end"]]
+        assert set(window) <= set(starts)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,8 @@ from election_metrics.lake.duck import put_parquet_view
 from election_metrics.lake.engine import sql
 from election_metrics.lake.landing import PART_COLUMNS
 from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.finding_queries import series_around
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.exports import OTHER, Folder, issue, line, ms, rollback, vote
 
@@ -140,3 +143,20 @@ def test_parts_of_the_first_layout_are_read_beside_those_of_the_second(tmp_path:
     assert here.execute("SELECT transaction_id, registrar FROM landed ORDER BY 1").fetchall() == [
         ("part-a.parquet", None), ("part-b.2.parquet", "someone")
     ]  # fmt: skip
+
+
+def test_the_picture_of_a_burst_is_by_5_minutes(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(*by_chance(60), *every(20, 30))
+    update(chosen, folder.root)
+    (whole_hour,) = rows(chosen, "SELECT * FROM metrics.anomalies WHERE rule = 'equal_gaps'").to_dict("records")
+    start = whole_hour["window_start"].to_pydatetime()
+    within = {**whole_hour, "window_start": start + timedelta(minutes=20), "window_end": start + timedelta(minutes=30)}
+    with transaction(chosen) as connection:
+        (hour,) = series_around(
+            connection, {**whole_hour, "window_start": start, "window_end": start + timedelta(hours=1)}
+        )
+        minutes = series_around(connection, within)
+    assert (hour["votes_cast"], hour["bulletins_issued"]) == (90, 60)
+    assert {row["ends_at"] - row["starts_at"] for row in minutes} == {timedelta(minutes=5)}
+    assert sum(row["votes_cast"] for row in minutes) == 90

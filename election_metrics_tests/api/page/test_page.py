@@ -186,6 +186,15 @@ def test_before_the_opening_the_headline_says_when_and_then_voting_times_are_sho
     expect(page.locator(".times")).to_contain_text("Open from 1")
 
 
+def test_a_finding_has_its_picture(reader: Reader) -> None:
+    page = reader.open()
+    picture = page.locator(".findings .picture").first
+    expect(picture.locator("svg")).to_have_count(0)  # it is read when it is asked for
+    picture.locator("summary").click()
+    expect(picture.locator("svg[role=img]")).to_have_count(1)
+    assert picture.locator("svg rect").count() > 1
+
+
 def test_a_critical_finding_is_seen_at_once(reader: Reader) -> None:
     finding = critical_finding(reader)
     page = reader.open(f"?election={finding['election_id']}")

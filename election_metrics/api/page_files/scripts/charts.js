@@ -133,6 +133,35 @@ export function hoursChart({ hours, zone, width, opens, findings = [], missing =
   return chart;
 }
 
+const OF_VOTES = ["spike", "drop", "silence", "burst"];
+
+/** Votes as bars and bulletins as a stepped line around a finding, which is shaded; expected votes, where it has any. */
+export function findingChart({ spans, finding, zone, width, label }) {
+  if (!spans.length) return null;
+  const rows = spans.map((row) => ({ ...row, start: wallClock(row.starts_at, zone), end: wallClock(row.ends_at, zone), middle: wallClock(row.starts_at, zone) }));
+  const [from, to] = [wallClock(finding.window_start, zone), wallClock(finding.window_end, zone)];
+  const domain = [d3.min([from, ...rows.map((row) => row.start)]), d3.max([to, ...rows.map((row) => row.end)])];
+  const length = rows[0].end - rows[0].start;
+  const isOfVotes = OF_VOTES.includes(finding.rule) && finding.expected_high != null;
+  const expected = isOfVotes ? finding.expected / Math.max(1, Math.round((to - from) / length)) : null;
+  const most = d3.max([...rows.map((row) => Math.max(row.bulletins_issued, row.votes_cast)), expected ?? 1]);
+  const colour = finding.severity === "critical" ? "var(--critical)" : "var(--warning)";
+  const title = (row) => `${dayAndClock(row.starts_at, zone)} – ${clock(row.ends_at, zone)}\n${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
+  return draw({
+    width, height: tall(width, 240), marginLeft: 52, marginRight: 12, marginTop: 16,
+    x: { type: "utc", domain }, y: { domain: [0, most * 1.04], grid: true, label: null, tickFormat: (value) => count(value), ticks: 4 },
+    marks: [
+      ...timeAxis(domain, width),
+      Plot.rectX([{ from, to }], { x1: "from", x2: "to", y1: 0, y2: most * 1.04, fill: colour, fillOpacity: 0.15 }),
+      Plot.rectY(rows, { x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)", fillOpacity: 0.85 }),
+      Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
+      ...(expected == null ? [] : [Plot.ruleY([expected], { x1: from, x2: to, stroke: "currentColor", strokeDasharray: "4 3", strokeWidth: 2 })]),
+      Plot.ruleY([0], { stroke: "currentColor" }),
+      Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)" })),
+    ],
+  }, label);
+}
+
 /** Lines of rates, or of counts if rates are not known; another election is dashed. Each starts at its opening. */
 export function runningChart({ hours, isRate, opens, zone, width, before = [], label }) {
   const rows = placed(hours, zone);

@@ -1,6 +1,8 @@
 // Findings, each with its explanation: what, where, when, observed and expected.
 
 import { html } from "../libraries/lit-html/lit-html.js";
+import { address, ask } from "./api.js";
+import { findingChart } from "./charts.js";
 import { inWords, referenceOf, whatNext } from "./explanations.js";
 import { count, dayAndClock, decimal, inOrderOfNames } from "./format.js";
 import { ruleName, t } from "./words.js";
@@ -47,16 +49,26 @@ export function findingsList(page, found, zone) {
       <p lang="en" class=${said ? "quiet" : ""}>${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
       ${next ? html`<p class="next">${t("next", { what: next })}</p>` : ""}
       <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })}${one.expected_low == null ? "" : ` (${t("usual", { low: count(one.expected_low), high: count(one.expected_high) })})`} · `}
-        ${reference ? html`${t("reference", { what: reference })} · ` : ""}<a href=${pictureOf(page, one)} @click=${seePicture(page, one)}>${t("picture")}</a> ·
+        ${reference ? html`${t("reference", { what: reference })} · ` : ""}
         <a href="${page.status?.ui_url ?? ""}/runs/${one.run_id}" target="_blank" rel="noopener">${t("run")} ${one.run_id.slice(0, 8)}</a></p>
+      <details class="picture" @toggle=${openPicture(one, zone)}><summary>${t("picture")}</summary>
+        <p class="quiet">${t("picture_note")} <a href=${address(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`, {}, ".csv")} download>${t("csv")}</a></p><div class="chart"></div></details>
     </li>`;
   })}</ul>`;
 }
 
-/** The chart of the hours of the place of a finding. */
-const chartOf = (one) => (one.constituency_id ? "place-hours" : one.region ? "regions" : "by-hour");
-const pictureOf = (page, one) => `${page.link({ constituency: one.constituency_id ?? "" })}#${chartOf(one)}`;
-const seePicture = (page, one) => page.go({ constituency: one.constituency_id ?? "" }, chartOf(one));
+/** Draws the picture of a finding when it is opened for the first time. */
+const openPicture = (one, zone) => async ({ target }) => {
+  const space = target.querySelector(".chart");
+  if (!target.open || space.childElementCount) return;
+  try {
+    const { data } = await ask(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`);
+    const drawn = findingChart({ spans: data, finding: one, zone, width: space.clientWidth || 600, label: t("picture_of", { rule: ruleName(one.rule) }) });
+    space.replaceChildren(drawn ?? t("no_ballots_around"));
+  } catch (refused) {
+    space.replaceChildren(refused.message);
+  }
+};
 
 const places = (page, group, few = FEW) => html`${group.slice(0, few).map((one, i) => html`${i ? ", " : ""}${place(page, one)}`)}${group.length > few ? ` ${t("others", { count: group.length - few })}` : ""}`;
 
