@@ -52,7 +52,7 @@ if not FULL:
 COMBINATIONS = list(itertools.product(("duckdb", "spark"), ("disk", "s3"), ("portal", "table")))
 if not FULL:  # on Spark the one in which nothing is as by default
     COMBINATIONS = [one for one in COMBINATIONS if one[0] == "duckdb" or one[1:] == ("s3", "table")]
-HOURS = 3 if FULL else 2
+HOURS = 3
 END = START + timedelta(hours=HOURS)
 FILES = "SELECT * FROM ingest.transaction_files WHERE status = 'landed'"
 
