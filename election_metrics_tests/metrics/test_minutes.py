@@ -71,6 +71,18 @@ def test_an_opening_a_step_and_an_hour_that_was_not_delivered_are_no_burst(clean
     assert found_in(replace(clean, inside=without)).empty  # delivered, and not counted by minutes
 
 
+@pytest.mark.parametrize("step", [2, 3, 6, 12])
+def test_times_that_are_rounded_to_ten_minutes_or_more_are_not_judged(clean: Evidence, step: int) -> None:
+    inside = clean.inside
+    rounded = []
+    for counts in (inside.bulletins, inside.votes):
+        sums = np.zeros_like(counts)
+        sums[:, ::step] = counts.reshape(len(counts), -1, step).sum(axis=2)
+        rounded.append(sums)
+    found = found_in(replace(clean, inside=type(inside)(inside.rows, *rounded)))
+    assert found.empty
+
+
 def test_hours_without_minutes_are_not_judged(clean: Evidence) -> None:
     assert found_in(replace(clean, inside=type(clean.inside)())).empty
 

@@ -160,3 +160,17 @@ def test_the_picture_of_a_burst_is_by_5_minutes(chosen: Settings, tmp_path: Path
     assert (hour["votes_cast"], hour["bulletins_issued"]) == (90, 60)
     assert {row["ends_at"] - row["starts_at"] for row in minutes} == {timedelta(minutes=5)}
     assert sum(row["votes_cast"] for row in minutes) == 90
+
+
+@pytest.mark.parametrize("rounding", [10_000, 30_000, 60_000, 300_000])
+@pytest.mark.parametrize("offset", [0, 30_000])
+def test_rounded_times_are_no_machine(chosen: Settings, tmp_path: Path, rounding: int, offset: int) -> None:
+    chance = random.Random(3)
+    folder = Folder(tmp_path / "in")
+    for hour in range(3):
+        times = [ms(0, hour) + chance.randrange(3_500_000) // rounding * rounding + offset for _ in range(60)]
+        name = f"2026-09-18_{11 + hour}00-{12 + hour}00"
+        folder.put(*[issue(f"i{hour}-{n}", at) for n, at in enumerate(times)],
+                   *[vote(f"v{hour}-{n}", at + rounding) for n, at in enumerate(times)], name=name)  # fmt: skip
+    update(chosen, folder.root)
+    assert found(chosen) == []

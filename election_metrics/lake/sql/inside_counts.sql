@@ -10,7 +10,9 @@ intervals AS (
         sum(coalesce(quantity, 1)) AS ballots,
         count(*) AS calls,
         max(coalesce(quantity, 1)) AS most_at_once,
-        max(occurred_ms % 60000) AS seconds,
+        min(occurred_ms % 60000) AS first_second,
+        max(occurred_ms % 60000) AS last_second,
+        max(occurred_ms % 10000) AS within_10_seconds,
         min(registrar) AS first_registrar,
         max(registrar) AS last_registrar
     FROM transactions
@@ -24,7 +26,8 @@ hours AS (
         {counts},
         sum(calls) FILTER (WHERE kind = 'vote_cast') AS votes,
         sum(calls) FILTER (WHERE kind = 'bulletin_issued') AS issues,
-        max(most_at_once) = 1 AND max(seconds) > 0 AS has_times,
+        -- Times that are rounded to minutes, or to ten seconds, say nothing of gaps.
+        max(most_at_once) = 1 AND min(first_second) < max(last_second) AND max(within_10_seconds) > 0 AS has_times,
         min(first_registrar) < max(last_registrar) AS has_registrars
     FROM intervals
     GROUP BY constituency_id, hour_number

@@ -14,6 +14,7 @@ _NEAR, _FAR = 5, 12
 " own."""
 _LEAST_NEIGHBOURS = 3
 _MOST_CELLS = 40_000_000
+_SOME_BALLOTS = 20
 
 
 def _no_rows() -> pd.DataFrame:
@@ -97,7 +98,7 @@ def intervals_of(grid: Grid, inside: InsideHours) -> Intervals:
 
     has_counts = grid.votes[:, kept] + grid.bulletins[:, kept] == 0
     has_counts[row[within], hour[within]] = True
-    is_known = grid.is_known[:, kept] & has_counts
+    is_known = grid.is_known[:, kept] & has_counts & ~_is_coarse(grid, inside)[:, None]
     since = (grid.since_opening[:, kept, None] * INTERVALS + np.arange(INTERVALS)).reshape(len(grid.ids), -1)
     until = (grid.closing[:, None] + 1 - grid.hour_numbers[None, kept])[:, :, None] * INTERVALS - np.arange(INTERVALS)
     return Intervals(
@@ -109,6 +110,17 @@ def intervals_of(grid: Grid, inside: InsideHours) -> Intervals:
         since_opening=since,
         until_closing=until.reshape(len(grid.ids), -1),
     )
+
+
+def _is_coarse(grid: Grid, inside: InsideHours) -> np.ndarray:
+    """Whether all ballots of a constituency lie in every second or every third interval: its times are rounded."""
+    row = grid.ids.get_indexer(inside.rows["constituency_id"])
+    sums = np.zeros((len(grid.ids), INTERVALS))
+    np.add.at(sums, row[row >= 0], (inside.votes + inside.bulletins)[row >= 0])
+    place = np.arange(INTERVALS)
+    rests = [sums[:, place % step != 0].sum(axis=1) == 0 for step in (2, 3)]
+    is_coarse: np.ndarray = (sums.sum(axis=1) >= _SOME_BALLOTS) & np.logical_or(*rests)
+    return is_coarse
 
 
 @dataclass(frozen=True)
