@@ -6,29 +6,57 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from election_metrics.metrics.anomalies.inside import INTERVALS, InsideHours
-from election_metrics.warehouse.replace import arrow_schema, read_arrow, to_frame
-from election_metrics.warehouse.tables import inside_hours
+from election_metrics.warehouse.replace import read_arrow, read_frame
 
-_COUNTS = ("bulletins", "votes")
-_OTHERS = [column.name for column in inside_hours.columns if column.name not in _COUNTS]
+_TIMES = (
+    "vote_gaps", "gap_seconds", "gap_squares", "equal_gaps", "equal_gap", "registrar_run", "registrar_own",
+    "registrar_before", "registrar_after",
+)  # fmt: skip
+# One text of numbers for each constituency: a row for each hour would take ten times as long to read.
+_NUMBERS = f"""
+    SELECT constituency_id,
+        string_agg(hour_number || ' ' || array_to_string(bulletins || votes, ' '), ' ') AS counts,
+        string_agg(concat_ws(' ', hour_number, {", ".join(f"coalesce({name}::text, 'nan')" for name in _TIMES)}), ' ')
+            FILTER (WHERE vote_gaps IS NOT NULL OR registrar IS NOT NULL) AS times
+    FROM ingest.inside_hours
+    WHERE hour_number < %(present)s
+        AND constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)
+    GROUP BY constituency_id ORDER BY constituency_id
+"""  # noqa: S608 our own names
+_REGISTRARS = sa.text(
+    """
+    SELECT constituency_id, hour_number, registrar FROM ingest.inside_hours
+    WHERE registrar_run >= 5 AND hour_number < :present
+        AND constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = :election)
+    """
+)
+_KEY = ["constituency_id", "hour_number"]
 
 
 def read_inside_hours(connection: sa.Connection, election: str, present: int) -> InsideHours:
-    """The hours before `present` (hours since 1970, UTC) of the constituencies of an election."""
-    query = (
-        f"SELECT {', '.join(_OTHERS)}, array_to_string(bulletins, ' '), array_to_string(votes, ' ') "  # noqa: S608 our own names
-        "FROM ingest.inside_hours WHERE hour_number < %(present)s AND constituency_id IN "
-        "(SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)"
+    """The hours before `present` (hours since 1970, UTC) of the constituencies of an election.
+
+    Registrars are named where they issued five bulletins in a row or more.
+    """
+    texts = pa.schema([(name, pa.string()) for name in ("constituency_id", "counts", "times")])
+    found = read_arrow(connection, _NUMBERS, texts, election=election, present=present).to_pandas()
+    counts, places = _parsed(found["counts"], 1 + 2 * INTERVALS, "int64")
+    times, timed = _parsed(found["times"], 1 + len(_TIMES), "float64")
+    ids = found["constituency_id"].to_numpy(dtype=object)
+    rows = pd.DataFrame({"constituency_id": ids[places], "hour_number": counts[:, 0]})
+    details = pd.DataFrame(times[:, 1:], columns=list(_TIMES)).assign(
+        constituency_id=ids[timed], hour_number=times[:, 0].astype("int64")
     )
-    schema = arrow_schema(inside_hours, _OTHERS)
-    for name in _COUNTS:
-        schema = schema.append(pa.field(name, pa.string()))
-    found = read_arrow(connection, query, schema, election=election, present=present)
-    rows: pd.DataFrame = to_frame(found.select(_OTHERS))
-    return InsideHours(rows, *(_numbers(found[name]) for name in _COUNTS))
+    names = read_frame(connection, _REGISTRARS, election=election, present=present)
+    rows = rows.merge(details, on=_KEY, how="left").merge(names, on=_KEY, how="left")
+    kinds = InsideHours().rows.dtypes
+    bulletins, votes = counts[:, 1 : 1 + INTERVALS], counts[:, 1 + INTERVALS :]
+    return InsideHours(rows[list(kinds.index)].astype(kinds), bulletins, votes)
 
 
-def _numbers(texts: pa.ChunkedArray) -> np.ndarray:
-    """A row of 12 numbers for each text of 12 numbers."""
-    numbers = np.fromstring(" ".join(texts.to_pylist()), dtype="int64", sep=" ")
-    return numbers.reshape(-1, INTERVALS)
+def _parsed(texts: pd.Series, columns: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of texts in rows of so many, and the place of each row's text."""
+    known = texts.fillna("").tolist()
+    numbers = np.fromstring(" ".join(known), dtype=kind, sep=" ").reshape(-1, columns)
+    rows = [(text.count(" ") + 1) // columns if text else 0 for text in known]
+    return numbers, np.repeat(np.arange(len(known)), rows)
