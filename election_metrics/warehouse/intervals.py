@@ -57,6 +57,7 @@ def read_inside_hours(connection: sa.Connection, election: str, present: int) ->
 def _parsed(texts: pd.Series, columns: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of texts in rows of so many, and the place of each row's text."""
     known = texts.fillna("").tolist()
-    numbers = np.fromstring(" ".join(known), dtype=kind, sep=" ").reshape(-1, columns)
+    whole = " ".join(filter(None, known))
+    numbers = (np.fromstring(whole, dtype=kind, sep=" ") if whole else np.zeros(0, kind)).reshape(-1, columns)
     rows = [(text.count(" ") + 1) // columns if text else 0 for text in known]
     return numbers, np.repeat(np.arange(len(known)), rows)
