@@ -13,6 +13,8 @@ from election_metrics.metrics.anomalies.rules import RULES
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.tables import metadata
+from election_metrics_tests.computing import update
+from election_metrics_tests.exports import Folder
 from election_metrics_tests.simulated import FAULTS
 
 ROOT = Path(__file__).parents[1]
@@ -87,3 +89,12 @@ def test_the_table_of_accuracy_has_a_row_for_each_rule_with_its_fault() -> None:
 def test_no_tracked_text_names_a_registry_or_a_path_of_a_machine() -> None:
     for path in [*ROOT.glob("*.txt"), *ROOT.glob("*.toml"), ROOT / "Makefile", ROOT / ".ci" / "run"]:
         assert "://" not in path.read_text("utf-8").replace("http://127.0.0.1", ""), path
+
+
+def test_the_lines_of_the_export_format_are_a_bulletin_and_a_vote(chosen: Settings, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "export-format.md").read_text("utf-8")
+    Folder(tmp_path / "in").put(*re.findall(r"^ {4}(\S+;104;.*)$", page, re.MULTILINE))
+    update(chosen, tmp_path / "in")
+    counted = "SELECT sum(transaction_count)::bigint, sum(bulletins_issued)::bigint, sum(votes_cast)::bigint FROM metrics.hourly_stats"
+    with transaction(chosen) as connection:
+        assert connection.execute(sa.text(counted)).one() == (2, 1, 1)

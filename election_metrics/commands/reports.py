@@ -230,7 +230,9 @@ def _print_judged(console: Console, settings: Settings) -> None:
         found = read_rule_coverage(connection, _ELECTIONS_SHOWN)
     if found.empty:
         return
-    console.print("\nConstituencies that a rule has enough votes to judge (docs/metrics.md, Who can be judged):")
+    console.print(
+        "\nConstituencies that each rule can judge so far (docs/metrics.md, Who can be judged, says why not all):"
+    )
     for name, rules in found.groupby("name", sort=False):
         total = int(rules["constituencies_total"].max())
         some = rules[rules["constituencies_judged"] < total].sort_values("constituencies_judged", kind="stable")

@@ -345,8 +345,9 @@ anomalies = Table(
     _instant("window_end", "End of its last hour, or of its last 5 minutes", nullable=False),
     _number("observed", "Observed value, in the unit that the explanation names"),
     _number("expected", "Expected value, in the same unit"),
-    _number("expected_low", "Where expected is a number of votes: 99 of 100 counts lie between this"),
-    _number("expected_high", "and this, by the count model of the rule"),
+    _number("expected_low", "Lower end of the usual counts around expected: 99 of 100 lie between it and expected_high, by the count model of"
+            " the rule; NULL where expected is no number of votes"),
+    _number("expected_high", "Upper end of the usual counts; NULL as expected_low"),
     _text("explanation", "The finding in words, with its figures", nullable=False),
     _text("state", "open, acknowledged or resolved", nullable=False),
     _text("state_by", "Who set the state: a person, or system", nullable=False),

@@ -127,5 +127,5 @@ def _is_worse(old: dict[str, object], new: dict[str, object]) -> bool:
 def _no_longer(old: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:
     if old["state"] == "resolved":
         return old
-    note = f"no longer found by run {run_id[:8]}: the current figures are not unusual"
+    note = f"no longer found by run {run_id[:8]}: by the current figures and thresholds it is not unusual"
     return {**old, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": note}

@@ -45,13 +45,14 @@ def _bursts(grid: Grid, intervals: Intervals, around: Neighbours, thresholds: Th
     rest = _Sums(votes, np.maximum(expected, 0.0), whole.one_sided)
     is_many = np.sum([np.zeros(len(votes)), *bursts.values()], axis=0) > min(_FEW_REGIONS, len(bursts) / 2)
     in_all &= is_many | _is_burst(rest, thresholds, thresholds["whole_scatter"])
-    at_once = _many_at_once(intervals, around, thresholds, ~in_all)
+    alone = _that_burst(*_judged_alone(intervals, around, thresholds), thresholds)
+    at_once = _many_at_once(intervals, around, thresholds, alone, ~in_all)
     is_wide = in_all | at_once["is_many"].to_numpy()
     of_regions = [
         _of_sums(intervals, region, sums[region], bursts[region] & ~is_wide, thresholds["scatter"]) for region in sums
     ]
     return together(
-        [_of_sums(intervals, None, whole, in_all, thresholds["whole_scatter"]), _of_many(at_once), *of_regions]
+        [_of_sums(intervals, None, whole, in_all, thresholds["whole_scatter"], alone), _of_many(at_once), *of_regions]
     )
 
 
@@ -87,28 +88,45 @@ def _is_burst(sums: _Sums, thresholds: Thresholds, scatter: float) -> np.ndarray
 
 
 def _of_sums(
-    intervals: Intervals, region: str | None, sums: _Sums, is_burst: np.ndarray, scatter: float
+    intervals: Intervals,
+    region: str | None,
+    sums: _Sums,
+    is_burst: np.ndarray,
+    scatter: float,
+    alone: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     rows = pd.DataFrame({"hour_number": intervals.numbers, "observed": sums.votes, "expected": sums.expected})
+    rows["places"], rows["judged"] = (0, 0) if alone is None else (alone["observed"], alone["judged"])
     found = _in_hours(episodes(rows.assign(constituency_id=""), pd.Series(is_burst), lasting=False,
-                               observed="sum", expected="sum"))  # fmt: skip
+                               observed="sum", expected="sum", places="max", judged="max"))  # fmt: skip
+
+    def where(row: Any) -> str:
+        of_all = counted(row.judged, "constituency", "constituencies")
+        return f"; {row.places:.0f} of {of_all} with enough votes rose by themselves" if row.judged else ""
+
     return findings(
         found.assign(constituency_id=None, region=region), "warning",
         lambda row: f"{counted(row.observed, 'vote')} within {_minutes(row)} minutes; the half hours before and after"
-                    f" let expect at most {row.expected:.0f}",
+                    f" let expect about {row.expected:.0f}{where(row)}",
         scatter,
     )  # fmt: skip
 
 
-def _many_at_once(intervals: Intervals, around: Neighbours, thresholds: Thresholds, may_be: np.ndarray) -> pd.DataFrame:
-    """Of each interval: constituencies that burst (observed), those that would by chance (expected), and all judged."""
+def _judged_alone(intervals: Intervals, around: Neighbours, thresholds: Thresholds) -> tuple[np.ndarray, np.ndarray]:
+    """Votes and expected votes of each constituency; 0 where it is not judged by itself."""
     mean = np.fmax(around.before, around.after)
     judged = around.is_judged & (mean >= thresholds["least_expected"])
-    votes, mean = np.where(judged, intervals.votes, 0), np.where(judged, mean, np.float32(0))
-    rows = _that_burst(votes, mean, thresholds)
-    rows["is_many"] &= may_be
+    return np.where(judged, intervals.votes, 0), np.where(judged, mean, np.float32(0))
+
+
+def _many_at_once(
+    intervals: Intervals, around: Neighbours, thresholds: Thresholds, alone: pd.DataFrame, may_be: np.ndarray
+) -> pd.DataFrame:
+    """Of each interval: constituencies that burst (observed), those that would by chance (expected), and all judged."""
+    rows = alone.assign(is_many=alone["is_many"] & may_be)
     (some,) = np.nonzero(rows["is_many"])
     if some.size:  # what all of them have in common is no burst: a message to all voters
+        votes, mean = _judged_alone(intervals, around, thresholds)
         again = _that_burst(votes[:, some], mean[:, some] * _common_rise(votes[:, some], mean[:, some]), thresholds)
         rows.loc[some, again.columns] = again.set_axis(some)
     return rows.assign(hour_number=intervals.numbers)
@@ -171,11 +189,11 @@ def regular_votes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     chance = ndtr((share - 2 / (gaps + 1)) / spread)
     variation = np.sqrt(np.maximum(gaps * share - 1, 0.0))
     is_regular = (chance < thresholds["chance"]) & (variation <= thresholds["most_variation"])
-    rows = rows.assign(observed=variation, expected=1.0, gap=rows["gap_seconds"] / gaps, votes=gaps + 1)
+    rows = rows.assign(observed=variation * 100, expected=100.0, gap=rows["gap_seconds"] / gaps, votes=gaps + 1)
     return findings(
         _hours(rows, is_regular, "gap", "votes"), "warning",
         lambda row: f"{counted(row.votes, 'vote')} of an hour followed each other evenly, every {row.gap:.1f} seconds:"
-                    f" the gaps vary by {row.observed:.0%} of their mean; among independent voters, by 100 %",
+                    f" the gaps vary by {row.observed:.0f} % of their mean; among independent voters, by 100 %",
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def _spikes(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresh
     )
     if len(grid.ids) == 1:  # the whole election
         is_spike &= ~wide.whole.is_high
-    return _unusual_votes(grid, is_spike, mean, "at most", thresholds["scatter"])
+    return _unusual_votes(grid, is_spike, mean, thresholds["scatter"])
 
 
 def drop(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -54,16 +54,14 @@ def _drops(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresho
         & (grid.votes * thresholds["ratio"] <= mean)
         & (chance_of_at_most(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
-    return _unusual_votes(grid, is_drop, mean, "at least", thresholds["scatter"])
+    return _unusual_votes(grid, is_drop, mean, thresholds["scatter"])
 
 
-def _unusual_votes(
-    grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, bound: str, scatter: float
-) -> pd.DataFrame:
+def _unusual_votes(grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, scatter: float) -> pd.DataFrame:
     found = _episodes(grid, is_unusual, lasting=False, observed=grid.votes, expected=expected)
     return findings(
         found, "warning",
-        lambda row: f"{counted(row.observed, 'vote')}, but {bound} {row.expected:.0f} expected",
+        lambda row: f"{counted(row.observed, 'vote')}, but about {row.expected:.0f} expected",
         scatter,
     )  # fmt: skip
 

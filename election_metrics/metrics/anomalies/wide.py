@@ -40,7 +40,7 @@ def wide_spikes(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Data
         limits = Limits(thresholds["least_excess"], thresholds["chance"], thresholds[f"{kind}scatter"])
         is_spike = is_far_above(place.votes, place.most, place.before, limits, _ratio(place, thresholds, kind))
         found = _marked(place, first, is_spike, ~np.isnan(place.most), place.most, lasting=False)
-        return findings(found, "warning", lambda row: _said(row, kind, "at most"), limits.scatter)
+        return findings(found, "warning", lambda row: _said(row, kind), limits.scatter)
 
     return _of_both(wide, first, wide.whole.is_high, find)
 
@@ -62,7 +62,7 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
         is_critical = found["observed"] * thresholds["critical_ratio"] <= found["middle"]
         severity = np.where(is_critical & (kind == _WHOLE), "critical", "warning")
         severities = pd.Series(severity, index=found.index)
-        return findings(found, severities, lambda row: _said(row, kind, "at least"), limits.scatter)
+        return findings(found, severities, lambda row: _said(row, kind), limits.scatter)
 
     return _of_both(wide, first, wide.whole.is_low, find)
 
@@ -101,8 +101,8 @@ def _ratio(place: Levels, thresholds: Thresholds, kind: str) -> np.ndarray:
 _PLACES = {_WHOLE: "the whole election", _REGION: "the region"}
 
 
-def _said(row: Any, kind: str, bound: str) -> str:
-    return f"{counted(row.observed, 'vote')} in {_PLACES[kind]}, but {bound} {row.expected:.0f} expected"
+def _said(row: Any, kind: str) -> str:
+    return f"{counted(row.observed, 'vote')} in {_PLACES[kind]}, but about {row.expected:.0f} expected"
 
 
 def _marked(

@@ -7,7 +7,7 @@ const n = (value) => (value == null ? "?" : count(Math.round(value)));
 const share = (value) => (value == null ? "?" : `${decimal(value, 1)} %`);
 const where = (one) => (one.constituency_id ? "" : one.region ? " во всём регионе" : " на выборах в целом");
 const minutes = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 60_000);
-const many = (one) => one.explanation?.includes("constituenc");
+const many = (one) => /^\d+ of \d+ constituenc/.test(one.explanation ?? "");
 const hours = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 3_600_000);
 
 /** By rule: the finding in Russian. */
@@ -15,8 +15,8 @@ const RUSSIAN = {
   votes_exceed_bulletins: (one) => `Голосов ${n(one.observed)}, а бюллетеней выдано ${n(one.expected)}, считая с первого часа`,
   gap_outside_band: (one) => `Без голоса остались ${share(one.observed)} выданных за эти часы бюллетеней; обычно не больше ${share(one.expected)}`,
   turnout_above_register: (one) => `Голосов ${n(one.observed)}, а в списке избирателей ${n(one.expected)}`,
-  spike: (one) => `Голосов${where(one)} ${n(one.observed)}, а ожидалось не больше ${n(one.expected)}`,
-  drop: (one) => `Голосов${where(one)} ${n(one.observed)}, а ожидалось не меньше ${n(one.expected)}`,
+  spike: (one) => `Голосов${where(one)} ${n(one.observed)}, а ожидалось около ${n(one.expected)}`,
+  drop: (one) => `Голосов${where(one)} ${n(one.observed)}, а ожидалось около ${n(one.expected)}`,
   silence: (one) => `Ни одного голоса${where(one)} за ${hours(one)} ч, а ожидалось около ${n(one.expected)}`,
   outside_voting: (one) => `Бюллетеней и голосов вне времени голосования: ${n(one.observed)}`,
   rejected_share: (one) => `Отклонено голосов: ${n(one.observed)}; обычно не больше ${n(one.expected)}`,
@@ -27,8 +27,8 @@ const RUSSIAN = {
   register_change: (one) => `В список внесено или из него исключено во время голосования: ${n(one.observed)}`,
   synchronised_spike: (one) => `Одновременно выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`,
   synchronised_drop: (one) => `Одновременно упали ${n(one.observed)} округов; случайно упали бы около ${n(one.expected)}`,
-  burst: (one) => (!many(one) ? `За ${minutes(one)} мин.${where(one)} – ${n(one.observed)} голосов, а по получасам до и после ожидалось не больше ${n(one.expected)}` : `Одновременно за ${minutes(one)} мин. резко выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`),
-  regular_votes: (one) => `Голоса за час идут слишком ровно: промежутки отличаются на ${share(100 * one.observed)} от среднего, а у независимых избирателей – на 100 %`,
+  burst: (one) => (!many(one) ? `За ${minutes(one)} мин.${where(one)} – ${n(one.observed)} голосов, а по получасам до и после ожидалось около ${n(one.expected)}` : `Одновременно за ${minutes(one)} мин. резко выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`),
+  regular_votes: (one) => `Голоса за час идут слишком ровно: промежутки отличаются на ${share(one.observed)} от среднего, а у независимых избирателей – на 100 %`,
   equal_gaps: (one) => `Одинаковых промежутков между голосами подряд: ${n(one.observed)}`,
   votes_without_bulletins: (one) => `Голосов за 10 мин.: ${n(one.observed)}, а бюллетеней за последние полчаса выдано ${n(one.expected)}`,
   registrar_block: (one) => `Один из регистраторов выдал подряд ${n(one.observed)} бюллетеней, хотя до и после выдавали и другие`,
@@ -75,7 +75,7 @@ const NEXT = {
 };
 
 const OWN = ["its hours of the day before, its last hour, and constituencies of its region that opened at the same time", "те же часы накануне, предыдущий час и округа региона, открывшиеся тогда же"];
-const WIDE = ["the hours before, regions that opened earlier, and how earlier votes went on from there", "предыдущие часы, регионы, открывшиеся раньше, и ход прошлых голосований"];
+const WIDE = ["its hours before, carried on as other votes went on from there, and as regions that opened earlier did", "предыдущие часы, продолженные так, как шли другие голосования и регионы, открывшиеся раньше"];
 const ITSELF = ["its own total so far", "собственный итог на этот момент"];
 const USUAL = ["the usual share of such calls", "обычная доля таких транзакций"];
 const AT_ONCE = ["the constituency's own hours, less what all have in common", "собственные часы округа за вычетом общего для всех"];

@@ -84,7 +84,7 @@ COMMENT ON COLUMN metrics.rule_coverage.computed_at IS 'When the row was compute
 
 ALTER TABLE metrics.anomalies ADD COLUMN expected_low double precision;
 ALTER TABLE metrics.anomalies ADD COLUMN expected_high double precision;
-COMMENT ON COLUMN metrics.anomalies.expected_low IS 'Where expected is a number of votes: 99 of 100 counts lie between this';
-COMMENT ON COLUMN metrics.anomalies.expected_high IS 'and this, by the count model of the rule';
+COMMENT ON COLUMN metrics.anomalies.expected_low IS 'Lower end of the usual counts around expected: 99 of 100 lie between it and expected_high, by the count model of the rule; NULL where expected is no number of votes';
+COMMENT ON COLUMN metrics.anomalies.expected_high IS 'Upper end of the usual counts; NULL as expected_low';
 COMMENT ON COLUMN metrics.anomalies.window_start IS 'Start of the finding (UTC): of its first hour, or of its first 5 minutes';
 COMMENT ON COLUMN metrics.anomalies.window_end IS 'End of its last hour, or of its last 5 minutes';
