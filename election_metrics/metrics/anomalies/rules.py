@@ -112,7 +112,7 @@ RULES = {
             {
                 "ratio": Threshold(3, "times the expected count, in a constituency or region"),
                 "whole_ratio": Threshold(1.8, "times the expected count, in the whole election"),
-                "night_ratio": Threshold(2.5, "times the expected count, at least, from 20:00 to 09:00 local time"),
+                "night_ratio": Threshold(2, "times the expected count, at least, from 20:00 to 09:00 local time"),
                 "least_excess": Threshold(30, "votes more than expected"),
                 "chance": Threshold(1e-6, _CHANCE),
                 "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
@@ -127,7 +127,7 @@ RULES = {
             {
                 "ratio": Threshold(3, "times less than the expected count, in a constituency or region"),
                 "whole_ratio": Threshold(2, "times less than the expected count, in the whole election"),
-                "night_ratio": Threshold(3, "times less, at least, from 20:00 to 09:00 local time"),
+                "night_ratio": Threshold(2, "times less, at least, from 20:00 to 09:00 local time"),
                 "critical_ratio": Threshold(3, "times less, from which a drop of the whole election is critical"),
                 "least_expected": Threshold(30, "expected votes; an hour with fewer is not judged"),
                 "chance": Threshold(1e-6, _CHANCE),
