@@ -15,7 +15,9 @@ _USUAL_VOTE = 96
 """Hours after the opening in which files are expected if the end of voting is unknown."""
 
 
-def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: datetime) -> pd.DataFrame:
+def coverage(
+    constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: datetime, lost: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """One row for every expected constituency hour.
 
     The past hours of voting are expected. If the end of voting is unknown, these are the four days from the opening, or
@@ -27,12 +29,17 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
         constituencies: constituency_id, region, starts_at, ends_at; of one election.
         deliveries: constituency_id, starts_at, ends_at (UTC), by_interval: the times that the files cover.
         now: current time; hours that are not over are not expected.
+        lost: like deliveries: the times of files that arrived and cannot be read. They are expected, and not delivered;
+            of a constituency that has any, so are all hours that arrived.
 
     Returns:
         constituency_id, hour_number (hours since 1970), reason (`voting times` or `region`), is_delivered.
     """
     present = int(hour_numbers(pd.Series([pd.Timestamp(now).tz_convert("UTC")]))[0])
     delivered = delivered_hours(deliveries, present, whole_hours_only=False)
+    arrived = delivered
+    if lost is not None and len(lost):
+        arrived = pd.concat([delivered, delivered_hours(lost, present, whole_hours_only=False)]).drop_duplicates()
     timed = constituencies.dropna(subset=["starts_at"])
     first = hour_numbers(_instants(timed["starts_at"])).astype("int64")
     newest = int(delivered["hour_number"].max()) + 1 if len(delivered) else 0
@@ -44,10 +51,14 @@ def coverage(constituencies: pd.DataFrame, deliveries: pd.DataFrame, now: dateti
     )
     expected = [
         _each_hour(windows).assign(reason="voting times"),
-        _expected_by_region(constituencies[constituencies["starts_at"].isna()], constituencies, delivered),
+        _expected_by_region(constituencies[constituencies["starts_at"].isna()], constituencies, arrived),
     ]
+    is_timed = arrived["constituency_id"].isin(timed["constituency_id"])
+    has_lost = arrived["constituency_id"].isin([] if lost is None else lost["constituency_id"])
+    expected.append(arrived.loc[~is_timed & has_lost, ["constituency_id", "hour_number"]].assign(reason="region"))
     types = {"constituency_id": "str", "hour_number": "int64", "reason": "str"}  # also if nothing is expected
     hours = pd.concat([frame.astype(types) for frame in expected], ignore_index=True)
+    hours = hours.drop_duplicates(["constituency_id", "hour_number"], ignore_index=True)
     return hours.merge(delivered.assign(is_delivered=True), on=["constituency_id", "hour_number"], how="left").assign(
         is_delivered=lambda frame: frame["is_delivered"].notna()
     )

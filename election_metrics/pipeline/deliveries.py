@@ -33,4 +33,5 @@ def read_delivered(connection: sa.Connection, election: str, events: pd.DataFram
     known = known[known["election_id"] == election].reset_index(drop=True)
     deliveries = elections.read_deliveries(connection, election)
     own = events[events["constituency_id"].isin(known["constituency_id"])]
-    return Delivered(known, own, deliveries, coverage(known, deliveries, now))
+    lost = elections.read_lost_intervals(connection, election)
+    return Delivered(known, own, deliveries, coverage(known, deliveries, now, lost))

@@ -185,6 +185,25 @@ def read_metrics(connection: sa.Connection, election: str, period: str) -> pd.Da
     )
 
 
+def read_lost_intervals(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Intervals of files that arrived, and of whose lines most cannot be read.
+
+    Returns:
+        constituency_id, starts_at, ends_at (UTC), by_interval, as `read_deliveries`.
+    """
+    return read_frame(
+        connection,
+        sa.text(
+            "SELECT DISTINCT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at, "
+            "interval_end AT TIME ZONE time_zone AS ends_at, true AS by_interval "
+            "FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id) "
+            "WHERE election_id = :election AND status = 'landed' AND rejected * 2 > lines "
+            "AND interval_start IS NOT NULL AND gone_at IS NULL"
+        ),
+        election=election,
+    )
+
+
 def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
     """Times covered by files, by constituency: constituency_id, starts_at, ends_at (UTC), by_interval.
 
@@ -234,7 +253,8 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
     """Lines of the current files of the constituencies that have some that cannot be read.
 
     Returns:
-        constituency_id, lines, rejected, files (with such lines), path, path_lines, path_rejected (of the file with the
+        constituency_id, lines, rejected, files (with such lines), all_files, lost_files (most of whose lines cannot),
+        path, path_lines, path_rejected (of the file with the
         most), starts_at, ends_at (UTC) of the times that the files with such lines cover, election_lines (of all files
         of the election).
     """
@@ -247,7 +267,7 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
                 FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
                 WHERE election_id = :election AND status = 'landed' AND gone_at IS NULL AND rejected > 0
             ), file AS (
-                SELECT DISTINCT ON (constituency_id, content_id)
+                SELECT DISTINCT ON (constituency_id, content_id, interval_start)
                     constituency_id, lines, rejected, rtrim(path || '/' || member, '/') AS path,
                     coalesce(interval_start AT TIME ZONE time_zone, first_transaction_at) AS starts_at,
                     coalesce(interval_end AT TIME ZONE time_zone, last_transaction_at) AS ends_at
@@ -255,7 +275,7 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
                 JOIN torn USING (constituency_id)
                 JOIN metrics.constituencies USING (constituency_id)
                 WHERE status = 'landed' AND gone_at IS NULL
-                ORDER BY constituency_id, content_id, path, member
+                ORDER BY constituency_id, content_id, interval_start, path, member
             ), worst AS (
                 SELECT DISTINCT ON (constituency_id)
                     constituency_id, path, lines AS path_lines, rejected AS path_rejected
@@ -263,7 +283,8 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
             )
             SELECT
                 constituency_id, sum(lines)::bigint AS lines, sum(rejected)::bigint AS rejected,
-                count(*) FILTER (WHERE rejected > 0) AS files, worst.path, path_lines, path_rejected,
+                count(*) FILTER (WHERE rejected > 0) AS files, count(*) AS all_files,
+                count(*) FILTER (WHERE rejected * 2 > lines) AS lost_files, worst.path, path_lines, path_rejected,
                 min(starts_at) FILTER (WHERE rejected > 0) AS starts_at,
                 max(ends_at) FILTER (WHERE rejected > 0) AS ends_at,
                 (

@@ -103,3 +103,19 @@ def test_the_hour_after_a_simultaneous_rise_is_no_simultaneous_fall() -> None:
                 election.counts[name][place, column] *= 2
     found = find_anomalies(election.evidence(), {}, set(RULES) - {"synchronised_spike", "synchronised_drop"})
     assert set(found["rule"]) <= {"synchronised_spike"}
+
+
+@pytest.mark.parametrize(("factor", "rule"), [(0, "silence"), (3, "spike")])
+def test_what_one_of_two_regions_does_is_not_told_of_the_other(factor: int, rule: str) -> None:
+    election = simulate(200, 5, regions=2)
+    election.region[:] = np.where(election.region == 0, 2, 3)  # both in Moscow
+    place = np.flatnonzero(election.region == 2)
+    for name in ("votes_cast", "bulletins_issued"):
+        election.counts[name][place, 8:11] *= factor
+    found = find_anomalies(
+        election.evidence(), {}, set(RULES) - {"spike", "silence", "synchronised_spike", "synchronised_drop"}
+    )
+    wide = found[found["constituency_id"].isna()]
+    assert rule in set(wide["rule"])
+    opposite = "synchronised_spike" if factor == 0 else "synchronised_drop"
+    assert opposite not in set(wide["rule"])

@@ -321,3 +321,43 @@ def test_nothing_is_found_while_a_part_of_what_landed_is_not_computed(chosen: Se
         compute_anomalies(chosen, "run", now=NOW)
         compute_election_summaries(chosen, "run", now=NOW)
         assert findings(chosen) == [], first
+
+
+ERROR_PAGE = ["<html>", "<h1>502 Bad Gateway</h1>", "</html>"]
+
+
+@pytest.mark.parametrize("lines", [ERROR_PAGE, ['{"error": "Too many requests"}']])
+def test_error_pages_in_place_of_hours_are_missing_input_and_are_told(
+    chosen: Settings, tmp_path: Path, lines: list[str]
+) -> None:
+    folder = Folder(tmp_path / "in")
+    for contract in (CONTRACT, OTHER):
+        for hour in range(4):
+            name = f"2026-09-18_{11 + hour}00-{12 + hour}00"
+            good = [line for n in range(40) for line in (issue(f"i{contract[:3]}{hour}-{n}", ms(n, hour)),
+                                                         vote(f"v{contract[:3]}{hour}-{n}", ms(n + 1, hour)))]  # fmt: skip
+            folder.put(*(lines if hour in (1, 2) else good), name=name, contract=contract)
+    update(chosen, folder.root)
+    summary = rows(chosen, "SELECT coverage, hours_expected FROM metrics.election_summaries").iloc[0]
+    assert (summary["coverage"], summary["hours_expected"]) == (50, 8)
+    found = rows(chosen, "SELECT * FROM metrics.anomalies WHERE rule = 'unreadable_input' ORDER BY constituency_id")
+    of_places = found[found["constituency_id"].notna()]
+    assert of_places["severity"].tolist() == ["critical", "critical"]
+    assert of_places["observed"].tolist() == [2 * len(lines)] * 2, "the same page in several hours counts in each"
+    assert all("2 of 4 files lost most lines" in text for text in of_places["explanation"])
+    (election,) = found[found["constituency_id"].isna()].itertuples()
+    assert election.severity == "critical"
+    assert election.explanation.endswith("2 of 2 constituencies lost whole files")
+
+
+def test_what_a_person_settled_stays_settled_without_an_expected_value(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(*[issue(f"i{n}", ms(n / 2)) for n in range(100)],
+               *[vote(f"m{n}", ms(1) + 137 + n * 21_000) for n in range(60)])  # fmt: skip
+    update(chosen, folder.root)
+    (settled,) = rows(chosen, "SELECT anomaly_id FROM metrics.anomalies WHERE rule = 'equal_gaps'")["anomaly_id"]
+    set_state(chosen, settled, "resolved", "anna", "seen")
+    folder.put(vote("late", ms(55)), name="late")
+    update(chosen, folder.root)
+    states = rows(chosen, "SELECT state FROM metrics.anomalies WHERE rule = 'equal_gaps'")["state"].tolist()
+    assert states == ["resolved"]

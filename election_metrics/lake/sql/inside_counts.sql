@@ -13,6 +13,7 @@ intervals AS (
         min(occurred_ms % 60000) AS first_second,
         max(occurred_ms % 60000) AS last_second,
         max(occurred_ms % 10000) AS within_10_seconds,
+        max(occurred_ms % 15000) AS within_15_seconds,
         min(registrar) AS first_registrar,
         max(registrar) AS last_registrar
     FROM transactions
@@ -26,8 +27,9 @@ hours AS (
         {counts},
         sum(calls) FILTER (WHERE kind = 'vote_cast') AS votes,
         sum(calls) FILTER (WHERE kind = 'bulletin_issued') AS issues,
-        -- Times that are rounded to minutes, or to ten seconds, say nothing of gaps.
-        max(most_at_once) = 1 AND min(first_second) < max(last_second) AND max(within_10_seconds) > 0 AS has_times,
+        -- Times that are rounded to minutes, or to 10 or 15 seconds, say nothing of gaps.
+        max(most_at_once) = 1 AND min(first_second) < max(last_second)
+            AND max(within_10_seconds) > 0 AND max(within_15_seconds) > 0 AS has_times,
         min(first_registrar) < max(last_registrar) AS has_registrars
     FROM intervals
     GROUP BY constituency_id, hour_number

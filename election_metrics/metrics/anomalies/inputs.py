@@ -7,6 +7,8 @@ import pandas as pd
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, findings, together
 
+_MOST = 50
+"""Percent of lines from which the lines say it all; with less, lost files are told too."""
 _SHOWN = 3
 """Parts of a path."""
 
@@ -44,12 +46,14 @@ def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
         observed=lines["rejected"], expected=0, is_ongoing=True, share=lines["rejected"] / lines["lines"] * 100,
     )  # fmt: skip
     found["window_end"] = found[["window_start", "window_end"]].max(axis=1)
+    for name in ("lost_files", "all_files"):
+        found[name] = lines.get(name, pd.Series(0, index=lines.index)).astype("int64")
     is_many = (found["share"] >= thresholds["least_share"]) | (found["observed"] >= thresholds["least_lines"])
-    some = found[is_many.to_numpy(dtype=bool)]
+    some = found[(is_many | (found["lost_files"] > 0)).to_numpy(dtype=bool)]
     return together(
         [
             findings(some, _severity(some, thresholds), _said_of_constituency),
-            _of_election(found, thresholds),
+            _of_election(found, thresholds, len(evidence.constituencies)),
             _unread(evidence),
         ]
     )
@@ -60,35 +64,47 @@ def _constituencies(number: float) -> str:
 
 
 def _severity(found: pd.DataFrame, thresholds: Thresholds) -> pd.Series:
-    return (found["share"] >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
+    """Critical where most lines are lost, or most files (an error page has few lines); of the election, most places."""
+    of_files = found["lost_files"] / found["all_files"].clip(lower=1) * 100
+    most = found[["share"]].assign(of_files=of_files).max(axis=1)
+    return (most >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
 
 
 def _said_of_constituency(row: Any) -> str:
+    lost = (
+        f"; {row.lost_files:.0f} of {counted(row.all_files, 'file')} lost most lines"
+        if row.lost_files and row.share < _MOST
+        else ""
+    )
     of_file = f"{row.path_rejected:.0f} of {row.path_lines:.0f} lines of {_end_of(row.path)}"
     return (
         f"{row.observed:.0f} of {counted(row.lines, 'line')} ({row.share:.1f} %) cannot be read, in "
-        f"{counted(row.files, 'file')}, most of them in: {of_file}. What they hold is counted nowhere"
+        f"{counted(row.files, 'file')}, most of them in: {of_file}. What they hold is counted nowhere{lost}"
     )
 
 
-def _of_election(found: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
-    """One finding on the election, where it lost a share of its lines."""
+def _of_election(found: pd.DataFrame, thresholds: Thresholds, total: int) -> pd.DataFrame:
+    """One finding on the election, where it lost a share of its lines, or files of most of its constituencies."""
     if found.empty:
         return findings(found, "warning", _said_of_constituency)
     lines, rejected = int(found["election_lines"].max()), int(found["observed"].sum())
-    if rejected * 100 < lines * thresholds["least_share"]:
+    places = int((found["lost_files"] > 0).sum())
+    are_most = places * 100 >= total * thresholds["critical_share"]
+    if rejected * 100 < lines * thresholds["least_share"] and not are_most:
         return findings(found.iloc[:0], "warning", _said_of_constituency)
     whole = pd.DataFrame(
         {
             "window_start": [found["window_start"].min()], "window_end": [found["window_end"].max()], "expected": [0],
             "observed": [rejected], "lines": [lines], "share": [rejected / lines * 100], "is_ongoing": [True],
-            "places": [len(found)],
+            "places": [len(found)], "lost_files": [places if are_most else 0], "all_files": [total],
         }
     )  # fmt: skip
     return findings(
         whole, _severity(whole, thresholds),
         lambda row: f"{row.observed:.0f} of {counted(row.lines, 'line')} of the election ({row.share:.1f} %) cannot be "
-        f"read, in {_constituencies(row.places)}: its figures are too low",
+        f"read, in {_constituencies(row.places)}: its figures are too low"
+        + (f"; {row.lost_files:.0f} of {_constituencies(row.all_files)} lost whole files" if row.lost_files and
+        row.share < _MOST else ""),
     )  # fmt: skip
 
 

@@ -115,6 +115,14 @@ class WideLevels:
     region_of: np.ndarray
 
     @property
+    def differs_by_region(self) -> np.ndarray:
+        """Whether the region has far fewer or far more votes than expected: by constituency and hour."""
+        if not len(self.names):
+            return np.zeros((len(self.region_of), self.whole.votes.shape[1]), dtype=bool)
+        differs = self.regions.is_low | self.regions.is_high
+        return np.asarray(np.where(self.region_of[:, None] >= 0, differs[self.region_of], False))
+
+    @property
     def is_out(self) -> np.ndarray:
         """Whether the whole election or the region has far fewer votes than expected: by constituency and hour."""
         out = np.broadcast_to(self.whole.is_low, (len(self.region_of), self.whole.votes.shape[1]))

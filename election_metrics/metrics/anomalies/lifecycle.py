@@ -58,7 +58,8 @@ def reconcile(
             row["anomaly_id"] = _identity(row, taken)
             taken.add(str(row["anomaly_id"]))
             rows.append({**row, **_first_state(row, now)})
-    rows += [old if old["rule"] in unjudged else _no_longer(old, run_id, now) for old in chain(*rest.values())]
+    wide = [row for row in rows if pd.isna(row["constituency_id"])]
+    rows += [old if old["rule"] in unjudged else _no_longer(old, wide, run_id, now) for old in chain(*rest.values())]
     frame = pd.DataFrame(rows, columns=[*COLUMNS]) if rows else stored[[*COLUMNS]]
     for column in ("window_start", "window_end", "state_at", "detected_at", "computed_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
@@ -120,12 +121,28 @@ def _is_worse(old: dict[str, object], new: dict[str, object]) -> bool:
     """Whether the severity is higher, or the distance from the expected value has grown by more than half."""
     if _SEVERITIES.index(str(new["severity"])) > _SEVERITIES.index(str(old["severity"])):
         return True
-    before, after = (abs(float(str(row["observed"])) - float(str(row["expected"]))) for row in (old, new))
-    return after > before * 1.5
+    before, after = _distance(old), _distance(new)
+    return before is not None and after is not None and after > before * 1.5
 
 
-def _no_longer(old: dict[str, object], run_id: str, now: datetime) -> dict[str, object]:
+def _distance(row: dict[str, object]) -> float | None:
+    """How far the observed value is from the expected one; from 0 where nothing is expected."""
+    observed, expected = (None if pd.isna(row[name]) else float(str(row[name])) for name in ("observed", "expected"))
+    return None if observed is None else abs(observed - (expected or 0.0))
+
+
+def _no_longer(
+    old: dict[str, object], wide: Iterable[dict[str, object]], run_id: str, now: datetime
+) -> dict[str, object]:
+    """Closes a finding; says so where one on the region or the whole election has taken its place."""
     if old["state"] == "resolved":
         return old
-    note = f"no longer found by run {run_id[:8]}: by the current figures and thresholds it is not unusual"
+    within = old["constituency_id"] if not pd.isna(old["constituency_id"]) else old["region"]
+    taken = (row for row in wide if row["rule"] == old["rule"] and not pd.isna(within) and _overlap(old, row))
+    successor = next((row for row in taken if pd.isna(row["region"]) or row["region"] == old["region"]), None)
+    if successor is not None:
+        where = "the whole election" if pd.isna(successor["region"]) else "the region"
+        note = f"no longer found by run {run_id[:8]} by itself: one finding on {where} says it of all"
+    else:
+        note = f"no longer found by run {run_id[:8]}: by the current figures and thresholds it is not unusual"
     return {**old, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": note}

@@ -212,8 +212,8 @@ def equal_gaps(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     rows = rows.assign(observed=run, expected=np.nan)
     return findings(
         _hours(rows, chance < thresholds["chance"], "equal_gap"), "warning",
-        lambda row: f"{row.observed:.0f} times in a row, exactly {counted(row.equal_gap, 'second')} passed between"
-                    f" two votes",
+        lambda row: f"{row.observed:.0f} times in a row, {counted(row.equal_gap, 'second')} passed between two votes,"
+                    " to the second",
     )  # fmt: skip
 
 

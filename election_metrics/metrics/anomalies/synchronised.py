@@ -37,11 +37,13 @@ class _Kind:
         judged: which constituencies and hours are judged; for each grid.
         differ: from votes and expected votes, which differ, and the chance of each that it would.
         others: quantile of constituencies that do not take part.
+        differs: constituencies and hours whose region differs from what was expected of it; for each grid.
     """
 
     judged: Sequence[np.ndarray]
     differ: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
     others: float
+    differs: Sequence[np.ndarray]
 
 
 def _rises(evidence: Evidence, thresholds: Thresholds) -> _Kind:
@@ -50,7 +52,8 @@ def _rises(evidence: Evidence, thresholds: Thresholds) -> _Kind:
     def rises(votes: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return votes >= mean * ratio, chance_of_at_least(np.ceil(mean * ratio), mean, scatter)
 
-    return _Kind([~np.isnan(level.most) for level in evidence.own_levels], rises, _LOWER)
+    judged = [~np.isnan(level.most) for level in evidence.own_levels]
+    return _Kind(judged, rises, _LOWER, [wide.differs_by_region for wide in evidence.levels])
 
 
 def _falls(evidence: Evidence, thresholds: Thresholds) -> _Kind:
@@ -63,7 +66,7 @@ def _falls(evidence: Evidence, thresholds: Thresholds) -> _Kind:
         ~np.isnan(level.least) & ~wide.whole.is_low
         for level, wide in zip(evidence.own_levels, evidence.levels, strict=True)
     ]
-    return _Kind(judged, falls, _UPPER)
+    return _Kind(judged, falls, _UPPER, [wide.differs_by_region for wide in evidence.levels])
 
 
 def _found(evidence: Evidence, thresholds: Thresholds, kind: _Kind, opposite: _Kind, words: str) -> pd.DataFrame:
@@ -92,7 +95,10 @@ def _judged_hours(grid: Grid, level: Levels, thresholds: Thresholds, kind: _Kind
     ratios = np.where(judged, level.votes / np.where(judged, level.middle, 1.0), np.nan)
     common = np.ones(ratios.shape[1])
     some = judged.any(axis=0)
-    common[some] = _of_others(ratios[:, some], kind.others)
+    # A region that fell or rose by itself says nothing of what all have in common.
+    elsewhere = np.where(kind.differs[number], np.nan, ratios)
+    is_told = (~np.isnan(elsewhere)).sum(axis=0) >= thresholds["least_constituencies"]
+    common[some] = _of_others(np.where(is_told, elsewhere, ratios)[:, some], kind.others)
     mean = np.maximum(np.nan_to_num(level.middle) * common, 1.0)
     differs, chance = kind.differ(level.votes, mean)
     out, total = (judged & differs).sum(axis=0), judged.sum(axis=0)
