@@ -119,3 +119,15 @@ def test_what_one_of_two_regions_does_is_not_told_of_the_other(factor: int, rule
     assert rule in set(wide["rule"])
     opposite = "synchronised_spike" if factor == 0 else "synchronised_drop"
     assert opposite not in set(wide["rule"])
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 2.0, 1e12])
+@pytest.mark.parametrize("rule", FAULTS_INSIDE)
+def test_no_threshold_that_people_may_set_stops_a_rule(rule: str, value: float) -> None:
+    """Also with few votes, with none, and with hours that say nothing of gaps and registrars."""
+    clean = with_minutes(simulate(20, 3, regions=2).evidence(), np.random.default_rng(3))
+    few = replace(clean, inside=replace(clean.inside, votes=clean.inside.votes // 1000))
+    others = [name for name in RULES if name != rule]
+    for name in RULES[rule].thresholds:
+        for evidence in (clean, few, replace(clean, inside=type(clean.inside)())):
+            find_anomalies(evidence, {rule: {name: value}}, others)

@@ -14,7 +14,7 @@ from election_metrics.metrics.anomalies.inside import INTERVALS, Intervals, Neig
 _MINUTES = 60 // INTERVALS
 _BEFORE = 6
 """Intervals in which a vote's bulletin was issued: half an hour."""
-_MEANS = 500
+_MEANS, _LEAST_MEAN = 500, 0.01
 _FEW_REGIONS = 2
 _SOME_VOTES, _SOME_PLACES = 2.0, 10
 
@@ -146,7 +146,8 @@ def _common_rise(votes: np.ndarray, mean: np.ndarray) -> np.ndarray:
 def _that_burst(votes: np.ndarray, mean: np.ndarray, thresholds: Thresholds) -> pd.DataFrame:
     """By interval: constituencies that burst (observed), that would by chance (expected), judged, and is_many."""
     # The chance depends on the mean alone: it is computed for a few hundred means, and each is rounded up to one.
-    lowest, highest = thresholds["least_expected"], max(mean.max(initial=0.0), 1.0) + 1.0
+    lowest = max(thresholds["least_expected"], _LEAST_MEAN)
+    highest = max(mean.max(initial=0.0), lowest) + 1.0
     means = np.geomspace(lowest, highest, _MEANS)
     steps = np.log(np.maximum(mean, lowest) / lowest) * ((_MEANS - 1) / np.log(highest / lowest))
     place = np.ceil(steps).astype("int32")
@@ -182,8 +183,8 @@ def regular_votes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     from scipy.special import ndtr  # as slow to import as pandas, and only needed here
 
     rows = evidence.inside.rows
-    rows = rows[rows["vote_gaps"].fillna(0) >= thresholds["least_gaps"]]
-    gaps = rows["vote_gaps"].to_numpy("float64")
+    rows = rows[rows["vote_gaps"].notna() & (rows["vote_gaps"].fillna(0) >= thresholds["least_gaps"])]
+    gaps = rows["vote_gaps"].to_numpy("float64").clip(1)
     share = rows["gap_squares"].to_numpy() / np.maximum(rows["gap_seconds"].to_numpy(), 1e-9) ** 2
     spread = np.sqrt(4 * (gaps - 1) / ((gaps + 1) ** 2 * (gaps + 2) * (gaps + 3)))
     chance = ndtr((share - 2 / (gaps + 1)) / spread)
@@ -204,7 +205,7 @@ def equal_gaps(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     run of so many is as rare as a run of heads (Erdős and Rényi 1970, Schilling 1990).
     """
     rows = evidence.inside.rows
-    rows = rows[rows["equal_gaps"].fillna(0) >= thresholds["least_gaps"]]
+    rows = rows[rows["equal_gaps"].notna() & (rows["equal_gaps"].fillna(0) >= thresholds["least_gaps"])]
     gaps, run = rows["vote_gaps"].to_numpy("float64"), rows["equal_gaps"].to_numpy("float64")
     mean = rows["gap_seconds"].to_numpy() / gaps
     decay = np.exp(-1 / np.maximum(mean, 1e-9))
@@ -265,7 +266,7 @@ def registrar_block(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     rare as a run of heads (Erdős and Rényi 1970, Schilling 1990).
     """
     rows = evidence.inside.rows
-    rows = rows[rows["registrar_run"].fillna(0) >= thresholds["least_bulletins"]]
+    rows = rows[rows["registrar_run"].notna() & (rows["registrar_run"].fillna(0) >= thresholds["least_bulletins"])]
     run, own, before, after = (
         rows[f"registrar_{name}"].to_numpy("float64") for name in ("run", "own", "before", "after")
     )
