@@ -347,7 +347,7 @@ def test_error_pages_in_place_of_hours_are_missing_input_and_are_told(
     assert all("2 of 4 files lost most lines" in text for text in of_places["explanation"])
     (election,) = found[found["constituency_id"].isna()].itertuples()
     assert election.severity == "critical"
-    assert election.explanation.endswith("2 of 2 constituencies lost whole files")
+    assert election.explanation.endswith("2 of 2 constituencies lost most of their files")
 
 
 def test_what_a_person_settled_stays_settled_without_an_expected_value(chosen: Settings, tmp_path: Path) -> None:

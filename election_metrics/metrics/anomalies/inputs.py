@@ -9,6 +9,7 @@ from election_metrics.metrics.anomalies.findings import counted, findings, toget
 
 _MOST = 50
 """Percent of lines from which the lines say it all; with less, lost files are told too."""
+_SEVERAL = 2
 _SHOWN = 3
 """Parts of a path."""
 
@@ -65,7 +66,8 @@ def _constituencies(number: float) -> str:
 
 def _severity(found: pd.DataFrame, thresholds: Thresholds) -> pd.Series:
     """Critical where most lines are lost, or most files (an error page has few lines); of the election, most places."""
-    of_files = found["lost_files"] / found["all_files"].clip(lower=1) * 100
+    several = found["lost_files"].where(found["lost_files"] >= _SEVERAL, 0)
+    of_files = several / found["all_files"].clip(lower=1) * 100
     most = found[["share"]].assign(of_files=of_files).max(axis=1)
     return (most >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
 
@@ -88,7 +90,8 @@ def _of_election(found: pd.DataFrame, thresholds: Thresholds, total: int) -> pd.
     if found.empty:
         return findings(found, "warning", _said_of_constituency)
     lines, rejected = int(found["election_lines"].max()), int(found["observed"].sum())
-    places = int((found["lost_files"] > 0).sum())
+    is_lost = (found["lost_files"] >= _SEVERAL) & (found["lost_files"] * 2 >= found["all_files"])
+    places = int(is_lost.sum())
     are_most = places * 100 >= total * thresholds["critical_share"]
     if rejected * 100 < lines * thresholds["least_share"] and not are_most:
         return findings(found.iloc[:0], "warning", _said_of_constituency)
@@ -103,7 +106,7 @@ def _of_election(found: pd.DataFrame, thresholds: Thresholds, total: int) -> pd.
         whole, _severity(whole, thresholds),
         lambda row: f"{row.observed:.0f} of {counted(row.lines, 'line')} of the election ({row.share:.1f} %) cannot be "
         f"read, in {_constituencies(row.places)}: its figures are too low"
-        + (f"; {row.lost_files:.0f} of {_constituencies(row.all_files)} lost whole files" if row.lost_files and
+        + (f"; {row.lost_files:.0f} of {_constituencies(row.all_files)} lost most of their files" if row.lost_files and
         row.share < _MOST else ""),
     )  # fmt: skip
 

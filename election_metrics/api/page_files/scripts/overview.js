@@ -51,7 +51,7 @@ export function headline(page) {
       <h1 id="election-name">${election.name}</h1>
       <p class="quiet times">${votingTimes(election, zone, "times_all")}</p>
       <div class="turnout">
-        <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(page, "rate", rateOrOpening(election, page.now))}</strong> ${election.hours_overdue && election.coverage != null ? html`<span class="chip">${t("chip", { coverage: percent(Math.floor(election.coverage * 10) / 10, 1) })}</span>` : ""} ${from(t("turnout"), t("definition_turnout"))}</p>
+        <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(page, "rate", rateOrOpening(election, page.now))}</strong> ${election.hours_overdue && election.coverage != null ? html`<span class="chip">${t("chip", { coverage: percent(Math.floor(election.coverage), 0) })}</span>` : ""} ${from(t("turnout"), t("definition_turnout"))}</p>
         ${shareBar(rate)}
         <p>${t(rate == null ? "turnout_without" : "turnout_of", words, election.votes_cast)}</p>
         ${against(page)}
