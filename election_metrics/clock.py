@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 HOUR = timedelta(hours=1)
 HOUR_MS = 3_600_000
+INTERVALS = 12
+"""Five-minute intervals of an hour."""
 GRACE = timedelta(minutes=15)
 """Votes are accepted for this long after voting ends."""
 

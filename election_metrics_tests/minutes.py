@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from election_metrics.clock import INTERVALS
 from election_metrics.metrics.anomalies.evidence import Evidence
-from election_metrics.metrics.anomalies.inside import INTERVALS, InsideHours
+from election_metrics.metrics.anomalies.inside import InsideHours
 
 
 def with_minutes(evidence: Evidence, random: np.random.Generator) -> Evidence:

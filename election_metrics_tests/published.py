@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from election_metrics.clock import INTERVALS
 from election_metrics.demo import national_hours
 from election_metrics.metrics.anomalies.evidence import Evidence
-from election_metrics.metrics.anomalies.inside import INTERVALS, InsideHours
+from election_metrics.metrics.anomalies.inside import InsideHours
 
 REGISTERED = 13_419_741
 INCIDENT = pd.Timestamp("2026-09-18T00:00+03:00")

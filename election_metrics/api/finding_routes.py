@@ -11,6 +11,7 @@ from election_metrics.api.endpoints import get, new_router
 from election_metrics.api.models import Answer, BallotsOfSpan, Finding, PageOf, Rule, SetThreshold
 from election_metrics.api.rendering import Reply
 from election_metrics.warehouse import finding_queries
+from election_metrics.warehouse.rows import Row
 
 router = new_router()
 
@@ -39,9 +40,7 @@ def anomaly(
     connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
 ) -> Reply:
     """One finding."""
-    found = finding_queries.finding(connection, anomaly_id)
-    if found is None:
-        raise HTTPException(404, f"there is no finding {anomaly_id!r}; /anomalies lists them")
+    found = _named(connection, anomaly_id)
     return Reply(found, [found])
 
 
@@ -50,11 +49,15 @@ def series_of_anomaly(
     connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
 ) -> Reply:
     """The picture of a finding: ballots of its place around its window, by 5 minutes where it lies inside an hour."""
+    rows = finding_queries.series_around(connection, _named(connection, anomaly_id))
+    return Reply(rows, rows)
+
+
+def _named(connection: sa.Connection, anomaly_id: str) -> Row:
     found = finding_queries.finding(connection, anomaly_id)
     if found is None:
         raise HTTPException(404, f"there is no finding {anomaly_id!r}; /anomalies lists them")
-    rows = finding_queries.series_around(connection, found)
-    return Reply(rows, rows)
+    return found
 
 
 @get(router, "/rules", Answer[list[Rule]], "findings")

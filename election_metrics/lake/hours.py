@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from election_metrics.clock import GRACE, HOUR_MS
+from election_metrics.clock import GRACE, HOUR_MS, INTERVALS
 from election_metrics.lake.engine import PART_ENDING, Engine, sql
 from election_metrics.lake.landing import PART_COLUMNS, Part, hour_folder
 from election_metrics.locations import Location, move_into_place
@@ -103,8 +103,6 @@ def _count_outside(engine: Engine, counts: pd.DataFrame, voting_times: pd.DataFr
     return found[_OUTSIDE].fillna(0).astype("int64").set_axis(counts.index)
 
 
-INTERVALS = 12
-"""Five-minute intervals of an hour."""
 OF_VOTES = ["vote_gaps", "gap_seconds", "gap_squares", "equal_gaps", "equal_gap"]
 OF_REGISTRARS = ["registrar_run", "registrar_own", "registrar_before", "registrar_after"]
 

@@ -6,9 +6,8 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.clock import hour_number, hour_start
+from election_metrics.clock import INTERVALS, hour_number, hour_start
 from election_metrics.metrics.anomalies.evidence import Evidence
-from election_metrics.metrics.anomalies.inside import INTERVALS
 from election_metrics.metrics.anomalies.judged import judged_constituencies
 from election_metrics.metrics.anomalies.lifecycle import reconcile
 from election_metrics.metrics.anomalies.rules import INSIDE, RULES, find_anomalies
@@ -117,12 +116,14 @@ def _read_evidence(
 
 def _found_in_uncounted_hours(before: pd.DataFrame, evidence: Evidence) -> pd.Series:
     """Which findings from inside an hour lie in hours with ballots that are now counted without intervals."""
+    is_inside: pd.Series = before["rule"].isin(INSIDE)
+    if not is_inside.any():
+        return is_inside
     keys = ["constituency_id", "hour_number"]
     hours = evidence.hours.loc[evidence.hours["bulletins_issued"] + evidence.hours["votes_cast"] > 0, keys]
     known = pd.MultiIndex.from_frame(evidence.inside.rows[keys])
     without = set(hours.loc[~pd.MultiIndex.from_frame(hours).isin(known), "hour_number"])
-    starts = hour_numbers(before["window_start"])
-    return before["rule"].isin(INSIDE) & starts.isin(without)
+    return is_inside & hour_numbers(before["window_start"]).isin(without)
 
 
 def _registrations(events: pd.DataFrame, present: int) -> pd.DataFrame:

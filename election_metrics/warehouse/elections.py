@@ -38,6 +38,8 @@ def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFr
     return read_table(connection, hourly_stats, FIGURES, where, election=election)
 
 
+_IS_LOST = "(rejected > 0 AND rejected * 2 > lines)"
+"""Most lines of a file cannot be read: it covers nothing."""
 _EARLIER = sa.text(
     """
     SELECT earlier.election_id
@@ -90,6 +92,8 @@ def read_earlier_shapes(connection: sa.Connection, election: str) -> list[np.nda
     for earlier in earlier_elections(connection, election):
         rows = read_frame(connection, _SHAPE, election=earlier)
         rows = rows[rows["index"] >= 0]
+        if rows.empty:
+            continue
         shape = np.zeros(int(rows["index"].max()) + 1)
         shape[rows["index"].to_numpy("int64")] = rows["votes"].to_numpy("float64")
         shapes.append(shape)
@@ -194,10 +198,10 @@ def read_lost_intervals(connection: sa.Connection, election: str) -> pd.DataFram
     return read_frame(
         connection,
         sa.text(
-            "SELECT DISTINCT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at, "
+            "SELECT DISTINCT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at, "  # noqa: S608 our own text
             "interval_end AT TIME ZONE time_zone AS ends_at, true AS by_interval "
             "FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id) "
-            "WHERE election_id = :election AND status = 'landed' AND rejected * 2 > lines "
+            f"WHERE election_id = :election AND status = 'landed' AND {_IS_LOST} "
             "AND interval_start IS NOT NULL AND gone_at IS NULL"
         ),
         election=election,
@@ -213,12 +217,12 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
     nothing if most of its lines cannot be read.
     """
     # Hourly files are contiguous: as ranges they are a hundredth of the rows.
-    query = """
+    query = f"""
         WITH file AS (
             SELECT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at,
                 interval_end AT TIME ZONE time_zone AS ends_at, first_transaction_at, last_transaction_at
             FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
-            WHERE election_id = %(election)s AND status = 'landed' AND (rejected = 0 OR rejected * 2 <= lines)
+            WHERE election_id = %(election)s AND status = 'landed' AND NOT {_IS_LOST}
         ), whole AS (
             SELECT constituency_id, unnest(range_agg(tstzrange(starts_at, ends_at))) AS span
             FROM file
@@ -241,7 +245,7 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         JOIN ingest.table_reads AS read USING (source)
         JOIN metrics.constituencies AS constituency USING (constituency_id)
         WHERE constituency.election_id = %(election)s
-        """
+        """  # noqa: S608 our own text
     instant = pa.timestamp("us", tz="UTC")
     schema = pa.schema(
         {"constituency_id": pa.string(), "starts_at": instant, "ends_at": instant, "by_interval": pa.bool_()}
@@ -254,14 +258,13 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
 
     Returns:
         constituency_id, lines, rejected, files (with such lines), all_files, lost_files (most of whose lines cannot),
-        path, path_lines, path_rejected (of the file with the
-        most), starts_at, ends_at (UTC) of the times that the files with such lines cover, election_lines (of all files
-        of the election).
+        path, path_lines, path_rejected (of the file with the most), starts_at, ends_at (UTC) of the times that the
+        files with such lines cover, election_lines (of all files of the election).
     """
     return read_frame(
         connection,
         sa.text(
-            """
+            f"""
             WITH torn AS (
                 SELECT DISTINCT constituency_id
                 FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
@@ -284,7 +287,7 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
             SELECT
                 constituency_id, sum(lines)::bigint AS lines, sum(rejected)::bigint AS rejected,
                 count(*) FILTER (WHERE rejected > 0) AS files, count(*) AS all_files,
-                count(*) FILTER (WHERE rejected * 2 > lines) AS lost_files, worst.path, path_lines, path_rejected,
+                count(*) FILTER (WHERE {_IS_LOST}) AS lost_files, worst.path, path_lines, path_rejected,
                 min(starts_at) FILTER (WHERE rejected > 0) AS starts_at,
                 max(ends_at) FILTER (WHERE rejected > 0) AS ends_at,
                 (
@@ -294,7 +297,7 @@ def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
                 ) AS election_lines
             FROM file JOIN worst USING (constituency_id)
             GROUP BY constituency_id, worst.path, path_lines, path_rejected
-            """
+            """  # noqa: S608 our own text
         ),
         election=election,
     )

@@ -5,13 +5,13 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from election_metrics.metrics.anomalies.inside import INTERVALS, InsideHours
+from election_metrics.clock import INTERVALS
+from election_metrics.metrics.anomalies.inside import InsideHours
 from election_metrics.warehouse.replace import read_arrow, read_frame
 
-_TIMES = (
-    "vote_gaps", "gap_seconds", "gap_squares", "equal_gaps", "equal_gap", "registrar_run", "registrar_own",
-    "registrar_before", "registrar_after",
-)  # fmt: skip
+_KINDS = InsideHours().rows.dtypes
+_KEY = ["constituency_id", "hour_number"]
+_TIMES = [name for name in _KINDS.index if name not in (*_KEY, "registrar")]
 # One text of numbers for each constituency: a row for each hour would take ten times as long to read.
 _NUMBERS = f"""
     SELECT constituency_id,
@@ -30,7 +30,6 @@ _REGISTRARS = sa.text(
         AND constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = :election)
     """
 )
-_KEY = ["constituency_id", "hour_number"]
 
 
 def read_inside_hours(connection: sa.Connection, election: str, present: int) -> InsideHours:
@@ -44,14 +43,13 @@ def read_inside_hours(connection: sa.Connection, election: str, present: int) ->
     times, timed = _parsed(found["times"], 1 + len(_TIMES), "float64")
     ids = found["constituency_id"].to_numpy(dtype=object)
     rows = pd.DataFrame({"constituency_id": ids[places], "hour_number": counts[:, 0]})
-    details = pd.DataFrame(times[:, 1:], columns=list(_TIMES)).assign(
+    details = pd.DataFrame(times[:, 1:], columns=_TIMES).assign(
         constituency_id=ids[timed], hour_number=times[:, 0].astype("int64")
     )
     names = read_frame(connection, _REGISTRARS, election=election, present=present)
     rows = rows.merge(details, on=_KEY, how="left").merge(names, on=_KEY, how="left")
-    kinds = InsideHours().rows.dtypes
     bulletins, votes = counts[:, 1 : 1 + INTERVALS], counts[:, 1 + INTERVALS :]
-    return InsideHours(rows[list(kinds.index)].astype(kinds), bulletins, votes)
+    return InsideHours(rows[list(_KINDS.index)].astype(_KINDS), bulletins, votes)
 
 
 def _parsed(texts: pd.Series, columns: int, kind: str) -> tuple[np.ndarray, np.ndarray]:

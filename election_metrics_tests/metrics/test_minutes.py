@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from election_metrics.clock import INTERVALS
 from election_metrics.metrics.anomalies.evidence import Evidence
-from election_metrics.metrics.anomalies.inside import INTERVALS, window_sum
+from election_metrics.metrics.anomalies.inside import window_sum
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
 from election_metrics_tests.minutes import FAULTS_INSIDE, LEAST_VOTES, with_minutes
 from election_metrics_tests.simulated import simulate

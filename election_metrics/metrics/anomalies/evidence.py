@@ -42,14 +42,14 @@ class Evidence:
         registers: constituency_id, hour_number, voters: the sum of the register calls after each hour with such calls.
         paths: a file by constituency_id, of constituencies whose time zone was assumed.
         disagreeing: constituency_id, paths: a file in each of the regions and elections where its files lie.
-        lines: constituency_id, lines, rejected, files, path, path_lines, path_rejected, window_start, window_end: of
-            constituencies with lines that cannot be read: their lines, how many cannot, in how many files, in which
-            most, and the hours that these cover; election_lines: of the whole election.
+        lines: constituency_id, lines, rejected, files, all_files, lost_files, path, path_lines, path_rejected,
+            window_start, window_end: of constituencies with lines that cannot be read: their lines, how many cannot,
+            in how many files, of how many, how many files lost most lines, in which file most, and the hours that these
+            cover; election_lines: of the whole election.
         unread: constituency_id, path, reason: files that cannot be read at all.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
         inside: the hours from inside; hours that were counted without intervals are not in it.
-        registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters: those added to the
-        register.
+        registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters added to the register.
     """
 
     hours: pd.DataFrame

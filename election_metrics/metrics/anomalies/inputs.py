@@ -8,8 +8,9 @@ from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, findings, together
 
 _MOST = 50
-"""Percent of lines from which the lines say it all; with less, lost files are told too."""
+"""Percent. From so many lines on, these say it all; with fewer, lost files are told too."""
 _SEVERAL = 2
+"""Lost files of a constituency that say more than a single broken line does in a file of one line."""
 _SHOWN = 3
 """Parts of a path."""
 
@@ -66,10 +67,15 @@ def _constituencies(number: float) -> str:
 
 def _severity(found: pd.DataFrame, thresholds: Thresholds) -> pd.Series:
     """Critical where most lines are lost, or most files (an error page has few lines); of the election, most places."""
-    several = found["lost_files"].where(found["lost_files"] >= _SEVERAL, 0)
-    of_files = several / found["all_files"].clip(lower=1) * 100
-    most = found[["share"]].assign(of_files=of_files).max(axis=1)
+    most = found[["share"]].assign(of_files=_lost_share(found)).max(axis=1)
     return (most >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
+
+
+def _lost_share(found: pd.DataFrame) -> pd.Series:
+    """Percent of the files of each that lost most of their lines; 0 for a single one."""
+    several = found["lost_files"].where(found["lost_files"] >= _SEVERAL, 0)
+    share: pd.Series = several / found["all_files"].clip(lower=1) * 100
+    return share
 
 
 def _said_of_constituency(row: Any) -> str:
@@ -90,8 +96,7 @@ def _of_election(found: pd.DataFrame, thresholds: Thresholds, total: int) -> pd.
     if found.empty:
         return findings(found, "warning", _said_of_constituency)
     lines, rejected = int(found["election_lines"].max()), int(found["observed"].sum())
-    is_lost = (found["lost_files"] >= _SEVERAL) & (found["lost_files"] * 2 >= found["all_files"])
-    places = int(is_lost.sum())
+    places = int((_lost_share(found) >= _MOST).sum())
     are_most = places * 100 >= total * thresholds["critical_share"]
     if rejected * 100 < lines * thresholds["least_share"] and not are_most:
         return findings(found.iloc[:0], "warning", _said_of_constituency)

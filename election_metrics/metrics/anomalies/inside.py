@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from election_metrics.clock import INTERVALS
 from election_metrics.metrics.anomalies.grid import Grid
 
-INTERVALS = 12
-"""Intervals of an hour."""
 _NEAR, _FAR = 5, 12
-"""Neighbours of an interval: those 5 to 12 intervals before and after it. A burst of 20 minutes is in none of its"
-" own."""
+"""Neighbours of an interval: those 5 to 12 before and after it, so that a burst of 20 minutes is not in its own."""
 _LEAST_NEIGHBOURS = 3
 _MOST_CELLS = 40_000_000
 _SOME_BALLOTS = 20
@@ -19,14 +17,8 @@ _SOME_BALLOTS = 20
 
 def _no_rows() -> pd.DataFrame:
     whole = [
-        "vote_gaps",
-        "equal_gaps",
-        "equal_gap",
-        "registrar_run",
-        "registrar_own",
-        "registrar_before",
-        "registrar_after",
-    ]
+        "vote_gaps", "equal_gaps", "equal_gap", "registrar_run", "registrar_own", "registrar_before", "registrar_after"
+    ]  # fmt: skip
     types = {
         "constituency_id": "str", "hour_number": "int64", **dict.fromkeys(whole, "Int64"), "gap_seconds": "float64",
         "gap_squares": "float64", "registrar": "str",
@@ -96,9 +88,9 @@ def intervals_of(grid: Grid, inside: InsideHours) -> Intervals:
         cells[row[within], hour[within]] = counts[within]
         return cells.reshape(len(grid.ids), -1)
 
-    has_counts = grid.votes[:, kept] + grid.bulletins[:, kept] == 0
-    has_counts[row[within], hour[within]] = True
-    is_known = grid.is_known[:, kept] & has_counts & ~_is_coarse(grid, inside)[:, None]
+    is_counted = grid.votes[:, kept] + grid.bulletins[:, kept] == 0
+    is_counted[row[within], hour[within]] = True
+    is_known = grid.is_known[:, kept] & is_counted & ~_is_coarse(grid, inside)[:, None]
     since = (grid.since_opening[:, kept, None] * INTERVALS + np.arange(INTERVALS)).reshape(len(grid.ids), -1)
     until = (grid.closing[:, None] + 1 - grid.hour_numbers[None, kept])[:, :, None] * INTERVALS - np.arange(INTERVALS)
     return Intervals(

@@ -5,28 +5,18 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
+from election_metrics.clock import INTERVALS
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
-from election_metrics.metrics.anomalies.inside import INTERVALS
 from election_metrics.metrics.anomalies.rules import RULES
 
 _Judged = Callable[[Evidence, Thresholds], np.ndarray]
 """From the figures so far, whether a rule can judge each constituency in any hour: a row for each."""
 
 
-def _with_hour(evidence: Evidence, is_judged: pd.Series) -> np.ndarray:
-    """Constituencies with such a row of `hours`."""
-    found: np.ndarray = evidence.constituencies["constituency_id"].isin(
-        evidence.hours.loc[is_judged, "constituency_id"]
-    ).to_numpy()  # fmt: skip
-    return found
-
-
-def _with_row_inside(evidence: Evidence, is_judged: pd.Series) -> np.ndarray:
-    """Constituencies with such a row of `inside`."""
-    rows = evidence.inside.rows
-    found: np.ndarray = evidence.constituencies["constituency_id"].isin(
-        rows.loc[is_judged, "constituency_id"]
-    ).to_numpy()  # fmt: skip
+def _with_row(evidence: Evidence, rows: pd.DataFrame, is_judged: pd.Series) -> np.ndarray:
+    """Constituencies with such a row."""
+    known = evidence.constituencies["constituency_id"]
+    found: np.ndarray = known.isin(rows.loc[is_judged, "constituency_id"]).to_numpy()
     return found
 
 
@@ -60,14 +50,14 @@ def _silence(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
 
 
 def _gap(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
-    return _with_hour(evidence, evidence.hours["bulletins_issued"] >= thresholds["least_bulletins"])
+    return _with_row(evidence, evidence.hours, evidence.hours["bulletins_issued"] >= thresholds["least_bulletins"])
 
 
 def _share(*names: str) -> _Judged:
     """Of hours with enough of these in all."""
 
     def judged(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
-        return _with_hour(evidence, evidence.hours[list(names)].sum(axis=1) >= thresholds["least_count"])
+        return _with_row(evidence, evidence.hours, evidence.hours[list(names)].sum(axis=1) >= thresholds["least_count"])
 
     return judged
 
@@ -82,7 +72,25 @@ def _burst(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
     of_hour = thresholds["least_expected"] * INTERVALS
     counted = pd.MultiIndex.from_frame(evidence.inside.rows[["constituency_id", "hour_number"]])
     known = pd.MultiIndex.from_frame(evidence.hours[["constituency_id", "hour_number"]]).isin(counted)
-    return _with_hour(evidence, (evidence.hours["votes_cast"] >= of_hour) & known)
+    return _with_row(evidence, evidence.hours, (evidence.hours["votes_cast"] >= of_hour) & known)
+
+
+def _inside(name: str, least: str | None = None) -> _Judged:
+    """Of hours from inside in which this is known, and as much as this threshold or more."""
+
+    def judged(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+        rows = evidence.inside.rows.dropna(subset=[name])
+        is_enough = rows[name].notna() if least is None else rows[name] >= thresholds[least]
+        return _with_row(evidence, rows, is_enough)
+
+    return judged
+
+
+def _votes_without_bulletins(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+    found: np.ndarray = _inside("constituency_id")(evidence, thresholds) & (
+        _voters(evidence) >= thresholds["least_votes"]
+    )
+    return found
 
 
 _OUTCOMES = ("votes_cast", "votes_rejected", "votes_unknown", "revotes")
@@ -99,15 +107,10 @@ _JUDGED: Mapping[str, _Judged] = {
     "synchronised_spike": _at_once,
     "synchronised_drop": _at_once,
     "burst": _burst,
-    "regular_votes": lambda evidence, thresholds: _with_row_inside(
-        evidence, evidence.inside.rows["vote_gaps"].fillna(0) >= thresholds["least_gaps"]
-    ),
-    "equal_gaps": lambda evidence, _: _with_row_inside(evidence, evidence.inside.rows["vote_gaps"].notna()),
-    "votes_without_bulletins": lambda evidence, thresholds: (
-        _with_row_inside(evidence, pd.Series(True, index=evidence.inside.rows.index))
-        & (_voters(evidence) >= thresholds["least_votes"])
-    ),
-    "registrar_block": lambda evidence, _: _with_row_inside(evidence, evidence.inside.rows["registrar"].notna()),
+    "regular_votes": _inside("vote_gaps", "least_gaps"),
+    "equal_gaps": _inside("vote_gaps"),
+    "votes_without_bulletins": _votes_without_bulletins,
+    "registrar_block": _inside("registrar"),
 }
 """By rule. The others compare totals or single events, and judge every constituency."""
 

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from election_metrics.clock import INTERVALS
 from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_share, scatter_of_sum
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
 from election_metrics.metrics.anomalies.grid import Grid
-from election_metrics.metrics.anomalies.inside import INTERVALS, Intervals, Neighbours, neighbours_of, window_sum
+from election_metrics.metrics.anomalies.inside import Intervals, Neighbours, neighbours_of, window_sum
 
 _MINUTES = 60 // INTERVALS
 _BEFORE = 6
@@ -182,8 +183,7 @@ def regular_votes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """
     from scipy.special import ndtr  # as slow to import as pandas, and only needed here
 
-    rows = evidence.inside.rows
-    rows = rows[rows["vote_gaps"].notna() & (rows["vote_gaps"].fillna(0) >= thresholds["least_gaps"])]
+    rows = _with_at_least(evidence, "vote_gaps", thresholds["least_gaps"])
     gaps = rows["vote_gaps"].to_numpy("float64").clip(1)
     share = rows["gap_squares"].to_numpy() / np.maximum(rows["gap_seconds"].to_numpy(), 1e-9) ** 2
     spread = np.sqrt(4 * (gaps - 1) / ((gaps + 1) ** 2 * (gaps + 2) * (gaps + 3)))
@@ -204,8 +204,7 @@ def equal_gaps(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     Null model: gaps are exponential with the hour's mean, so that one equals the one before with a known probability; a
     run of so many is as rare as a run of heads (Erdős and Rényi 1970, Schilling 1990).
     """
-    rows = evidence.inside.rows
-    rows = rows[rows["equal_gaps"].notna() & (rows["equal_gaps"].fillna(0) >= thresholds["least_gaps"])]
+    rows = _with_at_least(evidence, "equal_gaps", thresholds["least_gaps"])
     gaps, run = rows["vote_gaps"].to_numpy("float64"), rows["equal_gaps"].to_numpy("float64")
     mean = rows["gap_seconds"].to_numpy() / gaps
     decay = np.exp(-1 / np.maximum(mean, 1e-9))
@@ -265,8 +264,7 @@ def registrar_block(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     Null model: registrars issue in random order by their shares of the hour's other bulletins; a run of so many is as
     rare as a run of heads (Erdős and Rényi 1970, Schilling 1990).
     """
-    rows = evidence.inside.rows
-    rows = rows[rows["registrar_run"].notna() & (rows["registrar_run"].fillna(0) >= thresholds["least_bulletins"])]
+    rows = _with_at_least(evidence, "registrar_run", thresholds["least_bulletins"])
     run, own, before, after = (
         rows[f"registrar_{name}"].to_numpy("float64") for name in ("run", "own", "before", "after")
     )
@@ -306,6 +304,12 @@ def registration_block(evidence: Evidence, thresholds: Thresholds) -> pd.DataFra
         lambda row: f"{counted(row.observed, 'voter')} were added to the register within {_minutes(row)} minutes,"
                     " while voting was open",
     )  # fmt: skip
+
+
+def _with_at_least(evidence: Evidence, name: str, least: float) -> pd.DataFrame:
+    """Rows of `inside` whose count is known, and so many or more."""
+    rows = evidence.inside.rows.dropna(subset=[name])
+    return rows[rows[name] >= least]
 
 
 def _hours(rows: pd.DataFrame, is_marked: np.ndarray, *kept: str) -> pd.DataFrame:
