@@ -109,6 +109,7 @@ SELECT
     CASE WHEN number % 2 = 0 THEN 'key' || transaction_id END AS sender,
     right(sender, 12) AS voter_key,
     CAST(NULL AS VARCHAR) AS fail_reason,
+    CASE WHEN number % 2 = 1 THEN 'registrar ' || id_key % 2 END AS registrar,
     FALSE AS is_rollback,
     FALSE AS failed,
     CAST(NULL AS VARCHAR) AS rejection
