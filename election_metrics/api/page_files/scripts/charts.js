@@ -90,6 +90,15 @@ function draw(options, label) {
 /** Height of a chart: lower on narrow screens, so that a chart and its text fit on one screen. */
 const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 230 : 180, width * 0.42)));
 
+/** A span and its ballots in words. */
+const ballotsOf = (row, from, to, zone, note = "") =>
+  `${dayAndClock(from, zone)} – ${clock(to, zone)}${note}\n${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
+
+const bulletinsLine = (rows) => Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 });
+
+const tipOf = (rows, title) =>
+  Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)" }));
+
 /** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded. */
 export function hoursChart({ hours, zone, width, opens, findings = [], missing = [], current, onHour, label }) {
   const rows = placed(hours, zone);
@@ -106,9 +115,7 @@ export function hoursChart({ hours, zone, width, opens, findings = [], missing =
     .map((one) => ({ x1: wallClock(one.window_start, zone), x2: wallClock(one.window_end, zone) }))
     .filter((one) => one.x2 > domain[0] && one.x1 < domain[1])
     .map((one) => ({ x1: d3.max([one.x1, domain[0]]), x2: d3.min([one.x2, domain[1]]) })));
-  const title = (row) =>
-    `${dayAndClock(row.hour, zone)} – ${clock(+new Date(row.hour) + HOUR, zone)}${row.hour === current ? ` (${t("to_come")})` : ""}\n` +
-    `${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
+  const title = (row) => ballotsOf(row, row.hour, +new Date(row.hour) + HOUR, zone, row.hour === current ? ` (${t("to_come")})` : "");
   const chart = draw({
     width, height: tall(width, 320), marginLeft: 52, marginRight: 12, marginTop: 16,
     x: { type: "utc", domain }, y: { domain: [0, most * 1.04], grid: true, label: null, tickFormat: (value) => count(value), ticks: 5 },
@@ -121,9 +128,9 @@ export function hoursChart({ hours, zone, width, opens, findings = [], missing =
       }),
       Plot.rectX(shaded("warning"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--warning)", fillOpacity: 0.1, ariaDescription: "warning hours" }),
       Plot.rectX(shaded("critical"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.2, ariaDescription: "critical hours" }),
-      Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
+      bulletinsLine(rows),
       Plot.ruleY([0], { stroke: "currentColor" }),
-      Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)" })),
+      tipOf(rows, title),
     ],
   }, label);
   if (onHour) {
@@ -138,7 +145,10 @@ const OF_VOTES = ["spike", "drop", "silence", "burst"];
 /** Votes as bars and bulletins as a stepped line around a finding, which is shaded; expected votes, where it has any. */
 export function findingChart({ spans, finding, zone, width, label }) {
   if (!spans.length) return null;
-  const rows = spans.map((row) => ({ ...row, start: wallClock(row.starts_at, zone), end: wallClock(row.ends_at, zone), middle: wallClock(row.starts_at, zone) }));
+  const rows = spans.map((row) => {
+    const [start, end] = [wallClock(row.starts_at, zone), wallClock(row.ends_at, zone)];
+    return { ...row, start, middle: new Date((+start + +end) / 2), end };
+  });
   const [from, to] = [wallClock(finding.window_start, zone), wallClock(finding.window_end, zone)];
   const domain = [d3.min([from, ...rows.map((row) => row.start)]), d3.max([to, ...rows.map((row) => row.end)])];
   const length = rows[0].end - rows[0].start;
@@ -146,7 +156,7 @@ export function findingChart({ spans, finding, zone, width, label }) {
   const expected = isOfVotes ? finding.expected / Math.max(1, Math.round((to - from) / length)) : null;
   const most = d3.max([...rows.map((row) => Math.max(row.bulletins_issued, row.votes_cast)), expected ?? 1]);
   const colour = finding.severity === "critical" ? "var(--critical)" : "var(--warning)";
-  const title = (row) => `${dayAndClock(row.starts_at, zone)} – ${clock(row.ends_at, zone)}\n${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
+  const title = (row) => ballotsOf(row, row.starts_at, row.ends_at, zone);
   return draw({
     width, height: tall(width, 240), marginLeft: 52, marginRight: 12, marginTop: 16,
     x: { type: "utc", domain }, y: { domain: [0, most * 1.04], grid: true, label: null, tickFormat: (value) => count(value), ticks: 4 },
@@ -154,10 +164,10 @@ export function findingChart({ spans, finding, zone, width, label }) {
       ...timeAxis(domain, width),
       Plot.rectX([{ from, to }], { x1: "from", x2: "to", y1: 0, y2: most * 1.04, fill: colour, fillOpacity: 0.15 }),
       Plot.rectY(rows, { x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)", fillOpacity: 0.85 }),
-      Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
+      bulletinsLine(rows),
       ...(expected == null ? [] : [Plot.ruleY([expected], { x1: from, x2: to, stroke: "currentColor", strokeDasharray: "4 3", strokeWidth: 2 })]),
       Plot.ruleY([0], { stroke: "currentColor" }),
-      Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)" })),
+      tipOf(rows, title),
     ],
   }, label);
 }
