@@ -119,7 +119,7 @@ def make_grid(
     closing = closings.reindex(ids).to_numpy(dtype="float64", na_value=np.inf)
     opening = openings.reindex(ids).to_numpy(dtype="float64", na_value=np.nan)
     votes, bulletins = spread(hours, "votes_cast"), spread(hours, "bulletins_issued")
-    zone, local_hours = _local_hours(known["time_zone"], first, end)
+    zone, local_hours = clock_hours(known["time_zone"], first, end)
     opening_clock = (local_hours[zone, 0] + np.nan_to_num(opening) - first) % _DAY
     return Grid(
         ids=ids,
@@ -137,7 +137,7 @@ def make_grid(
     )
 
 
-def _local_hours(zones: pd.Series, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+def clock_hours(zones: pd.Series, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
     """The number of each constituency's time zone, and the local hour of the day by zone and hour."""
     hours = pd.to_datetime(np.arange(first, end + 1) * 3600, unit="s", utc=True)
     number, names = pd.factorize(zones)

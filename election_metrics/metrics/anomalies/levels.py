@@ -81,7 +81,7 @@ class _Weights:
     Attributes:
         delivered: of those that are open and delivered; by shape.
         open_: of those that are open.
-        early: of those that are open, delivered and within their opening wave.
+        early: of those that are open, delivered and within their opening wave, or before it.
         at_night: of those that are open and delivered, where it is night.
     """
 
@@ -179,7 +179,8 @@ def _levels(
     counts = grid.is_known & grid.is_voting
     known_size = grid.size[np.isfinite(grid.size)]
     size = np.nan_to_num(grid.size, nan=float(np.median(known_size)) if known_size.size else 1.0)[:, None]
-    index = grid.shape_index
+    # An opening before the shape begins: its first hour stands for those before it.
+    index = np.where(grid.since_opening >= 0, np.maximum(grid.shape_index, 0), grid.shape_index)
     shares = [expected_shares(shape, index) for shape in shapes] or [(index >= 0).astype("float64")]
     if ahead is not None:
         inside = np.clip(np.nan_to_num(index, nan=-1.0).astype("int64"), 0, ahead.shape[1] - 1)
@@ -194,7 +195,7 @@ def _levels(
     weights = _Weights(
         np.stack([added(size * share * counts) for share in shares]),
         added(size * shares[0] * grid.is_voting),
-        added(size * shares[0] * (counts & (grid.since_opening < _WAVE))),
+        added(size * shares[0] * (counts & (np.minimum(grid.since_opening, grid.shape_index) < _WAVE))),
         added(size * shares[0] * (counts & grid.is_night)),
     )
     is_unknown = added(np.isnan(grid.size)[:, None])[:, 0] > 0

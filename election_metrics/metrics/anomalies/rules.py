@@ -108,11 +108,13 @@ RULES = {
             "A constituency is compared with itself around that hour of the day before, with its previous hour, and"
             " with the constituencies of its region with the same opening: every one has an opening wave of 30 times"
             " its median. A region and the whole election are compared with what their earlier hours and the shape of"
-            " other votes let expect, from the third hour on; a rise of yesterday does not explain that of today.",
+            " other votes let expect, from the third hour on; a rise of yesterday does not explain that of today. At"
+            " the opening they are compared with their number of voters.",
             {
                 "ratio": Threshold(3, "times the expected count, in a constituency or region"),
                 "whole_ratio": Threshold(1.8, "times the expected count, in the whole election"),
                 "night_ratio": Threshold(2, "times the expected count, at least, from 20:00 to 09:00 local time"),
+                "opening_share": Threshold(25, "percent of the voters in an hour at the opening, of 1,000 or more"),
                 "least_excess": Threshold(30, "votes more than expected"),
                 "chance": Threshold(1e-6, _CHANCE),
                 "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
@@ -141,9 +143,11 @@ RULES = {
             " count.",
             "Small constituencies are silent for 10 to 30 hours at a stretch, and most have fewer than 100 voters;"
             " their region is not. An hour is judged where half of the voters' constituencies delivered it. Nights"
-            " count only once ballots show that voting goes on at night.",
+            " count only once ballots show that voting goes on at night. From the stated opening to the first ballot,"
+            " the hours from 08:00 to 20:00 count.",
             {
                 "least_expected": Threshold(20, "expected votes; a silence with fewer is not judged"),
+                "opening_share": Threshold(0.3, "percent of the voters expected in each hour from the opening on"),
                 "chance": Threshold(1e-6, _CHANCE),
                 "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
             },

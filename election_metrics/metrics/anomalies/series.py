@@ -9,12 +9,18 @@ from election_metrics.metrics.anomalies.expected import Expected
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings, together
 from election_metrics.metrics.anomalies.grid import Grid
 from election_metrics.metrics.anomalies.levels import WideLevels
-from election_metrics.metrics.anomalies.wide import wide_drops, wide_silences, wide_spikes
+from election_metrics.metrics.anomalies.wide import (
+    opening_silences,
+    opening_spikes,
+    wide_drops,
+    wide_silences,
+    wide_spikes,
+)
 
 
 def spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Far more votes in an hour than expected: in a constituency, a region or the whole election."""
-    found = []
+    found = [opening_spikes(evidence, thresholds)]
     for grid, wide, expected in zip(evidence.grids, evidence.levels, evidence.expected, strict=True):
         found += [wide_spikes(wide, grid.first, thresholds), _spikes(grid, wide, expected, thresholds)]
     return together(found)
@@ -68,7 +74,7 @@ def _unusual_votes(grid: Grid, is_unusual: np.ndarray, expected: np.ndarray, sca
 
 def silence(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """No bulletin and no vote for too long to be chance: in a constituency, a region or the whole election."""
-    found = []
+    found = [opening_silences(evidence, thresholds)]
     for grid, wide, expected in zip(evidence.grids, evidence.levels, evidence.expected, strict=True):
         found += [wide_silences(wide, grid.first, thresholds), _silences(grid, wide, expected, thresholds)]
     return together(found)

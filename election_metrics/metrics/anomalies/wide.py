@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.anomalies.chances import chance_of_at_most
-from election_metrics.metrics.anomalies.evidence import Thresholds
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
 from election_metrics.metrics.anomalies.levels import Levels, Limits, WideLevels, is_far_above, is_far_below
+from election_metrics.metrics.anomalies.openings import rises_at_opening, silences_from_opening
 
 _WHOLE, _REGION = "whole_", ""
 """Prefixes of the thresholds of each."""
@@ -67,6 +68,51 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
     return _of_both(wide, first, wide.whole.is_low, find)
 
 
+def opening_silences(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """No ballot from the opening on, of the whole election, and of regions unless the whole election is silent too.
+
+    Args:
+        evidence: what the rules see.
+        thresholds: of the rule `silence`.
+    """
+    found = silences_from_opening(evidence, thresholds)
+    found = found[_is_no_chance(found["expected"], thresholds)]
+    whole = found[found["region"].isna()]
+    end = whole["window_end"].max()
+    found = found[found["region"].isna() | ~(found["window_end"] <= end)]
+    return findings(
+        found, "critical",
+        lambda row: f"no ballot in the first {counted(row.window_end - row.window_start, 'hour')} of voting in "
+        f"{_PLACES[_WHOLE if row.region is None else _REGION]}, but {counted(row.expected, 'vote')} or more expected",
+        thresholds["scatter"],
+    )  # fmt: skip
+
+
+def opening_spikes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """More of the voters than ever vote in an hour, at the opening of the whole election, or else of a region.
+
+    Args:
+        evidence: what the rules see.
+        thresholds: of the rule `spike`.
+    """
+    found = rises_at_opening(evidence, thresholds)
+    of_whole = found.loc[found["region"].isna(), "window_start"]
+    found = found[found["region"].isna() | ~found["window_start"].isin(of_whole)]
+    return findings(
+        found, "warning",
+        lambda row: f"{counted(row.observed, 'vote')} in an hour at the opening of "
+        f"{_PLACES[_WHOLE if row.region is None else _REGION]}, but {row.expected:.0f} at most expected",
+    )  # fmt: skip
+
+
+def _is_no_chance(expected: pd.Series, thresholds: Thresholds) -> np.ndarray:
+    """Whether so many votes are expected that none is no chance."""
+    mean = expected.to_numpy(dtype="float64")
+    chance = chance_of_at_most(np.zeros(len(mean)), np.maximum(mean, 1.0), thresholds["scatter"])
+    unlikely: np.ndarray = (mean >= thresholds["least_expected"]) & (chance < thresholds["chance"])
+    return unlikely
+
+
 def wide_silences(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataFrame:
     """No vote for too long to be chance.
 
@@ -79,9 +125,7 @@ def wide_silences(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Da
     def find(place: Levels, kind: str) -> pd.DataFrame:
         judged = ~np.isnan(place.least)
         found = _marked(place, first, judged & (place.votes == 0), judged, place.least, lasting=True)
-        mean = found["expected"].to_numpy(dtype="float64")
-        chance = chance_of_at_most(np.zeros(len(found)), np.maximum(mean, 1.0), thresholds["scatter"])
-        found = found[(mean >= thresholds["least_expected"]) & (chance < thresholds["chance"])]
+        found = found[_is_no_chance(found["expected"], thresholds)]
         return findings(
             found, "critical",
             lambda row: f"no vote in {counted(row.window_end - row.window_start, 'hour')} in {_PLACES[kind]}, but "

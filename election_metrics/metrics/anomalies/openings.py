@@ -1,0 +1,138 @@
+"""The opening: nothing can be expected from earlier hours, so votes are compared with the number of voters.
+
+Far fewer than in the first hours of known votes: nobody, though voting has begun by its stated times, and its files are
+there. Far more: a share of the voters that no known vote had in an hour.
+"""
+
+import numpy as np
+import pandas as pd
+
+from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
+from election_metrics.metrics.anomalies.grid import clock_hours
+from election_metrics.metrics.hours import hour_numbers
+
+_WATCHED = 24
+"""Hours from the first opening: later, a vote without ballots is no opening."""
+_MORNING, _EVENING = 8, 20
+"""Local hours of the day between which voters vote; voting may be opened at midnight, for the record."""
+_WAVE = 2
+"""Hours from the opening in which earlier hours say nothing."""
+_TIMES_EVEN = 3
+"""Of a vote of few hours: times the share of voters that each hour has if all vote, evenly spread."""
+_FEWEST_VOTERS = 1_000
+_LEAST_PART = 0.5
+"""Of the voters whose voting is open: so many must be in constituencies that delivered the hour."""
+
+
+def silences_from_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Hours without any ballot from the opening on, of the whole election and of its regions.
+
+    Args:
+        evidence: what the rules see.
+        thresholds: of the rule `silence`; `opening_share` is the percent of voters expected in an hour.
+
+    Returns:
+        region (None: the whole election), window_start, window_end (hours since 1970), observed, expected (votes),
+        is_ongoing (no ballot yet).
+    """
+    share = thresholds["opening_share"] / 100
+    known = _with_opening(evidence)
+    if known.empty:
+        return _frame([])
+    ballots = _ballots(evidence, known)
+    found = []
+    for region, members in [(None, known), *_regions(known)]:
+        begin = int(members["opening"].min())
+        own = ballots if region is None else ballots[ballots["region"] == region]
+        first = own.loc[own["hour_number"] >= begin, "hour_number"].min()
+        if first == begin:
+            continue
+        end = begin + _WATCHED if np.isnan(first) else min(int(first), begin + _WATCHED)
+        judged, voters = _judged(evidence, members, begin, end)
+        if not judged.any():
+            continue
+        last = int(np.flatnonzero(judged)[-1])
+        found.append({
+            "region": region, "window_start": begin + int(np.flatnonzero(judged)[0]), "window_end": begin + last + 1,
+            "observed": 0, "expected": float(voters[judged].sum() * share), "is_ongoing": np.isnan(first),
+        })  # fmt: skip
+    return _frame(found)
+
+
+def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Hours at the opening in which too many of the voters voted, of the whole election and of its regions.
+
+    Args:
+        evidence: what the rules see.
+        thresholds: of the rule `spike`; `opening_share` is the percent of voters from which an hour is marked.
+
+    Returns:
+        The same as `silences_from_opening`.
+    """
+    share = thresholds["opening_share"] / 100
+    known = _with_opening(evidence).dropna(subset=["registered_voters"])
+    if known.empty:
+        return _frame([])
+    opening = known["opening"].to_numpy()
+    zone, clock = clock_hours(known["time_zone"], opening.min(), opening.max())
+    before_morning = np.maximum(_MORNING - clock[zone, opening - opening.min()], 0)
+    closing = evidence.closing.reindex(known["constituency_id"]).to_numpy(dtype="float64", na_value=np.nan)
+    even = 1 / np.maximum(closing + 1 - opening, 1)
+    known["settled"] = opening + before_morning + _WAVE
+    known["most"] = known["registered_voters"].astype("float64") * np.fmax(share, even * _TIMES_EVEN)
+    early = evidence.hours["hour_number"].between(opening.min(), known["settled"].max())
+    hours = evidence.hours.loc[early, ["constituency_id", "hour_number", "votes_cast"]].merge(
+        known, on="constituency_id"
+    )
+    hours = hours[(hours["hour_number"] >= hours["opening"]) & (hours["hour_number"] < hours["settled"])]
+    found = []
+    for region, members in [(None, hours), *_regions(hours)]:
+        sums = members.groupby("hour_number")[["votes_cast", "most", "registered_voters"]].sum()
+        high = sums[(sums["votes_cast"] > sums["most"]) & (sums["registered_voters"] >= _FEWEST_VOTERS)]
+        found += [
+            {"region": region, "window_start": row.Index, "window_end": row.Index + 1, "observed": row.votes_cast,
+             "expected": row.most, "is_ongoing": False} for row in high.itertuples()
+        ]  # fmt: skip
+    return _frame(found)
+
+
+def _with_opening(evidence: Evidence) -> pd.DataFrame:
+    """The constituencies whose opening is stated, with its hour."""
+    known = evidence.constituencies.dropna(subset=["starts_at"])
+    return known.assign(opening=hour_numbers(known["starts_at"]).astype("int64"))
+
+
+def _frame(found: list[dict[str, object]]) -> pd.DataFrame:
+    columns = ["region", "window_start", "window_end", "observed", "expected", "is_ongoing"]
+    return pd.DataFrame(found, columns=columns).astype({"region": object})
+
+
+def _ballots(evidence: Evidence, known: pd.DataFrame) -> pd.DataFrame:
+    """Hours with ballots on the first days of voting: region, hour_number."""
+    hours, first = evidence.hours, known["opening"].min()
+    is_early = hours["hour_number"].between(first, known["opening"].max() + _WATCHED)
+    early = hours[is_early & ((hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0))]
+    regions = evidence.constituencies.set_index("constituency_id")["region"]
+    places = early[["constituency_id", "hour_number"]].assign(region=early["constituency_id"].map(regions))
+    return places[["region", "hour_number"]].drop_duplicates()
+
+
+def _regions(known: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The regions and their constituencies; none where there is one region only: it is the whole election."""
+    groups = [(str(region), members) for region, members in known.groupby("region")]
+    return groups if len(groups) > 1 else []
+
+
+def _judged(evidence: Evidence, members: pd.DataFrame, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which hours from `begin` to before `end` can be judged, and the voters of constituencies that delivered them."""
+    ids = pd.Index(members["constituency_id"])
+    delivered = evidence.delivered
+    rows = delivered[delivered["hour_number"].between(begin, end - 1) & delivered["constituency_id"].isin(ids)]
+    arrived = np.zeros((len(ids), end - begin), dtype=bool)
+    arrived[ids.get_indexer(rows["constituency_id"]), rows["hour_number"].to_numpy() - begin] = True
+    zone, clock = clock_hours(members["time_zone"], begin, end - 1)
+    is_day = (clock >= _MORNING) & (clock < _EVENING)
+    is_open = (members["opening"].to_numpy()[:, None] <= np.arange(begin, end)) & is_day[zone]
+    size = members["registered_voters"].to_numpy(dtype="float64", na_value=0.0)[:, None]
+    voters, all_voters = (size * (is_open & arrived)).sum(axis=0), (size * is_open).sum(axis=0)
+    return (voters > 0) & (voters >= all_voters * _LEAST_PART), voters
