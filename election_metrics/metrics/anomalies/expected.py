@@ -77,8 +77,9 @@ def _peers(grid: Grid) -> np.ndarray:
     is_enough = is_member[:, None] & (others >= _FEWEST_PEERS) & (other_votes >= _FEWEST_PEER_VOTES)
     with np.errstate(divide="ignore", invalid="ignore"):
         like_others = np.where(is_enough, other_votes / other_sizes * grid.size[:, None], np.nan)
-    so_far = np.nancumsum(np.where(is_enough, like_others, 0.0), axis=1)
-    own_so_far = np.cumsum(np.where(is_enough, votes, 0.0), axis=1)
+    counts = is_enough & grid.is_known
+    so_far = np.nancumsum(np.where(counts, like_others, 0.0), axis=1)
+    own_so_far = np.cumsum(np.where(counts, votes, 0.0), axis=1)
     level = (_before(own_so_far) + _PRIOR_VOTES) / (_before(so_far) + _PRIOR_VOTES)
     expected: np.ndarray = like_others * level
     return expected

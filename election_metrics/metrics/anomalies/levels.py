@@ -18,10 +18,16 @@ from election_metrics.metrics.anomalies.shapes import Shape, expected_shares
 _DAY = 24
 _WAVE = 2
 """Hours from the opening in which the height of the opening wave is not known."""
+_EARLY = 3
+"""Hours with votes, with fewer of which the level rests on the opening."""
+MOST_AT_OPENING, FEWEST_AT_OPENING = 0.25, 1_000
+"""Share of the voters, of a place with so many, that no hour at an opening has: it says nothing about the level."""
 _MOST_EARLY = 0.3
 """Of what is expected, the part of constituencies within their opening wave, up to which a rise is judged."""
 _PAUSE = 4
 """Hours without a vote after which voting begins anew, with an opening wave: a closed night."""
+_UNCERTAIN = 2.0
+"""Standard deviations that the level of a place may be lower than its votes so far show."""
 _LONGEST_HOLD = 12
 """Hours after which what differed counts as the new level."""
 _FEWEST_BEFORE = 50
@@ -58,6 +64,7 @@ class Levels:
         middle: the median of the references; NaN where there is none.
         before: votes of the hour before, as they count; NaN where there is none.
         usual: the votes as they count in later expectations; NaN where not delivered.
+        is_early: what is expected rests on the first hours of voting, of which one may be unusual itself.
         is_night: it is night for most of the voters.
         is_low: far fewer votes than expected, or none.
         is_high: far more.
@@ -69,6 +76,7 @@ class Levels:
     middle: np.ndarray
     before: np.ndarray
     usual: np.ndarray
+    is_early: np.ndarray
     is_night: np.ndarray
     is_low: np.ndarray
     is_high: np.ndarray
@@ -212,13 +220,14 @@ def _shapes_ahead(grid: Grid, place: np.ndarray, usual: np.ndarray) -> np.ndarra
     for number in range(len(opening)):
         own = grid.shape_opening[place == number]
         opening[number] = np.nanmedian(own) if np.isfinite(own).any() else np.nan
-    length = usual.shape[1]
+    starts = opening - grid.first
+    # Hours before the grid: votes went on before it, or the shape begins earlier than they did.
+    length = usual.shape[1] + int(max(0.0, -np.nanmin(starts, initial=0.0)))
     aligned = np.zeros((len(usual), length))
-    known = [int(number) for number in np.flatnonzero(np.isfinite(opening))]
-    for number in known:
-        start = int(opening[number]) - grid.first
+    for number in np.flatnonzero(np.isfinite(opening)).tolist():
+        start = int(starts[number])
         within = np.nan_to_num(usual[number, max(start, 0) :])
-        aligned[number, max(-start, 0) : max(-start, 0) + len(within)] = within[: length - max(-start, 0)]
+        aligned[number, max(-start, 0) : max(-start, 0) + len(within)] = within
     shares = aligned / np.maximum(aligned[:, :_DAY].sum(axis=1, keepdims=True), 1.0)
     ahead: np.ndarray = np.stack([shares[opening < one].sum(axis=0) for one in opening])
     return ahead
@@ -234,6 +243,7 @@ class _Walk:
         self.last_weight = np.full((shapes, places), np.nan)
         self.cast = np.zeros(places)
         self.paused = np.zeros(places, dtype="int64")
+        self.closed = np.zeros(places, dtype="int64")
         self.since = np.zeros(places, dtype="int64")
 
     def references(self, weight: np.ndarray) -> np.ndarray:
@@ -241,12 +251,20 @@ class _Walk:
         with np.errstate(divide="ignore", invalid="ignore"):
             smooth = np.where((self.weight > 0) & (weight > 0), self.votes / self.weight * weight, np.nan)
             is_near = (self.last >= _FEWEST_BEFORE) & (self.last_weight > 0) & (weight > 0)
+            is_near &= self.closed < _PAUSE
+            smooth = np.where(self.closed < _PAUSE, smooth, np.nan)
             near = np.where(is_near, self.last / self.last_weight * weight, np.nan)
         return np.concatenate([smooth, near])
 
-    def learn(self, votes: np.ndarray, weight: np.ndarray, is_known: np.ndarray) -> None:
+    def certainty(self) -> np.ndarray:
+        """How much lower the level may be than it looks, as a factor: of few votes it is known roughly only."""
+        certain: np.ndarray = np.maximum(1 - _UNCERTAIN / np.sqrt(self.votes[0] + 1), 0.0)
+        return certain
+
+    def learn(self, votes: np.ndarray, weight: np.ndarray, is_known: np.ndarray, is_open: np.ndarray) -> None:
         """Takes in the votes of an hour, as they count; hours without a vote say nothing about the level."""
         counts = is_known & (votes > 0)
+        self.closed = np.where(counts, 0, np.where(is_open, self.closed, self.closed + 1))
         begins = counts & (self.paused >= _PAUSE)
         self.since = np.where(begins, 0, self.since) + counts
         self.paused = np.where(counts, 0, self.paused + 1)
@@ -271,7 +289,7 @@ def _walk(
     judged = 1 if is_pooled else places
     usual = np.full(votes.shape, np.nan)
     least, most, middles, before = (np.full((judged, hours), np.nan) for _ in range(4))
-    low, high = (np.zeros((judged, hours), dtype=bool) for _ in range(2))
+    low, high, early = (np.zeros((judged, hours), dtype=bool) for _ in range(3))
     waited, held = np.zeros(judged), np.zeros(judged, dtype="int64")
     differs_everywhere = np.zeros(hours, dtype=bool) if whole is None else (whole.is_low | whole.is_high)[0]
     limits = Limits(_LEAST, _CHANCE, scatter)
@@ -283,7 +301,7 @@ def _walk(
         # More votes than voters: the register is not complete, and limits nothing.
         left = np.where(state.cast > voters, np.inf, voters - state.cast)
         middle, highest = _middle(references), np.fmax.reduce(references)
-        lowest = np.fmin(np.fmin.reduce(references), _as_yesterday(usual, hour))
+        lowest = np.fmin(np.fmin.reduce(references) * state.certainty(), _as_yesterday(usual, hour))
         lowest = np.where(np.isnan(middle), np.nan, np.fmin(lowest, left))
         is_early = (state.since < _WAVE) | (state.paused >= _PAUSE) | (weights.early[:, hour] > weight[0] * _MOST_EARLY)
         highest = np.where(is_early, np.nan, highest)
@@ -297,17 +315,19 @@ def _walk(
         low[:, hour] = is_far_below(cast, due, bounds[3], limits, _RATIO)
         high[:, hour] = is_far_above(cast, bounds[1], bounds[3], limits, _RATIO)
         differs = (low[:, hour] | high[:, hour] | differs_everywhere[hour]) & (held < _LONGEST_HOLD)
+        differs = differs | ((state.since < _WAVE) & (voters >= FEWEST_AT_OPENING) & (now > voters * MOST_AT_OPENING))
+        early[:, hour] = state.since.max(initial=0) < _EARLY if is_pooled else state.since < _EARLY
         held = np.where(differs, held + 1, 0)
         kept = np.where(differs & ~np.isnan(middle), middle, now)
         usual[:, hour] = np.where(is_known, kept, np.nan)
         state.cast = state.cast + now
         # Where an hour differs and nothing is expected yet, nothing is learnt from it either.
-        state.learn(kept, weight, is_known & ~(differs & np.isnan(middle)))
+        state.learn(kept, weight, is_known & ~(differs & np.isnan(middle)), weights.open_[:, hour] > 0)
     if is_pooled:
         votes = votes.sum(axis=0, keepdims=True)
         weights = weights.summed()
     is_night = weights.at_night * 2 > weights.delivered[0]
-    return Levels(votes, least, most, middles, before, usual, is_night, low, high)
+    return Levels(votes, least, most, middles, before, usual, early, is_night, low, high)
 
 
 def _pooled(bound: np.ndarray, votes: np.ndarray) -> np.ndarray:

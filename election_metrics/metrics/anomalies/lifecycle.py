@@ -144,5 +144,6 @@ def _no_longer(
         where = "the whole election" if pd.isna(successor["region"]) else "the region"
         note = f"no longer found by run {run_id[:8]} by itself: one finding on {where} says it of all"
     else:
-        note = f"no longer found by run {run_id[:8]}: by the current figures and thresholds it is not unusual"
+        note = f"no longer found by run {run_id[:8]}: it is not unusual any more, or cannot be judged, by "
+        note += "the current figures, deliveries, voting times and thresholds"
     return {**old, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": note}

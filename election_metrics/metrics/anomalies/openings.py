@@ -4,36 +4,40 @@ Far fewer than in the first hours of known votes: nobody, though voting has begu
 there. Far more: a share of the voters that no known vote had in an hour.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.grid import clock_hours
+from election_metrics.metrics.anomalies.levels import FEWEST_AT_OPENING
 from election_metrics.metrics.hours import hour_numbers
 
 _WATCHED = 24
-"""Hours from the first opening: later, a vote without ballots is no opening."""
+"""Hours from an opening: later, a vote without ballots is no opening."""
 _MORNING, _EVENING = 8, 20
 """Local hours of the day between which voters vote; voting may be opened at midnight, for the record."""
 _WAVE = 2
 """Hours from the opening in which earlier hours say nothing."""
 _TIMES_EVEN = 3
 """Of a vote of few hours: times the share of voters that each hour has if all vote, evenly spread."""
-_FEWEST_VOTERS = 1_000
 _LEAST_PART = 0.5
 """Of the voters whose voting is open: so many must be in constituencies that delivered the hour."""
+_STRAY = 0.02
+"""Ballots of what is expected at least, up to which an hour is as good as without: those who try the system."""
 
 
 def silences_from_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
-    """Hours without any ballot from the opening on, of the whole election and of its regions.
+    """Hours as good as without ballots from the opening on, of the whole election and of its regions.
 
     Args:
         evidence: what the rules see.
         thresholds: of the rule `silence`; `opening_share` is the percent of voters expected in an hour.
 
     Returns:
-        region (None: the whole election), window_start, window_end (hours since 1970), observed, expected (votes),
-        is_ongoing (no ballot yet).
+        region (None: the whole election), window_start, window_end (hours since 1970), observed (ballots), expected
+        (votes), is_ongoing (no more ballots yet).
     """
     share = thresholds["opening_share"] / 100
     known = _with_opening(evidence)
@@ -42,21 +46,43 @@ def silences_from_opening(evidence: Evidence, thresholds: Thresholds) -> pd.Data
     ballots = _ballots(evidence, known)
     found = []
     for region, members in [(None, known), *_regions(known)]:
-        begin = int(members["opening"].min())
-        own = ballots if region is None else ballots[ballots["region"] == region]
-        first = own.loc[own["hour_number"] >= begin, "hour_number"].min()
-        if first == begin:
-            continue
-        end = begin + _WATCHED if np.isnan(first) else min(int(first), begin + _WATCHED)
-        judged, voters = _judged(evidence, members, begin, end)
-        if not judged.any():
-            continue
-        last = int(np.flatnonzero(judged)[-1])
-        found.append({
-            "region": region, "window_start": begin + int(np.flatnonzero(judged)[0]), "window_end": begin + last + 1,
-            "observed": 0, "expected": float(voters[judged].sum() * share), "is_ongoing": np.isnan(first),
-        })  # fmt: skip
+        of_region = ballots if region is None else ballots[ballots["region"] == region]
+        cast = of_region.groupby("hour_number")["ballots"].sum()
+        silences = [_silence(evidence, members, cast, begin, share) for begin in _openings(members)]
+        longest = max((one for one in silences if one), key=lambda one: float(str(one["expected"])), default=None)
+        if longest is not None:
+            found.append({"region": region, **longest})
     return _frame(found)
+
+
+def _openings(members: pd.DataFrame) -> Iterator[int]:
+    """The first opening, and the one by which half of the voters can vote: a small place may open long before."""
+    first = int(members["opening"].min())
+    yield first
+    by_opening = members.groupby("opening")["registered_voters"].sum().cumsum()
+    half = by_opening.index[by_opening >= by_opening.iloc[-1] / 2]
+    if len(half) and int(half[0]) != first:
+        yield int(half[0])
+
+
+def _silence(
+    evidence: Evidence, members: pd.DataFrame, cast: pd.Series, begin: int, share: float
+) -> dict[str, object] | None:
+    """The silence that begins with an opening; None if ballots came."""
+    ballots = cast.reindex(range(begin, begin + _WATCHED), fill_value=0).to_numpy()
+    voters = members["registered_voters"].sum()
+    is_lively = ballots > voters * share * _STRAY
+    length = int(np.argmax(is_lively)) if is_lively.any() else _WATCHED
+    if length == 0:
+        return None
+    judged, size = _judged(evidence, members, begin, begin + length)
+    if not judged.any():
+        return None
+    first, last = np.flatnonzero(judged)[[0, -1]].tolist()
+    return {
+        "window_start": begin + first, "window_end": begin + last + 1, "observed": int(ballots[first : last + 1].sum()),
+        "expected": float(size[judged].sum() * share), "is_ongoing": not (cast[cast.index > begin + last] > 0).any(),
+    }  # fmt: skip
 
 
 def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -88,7 +114,7 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     found = []
     for region, members in [(None, hours), *_regions(hours)]:
         sums = members.groupby("hour_number")[["votes_cast", "most", "registered_voters"]].sum()
-        high = sums[(sums["votes_cast"] > sums["most"]) & (sums["registered_voters"] >= _FEWEST_VOTERS)]
+        high = sums[(sums["votes_cast"] > sums["most"]) & (sums["registered_voters"] >= FEWEST_AT_OPENING)]
         found += [
             {"region": region, "window_start": row.Index, "window_end": row.Index + 1, "observed": row.votes_cast,
              "expected": row.most, "is_ongoing": False} for row in high.itertuples()
@@ -108,13 +134,16 @@ def _frame(found: list[dict[str, object]]) -> pd.DataFrame:
 
 
 def _ballots(evidence: Evidence, known: pd.DataFrame) -> pd.DataFrame:
-    """Hours with ballots on the first days of voting: region, hour_number."""
-    hours, first = evidence.hours, known["opening"].min()
-    is_early = hours["hour_number"].between(first, known["opening"].max() + _WATCHED)
-    early = hours[is_early & ((hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0))]
-    regions = evidence.constituencies.set_index("constituency_id")["region"]
-    places = early[["constituency_id", "hour_number"]].assign(region=early["constituency_id"].map(regions))
-    return places[["region", "hour_number"]].drop_duplicates()
+    """Ballots from the first opening on: region, hour_number, ballots."""
+    hours = evidence.hours[evidence.hours["hour_number"] >= known["opening"].min()]
+    places = evidence.constituencies
+    region, names = pd.factorize(places["region"])
+    own = region[pd.Index(places["constituency_id"]).get_indexer(hours["constituency_id"])]
+    cast = pd.DataFrame({
+        "region": own, "hour_number": hours["hour_number"].to_numpy(),
+        "ballots": (hours["bulletins_issued"] + hours["votes_cast"]).to_numpy(),
+    }).groupby(["region", "hour_number"], as_index=False)["ballots"].sum()  # fmt: skip
+    return cast.assign(region=np.array([*names, None], dtype=object)[cast["region"].to_numpy()])
 
 
 def _regions(known: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -132,7 +161,9 @@ def _judged(evidence: Evidence, members: pd.DataFrame, begin: int, end: int) -> 
     arrived[ids.get_indexer(rows["constituency_id"]), rows["hour_number"].to_numpy() - begin] = True
     zone, clock = clock_hours(members["time_zone"], begin, end - 1)
     is_day = (clock >= _MORNING) & (clock < _EVENING)
-    is_open = (members["opening"].to_numpy()[:, None] <= np.arange(begin, end)) & is_day[zone]
+    hours = np.arange(begin, end)
+    closing = evidence.closing.reindex(ids).to_numpy(dtype="float64", na_value=np.inf)
+    is_open = (members["opening"].to_numpy()[:, None] <= hours) & (hours <= closing[:, None]) & is_day[zone]
     size = members["registered_voters"].to_numpy(dtype="float64", na_value=0.0)[:, None]
     voters, all_voters = (size * (is_open & arrived)).sum(axis=0), (size * is_open).sum(axis=0)
     return (voters > 0) & (voters >= all_voters * _LEAST_PART), voters

@@ -15,6 +15,8 @@ from election_metrics.metrics.anomalies.levels import Levels
 
 _LOWER, _UPPER = 0.25, 0.75
 """The quantile of all constituencies that is the hour's own, where many rise and where many fall."""
+_QUARTILE, _MOST_BY_CHANCE = 0.674, 0.5
+"""Standard deviations from the median to a quartile; of a small count, so much of it at most."""
 
 
 def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -98,7 +100,8 @@ def _judged_hours(grid: Grid, level: Levels, thresholds: Thresholds, kind: _Kind
     # A region that fell or rose by itself says nothing of what all have in common.
     elsewhere = np.where(kind.differs[number], np.nan, ratios)
     is_told = (~np.isnan(elsewhere)).sum(axis=0) >= thresholds["least_constituencies"]
-    common[some] = _of_others(np.where(is_told, elsewhere, ratios)[:, some], kind.others)
+    noise = np.where(judged, 1 / np.sqrt(np.maximum(level.votes, 1.0)), np.nan)
+    common[some] = _of_others(np.where(is_told, elsewhere, ratios)[:, some], noise[:, some], kind.others)
     mean = np.maximum(np.nan_to_num(level.middle) * common, 1.0)
     differs, chance = kind.differ(level.votes, mean)
     out, total = (judged & differs).sum(axis=0), judged.sum(axis=0)
@@ -115,11 +118,15 @@ def _judged_hours(grid: Grid, level: Levels, thresholds: Thresholds, kind: _Kind
     )  # fmt: skip
 
 
-def _of_others(ratios: np.ndarray, quantile: float) -> np.ndarray:
-    """What the constituencies that take part in nothing have in common, by hour."""
+def _of_others(ratios: np.ndarray, noise: np.ndarray, quantile: float) -> np.ndarray:
+    """What the constituencies that take part in nothing have in common, by hour.
+
+    `noise`: relative standard deviation of each ratio by chance alone, which spreads the quantiles.
+    """
     median, others = np.nanmedian(ratios, axis=0), np.nanquantile(ratios, quantile, axis=0)
+    by_chance = np.minimum(_QUARTILE * np.nanmedian(noise, axis=0), _MOST_BY_CHANCE)
     if quantile == _LOWER:
-        lowest: np.ndarray = np.maximum(others, np.minimum(median, 1.0))
+        lowest: np.ndarray = np.maximum(np.minimum(others / (1 - by_chance), median), np.minimum(median, 1.0))
         return lowest
-    highest: np.ndarray = np.minimum(others, np.maximum(median, 1.0))
+    highest: np.ndarray = np.minimum(np.maximum(others / (1 + by_chance), median), np.maximum(median, 1.0))
     return highest

@@ -12,6 +12,8 @@ from election_metrics.metrics.anomalies.findings import counted, episodes, findi
 from election_metrics.metrics.anomalies.levels import Levels, Limits, WideLevels, is_far_above, is_far_below
 from election_metrics.metrics.anomalies.openings import rises_at_opening, silences_from_opening
 
+_OF_OPENING = 0.75
+"""Of what is expected from the first hours alone, the part from which a drop is critical or not: one may be a rise."""
 _WHOLE, _REGION = "whole_", ""
 """Prefixes of the thresholds of each."""
 
@@ -40,7 +42,7 @@ def wide_spikes(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Data
     def find(place: Levels, kind: str) -> pd.DataFrame:
         limits = Limits(thresholds["least_excess"], thresholds["chance"], thresholds[f"{kind}scatter"])
         is_spike = is_far_above(place.votes, place.most, place.before, limits, _ratio(place, thresholds, kind))
-        found = _marked(place, first, is_spike, ~np.isnan(place.most), place.most, lasting=False)
+        found = _marked(place, first, is_spike, ~np.isnan(place.most), place.most, place.middle, lasting=False)
         return findings(found, "warning", lambda row: _said(row, kind), limits.scatter)
 
     return _of_both(wide, first, wide.whole.is_high, find)
@@ -59,7 +61,8 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
         limits = Limits(thresholds["least_expected"], thresholds["chance"], thresholds[f"{kind}scatter"])
         is_low = is_far_below(place.votes, place.least, place.before, limits, _ratio(place, thresholds, kind))
         is_drop = is_low & (place.votes > 0)
-        found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, lasting=False)
+        certain = np.where(place.is_early, place.middle * _OF_OPENING, place.middle)
+        found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, certain, lasting=False)
         is_critical = found["observed"] * thresholds["critical_ratio"] <= found["middle"]
         severity = np.where(is_critical & (kind == _WHOLE), "critical", "warning")
         severities = pd.Series(severity, index=found.index)
@@ -82,8 +85,8 @@ def opening_silences(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     found = found[found["region"].isna() | ~(found["window_end"] <= end)]
     return findings(
         found, "critical",
-        lambda row: f"no ballot in the first {counted(row.window_end - row.window_start, 'hour')} of voting in "
-        f"{_PLACES[_WHOLE if row.region is None else _REGION]}, but {counted(row.expected, 'vote')} or more expected",
+        lambda row: f"{_ballots_of(row)} in {counted(row.window_end - row.window_start, 'hour')} after the opening of "
+        f"{_place_of(row)}, but {counted(row.expected, 'vote')} or more expected",
         thresholds["scatter"],
     )  # fmt: skip
 
@@ -100,8 +103,8 @@ def opening_spikes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     found = found[found["region"].isna() | ~found["window_start"].isin(of_whole)]
     return findings(
         found, "warning",
-        lambda row: f"{counted(row.observed, 'vote')} in an hour at the opening of "
-        f"{_PLACES[_WHOLE if row.region is None else _REGION]}, but {row.expected:.0f} at most expected",
+        lambda row: f"{counted(row.observed, 'vote')} in an hour at the opening of {_place_of(row)}, but "
+        f"{row.expected:.0f} at most expected",
     )  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def wide_silences(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.Da
 
     def find(place: Levels, kind: str) -> pd.DataFrame:
         judged = ~np.isnan(place.least)
-        found = _marked(place, first, judged & (place.votes == 0), judged, place.least, lasting=True)
+        found = _marked(place, first, judged & (place.votes == 0), judged, place.least, place.middle, lasting=True)
         found = found[_is_no_chance(found["expected"], thresholds)]
         return findings(
             found, "critical",
@@ -145,12 +148,27 @@ def _ratio(place: Levels, thresholds: Thresholds, kind: str) -> np.ndarray:
 _PLACES = {_WHOLE: "the whole election", _REGION: "the region"}
 
 
+def _place_of(row: Any) -> str:
+    return _PLACES[_WHOLE if pd.isna(row.region) else _REGION]
+
+
+def _ballots_of(row: Any) -> str:
+    return "no ballot" if row.observed == 0 else f"only {counted(row.observed, 'ballot')}"
+
+
 def _said(row: Any, kind: str) -> str:
     return f"{counted(row.observed, 'vote')} in {_PLACES[kind]}, but about {row.expected:.0f} expected"
 
 
 def _marked(
-    place: Levels, first: int, is_marked: np.ndarray, judged: np.ndarray, expected: np.ndarray, *, lasting: bool
+    place: Levels,
+    first: int,
+    is_marked: np.ndarray,
+    judged: np.ndarray,
+    expected: np.ndarray,
+    middle: np.ndarray,
+    *,
+    lasting: bool,
 ) -> pd.DataFrame:
     """Episodes of marked hours, with the number of the place as constituency_id."""
     rows = np.flatnonzero(is_marked.any(axis=1))
@@ -159,7 +177,7 @@ def _marked(
     frame = pd.DataFrame(
         {
             "constituency_id": rows[row].astype("str"), "hour_number": first + column,
-            "observed": place.votes[at], "expected": expected[at], "middle": place.middle[at],
+            "observed": place.votes[at], "expected": expected[at], "middle": middle[at],
         }
     )  # fmt: skip
     return episodes(frame, pd.Series(is_marked[at]), lasting=lasting, observed="sum", expected="sum", middle="sum")

@@ -8,7 +8,7 @@ const share = (value) => (value == null ? "?" : `${decimal(value, 1)} %`);
 const where = (one) => (one.constituency_id ? "" : one.region ? " во всём регионе" : " на выборах в целом");
 const minutes = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 60_000);
 const many = (one) => /^\d+ of \d+ constituenc/.test(one.explanation ?? "");
-const atOpening = (one) => / expected$/.test(one.explanation ?? "") && /at the opening|of voting/.test(one.explanation);
+const atOpening = (one) => / (at|after) the opening of /.test(one.explanation ?? "");
 const hours = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 3_600_000);
 
 /** By rule: the finding in Russian. */
@@ -18,7 +18,7 @@ const RUSSIAN = {
   turnout_above_register: (one) => `Голосов ${n(one.observed)}, а в списке избирателей ${n(one.expected)}`,
   spike: (one) => `Голосов${where(one)} ${n(one.observed)}, а ожидалось ${atOpening(one) ? "не больше" : "около"} ${n(one.expected)}`,
   drop: (one) => `Голосов${where(one)} ${n(one.observed)}, а ожидалось около ${n(one.expected)}`,
-  silence: (one) => `Ни одного голоса${where(one)} за ${atOpening(one) ? "первые " : ""}${hours(one)} ч, а ожидалось ${atOpening(one) ? "не меньше" : "около"} ${n(one.expected)}`,
+  silence: (one) => `${one.observed ? `Только ${n(one.observed)} бюллетеней и голосов` : "Ни одного голоса"}${where(one)} за ${hours(one)} ч${atOpening(one) ? " после открытия" : ""}, а ожидалось ${atOpening(one) ? "не меньше" : "около"} ${n(one.expected)}`,
   outside_voting: (one) => `Бюллетеней и голосов вне времени голосования: ${n(one.observed)}`,
   rejected_share: (one) => `Отклонено голосов: ${n(one.observed)}; обычно не больше ${n(one.expected)}`,
   unknown_outcomes: (one) => `Голосов с неизвестным результатом: ${n(one.observed)}; обычно не больше ${n(one.expected)}`,
