@@ -31,6 +31,7 @@ from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.tables import LINEAGE
 
 _HOURS = 24
 _HOME = Path(importlib.util.find_spec("pyspark").submodule_search_locations[0])  # type: ignore[union-attr, index]
@@ -111,7 +112,7 @@ def _measured(home: Path, tree: Path, engine: str, master: str) -> tuple[pd.Data
         hours = read_frame(connection, sa.text("SELECT * FROM metrics.hourly_stats ORDER BY hour, constituency_id"))
     close_engines()
     said = json.loads(done.stdout.splitlines()[-1])
-    return hours.drop(columns=["run_id", "computed_at"]), said
+    return hours.drop(columns=list(LINEAGE), errors="ignore"), said
 
 
 def one_run(arguments: Sequence[str]) -> None:

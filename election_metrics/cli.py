@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TextIO
 
@@ -106,6 +106,28 @@ class _Hour(click.ParamType[datetime]):
 
 
 HOUR = _Hour()
+
+
+class _Moment(click.ParamType[datetime]):
+    """A moment of the past, UTC unless it says its zone."""
+
+    name = "moment"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Parses a moment, such as 2026-09-18T14:00Z."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no moment; write it as 2026-09-18T14:00Z", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment > datetime.now(UTC):
+            self.fail(f"{value} is to come; leave it out for what is known now", param, ctx)
+        return moment
+
+
+_AS_OF = click.option(
+    "--as-of", type=_Moment(), help="As it was known at this moment, before later files and corrections; UTC."
+)
 
 
 class _Place(click.ParamType[Location]):
@@ -341,12 +363,18 @@ def maintain(dry_run: bool) -> None:
 
 
 @main.command()
-def summary() -> None:
-    """Print each election in a few lines: turnout, gap, coverage, freshness."""
+@_AS_OF
+def summary(as_of: datetime | None) -> None:
+    """Print each election in a few lines: turnout, gap, coverage, freshness.
+
+    \b
+    election-metrics summary
+    election-metrics summary --as-of 2026-09-18T14:00Z
+    """
     from election_metrics.commands.reports import print_summary
     from election_metrics.settings import settings
 
-    print_summary(_output(), settings())
+    print_summary(_output(), settings(), as_of)
 
 
 @main.group()
@@ -549,9 +577,17 @@ def compare(constituencies: tuple[str, ...], first: datetime | None, last: datet
 @click.option("--election", help="Only rows of this election_id.")
 @click.option("--constituency", help="Only rows of this constituency_id.")
 @click.option("--bom", is_flag=True, help="Begin a CSV with a byte order mark, by which Excel knows that it is UTF-8.")
+@_AS_OF
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: standard output.")
 def export(
-    table: str, kind: str, election: str | None, constituency: str | None, *, bom: bool, out: Path | None
+    table: str,
+    kind: str,
+    election: str | None,
+    constituency: str | None,
+    as_of: datetime | None,
+    *,
+    bom: bool,
+    out: Path | None,
 ) -> None:
     """Write a TABLE or view as CSV, JSON, Parquet or a workbook: exactly its columns.
 
@@ -561,17 +597,14 @@ def export(
     election-metrics export hourly_stats > hourly_stats.csv
     election-metrics export hourly_stats --format xlsx --out hourly_stats.xlsx
     election-metrics export constituency_metrics --format parquet --out metrics.parquet
+    election-metrics export election_summaries --as-of 2026-09-18T14:00Z
     election-metrics export conflicting_transactions > lost_rows.csv
     """
     from election_metrics.settings import settings
     from election_metrics.warehouse.export import export_table
 
-    if out is not None:
-        with _written(out) as file:
-            export_table(settings(), table, kind, file, election=election, constituency=constituency, bom=bom)
-        return
-    stream: IO[bytes] = sys.stdout.buffer
-    export_table(settings(), table, kind, stream, election=election, constituency=constituency, bom=bom)
+    with _written(out) if out is not None else contextlib.nullcontext(sys.stdout.buffer) as file:
+        export_table(settings(), table, kind, file, election=election, constituency=constituency, bom=bom, as_of=as_of)
 
 
 @main.command()

@@ -18,6 +18,7 @@ from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.tables import LINEAGE
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TABLES = (
@@ -57,7 +58,7 @@ def everything(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every derived table, lineage aside."""
     result = {}
     for table in TABLES:
-        frame = rows(settings, f"SELECT * FROM metrics.{table}").drop(columns=["run_id", "computed_at"])
+        frame = rows(settings, f"SELECT * FROM metrics.{table}").drop(columns=list(LINEAGE), errors="ignore")
         frame = frame.astype(object).where(frame.notna(), None)
         result[table] = sorted((tuple(row) for row in frame.itertuples(index=False)), key=repr)
     return result

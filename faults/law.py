@@ -24,7 +24,7 @@ from faults.exports import Exports
 
 _ROUNDS = 4
 _MOST_TOLD = 5
-_LINEAGE = {"run_id", "computed_at"}
+_LINEAGE = {"run_id", "computed_at", "commit_number"}
 # `figures_fall` depends on the history, not on the current files; so do the counts of findings.
 _COUNTS_OF_FINDINGS = {"anomalies_critical", "anomalies_warning", "anomalies_info", "anomalies_by_rule"}
 _STABLE = (

@@ -21,6 +21,10 @@ Day = Annotated[date | None, Query(description="All 24 hours of this day (UTC); 
 Latest = Annotated[bool, Query(description="Only the last row")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows at the most")]
 Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=8000)]
+AsOf = Annotated[
+    datetime | None,
+    Query(description="As it was known at this moment, before later files and corrections; without a zone it is UTC"),
+]
 Text = Annotated[str | None, Query(description="Text to search for, whatever its case", max_length=200)]
 
 
@@ -39,6 +43,18 @@ def hours_between(first: datetime | None, last: datetime | None, day: date | Non
         except OverflowError:
             raise HTTPException(422, f"{day} is out of reach") from None
     return Hours(_utc(first), _utc(last))
+
+
+def past(moment: datetime | None) -> datetime | None:
+    """The moment in UTC.
+
+    Raises:
+        HTTPException: 422, if it is to come.
+    """
+    found = _utc(moment)
+    if found is not None and found > datetime.now(UTC):
+        raise HTTPException(422, f"as_of {found:%Y-%m-%dT%H:%M:%SZ} is to come; leave it out for what is known now")
+    return found
 
 
 def _utc(moment: datetime | None) -> datetime | None:

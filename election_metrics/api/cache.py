@@ -10,6 +10,7 @@ import codecs
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ from election_metrics.digest import name_for
 from election_metrics.errors import TransientError
 from election_metrics.settings import Settings
 from election_metrics.warehouse.answering import HANGS
+from election_metrics.warehouse.as_of import known_at, newest_commit
 from election_metrics.warehouse.constituency_queries import elections_of_constituencies
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.election_queries import elections_now
@@ -119,20 +121,19 @@ class ResponseCache:
             raise TransientError(HANGS)
         return await self._once(f"{key}:{version}", lambda: self._read_and_keep(key, version, kind, read))
 
-    async def meta(self, stored: Stored, what: DependsOn) -> dict[str, Any]:
-        """The `meta` of an answer: time and run of its computation, coverage and freshness of its input."""
-        version, _ = self._tags.version(DependsOn(summaries=True))
-        if not self.is_listening():
-            version += f".{time.monotonic() // _TTL_WITHOUT_LISTENER_SECONDS}"
-        if self._elections[0] != version and not self.hangs():
-            self._elections = (version, await self._once(f"elections:{version}", self._read_elections))
-            self.meta_read_at = time.time()
-        elections = [row for row in self._elections[1] if what.election in (None, row["election_id"])]
+    async def meta(self, stored: Stored, what: DependsOn, moment: datetime | None = None) -> dict[str, Any]:
+        """The `meta` of an answer: time and run of its computation, coverage and freshness of its input.
+
+        `moment`: as of which it was asked for; None: now.
+        """
+        elections = await self._elections_at(moment) if moment else await self._elections_of_now()
+        elections = [row for row in elections if what.election in (None, row["election_id"])]
         newest = {} if stored.as_of else newest_of(elections)
         run = stored.run_id or newest.get("run_id")
         expected = sum(row["hours_expected"] or 0 for row in elections)
         return {
             "as_of": stored.as_of or (iso(newest["computed_at"]) if newest else None),
+            "known_at": stored.known_at,
             "run_id": run,
             "run_url": f"{self.settings.ui_url.rstrip('/')}/runs/{run}" if run else None,
             "coverage": sum(row["hours_delivered"] or 0 for row in elections) * 100 / expected if expected else None,
@@ -140,6 +141,18 @@ class ResponseCache:
                 (row["last_transaction_at"] for row in elections if row["last_transaction_at"]), default=None
             ),
         }
+
+    async def _elections_of_now(self) -> list[Row]:
+        version, _ = self._tags.version(DependsOn(summaries=True))
+        if not self.is_listening():
+            version += f".{time.monotonic() // _TTL_WITHOUT_LISTENER_SECONDS}"
+        if self._elections[0] != version and not self.hangs():
+            self._elections = (version, await self._once(f"elections:{version}", self._read_elections))
+            self.meta_read_at = time.time()
+        return self._elections[1]
+
+    async def _elections_at(self, moment: datetime) -> list[Row]:
+        return await anyio.to_thread.run_sync(self._elections_now, moment, limiter=self._reader_of_meta)
 
     async def _read_and_keep(self, key: str, version: str, kind: Format, read: Read | PendingRequest) -> Stored:
         self.misses += 1
@@ -163,7 +176,8 @@ class ResponseCache:
     def _read(self, version: str, kind: Format, read: Read) -> Stored:
         read_at = time.time()
         with transaction(self.settings, snapshot=True) as connection:
-            return render(kind, read(connection), read_at, version)
+            reply = read(connection)
+            return render(kind, reply, read_at, version, newest_commit(connection))
 
     async def _once(self, key: str, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Single-flight: concurrent identical reads share one query; a cancelled caller does not cancel it."""
@@ -176,9 +190,10 @@ class ResponseCache:
     async def _read_elections(self) -> list[Row]:
         return await anyio.to_thread.run_sync(self._elections_now, limiter=self._reader_of_meta)
 
-    def _elections_now(self) -> list[Row]:
+    def _elections_now(self, moment: datetime | None = None) -> list[Row]:
         with transaction(self.settings) as connection:
-            return elections_now(connection, self.settings.late_after)
+            seen = connection if moment is None else known_at(connection, moment)
+            return elections_now(seen, self.settings.late_after)
 
     async def _read_places(self) -> dict[str, str]:
         return await anyio.to_thread.run_sync(self._places_now, limiter=self._readers)
@@ -204,6 +219,8 @@ def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]
     headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept, authorization, cookie"}
     if meta["as_of"]:
         headers |= {"x-as-of": meta["as_of"], "x-run-id": meta["run_id"] or ""}
+    if meta["known_at"]:
+        headers["x-known-at"] = meta["known_at"]
     if meta["coverage"] is not None:
         headers["x-coverage"] = f"{meta['coverage']:.4f}"
     if stored.after:

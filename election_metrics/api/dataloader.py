@@ -8,12 +8,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import anyio.to_thread
 import sqlalchemy as sa
 
 from election_metrics.api.rendering import Format, Reply, Stored, render
 from election_metrics.settings import Settings
+from election_metrics.warehouse.as_of import newest_commit
 from election_metrics.warehouse.database import transaction
 
 _MOST_AT_ONCE = 64
@@ -78,8 +80,11 @@ class DataLoader:
         read_at = time.time()
         with transaction(self._settings, snapshot=True) as connection:
             replies = read(connection, list({waiting.of for waiting in batch}))
-        return [_rendered(waiting, replies[waiting.of], read_at) for waiting in batch]
+            known = newest_commit(connection)
+        return [_rendered(waiting, replies[waiting.of], read_at, known) for waiting in batch]
 
 
-def _rendered(waiting: _Waiting, reply: Reply | Exception, read_at: float) -> Stored | Exception:
-    return reply if isinstance(reply, Exception) else render(waiting.kind, reply, read_at, waiting.version)
+def _rendered(
+    waiting: _Waiting, reply: Reply | Exception, read_at: float, known_at: datetime | None
+) -> Stored | Exception:
+    return reply if isinstance(reply, Exception) else render(waiting.kind, reply, read_at, waiting.version, known_at)

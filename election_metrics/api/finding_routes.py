@@ -44,7 +44,7 @@ def anomaly(
     return Reply(found, [found])
 
 
-@get(router, "/anomalies/{anomaly_id}/series", Answer[list[BallotsOfSpan]], "findings", DependsOn())  # type: ignore[valid-type]
+@get(router, "/anomalies/{anomaly_id}/series", Answer[list[BallotsOfSpan]], "findings", DependsOn(), has_history=False)  # type: ignore[valid-type]
 def series_of_anomaly(
     connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
 ) -> Reply:
@@ -60,7 +60,7 @@ def _named(connection: sa.Connection, anomaly_id: str) -> Row:
     return found
 
 
-@get(router, "/rules", Answer[list[Rule]], "findings")
+@get(router, "/rules", Answer[list[Rule]], "findings", has_history=False)
 def rules(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
     """Every anomaly rule: meaning, reason and thresholds (in this election)."""
     from election_metrics.pipeline.anomalies import rules_in_words
@@ -69,7 +69,7 @@ def rules(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
     return Reply(found, found)
 
 
-@get(router, "/thresholds", Answer[list[SetThreshold]], "findings")  # type: ignore[valid-type]
+@get(router, "/thresholds", Answer[list[SetThreshold]], "findings", has_history=False)  # type: ignore[valid-type]
 def thresholds(connection: sa.Connection, election: ElectionFilter = None) -> Reply:
     """Thresholds that differ from the defaults, and who set them."""
     found = finding_queries.thresholds(connection, election)

@@ -244,6 +244,9 @@ class Meta(BaseModel):
     """Origin and completeness of an answer."""
 
     as_of: datetime | None = Field(description="When the newest of its figures was computed; null where there is none")
+    known_at: datetime | None = Field(
+        description="When the newest change was made that it can include: with it as `as_of`, this answer comes again"
+    )
     run_id: str | None = Field(description="The Dagster run that computed it")
     run_url: str | None = Field(description="That run in the Dagster UI")
     coverage: float | None = Field(

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from election_metrics.api.rendering import dump
 from election_metrics.errors import ElectionMetricsError, TransientError
 from election_metrics.pipeline.overrides import NotThereError
+from election_metrics.warehouse.as_of import NotKeptError
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
@@ -43,4 +44,6 @@ async def _ours(request: Request, error: Exception) -> Response:  # noqa: ARG001
         return problem(404, str(error))
     if isinstance(error, TransientError):
         return problem(503, str(error), {"retry-after": "2"})
-    return problem(422 if type(error) is ElectionMetricsError else 503, str(error), {"retry-after": "2"})
+    return problem(
+        422 if type(error) in (ElectionMetricsError, NotKeptError) else 503, str(error), {"retry-after": "2"}
+    )

@@ -45,6 +45,7 @@ class Stored:
         run_id: the run that computed that row.
         read_at: when it was read, in seconds since 1970.
         version: version of its cache tags when it was read (`cache_tags.py`).
+        known_at: when the newest commit was made that it can include (ISO 8601): as of then, it can be asked for again.
     """
 
     data: bytes
@@ -54,15 +55,17 @@ class Stored:
     run_id: str | None
     read_at: float
     version: str
+    known_at: str | None
 
 
-def render(kind: Format, reply: Reply, read_at: float, version: str) -> Stored:
+def render(kind: Format, reply: Reply, read_at: float, version: str, known_at: datetime | None) -> Stored:
     """Renders a reply to an answer for the cache."""
     newest = newest_of(reply.rows)
     data = _csv(reply) if kind == "csv" else dump(reply.data)
     tail = b',"next":' + dump(reply.after) if reply.is_page and kind == "json" else b""
     as_of = iso(newest["computed_at"]) if newest else None
-    return Stored(data, tail, reply.after, as_of, newest.get("run_id"), read_at, version)
+    known = iso(known_at) if known_at else None
+    return Stored(data, tail, reply.after, as_of, newest.get("run_id"), read_at, version, known)
 
 
 def newest_of(rows: Sequence[Row]) -> Row:
@@ -73,15 +76,16 @@ def newest_of(rows: Sequence[Row]) -> Row:
 
 async def pack(stored: Stored, *_: Any) -> bytes:
     """Serialises a cached answer for an external cache: plain JSON and data, never pickle."""
-    head = dump([stored.tail.decode(), stored.after, stored.as_of, stored.run_id, stored.read_at, stored.version])
+    head = dump([stored.tail.decode(), stored.after, stored.as_of, stored.run_id, stored.read_at, stored.version,
+                 stored.known_at])  # fmt: skip
     return head + b"\n" + stored.data
 
 
 async def unpack(packed: bytes, *_: Any) -> Stored:
     """Deserialises a cached answer."""
     head, _newline, data = packed.partition(b"\n")
-    tail, after, as_of, run_id, read_at, version = orjson.loads(head)
-    return Stored(data, tail.encode(), after, as_of, run_id, read_at, version)
+    tail, after, as_of, run_id, read_at, version, known_at = orjson.loads(head)
+    return Stored(data, tail.encode(), after, as_of, run_id, read_at, version, known_at)
 
 
 def dump(value: Any) -> bytes:

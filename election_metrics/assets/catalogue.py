@@ -110,7 +110,7 @@ def _sources(key: str, column: sa.Column[Any]) -> list[tuple[str, str]]:
     named = column.info.get("sources") or (column.info.get("counted_from") if before == "raw_transactions" else None)
     if named:
         return [(source.rpartition(".")[0] or str(before), source.rpartition(".")[2]) for source in named]
-    if before not in _TABLES or column.name in ("run_id", "computed_at") or column.name not in _TABLES[before].columns:
+    if before not in _TABLES or column.name in tables.LINEAGE or column.name not in _TABLES[before].columns:
         return []
     return [(before, column.name)]
 

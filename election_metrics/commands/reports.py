@@ -20,6 +20,7 @@ from election_metrics.sources.file_kinds import NotRead
 from election_metrics.sources.file_versions import FileVersion, still_growing
 from election_metrics.sources.listing import Listing
 from election_metrics.warehouse import registry
+from election_metrics.warehouse.as_of import known_at
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.ledger import count_by_status
 from election_metrics.warehouse.replace import read_frame
@@ -49,10 +50,15 @@ def _moment(value: object) -> str:
     return "–" if pd.isna(value) else pd.Timestamp(str(value)).strftime("%Y-%m-%d %H:%M")
 
 
-def print_summary(console: Console, settings: Settings) -> None:
-    """Prints each election in a few lines."""
+def print_summary(console: Console, settings: Settings, as_of: datetime | None = None) -> None:
+    """Prints each election in a few lines, as it is known now or was known at a moment."""
     with transaction(settings) as connection:
-        rows = read_summaries(connection)
+        rows = read_summaries(connection if as_of is None else known_at(connection, as_of))
+    if as_of is not None:
+        console.print(f"As it was known at {as_of.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC.\n")
+        if rows.empty:
+            console.print("Nothing was known yet.")
+            return
     if rows.empty:
         console.print("There are no elections yet. Type: election-metrics ingest FOLDER (or: election-metrics demo)")
         return
@@ -63,7 +69,7 @@ def print_summary(console: Console, settings: Settings) -> None:
         if not pd.isna(row.starts_at):
             console.print(f"  voting    {_moment(row.starts_at)} to {_moment(row.ends_at)} UTC")
         if row.status == "scheduled":
-            wait = (pd.Timestamp(row.starts_at) - datetime.now(UTC)).ceil("min").components
+            wait = (pd.Timestamp(row.starts_at) - (as_of or datetime.now(UTC))).ceil("min").components
             console.print(
                 f"  opens in  {wait.days} d {wait.hours} h {wait.minutes} min: "
                 f"{_number(row.registered_voters)} registered"

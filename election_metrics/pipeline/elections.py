@@ -15,7 +15,8 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies, registry, reports, stale_elections
 from election_metrics.warehouse import elections as store
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.replace import notify, replace_scope
+from election_metrics.warehouse.ledger import is_any_of
+from election_metrics.warehouse.replace import by_election, notify, replace_scope
 from election_metrics.warehouse.tables import constituency_metrics as metrics_table
 from election_metrics.warehouse.tables import election_hours as hours_table
 from election_metrics.warehouse.tables import election_summaries as summaries_table
@@ -32,24 +33,22 @@ def write_metrics(connection: sa.Connection, election: str, run_id: str, now: da
     rows = constituency_metrics(hourly, known["time_zone"], known["registered_voters"].astype("Int64"))
     ids = sorted(set(hourly["constituency_id"])) if only is None else only
     all_of_it = metrics_table.c.election_id == election if only is None else sa.false()
-    scope = sa.or_(all_of_it, metrics_table.c.constituency_id.in_(ids))
-    replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=now))
+    scope = sa.or_(all_of_it, is_any_of(metrics_table.c.constituency_id, ids))
+    changed = replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=now))
     stale_elections.mark_metrics(connection, election, version)
-    notify(connection, metrics_table, {election: only})
+    notify(connection, metrics_table, by_election(changed))
 
 
 def write_hours(connection: sa.Connection, election: str, events: pd.DataFrame, run_id: str, now: datetime) -> None:
-    """Updates `election_hours` of an election; unchanged hours keep their run_id.
+    """Replaces `election_hours` of an election.
 
     `events` are valid calls on registers, of this election or of more.
     """
     sums = store.sum_hours(connection, election)
     members = store.read_members(connection, election)
     rows = election_hours(sums, election_register_by_hour(members, events, sums["hour"]))
-    changed = store.hours_that_differ(connection, election, rows)
-    scope = sa.and_(hours_table.c.election_id == election, hours_table.c.hour.in_(changed))
-    kept = rows[rows["hour"].isin(changed)]
-    replace_scope(connection, hours_table, scope, kept.assign(run_id=run_id, computed_at=now))
+    lineage = {"run_id": run_id, "computed_at": now}
+    replace_scope(connection, hours_table, hours_table.c.election_id == election, rows.assign(**lineage))
 
 
 def write_summary(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
@@ -88,7 +87,8 @@ def _summarise(
     return (
         summary.assign(
             rejected_lines=reports.count_rejected(connection, election),
-            anomalies_by_rule=json.dumps(by_rule),
+            # In the order of jsonb, so that the same counts are the same text.
+            anomalies_by_rule=json.dumps(dict(sorted(by_rule.items(), key=lambda rule: (len(rule[0]), rule[0])))),
             **{f"anomalies_{severity}": count for severity, count in by_severity.items()},
         ),
         summarise(region, totals, hours, known, expected).rename_axis("region").reset_index(),

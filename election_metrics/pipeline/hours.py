@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pandas as pd
-import pyarrow as pa
 import sqlalchemy as sa
 
 from election_metrics.clock import hour_number, hour_start
@@ -17,16 +15,15 @@ from election_metrics.errors import TransientError
 from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.pipeline import publication
-from election_metrics.pipeline.hour_comparison import stored_figures
 from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, inside_frame, read_inputs
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
 from election_metrics.warehouse import registry as store
-from election_metrics.warehouse import stale_hours
+from election_metrics.warehouse import stale_elections, stale_hours
+from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import session_lock, transaction
-from election_metrics.warehouse.elections import FIGURES
-from election_metrics.warehouse.replace import notify, replace_scope
+from election_metrics.warehouse.replace import by_election, notify, replace_scope
 from election_metrics.warehouse.tables import hourly_stats as table
 from election_metrics.warehouse.tables import inside_hours
 
@@ -116,16 +113,16 @@ def _compute_chunk(
         numbers = frame["hour"].map(hour_number) if newer else pd.Series(0, index=frame.index)
         kept = frame[~numbers.isin(newer)] if newer else frame
         taken = [hour_start(number) for number in newer]
+        causes = stale_hours.read_causes(connection, versions["hour_number"])
+        begin_commit(connection, run_id, causes | stale_elections.read_causes(connection))
         hour = table.c.hour
         scope = sa.and_(hour >= hour_start(first), hour <= hour_start(last), hour.not_in(taken))
         store.publish_constituencies(connection)
-        before = stored_figures(connection, first, last, newer)
-        changed = _changed_constituencies(engine.local, before, kept)
-        replace_scope(connection, table, scope, kept)
+        changed = by_election(replace_scope(connection, table, scope, kept))
         _replace_inside(connection, first, last, newer, inside)
         stale_hours.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed)
-        notify(connection, table, _written_constituencies(before, kept))
+        notify(connection, table, changed)
         publication.publish(connection, run_id, now)
     report.hours += len(versions)
     report.elections |= set(changed)
@@ -137,33 +134,6 @@ def _replace_inside(connection: sa.Connection, first: int, last: int, kept: Sequ
     hour = inside_hours.c.hour_number
     scope = sa.and_(hour.between(first, last), hour.not_in(kept))
     replace_scope(connection, inside_hours, scope, rows[~rows["hour_number"].isin(kept)])
-
-
-def _changed_constituencies(
-    here: duckdb.DuckDBPyConnection, before: pa.Table, after: pd.DataFrame
-) -> dict[str, list[str]]:
-    """Constituencies with any figure that is new, missing or different, by election."""
-    now = pa.Table.from_pandas(after[FIGURES], schema=before.schema, preserve_index=False)
-    here.register("figures_before", before)
-    here.register("figures_now", now)
-    rows = here.execute(
-        """
-        SELECT election_id, list(DISTINCT constituency_id) FROM (
-            (FROM figures_before EXCEPT ALL FROM figures_now) UNION ALL
-            (FROM figures_now EXCEPT ALL FROM figures_before)
-        ) GROUP BY election_id
-        """
-    ).fetchall()
-    here.unregister("figures_before")
-    here.unregister("figures_now")
-    return dict(rows)
-
-
-def _written_constituencies(before: pa.Table, after: pd.DataFrame) -> dict[str, set[str]]:
-    """Constituencies whose rows are replaced, by election, including those with an unchanged figure and a new run."""
-    keys = ["election_id", "constituency_id"]
-    rows = pd.concat([before.select(keys).to_pandas(), after[keys]]).drop_duplicates()
-    return {str(election): set(group["constituency_id"]) for election, group in rows.groupby("election_id")}
 
 
 def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:

@@ -150,6 +150,7 @@ class StagedBatch:
         unreadable: what could not be read, and why.
         bytes: bytes that were read.
         record: writes further ledger rows of this source, before hours are marked stale.
+        cause: why contents that counted do not count any more, one of `commits.CAUSES`.
         take_back: marks ledger rows of earlier landings as no longer counting; returns their contents.
         settle: marks everything downstream as changed, after the hours are marked stale.
     """
@@ -160,6 +161,7 @@ class StagedBatch:
     unreadable: Sequence[Unreadable] = ()
     bytes: int = 0
     record: Callable[[sa.Connection], None] = _nothing_more
+    cause: str = "changed file"
     take_back: Callable[[sa.Connection], list[int]] = _takes_nothing_back
     settle: Callable[[sa.Connection], None] = _nothing_more
 
@@ -178,7 +180,7 @@ def commit_batch(landing: Landing, connection: sa.Connection, batch: StagedBatch
     dropped = ledger.not_current(connection, sorted(set(replaced)))
     before = recording.landed_parts(settings, engine, connection)
     hours = recording.record_rows(settings, engine, connection, work, batch.new, now)
-    recording.record_corrections(engine, connection, before, sorted(new), dropped, hours)
+    recording.record_corrections(engine, connection, before, sorted(new), dropped, hours, batch.cause)
     ledger.drop_rejected(connection, dropped)
     batch.settle(connection)
     notify(connection, transaction_files, [None])

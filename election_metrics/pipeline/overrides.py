@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse import registry
+from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import (
@@ -75,6 +76,7 @@ def set_state(settings: Settings, anomaly_id: str, state: str, who: str, note: s
         # A computation that has read the finding must not overwrite the new state. The wait is limited, because a
         # waiting request holds a connection.
         connection.execute(sa.text("SET LOCAL lock_timeout = '15s'"))
+        begin_commit(connection, None, ["finding"])
         lock(connection, "anomalies")
         set_now = {"state": state, "state_by": who, "state_at": datetime.now(UTC), "state_note": note}
         if not connection.execute(sa.update(anomalies).filter_by(anomaly_id=anomaly_id).values(**set_now)).rowcount:

@@ -16,6 +16,7 @@ from election_metrics.pipeline.deliveries import read_delivered
 from election_metrics.pipeline.elections import write_hours, write_metrics, write_summary
 from election_metrics.settings import Settings
 from election_metrics.warehouse import registry, reports, stale_elections
+from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import session_lock, transaction
 
 LOCK = "elections"
@@ -77,6 +78,7 @@ def compute_constituency_metrics(
         Number of rows of `constituency_metrics` by election that the run wrote, including those written with hours.
     """
     with session_lock(settings, LOCK), transaction(settings) as connection:
+        begin_commit(connection, run_id, stale_elections.read_causes(connection, named))
         publish(connection, run_id, now or datetime.now(UTC), named)
     with transaction(settings) as connection:
         return reports.metrics_of_run(connection, run_id)
@@ -112,9 +114,11 @@ def _refresh(settings: Settings, run_id: str, named: Sequence[str] | None, now: 
     """Runs the rules and summarises; skips elections that this run has just published."""
     with session_lock(settings, LOCK):
         with transaction(settings) as connection:
+            begin_commit(connection, run_id, ["reference data"])
             registry.drop_empty_elections(connection)
             behind = set(stale_elections.behind_summaries(connection, named))
             done = set() if named else stale_elections.published_just_now(connection, run_id, now)
         for election in sorted(behind - done):
             with transaction(settings) as connection:
+                begin_commit(connection, run_id, stale_elections.read_causes(connection, [election]) or ["time"])
                 _judge_and_summarise(connection, [election], registry.read_events(connection), run_id, now)

@@ -15,6 +15,7 @@ from election_metrics.pipeline.hour_figures import compute_frame, read_inputs
 from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 from election_metrics.warehouse import stale_hours
+from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.stale_elections import read_closed
@@ -62,6 +63,7 @@ def reconcile_elections(
             result = sums | {"election_id": election, "first_hour": first, "last_hour": last, "run_id": run_id}
             frame = pd.DataFrame([result | {"computed_at": moment}])
             with transaction(settings) as connection:
+                begin_commit(connection, run_id, ["final count"])
                 replace_scope(connection, table, table.c.election_id == election, frame)
                 notify(connection, table, [election])
             results.append(frame)
@@ -102,7 +104,8 @@ def _reconcile(
         rows = rows[~rows["hour"].map(hour_number).isin(behind)]
         if len(rows):
             with transaction(settings) as connection:
-                stale_hours.mark_hours_stale(connection, set(rows["hour"].map(hour_number)), conflicted=True)
+                hours = set(rows["hour"].map(hour_number))
+                stale_hours.mark_hours_stale(connection, hours, "final count", conflicted=True)
         for name, count in {
             "hours": counted["hour"].nunique(),
             "rows_compared": max(len(counted), mine.num_rows),

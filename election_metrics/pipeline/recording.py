@@ -158,8 +158,12 @@ def record_corrections(
     new: Sequence[int],
     dropped: Sequence[int],
     hours: set[int],
+    cause: str,
 ) -> None:
-    """Finds what new rows and dropped contents change in other hours, and marks those hours stale too."""
+    """Finds what new rows and dropped contents change in other hours, and marks those hours stale too.
+
+    `cause` says why contents were dropped.
+    """
     repeats = lake.find_repeats(engine, before.nearby, before.every)
     rolled = engine.query(
         "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
@@ -171,13 +175,14 @@ def record_corrections(
     unsettled = withdrawn | set(repeats.conflicts["transaction_id"]) | corrections.conflicting_ids(connection, dropped)
     revoted = repeats.votes.loc[repeats.votes["kind"] == "vote_cast", "occurred_ms"]
     conflicted = repeats.hours | set(revoted // HOUR_MS)
-    conflicted |= ledger.hours_of_contents(connection, dropped)
+    lost = ledger.hours_of_contents(connection, dropped)
     if withdrawn:
         conflicted |= lake.find_hours_of(engine, sorted(withdrawn), before.every)
     conflicted |= _hours_withdrawn_before(engine, corrections.rollback_ids(connection))
     conflicted |= corrections.hours_of_peers(connection, dropped, sorted(unsettled))
-    stale_hours.mark_hours_stale(connection, {int(hour) for hour in conflicted}, conflicted=True)
-    stale_hours.mark_hours_stale(connection, hours - {int(hour) for hour in conflicted}, conflicted=False)
+    stale_hours.mark_hours_stale(connection, lost, cause, conflicted=True)
+    stale_hours.mark_hours_stale(connection, {int(hour) for hour in conflicted}, "correction", conflicted=True)
+    stale_hours.mark_hours_stale(connection, hours, "new file", conflicted=False)
     stale_hours.mark_stale_after_registry_events(connection, [*new, *dropped], sorted(unsettled))
     # After the hours, because computations lock hours first, then elections. A finding may name files of other
     # constituencies, too.

@@ -13,6 +13,7 @@ from election_metrics.sources.names import find_region
 from election_metrics.sources.reference import empty_reference, read_reference
 from election_metrics.warehouse import elections, stale_hours
 from election_metrics.warehouse import registry as store
+from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import lock, session_lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import constituencies, hourly_stats
@@ -32,6 +33,7 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
     moment = now or datetime.now(UTC)
     file = empty_reference() if settings.reference is None else read_reference(settings.reference, settings.time_zone)
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
+        begin_commit(connection, run_id, ["reference data" if store.registry_is_behind(connection) else "register"])
         lock(connection, "registry")
         store.mark_registry(connection)  # first, so that any later override makes the registry stale
         places = store.read_places(connection)

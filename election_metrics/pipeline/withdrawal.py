@@ -20,6 +20,7 @@ from election_metrics.pipeline.overrides import add_to_audit, audited_transactio
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.warehouse import ledger, registry, withdrawals
+from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import transaction_files
@@ -103,6 +104,7 @@ def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingR
         settled=[],
         take_back=lambda connection: withdrawals.withdraw(connection, ids, target, reason, now),
         settle=lambda connection: registry.touch_elections_of_files(connection, paths),
+        cause="withdrawal",
     )
     with (
         connect(settings) as engine,
@@ -110,6 +112,7 @@ def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingR
         audited_transaction(settings, who) as connection,
     ):
         lock(connection, "land")
+        begin_commit(connection, None, ["withdrawal"])
         lake.stage(engine, settings, [], work, now)
         lake.drop_repeats_within_files(engine)
         withdrawals.forget_highest(connection, set(found.files["constituency_id"]))

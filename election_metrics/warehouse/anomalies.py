@@ -6,7 +6,8 @@ from datetime import datetime
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.warehouse.replace import copy_rows, read_frame
+from election_metrics.warehouse.ledger import is_any_of
+from election_metrics.warehouse.replace import read_frame, replace_scope
 from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, highest_totals
 
 _SEVERITIES = ("critical", "warning", "info")
@@ -41,8 +42,7 @@ def read_anomalies(connection: sa.Connection, election: str) -> pd.DataFrame:
 
 def replace_anomalies(connection: sa.Connection, before: pd.DataFrame, rows: pd.DataFrame) -> None:
     """Replaces the findings that were read by the new ones of an election."""
-    connection.execute(sa.delete(anomalies).where(anomalies.c.anomaly_id.in_(list(before["anomaly_id"]))))
-    copy_rows(connection, anomalies, rows)
+    replace_scope(connection, anomalies, is_any_of(anomalies.c.anomaly_id, before["anomaly_id"]), rows)
 
 
 def read_thresholds(connection: sa.Connection, election: str) -> dict[str, dict[str, float]]:

@@ -9,10 +9,10 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from election_metrics.counts import NAMES
-from election_metrics.warehouse.replace import arrow_schema, read_arrow, read_frame, read_table, to_frame
-from election_metrics.warehouse.tables import constituency_metrics, election_hours, hourly_stats
+from election_metrics.warehouse.replace import read_arrow, read_frame, read_table, to_frame
+from election_metrics.warehouse.tables import constituency_metrics, figures, hourly_stats
 
-FIGURES = [column.name for column in hourly_stats.columns if column.name not in ("run_id", "computed_at")]
+FIGURES = [column.name for column in figures(hourly_stats)]
 """Columns of hourly_stats without run_id and computed_at."""
 
 
@@ -143,14 +143,6 @@ def sum_hours(connection: sa.Connection, election: str) -> pd.DataFrame:
         .group_by(columns.election_id, columns.hour)
     )
     return read_frame(connection, query)
-
-
-def hours_that_differ(connection: sa.Connection, election: str, rows: pd.DataFrame) -> list[datetime]:
-    """Hours (start, UTC) whose row differs from the stored one in election_hours, or is missing on one side."""
-    names = [column.name for column in election_hours.columns if column.name not in ("run_id", "computed_at")]
-    stored = read_table(connection, election_hours, names, "election_id = %(election)s", election=election)
-    now = to_frame(pa.Table.from_pandas(rows[names], schema=arrow_schema(election_hours, names), preserve_index=False))
-    return list(pd.concat([stored, now]).drop_duplicates(keep=False)["hour"].drop_duplicates())
 
 
 def read_members(connection: sa.Connection, election: str) -> pd.DataFrame:

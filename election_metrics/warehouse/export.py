@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from datetime import datetime
 from typing import IO
 
 import psycopg
@@ -13,6 +14,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL, JSONB
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.settings import Settings
 from election_metrics.warehouse import registry
+from election_metrics.warehouse.as_of import as_known, known_at
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import arrow_type
 from election_metrics.warehouse.spreadsheet import MOST_ROWS, write_workbook
@@ -67,6 +69,7 @@ def export_table(
     election: str | None = None,
     constituency: str | None = None,
     bom: bool = False,
+    as_of: datetime | None = None,
 ) -> None:
     """Writes a table to a binary stream, in the order of its key; a view of `metrics` in that of its columns.
 
@@ -79,10 +82,11 @@ def export_table(
         election: only rows of this election_id.
         constituency: only rows of this constituency_id.
         bom: begin a CSV with a byte order mark, by which Excel knows that it is UTF-8.
+        as_of: the rows as they were known at this moment; None: now.
 
     Raises:
-        ElectionMetricsError: there is no such table, its rows have no election or constituency to filter by, there
-            is no such election or constituency, or the rows do not fit into a sheet.
+        ElectionMetricsError: there is no such table, it has no history, its rows have no election or constituency to
+            filter by, there is no such election or constituency, or the rows do not fit into a sheet.
     """
     wanted = {"election_id": election, "constituency_id": constituency}
     filters = {column: value for column, value in wanted.items() if value is not None}
@@ -93,6 +97,8 @@ def export_table(
             if column not in columns_of(table):
                 raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
         registry.check_named(connection, election, constituency)
+        if as_of is not None:
+            known_at(connection, as_of)
         if bom and kind == "csv":
             out.write(codecs.BOM_UTF8)
         write(connection, table, filters, out)
@@ -135,7 +141,7 @@ def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, fo
 
 
 def _write_csv(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
-    query = _select(table, filters, times_as_text=True, formulas=False)
+    query = as_known(connection, _select(table, filters, times_as_text=True, formulas=False))
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", filters or None) as rows:
         for block in rows:
@@ -151,7 +157,7 @@ def _server_side(connection: sa.Connection) -> psycopg.ServerCursor[tuple[object
 
 def _write_json(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
     with _server_side(connection) as cursor:
-        cursor.execute(_select(table, filters, times_as_text=True), filters)
+        cursor.execute(as_known(connection, _select(table, filters, times_as_text=True)), filters)
         names = columns_of(table)
         out.write(b"[")
         for number, row in enumerate(cursor):
@@ -164,7 +170,7 @@ def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str
     types = {"election_id": pa.string(), **{column.name: arrow_type(column.type) for column in table.columns}}
     schema = pa.schema([(name, types[name]) for name in columns_of(table)])
     with _server_side(connection) as cursor, pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        cursor.execute(_select(table, filters, times_as_text=False), filters)
+        cursor.execute(as_known(connection, _select(table, filters, times_as_text=False)), filters)
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             columns = [
                 pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)
@@ -174,7 +180,7 @@ def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str
 
 def _write_xlsx(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
     count = f"SELECT count(*) FROM {table.fullname} AS exported WHERE {_where(table, filters)}"  # noqa: S608
-    rows = connection.connection.cursor().execute(count, filters).fetchone()[0]
+    rows = connection.connection.cursor().execute(as_known(connection, count), filters).fetchone()[0]
     if rows > MOST_ROWS:
         raise ElectionMetricsError(
             f"{table.name} has {rows:,} rows, and a sheet holds {MOST_ROWS:,}; choose rows with --election or "
@@ -183,5 +189,5 @@ def _write_xlsx(connection: sa.Connection, table: sa.Table, filters: dict[str, s
     comments = {column.name: column.comment or "" for column in table.columns}
     columns = {name: comments.get(name, "Election of the row") for name in columns_of(table)}
     with _server_side(connection) as cursor:
-        cursor.execute(_select(table, filters, times_as_text=False), filters)
+        cursor.execute(as_known(connection, _select(table, filters, times_as_text=False)), filters)
         write_workbook(out, table.name, table.comment or "", columns, cursor)

@@ -11,6 +11,7 @@ from election_metrics.errors import ElectionMetricsError
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import notify, read_frame
 from election_metrics.warehouse.tables import (
+    LINEAGE,
     anomalies,
     constituencies,
     constituency_reference,
@@ -135,10 +136,13 @@ def publish_constituencies(connection: sa.Connection, named: Sequence[str] | Non
         query = query.where(sa.or_(is_any_of(known.c.election_id, named), known.c.constituency_id.in_(moved)))
     new = insert(shown)
     others = {column.name: new.excluded[column.name] for column in known.columns if not column.primary_key}
-    changed = sa.or_(*[shown.c[name].is_distinct_from(value) for name, value in others.items()])
+    # Only those that changed: a row that is written begins a commit.
+    same = shown.c.constituency_id == known.c.constituency_id
+    changed = sa.or_(*[shown.c[name].is_distinct_from(known.c[name]) for name in others])
+    query = query.outerjoin_from(known, shown, same).where(sa.or_(shown.c.constituency_id.is_(None), changed))
     connection.execute(
         new.from_select(list(known.columns.keys()), query).on_conflict_do_update(
-            index_elements=["constituency_id"], set_=others, where=changed
+            index_elements=["constituency_id"], set_=others
         )
     )
 
@@ -207,7 +211,16 @@ _IS_BEHIND = registry_version.c.reference_version > registry_version.c.registry_
 
 def store_elections(connection: sa.Connection, frame: pd.DataFrame) -> set[str]:
     """Inserts or updates elections; returns those that changed."""
-    return _upsert(connection, elections, _records(frame), "election_id")
+    known = {row.election_id: row for row in connection.execute(sa.select(elections))}
+    figures = [name for name in frame.columns if name not in LINEAGE]
+    # Only those that changed: a row that is written begins a commit.
+    changed = [
+        row
+        for row in _records(frame)
+        if row["election_id"] not in known
+        or any(getattr(known[row["election_id"]], name) != row[name] for name in figures)
+    ]
+    return _upsert(connection, elections, changed, "election_id")
 
 
 def store_constituencies(connection: sa.Connection, frame: pd.DataFrame) -> None:
@@ -277,7 +290,7 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, obj
     new = insert(table)
     others = {name: new.excluded[name] for name in rows[0] if name != key}
     # An unchanged row keeps its computed_at, so that nothing downstream is computed again.
-    compared = [name for name in others if name not in ("run_id", "computed_at")]
+    compared = [name for name in others if name not in LINEAGE]
     changed = sa.or_(*[table.c[name].is_distinct_from(new.excluded[name]) for name in compared])
     upsert = new.on_conflict_do_update(index_elements=[key], set_=others, where=changed)
     return set(connection.execute(upsert.returning(table.c[key]), rows).scalars())
@@ -290,7 +303,7 @@ def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:
         connection.execute(
             sa.update(election_versions)
             .where(election_versions.c.election_id == election)
-            .values(whole_version=version)
+            .values(whole_version=version, causes=["reference data"])
         )
 
 

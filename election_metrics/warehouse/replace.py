@@ -1,4 +1,4 @@
-"""Writes derived tables: replaces a scope of a table by a frame, in one transaction.
+"""Writes derived tables: makes a scope of a table equal to a frame, in one transaction.
 
 A reader sees the old rows or the new rows, never a mixture, never none. Listeners are notified of the change.
 """
@@ -14,27 +14,68 @@ import pyarrow.csv
 import sqlalchemy as sa
 
 from election_metrics.warehouse.checked import check_frame
+from election_metrics.warehouse.commits import this_commit
+from election_metrics.warehouse.differences import Differences, find_differences
+from election_metrics.warehouse.tables import figures
 
 CHANNEL = "election_metrics_changed"
 
 
-def replace_scope(connection: sa.Connection, table: sa.Table, scope: sa.ColumnElement[bool], rows: pd.DataFrame) -> int:
-    """Deletes the rows of `scope` and copies the frame's rows in; commits with the caller's transaction.
+def replace_scope(
+    connection: sa.Connection, table: sa.Table, scope: sa.ColumnElement[bool], rows: pd.DataFrame
+) -> pd.DataFrame:
+    """Makes the rows of `scope` equal to the frame; commits with the caller's transaction.
 
-    The caller ensures that the scope has no other writer between reading the frame's input and this call.
+    Only rows that differ in a figure are deleted and copied: the others keep their run_id and computed_at. The caller
+    ensures that the scope has no other writer between reading the frame's input and this call.
 
     Args:
         connection: in a transaction.
         table: the table.
         scope: condition of the rows that the frame replaces.
-        rows: the new rows, with every column that has no default.
+        rows: the rows as they should be, with every column that has no default.
 
     Returns:
-        The number of written rows.
+        election_id and constituency_id of the rows that differed, as far as the table has these columns.
+
+    Raises:
+        DataError: the frame does not fit the table.
     """
-    connection.execute(sa.delete(table).where(scope))
-    copy_rows(connection, table, rows)
-    return len(rows)
+    _check(table, rows)
+    stored = _stored(connection, table, scope, rows)
+    found = find_differences(table, stored, rows.reindex(columns=stored.schema.names) if rows.empty else rows)
+    _delete(connection, table, scope, found)
+    _copy(connection, table, rows.iloc[found.come])
+    return found.places(table)
+
+
+def _stored(connection: sa.Connection, table: sa.Table, scope: sa.ColumnElement[bool], rows: pd.DataFrame) -> pa.Table:
+    """The figures of the rows of a scope; lists as text, as frames hold them."""
+    columns = [column for column in figures(table) if rows.empty or column.name in rows.columns]
+    kinds = [pa.string() if isinstance(column.type, sa.ARRAY) else arrow_type(column.type) for column in columns]
+    schema = pa.schema([(column.name, kind) for column, kind in zip(columns, kinds, strict=True)])
+    query = sa.select(*columns).where(scope)
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    return read_arrow(connection, str(compiled), schema, **compiled.params)
+
+
+def _delete(connection: sa.Connection, table: sa.Table, scope: sa.ColumnElement[bool], found: Differences) -> None:
+    """Deletes the rows of a scope that are gone."""
+    keys = found.keys(table)
+    if 0 < keys.num_rows == found.stored.num_rows:
+        connection.execute(sa.delete(table).where(scope))
+    elif keys.num_rows:
+        names = keys.column_names
+        kinds = {name: table.columns[name].type.compile(connection.dialect) for name in names}
+        arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in kinds.items())
+        same = " AND ".join(f"row.{name} = gone.{name}" for name in names)
+        connection.execute(
+            sa.text(
+                f"DELETE FROM {table.fullname} AS row USING unnest({arrays}) AS gone ({', '.join(names)}) "  # noqa: S608 names are ours
+                f"WHERE {same}"
+            ),
+            keys.to_pydict(),
+        )
 
 
 def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
@@ -43,10 +84,20 @@ def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) ->
     Raises:
         DataError: the frame does not fit the table.
     """
+    _check(table, rows)
+    _copy(connection, table, rows)
+
+
+def _check(table: sa.Table, rows: pd.DataFrame) -> None:
+    if table.schema == "metrics" and not rows.empty:  # public tables; the ledger's constraints are enough for it
+        check_frame(table, rows)
+
+
+def _copy(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
     if rows.empty:
         return
-    if table.schema == "metrics":  # public tables; the ledger's constraints are enough for it
-        check_frame(table, rows)
+    if "commit_number" in table.columns:
+        rows = rows.assign(commit_number=this_commit(connection))
     columns = [column.name for column in table.columns if column.name in rows.columns]
     buffer = io.BytesIO()
     # pyarrow 26 writes uninitialised memory for empty chunks, which pd.concat leaves: combine them into one.
@@ -57,6 +108,12 @@ def copy_rows(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) ->
     # An empty field is NULL, a quoted empty one is an empty text: pyarrow quotes every text.
     with cursor.copy(f"COPY {table.fullname} ({names}) FROM STDIN WITH (FORMAT csv)") as copy:
         copy.write(buffer.getvalue().replace(b"\0", b"\\x00"))  # PostgreSQL's text has no NUL
+
+
+def by_election(places: pd.DataFrame) -> dict[str, list[str]]:
+    """Constituencies by election, of the places of rows that differed."""
+    groups = places.groupby("election_id")["constituency_id"]
+    return {str(election): sorted(ids) for election, ids in groups}
 
 
 def notify(

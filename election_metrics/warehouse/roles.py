@@ -16,6 +16,8 @@ ROLES = (READER, API)
 
 _CONNECTIONS = {READER: 20, API: 40}
 _TIMEOUTS = {READER: {"statement_timeout": "5min", "idle_in_transaction_session_timeout": "1min"}, API: {}}
+_PUBLIC = ("metrics", "history", "as_of")
+"""Schemas that both roles read."""
 _OF_THE_LEDGER = (
     "transaction_files", "rejected_transactions", "lake_parts", "hour_versions", "election_versions",
     "registry_version", "constituency_registry", "audit_log", "table_contents", "table_constituencies", "table_reads",
@@ -159,14 +161,15 @@ def _limits_to_set(connection: sa.Connection) -> Iterator[_Step]:
 def _rights_to_give(connection: sa.Connection) -> Iterator[_Step]:
     purpose = "a role lacks rights"
     for role in _existing(connection):
-        for schema in ("metrics", "ingest") if role == API else ("metrics",):
+        for schema in (*_PUBLIC, "ingest") if role == API else _PUBLIC:
             if not _has(connection, "schema", role, schema, "USAGE"):
                 yield _Step(f"GRANT USAGE ON SCHEMA {schema} TO {role}", purpose)
-        for relation in _relations(connection, "metrics"):
+        for relation in [name for schema in _PUBLIC for name in _relations(connection, schema)]:
             if not _has(connection, "table", role, relation, "SELECT"):
                 yield _Step(f"GRANT SELECT ON {relation} TO {role}", purpose)
-        if not _reads_what_comes(connection, role):
-            yield _Step(f"ALTER DEFAULT PRIVILEGES IN SCHEMA metrics GRANT SELECT ON TABLES TO {role}", purpose)
+        for schema in _PUBLIC:
+            if not _reads_what_comes(connection, role, schema):
+                yield _Step(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role}", purpose)
         if not _has(connection, "database", role, _database(connection), "CONNECT"):
             yield _Step(f"GRANT CONNECT ON DATABASE {_quoted(connection, _database(connection))} TO {role}", purpose)
     if API in _existing(connection):
@@ -243,14 +246,14 @@ def _has_column(connection: sa.Connection, relation: str, column: str, right: st
     return bool(connection.execute(query, {"relation": relation, "column": column, "right": right}).scalar())
 
 
-def _reads_what_comes(connection: sa.Connection, role: str) -> bool:
-    """Whether this role may read tables that the login creates in schema metrics from now on."""
+def _reads_what_comes(connection: sa.Connection, role: str, schema: str) -> bool:
+    """Whether this role may read tables that the login creates in a schema from now on."""
     query = sa.text(
         "SELECT EXISTS (SELECT 1 FROM pg_default_acl, aclexplode(defaclacl) AS given "
-        "WHERE defaclrole = CAST(CURRENT_USER AS regrole) AND defaclnamespace = CAST('metrics' AS regnamespace) "
+        "WHERE defaclrole = CAST(CURRENT_USER AS regrole) AND defaclnamespace = CAST(:schema AS regnamespace) "
         "AND defaclobjtype = 'r' AND given.grantee = CAST(:role AS regrole) AND given.privilege_type = 'SELECT')"
     )
-    return bool(connection.execute(query, {"role": role}).scalar())
+    return bool(connection.execute(query, {"role": role, "schema": schema}).scalar())
 
 
 def _database(connection: sa.Connection) -> str:

@@ -82,6 +82,14 @@ def read_closed(connection: sa.Connection, now: datetime) -> list[str]:
     return list(connection.execute(query, {"now": now, "grace": GRACE}).scalars())
 
 
+def read_causes(connection: sa.Connection, named: Sequence[str] | None = None) -> set[str]:
+    """Why elections (or these) were marked stale since they were summarised."""
+    query = sa.select(sa.func.unnest(election_versions.c.causes)).distinct()
+    if named is not None:
+        query = query.where(election_versions.c.election_id.in_(named))
+    return set(connection.execute(query).scalars())
+
+
 def mark_metrics(connection: sa.Connection, election: str, version: int) -> None:
     """Stores the hourly version that constituency_metrics of an election was computed from."""
     connection.execute(
@@ -91,6 +99,5 @@ def mark_metrics(connection: sa.Connection, election: str, version: int) -> None
 
 def mark_summary(connection: sa.Connection, election: str, version: int) -> None:
     """Stores the metrics version that the summary of an election was computed from."""
-    connection.execute(
-        sa.update(election_versions).where(election_versions.c.election_id == election).values(summary_version=version)
-    )
+    of_election = sa.update(election_versions).where(election_versions.c.election_id == election)
+    connection.execute(of_election.values(summary_version=version, causes=[]))

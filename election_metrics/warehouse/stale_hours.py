@@ -2,21 +2,30 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.tables import hour_versions
 
 
-def mark_hours_stale(connection: sa.Connection, hours: Iterable[int], *, conflicted: bool) -> None:
-    """Increments the landed version of hours; `conflicted` also marks them as conflicted."""
+def mark_hours_stale(connection: sa.Connection, hours: Iterable[int], cause: str, *, conflicted: bool) -> None:
+    """Increments the landed version of hours.
+
+    Args:
+        connection: in a transaction.
+        hours: the hours.
+        cause: why, one of `commits.CAUSES`; a new file is a late one if the hour was computed after its end.
+        conflicted: also mark them as conflicted.
+    """
     rows = [
-        {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_conflicted": conflicted}
-        for hour in sorted(hours)
-    ]
+        {"hour_number": hour, "landed_version": 1, "computed_version": 0, "is_conflicted": conflicted,
+         "causes": [cause]} for hour in sorted(hours)
+    ]  # fmt: skip
     if not rows:
         return
     new = insert(hour_versions)
@@ -26,14 +35,27 @@ def mark_hours_stale(connection: sa.Connection, hours: Iterable[int], *, conflic
             set_={
                 "landed_version": hour_versions.c.landed_version + 1,
                 "is_conflicted": hour_versions.c.is_conflicted | new.excluded.is_conflicted,
+                "causes": sa.func.array_cat(hour_versions.c.causes, _cause(new.excluded.causes)),
             },
         ),
         rows,
     )
 
 
+def _cause(given: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The causes of an hour that is there already, without those that it has."""
+    is_over = hour_versions.c.computed_at >= sa.func.to_timestamp((hour_versions.c.hour_number + 1) * 3600)
+    late = sa.case((sa.and_(given == _NEW, is_over), _LATE), else_=given)
+    return sa.case((hour_versions.c.causes.contains(late), sa.cast([], _TEXTS)), else_=late)
+
+
+_TEXTS = ARRAY(sa.Text)
+_NEW, _LATE = (sa.cast([cause], _TEXTS) for cause in ("new file", "late file"))
+
+
 _REOPEN = """
-    UPDATE ingest.hour_versions SET landed_version = landed_version + 1
+    UPDATE ingest.hour_versions SET landed_version = landed_version + 1, causes = CASE
+        WHEN CAST(:cause AS text) = ANY (causes) THEN causes ELSE array_append(causes, CAST(:cause AS text)) END
     WHERE hour_number IN (
         SELECT content_hours.hour_number
         FROM reached
@@ -47,7 +69,7 @@ _REOPEN = """
         JOIN ingest.table_contents USING (source)
         WHERE table_contents.hour_number BETWEEN reached.first_hour AND reached.last_hour
     )
-"""  # takes: reached (constituency_id, first_hour, last_hour)
+"""  # takes: reached (constituency_id, first_hour, last_hour), :cause
 
 
 def mark_stale_after_registry_events(
@@ -63,7 +85,8 @@ def mark_stale_after_registry_events(
             GROUP BY constituency_id
         )
     """
-    connection.execute(sa.text(changed + _REOPEN), {"contents": list(contents), "ids": list(transaction_ids)})
+    parameters = {"contents": list(contents), "ids": list(transaction_ids), "cause": "register"}
+    connection.execute(sa.text(changed + _REOPEN), parameters)
 
 
 def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
@@ -78,7 +101,8 @@ def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple
                 AS given (constituency_id, first_hour, last_hour)
         )
     """
-    parameters = {"constituencies": list(constituencies), "first": list(first), "last": list(last)}
+    ranges = {"constituencies": list(constituencies), "first": list(first), "last": list(last)}
+    parameters = {**ranges, "cause": "reference data"}
     connection.execute(sa.text(given + _REOPEN), parameters)
 
 
@@ -128,9 +152,22 @@ def mark_computed(connection: sa.Connection, versions: pd.DataFrame, now: dateti
         connection.execute(
             sa.update(hour_versions)
             .where(hour_versions.c.hour_number == sa.bindparam("hour"))
-            .values(computed_version=sa.bindparam("version"), computed_at=sa.bindparam("now")),
+            .values(
+                computed_version=sa.bindparam("version"),
+                computed_at=sa.bindparam("now"),
+                causes=sa.case(
+                    (hour_versions.c.landed_version == sa.bindparam("version"), sa.cast([], _TEXTS)),
+                    else_=hour_versions.c.causes,
+                ),
+            ),
             rows,
         )
+
+
+def read_causes(connection: sa.Connection, hours: Iterable[int]) -> set[str]:
+    """Why these hours were marked stale since they were computed."""
+    query = sa.select(sa.func.unnest(hour_versions.c.causes)).where(is_any_of(hour_versions.c.hour_number, hours))
+    return set(connection.execute(query.distinct()).scalars())
 
 
 def read_behind_since(connection: sa.Connection) -> datetime | None:

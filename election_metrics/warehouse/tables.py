@@ -62,15 +62,32 @@ def _of(*sources: str) -> dict[str, Any]:
     return {"info": {"sources": sources}}
 
 
+def _causes(comment: str) -> Column[Any]:
+    return Column("causes", ARRAY(Text), nullable=False, server_default="{}", comment=comment)
+
+
 def _instant(name: str, comment: str, **options: Any) -> Column[Any]:
     return Column(name, Instant, comment=comment, **options)
 
 
-def _lineage() -> list[Column[Any]]:
-    return [
-        _text("run_id", "Dagster run that wrote the row", nullable=False),
-        _instant("computed_at", "When the row was computed", nullable=False),
+LINEAGE = ("run_id", "computed_at", "commit_number")
+"""Columns that say which run computed a row's figures, when, and in which commit they became visible."""
+
+
+def figures(table: Table) -> list[Column[Any]]:
+    """The columns in which a row may differ: all but LINEAGE, except where that is of the last computation."""
+    return [column for column in table.columns if column.name not in LINEAGE or column.info.get("is_of_last")]
+
+
+def _lineage(*, is_of_last: bool = False, is_public: bool = True) -> list[Column[Any]]:
+    """Columns LINEAGE: of the run that computed these figures first, or last."""
+    when, info = "last" if is_of_last else "first", {"is_of_last": is_of_last}
+    run = [
+        _text("run_id", f"Dagster run that computed these figures {when}", nullable=False, info=info),
+        _instant("computed_at", f"When these figures were computed {when}", nullable=False, info=info),
     ]
+    commit = "Commit that wrote these figures: history.commits says when, by which run and why"
+    return [*run, _count("commit_number", commit)] if is_public else run
 
 
 def _ballots() -> list[Column[int]]:
@@ -123,7 +140,7 @@ elections = Table(
 )  # fmt: skip
 
 
-def _constituency() -> list[Column[Any]]:
+def _constituency(*, is_public: bool) -> list[Column[Any]]:
     return [
         _text("constituency_id", "Contract id (base58)", primary_key=True),
         _text("election_id", "Election it votes in", ForeignKey(_ELECTION), nullable=False, index=True),
@@ -137,17 +154,17 @@ def _constituency() -> list[Column[Any]]:
         _count("reference_voters", "Registered voters in the overrides or the reference file; NULL if neither has them", nullable=True),
         _instant("starts_at", "Voting starts; NULL where not known"),
         _instant("ends_at", "Voting ends (bulletins; votes are taken 15 minutes longer); NULL where not known"),
-        *_lineage(),
+        *_lineage(is_public=is_public),
     ]  # fmt: skip
 
 
 constituencies = Table(
-    "constituencies", metadata, *_constituency(),
+    "constituencies", metadata, *_constituency(is_public=True),
     schema="metrics", comment="Constituencies (one voting, that is one smart contract), consistent with the published figures",
 )  # fmt: skip
 
 constituency_registry = Table(
-    "constituency_registry", metadata, *_constituency(),
+    "constituency_registry", metadata, *_constituency(is_public=False),
     schema="ingest", comment="Constituencies as known now; metrics.constituencies is updated together with the figures",
 )  # fmt: skip
 
@@ -266,7 +283,7 @@ election_summaries = Table(
     _count("anomalies_warning", "Warnings that are open or acknowledged", **_of("anomalies.severity")),
     _count("anomalies_info", "Informative findings that are open or acknowledged", **_of("anomalies.severity")),
     Column("anomalies_by_rule", JSONB, nullable=False, comment="Findings that are open or acknowledged, by rule"),
-    *_lineage(),
+    *_lineage(is_of_last=True),
     _not_negative(*NAMES, "constituencies_silent", "rejected_lines"),
     schema="metrics", comment="Each election in one row: totals, participation, gap, coverage, freshness",
 )  # fmt: skip
@@ -527,6 +544,7 @@ hour_versions = Table(
     Column("is_conflicted", Boolean, nullable=False,
            comment="Rows of this hour repeat, or were withdrawn, superseded or voted again"),
     _instant("computed_at", "When hourly_stats of the hour was computed"),
+    _causes("Why the hour was marked stale since it was computed"),
     Index("hour_versions_changed", "hour_number", postgresql_where="landed_version > computed_version"),
     schema="ingest", comment="Hours with transactions: stale where landed_version is above computed_version",
 )  # fmt: skip
@@ -601,6 +619,7 @@ election_versions = Table(
     _count("summary_version", "The metrics_version that election_summaries was computed from"),
     _count("whole_version", "The hourly_version at which every constituency of it changed, as with its registry",
            server_default="0"),
+    _causes("Why derived tables of the election were marked stale since they were computed"),
     schema="ingest", comment="Elections whose derived tables are behind their hourly rows",
 )  # fmt: skip
 
@@ -707,7 +726,7 @@ reconciliations = Table(
     _count("transactions", "Distinct transactions that count, counted again"),
     _count("bulletins_issued", "Bulletins issued, counted again", **_of("election_summaries.bulletins_issued")),
     _count("votes_cast", "Votes cast, counted again", **_of("election_summaries.votes_cast")),
-    *_lineage(),
+    *_lineage(is_of_last=True),
     _not_negative("hours", "rows_compared", "rows_differing", "transactions", "bulletins_issued", "votes_cast"),
     schema="metrics", comment="The last time every hour of an election was counted again from the raw transactions",
 )  # fmt: skip

@@ -106,7 +106,7 @@ def test_what_a_person_says_of_a_finding_survives_and_thresholds_hold_for_their_
     set_state(chosen, name, "resolved", "anna", "the bulletins are in another contract")
     recompute(chosen)
     (stored,) = rows(chosen, "SELECT state, state_by, state_note, run_id FROM metrics.anomalies").values.tolist()
-    assert stored == ["resolved", "anna", "the bulletins are in another contract", "again"]
+    assert stored == ["resolved", "anna", "the bulletins are in another contract", "run"]
     assert rows(chosen, "SELECT anomalies_critical FROM metrics.election_summaries").iloc[0, 0] == 0
     set_state(chosen, name, "open", "anna", None)
     (election,) = rows(chosen, "SELECT election_id FROM metrics.elections")["election_id"]
