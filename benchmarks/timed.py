@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,6 +239,56 @@ def late_file(home: Path, source: Path) -> float:
         compute_election_summaries(settings, "bench")
         seconds = time.perf_counter() - begin
     return seconds
+
+
+def corrected_hours(home: Path, constituencies: int | None) -> tuple[float, int]:
+    """One more vote in an hour of one constituency, or in a new hour of every one: the seconds, and the rows written.
+
+    From the figures of the hour to the summary, in a warm process.
+    """
+    import pandas as pd
+    import sqlalchemy as sa
+
+    from election_metrics.clock import hour_number
+    from election_metrics.pipeline.publication import publish
+    from election_metrics.settings import read_settings
+    from election_metrics.warehouse.commits import begin_commit
+    from election_metrics.warehouse.database import transaction
+    from election_metrics.warehouse.registry import touch_constituencies
+    from election_metrics.warehouse.replace import by_election, read_frame, replace_scope
+    from election_metrics.warehouse.tables import hourly_stats, metadata
+
+    settings = read_settings(home=home)
+    seconds, written = 0.0, 0
+    for _warm_up_and_measure in range(2):
+        begin = time.perf_counter()
+        with transaction(settings) as connection:
+            now = datetime.now(UTC)
+            begin_commit(connection, "bench", ["late file"])
+            newest = sa.select(sa.func.max(hourly_stats.c.hour)).scalar_subquery()
+            query = (
+                sa.select(hourly_stats).where(hourly_stats.c.hour == newest).order_by(hourly_stats.c.constituency_id)
+            )
+            rows = read_frame(connection, query if constituencies is None else query.limit(constituencies))
+            rows["votes_cast"] += 1
+            if constituencies is None:
+                for name in ("hour", "first_transaction_at", "last_transaction_at"):
+                    rows[name] += pd.Timedelta(hours=1)
+            scope = hourly_stats.c.hour == rows["hour"].iloc[0].to_pydatetime()
+            scope &= hourly_stats.c.constituency_id.in_(list(rows["constituency_id"]))
+            lineage = {"run_id": "bench", "computed_at": now}
+            changed = by_election(replace_scope(connection, hourly_stats, scope, rows.assign(**lineage)))
+            touch_constituencies(connection, changed, hour_number(rows["hour"].iloc[0]))
+            publish(connection, "bench", now)
+        seconds = time.perf_counter() - begin
+        with transaction(settings) as connection:
+            commit = connection.execute(sa.text("SELECT max(commit_number) FROM history.commits")).scalar_one()
+            written = sum(
+                connection.execute(sa.select(sa.func.count()).where(table.c.commit_number == commit)).scalar_one()
+                for table in metadata.tables.values()
+                if "commit_number" in table.columns
+            )
+    return seconds, written
 
 
 def _emptied(home: Path) -> "Settings":

@@ -149,19 +149,17 @@ class Settings(BaseSettings):
         True, description="Fork runs from a process that has everything imported; false: a new interpreter per run."
     )
     reserve_mb: int = Field(
-        64,
-        ge=0,
-        description="Megabytes reserved for PostgreSQL on a full disk: landing waits while less than that is free.",
+        64, ge=0, description="Megabytes reserved for PostgreSQL on a full disk: landing waits while less is free."
     )
     set_aside_minutes: float = Field(
         60, ge=0, description="A file that makes a landing fail is set aside, and retried after this long."
     )
     keep_events_hours: int = Field(
-        2,
-        gt=0,
-        description="Hours that Dagster's log of successful runs, and of idle ticks, is kept.",
+        2, gt=0, description="Hours that Dagster's log of successful runs, and of idle ticks, is kept."
     )
     keep_runs_days: int = Field(30, gt=0, description="Days that Dagster's record of all other runs and ticks is kept.")
+    keep_commits_hours: float = Field(24, gt=0, description="Hours of which every commit can be asked for (as_of).")
+    keep_history_days: int | None = Field(None, gt=0, description="Days that replaced rows are kept; unset: for ever.")
     alert_webhook: SecretStr | None = Field(
         None, description='Alerts are posted here as {"text": …}, which Slack, Mattermost and others accept.'
     )

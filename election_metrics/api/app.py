@@ -12,6 +12,7 @@ from election_metrics.api import (
     constituency_routes,
     election_routes,
     finding_routes,
+    history_routes,
     hour_routes,
     live,
     operating,
@@ -75,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None, dependencies=[Depends(refuse_unknown_parameters)],
         openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
-    reading = (election_routes, constituency_routes, hour_routes, finding_routes, provenance_routes)
+    reading = (election_routes, constituency_routes, hour_routes, finding_routes, history_routes, provenance_routes)
     for part in (*reading, writing, live, operating, sessions, page):
         app.include_router(part.router)
     app.include_router(operating.metrics_router)

@@ -204,6 +204,36 @@ class ElectionDetail(Election):  # type: ignore[valid-type,misc]
     reconciliation: Reconciliation | None = Field(description="Null until the final count")  # type: ignore[valid-type]
 
 
+class Correction(BaseModel):
+    """Bulletins and votes of an hour that changed after they were first shown."""
+
+    election_id: str
+    constituency_id: str
+    name: str | None
+    region: str | None
+    hour: datetime = Field(description="Start of the hour (UTC)")
+    known_from: datetime | None = Field(
+        description="Since when the figures before were shown; null where the first figures of the hour came late"
+    )
+    corrected_at: datetime = Field(description="When the figures after were first shown")
+    bulletins_before: int | None
+    bulletins_after: int
+    votes_before: int | None
+    votes_after: int
+    causes: list[str] = Field(description="Why: late file, correction, register, …")
+    run_id: str | None = Field(description="The Dagster run that corrected them; null for a change by a person")
+
+
+class Commit(BaseModel):
+    """A change of the figures: all of it became visible at once."""
+
+    election_id: str | None = Field(description="Always null: a commit is of all elections")
+    commit_number: int
+    committed_at: datetime = Field(description="When it became visible: to be passed as `as_of`")
+    run_id: str | None
+    causes: list[str]
+
+
 class RuleThreshold(BaseModel):
     """A value of a rule."""
 

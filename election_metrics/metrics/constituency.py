@@ -4,6 +4,8 @@ A period is local: it starts at midnight in the constituency's time zone. Every 
 hourly rows, so a day is the sum of its hours also on the day of a clock change.
 """
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 
@@ -11,29 +13,47 @@ from election_metrics.counts import NAMES
 from election_metrics.metrics.hours import hour_numbers
 from election_metrics.metrics.rates import per, percent, running_rates
 
+LONGEST = {
+    "hour": pd.Timedelta(hours=1), "day": pd.Timedelta(hours=25), "week": pd.Timedelta(days=7, hours=1),
+    "month": pd.Timedelta(days=31, hours=1),
+}  # fmt: skip
+"""By period: how long one may be. Of the whole election, which has no limit, every row may change."""
 _LATEST = ["registered_voters", "running_bulletins", "running_votes"]
 
 
-def constituency_metrics(hourly: pd.DataFrame, zones: pd.Series, register: pd.Series) -> pd.DataFrame:
-    """Metrics of every period of each constituency.
+def constituency_metrics(
+    hourly: pd.DataFrame, zones: pd.Series, register: pd.Series, since: datetime | None = None
+) -> pd.DataFrame:
+    """Metrics of the periods of each constituency.
 
     Args:
         hourly: rows of `hourly_stats` of whole constituencies.
         zones: IANA time zone by constituency_id.
         register: registered voters now by constituency_id; NA where not known.
+        since: only periods that may reach this hour or a later one (LONGEST): no earlier hour changed. None: all.
 
     Returns:
         The columns of `constituency_metrics` except run_id and computed_at.
     """
     hours = _prepared(hourly)
     local = _local_hours(hours, zones)
-    frames = [_each_hour(hours)]
-    frames += [_period(hours, period, starts, local) for period, starts in _period_starts(hours, local, zones).items()]
+    frames = [_each_hour(hours[_reaches("hour", hours["hour"], since)])]
+    for period, starts in _period_starts(hours, local, zones).items():
+        rows = np.flatnonzero(_reaches(period, starts, since))
+        chosen, begin, clock = (part.take(rows).reset_index(drop=True) for part in (hours, starts, local))
+        frames.append(_period(chosen, begin, clock, period))
     metrics = pd.concat(frames, ignore_index=True)
     whole = metrics["period"] == "election"
     now = metrics["constituency_id"].map(register).astype("Int64")
     metrics["registered_voters"] = metrics["registered_voters"].where(~whole, now)
     return with_rates(metrics).assign(**running_rates(metrics))
+
+
+def _reaches(period: str, starts: pd.Series, since: datetime | None) -> pd.Series:
+    """Which rows belong to a period that may reach this hour or a later one."""
+    if since is None or period not in LONGEST:
+        return pd.Series(True, index=starts.index)
+    return starts > pd.Timestamp(since) - LONGEST[period]
 
 
 def compare(hourly: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
@@ -47,7 +67,7 @@ def compare(hourly: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
     """
     hours = _prepared(hourly)
     starts = hours.groupby("constituency_id")["hour"].transform("min")
-    frame = _period(hours, "range", starts, _local_hours(hours, zones))
+    frame = _period(hours, starts, _local_hours(hours, zones), "range")
     ends = hours.groupby("constituency_id").tail(1).set_index("constituency_id")["registered_voters"]
     frame["registered_voters"] = frame["constituency_id"].map(ends).astype("Int64")
     return with_rates(frame).sort_values(["votes_cast", "constituency_id"], ascending=[False, True], ignore_index=True)
@@ -133,7 +153,7 @@ def _each_hour(hours: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _period(hours: pd.DataFrame, period: str, starts: pd.Series, local: pd.Series) -> pd.DataFrame:
+def _period(hours: pd.DataFrame, starts: pd.Series, local: pd.Series, period: str) -> pd.DataFrame:
     keyed = hours.assign(period_start=starts)
     number = keyed.groupby(["constituency_id", "period_start"], sort=False).ngroup().to_numpy()
     groups = keyed.groupby(number)

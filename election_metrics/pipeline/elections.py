@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.metrics.constituency import constituency_metrics
+from election_metrics.metrics.constituency import LONGEST, constituency_metrics
 from election_metrics.metrics.election import participation_extremes, summarise
 from election_metrics.metrics.hourly import election_hours
 from election_metrics.metrics.registry import election_register_by_hour
@@ -27,16 +27,25 @@ from election_metrics.warehouse.tables import region_summaries as regions_table
 def write_metrics(connection: sa.Connection, election: str, run_id: str, now: datetime, *, whole: bool) -> None:
     """Replaces `constituency_metrics` of an election's stale constituencies, or of all."""
     version = stale_elections.behind_metrics(connection, [election])[election]
-    only = None if whole else stale_elections.constituencies_behind(connection, election)
+    only, since = (None, None) if whole else stale_elections.constituencies_behind(connection, election)
     hourly = store.read_hourly(connection, election, constituencies=only)
     known = registry.read_constituencies(connection).set_index("constituency_id")
-    rows = constituency_metrics(hourly, known["time_zone"], known["registered_voters"].astype("Int64"))
+    rows = constituency_metrics(hourly, known["time_zone"], known["registered_voters"].astype("Int64"), since)
     ids = sorted(set(hourly["constituency_id"])) if only is None else only
     all_of_it = metrics_table.c.election_id == election if only is None else sa.false()
-    scope = sa.or_(all_of_it, is_any_of(metrics_table.c.constituency_id, ids))
+    scope = sa.and_(sa.or_(all_of_it, is_any_of(metrics_table.c.constituency_id, ids)), _reaching(since))
     changed = replace_scope(connection, metrics_table, scope, rows.assign(run_id=run_id, computed_at=now))
     stale_elections.mark_metrics(connection, election, version)
     notify(connection, metrics_table, by_election(changed))
+
+
+def _reaching(since: datetime | None) -> sa.ColumnElement[bool]:
+    """The periods that `constituency_metrics` computes since an hour."""
+    if since is None:
+        return sa.true()
+    period, start = metrics_table.c.period, metrics_table.c.period_start
+    reaching = [sa.and_(period == name, start > since - length) for name, length in LONGEST.items()]
+    return sa.or_(period.not_in(list(LONGEST)), *reaching)
 
 
 def write_hours(connection: sa.Connection, election: str, events: pd.DataFrame, run_id: str, now: datetime) -> None:
@@ -78,12 +87,13 @@ def _summarise(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The election's row, its regions, and the top and bottom of its ranking by participation."""
     totals = store.read_metrics(connection, election, "election")
-    hours = store.read_hourly(connection, election, ["constituency_id", "hour", "votes_cast"])
+    hours = store.sum_regions(connection, election)
     known, expected = delivered.constituencies, delivered.hours
     ids = known["constituency_id"]
     region = pd.Series(known["region"].fillna("").to_numpy(), index=ids)
     by_severity, by_rule = anomalies.count_unresolved(connection, election)
-    summary = summarise(pd.Series(election, index=ids), totals, hours, known, expected).reset_index(drop=True)
+    whole = hours.assign(group=election)
+    summary = summarise(pd.Series(election, index=ids), totals, whole, known, expected).reset_index(drop=True)
     return (
         summary.assign(
             rejected_lines=reports.count_rejected(connection, election),

@@ -121,7 +121,7 @@ def _compute_chunk(
         changed = by_election(replace_scope(connection, table, scope, kept))
         _replace_inside(connection, first, last, newer, inside)
         stale_hours.mark_computed(connection, versions, now)
-        store.touch_constituencies(connection, changed)
+        store.touch_constituencies(connection, changed, first)
         notify(connection, table, changed)
         publication.publish(connection, run_id, now)
     report.hours += len(versions)

@@ -307,24 +307,45 @@ def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:
         )
 
 
-def touch_constituencies(connection: sa.Connection, changed: Mapping[str, Sequence[str]]) -> None:
+def touch_constituencies(
+    connection: sa.Connection, changed: Mapping[str, Sequence[str]], since_hour: int | None = None
+) -> None:
     """Marks derived rows of these constituencies stale, by election; without any, only rows of whole elections.
 
-    A constituency is stale in the election that it votes in; for another election that had hours of it, only the rows
-    of the whole election are stale.
+    `since_hour` is the first hour (since 1970) that changed; None: any may have. A constituency is stale in the
+    election that it votes in; for another election that had hours of it, only the rows of the whole election are
+    stale.
     """
     named = sorted({name for ids in changed.values() for name in ids})
     query = sa.select(constituency_registry.c.constituency_id, constituency_registry.c.election_id)
     known = connection.execute(query.where(is_any_of(constituency_registry.c.constituency_id, named)))
     own = {row.constituency_id: row.election_id for row in known}
+    waiting = _since_of_waiting(connection, named)
     for election, ids in sorted(changed.items()):
         version = _next_version(connection, election)
-        rows = [
-            {"constituency_id": name, "election_id": election, "hourly_version": version}
+        rows: list[dict[str, object]] = [
+            {"constituency_id": name, "election_id": election, "hourly_version": version,
+             "since_hour": _earlier(waiting.get(name, since_hour), since_hour)}
             for name in sorted(ids)
             if own.get(name, election) == election
-        ]
+        ]  # fmt: skip
         _upsert(connection, constituency_versions, rows, "constituency_id")
+
+
+def _since_of_waiting(connection: sa.Connection, named: Sequence[str]) -> dict[str, int | None]:
+    """The first hour that changed, of those constituencies that are stale already."""
+    of, version = constituency_versions.c, election_versions.c
+    query = (
+        sa.select(of.constituency_id, of.since_hour)
+        .join(election_versions, version.election_id == of.election_id)
+        .where(is_any_of(of.constituency_id, named), of.hourly_version > version.metrics_version)
+    )
+    return {row.constituency_id: row.since_hour for row in connection.execute(query)}
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    """The earlier hour; None, which is any hour, is the earliest."""
+    return None if one is None or other is None else min(one, other)
 
 
 def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str], *, only_rejected: bool = False) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import psycopg
 import pyarrow as pa
 import pyarrow.csv
 import sqlalchemy as sa
+from psycopg.pq import ExecStatus
 
 from election_metrics.warehouse.checked import check_frame
 from election_metrics.warehouse.commits import this_commit
@@ -182,11 +184,7 @@ def read_arrow(connection: sa.Connection, query: str, schema: pa.Schema, **param
         schema: names and types of its columns.
         parameters: their values.
     """
-    cursor = connection.connection.cursor()
-    buffer = io.BytesIO()
-    with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv)", parameters or None) as rows:
-        while block := rows.read():
-            buffer.write(block)
+    buffer = _copied(connection, f"COPY ({query}) TO STDOUT WITH (FORMAT csv)", parameters)
     if not buffer.tell():
         return schema.empty_table()
     buffer.seek(0)
@@ -196,6 +194,26 @@ def read_arrow(connection: sa.Connection, query: str, schema: pa.Schema, **param
     )  # fmt: skip
     names = pyarrow.csv.ReadOptions(column_names=schema.names)
     return pyarrow.csv.read_csv(buffer, names, convert_options=options)
+
+
+def _copied(connection: sa.Connection, statement: str, parameters: Mapping[str, Any]) -> io.BytesIO:
+    """The output of COPY. Rows are taken from libpq: psycopg's own loop takes three times as long for many rows."""
+    connection.execute(_BEGIN)  # psycopg begins a transaction with the first statement that it sends itself
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    text = psycopg.ClientCursor(raw).mogrify(statement, parameters) if parameters else statement
+    server, buffer = raw.pgconn, io.BytesIO()
+    server.send_query(text.encode())
+    while (result := server.get_result()) is not None:
+        if result.status == ExecStatus.COPY_OUT:
+            while (row := server.get_copy_data(0))[0] > 0:
+                buffer.write(row[1])
+        elif result.status != ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
+    return buffer
+
+
+_BEGIN = sa.text("SELECT")
 
 
 def to_frame(arrow: pa.Table) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from election_metrics.clock import GRACE
+from election_metrics.clock import GRACE, hour_start
 from election_metrics.warehouse.tables import constituency_versions, election_versions
 
 
@@ -19,16 +19,22 @@ def behind_metrics(connection: sa.Connection, named: Sequence[str] | None = None
     return {election: version for election, version in connection.execute(query)}
 
 
-def constituencies_behind(connection: sa.Connection, election: str) -> list[str] | None:
-    """Constituencies whose hourly rows changed since constituency_metrics was computed; None: all of them."""
+def constituencies_behind(connection: sa.Connection, election: str) -> tuple[list[str] | None, datetime | None]:
+    """Constituencies whose hourly rows changed since constituency_metrics was computed (None: all of them).
+
+    And the first hour (UTC) that changed; None: any may have.
+    """
     versions = connection.execute(sa.select(election_versions).filter_by(election_id=election)).one()
     if versions.whole_version > versions.metrics_version:
-        return None
-    changed = sa.select(constituency_versions.c.constituency_id).where(
+        return None, None
+    changed = sa.select(constituency_versions.c.constituency_id, constituency_versions.c.since_hour).where(
         constituency_versions.c.election_id == election,
         constituency_versions.c.hourly_version > versions.metrics_version,
     )
-    return sorted(connection.execute(changed).scalars())
+    behind = connection.execute(changed).all()
+    hours = [row.since_hour for row in behind]
+    since = None if not hours or None in hours else hour_start(min(hours))
+    return sorted(row.constituency_id for row in behind), since
 
 
 def behind_summaries(connection: sa.Connection, named: Sequence[str] | None = None) -> dict[str, int]:

@@ -628,6 +628,8 @@ constituency_versions = Table(
     _text("constituency_id", "Constituency", primary_key=True),
     _text("election_id", "Election", nullable=False, index=True),
     _count("hourly_version", "The election's hourly_version at which a figure of this constituency changed last"),
+    _count("since_hour", "First hour (since 1970, UTC) that changed since its derived tables were computed; NULL: any may have",
+           nullable=True),
     schema="ingest", comment="Which constituencies an election's derived tables must be computed again for",
 )  # fmt: skip
 

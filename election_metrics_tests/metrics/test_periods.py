@@ -23,9 +23,9 @@ def hourly(votes: list[tuple[str, int]], constituency: str = "c") -> pd.DataFram
     )  # fmt: skip
 
 
-def metrics(frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+def metrics(frame: pd.DataFrame, zone: str, since: pd.Timestamp | None = None) -> pd.DataFrame:
     ids = frame["constituency_id"].unique()
-    return constituency_metrics(frame, pd.Series(zone, index=ids), pd.Series(100, index=ids))
+    return constituency_metrics(frame, pd.Series(zone, index=ids), pd.Series(100, index=ids), since)
 
 
 def starts(frame: pd.DataFrame, period: str) -> list[str]:
@@ -143,7 +143,9 @@ def test_an_election_whose_reporting_constituency_has_no_register_has_no_rate() 
     for registers in ([None, 10], [10, None]):
         registered = known.assign(registered_voters=pd.array(registers, dtype="Int64"))
         expected = coverage(registered.assign(region=None), spans(), pd.Timestamp("2026-09-19", tz="UTC"))
-        row = summarise(pd.Series("e", index=["a", "b"]), totals, hours, registered, expected).loc["e"]
+        row = summarise(pd.Series("e", index=["a", "b"]), totals, hours.assign(group="e"), registered, expected).loc[
+            "e"
+        ]
         rates.append(row["participation_rate"])
         assert (row["constituencies_reporting"], row["constituencies_silent"]) == (1, 1)
     assert pd.isna(rates[0])
@@ -215,8 +217,9 @@ def test_a_summary_of_disjoint_constituencies_adds_up(one, other) -> None:
     known = spans(("a", "2026-10-20T00:00", "2026-10-21T00:00"), ("b", "2026-10-20T00:00", "2026-10-21T00:00"))
     known = known.assign(registered_voters=pd.array([100, 100], dtype="Int64"), region=["r", "s"])
     expected = coverage(known, spans(), pd.Timestamp("2026-10-22", tz="UTC"))
-    parts = summarise(pd.Series({"a": "r", "b": "s"}), totals, hours, known, expected)
-    whole = summarise(pd.Series("e", index=["a", "b"]), totals, hours, known, expected).loc["e"]
+    group = pd.Series({"a": "r", "b": "s"})
+    parts = summarise(group, totals, hours.assign(group=hours["constituency_id"].map(group)), known, expected)
+    whole = summarise(pd.Series("e", index=["a", "b"]), totals, hours.assign(group="e"), known, expected).loc["e"]
     for column in ("votes_cast", "gap", "registered_voters", "constituencies_total", "constituencies_silent",
                    "hours_expected", "hours_delivered", "transaction_count"):  # fmt: skip
         assert parts[column].sum() == whole[column], column
@@ -257,3 +260,27 @@ def test_while_nobody_says_when_voting_ends_four_days_are_expected_and_then_what
     assert len(coverage(voting, files, pd.Timestamp("2026-11-18T10:30Z"))) == 2 * 96
     later = spans(("b", "2026-09-18T05:00", "2026-09-24T05:00"))
     assert len(coverage(voting, later, pd.Timestamp("2026-11-18T10:30Z"))) == 2 * 144
+
+
+@given(st.lists(st.tuples(st.integers(0, 90 * 24), st.integers(0, 9)), min_size=1, max_size=40, unique_by=lambda row: row[0]),
+       st.integers(0, 90 * 24), st.sampled_from(["UTC", "Asia/Kamchatka", "America/New_York", "Pacific/Apia"]))  # fmt: skip
+@settings(max_examples=20, deadline=None)
+def test_since_an_hour_are_the_same_rows_and_all_that_it_can_change(rows, since, zone) -> None:
+    """Rows that may change have their figures; all others are as they would be without the later hours' change."""
+    start = pd.Timestamp("2026-10-20", tz="UTC")
+    hours = hourly([((start + pd.Timedelta(hours=h)).isoformat(), n) for h, n in sorted(rows)], "a")
+    moment = start + pd.Timedelta(hours=since)
+    key = ["period", "period_start"]
+
+    def keyed(frame: pd.DataFrame) -> pd.DataFrame:
+        plain = frame.astype(object).where(frame.notna(), None)
+        return plain.set_index(key).sort_index()
+
+    whole, part = (keyed(metrics(hours, zone, moment if is_part else None)) for is_part in (False, True))
+    assert part.index.isin(whole.index).all()
+    pd.testing.assert_frame_equal(whole.loc[part.index], part[list(whole.columns)])
+    # Whatever happens to the hours from then on, the rows that are left out stay.
+    before = hours[hours["hour"] < moment]
+    left_out = whole[~whole.index.isin(part.index)]
+    if len(before):
+        pd.testing.assert_frame_equal(keyed(metrics(before, zone)).loc[left_out.index], left_out)

@@ -17,6 +17,7 @@ from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import copy_rows, read_frame, replace_scope
 from election_metrics.warehouse.tables import elections, missing_input
 from election_metrics.warehouse.tables import rule_coverage as table
+from election_metrics.warehouse.thinning import thin_history
 from election_metrics_tests.computing import rows
 
 NOW = datetime(2026, 9, 18, tzinfo=UTC)
@@ -79,6 +80,44 @@ def test_every_state_that_was_shown_is_shown_again(election: Settings, states: l
     assert (versions["valid_from"] < versions["valid_to"]).all()
     follows = versions["rule"] == versions["rule"].shift()
     assert (versions["valid_from"] >= versions["valid_to"].shift())[follows].all(), "two versions of a row overlap"
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(states=STATES, hours=st.lists(st.integers(0, 3), min_size=8, max_size=8), limit=st.integers(0, 4))
+def test_thinned_out_the_last_commit_of_each_hour_is_shown_as_it_was(
+    election: Settings, states: list[dict[str, int]], hours: list[int], limit: int
+) -> None:
+    with transaction(election) as connection:
+        connection.execute(sa.text("TRUNCATE history.rule_coverage_replaced, history.commits, metrics.rule_coverage"))
+    hour, seen = datetime(2026, 9, 18, 8, tzinfo=UTC), {}
+    for number, (state, later) in enumerate(zip(states, hours, strict=False)):
+        hour += timedelta(hours=later)
+        commit(election, state, f"run {number}")
+        moment = hour + timedelta(minutes=number)
+        with transaction(election) as connection:
+            newest = "(SELECT max(commit_number) FROM history.commits)"
+            connection.execute(
+                sa.text(
+                    f"UPDATE history.commits SET committed_at = :at WHERE commit_number = {newest} AND run_id = :run"
+                ),
+                {"at": moment, "run": f"run {number}"},
+            )
+        seen[moment] = shown(election)
+    now = shown(election)
+    limits = (datetime(2026, 9, 18, 8 + limit, tzinfo=UTC), None)
+    with transaction(election) as connection:
+        would = thin_history(connection, *limits, dry_run=True)
+    with transaction(election) as connection:
+        assert thin_history(connection, *limits, dry_run=False) == would
+    kept = rows(election, "SELECT committed_at FROM history.commits WHERE is_kept")["committed_at"].tolist()
+    for moment, then in seen.items():
+        if moment in kept or moment >= limits[0]:
+            assert shown(election, moment) == then
+    assert shown(election) == now
+    log = rows(election, "SELECT rule, commit_number, replaced_in FROM history.rule_coverage_replaced ORDER BY 1, 2")
+    assert log["rule"].size == 0 or not log.duplicated(["rule", "replaced_in"]).any()
+    with transaction(election) as connection:
+        assert thin_history(connection, *limits, dry_run=False) == 0
 
 
 def test_only_rows_that_differ_are_written_and_keep_the_run_that_changed_them(election: Settings) -> None:

@@ -31,5 +31,6 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION ingest.{function}")
     op.execute("DROP SCHEMA history CASCADE")
     op.execute("DROP FUNCTION ingest.commit_now()")
+    op.execute("ALTER TABLE ingest.constituency_versions DROP COLUMN since_hour")
     for name in ("hour_versions", "election_versions"):
         op.execute(f"ALTER TABLE ingest.{name} DROP COLUMN causes")

@@ -212,45 +212,61 @@ COMMENT ON COLUMN ingest.hour_versions.causes IS 'Why the hour was marked stale 
 ALTER TABLE ingest.election_versions ADD COLUMN causes text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN ingest.election_versions.causes IS 'Why derived tables of the election were marked stale since they were computed';
 
+CREATE INDEX hourly_stats_replaced_hour ON history.hourly_stats_replaced (election_id, hour);
+
+ALTER TABLE ingest.constituency_versions ADD COLUMN since_hour bigint;
+COMMENT ON COLUMN ingest.constituency_versions.since_hour IS
+    'First hour (since 1970, UTC) that changed since its derived tables were computed; NULL: any may have';
+
 -- An hour is shown as whole once it is over: what changes then is a correction.
 CREATE VIEW metrics.corrections_log AS
-WITH version AS (
-    SELECT election_id, constituency_id, hour, bulletins_issued, votes_cast, commit_number, replaced_in
-    FROM history.hourly_stats_replaced
-    UNION ALL
-    SELECT election_id, constituency_id, hour, bulletins_issued, votes_cast, commit_number, NULL FROM metrics.hourly_stats
+WITH shown AS ( -- hours of an election that changed after they were over
+    SELECT of_election.election_id, of_election.hour, of_election.replaced_in
+    FROM history.election_hours_replaced AS of_election
+    JOIN history.commits AS known USING (commit_number)
+    WHERE known.committed_at >= of_election.hour + interval '1 hour'
+), replaced AS (
+    SELECT
+        old.election_id, old.constituency_id, old.hour, known.committed_at AS known_from, old.replaced_in AS corrected_in,
+        old.bulletins_issued, old.votes_cast
+    FROM history.hourly_stats_replaced AS old
+    JOIN history.commits AS known USING (commit_number)
+    WHERE known.committed_at >= old.hour + interval '1 hour'
 ), changed AS (
     SELECT
-        old.election_id, old.constituency_id, old.hour, old.commit_number AS known_in, old.replaced_in AS corrected_in,
-        old.bulletins_issued AS bulletins_before, coalesce(new.bulletins_issued, 0) AS bulletins_after,
-        old.votes_cast AS votes_before, coalesce(new.votes_cast, 0) AS votes_after
-    FROM version AS old
-    LEFT JOIN version AS new ON new.constituency_id = old.constituency_id AND new.hour = old.hour
-        AND new.commit_number = old.replaced_in
-    WHERE old.replaced_in IS NOT NULL
-    UNION ALL
-    SELECT
-        first.election_id, first.constituency_id, first.hour, NULL, first.commit_number, NULL, first.bulletins_issued,
-        NULL, first.votes_cast
-    FROM version AS first
-    WHERE first.commit_number > 1 AND NOT EXISTS (
+        old.election_id, old.constituency_id, old.hour, old.known_from, old.corrected_in,
+        old.bulletins_issued AS bulletins_before, coalesce(now.bulletins_issued, later.bulletins_issued, 0) AS bulletins_after,
+        old.votes_cast AS votes_before, coalesce(now.votes_cast, later.votes_cast, 0) AS votes_after
+    FROM replaced AS old
+    LEFT JOIN metrics.hourly_stats AS now
+        ON now.constituency_id = old.constituency_id AND now.hour = old.hour AND now.commit_number = old.corrected_in
+    LEFT JOIN history.hourly_stats_replaced AS later
+        ON later.constituency_id = old.constituency_id AND later.hour = old.hour
+        AND later.commit_number = old.corrected_in
+    UNION ALL -- constituencies whose first figures of the hour came when the hour had been shown without them
+    SELECT shown.election_id, late.constituency_id, shown.hour, NULL, shown.replaced_in, NULL, late.bulletins_issued,
+        NULL, late.votes_cast
+    FROM shown
+    CROSS JOIN LATERAL (
+        SELECT constituency_id, bulletins_issued, votes_cast FROM metrics.hourly_stats AS row
+        WHERE row.election_id = shown.election_id AND row.hour = shown.hour AND row.commit_number = shown.replaced_in
+        UNION ALL
+        SELECT constituency_id, bulletins_issued, votes_cast FROM history.hourly_stats_replaced AS row
+        WHERE row.election_id = shown.election_id AND row.hour = shown.hour AND row.commit_number = shown.replaced_in
+    ) AS late
+    WHERE NOT EXISTS (
         SELECT 1 FROM history.hourly_stats_replaced AS old
-        WHERE old.constituency_id = first.constituency_id AND old.hour = first.hour
-            AND old.commit_number < first.commit_number
+        WHERE old.constituency_id = late.constituency_id AND old.hour = shown.hour
+            AND old.commit_number < shown.replaced_in
     )
 )
 SELECT
-    changed.election_id, changed.constituency_id, changed.hour, known.committed_at AS known_from,
+    changed.election_id, changed.constituency_id, changed.hour, changed.known_from,
     corrected.committed_at AS corrected_at, bulletins_before, bulletins_after, votes_before, votes_after,
     corrected.causes, corrected.run_id
 FROM changed
 JOIN history.commits AS corrected ON corrected.commit_number = corrected_in
-LEFT JOIN history.commits AS known ON known.commit_number = known_in
-WHERE CASE
-    WHEN known_in IS NULL THEN 'late file' = ANY (corrected.causes)
-    ELSE known.committed_at >= changed.hour + interval '1 hour'
-        AND (bulletins_before, votes_before) IS DISTINCT FROM (bulletins_after, votes_after)
-END;
+WHERE (bulletins_before, votes_before) IS DISTINCT FROM (bulletins_after, votes_after);
 COMMENT ON VIEW metrics.corrections_log IS
     'Bulletins and votes of a constituency and hour that changed after they were first shown, and why';
 COMMENT ON COLUMN metrics.corrections_log.election_id IS 'Election of the row before';
