@@ -122,9 +122,14 @@ def derived_rows(bench: Bench) -> Iterable[Row]:
     """Tables derived from hours, for a whole country and for one election among many."""
     big = bench.root / "derived"
     constituencies = bench.of(500, 5_103)
+    of_all = f"{constituencies:,} constituencies × 72 hours"
     timed.measure(timed.prepare_hours, big, 1, constituencies, 72)
-    yield alone("metrics, anomalies and summaries", (timed.derived, big, "bench-0"), bench.rounds, "20 seconds",
-                f"{constituencies:,} constituencies × 72 hours")  # fmt: skip
+    yield alone("metrics, anomalies and summaries", (timed.derived, big, "bench-0"), bench.rounds, "20 seconds", of_all)
+    for what, places, goal in (
+        ("one late vote", 1, "2 seconds"),
+        ("a new hour of every constituency", None, "5 seconds"),
+    ):
+        yield alone(what, (timed.corrected_hours, big, places), 1, goal, of_all)
     elections = bench.of(10, 50)
     timed.measure(timed.prepare_hours, bench.root / "one", 1, 50, 72)
     timed.measure(timed.prepare_hours, bench.root / "among", elections, 50, 72)

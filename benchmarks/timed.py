@@ -241,8 +241,8 @@ def late_file(home: Path, source: Path) -> float:
     return seconds
 
 
-def corrected_hours(home: Path, constituencies: int | None) -> tuple[float, int]:
-    """One more vote in an hour of one constituency, or in a new hour of every one: the seconds, and the rows written.
+def corrected_hours(home: Path, constituencies: int | None) -> float:
+    """One more vote in an hour of some constituencies, or a new hour of every one (None).
 
     From the figures of the hour to the summary, in a warm process.
     """
@@ -256,10 +256,10 @@ def corrected_hours(home: Path, constituencies: int | None) -> tuple[float, int]
     from election_metrics.warehouse.database import transaction
     from election_metrics.warehouse.registry import touch_constituencies
     from election_metrics.warehouse.replace import by_election, read_frame, replace_scope
-    from election_metrics.warehouse.tables import hourly_stats, metadata
+    from election_metrics.warehouse.tables import hourly_stats
 
     settings = read_settings(home=home)
-    seconds, written = 0.0, 0
+    seconds = 0.0
     for _warm_up_and_measure in range(2):
         begin = time.perf_counter()
         with transaction(settings) as connection:
@@ -270,7 +270,7 @@ def corrected_hours(home: Path, constituencies: int | None) -> tuple[float, int]
                 sa.select(hourly_stats).where(hourly_stats.c.hour == newest).order_by(hourly_stats.c.constituency_id)
             )
             rows = read_frame(connection, query if constituencies is None else query.limit(constituencies))
-            rows["votes_cast"] += 1
+            rows[["bulletins_issued", "votes_cast"]] += 1
             if constituencies is None:
                 for name in ("hour", "first_transaction_at", "last_transaction_at"):
                     rows[name] += pd.Timedelta(hours=1)
@@ -281,14 +281,7 @@ def corrected_hours(home: Path, constituencies: int | None) -> tuple[float, int]
             touch_constituencies(connection, changed, hour_number(rows["hour"].iloc[0]))
             publish(connection, "bench", now)
         seconds = time.perf_counter() - begin
-        with transaction(settings) as connection:
-            commit = connection.execute(sa.text("SELECT max(commit_number) FROM history.commits")).scalar_one()
-            written = sum(
-                connection.execute(sa.select(sa.func.count()).where(table.c.commit_number == commit)).scalar_one()
-                for table in metadata.tables.values()
-                if "commit_number" in table.columns
-            )
-    return seconds, written
+    return seconds
 
 
 def _emptied(home: Path) -> "Settings":

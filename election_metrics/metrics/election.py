@@ -18,7 +18,7 @@ def summarise(
     Args:
         group: the group of each constituency, by constituency_id.
         totals: `constituency_metrics` of period `election`.
-        hours: votes by group and hour: group, hour, votes_cast.
+        hours: constituency_id, hour, votes_cast of `hourly_stats`.
         constituencies: constituency_id, registered_voters, starts_at.
         expected: `coverage` of these constituencies.
 
@@ -43,7 +43,7 @@ def summarise(
     frame[list(NAMES)] = sums.astype("int64")
     frame["first_transaction_at"] = totals.groupby(of_total)["first_transaction_at"].min()
     frame["last_transaction_at"] = totals.groupby(of_total)["last_transaction_at"].max()
-    frame[["peak_hour", "peak_votes"]] = _peaks(hours)
+    frame[["peak_hour", "peak_votes"]] = _peaks(hours, group)
     frame["peak_votes"] = frame["peak_votes"].astype("Int64")
     timed = constituencies.loc[constituencies["starts_at"].notna(), "constituency_id"].map(group)
     coverage = _coverage(expected, group, members, timed)
@@ -61,9 +61,9 @@ def summarise(
     )
 
 
-def _peaks(hours: pd.DataFrame) -> pd.DataFrame:
+def _peaks(hours: pd.DataFrame, group: pd.Series) -> pd.DataFrame:
     """The hour with the most votes of each group (the earliest of equal ones); groups without votes are omitted."""
-    sums = hours.groupby(["group", "hour"])["votes_cast"].sum()
+    sums = hours.groupby([hours["constituency_id"].map(group).rename("group"), "hour"])["votes_cast"].sum()
     voted = sums[sums > 0].reset_index().sort_values(["votes_cast", "hour"], ascending=[False, True])
     best = voted.drop_duplicates("group").set_index("group")
     return best.rename(columns={"hour": "peak_hour", "votes_cast": "peak_votes"})

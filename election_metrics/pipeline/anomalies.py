@@ -140,9 +140,9 @@ def _lines(connection: sa.Connection, election: str) -> pd.DataFrame:
     for column in ("path_lines", "path_rejected"):
         lines[column] = lines[column].astype("Int64")
     starts, ends = (pd.to_datetime(lines[name], utc=True) for name in ("starts_at", "ends_at"))
-    return lines.assign(
-        window_start=hour_numbers(starts).astype("Int64"), window_end=hour_numbers(ends.dt.ceil("h")).astype("Int64")
-    )
+    first, end = (hour_numbers(moments).astype("Int64") for moments in (starts, ends.dt.ceil("h")))
+    # Transactions of a single moment, at a full hour, are of the hour that begins with it.
+    return lines.assign(window_start=first, window_end=end.where(end > first, first + 1))
 
 
 def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) -> bool:

@@ -87,13 +87,12 @@ def _summarise(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The election's row, its regions, and the top and bottom of its ranking by participation."""
     totals = store.read_metrics(connection, election, "election")
-    hours = store.sum_regions(connection, election)
+    hours = store.read_hourly(connection, election, ["constituency_id", "hour", "votes_cast"])
     known, expected = delivered.constituencies, delivered.hours
     ids = known["constituency_id"]
     region = pd.Series(known["region"].fillna("").to_numpy(), index=ids)
     by_severity, by_rule = anomalies.count_unresolved(connection, election)
-    whole = hours.assign(group=election)
-    summary = summarise(pd.Series(election, index=ids), totals, whole, known, expected).reset_index(drop=True)
+    summary = summarise(pd.Series(election, index=ids), totals, hours, known, expected).reset_index(drop=True)
     return (
         summary.assign(
             rejected_lines=reports.count_rejected(connection, election),

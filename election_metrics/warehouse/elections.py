@@ -145,19 +145,6 @@ def sum_hours(connection: sa.Connection, election: str) -> pd.DataFrame:
     return read_frame(connection, query)
 
 
-def sum_regions(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Votes by region and hour of an election: group (the region; empty where not known), hour, votes_cast."""
-    query = sa.text(
-        """
-        SELECT coalesce(place.region, '') AS group, row.hour, sum(row.votes_cast)::bigint AS votes_cast
-        FROM metrics.hourly_stats AS row JOIN metrics.constituencies AS place USING (constituency_id)
-        WHERE row.election_id = :election AND place.election_id = :election
-        GROUP BY 1, 2
-        """
-    )
-    return read_frame(connection, query, election=election)
-
-
 def read_members(connection: sa.Connection, election: str) -> pd.DataFrame:
     """An election's constituencies: constituency_id, reference_voters, reports_from (first hour with a ballot, UTC)."""
     query = sa.text(

@@ -217,9 +217,8 @@ def test_a_summary_of_disjoint_constituencies_adds_up(one, other) -> None:
     known = spans(("a", "2026-10-20T00:00", "2026-10-21T00:00"), ("b", "2026-10-20T00:00", "2026-10-21T00:00"))
     known = known.assign(registered_voters=pd.array([100, 100], dtype="Int64"), region=["r", "s"])
     expected = coverage(known, spans(), pd.Timestamp("2026-10-22", tz="UTC"))
-    group = pd.Series({"a": "r", "b": "s"})
-    parts = summarise(group, totals, hours.assign(group=hours["constituency_id"].map(group)), known, expected)
-    whole = summarise(pd.Series("e", index=["a", "b"]), totals, hours.assign(group="e"), known, expected).loc["e"]
+    parts = summarise(pd.Series({"a": "r", "b": "s"}), totals, hours, known, expected)
+    whole = summarise(pd.Series("e", index=["a", "b"]), totals, hours, known, expected).loc["e"]
     for column in ("votes_cast", "gap", "registered_voters", "constituencies_total", "constituencies_silent",
                    "hours_expected", "hours_delivered", "transaction_count"):  # fmt: skip
         assert parts[column].sum() == whole[column], column

@@ -125,6 +125,9 @@ def test_only_rows_that_differ_are_written_and_keep_the_run_that_changed_them(el
     commit(election, {"a": 1, "b": 3, "c": 4}, "second")
     commit(election, {"a": 1, "b": 3, "c": 4}, "third")
     assert shown(election) == [["a", 1, 9, "first"], ["b", 3, 9, "second"], ["c", 4, 9, "second"]]
+    with transaction(election) as connection:
+        begin_commit(connection, "fourth", ["new file"])
+        connection.execute(sa.text("DELETE FROM metrics.rule_coverage WHERE rule = 'nowhere'"))
     commits = rows(election, "SELECT run_id, causes FROM history.commits WHERE run_id IS NOT NULL ORDER BY 1")
     assert commits["run_id"].tolist() == ["first", "second"], "a commit without a change is none"
     assert commits["causes"].tolist() == [["new file"], ["new file"]]

@@ -9,6 +9,7 @@ import { fullMoment } from "./format.js";
 import { curveOf, hourOf, wholeHours } from "./hours.js";
 import { criticalBanner } from "./findings.js";
 import { freshnessLine, loudWarnings } from "./freshness.js";
+import { corrections, knownAt, pastNote } from "./history.js";
 import { dataNote, withdrawn } from "./input.js";
 import { charts, findings, headline, regions } from "./overview.js";
 import { sourceDialog } from "./source.js";
@@ -17,6 +18,7 @@ import { LANGUAGES, speak, spoken, t } from "./words.js";
 
 const TYPING_PAUSE = 200;
 const TELLING_PAUSE = 80;
+const MOST_CORRECTIONS = 20;
 const root = document.querySelector("#page");
 root.replaceChildren();
 
@@ -31,6 +33,8 @@ class Page {
   status = null;
   problems = [];
   notes = [];
+  commits = [];
+  corrections = [];
   source = null;
   error = null;
   needsToken = false;
@@ -113,6 +117,7 @@ class Page {
   #look(view) {
     clearTimeout(this.typing);
     if (view.election !== this.view.election) Object.assign(this, { dashboard: null, list: null, compared: null, before: null, isUnknown: false });
+    if (view.as_of !== this.view.as_of) Object.assign(this, { dashboard: null, list: null, compared: null, before: null, one: undefined });
     if (view.constituency !== this.view.constituency) this.one = undefined;
     this.view = view;
     this.draw();
@@ -132,7 +137,7 @@ class Page {
 
   more = async () => {
     const { view, list } = this;
-    const page = await ask(list.path, { ...listQuestion(view), cursor: list.next }).catch(() => null);
+    const page = await ask(list.path, { ...listQuestion(view), as_of: view.as_of, cursor: list.next }).catch(() => null);
     if (!page || view !== this.view || list !== this.list) return; // somebody went on, or it is read anew
     this.list = { ...list, rows: [...list.rows, ...page.data], next: page.next };
     this.draw();
@@ -173,9 +178,12 @@ class Page {
 
   async #read() {
     const { view } = this;
-    const [elections, status, notes] = await Promise.all([
-      ask("/elections"), ask("/status"), ask("/input-notes").catch(() => ({ data: this.notes })),
+    const { as_of } = view;
+    const [elections, status, notes, commits] = await Promise.all([
+      ask("/elections", { as_of }), ask("/status"), ask("/input-notes").catch(() => ({ data: this.notes })), ask("/commits", { limit: 1000 }),
     ]);
+    // What follows from the clock alone (which input is due) is no step.
+    this.commits = commits.data.filter((one) => one.causes.join() !== "time").map((one) => one.committed_at).reverse();
     this.notes = notes.data;
     const named = elections.data.find((one) => one.election_id === view.election);
     const election = named ?? elections.data[0];
@@ -187,12 +195,14 @@ class Page {
     const id = encodeURIComponent(election.election_id);
     const path = `/election/${id}/constituencies`;
     const limit = Math.max(50, Math.min(1000, this.list?.rows.length ?? 0));
-    const [dashboard, list, compared, one] = await Promise.all([
-      ask("/dashboard/detailed", { election: election.election_id }),
-      ask(path, { ...listQuestion(view), limit }),
-      view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare }).catch(() => ({})) : null,
-      view.constituency ? this.#readOne(view.constituency) : undefined,
+    const [dashboard, list, compared, one, corrected] = await Promise.all([
+      ask("/dashboard/detailed", { election: election.election_id, as_of }),
+      ask(path, { ...listQuestion(view), limit, as_of }),
+      view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare, as_of }).catch(() => ({})) : null,
+      view.constituency ? this.#readOne(view.constituency, as_of) : undefined,
+      ask("/corrections", { election: election.election_id, limit: MOST_CORRECTIONS }).catch(() => ({ data: [] })),
     ]);
+    this.corrections = corrected.data;
     if (view !== this.view) {
       this.#again = true; // somebody went on meanwhile
       return;
@@ -225,12 +235,12 @@ class Page {
     this.draw();
   }
 
-  async #readOne(id) {
+  async #readOne(id, as_of) {
     const place = encodeURIComponent(id);
     try {
       const [found, hours, days, files] = await Promise.all([
-        ask(`/constituency/${place}`), ask(`/hourly-stats/constituency/${place}`),
-        ask(`/constituency/${place}/time-period`, { period: "day" }), ask("/sources", { constituency: id }),
+        ask(`/constituency/${place}`, { as_of }), ask(`/hourly-stats/constituency/${place}`, { as_of }),
+        ask(`/constituency/${place}/time-period`, { period: "day", as_of }), ask("/sources", { constituency: id }),
       ]);
       return { place: found.data, hours: hours.data, days: days.data, files: files.data };
     } catch (error) {
@@ -272,6 +282,7 @@ function frame(page) {
       ${page.election ? html`<p class="print-only">${page.election.name} · ${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
       ${page.isUnknown ? html`<p class="alarm warning" role="note">${t("no_such_election")}</p>` : ""}
       ${page.problems.map((one) => html`<p class="alarm ${one.severity === "error" ? "critical" : "warning"}" role="alert"><strong>${one.title}</strong> ${t("problem_since", { time: fullMoment(one.since) })}</p>`)}
+      ${pastNote(page)}
       ${loudWarnings(page)}
       ${page.needsToken ? "" : withdrawn(page)}
       ${page.needsToken ? "" : criticalFindings(page)}
@@ -295,7 +306,7 @@ function body(page) {
   if (!page.election) return html`<section class="headline"><h1>${t("empty_title")}</h1><p>${t("empty")}</p></section>${dataNote(page)}`;
   if (!page.dashboard) return html`<p class="loading">${t("loading")}</p>`;
   if (page.view.constituency) return html`${constituency(page)}${comparison(page)}`;
-  return html`${headline(page)}${charts(page)}${regions(page)}${comparison(page)}${constituencies(page)}${findings(page)}${dataNote(page)}`;
+  return html`${headline(page)}${knownAt(page)}${charts(page)}${regions(page)}${comparison(page)}${constituencies(page)}${findings(page)}${corrections(page)}${dataNote(page)}`;
 }
 
 function bar(page) {

@@ -1,6 +1,6 @@
 // The view in the address: every view has a link that can be shared.
 
-const NAMES = ["election", "region", "q", "reporting", "sort", "desc", "constituency", "compare", "lang"];
+const NAMES = ["election", "region", "q", "reporting", "sort", "desc", "constituency", "compare", "as_of", "lang"];
 
 /** The view in the address. */
 export function readView() {

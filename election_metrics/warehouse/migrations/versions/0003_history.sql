@@ -83,8 +83,12 @@ END $$;
 CREATE FUNCTION ingest.keep_deleted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    number bigint := ingest.this_commit();
+    number bigint;
 BEGIN
+    IF NOT EXISTS (SELECT 1 FROM gone) THEN
+        RETURN NULL;
+    END IF;
+    number := ingest.this_commit();
     EXECUTE format(
         'INSERT INTO history.%I SELECT *, $1 FROM gone WHERE commit_number < $1', TG_TABLE_NAME || '_replaced'
     ) USING number;
