@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import PurePath
 
 import pandas as pd
+import sqlalchemy as sa
 
 from election_metrics.pipeline.hours import changed_hours
 from election_metrics.pipeline.lake_maintenance import compact_lake, sweep_lake
@@ -17,7 +18,10 @@ from election_metrics.pipeline.publication import elections_behind
 from election_metrics.pipeline.withdrawal import restore
 from election_metrics.settings import Settings
 from election_metrics.warehouse import lake_manifest, ledger
+from election_metrics.warehouse.as_of import known_at
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.tables import metadata
 from election_metrics_tests.computing import TABLES, rows, update
 from election_metrics_tests.reference import count
 from faults.exports import Exports
@@ -93,6 +97,7 @@ def broken(settings: Settings, clean: Settings, exports: Exports) -> list[str]:
     found += _not_accounted(settings, exports)
     found += _counted_otherwise(settings, exports)
     found += _left(settings)
+    found += _torn_history(settings)
     again = update(settings, settings.source_path, _now() + timedelta(seconds=1))
     if again.files:
         found.append(f"{again.files} file(s) landed again though nothing was pending")
@@ -111,6 +116,45 @@ def _differences(settings: Settings, clean: Settings) -> Iterator[str]:
                 yield f"  {table}: {list((mine or wanted).values())[:3]}: " + ", ".join(
                     f"{name} is {mine.get(name)!r}, should be {wanted.get(name)!r}" for name in names[:_MOST_TOLD]
                 )
+
+
+_OVERLAPS = """
+    WITH version AS (
+        SELECT {key}, commit_number, replaced_in FROM history.{name}_replaced
+        UNION ALL SELECT {key}, commit_number, NULL FROM metrics.{name}
+    )
+    SELECT * FROM (
+        SELECT *, lag(replaced_in) OVER (PARTITION BY {key} ORDER BY commit_number) AS before,
+            row_number() OVER (PARTITION BY {key} ORDER BY commit_number) AS place
+        FROM version
+    ) AS placed
+    WHERE place > 1 AND (before IS NULL OR before > commit_number)
+"""
+_SUMS_DIFFER = """
+    SELECT hour, sums.votes_cast, whole.votes_cast AS shown FROM (
+        SELECT election_id, hour, sum(votes_cast) AS votes_cast FROM as_of.hourly_stats GROUP BY 1, 2
+    ) AS sums FULL JOIN as_of.election_hours AS whole USING (election_id, hour)
+    WHERE sums.votes_cast IS DISTINCT FROM whole.votes_cast
+"""
+
+
+def _torn_history(settings: Settings) -> Iterator[str]:
+    """Versions of a row that overlap, and moments at which the tables did not agree with one another."""
+    for table in metadata.tables.values():
+        if "commit_number" in table.columns:
+            key = ", ".join(column.name for column in table.primary_key)
+            overlapping = rows(settings, _OVERLAPS.format(key=key, name=table.name))
+            yield from (f"history of {table.name}: versions overlap: {row}" for row in overlapping.itertuples())
+    times = rows(settings, "SELECT committed_at FROM history.commits WHERE is_kept ORDER BY commit_number")[
+        "committed_at"
+    ]
+    if not times.is_monotonic_increasing:
+        yield "commits are not in the order of their times"
+    for moment in times:
+        with transaction(settings) as connection:
+            known_at(connection, moment.to_pydatetime()).execution_options(reads_the_past=False)
+            differing = read_frame(connection, sa.text(_SUMS_DIFFER))
+        yield from (f"as of {moment}: {row}" for row in differing.itertuples())
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:

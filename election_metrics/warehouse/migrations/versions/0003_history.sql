@@ -113,8 +113,8 @@ CREATE FUNCTION as_of.moment() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL 
 $$;
 COMMENT ON FUNCTION as_of.moment IS 'The moment as of which this schema shows the tables';
 
--- Keeps the history of a table of schema metrics that has a column commit_number. To be called again when the table has
--- other columns.
+-- Keeps the history of a table of schema metrics that has a column commit_number. A later migration that changes the
+-- columns of such a table changes its table of schema history too, and makes its views anew.
 CREATE FUNCTION ingest.keep_history(name text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     of_table text := 'metrics.' || quote_ident(name);
