@@ -11,7 +11,7 @@ from election_metrics.warehouse.as_of import KEPT, known_at
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import read_frame
 from election_metrics_tests.computing import rows, update
-from election_metrics_tests.exports import OTHER, Folder, issue, ms, rollback, vote
+from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, ms, rollback, vote
 
 LOG = (
     "SELECT bulletins_before, bulletins_after, votes_before, votes_after, causes FROM metrics.corrections_log "
@@ -85,3 +85,36 @@ def test_an_hour_that_is_computed_again_and_stays_is_no_commit_of_its_own(chosen
     pd.testing.assert_frame_equal(before, after)
     assert rows(chosen, "SELECT count(*) AS n FROM history.hourly_stats_replaced")["n"].iloc[0] == 0
     assert rows(chosen, "SELECT count(*) AS n FROM history.constituency_metrics_replaced")["n"].iloc[0] == 0
+
+
+def test_files_that_come_one_after_another_in_time_correct_nothing(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    folder.put(issue("i", ms(1)), vote("a", ms(2)))
+    folder.put(issue("o", ms(4)), vote("c", ms(5)), contract=OTHER)
+    update(chosen, folder.root)
+    columns = {
+        table: ", ".join(rows(chosen, f"SELECT * FROM metrics.{table} LIMIT 0").columns.drop(["hour", "commit_number"]))
+        for table in ("hourly_stats", "election_hours")
+    }
+    logged = {}
+    for ago in (1, 3):
+        hour = f"date_trunc('hour', now()) - interval '{ago} hours'"
+        for place in (CONTRACT, OTHER):
+            with transaction(chosen) as connection:
+                connection.execute(
+                    sa.text(
+                        f"INSERT INTO metrics.hourly_stats (hour, {columns['hourly_stats']}) "
+                        f"SELECT {hour}, {columns['hourly_stats']} FROM metrics.hourly_stats "
+                        "WHERE constituency_id = :place AND hour < '2026-10-01'"
+                    ),
+                    {"place": place},
+                )
+                connection.execute(sa.text(f"DELETE FROM metrics.election_hours WHERE hour = {hour}"))
+                connection.execute(
+                    sa.text(
+                        f"INSERT INTO metrics.election_hours (hour, {columns['election_hours']}) "
+                        f"SELECT {hour}, {columns['election_hours']} FROM metrics.election_hours WHERE hour < '2026-10-01'"
+                    )
+                )
+        logged[ago] = len(rows(chosen, f"SELECT 1 FROM metrics.corrections_log WHERE hour = {hour}"))
+    assert logged == {1: 0, 3: 1}

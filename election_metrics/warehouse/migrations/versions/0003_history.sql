@@ -270,14 +270,16 @@ SELECT
     corrected.causes, corrected.run_id
 FROM changed
 JOIN history.commits AS corrected ON corrected.commit_number = corrected_in
-WHERE (bulletins_before, votes_before) IS DISTINCT FROM (bulletins_after, votes_after);
+WHERE (bulletins_before, votes_before) IS DISTINCT FROM (bulletins_after, votes_after)
+    -- Files of an hour come one after another once it is over: the first figures are late from an hour after that on.
+    AND (changed.known_from IS NOT NULL OR corrected.committed_at >= changed.hour + interval '2 hours');
 COMMENT ON VIEW metrics.corrections_log IS
     'Bulletins and votes of a constituency and hour that changed after they were first shown, and why';
 COMMENT ON COLUMN metrics.corrections_log.election_id IS 'Election of the row before';
 COMMENT ON COLUMN metrics.corrections_log.constituency_id IS 'Constituency';
 COMMENT ON COLUMN metrics.corrections_log.hour IS 'Start of the hour (UTC)';
 COMMENT ON COLUMN metrics.corrections_log.known_from IS
-    'Since when the figures before were shown; NULL where the first figures of the hour came late';
+    'Since when the figures before were shown; NULL where the first figures of the hour came more than an hour after its end';
 COMMENT ON COLUMN metrics.corrections_log.corrected_at IS 'When the figures after were first shown';
 COMMENT ON COLUMN metrics.corrections_log.bulletins_before IS 'Bulletins issued, before; NULL as known_from';
 COMMENT ON COLUMN metrics.corrections_log.bulletins_after IS 'Bulletins issued, after';
