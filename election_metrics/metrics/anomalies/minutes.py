@@ -8,7 +8,7 @@ import pandas as pd
 from election_metrics.clock import INTERVALS
 from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_share, scatter_of_sum
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
-from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings, together
+from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
 from election_metrics.metrics.anomalies.grid import Grid
 from election_metrics.metrics.anomalies.inside import Intervals, Neighbours, neighbours_of, window_sum
 
@@ -26,8 +26,6 @@ def burst(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     Null model: votes come at the rate of the 25 to 60 minutes before and after, whichever is higher, and their number
     is negative binomial (Farrington et al. 1996, for outbreaks in weekly counts).
     """
-    if evidence.inside.rows.empty:
-        return no_findings()
     return together([
         _bursts(grid, intervals, neighbours_of(intervals), thresholds)
         for grid, intervals in zip(evidence.grids, evidence.intervals, strict=True)
