@@ -97,7 +97,7 @@ const ballotsOf = (row, from, to, zone, note = "") =>
 const bulletinsLine = (rows) => Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 });
 
 const tipOf = (rows, title) =>
-  Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)" }));
+  Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)", ariaHidden: true }));
 
 /** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded. */
 export function hoursChart({ hours, zone, width, opens, findings = [], missing = [], current, onHour, label }) {
@@ -202,7 +202,7 @@ export function runningChart({ hours, isRate, opens, zone, width, before = [], l
       Plot.text(labels.slice(1), { x: "x", y: "y", text: (point) => shown(point.y), dx: 7, dy: 7, textAnchor: "start", fontWeight: 600, fill: "var(--votes-text)" }),
       Plot.text(labels.slice(0, 1), { x: "x", y: "y", text: (point) => shown(point.y), dx: 7, dy: -8, textAnchor: "start", fill: "var(--bulletins-text)" }),
       Plot.ruleY([0], { stroke: "currentColor" }),
-      Plot.tip(cast.filter((point) => point.row), Plot.pointerX({ x: "x", y: "y", title, fill: "var(--paper)", stroke: "var(--rule)" })),
+      Plot.tip(cast.filter((point) => point.row), Plot.pointerX({ x: "x", y: "y", title, fill: "var(--paper)", stroke: "var(--rule)", ariaHidden: true })),
     ],
   }, label);
 }
@@ -221,7 +221,7 @@ export function quantityChart({ hours, value, shown, zone, width, colour, label 
       Plot.areaY(steps(rows, (row) => row.y), { x: "x", y1: 0, y2: "y", fill: colour, fillOpacity: 0.15 }),
       Plot.line(steps(rows, (row) => row.y), { x: "x", y: "y", stroke: colour, strokeWidth: 1.8 }),
       Plot.ruleY([0], { stroke: "currentColor" }),
-      Plot.tip(rows, Plot.pointerX({ x: "middle", y: "y", title, fill: "var(--paper)", stroke: "var(--rule)" })),
+      Plot.tip(rows, Plot.pointerX({ x: "middle", y: "y", title, fill: "var(--paper)", stroke: "var(--rule)", ariaHidden: true })),
     ],
   }, label);
 }
@@ -261,7 +261,7 @@ export function compareChart({ compared, width, label }) {
       Plot.ruleY([0], { stroke: "currentColor" }),
       lines.map((points, i) => Plot.line(points, { x: "x", y: "y", stroke: SERIES[i][0], strokeDasharray: SERIES[i][1], strokeWidth: 2.2 })),
       Plot.text(ends, { x: "x", y: "at", text: (point) => percent(point.y, 1), dx: 6, textAnchor: "start", fill: (point) => SERIES[point.i][0], fontWeight: 600 }),
-      Plot.tip(all, Plot.pointer({ x: "x", y: "y", title: (point) => `${point.name}\n${percent(point.y)}`, fill: "var(--paper)", stroke: "var(--rule)" })),
+      Plot.tip(all, Plot.pointer({ x: "x", y: "y", title: (point) => `${point.name}\n${percent(point.y)}`, fill: "var(--paper)", stroke: "var(--rule)", ariaHidden: true })),
     ],
   }, label);
 }
