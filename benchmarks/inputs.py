@@ -151,7 +151,7 @@ def fill_lake(settings: Settings, transactions: int, constituencies: int, hours:
                 ]
             ),
         )  # fmt: skip
-        stale_hours.mark_hours_stale(connection, {p.hour_number for p in parts}, conflicted=False)
+        stale_hours.mark_hours_stale(connection, {p.hour_number for p in parts}, "new file", conflicted=False)
     first = hour_number(START)
     return START, datetime.fromtimestamp((first + hours) * 3600, tz=UTC)
 
