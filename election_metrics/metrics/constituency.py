@@ -14,10 +14,11 @@ from election_metrics.metrics.hours import hour_numbers
 from election_metrics.metrics.rates import per, percent, running_rates
 
 LONGEST = {
-    "hour": pd.Timedelta(hours=1), "day": pd.Timedelta(hours=25), "week": pd.Timedelta(days=7, hours=1),
-    "month": pd.Timedelta(days=31, hours=1),
+    "hour": pd.Timedelta(hours=1), "day": pd.Timedelta(days=2), "week": pd.Timedelta(days=8),
+    "month": pd.Timedelta(days=32),
 }  # fmt: skip
-"""By period: how long one may be. Of the whole election, which has no limit, every row may change."""
+"""By period: how long one may be, with a day for changes of the clock, which may be of several hours. Of the whole
+election, which has no limit, every row may change."""
 _LATEST = ["registered_voters", "running_bulletins", "running_votes"]
 
 

@@ -11,7 +11,10 @@ _RESOLUTION = timedelta(hours=1)
 _THIN = """
     UPDATE history.commits AS old SET is_kept = false
     WHERE is_kept AND (
-        committed_at < :anything_since OR committed_at < :every_commit_since AND EXISTS (
+        EXISTS ( -- the last one before the limit is what was known at the limit
+            SELECT 1 FROM history.commits AS later
+            WHERE later.commit_number > old.commit_number AND later.committed_at < :anything_since
+        ) OR committed_at < :every_commit_since AND EXISTS (
             SELECT 1 FROM history.commits AS later
             WHERE later.commit_number > old.commit_number AND later.is_kept
                 AND date_bin(:step, later.committed_at, 'epoch') = date_bin(:step, old.committed_at, 'epoch')
@@ -63,7 +66,7 @@ def thin_history(
     Args:
         connection: in a transaction.
         every_commit_since: of commits before this time, the last of each hour is kept.
-        anything_since: of commits before this time, none is kept; None: no limit.
+        anything_since: of commits before this time, the last one is kept: what was known then; None: no limit.
         dry_run: remove nothing.
 
     Returns:

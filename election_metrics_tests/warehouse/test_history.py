@@ -120,6 +120,18 @@ def test_thinned_out_the_last_commit_of_each_hour_is_shown_as_it_was(
         assert thin_history(connection, *limits, dry_run=False) == 0
 
 
+def test_a_limit_of_the_history_leaves_what_was_known_at_it_and_all_that_is_current(election: Settings) -> None:
+    for number in range(3):
+        commit(election, {"a": number})
+    now = clock(election)
+    with transaction(election) as connection:
+        thin_history(connection, now, now, dry_run=False)
+    assert [row[1] for row in shown(election, now)] == [row[1] for row in shown(election)] == [2]
+    commit(election, {"a": 7})
+    assert [row[1] for row in shown(election, now)] == [2]
+    assert [row[1] for row in shown(election, clock(election))] == [7]
+
+
 def test_only_rows_that_differ_are_written_and_keep_the_run_that_changed_them(election: Settings) -> None:
     commit(election, {"a": 1, "b": 2}, "first")
     commit(election, {"a": 1, "b": 3, "c": 4}, "second")
