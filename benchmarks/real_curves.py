@@ -1,8 +1,8 @@
 """Real curves as evidence for the anomaly rules: as they are, and with events planted at every hour.
 
 No curve judges a shape that was made from it: the national curve of 2026 is judged without any (where a table shows it
-with its own shape too, it says so). Where events are
-planted in a part of a vote, a curve of one place is split by chance into 300 constituencies of 10 regions.
+with its own shape too, it says so). Where events are planted in a part of a vote, a curve of one place is split by
+chance into 300 constituencies of 10 regions.
 """
 
 from collections import Counter

@@ -21,14 +21,13 @@ from election_metrics.warehouse import lake_manifest, ledger
 from election_metrics.warehouse.as_of import known_at
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.replace import read_frame
-from election_metrics.warehouse.tables import metadata
+from election_metrics.warehouse.tables import LINEAGE, WITH_HISTORY
 from election_metrics_tests.computing import TABLES, rows, update
 from election_metrics_tests.reference import count
 from faults.exports import Exports
 
 _ROUNDS = 4
 _MOST_TOLD = 5
-_LINEAGE = {"run_id", "computed_at", "commit_number"}
 # `figures_fall` depends on the history, not on the current files; so do the counts of findings.
 _COUNTS_OF_FINDINGS = {"anomalies_critical", "anomalies_warning", "anomalies_info", "anomalies_by_rule"}
 _STABLE = (
@@ -140,11 +139,10 @@ _SUMS_DIFFER = """
 
 def _torn_history(settings: Settings) -> Iterator[str]:
     """Versions of a row that overlap, and moments at which the tables did not agree with one another."""
-    for table in metadata.tables.values():
-        if "commit_number" in table.columns:
-            key = ", ".join(column.name for column in table.primary_key)
-            overlapping = rows(settings, _OVERLAPS.format(key=key, name=table.name))
-            yield from (f"history of {table.name}: versions overlap: {row}" for row in overlapping.itertuples())
+    for table in WITH_HISTORY:
+        key = ", ".join(column.name for column in table.primary_key)
+        overlapping = rows(settings, _OVERLAPS.format(key=key, name=table.name))
+        yield from (f"history of {table.name}: versions overlap: {row}" for row in overlapping.itertuples())
     times = rows(settings, "SELECT committed_at FROM history.commits WHERE is_kept ORDER BY commit_number")[
         "committed_at"
     ]
@@ -158,7 +156,7 @@ def _torn_history(settings: Settings) -> Iterator[str]:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, object]]:
-    frame = frame.drop(columns=[name for name in frame.columns if name in _LINEAGE | _COUNTS_OF_FINDINGS])
+    frame = frame.drop(columns=[name for name in frame.columns if name in {*LINEAGE, *_COUNTS_OF_FINDINGS}])
     records = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return sorted(records, key=lambda record: repr(list(record.values())))
 

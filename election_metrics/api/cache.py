@@ -192,8 +192,7 @@ class ResponseCache:
 
     def _elections_now(self, moment: datetime | None = None) -> list[Row]:
         with transaction(self.settings) as connection:
-            seen = connection if moment is None else known_at(connection, moment)
-            return elections_now(seen, self.settings.late_after)
+            return elections_now(known_at(connection, moment), self.settings.late_after)
 
     async def _read_places(self) -> dict[str, str]:
         return await anyio.to_thread.run_sync(self._places_now, limiter=self._readers)

@@ -56,8 +56,7 @@ def cached(
         extra = {"settings": answers.settings} if "settings" in signature.parameters else {}
 
         def read(connection: sa.Connection) -> Reply:
-            seen = connection if moment is None else known_at(connection, moment)
-            return _with_columns(function(seen, **extra, **parameters), columns)
+            return _with_columns(function(known_at(connection, moment), **extra, **parameters), columns)
 
         asked = [value for value in (*parameters.values(), moment) if value]
         one_of_many = many is not None and asked == [parameters["constituency_id"]]

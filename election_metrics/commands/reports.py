@@ -53,7 +53,7 @@ def _moment(value: object) -> str:
 def print_summary(console: Console, settings: Settings, as_of: datetime | None = None) -> None:
     """Prints each election in a few lines, as it is known now or was known at a moment."""
     with transaction(settings) as connection:
-        rows = read_summaries(connection if as_of is None else known_at(connection, as_of))
+        rows = read_summaries(known_at(connection, as_of))
     if as_of is not None:
         console.print(f"As it was known at {as_of.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC.\n")
         if rows.empty:

@@ -8,12 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.warehouse.tables import metadata
+from election_metrics.warehouse.tables import WITH_HISTORY
 
 _VIEWS = ("turnout_by_hour", "constituency_current", "election_current")
-KEPT = frozenset(
-    {table.name for table in metadata.tables.values() if "commit_number" in table.columns}.union(_VIEWS),
-)
+KEPT = frozenset({table.name for table in WITH_HISTORY}.union(_VIEWS))
 """Tables and views of schema `metrics` whose replaced and removed rows are kept."""
 _NAMED = re.compile(r"\b(metrics|ingest)\.(\w+)")
 _NOW = re.compile(r"\bnow\(\)")
@@ -24,14 +22,16 @@ class NotKeptError(ElectionMetricsError):
     """What is asked for is known as of the present only."""
 
 
-def known_at(connection: sa.Connection, moment: datetime) -> sa.Connection:
-    """The connection, from now on reading what was known at a moment.
+def known_at(connection: sa.Connection, moment: datetime | None) -> sa.Connection:
+    """The connection, from now on reading what was known at a moment; None: as it is, what is known now.
 
     Args:
         connection: in a transaction.
         moment: an instant; what was committed until then is known. Of commits that were thinned out, the last one of
             an hour is.
     """
+    if moment is None:
+        return connection
     connection.execute(
         sa.text("SELECT set_config('election_metrics.as_of', :moment, true)"),
         {"moment": moment.astimezone(UTC).isoformat()},
@@ -54,7 +54,7 @@ def in_the_past(statement: str) -> str:
             return f"as_of.{name}"
         raise NotKeptError(f"{name} is known as of the present only; leave as_of out")
 
-    return _NOW.sub("CAST(current_setting('election_metrics.as_of') AS timestamptz)", _NAMED.sub(renamed, statement))
+    return _NOW.sub("as_of.moment()", _NAMED.sub(renamed, statement))
 
 
 def as_known(connection: sa.Connection, statement: str) -> str:

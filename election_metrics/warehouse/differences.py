@@ -50,10 +50,10 @@ def find_differences(table: sa.Table, stored: pa.Table, rows: pd.DataFrame) -> D
     Args:
         table: the table, for its keys.
         stored: the columns to compare, of the rows as they are.
-        rows: the rows as they should be, with these columns and maybe more.
+        rows: the rows as they should be, with these columns and maybe more; without rows, maybe without columns.
     """
     names = stored.schema.names
-    wanted = pa.Table.from_pandas(rows[names], schema=stored.schema, preserve_index=False, safe=False)
+    wanted = pa.Table.from_pandas(rows.reindex(columns=names), schema=stored.schema, preserve_index=False, safe=False)
     gone, come = np.arange(stored.num_rows), np.arange(wanted.num_rows)
     if not gone.size or not come.size:
         return Differences(stored, wanted, gone, come)

@@ -97,8 +97,7 @@ def export_table(
             if column not in columns_of(table):
                 raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
         registry.check_named(connection, election, constituency)
-        if as_of is not None:
-            known_at(connection, as_of)
+        known_at(connection, as_of)
         if bom and kind == "csv":
             out.write(codecs.BOM_UTF8)
         write(connection, table, filters, out)

@@ -18,7 +18,7 @@ from psycopg.pq import ExecStatus
 from election_metrics.warehouse.checked import check_frame
 from election_metrics.warehouse.commits import this_commit
 from election_metrics.warehouse.differences import Differences, find_differences
-from election_metrics.warehouse.tables import figures
+from election_metrics.warehouse.tables import WITH_HISTORY, figures
 
 CHANNEL = "election_metrics_changed"
 
@@ -44,8 +44,7 @@ def replace_scope(
         DataError: the frame does not fit the table.
     """
     _check(table, rows)
-    stored = _stored(connection, table, scope, rows)
-    found = find_differences(table, stored, rows.reindex(columns=stored.schema.names) if rows.empty else rows)
+    found = find_differences(table, _stored(connection, table, scope, rows), rows)
     _delete(connection, table, scope, found)
     _copy(connection, table, rows.iloc[found.come])
     return found.places(table)
@@ -98,7 +97,7 @@ def _check(table: sa.Table, rows: pd.DataFrame) -> None:
 def _copy(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:
     if rows.empty:
         return
-    if "commit_number" in table.columns:
+    if table in WITH_HISTORY:
         rows = rows.assign(commit_number=this_commit(connection))
     columns = [column.name for column in table.columns if column.name in rows.columns]
     buffer = io.BytesIO()

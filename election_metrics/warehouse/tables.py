@@ -732,3 +732,6 @@ reconciliations = Table(
     _not_negative("hours", "rows_compared", "rows_differing", "transactions", "bulletins_issued", "votes_cast"),
     schema="metrics", comment="The last time every hour of an election was counted again from the raw transactions",
 )  # fmt: skip
+
+WITH_HISTORY = tuple(table for table in metadata.tables.values() if "commit_number" in table.columns)
+"""The public tables whose replaced and removed rows are kept."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from election_metrics.warehouse.commits import begin_commit
-from election_metrics.warehouse.tables import metadata
+from election_metrics.warehouse.tables import WITH_HISTORY
 
 _RESOLUTION = timedelta(hours=1)
 _THIN = """
@@ -80,9 +80,8 @@ def thin_history(
     if thinned:
         around = {"first": min(thinned), "last": max(thinned)}
         low, high = connection.execute(sa.text(_AROUND), around).one()
-        for table in metadata.tables.values():
-            if "commit_number" in table.columns:
-                removed += connection.execute(_removal_of(table), {"low": low, "high": high}).rowcount
+        for table in WITH_HISTORY:
+            removed += connection.execute(_removal_of(table), {"low": low, "high": high}).rowcount
     step.rollback() if dry_run else step.commit()
     return removed
 

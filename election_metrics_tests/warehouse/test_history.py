@@ -48,8 +48,7 @@ def commit(chosen: Settings, state: State, run: str = "run") -> None:
 def shown(chosen: Settings, moment: datetime | None = None) -> list[list[object]]:
     """The table, now or as of a moment."""
     with transaction(chosen) as connection:
-        seen = connection if moment is None else known_at(connection, moment)
-        return [list(row) for row in seen.execute(sa.text(FIGURES))]
+        return [list(row) for row in known_at(connection, moment).execute(sa.text(FIGURES))]
 
 
 def clock(chosen: Settings) -> datetime:

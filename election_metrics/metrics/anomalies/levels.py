@@ -16,7 +16,7 @@ from election_metrics.metrics.anomalies.grid import Grid
 from election_metrics.metrics.anomalies.shapes import Shape, expected_shares
 
 _DAY = 24
-_WAVE = 2
+WAVE = 2
 """Hours from the opening in which the height of the opening wave is not known."""
 _EARLY = 3
 """Hours with votes, with fewer of which the level rests on the opening."""
@@ -34,7 +34,7 @@ _FEWEST_BEFORE = 50
 """Votes of the hour before, to be a reference."""
 _FAST, _SLOW, _LARGE = 0.6, 0.85, 200
 """How much of the earlier hours each hour keeps, where they have many votes and where few."""
-_LEAST_PART = 0.5
+LEAST_PART = 0.5
 """Of the weight of a place's constituencies that are open: so much must be delivered."""
 _RATIO, _LEAST, _CHANCE = 2.0, 30.0, 1e-6
 """From when on an hour counts with its expected votes: times the expected, votes, and the count model's chance."""
@@ -203,7 +203,7 @@ def _levels(
     weights = _Weights(
         np.stack([added(size * share * counts) for share in shares]),
         added(size * shares[0] * grid.is_voting),
-        added(size * shares[0] * (counts & (np.minimum(grid.since_opening, grid.shape_index) < _WAVE))),
+        added(size * shares[0] * (counts & (np.minimum(grid.since_opening, grid.shape_index) < WAVE))),
         added(size * shares[0] * (counts & grid.is_night)),
     )
     is_unknown = added(np.isnan(grid.size)[:, None])[:, 0] > 0
@@ -296,14 +296,14 @@ def _walk(
     state = _Walk(len(weights.delivered), places)
     for hour in range(hours):
         now, weight = votes[:, hour], weights.delivered[:, :, hour]
-        is_known = (weight[0] > 0) & (weight[0] >= weights.open_[:, hour] * _LEAST_PART)
+        is_known = (weight[0] > 0) & (weight[0] >= weights.open_[:, hour] * LEAST_PART)
         references = np.where(is_known, state.references(weight), np.nan)
         # More votes than voters: the register is not complete, and limits nothing.
         left = np.where(state.cast > voters, np.inf, voters - state.cast)
         middle, highest = _middle(references), np.fmax.reduce(references)
         lowest = np.fmin(np.fmin.reduce(references) * state.certainty(), _as_yesterday(usual, hour))
         lowest = np.where(np.isnan(middle), np.nan, np.fmin(lowest, left))
-        is_early = (state.since < _WAVE) | (state.paused >= _PAUSE) | (weights.early[:, hour] > weight[0] * _MOST_EARLY)
+        is_early = (state.since < WAVE) | (state.paused >= _PAUSE) | (weights.early[:, hour] > weight[0] * _MOST_EARLY)
         highest = np.where(is_early, np.nan, highest)
         cast, bounds = now, [lowest, highest, middle, state.last]
         if is_pooled:
@@ -315,7 +315,7 @@ def _walk(
         low[:, hour] = is_far_below(cast, due, bounds[3], limits, _RATIO)
         high[:, hour] = is_far_above(cast, bounds[1], bounds[3], limits, _RATIO)
         differs = (low[:, hour] | high[:, hour] | differs_everywhere[hour]) & (held < _LONGEST_HOLD)
-        differs = differs | ((state.since < _WAVE) & (voters >= FEWEST_AT_OPENING) & (now > voters * MOST_AT_OPENING))
+        differs = differs | ((state.since < WAVE) & (voters >= FEWEST_AT_OPENING) & (now > voters * MOST_AT_OPENING))
         early[:, hour] = state.since.max(initial=0) < _EARLY if is_pooled else state.since < _EARLY
         held = np.where(differs, held + 1, 0)
         kept = np.where(differs & ~np.isnan(middle), middle, now)

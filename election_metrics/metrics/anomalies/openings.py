@@ -11,19 +11,15 @@ import pandas as pd
 
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.grid import clock_hours
-from election_metrics.metrics.anomalies.levels import FEWEST_AT_OPENING
+from election_metrics.metrics.anomalies.levels import FEWEST_AT_OPENING, LEAST_PART, WAVE
 from election_metrics.metrics.hours import hour_numbers
 
 _WATCHED = 24
 """Hours from an opening: later, a vote without ballots is no opening."""
 _MORNING, _EVENING = 8, 20
 """Local hours of the day between which voters vote; voting may be opened at midnight, for the record."""
-_WAVE = 2
-"""Hours from the opening in which earlier hours say nothing."""
 _TIMES_EVEN = 3
 """Of a vote of few hours: times the share of voters that each hour has if all vote, evenly spread."""
-_LEAST_PART = 0.5
-"""Of the voters whose voting is open: so many must be in constituencies that delivered the hour."""
 _STRAY = 0.02
 """Ballots of what is expected at least, up to which an hour is as good as without: those who try the system."""
 
@@ -104,7 +100,7 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     before_morning = np.maximum(_MORNING - clock[zone, opening - opening.min()], 0)
     closing = evidence.closing.reindex(known["constituency_id"]).to_numpy(dtype="float64", na_value=np.nan)
     even = 1 / np.maximum(closing + 1 - opening, 1)
-    known["settled"] = opening + before_morning + _WAVE
+    known["settled"] = opening + before_morning + WAVE
     known["most"] = known["registered_voters"].astype("float64") * np.fmax(share, even * _TIMES_EVEN)
     early = evidence.hours["hour_number"].between(opening.min(), known["settled"].max())
     hours = evidence.hours.loc[early, ["constituency_id", "hour_number", "votes_cast"]].merge(
@@ -166,4 +162,4 @@ def _judged(evidence: Evidence, members: pd.DataFrame, begin: int, end: int) -> 
     is_open = (members["opening"].to_numpy()[:, None] <= hours) & (hours <= closing[:, None]) & is_day[zone]
     size = members["registered_voters"].to_numpy(dtype="float64", na_value=0.0)[:, None]
     voters, all_voters = (size * (is_open & arrived)).sum(axis=0), (size * is_open).sum(axis=0)
-    return (voters > 0) & (voters >= all_voters * _LEAST_PART), voters
+    return (voters > 0) & (voters >= all_voters * LEAST_PART), voters

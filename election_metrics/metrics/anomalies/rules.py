@@ -8,7 +8,12 @@ import pandas as pd
 from election_metrics.metrics.anomalies import ballots, inputs, minutes, places, series, synchronised
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
-from election_metrics.metrics.anomalies.levels import SCATTER_OF_PART, SCATTER_OF_WHOLE
+from election_metrics.metrics.anomalies.levels import (
+    FEWEST_AT_OPENING,
+    MOST_AT_OPENING,
+    SCATTER_OF_PART,
+    SCATTER_OF_WHOLE,
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,10 @@ RULES = {
                 "ratio": Threshold(3, "times the expected count, in a constituency or region"),
                 "whole_ratio": Threshold(1.8, "times the expected count, in the whole election"),
                 "night_ratio": Threshold(2, "times the expected count, at least, from 20:00 to 09:00 local time"),
-                "opening_share": Threshold(25, "percent of the voters in an hour at the opening, of 1,000 or more"),
+                "opening_share": Threshold(
+                    100 * MOST_AT_OPENING,
+                    f"percent of the voters in an hour at the opening, of {FEWEST_AT_OPENING:,} or more",
+                ),
                 "least_excess": Threshold(30, "votes more than expected"),
                 "chance": Threshold(1e-6, _CHANCE),
                 "scatter": Threshold(SCATTER_OF_PART, _SCATTER),

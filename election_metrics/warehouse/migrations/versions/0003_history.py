@@ -9,10 +9,10 @@ down_revision = "0002_inside_hours"
 branch_labels = None
 depends_on = None
 
-_KEPT = (
-    "elections", "constituencies", "hourly_stats", "election_hours", "constituency_metrics", "election_summaries",
-    "region_summaries", "participation_extremes", "missing_input", "anomalies", "rule_coverage", "reconciliations",
-)  # fmt: skip
+_KEPT = """
+    SELECT table_name FROM information_schema.columns
+    WHERE table_schema = 'metrics' AND column_name = 'commit_number'
+"""
 
 
 def upgrade() -> None:
@@ -23,7 +23,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP VIEW metrics.verifications, metrics.corrections_log")
     op.execute("DROP SCHEMA as_of CASCADE")
-    for name in _KEPT:
+    for name in op.get_bind().exec_driver_sql(_KEPT).scalars().all():
         for trigger in ("number_row", "keep_updated", "keep_deleted"):
             op.execute(f"DROP TRIGGER {trigger} ON metrics.{name}")
         op.execute(f"ALTER TABLE metrics.{name} DROP COLUMN commit_number")
