@@ -350,6 +350,44 @@ def restore(folder: Path, check: bool) -> None:
 
 
 @main.command()
+@click.argument("election")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--licence",
+    type=click.Choice(["CC-BY-4.0", "CC0-1.0", "ODC-BY-1.0", "ODbL-1.0", "PDDL-1.0"]),
+    default="CC-BY-4.0",
+    show_default=True,
+    help="Licence of the figures.",
+)
+@click.option("--publisher", help="Who publishes them, for the citation.  [default: your user name]")
+@click.option("--url", help="Where the package will be, for the citation.")
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Sign it with this Ed25519 key (PEM); its passphrase is in ELECTION_METRICS_KEY_PASSPHRASE.",
+)
+def publish(
+    election: str, folder: Path, licence: str, publisher: str | None, url: str | None, key: Path | None
+) -> None:
+    """Publish an ELECTION: a page and a data package in FOLDER, which must not exist yet.
+
+    FOLDER needs no server: its index.html opens from a disk and from any web server. It holds every table as CSV and
+    Parquet, the corrections, the list of source files with their SHA-256, and what to type to check it. It shows what
+    is known now; the history keeps that for as long as the warehouse exists. Publishing the same figures again writes
+    the same bytes. It is safe while the system runs. Exit code 1: nothing was published.
+
+    \b
+    election-metrics publish vybory-3f9a2c ~/vybory-2026
+    openssl genpkey -algorithm ed25519 -out key.pem
+    election-metrics publish vybory-3f9a2c ~/vybory-2026 --publisher "Observers' Union" --sign key.pem
+    """
+    from election_metrics.commands.publish import run_publish
+
+    run_publish(console, election, folder, licence=licence, publisher=publisher, url=url, key=key)
+
+
+@main.command()
 @click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 def maintain(dry_run: bool) -> None:
     """Prune Dagster's records, merge the parts of closed hours, remove unreferenced files of the lake.

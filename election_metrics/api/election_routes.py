@@ -16,7 +16,7 @@ from election_metrics.warehouse import election_queries, finding_queries
 from election_metrics.warehouse.rows import Hours, Page, Row
 
 router = new_router()
-_MOST_FINDINGS = 50
+MOST_FINDINGS = 50
 
 
 @get(router, "/elections", Answer[list[Election]], "elections", DependsOn(summaries=True))  # type: ignore[valid-type]
@@ -48,7 +48,7 @@ def dashboard_detailed(
     """An election as the page shows it: figures, regions, hours, worst findings. As CSV: its hours."""
     found = _election(connection, settings, election)
     hours = election_queries.hourly_of_election(connection, election, Hours())
-    worst = finding_queries.findings(connection, election=election, state="unresolved", page=Page(_MOST_FINDINGS))
+    worst = finding_queries.findings(connection, election=election, state="unresolved", page=Page(MOST_FINDINGS))
     return Reply({"election": found, "hours": hours, "findings": worst.rows}, hours)
 
 

@@ -5,15 +5,12 @@ Rows that land later are in neither. Parts of the lake are immutable; none is re
 """
 
 import contextlib
-import fcntl
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -34,18 +31,16 @@ from election_metrics.pipeline.manifest import (
     figures_of,
     in_words,
 )
+from election_metrics.pipeline.new_folder import new_folder
 from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import PREFIX, Settings
 from election_metrics.warehouse import lake_manifest
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.dumps import dump, server_version
-from election_metrics.warehouse.private_files import open_private
 from election_metrics.warehouse.release import release
 from election_metrics.warehouse.roles import logins_of
 from election_metrics.warehouse.server import dagster_url, warehouse_url
 
-_LOCK = ".lock"
-_PRIVATE = 0o077
 _CREDENTIALS = re.compile(r"(?<=://)[^/@]+@")
 
 
@@ -77,7 +72,10 @@ def back_up(settings: Settings, folder: Path, progress: Progress, *, link: bool 
         DataError: a part of the lake is lost or damaged.
         WarehouseError: a database cannot be dumped.
     """
-    with _unfinished(folder) as (work, lock), session_lock(settings, FORGET_PARTS, shared=True):
+    with (
+        new_folder(folder, "backup", "nothing was backed up", is_private=True) as (work, lock),
+        session_lock(settings, FORGET_PARTS, shared=True),
+    ):
         moment = _dump_both(settings, work, progress, lock)
         parts, is_copied = _keep_lake(settings, moment.parts, work, progress, link=link)
         secrets = _write_settings(settings, work / SETTINGS)
@@ -99,49 +97,6 @@ def back_up(settings: Settings, folder: Path, progress: Progress, *, link: bool 
         )
         manifest.write(work)
         return manifest
-
-
-@contextlib.contextmanager
-def _unfinished(folder: Path) -> Iterator[tuple[Path, int]]:
-    """A private folder beside the final one, renamed at the end; remains of a killed backup are removed.
-
-    Yields it with the descriptor of its lock: a pg_dump that outlives this process keeps the next backup out.
-    """
-    if folder.exists():
-        raise SettingsError(f"{folder} exists already; name a new folder, such as {folder}-2")
-    work = folder.with_name(f"{folder.name}.unfinished")
-    before = os.umask(_PRIVATE)
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        if work.is_symlink() or work.stat().st_uid != os.geteuid():  # its owner could change the backup
-            raise SettingsError(f"{work} belongs to another user; remove it, or name another folder")
-        work.chmod(0o700)
-        with open_private(work / _LOCK, "w") as lock:
-            _claim(work, lock)
-            try:
-                yield work, lock.fileno()
-                (work / _LOCK).unlink()
-                os.sync()
-                work.rename(folder)
-            except BaseException:
-                shutil.rmtree(work, ignore_errors=True)
-                raise
-    except OSError as error:
-        raise SettingsError(f"{error.filename or work}: {error.strerror}; nothing was backed up") from error
-    finally:
-        os.umask(before)
-
-
-def _claim(work: Path, lock: IO[str]) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SettingsError(f"another backup is being written into {work}") from None
-    for left in work.iterdir():
-        if left.is_dir():
-            shutil.rmtree(left)
-        elif left.name != _LOCK:
-            left.unlink()
 
 
 def _dump_both(settings: Settings, work: Path, progress: Progress, lock: int) -> _Snapshot:

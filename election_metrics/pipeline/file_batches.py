@@ -181,6 +181,7 @@ def _fields(export: ExportFile) -> dict[str, object]:
         "size": version.size,
         "modified_ns": version.modified_ns,
         "content_hash": export.content_hash,
+        "sha256": export.sha256,
         "constituency_id": place.constituency_id,
         "region_code": place.region_code,
         "region": place.region,

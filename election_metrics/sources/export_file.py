@@ -1,6 +1,7 @@
 """An export with readable bytes, identified by the hash of its content."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from election_metrics.digest import new_digest
@@ -23,6 +24,7 @@ class ExportFile:
     readable: Path
     size: int
     content_hash: str
+    sha256: str
 
     @property
     def key(self) -> tuple[str, str]:
@@ -36,14 +38,15 @@ class ExportFile:
 
 
 def read_content(version: FileVersion, member: str, place: ExportPath, readable: Path) -> ExportFile:
-    """Reads the file once, for the BLAKE3 hash (hexadecimal) of its bytes, and its size."""
-    digest = new_digest()
+    """Reads the file once, for the hashes (hexadecimal) of its bytes, and its size."""
+    digest, checksum = new_digest(), sha256()
     block = bytearray(BLOCK)
     view = memoryview(block)
     size, last = 0, ord("\n")
     with readable.open("rb", buffering=0) as file:
         while count := file.readinto(view):
             digest.update(view[:count])
+            checksum.update(view[:count])
             size, last = size + count, view[count - 1]
     lines = size + (last != ord("\n"))
-    return ExportFile(version, member, place, readable, lines, digest.hexdigest())
+    return ExportFile(version, member, place, readable, lines, digest.hexdigest(), checksum.hexdigest())

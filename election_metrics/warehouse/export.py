@@ -49,7 +49,7 @@ def exportable() -> dict[str, sa.Table]:
     return {table.name: table for table in tables if table is not secrets}
 
 
-def _find(connection: sa.Connection, name: str) -> sa.Table:
+def find_table(connection: sa.Connection, name: str) -> sa.Table:
     """A declared table, or a view of schema `metrics`, reflected from the database."""
     tables = exportable()
     if name in tables:
@@ -92,7 +92,7 @@ def export_table(
     filters = {column: value for column, value in wanted.items() if value is not None}
     write = {"csv": _write_csv, "json": _write_json, "parquet": _write_parquet, "xlsx": _write_xlsx}[kind]
     with transaction(settings, snapshot=True) as connection:
-        table = _find(connection, name)
+        table = find_table(connection, name)
         for column in filters:
             if column not in columns_of(table):
                 raise ElectionMetricsError(f"{name} has no {column}; leave the option out")
@@ -123,7 +123,8 @@ def _where(table: sa.Table, filters: dict[str, str]) -> str:
     return " AND ".join([f"{found[column]} = %({column})s" for column in filters]) or "TRUE"
 
 
-def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, formulas: bool = True) -> str:
+def select_rows(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, formulas: bool = True) -> str:
+    """The query of the exported columns, in the order of the key; `%(name)s` stands for the filter of a column."""
     columns = [
         _ISO.format(column.name) if times_as_text and isinstance(column.type, sa.DateTime) and column.type.timezone
         else _NO_FORMULA.format(column.name) if not formulas and isinstance(column.type, sa.Text)
@@ -140,14 +141,14 @@ def _select(table: sa.Table, filters: dict[str, str], *, times_as_text: bool, fo
 
 
 def _write_csv(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
-    query = as_known(connection, _select(table, filters, times_as_text=True, formulas=False))
+    query = as_known(connection, select_rows(table, filters, times_as_text=True, formulas=False))
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER)", filters or None) as rows:
         for block in rows:
             out.write(block)
 
 
-def _server_side(connection: sa.Connection) -> psycopg.ServerCursor[tuple[object, ...]]:
+def server_side(connection: sa.Connection) -> psycopg.ServerCursor[tuple[object, ...]]:
     """A server-side cursor, which keeps only a few rows in memory."""
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
@@ -155,8 +156,8 @@ def _server_side(connection: sa.Connection) -> psycopg.ServerCursor[tuple[object
 
 
 def _write_json(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
-    with _server_side(connection) as cursor:
-        cursor.execute(as_known(connection, _select(table, filters, times_as_text=True)), filters)
+    with server_side(connection) as cursor:
+        cursor.execute(as_known(connection, select_rows(table, filters, times_as_text=True)), filters)
         names = columns_of(table)
         out.write(b"[")
         for number, row in enumerate(cursor):
@@ -168,8 +169,15 @@ def _write_json(connection: sa.Connection, table: sa.Table, filters: dict[str, s
 def _write_parquet(connection: sa.Connection, table: sa.Table, filters: dict[str, str], out: IO[bytes]) -> None:
     types = {"election_id": pa.string(), **{column.name: arrow_type(column.type) for column in table.columns}}
     schema = pa.schema([(name, types[name]) for name in columns_of(table)])
-    with _server_side(connection) as cursor, pq.ParquetWriter(out, schema, compression="zstd") as writer:
-        cursor.execute(as_known(connection, _select(table, filters, times_as_text=False)), filters)
+    write_parquet(connection, select_rows(table, filters, times_as_text=False), filters, schema, out)
+
+
+def write_parquet(
+    connection: sa.Connection, query: str, parameters: dict[str, str], schema: pa.Schema, out: IO[bytes]
+) -> None:
+    """Writes the rows of a query to a Parquet file; `%(name)s` in it stands for a parameter."""
+    with server_side(connection) as cursor, pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        cursor.execute(as_known(connection, query), parameters)
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
             columns = [
                 pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)
@@ -187,6 +195,6 @@ def _write_xlsx(connection: sa.Connection, table: sa.Table, filters: dict[str, s
         )
     comments = {column.name: column.comment or "" for column in table.columns}
     columns = {name: comments.get(name, "Election of the row") for name in columns_of(table)}
-    with _server_side(connection) as cursor:
-        cursor.execute(as_known(connection, _select(table, filters, times_as_text=False)), filters)
+    with server_side(connection) as cursor:
+        cursor.execute(as_known(connection, select_rows(table, filters, times_as_text=False)), filters)
         write_workbook(out, table.name, table.comment or "", columns, cursor)

@@ -483,6 +483,8 @@ transaction_files = Table(
     _instant("withdrawn_at", "When people withdrew it; NULL: they did not"),
     _text("withdrawn_as", "What they named to withdraw it: a path, a content_hash, an election or a contract"),
     _instant("gone_at", "Since when its path does not exist; NULL: it existed when its folder was listed last"),
+    _text("sha256", "SHA-256 of the bytes (of a member: unpacked), as sha256sum prints it; NULL for rows of a table, and "
+                    "for what landed before it was recorded"),
     CheckConstraint("status IN ('landed', 'superseded', 'unreadable', 'withdrawn')", name="status"),
     CheckConstraint("lines = rows + rollbacks + repeated + rejected", name="every_line_accounted"),
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),

@@ -10,7 +10,9 @@ from election_metrics.warehouse.tables import WITH_HISTORY
 _RESOLUTION = timedelta(hours=1)
 _THIN = """
     UPDATE history.commits AS old SET is_kept = false
-    WHERE is_kept AND (
+    WHERE is_kept AND NOT EXISTS (
+        SELECT 1 FROM history.publications AS shown WHERE shown.commit_number = old.commit_number
+    ) AND (
         EXISTS ( -- the last one before the limit is what was known at the limit
             SELECT 1 FROM history.commits AS later
             WHERE later.commit_number > old.commit_number AND later.committed_at < :anything_since
@@ -61,7 +63,7 @@ _REMOVE = """
 def thin_history(
     connection: sa.Connection, every_commit_since: datetime, anything_since: datetime | None, *, dry_run: bool
 ) -> int:
-    """Removes versions of rows that stood at no commit that is kept; what is current stays.
+    """Removes versions of rows that stood at no commit that is kept; what is current, or was published, stays.
 
     Args:
         connection: in a transaction.

@@ -1,5 +1,10 @@
 // Client of the API. The browser sends the ETag it has, so unchanged answers are not sent again.
 
+export const HOME = "/";
+export const ICON = "/files/icon.svg";
+/** Whether pages of the system itself (Dagster, the API) can be reached from here. */
+export const SYSTEM_LINKS = true;
+
 export class Refused extends Error {
   constructor(status, detail) {
     super(detail);

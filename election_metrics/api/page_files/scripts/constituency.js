@@ -6,7 +6,7 @@ import { hoursChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
 import { count, dayAndClock, dayLong, percent, zoneName } from "./format.js";
 import { hoursTable, isRateKnown, rateOrOpening, votingTimes } from "./overview.js";
-import { sourceButton } from "./source.js";
+import { runLink, sourceButton } from "./source.js";
 import { t } from "./words.js";
 
 export function constituency(page) {
@@ -58,5 +58,5 @@ export function constituency(page) {
       ${place.missing.length ? html`<ul>${place.missing.map((gap) => html`<li>${t("missing_from", { from: dayAndClock(gap.missing_from, zone), to: dayAndClock(gap.missing_to, zone), hours: count(gap.hours), reason: t(gap.reason === "region" ? "missing_region" : "missing_voting") })}</li>`)}</ul>` : html`<p class="quiet">${t("missing_none")}</p>`}</section>
     <section aria-labelledby="place-files"><header><h2 id="place-files">${t("files")}</h2><p>${t("files_note")}</p><a class="csv" href=${address("/sources", { constituency: place.constituency_id }, ".csv")} download>${t("csv")}</a></header>
       <details class="as-table"><summary>${t("files")}: ${count(files.length)}</summary><div class="scroll" tabindex="0" role="region" aria-labelledby="place-files"><table><thead><tr><th scope="col">${t("file")}</th><th scope="col" class="number">${t("lines")}</th><th scope="col" class="number">${t("rejected")}</th><th scope="col">${t("landed")}</th><th scope="col">${t("run")}</th></tr></thead>
-      <tbody>${files.map((file) => html`<tr><th scope="row" class="path">${file.path.split("/").pop()}${file.member ? ` / ${file.member.split("/").pop()}` : ""}</th><td class="number">${count(file.lines)}</td><td class="number">${count(file.rejected)}</td><td class="when">${dayAndClock(file.seen_at, zone)}</td><td><a href="${page.status?.ui_url ?? ""}/runs/${file.run_id}" target="_blank" rel="noopener">${file.run_id.slice(0, 8)}</a></td></tr>`)}</tbody></table></div></details></section>`;
+      <tbody>${files.map((file) => html`<tr><th scope="row" class="path">${file.path.split("/").pop()}${file.member ? ` / ${file.member.split("/").pop()}` : ""}</th><td class="number">${count(file.lines)}</td><td class="number">${count(file.rejected)}</td><td class="when">${dayAndClock(file.seen_at, zone)}</td><td>${runLink(page, file.run_id)}</td></tr>`)}</tbody></table></div></details></section>`;
 }

@@ -5,6 +5,7 @@ import { address, ask } from "./api.js";
 import { findingChart } from "./charts.js";
 import { inWords, referenceOf, whatNext } from "./explanations.js";
 import { count, dayAndClock, decimal, inOrderOfNames } from "./format.js";
+import { runLink } from "./source.js";
 import { ruleName, t } from "./words.js";
 
 const SIGNS = { critical: "◆", warning: "▲", info: "●" };
@@ -50,7 +51,7 @@ export function findingsList(page, found, zone) {
       ${next ? html`<p class="next">${t("next", { what: next })}</p>` : ""}
       <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })}${one.expected_low == null ? "" : ` (${t("usual", { low: count(one.expected_low), high: count(one.expected_high) })})`} · `}
         ${reference ? html`${t("reference", { what: reference })} · ` : ""}
-        <a href="${page.status?.ui_url ?? ""}/runs/${one.run_id}" target="_blank" rel="noopener">${t("run")} ${one.run_id.slice(0, 8)}</a></p>
+        ${runLink(page, one.run_id, `${t("run")} ${one.run_id.slice(0, 8)}`)}</p>
       <details class="picture" @toggle=${openPicture(one, zone)}><summary>${t("picture")}</summary>
         <p class="quiet">${t("picture_note")} <a href=${address(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`, {}, ".csv")} download>${t("csv")}</a></p><div class="chart"></div></details>
     </li>`;

@@ -33,10 +33,11 @@ export function freshnessLine(page) {
   const { election, connection, now } = page;
   if (!election) return "";
   const zone = election.time_zone;
+  const published = page.status?.published;
   const words = { active: "voting", completed: "completed", scheduled: "scheduled" }[election.status] ?? "status_unknown";
   const since = election.last_transaction_at ? now - new Date(election.last_transaction_at) : null;
   return html`
-    <span class="pill ${connection.stands ? "live" : "broken"}">${t(connection.stands ? "live" : "not_live")}</span>
+    <span class="pill ${published ? "" : connection.stands ? "live" : "broken"}">${t(published ? "published" : connection.stands ? "live" : "not_live")}</span>
     <span class="pill ${election.status ?? ""}">${t(words)}</span>
     <span>${t("as_of", { time: now - new Date(election.computed_at) < 86400e3 ? clockSeconds(election.computed_at, zone) : fullMoment(election.computed_at, zone) })}</span>
     ${since == null ? "" : html`<span>${t("newest", { time: Math.abs(since) < 86400e3 ? clock(election.last_transaction_at, zone) : fullMoment(election.last_transaction_at, zone) })}

@@ -2,14 +2,19 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { count, dayAndClock, fullMoment } from "./format.js";
-import { sourceButton } from "./source.js";
+import { runLink, sourceButton } from "./source.js";
 import { t } from "./words.js";
 
-/** Says that the page shows the past, and leads back to now. */
+/** Says that the page shows the past, and leads back to now; or that it was published, by whom and how to check it. */
 export function pastNote(page) {
   const { as_of } = page.view;
-  if (!as_of) return "";
   const zone = page.election?.time_zone ?? "UTC";
+  const published = page.status?.published;
+  if (published) {
+    return html`<p class="published" role="note"><strong>${t("published_at", { time: fullMoment(published.known_at, zone) })}</strong> ${t("published_why")}
+      <a href="README.md">${t("published_check")}</a> · <a href="datapackage.json">${t("published_data")}</a> · <a href=${published.licence_url} rel="license">${published.licence}</a> · ${t("published_cite", { citation: published.citation })}</p>`;
+  }
+  if (!as_of) return "";
   return html`<p class="alarm warning" role="note"><strong>${t("as_known", { time: fullMoment(as_of, zone) })}</strong> ${t("as_known_why")}
     <a href=${page.link({ as_of: "" })} @click=${page.go({ as_of: "" })}>${t("as_known_now")}</a></p>`;
 }
@@ -48,7 +53,7 @@ export function corrections(page) {
         <td><a href=${page.link({ constituency: row.constituency_id })} @click=${page.go({ constituency: row.constituency_id })}>${row.name ?? row.constituency_id.slice(0, 12)}</a></td>
         <td>${dayAndClock(row.hour, election.time_zone)}</td><td class="number">${change(row.bulletins_before, row.bulletins_after)}</td><td class="number">${change(row.votes_before, row.votes_after)}</td>
         <td>${row.causes.map((cause) => t(`cause_${cause.replaceAll(" ", "_")}`)).join(", ")}</td>
-        <td>${row.run_id ? html`<a href="${page.status?.ui_url ?? ""}/runs/${row.run_id}" target="_blank" rel="noopener">${row.run_id.slice(0, 8)}</a>` : "–"}</td></tr>`)}</tbody>
+        <td>${row.run_id ? runLink(page, row.run_id) : "–"}</td></tr>`)}</tbody>
     </table></div>
   </section>`;
 }

@@ -1,7 +1,7 @@
 // The page: holds the loaded data, reloads it after commits, and renders it. Each part is a function of that state.
 
 import { html, render } from "../libraries/lit-html/lit-html.js";
-import { ask, listen, Refused, signIn, signOut } from "./api.js";
+import { ask, HOME, ICON, listen, Refused, signIn, signOut, SYSTEM_LINKS } from "./api.js";
 import { comparison } from "./compare.js";
 import { constituencies, listQuestion } from "./constituencies.js";
 import { constituency } from "./constituency.js";
@@ -264,7 +264,8 @@ class Page {
   }
 
   draw() {
-    this.now = Date.now();
+    // The clock of a published page stands still.
+    this.now = this.status?.published ? +new Date(this.status.published.known_at) : Date.now();
     render(frame(this), root);
     // A select keeps the user's choice when its options change.
     for (const select of root.querySelectorAll("select[data-value]")) select.value = select.dataset.value;
@@ -314,7 +315,7 @@ function bar(page) {
   const choose = (event) => page.show({ election: event.target.value, constituency: "", region: "", q: "", compare: [] }, { isStep: true });
   return html`
     <header class="top">
-      <a class="mark" href="/"><img src="/files/icon.svg" alt="" width="24" height="24"> ${t("title")}</a>
+      <a class="mark" href=${HOME}><img src=${ICON} alt="" width="24" height="24"> ${t("title")}</a>
       ${page.elections?.length ? html`<label class="choice"><span class="unseen">${t("election")}</span>
         <select data-value=${page.election?.election_id ?? ""} @change=${choose}>${page.elections.map((one) => html`<option value=${one.election_id} ?selected=${one === page.election}>${one.name}</option>`)}</select></label>` : ""}
       <nav aria-label=${t("title")}>
@@ -322,7 +323,7 @@ function bar(page) {
           ${Object.entries(LANGUAGES).map(([code, name]) => html`<option value=${code} lang=${code} ?selected=${code === spoken()}>${name}</option>`)}</select></label>
         <button type="button" class="theme" aria-label=${t("theme", { now: t(isDark ? "theme_dark" : "theme_light") })} @click=${() => { chooseTheme(isDark ? "light" : "dark"); page.draw(); }}>${isDark ? "☾" : "☀"}</button>
         <button type="button" class="print" @click=${() => print()}>${t("print")}</button>
-        <a href="/docs">${t("api")}</a>
+        ${SYSTEM_LINKS ? html`<a href="/docs">${t("api")}</a>` : ""}
         ${page.status?.is_signed_in ? html`<button type="button" class="sign-out" @click=${() => signOut().then(() => location.reload())}>${t("sign_out")}</button>` : ""}
         ${page.status?.ui_url ? html`<a href=${page.status.ui_url} target="_blank" rel="noopener">${t("ui")}</a>` : ""}
       </nav>

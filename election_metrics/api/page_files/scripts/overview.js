@@ -7,7 +7,7 @@ import { hoursChart, quantityChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
 import { clock, count, dayAndClock, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
 import { HOUR, pointsAgainst } from "./hours.js";
-import { sourceButton } from "./source.js";
+import { runLink, sourceButton } from "./source.js";
 import { t } from "./words.js";
 
 const fresh = (page, name, value) => keyed(value, html`<span class="fresh ${page.isNew(name, value) ? "new" : ""}">${value}</span>`);
@@ -124,7 +124,7 @@ export function hoursTable(page, hours, zone, current) {
     <thead><tr><th scope="col">${t("hour")}</th><th scope="col" class="number">${t("bulletins")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
     <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + HOUR, zone)}${row.hour === current ? ` (${t("to_come")})` : ""}</th>
       ${cell(count(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate))}
-      <td>${row.run_id ? html`<a href="${page.status?.ui_url ?? ""}/runs/${row.run_id}" target="_blank" rel="noopener">${row.run_id.slice(0, 8)}</a>` : ""}</td></tr>`)}</tbody></table></div></details>`;
+      <td>${row.run_id ? runLink(page, row.run_id) : ""}</td></tr>`)}</tbody></table></div></details>`;
 }
 
 /** Regions, highest turnout first; a click shows the constituencies of one. */

@@ -1,13 +1,18 @@
 // The source of a figure: the run that computed it, its table, its data, its definition.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { address } from "./api.js";
+import { address, SYSTEM_LINKS } from "./api.js";
 import { fullMoment, percent, zoneName } from "./format.js";
 import { t } from "./words.js";
 
 /** A button that opens the source of a figure. */
 export const sourceButton = (page, what) => html`<button class="source" type="button" @click=${() => page.openSource(what)}
   aria-label=${t("source_of", { what: what.title })}>${t("source")}</button>`;
+
+/** A link to a run in Dagster; where that cannot be reached, the run's name. */
+export const runLink = (page, run, words = run.slice(0, 8)) => (SYSTEM_LINKS
+  ? html`<a href="${page.status?.ui_url ?? ""}/runs/${run}" target="_blank" rel="noopener">${words}</a>`
+  : html`<code title=${run}>${run.slice(0, 8)}</code>`);
 
 /** The dialog; `what` has title, definition, table, path, query parameters (asked), run_id and computed_at. */
 export function sourceDialog(page) {
@@ -22,10 +27,10 @@ export function sourceDialog(page) {
     <dl class="facts">
       <dt>${t("source_at")}</dt><dd>${fullMoment(what.computed_at ?? meta.as_of, zone)}, ${zoneName(zone)}</dd>
       <dt>${t("source_run")}</dt>
-      <dd>${run ? html`<a href="${page.status?.ui_url ?? ""}/runs/${run}" target="_blank" rel="noopener">${t("source_open")}</a> <code>${run.slice(0, 8)}</code>` : "–"}</dd>
+      <dd>${run ? runLink(page, run, t("source_open")) : "–"}${run && SYSTEM_LINKS ? html` <code>${run.slice(0, 8)}</code>` : ""}</dd>
       <dt>${t("source_table", { name: "" })}</dt><dd><code>${what.table}</code></dd>
     </dl>
     ${meta.coverage == null || what.isPart ? "" : html`<p>${t("source_rests", { coverage: percent(meta.coverage), time: fullMoment(meta.last_transaction_at, zone) })}</p>`}
-    <p class="links"><a href=${address(what.path, what.asked)}>${t("source_json")}</a> <a href=${address(what.path, what.asked, ".csv")}>${t("source_csv")}</a></p>
+    <p class="links">${SYSTEM_LINKS ? html`<a href=${address(what.path, what.asked)}>${t("source_json")}</a> ` : ""}<a href=${address(what.path, what.asked, ".csv")}>${t("source_csv")}</a></p>
     <button type="button" class="close" autofocus @click=${() => page.closeSource()}>${t("close")}</button>`;
 }

@@ -1,0 +1,1 @@
+"""Data packages: an election as files that anybody can check without this system."""

@@ -1,0 +1,183 @@
+"""What a data package holds: its tables, the columns and keys of each, and the queries that they come from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import INTERVAL, TIMESTAMP
+
+from election_metrics.warehouse import tables
+from election_metrics.warehouse.export import columns_of, find_table, select_rows
+from election_metrics.warehouse.replace import arrow_type
+from election_metrics.warehouse.tables import Instant
+
+SOURCES, QUARANTINE = "sources", "quarantine"
+"""Tables of the package that the warehouse has in another form."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table of the package."""
+
+    name: str
+    type: sa.types.TypeEngine[Any]
+    comment: str
+    is_required: bool = False
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """Its type in Arrow and Parquet."""
+        return arrow_type(self.type)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A table of the package.
+
+    Attributes:
+        name: its name; its files are data/<name>.csv and data/<name>.parquet.
+        comment: what its rows are.
+        columns: its columns, in order.
+        key: the columns by which rows differ.
+        parents: by columns, the table that has rows with these values as its key.
+        query: SQL for its rows, with parameter `election_id` and those of `parameters`.
+        parameters: further parameters of the query.
+    """
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    parents: Mapping[tuple[str, ...], str]
+    query: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of its columns in Arrow."""
+        return pa.schema([(column.name, column.arrow) for column in self.columns])
+
+
+_TABLES = (
+    tables.elections, tables.constituencies, tables.hourly_stats, tables.election_hours, tables.constituency_metrics,
+    tables.election_summaries, tables.region_summaries, tables.participation_extremes, tables.missing_input,
+    tables.anomalies, tables.rule_coverage, tables.anomaly_thresholds, tables.reconciliations,
+    tables.constituency_reference, tables.election_reference,
+)  # fmt: skip
+_VIEWS = {
+    "interval_stats": ("constituency_id", "interval_start"),
+    "register_changes": ("transaction_id",),
+    "corrections_log": ("constituency_id", "hour", "corrected_at"),
+}
+_PARENTS = {("election_id",): "elections", ("constituency_id",): "constituencies"}
+_NO_PARENTS = ("constituency_reference", SOURCES, QUARANTINE)
+"""Their constituencies need not be among those of the election's figures."""
+
+_OF_ELECTION = """
+    file.status <> 'superseded' AND (
+        file.constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election_id)s)
+        OR file.content_id IN (
+            SELECT place.content_id FROM ingest.table_places AS place JOIN metrics.constituencies USING (constituency_id)
+            WHERE election_id = %(election_id)s
+        )
+    )
+"""
+# Texts have a common beginning that the first and the last of them, by bytes, have.
+_FOLDER = f"""
+    SELECT min(path COLLATE "C"), max(path COLLATE "C") FROM ingest.transaction_files AS file
+    WHERE path NOT LIKE 'table:%%' AND {_OF_ELECTION}
+"""  # noqa: S608
+_BELOW = "CASE WHEN starts_with({0}, %(folder)s) THEN substr({0}, length(%(folder)s) + 1) ELSE {0} END"
+_SOURCES = f"""
+    SELECT {_BELOW.format("path")} AS path, member, status, reason, sha256, content_hash, size, constituency_id,
+        interval_start, interval_end, lines, rows, rollbacks, repeated, rejected, first_transaction_at,
+        last_transaction_at, seen_at, run_id
+    FROM ingest.transaction_files AS file WHERE {_OF_ELECTION}
+    ORDER BY path COLLATE "C", member COLLATE "C"
+"""  # noqa: S608
+_QUARANTINE = f"""
+    SELECT {_BELOW.format("line.file")} AS file, line.reason, count(*) AS lines, min(line.line_number) AS first_line
+    FROM ingest.rejected_transactions AS line
+    WHERE line.content_id IN (
+        SELECT file.content_id FROM ingest.transaction_files AS file WHERE file.status = 'landed' AND {_OF_ELECTION}
+    )
+    GROUP BY line.file, line.reason ORDER BY line.file COLLATE "C", line.reason COLLATE "C"
+"""  # noqa: S608
+
+
+def contents_of(connection: sa.Connection, election: str) -> list[Contents]:
+    """The tables of an election's package."""
+    shown = [_as_exported(table, tuple(column.name for column in table.primary_key)) for table in _TABLES]
+    shown += [_as_exported(find_table(connection, name), key) for name, key in _VIEWS.items()]
+    first, last = connection.connection.cursor().execute(_FOLDER, {"election_id": election}).fetchone() or (None, None)
+    return [*shown, *_made_for_packages(_common_folder(first or "", last or ""))]
+
+
+def _common_folder(first: str, last: str) -> str:
+    """The folder that two paths have in common, with its slash."""
+    same = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[: first.rfind("/", 0, same) + 1]
+
+
+def _as_exported(table: sa.Table, key: tuple[str, ...]) -> Contents:
+    own = {column.name: column for column in table.columns}
+    columns = tuple(_column(own[name]) if name in own else _ELECTION for name in columns_of(table))
+    names = {column.name for column in columns}
+    return Contents(
+        table.name,
+        table.comment or "",
+        columns,
+        key,
+        {} if table.name in _NO_PARENTS else {
+            columns: parent for columns, parent in _PARENTS.items() if names >= set(columns) and parent != table.name
+        },
+        select_rows(table, {"election_id": ""}, times_as_text=False),
+    )  # fmt: skip
+
+
+def _column(column: sa.Column[Any]) -> Column:
+    kind = sa.Text() if isinstance(column.type, INTERVAL) else column.type
+    return Column(column.name, kind, column.comment or "", not column.nullable)
+
+
+_ELECTION = Column("election_id", sa.Text(), "Election", is_required=True)
+
+
+def _made_for_packages(folder: str) -> list[Contents]:
+    files = tables.transaction_files.columns
+    names = (
+        "path", "member", "status", "reason", "sha256", "content_hash", "size", "constituency_id", "interval_start",
+        "interval_end", "lines", "rows", "rollbacks", "repeated", "rejected", "first_transaction_at",
+        "last_transaction_at", "seen_at", "run_id",
+    )  # fmt: skip
+    described = [_column(files[name]) for name in names]
+    described[0] = Column(
+        "path", sa.Text(), "Path below the folder of all files; of a table's rows table:<name>/<hour>", True
+    )
+    quarantine = (
+        Column("file", sa.Text(), "Path of the file, and member of an archive", True),
+        Column("reason", sa.Text(), "Why the lines cannot be read", True),
+        Column("lines", sa.BigInteger(), "Lines in quarantine; of each file, the first 10,000 are kept", True),
+        Column("first_line", sa.BigInteger(), "The first of them, from 1", True),
+    )
+    where = {"folder": folder}
+    return [
+        Contents(SOURCES, "The files that the figures come from, and what became of their lines", tuple(described),
+                 ("path", "member"), {}, _SOURCES, where),
+        Contents(QUARANTINE, "Lines that could not be read, by file and reason", quarantine,
+                 ("file", "reason"), {}, _QUARANTINE, where),
+    ]  # fmt: skip
+
+
+def frictionless_type(column: Column) -> dict[str, str]:
+    """The type of a column of the CSV in Frictionless' Table Schema."""
+    if isinstance(column.type, sa.ARRAY):
+        return {"type": "array"}
+    if isinstance(column.type, sa.JSON):
+        return {"type": "object"}
+    if isinstance(column.type, type(Instant) | TIMESTAMP):
+        return {"type": "datetime", "format": "any"}
+    kinds = {sa.BigInteger: "integer", sa.Double: "number", sa.Numeric: "number", sa.Boolean: "boolean"}
+    return {"type": next((name for kind, name in kinds.items() if isinstance(column.type, kind)), "string")}

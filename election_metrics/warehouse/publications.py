@@ -1,0 +1,70 @@
+"""Published packages: which commit each shows, so that what was published stays in the history."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from election_metrics.errors import TransientError
+from election_metrics.warehouse.database import lock
+from election_metrics.warehouse.rows import Row, read_rows
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of the public tables: its number, and when its rows became visible."""
+
+    number: int
+    at: datetime
+
+
+def newest(connection: sa.Connection) -> Commit | None:
+    """The newest commit that the transaction sees; None before the first."""
+    row = connection.execute(_NEWEST).one_or_none()
+    return None if row is None else Commit(*row)
+
+
+_NEWEST = sa.text(
+    "SELECT commit_number, committed_at FROM history.commits WHERE is_kept ORDER BY commit_number DESC LIMIT 1"
+)
+
+
+def record(
+    connection: sa.Connection, sha256: str, election: str, shown: Commit, now: datetime, *, signed: bool
+) -> None:
+    """Records a package, once: the same one again changes nothing.
+
+    Args:
+        connection: in a transaction.
+        sha256: of the package's SHA256SUMS.
+        election: the election_id.
+        shown: the commit that the package shows.
+        now: the current time.
+        signed: whether it is signed.
+
+    Raises:
+        TransientError: the commit was thinned out of the history meanwhile.
+    """
+    lock(connection, "commits")  # the history is not thinned out meanwhile
+    values = {"sha256": sha256, "election": election, "number": shown.number, "now": now, "signed": signed}
+    if not connection.execute(_RECORD, values).rowcount:
+        raise TransientError("the history was thinned out while the package was written; publish again")
+
+
+_RECORD = sa.text(
+    """
+    INSERT INTO history.publications (sha256, election_id, commit_number, known_at, published_at, is_signed)
+    SELECT :sha256, :election, commit_number, committed_at, :now, :signed
+    FROM history.commits WHERE commit_number = :number AND is_kept
+    ON CONFLICT (sha256) DO UPDATE SET is_signed = publications.is_signed OR excluded.is_signed
+    """
+)
+
+
+def of_election(connection: sa.Connection, election: str) -> list[Row]:
+    """Packages of an election, the newest first: sha256, known_at, published_at, is_signed."""
+    query = (
+        "SELECT sha256, known_at, published_at, is_signed FROM history.publications WHERE election_id = :election "
+        "ORDER BY published_at DESC"
+    )
+    return read_rows(connection, sa.text(query), election=election)
