@@ -47,7 +47,7 @@ def _written(path: Path) -> Iterator[IO[bytes]]:
         raise ElectionMetricsError(f"{path} cannot be written: {error.strerror}") from None
 
 
-_WITHOUT_HOME = ("replay",)
+_WITHOUT_HOME = ("replay", "verify")
 """Commands that use neither HOME nor a database."""
 
 
@@ -385,6 +385,27 @@ def publish(
     from election_metrics.commands.publish import run_publish
 
     run_publish(console, election, folder, licence=licence, publisher=publisher, url=url, key=key)
+
+
+@main.command()
+@click.argument("package", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Public key (PEM) of the publisher, who must have signed it.",
+)
+def verify(package: Path, key: Path | None) -> None:
+    """Check a PACKAGE that `publish` wrote: hashes, keys, sums, every figure that follows from the hours, the page.
+
+    It needs no database and no settings. Exit code 1: something differs; the first files and figures are named.
+
+    \b
+    election-metrics verify ~/vybory-2026
+    election-metrics verify ~/vybory-2026 --key publisher.pem
+    """
+    from election_metrics.commands.verify import run_verify
+
+    sys.exit(run_verify(_output(), package, key))
 
 
 @main.command()

@@ -75,12 +75,15 @@ _PARENTS = {("election_id",): "elections", ("constituency_id",): "constituencies
 _NO_PARENTS = ("constituency_reference", SOURCES, QUARANTINE)
 """Their constituencies need not be among those of the election's figures."""
 
+TABLES = (*(table.name for table in _TABLES), *_VIEWS, SOURCES, QUARANTINE)
+"""Every table of a package."""
+
 _OF_ELECTION = """
     file.status <> 'superseded' AND (
         file.constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election_id)s)
         OR file.content_id IN (
-            SELECT place.content_id FROM ingest.table_places AS place JOIN metrics.constituencies USING (constituency_id)
-            WHERE election_id = %(election_id)s
+            SELECT place.content_id FROM ingest.table_places AS place
+            JOIN metrics.constituencies USING (constituency_id) WHERE election_id = %(election_id)s
         )
     )
 """

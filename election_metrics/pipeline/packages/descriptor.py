@@ -189,7 +189,8 @@ formula begins with a '; Parquet has it as it is.
 def citation(edition: Edition) -> str:
     """How to cite the package, in one line."""
     where = f" {edition.url}" if edition.url else ""
-    return f"{edition.publisher} ({edition.known_at.year}). {edition.title}, as known at {edition.moment}. Data set.{where}"
+    what = f"{edition.title}, as known at {edition.moment}. Data set."
+    return f"{edition.publisher} ({edition.known_at.year}). {what}{where}"
 
 
 def _citation(edition: Edition) -> str:

@@ -1,0 +1,160 @@
+"""Whether a package is whole: bytes, descriptor, formats, keys. Each function yields what differs, with its place."""
+
+import filecmp
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from election_metrics.digest import sha256_of
+from election_metrics.lake.reading import quoted
+from election_metrics.pipeline.packages.contents import TABLES
+from election_metrics.pipeline.packages.files import (
+    CHECKSUMS,
+    DATA,
+    DESCRIPTOR,
+    csv_of,
+    files_below,
+    parquet_of,
+    write_csv,
+)
+
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+
+
+def file_differences(folder: Path) -> Iterator[str]:
+    """Files that are missing, not named, or have other bytes than the checksums say."""
+    said: dict[str, str] = {}
+    for number, line in enumerate((folder / CHECKSUMS).read_bytes().decode("utf-8", "replace").split("\n")[:-1], 1):
+        found = _LINE.fullmatch(line)
+        if found is None:
+            yield f"{CHECKSUMS}, line {number}: it is no checksum"
+        elif found[2] in said:
+            yield f"{CHECKSUMS}, line {number}: {found[2]} is named again"
+        else:
+            said[found[2]] = found[1]
+    there = list(files_below(folder))
+    yield from (f"{name} is missing" for name in sorted(said.keys() - set(there)))
+    for name in there:
+        if name not in said:
+            yield f"{name} is not named in {CHECKSUMS}"
+        elif (folder / name).is_symlink():
+            yield f"{name} is a link"
+        elif sha256_of(folder / name) != said[name]:
+            yield f"{name} has other bytes{_place(folder, name)}"
+
+
+def _place(folder: Path, name: str) -> str:
+    """Where a data file differs from its other format, as far as it can be said."""
+    path = Path(name)
+    if path.parent.as_posix() != DATA:
+        return ""
+    try:
+        line = _line_that_differs(folder, path.stem)
+    except (duckdb.Error, pa.ArrowException, OSError, ValueError) as error:
+        return f": it cannot be read ({' '.join(str(error).split())[:200]})"
+    return f": {line}" if line else "; its rows are the same as in the other format"
+
+
+def format_differences(folder: Path) -> Iterator[str]:
+    """Tables whose CSV and Parquet differ, with the first line that does."""
+    for table in _tables(folder):
+        if line := _line_that_differs(folder, table):
+            yield line
+
+
+def _tables(folder: Path) -> list[str]:
+    return sorted({file.stem for file in (folder / DATA).iterdir()})
+
+
+def _line_that_differs(folder: Path, table: str) -> str | None:
+    there = csv_of(folder, table)
+    with tempfile.TemporaryDirectory() as work, duckdb.connect() as engine:
+        again = Path(work) / "table.csv"
+        write_csv(engine, parquet_of(folder, table), again)
+        if filecmp.cmp(again, there, shallow=False):
+            return None
+        with again.open("rb") as wanted, there.open("rb") as found:
+            for number, (one, other) in enumerate(zip_longest(wanted, found), 1):
+                if one != other:
+                    return f"{DATA}/{there.name}, line {number}: {_shown(other)}; in Parquet {_shown(one)}"
+    return None
+
+
+def _shown(line: bytes | None) -> str:
+    return "no line" if line is None else repr(line.decode("utf-8", "replace").rstrip("\n")[:200])
+
+
+def descriptor_differences(folder: Path) -> Iterator[str]:
+    """Files and columns that datapackage.json does not describe as they are."""
+    described = {one["path"]: one for one in _resources(folder)}
+    there = {name for name in files_below(folder) if name.startswith(f"{DATA}/")}
+    for path in sorted(described.keys() | there):
+        said = described.get(path)
+        if said is None or path not in there:
+            yield f"{path} is {'not described' if said is None else 'missing'}"
+        elif said["hash"] != f"sha256:{sha256_of(folder / path)}" or said["bytes"] != (folder / path).stat().st_size:
+            yield f"{path}: its hash or size is not that of {DESCRIPTOR}"
+        elif path.endswith(".parquet"):
+            names, columns = [field["name"] for field in said["schema"]["fields"]], pq.read_schema(folder / path).names
+            if names != columns:
+                yield f"{path}: its columns are {', '.join(columns)}; {DESCRIPTOR} says {', '.join(names)}"
+    yield from (
+        f"{parquet_of(Path(), table)} is missing" for table in TABLES if not parquet_of(folder, table).is_file()
+    )
+
+
+def _resources(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / DESCRIPTOR).read_text("utf-8"))["resources"]
+    return found
+
+
+def key_differences(folder: Path) -> Iterator[str]:
+    """Keys that repeat or are empty, required columns that are, and rows that refer to others which are not there."""
+    with duckdb.connect() as engine:
+        resources = [one for one in _resources(folder) if one["format"] == "parquet"]
+        for one in resources:
+            view = (
+                f"CREATE VIEW {_name(Path(one['path']).stem)} AS FROM read_parquet({quoted(str(folder / one['path']))})"
+            )
+            engine.execute(view)
+        for one in resources:
+            yield from _keys_of(engine, Path(one["path"]).stem, one["schema"])
+
+
+def _keys_of(engine: duckdb.DuckDBPyConnection, table: str, schema: dict[str, Any]) -> Iterator[str]:
+    key = ", ".join(_name(name) for name in schema["primaryKey"])
+    repeated = f"SELECT {key}, count(*) FROM {_name(table)} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"  # noqa: S608
+    if row := engine.execute(repeated).fetchone():
+        yield f"{table}: {_words(schema['primaryKey'], row)} is there {row[-1]} times"
+    required = [field["name"] for field in schema["fields"] if field.get("constraints", {}).get("required")]
+    for name in sorted({*required, *schema["primaryKey"]}):
+        empty = engine.execute(f"SELECT count(*) FROM {_name(table)} WHERE {_name(name)} IS NULL").fetchone()  # noqa: S608
+        if empty and empty[0]:
+            yield f"{table}: {name} is empty in {empty[0]} row(s)"
+    for foreign in schema.get("foreignKeys", []):
+        names, parent = foreign["fields"], foreign["reference"]["resource"].replace("-", "_")
+        match = " AND ".join(f"parent.{_name(name)} = child.{_name(name)}" for name in names)
+        missing = (
+            f"SELECT {', '.join(f'child.{_name(name)}' for name in names)} FROM {_name(table)} AS child "  # noqa: S608
+            f"WHERE {' AND '.join(f'child.{_name(name)} IS NOT NULL' for name in names)} "
+            f"AND NOT EXISTS (SELECT 1 FROM {_name(parent)} AS parent WHERE {match}) ORDER BY ALL LIMIT 1"
+        )
+        if row := engine.execute(missing).fetchone():
+            yield f"{table}: {_words(names, row)} is not in {parent}"
+
+
+def _name(name: str) -> str:
+    """A name of the package in SQL: it is untrusted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _words(names: list[str], row: tuple[Any, ...]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=False))

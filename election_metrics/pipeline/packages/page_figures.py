@@ -1,0 +1,61 @@
+"""Whether the page of a package shows the figures of its tables."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from election_metrics.pipeline.packages.recomputing import differences, read_table
+
+_PAGE = "page"
+
+
+def page_differences(folder: Path) -> Iterator[str]:
+    """Figures of the page that differ from those of the tables, with the file that has them."""
+    name = f"{_PAGE}/answers.js"
+    answers = _answers(folder / name)
+    whole = answers["dashboard"]
+    metrics = read_table(folder, "constituency_metrics")
+    totals = metrics[metrics["period"] == "election"].drop(
+        columns=["registered_voters", "participation_rate", "issue_rate"]
+    )
+    yield from _compare(name, ["election_id"], read_table(folder, "election_summaries"), [whole["election"]])
+    yield from _compare(name, ["region"], read_table(folder, "region_summaries"), whole["election"]["regions"])
+    yield from _compare(name, ["hour"], read_table(folder, "election_hours"), whole["hours"])
+    places = read_table(folder, "constituencies")
+    yield from _compare(name, ["constituency_id"], places, answers["list"])
+    voted = [row for row in answers["list"] if row["votes_cast"] is not None]
+    yield from _compare(name, ["constituency_id"], totals, voted)
+    hours = dict(iter(read_table(folder, "hourly_stats").groupby("constituency_id")))
+    days = dict(iter(metrics[metrics["period"] == "day"].groupby("constituency_id")))
+    for number, row in enumerate(answers["list"]):
+        name = f"{_PAGE}/places/{number}.js"
+        one, place = _answers(folder / name), row["constituency_id"]
+        if one["place"]["constituency_id"] != place:
+            yield f"{name} is of {one['place']['constituency_id']}, not of {place}"
+            continue
+        for table, kind, key in ((hours, "hours", "hour"), (days, "days", "period_start")):
+            there = table.get(place)
+            if there is None and one[kind]:
+                yield f"{name} has {kind} that no table has"
+            elif there is not None:
+                yield from _compare(name, [key], there, one[kind])
+
+
+def _answers(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(path.read_bytes().partition(b" = ")[2].rstrip().removesuffix(b";"))
+    return found
+
+
+def _compare(name: str, key: list[str], table: pd.DataFrame, shown: list[dict[str, Any]]) -> Iterator[str]:
+    """The numbers that a table and the page both have."""
+    numbers = [column for column in table.columns if pd.api.types.is_numeric_dtype(table[column]) and column not in key]
+    said = pd.DataFrame(shown, columns=list(dict.fromkeys([*key, *(shown[0] if shown else [])])))
+    for column in key:
+        if isinstance(table[column].dtype, pd.DatetimeTZDtype):
+            said[column] = pd.to_datetime(said[column], utc=True).astype(table[column].dtype)
+    both = [column for column in numbers if column in said.columns]
+    said[both] = said[both].astype("Float64")
+    yield from differences(name, key, said[[*key, *both]], table[[*key, *both]], "in the table")
