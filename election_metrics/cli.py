@@ -394,18 +394,26 @@ def publish(
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Public key (PEM) of the publisher, who must have signed it.",
 )
-def verify(package: Path, key: Path | None) -> None:
+@click.option(
+    "--against",
+    "exports",
+    type=click.Path(path_type=Path, exists=True),
+    help="Folder of the export files: compare their bytes, and count every hour again from nothing.",
+)
+def verify(package: Path, key: Path | None, exports: Path | None) -> None:
     """Check a PACKAGE that `publish` wrote: hashes, keys, sums, every figure that follows from the hours, the page.
 
-    It needs no database and no settings. Exit code 1: something differs; the first files and figures are named.
+    It needs no database and no settings; --against works in a folder below TMPDIR, and removes it. Exit code 1:
+    something differs; the first files and figures are named.
 
     \b
     election-metrics verify ~/vybory-2026
     election-metrics verify ~/vybory-2026 --key publisher.pem
+    election-metrics verify ~/vybory-2026 --against ~/exports
     """
     from election_metrics.commands.verify import run_verify
 
-    sys.exit(run_verify(_output(), package, key))
+    sys.exit(run_verify(_output(), console, package, key, exports))
 
 
 @main.command()

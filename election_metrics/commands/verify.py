@@ -1,22 +1,49 @@
 """`verify`: checks a data package."""
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
 from election_metrics.commands.markup import shown
-from election_metrics.pipeline.packages.checking import Check, check_package
+from election_metrics.commands.progress import bars
+from election_metrics.pipeline.packages.checking import Check, check_package, checked
+from election_metrics.pipeline.packages.recounting import Recount, own_warehouse
 
 
-def run_verify(console: Console, folder: Path, key: Path | None) -> int:
+def run_verify(console: Console, errors: Console, folder: Path, key: Path | None, exports: Path | None) -> int:
     """Checks a package and prints the result of each check; returns the exit code, 1 if anything differs.
 
+    Args:
+        console: standard output.
+        errors: standard error, for progress.
+        folder: the folder of the package.
+        key: the public key that must have signed it.
+        exports: folder of the export files to count again; None: they are not counted again.
+
     Raises:
-        ElectionMetricsError: the folder holds no package, or the key cannot be read.
+        ElectionMetricsError: the folder holds no package, the key cannot be read, or there are no export files.
     """
-    failed = [_print(console, check) for check in check_package(folder.expanduser(), key)].count(False)
-    console.print("Everything holds." if not failed else f"{failed} check(s) failed.")
-    return 1 if failed else 0
+    folder = folder.expanduser()
+    checks = check_package(folder, key)
+    if exports is not None:
+        checks = itertools.chain(checks, _counted_again(errors, folder, exports.expanduser().absolute()))
+    results = [_print(console, check) for check in checks]
+    if failed := results.count(False):
+        console.print(f"{failed} check(s) failed.")
+        return 1
+    again = "" if exports else " To count the export files again: --against FOLDER"
+    console.print(f"Everything holds.{again}")
+    return 0
+
+
+def _counted_again(errors: Console, folder: Path, exports: Path) -> Iterator[Check]:
+    with bars(errors) as progress, own_warehouse() as settings:
+        recount = Recount(settings, folder, exports)
+        recount.land(progress.of)
+        yield checked("exports", f"the files below {exports} are those of the package", recount.file_differences())
+        yield checked("recount", "every hour, counted again from them", recount.figure_differences(progress.of))
 
 
 def _print(console: Console, check: Check) -> bool:

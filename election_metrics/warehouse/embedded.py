@@ -93,6 +93,12 @@ def forget(home: Path) -> None:
     _started.pop(home / "postgres", None)
 
 
+def stop_using(home: Path) -> None:
+    """Stops the server of HOME, unless another process uses it."""
+    if _started.pop(home / "postgres", None) is not None:
+        leave(home, os.getpid())
+
+
 def keep_for(pid: int) -> None:
     """Registers another process as a user of the servers that this one uses."""
     for data in _started:

@@ -145,8 +145,8 @@ def differences(
     keys = list(key)
     left, right = said.set_index(keys).sort_index(), again.set_index(keys).sort_index()
     for rows, words in (
-        (left.index.difference(right.index), "should not be there"),
-        (right.index.difference(left.index), "is missing"),
+        (left.index.difference(right.index), f"is there, {by} it is not"),
+        (right.index.difference(left.index), f"is missing, {by} it is there"),
     ):
         if len(rows):
             yield f"{table}: {_place(keys, rows[0])} {words}"
@@ -166,7 +166,8 @@ def _differ(said: pd.Series, again: pd.Series) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(said) and pd.api.types.is_numeric_dtype(again):
         one, other = (part.to_numpy(dtype="float64", na_value=np.nan) for part in (said, again))
         missing = said.isna().to_numpy() != again.isna().to_numpy()
-        return np.logical_or(missing, ~np.isclose(one, other, rtol=_CLOSE, atol=_CLOSE, equal_nan=True))
+        either: np.ndarray = np.logical_or(missing, ~np.isclose(one, other, rtol=_CLOSE, atol=_CLOSE, equal_nan=True))
+        return either
     values = (
         (list(one) if isinstance(one, np.ndarray) else one, other) for one, other in zip(said, again, strict=True)
     )

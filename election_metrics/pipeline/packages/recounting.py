@@ -1,0 +1,155 @@
+"""Counts a package's hours again from export files, in a warehouse of its own that is removed afterwards."""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.clock import hour_number
+from election_metrics.errors import SourceError
+from election_metrics.lake.connect import connect
+from election_metrics.pipeline.file_landing import land
+from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, read_inputs
+from election_metrics.pipeline.hours import changed_hours, contiguous
+from election_metrics.pipeline.packages.files import DESCRIPTOR
+from election_metrics.pipeline.packages.recomputing import differences, read_table
+from election_metrics.pipeline.progress import Progress
+from election_metrics.pipeline.registry import refresh_registry
+from election_metrics.settings import Settings, read_settings
+from election_metrics.warehouse import embedded, ledger
+from election_metrics.warehouse.database import close_engines, transaction
+from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.replace import read_frame
+from election_metrics.warehouse.tables import constituency_reference
+
+_RUN = "verify"
+_MOST_HOURS = 744
+_IDENTITY = ["content_hash", "constituency_id"]
+_OF_WITHDRAWN = ["path", "member", "size", "content_hash", "sha256", "constituency_id", "reason", "lines", "rows",
+                 "rollbacks", "repeated", "rejected", "seen_at"]  # fmt: skip
+_NOT_COMPARED = ["bulletin_velocity", "vote_velocity", "election_id"]
+"""Velocities of an hour in progress depend on the time of computation; election_ids on names that people changed."""
+
+
+class Recount:
+    """Export files, landed and counted again as of the time of a package."""
+
+    def __init__(self, settings: Settings, folder: Path, exports: Path) -> None:
+        """Lands nothing yet; `settings` have an empty warehouse."""
+        self._settings, self._folder, self._exports = settings, folder, exports
+        self._now = datetime.fromisoformat(json.loads((folder / DESCRIPTOR).read_text("utf-8"))["known_at"])
+        self._sources = read_table(folder, "sources")
+        self._places = read_table(folder, "constituencies")
+
+    def land(self, progress: Progress) -> None:
+        """Lands the files, with the names, registers and voting times of the package, but what people withdrew.
+
+        Raises:
+            SourceError: there are no such files, or the package's figures come from a table.
+        """
+        landed = self._sources[self._sources["status"] == "landed"]
+        if landed["path"].str.startswith("table:").any():
+            raise SourceError("the figures of this package come from a database table; leave --against out")
+        with transaction(self._settings) as connection:
+            connection.execute(sa.insert(constituency_reference), self._overrides())
+            withdrawn = self._sources[self._sources["status"] == "withdrawn"]
+            if len(withdrawn):
+                ledger.record_files(connection, self._as_withdrawn(withdrawn))
+        land(self._settings, self._exports, _RUN, self._now, progress("Landing", "bytes"))
+        refresh_registry(self._settings, _RUN, self._now)
+
+    def _overrides(self) -> list[dict[str, object]]:
+        name = read_table(self._folder, "elections")["name"].iloc[0]
+        columns = ["constituency_id", "name", "region_code", "region", "time_zone", "starts_at", "ends_at"]
+        said = self._places[columns].assign(
+            election=name, registered_voters=self._places["reference_voters"], set_by=_RUN, set_at=self._now
+        )
+        said["ends_at"] = said["ends_at"].where(~(said["ends_at"] <= said["starts_at"]))
+        return list(said.astype(object).where(said.notna(), None).to_dict("records"))
+
+    def _as_withdrawn(self, files: pd.DataFrame) -> pd.DataFrame:
+        """Rows of the ledger by which these bytes do not land."""
+        return files[_OF_WITHDRAWN].assign(
+            path="withdrawn:/" + files["path"], status="withdrawn", modified_ns=0, run_id=_RUN,
+            withdrawn_at=files["seen_at"], withdrawn_as=files["path"],
+        )  # fmt: skip
+
+    def file_differences(self) -> Iterator[str]:
+        """Files of the package that are not among the exports, or have other bytes; and files that it does not have."""
+        there, wanted = self._files(), self._sources[self._sources["status"] == "landed"]
+        by_name = {_name(row): row for row in there.itertuples()}
+        told = set()
+        for row in _without(wanted, there).itertuples():
+            other = by_name.get(_name(row))
+            if other is None:
+                yield f"{_shown(row)} is missing below {self._exports}"
+                continue
+            told.add(_name(row))
+            if other.status == "unreadable":
+                yield f"{_shown(other)} cannot be read: {other.reason}"
+            else:
+                yield f"{_shown(other)} has other bytes: SHA-256 {other.sha256}, in the package {row.sha256}"
+        mine = there[there["constituency_id"].isin(self._places["constituency_id"])]
+        for row in _without(mine, self._sources).itertuples():
+            if _name(row) not in told:
+                yield f"{_shown(row)} is not among the package's files"
+
+    def figure_differences(self, progress: Progress) -> Iterator[str]:
+        """Figures of hours that differ from those counted again, with the files that they come from."""
+        report = progress("Counting", "hours")
+        frames, done = [], 0
+        hours = changed_hours(self._settings, self._now)
+        with connect(self._settings) as engine:
+            for first, last in contiguous(hours, _MOST_HOURS):
+                for start, end in chunks_of_hours(self._settings, hour_number(first), hour_number(last)):
+                    frames.append(compute_frame(engine, read_inputs(self._settings, start, end), self._now))
+                    done += end - start + 1
+                    report(min(done, len(hours)), len(hours))
+        said = read_table(self._folder, "hourly_stats")
+        again = pd.concat(frames, ignore_index=True) if frames else said.iloc[:0]
+        again = again[again["constituency_id"].isin(self._places["constituency_id"])].drop(columns=_NOT_COMPARED)
+        yield from differences("hourly_stats", ["constituency_id", "hour"], said, again, "counted again")
+
+    def _files(self) -> pd.DataFrame:
+        """The export files as they landed, with paths below their folder."""
+        with transaction(self._settings) as connection:
+            query = sa.text("SELECT * FROM ingest.transaction_files WHERE run_id = :run AND modified_ns <> 0")
+            found = read_frame(connection, query, run=_RUN)
+        base = f"{self._exports if self._exports.is_dir() else self._exports.parent}/"
+        return found.assign(path=found["path"].str.removeprefix(base))
+
+
+def _without(files: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """The files whose bytes, as those of one contract, are not among others."""
+    known = others[_IDENTITY].dropna().drop_duplicates()
+    return files.merge(known, how="left", on=_IDENTITY, indicator=True).query("_merge == 'left_only'")
+
+
+def _name(row: Any) -> tuple[str, str]:
+    return PurePath(row.path).name, row.member
+
+
+def _shown(row: Any) -> str:
+    return f"{row.path}/{row.member}" if row.member else str(row.path)
+
+
+@contextlib.contextmanager
+def own_warehouse() -> Iterator[Settings]:
+    """Settings with an empty warehouse of their own, which is removed afterwards; no setting of the system applies."""
+    with tempfile.TemporaryDirectory(prefix="election-metrics-", ignore_cleanup_errors=True) as folder:
+        nothing = dict.fromkeys(
+            ("database_url", "dagster_database_url", "source", "source_url", "source_table", "lake", "reference")
+        )
+        made = read_settings(home=Path(folder) / "home", intervals=False, engine="duckdb", **nothing)
+        try:
+            migrate(made)
+            yield made
+        finally:
+            close_engines()
+            embedded.stop_using(made.home)
