@@ -72,6 +72,8 @@ _VIEWS = {
     "corrections_log": ("constituency_id", "hour", "corrected_at"),
 }
 _PARENTS = {("election_id",): "elections", ("constituency_id",): "constituencies"}
+_MAY_BE_EMPTY = ("region", "member")
+"""Texts whose empty value has a meaning, which a CSV cannot tell from none."""
 _NO_PARENTS = ("constituency_reference", SOURCES, QUARANTINE)
 """Their constituencies need not be among those of the election's figures."""
 
@@ -93,12 +95,13 @@ _FOLDER = f"""
     WHERE path NOT LIKE 'table:%%' AND {_OF_ELECTION}
 """  # noqa: S608
 _BELOW = "CASE WHEN starts_with({0}, %(folder)s) THEN substr({0}, length(%(folder)s) + 1) ELSE {0} END"
+_FILE = "rtrim(path || '/' || member, '/')"
 _SOURCES = f"""
-    SELECT {_BELOW.format("path")} AS path, member, status, reason, sha256, content_hash, size, constituency_id,
-        interval_start, interval_end, lines, rows, rollbacks, repeated, rejected, first_transaction_at,
-        last_transaction_at, seen_at, run_id
+    SELECT {_BELOW.format(_FILE)} AS file, nullif(member, '') AS member, status, reason, sha256, content_hash, size,
+        constituency_id, interval_start, interval_end, lines, rows, rollbacks, repeated, rejected,
+        first_transaction_at, last_transaction_at, seen_at, run_id
     FROM ingest.transaction_files AS file WHERE {_OF_ELECTION}
-    ORDER BY path COLLATE "C", member COLLATE "C"
+    ORDER BY {_FILE} COLLATE "C"
 """  # noqa: S608
 _QUARANTINE = f"""
     SELECT {_BELOW.format("line.file")} AS file, line.reason, count(*) AS lines, min(line.line_number) AS first_line
@@ -142,7 +145,8 @@ def _as_exported(table: sa.Table, key: tuple[str, ...]) -> Contents:
 
 def _column(column: sa.Column[Any]) -> Column:
     kind = sa.Text() if isinstance(column.type, INTERVAL) else column.type
-    return Column(column.name, kind, column.comment or "", not column.nullable)
+    is_required = not column.nullable and column.name not in _MAY_BE_EMPTY
+    return Column(column.name, kind, column.comment or "", is_required)
 
 
 _ELECTION = Column("election_id", sa.Text(), "Election", is_required=True)
@@ -151,14 +155,13 @@ _ELECTION = Column("election_id", sa.Text(), "Election", is_required=True)
 def _made_for_packages(folder: str) -> list[Contents]:
     files = tables.transaction_files.columns
     names = (
-        "path", "member", "status", "reason", "sha256", "content_hash", "size", "constituency_id", "interval_start",
+        "member", "status", "reason", "sha256", "content_hash", "size", "constituency_id", "interval_start",
         "interval_end", "lines", "rows", "rollbacks", "repeated", "rejected", "first_transaction_at",
         "last_transaction_at", "seen_at", "run_id",
     )  # fmt: skip
     described = [_column(files[name]) for name in names]
-    described[0] = Column(
-        "path", sa.Text(), "Path below the folder of all files; of a table's rows table:<name>/<hour>", True
-    )
+    where_it_is = "Path below the folder of all files, and member of an archive; of a table's rows table:<name>/<hour>"
+    described = [Column("file", sa.Text(), where_it_is, is_required=True), *described]
     quarantine = (
         Column("file", sa.Text(), "Path of the file, and member of an archive", True),
         Column("reason", sa.Text(), "Why the lines cannot be read", True),
@@ -168,7 +171,7 @@ def _made_for_packages(folder: str) -> list[Contents]:
     where = {"folder": folder}
     return [
         Contents(SOURCES, "The files that the figures come from, and what became of their lines", tuple(described),
-                 ("path", "member"), {}, _SOURCES, where),
+                 ("file",), {}, _SOURCES, where),
         Contents(QUARANTINE, "Lines that could not be read, by file and reason", quarantine,
                  ("file", "reason"), {}, _QUARANTINE, where),
     ]  # fmt: skip

@@ -70,7 +70,7 @@ def write_descriptor(folder: Path, edition: Edition, contents: Sequence[Contents
         "election_id": edition.election_id,
         "known_at": edition.moment,
         "made_by": f"election-metrics {release()}",
-        "resources": [_resource(folder, one, kind) for one in contents for kind in ("csv", "parquet")],
+        "resources": [_resource(folder, one) for one in contents],
     }
     if edition.url:
         package["homepage"] = edition.url
@@ -78,19 +78,18 @@ def write_descriptor(folder: Path, edition: Edition, contents: Sequence[Contents
     (folder / DESCRIPTOR).write_text(f"{text}\n", "utf-8")
 
 
-def _resource(folder: Path, contents: Contents, kind: str) -> dict[str, Any]:
-    path = f"{DATA}/{contents.name}.{kind}"
-    file = folder / path
-    form = {"mediatype": "text/csv", "encoding": "utf-8"} if kind == "csv" else {
-        "mediatype": "application/vnd.apache.parquet"
-    }  # fmt: skip
+def _resource(folder: Path, contents: Contents) -> dict[str, Any]:
+    """A table: its CSV; readers of Frictionless take values of Parquet for others, so that is named beside it."""
+    file = csv_of(folder, contents.name)
     return {
-        "name": contents.name.replace("_", "-") + ("" if kind == "csv" else "-parquet"),
-        "path": path,
+        "name": contents.name.replace("_", "-"),
+        "path": f"{DATA}/{file.name}",
+        "parquet": f"{DATA}/{contents.name}.parquet",
         "description": contents.comment,
-        "format": kind,
-        **form,
-        "profile": "tabular-data-resource" if kind == "csv" else "data-resource",
+        "profile": "tabular-data-resource",
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
         "bytes": file.stat().st_size,
         "hash": f"sha256:{sha256_of(file)}",
         "schema": _schema(contents),

@@ -95,20 +95,21 @@ def _shown(line: bytes | None) -> str:
 def descriptor_differences(folder: Path) -> Iterator[str]:
     """Files and columns that datapackage.json does not describe as they are."""
     described = {one["path"]: one for one in _resources(folder)}
-    there = {name for name in files_below(folder) if name.startswith(f"{DATA}/")}
-    for path in sorted(described.keys() | there):
-        said = described.get(path)
-        if said is None or path not in there:
+    for path in sorted(described.keys() | {f"{DATA}/{table}.csv" for table in {*TABLES, *_tables(folder)}}):
+        said, file = described.get(path), folder / path
+        if said is None or not file.is_file():
             yield f"{path} is {'not described' if said is None else 'missing'}"
-        elif said["hash"] != f"sha256:{sha256_of(folder / path)}" or said["bytes"] != (folder / path).stat().st_size:
+        elif said["hash"] != f"sha256:{sha256_of(file)}" or said["bytes"] != file.stat().st_size:
             yield f"{path}: its hash or size is not that of {DESCRIPTOR}"
-        elif path.endswith(".parquet"):
-            names, columns = [field["name"] for field in said["schema"]["fields"]], pq.read_schema(folder / path).names
+        else:
+            names = [field["name"] for field in said["schema"]["fields"]]
+            columns = pq.read_schema(_parquet(folder, said)).names
             if names != columns:
                 yield f"{path}: its columns are {', '.join(columns)}; {DESCRIPTOR} says {', '.join(names)}"
-    yield from (
-        f"{parquet_of(Path(), table)} is missing" for table in TABLES if not parquet_of(folder, table).is_file()
-    )
+
+
+def _parquet(folder: Path, resource: dict[str, Any]) -> Path:
+    return parquet_of(folder, Path(resource["path"]).stem)
 
 
 def _resources(folder: Path) -> list[dict[str, Any]]:
@@ -119,12 +120,10 @@ def _resources(folder: Path) -> list[dict[str, Any]]:
 def key_differences(folder: Path) -> Iterator[str]:
     """Keys that repeat or are empty, required columns that are, and rows that refer to others which are not there."""
     with duckdb.connect() as engine:
-        resources = [one for one in _resources(folder) if one["format"] == "parquet"]
+        resources = _resources(folder)
         for one in resources:
-            view = (
-                f"CREATE VIEW {_name(Path(one['path']).stem)} AS FROM read_parquet({quoted(str(folder / one['path']))})"
-            )
-            engine.execute(view)
+            rows = f"read_parquet({quoted(str(_parquet(folder, one)))})"
+            engine.execute(f"CREATE VIEW {_name(Path(one['path']).stem)} AS FROM {rows}")
         for one in resources:
             yield from _keys_of(engine, Path(one["path"]).stem, one["schema"])
 

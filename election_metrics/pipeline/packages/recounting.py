@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -31,7 +30,7 @@ from election_metrics.warehouse.tables import constituency_reference
 _RUN = "verify"
 _MOST_HOURS = 744
 _IDENTITY = ["content_hash", "constituency_id"]
-_OF_WITHDRAWN = ["path", "member", "size", "content_hash", "sha256", "constituency_id", "reason", "lines", "rows",
+_OF_WITHDRAWN = ["size", "content_hash", "sha256", "constituency_id", "reason", "lines", "rows",
                  "rollbacks", "repeated", "rejected", "seen_at"]  # fmt: skip
 _NOT_COMPARED = ["bulletin_velocity", "vote_velocity", "election_id"]
 """Velocities of an hour in progress depend on the time of computation; election_ids on names that people changed."""
@@ -54,7 +53,7 @@ class Recount:
             SourceError: there are no such files, or the package's figures come from a table.
         """
         landed = self._sources[self._sources["status"] == "landed"]
-        if landed["path"].str.startswith("table:").any():
+        if landed["file"].str.startswith("table:").any():
             raise SourceError("the figures of this package come from a database table; leave --against out")
         with transaction(self._settings) as connection:
             connection.execute(sa.insert(constituency_reference), self._overrides())
@@ -75,30 +74,33 @@ class Recount:
 
     def _as_withdrawn(self, files: pd.DataFrame) -> pd.DataFrame:
         """Rows of the ledger by which these bytes do not land."""
+        members = files["member"].fillna("")
+        both = zip(files["file"], members, strict=True)
+        paths = [f"withdrawn:/{file.removesuffix(f'/{member}')}" for file, member in both]
         return files[_OF_WITHDRAWN].assign(
-            path="withdrawn:/" + files["path"], status="withdrawn", modified_ns=0, run_id=_RUN,
-            withdrawn_at=files["seen_at"], withdrawn_as=files["path"],
+            path=paths, member=members, status="withdrawn", modified_ns=0, run_id=_RUN, withdrawn_at=files["seen_at"],
+            withdrawn_as=paths,
         )  # fmt: skip
 
     def file_differences(self) -> Iterator[str]:
         """Files of the package that are not among the exports, or have other bytes; and files that it does not have."""
         there, wanted = self._files(), self._sources[self._sources["status"] == "landed"]
-        by_name = {_name(row): row for row in there.itertuples()}
+        by_name = {PurePath(row.file).name: row for row in there.itertuples()}
         told = set()
         for row in _without(wanted, there).itertuples():
-            other = by_name.get(_name(row))
+            other = by_name.get(PurePath(row.file).name)
             if other is None:
-                yield f"{_shown(row)} is missing below {self._exports}"
+                yield f"{row.file} is missing below {self._exports}"
                 continue
-            told.add(_name(row))
+            told.add(other.file)
             if other.status == "unreadable":
-                yield f"{_shown(other)} cannot be read: {other.reason}"
+                yield f"{other.file} cannot be read: {other.reason}"
             else:
-                yield f"{_shown(other)} has other bytes: SHA-256 {other.sha256}, in the package {row.sha256}"
+                yield f"{other.file} has other bytes: SHA-256 {other.sha256}, in the package {row.sha256}"
         mine = there[there["constituency_id"].isin(self._places["constituency_id"])]
         for row in _without(mine, self._sources).itertuples():
-            if _name(row) not in told:
-                yield f"{_shown(row)} is not among the package's files"
+            if row.file not in told:
+                yield f"{row.file} is not among the package's files"
 
     def figure_differences(self, progress: Progress) -> Iterator[str]:
         """Figures of hours that differ from those counted again, with the files that they come from."""
@@ -119,24 +121,23 @@ class Recount:
     def _files(self) -> pd.DataFrame:
         """The export files as they landed, with paths below their folder."""
         with transaction(self._settings) as connection:
-            query = sa.text("SELECT * FROM ingest.transaction_files WHERE run_id = :run AND modified_ns <> 0")
-            found = read_frame(connection, query, run=_RUN)
+            found = read_frame(connection, _LANDED)
         base = f"{self._exports if self._exports.is_dir() else self._exports.parent}/"
-        return found.assign(path=found["path"].str.removeprefix(base))
+        return found.assign(file=found["file"].str.removeprefix(base))
+
+
+_LANDED = sa.text(
+    """
+    SELECT rtrim(path || '/' || member, '/') AS file, status, reason, sha256, content_hash, constituency_id
+    FROM ingest.transaction_files WHERE path NOT LIKE 'withdrawn:/%' ORDER BY 1
+    """
+)
 
 
 def _without(files: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     """The files whose bytes, as those of one contract, are not among others."""
     known = others[_IDENTITY].dropna().drop_duplicates()
     return files.merge(known, how="left", on=_IDENTITY, indicator=True).query("_merge == 'left_only'")
-
-
-def _name(row: Any) -> tuple[str, str]:
-    return PurePath(row.path).name, row.member
-
-
-def _shown(row: Any) -> str:
-    return f"{row.path}/{row.member}" if row.member else str(row.path)
 
 
 @contextlib.contextmanager
