@@ -11,7 +11,7 @@ _RESOLUTION = timedelta(hours=1)
 _THIN = """
     UPDATE history.commits AS old SET is_kept = false
     WHERE is_kept AND NOT EXISTS (
-        SELECT 1 FROM history.publications AS shown WHERE shown.commit_number = old.commit_number
+        SELECT 1 FROM history.packages AS shown WHERE shown.commit_number = old.commit_number
     ) AND (
         EXISTS ( -- the last one before the limit is what was known at the limit
             SELECT 1 FROM history.commits AS later

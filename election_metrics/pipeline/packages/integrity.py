@@ -48,7 +48,7 @@ def file_differences(folder: Path) -> Iterator[str]:
         elif (folder / name).is_symlink():
             yield f"{name} is a link"
         elif sha256_of(folder / name) != said[name]:
-            yield f"{name} has other bytes{_place(folder, name)}"
+            yield f"{name} has other bytes than {CHECKSUMS} says{_place(folder, name)}"
 
 
 def _place(folder: Path, name: str) -> str:

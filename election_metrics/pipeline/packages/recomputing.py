@@ -25,6 +25,10 @@ _NO_EXPECTED = pd.DataFrame({
     "constituency_id": pd.Series(dtype="str"), "hour_number": pd.Series(dtype="int64"),
     "reason": pd.Series(dtype="str"), "is_delivered": pd.Series(dtype="bool"),
 })  # fmt: skip
+_OF_REGIONS = (
+    "constituencies_total", "constituencies_reporting", "constituencies_silent", "constituencies_complete",
+    "constituencies_without_register", "hours_expected", "hours_delivered",
+)  # fmt: skip
 _OF_INPUT = ("hours_expected", "hours_delivered", "constituencies_complete", "coverage")
 """Figures that follow from the input, not from the hours."""
 _OF_FINDINGS = {"critical": "anomalies_critical", "warning": "anomalies_warning", "info": "anomalies_info"}
@@ -50,6 +54,10 @@ def sum_differences(folder: Path) -> Iterator[str]:
             said, summed = int(whole[count].iloc[0]), int(rows[count].sum())
             if said != summed:
                 yield f"{count} is {said:,} in election_summaries; the sum of {name} is {summed:,}"
+    for name in _OF_REGIONS:
+        said, summed = whole[name].iloc[0], parts["region_summaries"][name].sum()
+        if not pd.isna(said) and said != summed:
+            yield f"{name} is {said:,} in election_summaries; the sum of region_summaries is {summed:,}"
     missing = set() if metrics.empty else {"hour", "day", "week", "month", "election"} - set(metrics["period"])
     yield from (f"constituency_metrics has no period {period}" for period in sorted(missing))
 
@@ -119,16 +127,23 @@ def _summary(tables: dict[str, pd.DataFrame], totals: pd.DataFrame) -> pd.DataFr
 
 
 def _missing(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
-    """The hours that are missing are those that are expected and not delivered, in each region and in all."""
+    """The hours that are missing are those that are expected and not delivered, in each region and in all.
+
+    A constituency with a missing hour is not complete.
+    """
     missing, places = tables["missing_input"], tables["constituencies"].set_index("constituency_id")
     regions = missing["constituency_id"].map(places["region"]).fillna("").astype(str)
     by_region = missing["hours"].groupby(regions).sum()
-    rows = [("", tables["election_summaries"].iloc[0], int(missing["hours"].sum()))]
+    lacking = missing["constituency_id"].groupby(regions).nunique()
+    rows = [("", tables["election_summaries"].iloc[0], missing["hours"].sum(), missing["constituency_id"].nunique())]
     rows += [
-        (f" of {row['region']}", row, int(by_region.get(row["region"], 0)))
+        (f" of {row['region']}", row, by_region.get(row["region"], 0), lacking.get(row["region"], 0))
         for _, row in tables["region_summaries"].iterrows()
     ]
-    for name, row, hours in rows:
+    for name, row, hours, incomplete in rows:
+        complete, total = row["constituencies_complete"], row["constituencies_total"]
+        if not pd.isna(complete) and complete > total - incomplete:
+            yield f"{complete:,} of {total:,} constituencies{name} are complete; {incomplete:,} are in missing_input"
         expected, delivered = row["hours_expected"], row["hours_delivered"]
         if not pd.isna(expected) and expected - delivered != hours:
             yield f"{delivered:,} of {expected:,} hours{name} are delivered; missing_input has {hours:,} hours"

@@ -26,10 +26,10 @@ from election_metrics.pipeline.packages.files import (
 from election_metrics.pipeline.packages.signing import public_pem
 from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import Settings
-from election_metrics.warehouse import publications
+from election_metrics.warehouse import packages
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.export import write_parquet
-from election_metrics.warehouse.publications import Commit
+from election_metrics.warehouse.packages import Commit
 
 Pages = Callable[[sa.Connection, Edition, Path], None]
 """Writes the pages of a package: given a connection in a snapshot, and the folder."""
@@ -87,7 +87,7 @@ def write_package(
         with transaction(settings, snapshot=True) as connection:
             name = _name_of(connection, election)
             _refuse_behind(connection, election)
-            shown = publications.newest(connection)
+            shown = packages.newest(connection)
             assert shown is not None  # the election's row has a commit
             edition = Edition(
                 election, name, shown.at, wanted.licence, wanted.publisher, wanted.url, wanted.key is not None
@@ -229,5 +229,5 @@ def _seal(work: Path, wanted: Wanted) -> str:
 def _record(settings: Settings, election: str, sha256: str, shown: Commit, *, signed: bool) -> int:
     """Records the package; returns the number of different ones before."""
     with transaction(settings) as connection:
-        publications.record(connection, sha256, election, shown, datetime.now(UTC), signed=signed)
-        return sum(one["sha256"] != sha256 for one in publications.of_election(connection, election))
+        packages.record(connection, sha256, election, shown, datetime.now(UTC), signed=signed)
+        return sum(one["sha256"] != sha256 for one in packages.of_election(connection, election))

@@ -42,7 +42,7 @@ export function freshnessLine(page) {
     <span>${t("as_of", { time: now - new Date(election.computed_at) < 86400e3 ? clockSeconds(election.computed_at, zone) : fullMoment(election.computed_at, zone) })}</span>
     ${since == null ? "" : html`<span>${t("newest", { time: Math.abs(since) < 86400e3 ? clock(election.last_transaction_at, zone) : fullMoment(election.last_transaction_at, zone) })}
       (${ago(election.last_transaction_at, now)})</span>`}
-    ${election.next_due_at == null ? "" : html`<span class="due">${t("next_due", { time: new Date(election.next_due_at) - now < 86400e3 ? clock(election.next_due_at, zone) : fullMoment(election.next_due_at, zone) })}</span>`}
+    ${published || election.next_due_at == null ? "" : html`<span class="due">${t("next_due", { time: new Date(election.next_due_at) - now < 86400e3 ? clock(election.next_due_at, zone) : fullMoment(election.next_due_at, zone) })}</span>`}
     <span>${t("local_zone", { zone: zoneName(zone) })}</span>
     ${election.coverage == null ? "" : html`<span>${t("coverage")}: ${percent(election.coverage)}</span>`}`;
 }

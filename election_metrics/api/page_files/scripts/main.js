@@ -280,7 +280,7 @@ function frame(page) {
     ${page.election ? html`<div class="freshness" role="status">${freshnessLine(page)}</div>` : ""}
     <main id="figures" tabindex="-1">
       ${page.error && !page.needsToken ? html`<p class="alarm critical" role="alert">${t("failed", { why: page.error.message })}</p>` : ""}
-      ${page.election ? html`<p class="print-only">${page.election.name} · ${t("report", { time: fullMoment(page.now, page.election.time_zone) })} · ${t("page_at", { address: location.href })}</p>` : ""}
+      ${page.election ? html`<p class="print-only">${page.election.name} · ${t("report", { time: fullMoment(page.now, page.election.time_zone) })}${page.status?.published ? "" : html` · ${t("page_at", { address: location.href })}`}</p>` : ""}
       ${page.isUnknown ? html`<p class="alarm warning" role="note">${t("no_such_election")}</p>` : ""}
       ${page.problems.map((one) => html`<p class="alarm ${one.severity === "error" ? "critical" : "warning"}" role="alert"><strong>${one.title}</strong> ${t("problem_since", { time: fullMoment(one.since) })}</p>`)}
       ${pastNote(page)}

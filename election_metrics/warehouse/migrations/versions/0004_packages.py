@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0004_publications"
+revision = "0004_packages"
 down_revision = "0003_history"
 branch_labels = None
 depends_on = None
@@ -16,5 +16,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE history.publications")
+    op.execute("DROP TABLE history.packages")
     op.execute("ALTER TABLE ingest.transaction_files DROP COLUMN sha256")

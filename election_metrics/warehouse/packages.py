@@ -53,10 +53,10 @@ def record(
 
 _RECORD = sa.text(
     """
-    INSERT INTO history.publications (sha256, election_id, commit_number, known_at, published_at, is_signed)
+    INSERT INTO history.packages (sha256, election_id, commit_number, known_at, published_at, is_signed)
     SELECT :sha256, :election, commit_number, committed_at, :now, :signed
     FROM history.commits WHERE commit_number = :number AND is_kept
-    ON CONFLICT (sha256) DO UPDATE SET is_signed = publications.is_signed OR excluded.is_signed
+    ON CONFLICT (sha256) DO UPDATE SET is_signed = packages.is_signed OR excluded.is_signed
     """
 )
 
@@ -64,7 +64,7 @@ _RECORD = sa.text(
 def of_election(connection: sa.Connection, election: str) -> list[Row]:
     """Packages of an election, the newest first: sha256, known_at, published_at, is_signed."""
     query = (
-        "SELECT sha256, known_at, published_at, is_signed FROM history.publications WHERE election_id = :election "
+        "SELECT sha256, known_at, published_at, is_signed FROM history.packages WHERE election_id = :election "
         "ORDER BY published_at DESC"
     )
     return read_rows(connection, sa.text(query), election=election)
