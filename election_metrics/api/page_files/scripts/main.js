@@ -46,6 +46,7 @@ class Page {
   #shown = new Map();
   #whole = new WeakMap();
   #loading = false;
+  #isAtPart = false;
   #again = false;
 
   get election() {
@@ -166,6 +167,7 @@ class Page {
         await this.#read();
       } while (this.#again);
       this.error = null;
+      this.#goToPart();
     } catch (error) {
       this.needsToken = error instanceof Refused && error.status === 401;
       this.error = error;
@@ -174,6 +176,14 @@ class Page {
       this.#loading = false;
     }
     this.draw();
+  }
+
+  /** Goes to the part that the address names, once it is drawn. */
+  #goToPart() {
+    const part = location.hash.slice(1);
+    if (this.#isAtPart || !part || !this.dashboard) return;
+    this.#isAtPart = true;
+    document.getElementById(part)?.scrollIntoView();
   }
 
   async #read() {

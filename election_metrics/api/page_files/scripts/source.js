@@ -3,10 +3,17 @@
 import { html } from "../libraries/lit-html/lit-html.js";
 import { address, SYSTEM_LINKS } from "./api.js";
 import { fullMoment, percent, zoneName } from "./format.js";
+import { sharing } from "./share.js";
 import { t } from "./words.js";
 
+/** Where a figure is on the page: the id to link to, and its chart, if it is one. */
+function placeOf(button) {
+  const section = button.closest("section");
+  return { part: section?.getAttribute("aria-labelledby"), chart: section?.querySelector(".chart > svg, .chart > figure > svg") };
+}
+
 /** A button that opens the source of a figure. */
-export const sourceButton = (page, what) => html`<button class="source" type="button" @click=${() => page.openSource(what)}
+export const sourceButton = (page, what) => html`<button class="source" type="button" @click=${(event) => page.openSource({ ...what, ...placeOf(event.target) })}
   aria-label=${t("source_of", { what: what.title })}>${t("source")}</button>`;
 
 /** A link to a run in Dagster; where that cannot be reached, the run's name. */
@@ -32,5 +39,6 @@ export function sourceDialog(page) {
     </dl>
     ${meta.coverage == null || what.isPart ? "" : html`<p>${t("source_rests", { coverage: percent(meta.coverage), time: fullMoment(meta.last_transaction_at, zone) })}</p>`}
     <p class="links">${SYSTEM_LINKS ? html`<a href=${address(what.path, what.asked)}>${t("source_json")}</a> ` : ""}<a href=${address(what.path, what.asked, ".csv")}>${t("source_csv")}</a></p>
+    ${sharing(page, what)}
     <button type="button" class="close" autofocus @click=${() => page.closeSource()}>${t("close")}</button>`;
 }

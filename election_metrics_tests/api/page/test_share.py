@@ -1,0 +1,71 @@
+"""Links that last, citations, and charts as pictures."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from election_metrics_tests.api.page.conftest import Reader, commit, first_election
+
+pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.quiet]
+
+
+def dialog_of(page: Page, section: str) -> None:
+    """Opens the source of a section's figures."""
+    page.locator(f"section[aria-labelledby={section}] > header button.source").first.click()
+
+
+def test_a_link_keeps_showing_what_was_known_when_it_was_made(reader: Reader) -> None:
+    election = str(first_election(reader)["election_id"])
+    commit(reader.api.settings, election, votes_cast=4_321)
+    page = reader.open(f"?election={election}")
+    expect(page.locator(".figures")).to_contain_text("4,321")
+    dialog_of(page, "by-hour")
+    link = page.locator("dialog .lasting a").get_attribute("href") or ""
+    assert "as_of=20" in link
+    assert link.endswith("#by-hour")
+    page.locator("dialog summary").click()
+    expect(page.locator("dialog .cite")).to_contain_text(link)
+    expect(page.locator("dialog pre")).to_contain_text("@misc{" + election)
+    commit(reader.api.settings, election, votes_cast=8_642)
+    page.goto(link)
+    page.wait_for_selector(".chart svg")
+    expect(page.locator(".figures")).to_contain_text("4,321")
+    expect(page.locator("#by-hour")).to_be_in_viewport()
+
+
+def test_a_constituency_has_a_link_too(reader: Reader) -> None:
+    page = reader.open()
+    page.locator("table.constituencies tbody a").first.click()
+    name = page.locator("#place-name").inner_text()
+    dialog_of(page, "place-hours")
+    page.goto(page.locator("dialog .lasting a").get_attribute("href") or "")
+    expect(page.locator("#place-name")).to_have_text(name)
+    expect(page.get_by_role("note")).to_contain_text(["Shown as it was known at"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chart_is_a_picture_that_stands_alone(reader: Reader, tmp_path: Path, scheme: str) -> None:
+    reader.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page = reader.open()
+    dialog_of(page, "so-far")
+    with page.expect_download() as saving:
+        page.locator("dialog .save-svg").click()
+    saving.value.save_as(tmp_path / "chart.svg")
+    text = (tmp_path / "chart.svg").read_text("utf-8")
+    root = ElementTree.fromstring(text)
+    assert "var(" not in text
+    assert re.search(r"As known at", text)
+    page.wait_for_timeout(100)
+    with page.expect_download() as saving:
+        page.locator("dialog .save-png").click()
+    saving.value.save_as(tmp_path / "chart.png")
+    from PIL import Image
+
+    image = Image.open(BytesIO((tmp_path / "chart.png").read_bytes())).convert("RGB")
+    assert image.size == (2 * int(root.get("width", 0)), 2 * int(root.get("height", 0)))
+    assert (sum(image.getpixel((2, 2))) > 600) == (scheme == "light"), "the background is the page's"
+    assert len(image.getcolors(1_000_000) or []) > 20, "something is drawn"
