@@ -52,6 +52,13 @@ def _rate(value: str) -> str:
     return value
 
 
+def _origins(value: str) -> str:
+    for one in re.split(r"[\s,]+", value.strip()):
+        if one != "*" and not re.fullmatch(r"https?://(\*\.)?[a-zA-Z0-9.-]+(:\d{1,5})?", one):
+            raise ValueError(f"{one!r} is no site; write it as https://paper.example, without a path")
+    return value
+
+
 def _location(value: object) -> object:
     if value is None:
         return None
@@ -61,6 +68,7 @@ def _location(value: object) -> object:
 
 LocationText = Annotated[str, BeforeValidator(_location)]
 Rate = Annotated[str, AfterValidator(_rate)]
+Origins = Annotated[str, AfterValidator(_origins)] | None
 WholeHour = Annotated[datetime, BeforeValidator(_whole_hour)]
 
 
@@ -208,6 +216,14 @@ class Settings(BaseSettings):
     )
     api_reads: Literal["open", "token"] | None = Field(
         None, description="Read access: everyone (open), or with a token; unset: everyone, on this machine only."
+    )
+    api_origins: Origins = Field(
+        None,
+        description="Sites whose pages may read the API in a browser (CORS), such as https://paper.example; several "
+        "are separated by commas; *: all. Cookies are never taken from there.",
+    )
+    embed_origins: Origins = Field(
+        None, description="Sites that may show charts in a frame (/embed), such as https://paper.example; *: all."
     )
     api_tokens: Path | None = Field(
         None,

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.routing import Match
 
+from election_metrics.api.other_sites import OtherSites
 from election_metrics.api.problems import problem
 from election_metrics.api.rates import Rates
 from election_metrics.api.sessions import COOKIE, SIGN_IN, SIGN_OUT, Sessions
@@ -24,17 +25,6 @@ AUDIT = "/api/v1/audit"
 # Health probes have no token.
 _NEED_NOTHING = {"/api/v1/health", "/api/v1/ready", SIGN_IN, SIGN_OUT, "/api/v1/openapi.json"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_SAFE = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
-_SAFE_BYTES = [(name.encode(), value.encode()) for name, value in _SAFE.items()]
 
 
 class AtTheDoor:
@@ -50,6 +40,7 @@ class AtTheDoor:
         self._is_open = reads_are_open(settings)
         self._names = names
         self._rates, self._sessions = rates, sessions
+        self._sites = OtherSites(settings)
 
     async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
         """Passes the request on, or refuses it."""
@@ -59,7 +50,7 @@ class AtTheDoor:
 
         async def send_safely(message: Asgi) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_SAFE_BYTES]
+                message["headers"] = [*message["headers"], *self._sites.headers(scope)]
             await send(message)
 
         await (await self._answer(scope) or self._app)(_as_csv(scope), receive, send_safely)
@@ -152,7 +143,7 @@ def _nothing_there(scope: Asgi) -> Response | None:
 
 
 def _options(scope: Asgi) -> Response:
-    """The methods of a path. Other origins are not allowed, so there are no CORS headers."""
+    """The methods of a path; what another site may do is in its other headers."""
     methods = _methods_at(scope)
     if not methods:
         return problem(404, f"there is no {scope['path']}: see /api/v1/openapi.json for what there is")

@@ -11,6 +11,7 @@ from election_metrics import __version__
 from election_metrics.api import (
     constituency_routes,
     election_routes,
+    feeds,
     finding_routes,
     history_routes,
     hour_routes,
@@ -77,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     reading = (election_routes, constituency_routes, hour_routes, finding_routes, history_routes, provenance_routes)
-    for part in (*reading, writing, live, operating, sessions, page):
+    for part in (*reading, feeds, writing, live, operating, sessions, page):
         app.include_router(part.router)
     app.include_router(operating.metrics_router)
     page.serve_files(app)

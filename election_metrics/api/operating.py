@@ -43,6 +43,7 @@ class Status(BaseModel):
     hit_rate: float | None = Field(description="Percent of the answers that were in the cache; null: none yet")
     ui_url: str = Field(description="The Dagster UI, for people")
     is_signed_in: bool = Field(description="Whether the request has a session of the page")
+    is_embeddable: bool = Field(description="Whether other sites may show charts in a frame")
     stale_after_minutes: int = Field(description="Minutes after the end of its hour when input is overdue")
 
 
@@ -77,6 +78,7 @@ def status(request: Request) -> Response:
             "is_listening": answers.is_listening(), "cache_hits": answers.hits, "cache_misses": answers.misses,
             "hit_rate": answers.hit_rate, "ui_url": settings.ui_url,
             "is_signed_in": getattr(request.state, "is_signed_in", False),
+            "is_embeddable": settings.embed_origins is not None,
             "stale_after_minutes": settings.alert_after_minutes}  # fmt: skip
     return Response(dump(body), media_type="application/json", headers={"cache-control": "no-store"})
 

@@ -8,6 +8,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from election_metrics.api.other_sites import EMBEDDED
+
 FILES = resources.files("election_metrics.api").joinpath("page_files")
 _SWAGGER = resources.files("fastapi_offline").joinpath("static")
 router = APIRouter(include_in_schema=False)
@@ -17,6 +19,12 @@ router = APIRouter(include_in_schema=False)
 def index() -> FileResponse:
     """The page; it contains no figures and reads all of them from the API."""
     return FileResponse(str(FILES / "index.html"), headers={"cache-control": "no-cache"})
+
+
+@router.get(EMBEDDED)
+def embedded() -> FileResponse:
+    """The page with a single chart, for the frames of other sites (setting EMBED_ORIGINS)."""
+    return index()
 
 
 @router.get("/docs")

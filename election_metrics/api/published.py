@@ -16,6 +16,7 @@ from election_metrics.api.election_routes import MOST_FINDINGS, dashboard_detail
 from election_metrics.api.page import FILES
 from election_metrics.api.rendering import dump
 from election_metrics.pipeline.packages.descriptor import LICENCES, Edition, citation
+from election_metrics.pipeline.packages.recomputing import read_table
 from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import Settings
 from election_metrics.warehouse import constituency_queries, finding_queries, history_queries, provenance_queries
@@ -47,10 +48,8 @@ def write_pages(
     """
     page = folder / _PAGE
     (page / "places").mkdir(parents=True)
-    for name in _COPIED:
-        shutil.copyfile(str(FILES / name), page / Path(name).name)
-    for name in _LICENCES:
-        shutil.copyfile(str(FILES / name), page / f"LICENSE-{Path(name).parent.name}")
+    for name in (*_COPIED, *_LICENCES):
+        shutil.copyfile(str(FILES / name), page / _name_of(name))
     report = progress("Pages", "constituencies")
     election = edition.election_id
     rows = constituency_queries.search_constituencies(connection, election=election, page=_ALL).rows
@@ -79,6 +78,24 @@ def write_pages(
     }  # fmt: skip
     _write_script(page / "answers.js", "globalThis.published", answers)
     (folder / "index.html").write_text(_index(edition, found["election"]), "utf-8")
+
+
+def code_differences(folder: Path, edition: Edition) -> Iterator[str]:
+    """Files of the page that differ from those that this release writes: what they show can be trusted no more."""
+    for name in (*_COPIED, *_LICENCES):
+        file = folder / _PAGE / _name_of(name)
+        if not file.is_file() or file.read_bytes() != (FILES / name).read_bytes():
+            yield f"{_PAGE}/{file.name} is not the file of this release"
+    whole = read_table(folder, "election_summaries").astype(object).iloc[0]
+    election = whole.where(whole.notna(), None).to_dict()
+    if (folder / "index.html").read_text("utf-8") != _index(edition, election):
+        yield "index.html is not what this release writes for these figures"
+
+
+def _name_of(name: str) -> str:
+    """The name of a copied file of the page: of licences, with their library's."""
+    path = Path(name)
+    return f"LICENSE-{path.parent.name}" if path.name == "LICENSE" else path.name
 
 
 def _about(edition: Edition) -> dict[str, str]:

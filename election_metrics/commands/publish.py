@@ -55,8 +55,9 @@ def run_publish(
     for note in package.notes:
         console.print(f"  {note}", soft_wrap=True)
     signed = f"signed; the public key is {SIGNER}" if edition.is_signed else "not signed (--sign KEY.pem)"
+    whose = "--publisher" if publisher else "your user name, which the page and the citation show; --publisher NAME"
     console.print(
-        f"Licence {edition.licence} (--licence), publisher {shown(edition.publisher)} (--publisher), {signed}.\n"
+        f"Licence {edition.licence} (--licence), publisher {shown(edition.publisher)} ({whose}), {signed}.\n"
         f"SHA-256 of its SHA256SUMS: {package.sha256}",
         soft_wrap=True,
     )

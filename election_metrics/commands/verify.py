@@ -1,14 +1,17 @@
 """`verify`: checks a data package."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
+from election_metrics.api.published import code_differences
 from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
 from election_metrics.pipeline.packages.checking import Check, check_package, checked
+from election_metrics.pipeline.packages.descriptor import made_by, read_edition
 from election_metrics.pipeline.packages.recounting import Recount, own_warehouse
 
 
@@ -26,7 +29,7 @@ def run_verify(console: Console, errors: Console, folder: Path, key: Path | None
         ElectionMetricsError: the folder holds no package, the key cannot be read, or there are no export files.
     """
     folder = folder.expanduser()
-    checks = check_package(folder, key)
+    checks = itertools.chain(check_package(folder, key), [_page_code(folder)])
     if exports is not None:
         checks = itertools.chain(checks, _counted_again(errors, folder, exports.expanduser().absolute()))
     results = [_print(console, check) for check in checks]
@@ -36,6 +39,21 @@ def run_verify(console: Console, errors: Console, folder: Path, key: Path | None
     again = "" if exports else " To count the export files again: --against FOLDER"
     console.print(f"Everything holds.{again}")
     return 0
+
+
+def _page_code(folder: Path) -> Check:
+    """Whether scripts and styles of the page are those that this release writes."""
+    name = "code"
+    with contextlib.suppress(ValueError, LookupError, OSError):
+        made = read_edition(folder)[1]
+        if made != made_by():
+            said = f"the page's scripts are of {made}, and this is {made_by()}: their hashes alone speak for them"
+            return Check(name, said, is_done=False)
+    return checked(name, "the page's scripts and styles are those of this release", _code_differences(folder))
+
+
+def _code_differences(folder: Path) -> Iterator[str]:
+    yield from code_differences(folder, read_edition(folder)[0])
 
 
 def _counted_again(errors: Console, folder: Path, exports: Path) -> Iterator[Check]:

@@ -1,5 +1,6 @@
 """Checks a data package: its files, keys and sums, and every figure that follows from the hours."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def check_package(folder: Path, key: Path | None = None) -> Iterator[Check]:
     yield checked("descriptor", f"{DESCRIPTOR} describes every table", integrity.descriptor_differences(folder))
     yield checked("formats", "CSV and Parquet hold the same rows", integrity.format_differences(folder))
     yield checked("keys", "keys are unique, and what rows refer to is there", integrity.key_differences(folder))
-    yield checked("sums", "hours = days = weeks = months = regions = election", sum_differences(folder))
+    yield checked("sums", "in Parquet, hours = days = weeks = months = regions = election", sum_differences(folder))
     yield checked("figures", "what follows from the hours was computed again", derived_differences(folder))
     yield checked("page", "the page shows the figures of the tables", page_differences(folder))
 
@@ -69,10 +70,9 @@ def checked(name: str, said: str, differences: Iterator[str]) -> Check:
     """The result of a check; what cannot be read differs."""
     told: list[str] = []
     try:
-        for one in differences:
-            told.append(one)
-            if len(told) == _MOST:
-                break
+        told += itertools.islice(differences, _MOST)
+        if more := sum(1 for _ in differences):
+            told.append(f"and {more:,} more")
     except _DAMAGED as error:
         told.append(f"it cannot be checked: {' '.join(str(error).split())[:300]}")
     return Check(name, said, told)
@@ -82,7 +82,8 @@ def _signature(folder: Path, key: Path | None) -> Check:
     signature = folder / SIGNATURE
     if not signature.is_file():
         if key is None:
-            return Check("signature", "the package is not signed", is_done=False)
+            said = "the package is not signed: whoever changes it can write new hashes"
+            return Check("signature", said, is_done=False)
         return Check("signature", "", [f"{SIGNATURE} is missing: the package is not signed"])
     by = folder / SIGNER if key is None else key
     if key is None and not by.is_file():

@@ -67,6 +67,7 @@ _TABLES = (
     tables.constituency_reference, tables.election_reference,
 )  # fmt: skip
 _VIEWS = {
+    "constituency_current": ("constituency_id",),
     "interval_stats": ("constituency_id", "interval_start"),
     "register_changes": ("transaction_id",),
     "corrections_log": ("constituency_id", "hour", "corrected_at"),

@@ -1,4 +1,4 @@
-"""The descriptor of a data package (datapackage.json, by Frictionless), its README and its citation."""
+"""What a data package says of itself, and its descriptor (datapackage.json, by Frictionless)."""
 
 import json
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from typing import Any
 
 from election_metrics.digest import sha256_of
 from election_metrics.pipeline.packages.contents import Contents, frictionless_type
-from election_metrics.pipeline.packages.files import CHECKSUMS, DATA, DESCRIPTOR, SIGNATURE, SIGNER, SUMS, csv_of
-from election_metrics.warehouse.release import release
+from election_metrics.pipeline.packages.files import DATA, DESCRIPTOR, SIGNATURE, csv_of
+from election_metrics.warehouse.release import APPLICATION, release
 
 LICENCES = {
     "CC-BY-4.0": ("Creative Commons Attribution 4.0", "https://creativecommons.org/licenses/by/4.0/"),
@@ -20,6 +20,9 @@ LICENCES = {
     "PDDL-1.0": ("Open Data Commons Public Domain Dedication 1.0", "https://opendatacommons.org/licenses/pddl/1-0/"),
 }
 """Licences for open data: title and address by their SPDX name."""
+
+
+_TITLE = "Turnout of "
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,27 @@ class Edition:
     @property
     def title(self) -> str:
         """Its title."""
-        return f"Turnout of {self.name}"
+        return f"{_TITLE}{self.name}"
+
+
+def read_edition(folder: Path) -> tuple[Edition, str]:
+    """What a package says of itself, and what made it."""
+    said = json.loads((folder / DESCRIPTOR).read_text("utf-8"))
+    edition = Edition(
+        said["election_id"],
+        said["title"].removeprefix(_TITLE),
+        datetime.fromisoformat(said["known_at"]),
+        said["licenses"][0]["name"],
+        said["contributors"][0]["title"],
+        said.get("homepage"),
+        (folder / SIGNATURE).is_file(),
+    )
+    return edition, said["made_by"]
+
+
+def made_by() -> str:
+    """This program and its release, for the descriptor."""
+    return f"{APPLICATION} {release()}"
 
 
 def write_descriptor(folder: Path, edition: Edition, contents: Sequence[Contents]) -> None:
@@ -69,7 +92,7 @@ def write_descriptor(folder: Path, edition: Edition, contents: Sequence[Contents
         "contributors": [{"title": edition.publisher, "role": "publisher"}],
         "election_id": edition.election_id,
         "known_at": edition.moment,
-        "made_by": f"election-metrics {release()}",
+        "made_by": made_by(),
         "resources": [_resource(folder, one) for one in contents],
     }
     if edition.url:
@@ -114,94 +137,8 @@ def _schema(contents: Contents) -> dict[str, Any]:
     return {"fields": fields, **keyed, **({"foreignKeys": parents} if parents else {}), "missingValues": [""]}
 
 
-def write_texts(folder: Path, edition: Edition, contents: Sequence[Contents], notes: Sequence[str]) -> None:
-    """Writes README.md and CITATION.cff; `notes` are sentences on what the reader must know of the figures."""
-    (folder / "README.md").write_text(_readme(folder, edition, contents, notes), "utf-8")
-    (folder / "CITATION.cff").write_text(_citation(edition), "utf-8")
-
-
-def _plain(text: str) -> str:
-    """A name of the source in a line of Markdown: no character has a meaning."""
-    return "".join(f"\\{one}" if one in "\\`*_{}[]()<>#+-!|&" else one for one in " ".join(text.split()))
-
-
-def _readme(folder: Path, edition: Edition, contents: Sequence[Contents], notes: Sequence[str]) -> str:
-    title, address = LICENCES[edition.licence]
-    signed = f"""
-`{SIGNATURE}` is an Ed25519 signature of `{CHECKSUMS}`. Compare the key `{SIGNER}` with the one that the publisher
-shows elsewhere, then:
-
-```sh
-openssl pkeyutl -verify -pubin -inkey {SIGNER} -rawin -in {CHECKSUMS} -sigfile {SIGNATURE}
-```
-""" if edition.is_signed else ""  # fmt: skip
-    rows = "\n".join(
-        f"| `{one.name}` | {one.comment} | {csv_of(folder, one.name).stat().st_size:,} |" for one in contents
-    )
-    return f"""# {_plain(edition.title)}
-
-The figures of {edition.election_id}, as they were known at {edition.moment}. They do not change: what becomes known
-later is in a later package. Open `index.html` in a browser to look at them; no server is needed.
-
-{"".join(f"- {note}{chr(10)}" for note in notes)}
-## Check it
-
-Every file is named in `{CHECKSUMS}`:
-
-```sh
-sha256sum --check --quiet {CHECKSUMS}
-```
-{signed}
-The totals, with DuckDB alone:
-
-```sql
-{SUMS}```
-
-Everything (keys, sums, every rate and trend computed again from the hours), with election-metrics:
-
-```sh
-election-metrics verify .
-```
-
-With the export files at hand it counts them again from nothing: `election-metrics verify . --against EXPORTS`.
-
-## Files
-
-`data/` has each table as CSV and as Parquet; `datapackage.json` (Frictionless Data Package) describes every column.
-Times are UTC, rates are percent, empty is not known. In the CSV files, text that a spreadsheet would take for a
-formula begins with a '; Parquet has it as it is.
-
-| table | | bytes as CSV |
-|---|---|---|
-{rows}
-
-## Licence and citation
-
-{title}: {address}
-
-> {_plain(citation(edition))}
-
-`CITATION.cff` says the same for programs.
-"""
-
-
 def citation(edition: Edition) -> str:
     """How to cite the package, in one line."""
     where = f" {edition.url}" if edition.url else ""
     what = f"{edition.title}, as known at {edition.moment}. Data set."
     return f"{edition.publisher} ({edition.known_at.year}). {what}{where}"
-
-
-def _citation(edition: Edition) -> str:
-    said = {
-        "cff-version": "1.2.0",
-        "message": "If you use these figures, please cite them as below.",
-        "type": "dataset",
-        "title": edition.title,
-        "version": edition.moment,
-        "date-released": f"{edition.known_at:%Y-%m-%d}",
-        "license": edition.licence,
-        **({"url": edition.url} if edition.url else {}),
-    }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in said.items()]
-    return "\n".join([*lines, "authors:", f"  - name: {json.dumps(edition.publisher, ensure_ascii=False)}"]) + "\n"

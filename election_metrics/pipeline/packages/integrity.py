@@ -1,5 +1,6 @@
 """Whether a package is whole: bytes, descriptor, formats, keys. Each function yields what differs, with its place."""
 
+import csv
 import filecmp
 import json
 import re
@@ -26,6 +27,7 @@ from election_metrics.pipeline.packages.files import (
     write_csv,
 )
 
+_MOST_SHOWN = 200
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
@@ -56,6 +58,8 @@ def _place(folder: Path, name: str) -> str:
     path = Path(name)
     if path.parent.as_posix() != DATA:
         return ""
+    if not parquet_of(folder, path.stem).is_file() or not csv_of(folder, path.stem).is_file():
+        return ""
     try:
         line = _line_that_differs(folder, path.stem)
     except (duckdb.Error, pa.ArrowException, OSError, ValueError) as error:
@@ -66,7 +70,10 @@ def _place(folder: Path, name: str) -> str:
 def format_differences(folder: Path) -> Iterator[str]:
     """Tables whose CSV and Parquet differ, with the first line that does."""
     for table in _tables(folder):
-        if line := _line_that_differs(folder, table):
+        missing = [file for file in (parquet_of(folder, table), csv_of(folder, table)) if not file.is_file()]
+        if missing:
+            yield f"{DATA}/{missing[0].name} is missing"
+        elif line := _line_that_differs(folder, table):
             yield line
 
 
@@ -82,14 +89,32 @@ def _line_that_differs(folder: Path, table: str) -> str | None:
         if filecmp.cmp(again, there, shallow=False):
             return None
         with again.open("rb") as wanted, there.open("rb") as found:
-            for number, (one, other) in enumerate(zip_longest(wanted, found), 1):
+            header = wanted.readline()
+            for number, (one, other) in enumerate(zip_longest([header, *wanted], found), 1):
                 if one != other:
-                    return f"{DATA}/{there.name}, line {number}: {_shown(other)}; in Parquet {_shown(one)}"
+                    return f"{DATA}/{there.name}, line {number}{_cell_that_differs(header, one, other)}"
     return None
 
 
-def _shown(line: bytes | None) -> str:
-    return "no line" if line is None else repr(line.decode("utf-8", "replace").rstrip("\n")[:200])
+def _cell_that_differs(header: bytes, wanted: bytes | None, found: bytes | None) -> str:
+    """The first column that differs, with both values; or what else does."""
+    if wanted is None or found is None:
+        return " is not in Parquet" if wanted is None else " is missing"
+    if wanted.rstrip(b"\r\n") == found.rstrip(b"\r\n"):
+        return ": it ends otherwise (a spreadsheet may have saved it anew)"
+    names, one, other = (_cells(line) for line in (header, wanted, found))
+    for name, value, there in zip(names, one, other, strict=False):
+        if value != there:
+            return f", {name}: {_shown(there)}; in Parquet {_shown(value)}"
+    return f": {len(other)} columns; in Parquet {len(one)}"
+
+
+def _cells(line: bytes) -> list[str]:
+    return next(csv.reader([line.decode("utf-8", "replace")]), [])
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def descriptor_differences(folder: Path) -> Iterator[str]:

@@ -45,6 +45,8 @@ def page_differences(folder: Path) -> Iterator[str]:
 
 
 def _answers(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent.name}/{path.name} is missing")
     found: dict[str, Any] = orjson.loads(path.read_bytes().partition(b" = ")[2].rstrip().removesuffix(b";"))
     return found
 

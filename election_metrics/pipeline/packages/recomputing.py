@@ -31,6 +31,7 @@ _OF_REGIONS = (
 )  # fmt: skip
 _OF_INPUT = ("hours_expected", "hours_delivered", "constituencies_complete", "coverage")
 """Figures that follow from the input, not from the hours."""
+_NOW = ("election_id", "peak_hour", "first_transaction_at", "last_transaction_at")
 _OF_FINDINGS = {"critical": "anomalies_critical", "warning": "anomalies_warning", "info": "anomalies_info"}
 
 
@@ -84,6 +85,10 @@ def derived_differences(folder: Path) -> Iterator[str]:
     )
     extremes = participation_extremes(totals, places.astype({"registered_voters": "Int64"}))
     yield from differences("participation_extremes", ["side", "rank"], tables["participation_extremes"], extremes)
+    current = tables["constituency_current"]
+    shown = [name for name in totals.columns if name in current.columns and name not in _NOW]
+    voted = current[current["transaction_count"].notna()]
+    yield from differences("constituency_current", ["constituency_id"], voted, totals[shown])
     for name in ("election_summaries", "region_summaries"):
         coverage = tables[name].assign(
             coverage=percent(tables[name]["hours_delivered"], tables[name]["hours_expected"])

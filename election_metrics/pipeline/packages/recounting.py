@@ -85,9 +85,13 @@ class Recount:
     def file_differences(self) -> Iterator[str]:
         """Files of the package that are not among the exports, or have other bytes; and files that it does not have."""
         there, wanted = self._files(), self._sources[self._sources["status"] == "landed"]
+        lost = _without(wanted, there)
+        if len(lost) == len(wanted) > 0:
+            yield f"none of the {len(wanted):,} files of the package is below {self._exports}: is it the right folder?"
+            return
         by_name = {PurePath(row.file).name: row for row in there.itertuples()}
         told = set()
-        for row in _without(wanted, there).itertuples():
+        for row in lost.itertuples():
             other = by_name.get(PurePath(row.file).name)
             if other is None:
                 yield f"{row.file} is missing below {self._exports}"

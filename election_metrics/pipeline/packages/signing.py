@@ -27,6 +27,8 @@ def read_key(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
         wrong = "has no passphrase" if passphrase else "has a passphrase: set ELECTION_METRICS_KEY_PASSPHRASE"
         raise SettingsError(f"the key {path} {wrong}") from None
     except ValueError:
+        if b"PUBLIC KEY" in data:
+            raise SettingsError(f"{path} is the public half of a key; sign with the private one") from None
         why = "or its passphrase is wrong" if passphrase else f"or is damaged; {_HOW}"
         raise SettingsError(f"{path} holds no private key in PEM, {why}") from None
     if not isinstance(key, Ed25519PrivateKey):
@@ -51,7 +53,10 @@ def is_signed_by(public: Path, data: bytes, signature: bytes) -> bool:
     except OSError as error:
         raise SettingsError(f"the key {public} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise SettingsError(f"{public} holds no public key in PEM") from None
+        raise SettingsError(
+            f"{public} holds no public key in PEM; of a private one, make it: openssl pkey -in key.pem -pubout -out "
+            "publisher.pem"
+        ) from None
     if not isinstance(key, Ed25519PublicKey):
         raise SettingsError(f"{public} is a key of another kind than Ed25519")
     try:

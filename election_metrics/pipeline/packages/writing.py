@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from election_metrics.errors import DataError, ElectionMetricsError
 from election_metrics.pipeline.new_folder import new_folder
 from election_metrics.pipeline.packages.contents import Contents, contents_of
-from election_metrics.pipeline.packages.descriptor import Edition, write_descriptor, write_texts
+from election_metrics.pipeline.packages.descriptor import Edition, write_descriptor
 from election_metrics.pipeline.packages.files import (
     CHECKSUMS,
     DATA,
@@ -24,12 +24,12 @@ from election_metrics.pipeline.packages.files import (
     write_csv,
 )
 from election_metrics.pipeline.packages.signing import public_pem
+from election_metrics.pipeline.packages.texts import write_texts
 from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import Settings
 from election_metrics.warehouse import packages
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.export import write_parquet
-from election_metrics.warehouse.packages import Commit
 
 Pages = Callable[[sa.Connection, Edition, Path], None]
 """Writes the pages of a package: given a connection in a snapshot, and the folder."""
@@ -87,6 +87,7 @@ def write_package(
         with transaction(settings, snapshot=True) as connection:
             name = _name_of(connection, election)
             _refuse_behind(connection, election)
+            before = packages.of_election(connection, election)
             shown = packages.newest(connection)
             assert shown is not None  # the election's row has a commit
             edition = Edition(
@@ -101,7 +102,9 @@ def write_package(
         sha256 = _seal(work, wanted)
         files = [path for path in work.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
-        earlier = _record(settings, election, sha256, shown, signed=edition.is_signed)
+        with transaction(settings) as connection:
+            packages.record(connection, sha256, election, shown, datetime.now(UTC), signed=edition.is_signed)
+    earlier = sum(one["sha256"] != sha256 for one in before)
     return Package(edition, len(files) - 1, size, sha256, notes, earlier)
 
 
@@ -224,10 +227,3 @@ def _seal(work: Path, wanted: Wanted) -> str:
     sha256 = write_checksums(work)
     (work / SIGNATURE).write_bytes(wanted.key.sign((work / CHECKSUMS).read_bytes()))
     return sha256
-
-
-def _record(settings: Settings, election: str, sha256: str, shown: Commit, *, signed: bool) -> int:
-    """Records the package; returns the number of different ones before."""
-    with transaction(settings) as connection:
-        packages.record(connection, sha256, election, shown, datetime.now(UTC), signed=signed)
-        return sum(one["sha256"] != sha256 for one in packages.of_election(connection, election))

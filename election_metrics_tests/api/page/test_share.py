@@ -1,16 +1,37 @@
 """Links that last, citations, and charts as pictures."""
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from election_metrics.settings import Settings
+from election_metrics_tests.api.conftest import serve
 from election_metrics_tests.api.page.conftest import Reader, commit, first_election
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.quiet]
+
+
+@contextmanager
+def paper(folder: Path) -> Iterator[str]:
+    """Another site, with the files of a folder."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def dialog_of(page: Page, section: str) -> None:
@@ -69,3 +90,35 @@ def test_a_chart_is_a_picture_that_stands_alone(reader: Reader, tmp_path: Path, 
     assert image.size == (2 * int(root.get("width", 0)), 2 * int(root.get("height", 0)))
     assert (sum(image.getpixel((2, 2))) > 600) == (scheme == "light"), "the background is the page's"
     assert len(image.getcolors(1_000_000) or []) > 20, "something is drawn"
+
+
+def test_another_site_shows_a_chart_in_a_frame_and_no_more(browser: Browser, voted: Settings, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    with paper(site) as address:
+        for api in serve(voted.model_copy(update={"embed_origins": address})):
+            page = browser.new_context(locale="en-GB").new_page()
+            page.goto(f"{api.address}/")
+            page.wait_for_selector(".chart svg")
+            dialog_of(page, "so-far")
+            page.locator("dialog summary").last.click()
+            (site / "index.html").write_text(page.locator("dialog pre").last.inner_text(), "utf-8")
+            page.goto(f"{address}/index.html")
+            frame = page.frame_locator("iframe")
+            expect(frame.locator("#running-chart svg")).to_be_visible()
+            expect(frame.locator("section:visible h2")).to_have_text(["Turnout so far"])
+            expect(frame.locator(".top")).to_be_hidden()
+            expect(frame.locator("footer a")).to_have_attribute("target", "_blank")
+            assert "/embed" not in (frame.locator("footer a").get_attribute("href") or "")
+            page.context.close()
+
+
+def test_a_site_that_is_not_named_shows_nothing(browser: Browser, voted: Settings, tmp_path: Path) -> None:
+    with paper(tmp_path) as address:
+        for api in serve(voted.model_copy(update={"embed_origins": "https://paper.example"})):
+            page = browser.new_context().new_page()
+            (tmp_path / "index.html").write_text(f'<iframe src="{api.address}/embed?chart=so-far"></iframe>')
+            page.goto(f"{address}/index.html")
+            page.wait_for_timeout(1_000)
+            assert page.frame_locator("iframe").locator("#page").count() == 0
+            page.context.close()

@@ -3,6 +3,7 @@
 import { html } from "../libraries/lit-html/lit-html.js";
 import { address } from "./api.js";
 import { compareChart, SERIES } from "./charts.js";
+import { lackingHours } from "./constituencies.js";
 import { count, dayAndClock, percent } from "./format.js";
 import { t } from "./words.js";
 
@@ -11,15 +12,16 @@ export function comparison(page) {
   if (view.compare.length < 2) return "";
   if (!compared) return html`<section id="comparison"><p>${t("loading")}</p></section>`;
   if (!compared.length) return html`<section id="comparison"><p>${t("not_there")}</p></section>`;
+  const lacking = lackingHours(page);
   const rows = [
-    ["rate", (place) => percent(place.participation_rate)], ["votes", (place) => count(place.votes_cast)],
+    ["rate", (place) => `${lacking.has(place.constituency_id) ? "† " : ""}${percent(place.participation_rate)}`], ["votes", (place) => count(place.votes_cast)],
     ["bulletins", (place) => count(place.bulletins_issued)], ["gap_share", (place) => percent(place.gap_rate, 1)],
     ["registered", (place) => count(place.registered_voters)], ["anomalies", (place) => percent(place.anomaly_score, 1)],
     ["last", (place) => dayAndClock(place.last_transaction_at, page.election.time_zone)],
   ];
   return html`
     <section id="comparison" aria-labelledby="compare-title" tabindex="-1">
-      <header><h2 id="compare-title">${t("compare_title")}</h2><p>${t("compare_note")}</p><a class="csv" href=${address("/compare-constituencies", { ids: view.compare }, ".csv")} download>${t("csv")}</a></header>
+      <header><h2 id="compare-title">${t("compare_title")}</h2><p>${t("compare_note")}${compared.some(({ constituency }) => lacking.has(constituency.constituency_id)) ? ` † ${t("incomplete")}.` : ""}</p><a class="csv" href=${address("/compare-constituencies", { ids: view.compare }, ".csv")} download>${t("csv")}</a></header>
       <div class="chart">${page.chart("compare", [compared, width], () => compareChart({ compared, width, label: t("compare_title") }))}</div>
       <div class="scroll" tabindex="0" role="region" aria-labelledby="compare-title"><table class="compared">
         <thead><tr><td></td>${compared.map(({ constituency }, i) => html`<th scope="col">

@@ -48,13 +48,18 @@ export function constituencies(page) {
         ${view.compare.length > 1 ? html`<a class="button" href="#comparison">${t("compare", { count: view.compare.length })}</a>` : ""}
       </form>
       <p class="quiet screen-only">${t("compare_hint")}</p>
+      ${lackingHours(page).size ? html`<p class="quiet"><span class="lacking">†</span> ${t("incomplete")}</p>` : ""}
       ${list?.rows.length ? table(page, asked) : list ? html`<p>${t("nothing_found")} <button type="button" @click=${() => page.show({ q: "", region: "", reporting: "" })}>${t("clear")}</button></p>` : html`<p>${t("loading")}</p>`}
       ${list?.next ? html`<p><button type="button" class="more" @click=${page.more}>${t("more", { count: 50 })}</button></p>` : ""}
     </section>`;
 }
 
+/** The constituencies of which hours are missing: their figures are too low. */
+export const lackingHours = (page) => new Set(page.dashboard.data.election.missing.map((one) => one.constituency_id));
+
 function table(page, asked) {
   const { view, list, span, election } = page;
+  const lacking = lackingHours(page);
   const heading = ([name, label, kind]) => {
     const isSorted = asked.sort === name;
     const wanted = isSorted ? !asked.descending : name !== "name" && name !== "region";
@@ -69,7 +74,7 @@ function table(page, asked) {
         <td class="tick"><input type="checkbox" .checked=${isTicked} ?disabled=${!isTicked && view.compare.length >= MOST_COMPARED} aria-label=${t("select", { name: row.name ?? row.constituency_id })} @change=${() => page.tick(row.constituency_id)}></td>
         <th scope="row"><a href=${page.link({ constituency: row.constituency_id })} @click=${page.go({ constituency: row.constituency_id })}>${row.name ?? row.constituency_id}</a></th>
         <td>${row.region ?? "–"}${row.time_zone_note ? html` <span class="assumed">${t("zone_assumed")}</span>` : ""}</td>
-        <td class="number share">${percent(row.participation_rate)}${shareBar(row.participation_rate)}</td>
+        <td class="number share">${lacking.has(row.constituency_id) ? html`<span class="lacking" title=${t("incomplete")}>†</span> ` : ""}${percent(row.participation_rate)}${shareBar(row.participation_rate)}</td>
         <td class="number">${count(row.votes_cast)}</td><td class="number">${count(row.bulletins_issued)}</td><td class="number">${percent(row.gap_rate, 1)}</td>
         <td class="number">${count(row.registered_voters)}</td><td class="number">${percent(row.anomaly_score, 1)}</td>
         <td>${sparkline(row.hours, span)}</td><td class="when">${dayAndClock(row.last_transaction_at, election.time_zone)}</td></tr>`;

@@ -14,7 +14,7 @@ export function warnings(page) {
     found.push(["critical", t("stale_title"), t("stale_connection", words)]);
   }
   if (!election) return found;
-  if (election.hours_overdue) {
+  if (election.hours_overdue && !status?.published) {
     const words = { missing: count(election.hours_overdue), since: dayAndClock(election.overdue_since, zone) };
     found.push([election.status === "active" ? "critical" : "warning", t("overdue_title"), t("overdue", words, election.hours_overdue)]);
   }
@@ -34,14 +34,14 @@ export function freshnessLine(page) {
   if (!election) return "";
   const zone = election.time_zone;
   const published = page.status?.published;
-  const words = { active: "voting", completed: "completed", scheduled: "scheduled" }[election.status] ?? "status_unknown";
+  const words = { active: published ? "voting_was_open" : "voting", completed: "completed", scheduled: "scheduled" }[election.status] ?? "status_unknown";
   const since = election.last_transaction_at ? now - new Date(election.last_transaction_at) : null;
   return html`
     <span class="pill ${published ? "" : connection.stands ? "live" : "broken"}">${t(published ? "published" : connection.stands ? "live" : "not_live")}</span>
     <span class="pill ${election.status ?? ""}">${t(words)}</span>
     <span>${t("as_of", { time: now - new Date(election.computed_at) < 86400e3 ? clockSeconds(election.computed_at, zone) : fullMoment(election.computed_at, zone) })}</span>
     ${since == null ? "" : html`<span>${t("newest", { time: Math.abs(since) < 86400e3 ? clock(election.last_transaction_at, zone) : fullMoment(election.last_transaction_at, zone) })}
-      (${ago(election.last_transaction_at, now)})</span>`}
+      ${published ? "" : `(${ago(election.last_transaction_at, now)})`}</span>`}
     ${published || election.next_due_at == null ? "" : html`<span class="due">${t("next_due", { time: new Date(election.next_due_at) - now < 86400e3 ? clock(election.next_due_at, zone) : fullMoment(election.next_due_at, zone) })}</span>`}
     <span>${t("local_zone", { zone: zoneName(zone) })}</span>
     ${election.coverage == null ? "" : html`<span>${t("coverage")}: ${percent(election.coverage)}</span>`}`;

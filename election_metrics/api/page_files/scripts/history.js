@@ -1,7 +1,7 @@
 // What was known when: the page as it was known at a moment, and what was corrected since it was first shown.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { count, dayAndClock, fullMoment } from "./format.js";
+import { count, dayAndClock, fullMoment, zoneName } from "./format.js";
 import { runLink, sourceButton } from "./source.js";
 import { t } from "./words.js";
 
@@ -11,8 +11,9 @@ export function pastNote(page) {
   const zone = page.election?.time_zone ?? "UTC";
   const published = page.status?.published;
   if (published) {
-    return html`<p class="published" role="note"><strong>${t("published_at", { time: fullMoment(published.known_at, zone) })}</strong> ${t("published_why")}
-      <a href="README.md">${t("published_check")}</a> · <a href="datapackage.json">${t("published_data")}</a> · <a href=${published.licence_url} rel="license">${published.licence}</a> · ${t("published_cite", { citation: published.citation })}</p>`;
+    return html`<p class="published" role="note"><strong>${t("published_at", { time: `${fullMoment(published.known_at, zone)}, ${zoneName(zone)}` })}</strong>
+      ${page.election?.status === "completed" ? "" : html`<strong>${t("preliminary")}</strong>`} ${t("published_why")}
+      <a href="README.html">${t("published_check")}</a> · <a href="README.html#files">${t("published_data")}</a> · <a href=${published.licence_url} rel="license">${published.licence}</a> · ${t("published_cite", { citation: published.citation })}</p>`;
   }
   if (!as_of) return "";
   return html`<p class="alarm warning" role="note"><strong>${t("as_known", { time: fullMoment(as_of, zone) })}</strong> ${t("as_known_why")}

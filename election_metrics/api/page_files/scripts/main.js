@@ -13,7 +13,7 @@ import { corrections, knownAt, pastNote } from "./history.js";
 import { dataNote, withdrawn } from "./input.js";
 import { charts, findings, headline, regions } from "./overview.js";
 import { sourceDialog } from "./source.js";
-import { addressOf, readView, writeView } from "./state.js";
+import { addressOf, IS_EMBEDDED, readView, writeView } from "./state.js";
 import { LANGUAGES, speak, spoken, t } from "./words.js";
 
 const TYPING_PAUSE = 200;
@@ -277,9 +277,17 @@ class Page {
     // The clock of a published page stands still.
     this.now = this.status?.published ? +new Date(this.status.published.known_at) : Date.now();
     render(frame(this), root);
+    if (IS_EMBEDDED) showOnly(this.view.chart || "by-hour");
     // A select keeps the user's choice when its options change.
     for (const select of root.querySelectorAll("select[data-value]")) select.value = select.dataset.value;
     document.title = this.election ? `${this.election.name} – ${t("title")}` : t("title");
+  }
+}
+
+/** Hides everything but the section of one chart, what warns of its figures, and where they come from. */
+function showOnly(part) {
+  for (const one of root.querySelectorAll("main section, main > :not(section, .pair, .alarm), .top, .freshness, .skip")) {
+    one.toggleAttribute("hidden", !one.querySelector(`#${CSS.escape(part)}`));
   }
 }
 
@@ -300,7 +308,7 @@ function frame(page) {
       ${page.needsToken ? signInForm(page) : body(page)}
     </main>
     <footer>
-      <p>${t("footer")}</p>
+      ${IS_EMBEDDED && page.election ? html`<p><a href=${`/${page.link({ chart: "" })}`} target="_blank" rel="noopener">${page.election.name}</a> · ${t("cited_as_of", { time: fullMoment(page.view.as_of || page.dashboard?.meta.known_at, page.election.time_zone) })}</p>` : html`<p>${t("footer")}</p>`}
     </footer>
     <dialog class="source-dialog" @close=${() => { page.source = null; page.draw(); }}>${sourceDialog(page)}</dialog>`;
 }

@@ -2,7 +2,7 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { keyed } from "../libraries/lit-html/directives/keyed.js";
-import { address } from "./api.js";
+import { address, SYSTEM_LINKS } from "./api.js";
 import { hoursChart, quantityChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
 import { clock, count, dayAndClock, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
@@ -85,9 +85,9 @@ export function charts(page) {
   const opens = election.starts_at;
   const openHour = (row) => page.openSource({
     title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}. ${t("definition_hours")}`,
-    table: "metrics.hourly_stats", path, asked: { from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at,
+    table: "metrics.election_hours", path, asked: { from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at,
   });
-  const from = (title) => sourceButton(page, { title, definition: t("definition_hours"), table: "metrics.hourly_stats", path });
+  const from = (title) => sourceButton(page, { title, definition: t("definition_hours"), table: "metrics.election_hours", path });
   const drawn = (name, options, make) => page.chart(name, [hours, isRate, opens, zone, current, ...options], make);
   const critical = findings.filter((one) => one.severity === "critical");
   return html`
@@ -134,7 +134,7 @@ export function regions(page) {
   if (rows.length < 2) return "";
   return html`
     <section aria-labelledby="regions">
-      <header><h2 id="regions">${t("regions")}</h2>${sourceButton(page, { title: t("regions"), definition: t("definition_region"), table: "metrics.region_summaries", path: `/election/${encodeURIComponent(election.election_id)}`, run_id: rows[0]?.run_id, computed_at: rows[0]?.computed_at })}</header>
+      <header><h2 id="regions">${t("regions")}</h2>${sourceButton(page, { title: t("regions"), definition: t("definition_region"), table: "metrics.region_summaries", path: `/election/${encodeURIComponent(election.election_id)}`, published: { of: "regions" }, run_id: rows[0]?.run_id, computed_at: rows[0]?.computed_at })}</header>
       <div class="scroll" tabindex="0" role="region" aria-labelledby="regions"><table class="regions">
         <thead><tr><th scope="col">${t("region")}</th><th scope="col" class="number">${t("rate")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th>
           <th scope="col" class="number">${t("registered")}</th><th scope="col" class="number">${t("reporting")}</th><th scope="col" class="number">${t("coverage")}</th></tr></thead>
@@ -147,13 +147,16 @@ export function regions(page) {
     </section>`;
 }
 
+/** A link to an Atom feed of the election. */
+const feed = (name, election) => (SYSTEM_LINKS ? html` <a class="csv" href=${address(`/feeds/${name}.atom`, { election: election.election_id })} type="application/atom+xml">${t("feed")}</a>` : "");
+
 /** Findings, worst first. */
 export function findings(page) {
   const found = page.dashboard.data.findings;
   const { election } = page;
   return html`
     <section aria-labelledby="findings">
-      <header><h2 id="findings">${t("findings")}</h2>${sourceButton(page, { title: t("findings"), definition: t("definition_findings"), table: "metrics.anomalies", path: "/anomalies", asked: { election: election.election_id, state: "unresolved" } })}</header>
+      <header><h2 id="findings">${t("findings")}</h2>${sourceButton(page, { title: t("findings"), definition: t("definition_findings"), table: "metrics.anomalies", path: "/anomalies", asked: { election: election.election_id, state: "unresolved" } })}${feed("findings", election)}</header>
       ${findingsList(page, found, election.time_zone)}
     </section>`;
 }

@@ -94,12 +94,13 @@ export async function ask(path, asked = {}) {
 
 const TABLES = [
   [/^\/hourly-stats\/constituency/, "hourly_stats"], [/^\/hourly-stats\/election|^\/dashboard/, "election_hours"], [/^\/sources/, "sources"],
-  [/^\/corrections/, "corrections_log"], [/^\/anomalies\/.+\/series/, "interval_stats"], [/^\/anomalies/, "anomalies"],
-  [/^\/input-notes/, "quarantine"], [/^\/election\/[^/]+$/, "election_summaries"], [/./, "constituency_metrics"],
+  [/^\/corrections/, "corrections_log"], [/^\/anomalies\/.+\/series/, "interval_stats"], [/^\/anomalies/, "anomalies"], [/^\/input-notes/, "quarantine"],
+  [/^\/constituency\/.+\/time-period/, "constituency_metrics"], [/constituencies|^\/constituency/, "constituency_current"],
+  [/^\/election\/[^/]+$/, "election_summaries"],
 ];
 
-/** The file with these figures. */
-export const address = (path) => `data/${TABLES.find(([pattern]) => pattern.test(path))[1]}.csv`;
+/** The file with these figures, and those of others; `regions` of an election have one of their own. */
+export const address = (path, asked = {}) => `data/${asked.of === "regions" ? "region_summaries" : TABLES.find(([pattern]) => pattern.test(path))[1]}.csv`;
 
 export const signIn = async () => false;
 export const signOut = async () => {};

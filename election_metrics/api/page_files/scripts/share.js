@@ -43,16 +43,32 @@ export function sharing(page, what) {
   return html`
     <h3>${t("lasting_link")}</h3><p class="lasting"><a href=${link}>${link}</a> ${copyButton(link)}</p>
     <details class="cite"><summary>${t("cite")}</summary><p>${text} ${copyButton(text)}</p><pre>${bibtex}</pre>${copyButton(bibtex)}</details>
+    ${what.chart && page.status?.is_embeddable ? html`<details class="cite"><summary>${t("embed")}</summary><pre>${frameOf(page, what)}</pre>${copyButton(frameOf(page, what))}</details>` : ""}
     ${what.chart ? html`<p class="links">${t("chart_as")}
       <button type="button" class="save-svg" @click=${() => save(new Blob([picture(what.chart, what.title, footer)], { type: "image/svg+xml" }), `${name}.svg`)}>SVG</button>
       <button type="button" class="save-png" @click=${() => savePng(picture(what.chart, what.title, footer), `${name}.png`)}>PNG</button></p>` : ""}`;
 }
 
+/** The HTML by which another site shows the chart. */
+function frameOf(page, what) {
+  const address = new URL(page.link({ chart: what.part }), location.href);
+  address.pathname = "/embed";
+  const quoted = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+  const height = Math.round(what.chart.closest("section").getBoundingClientRect().height) + 120;
+  return `<iframe src="${quoted(address.href)}" title="${quoted(what.title)}" width="100%" height="${height}" style="border: 0" loading="lazy"></iframe>`;
+}
+
 const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "text-anchor"];
 const SVG = "http://www.w3.org/2000/svg";
-const ABOVE = 34;
+const ABOVE = 54;
 const BELOW = 26;
 const MARGIN = 12;
+
+/** What the colours of a chart mean: text and colour of each. */
+const legendOf = (chart) => [...(chart.closest("section")?.querySelectorAll(".key > span") ?? [])].map((span) => {
+  const sign = getComputedStyle(span, "::before");
+  return [span.textContent.trim(), sign.backgroundColor.endsWith(", 0)") ? sign.borderTopColor : sign.backgroundColor];
+});
 
 /** A chart as an SVG that stands alone: with its colours, title and source. */
 export function picture(chart, title, footer) {
@@ -79,6 +95,12 @@ export function picture(chart, title, footer) {
   add("title", {}, title);
   add("rect", { ...size, fill: look.backgroundColor });
   add("text", { ...words, x: MARGIN, y: 22, "font-size": 16, "font-weight": 600 }, title);
+  let x = MARGIN;
+  for (const [text, colour] of legendOf(chart)) {
+    add("rect", { x, y: 35, width: 12, height: 9, fill: colour });
+    add("text", { ...words, x: x + 17, y: 44, "font-size": 12 }, text);
+    x += 34 + text.length * 7;
+  }
   whole.append(inner);
   add("text", { ...words, x: MARGIN, y: size.height - 9, "font-size": 11, "fill-opacity": 0.75 }, footer);
   return new XMLSerializer().serializeToString(whole);

@@ -21,6 +21,13 @@ export const runLink = (page, run, words = run.slice(0, 8)) => (SYSTEM_LINKS
   ? html`<a href="${page.status?.ui_url ?? ""}/runs/${run}" target="_blank" rel="noopener">${words}</a>`
   : html`<code title=${run}>${run.slice(0, 8)}</code>`);
 
+/** The figures as CSV; of a published page, the whole file that has them. */
+function csvLink(what) {
+  if (SYSTEM_LINKS) return html`<a href=${address(what.path, what.asked, ".csv")}>${t("source_csv")}</a>`;
+  const file = address(what.path, what.published);
+  return html`<a href=${file}>${t("source_file", { file })}</a>`;
+}
+
 /** The dialog; `what` has title, definition, table, path, query parameters (asked), run_id and computed_at. */
 export function sourceDialog(page) {
   const what = page.source;
@@ -38,7 +45,7 @@ export function sourceDialog(page) {
       <dt>${t("source_table", { name: "" })}</dt><dd><code>${what.table}</code></dd>
     </dl>
     ${meta.coverage == null || what.isPart ? "" : html`<p>${t("source_rests", { coverage: percent(meta.coverage), time: fullMoment(meta.last_transaction_at, zone) })}</p>`}
-    <p class="links">${SYSTEM_LINKS ? html`<a href=${address(what.path, what.asked)}>${t("source_json")}</a> ` : ""}<a href=${address(what.path, what.asked, ".csv")}>${t("source_csv")}</a></p>
+    <p class="links">${SYSTEM_LINKS ? html`<a href=${address(what.path, what.asked)}>${t("source_json")}</a> ` : ""}${csvLink(what)}</p>
     ${sharing(page, what)}
     <button type="button" class="close" autofocus @click=${() => page.closeSource()}>${t("close")}</button>`;
 }

@@ -1,6 +1,9 @@
 // The view in the address: every view has a link that can be shared.
 
-const NAMES = ["election", "region", "q", "reporting", "sort", "desc", "constituency", "compare", "as_of", "lang"];
+const NAMES = ["election", "region", "q", "reporting", "sort", "desc", "constituency", "compare", "as_of", "chart", "lang"];
+
+/** Whether the page is in the frame of another site, where it shows the chart that the address names. */
+export const IS_EMBEDDED = location.pathname === "/embed";
 
 /** The view in the address. */
 export function readView() {
