@@ -139,6 +139,13 @@ unchanged answer is not sent again.
 whenever its figures change. After a break, a browser continues where it was (`Last-Event-ID`). A heartbeat, the event
 `alive`, is sent every 10 seconds.
 
+**Feeds** (Atom): `/api/v1/feeds/findings.atom`, of all elections or of `?election=…`, has the newest 50 findings;
+`/api/v1/feeds/turnout.atom?election=…` the turnout at the end of each of the newest 50 hours.
+
+**Other sites** may do nothing unless settings name them: those in `ELECTION_METRICS_API_ORIGINS` may read the API in a
+browser (CORS; without cookies, with a token where reading needs one), those in `ELECTION_METRICS_EMBED_ORIGINS` may show
+`/embed?election=…&chart=by-hour` in a frame.
+
 ## Access
 
 On this machine, reading needs no token. On any other address (`ELECTION_METRICS_API_HOST`), reading needs a token,

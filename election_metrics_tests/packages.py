@@ -5,7 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from election_metrics.pipeline.packages.checking import check_package, checked
-from election_metrics.pipeline.packages.descriptor import Edition
+from election_metrics.pipeline.packages.descriptor import Edition, read_edition
 from election_metrics.pipeline.packages.recounting import Recount, own_warehouse
 from election_metrics.pipeline.packages.writing import Package, Wanted, write_package
 from election_metrics.pipeline.withdrawal import withdraw
@@ -68,7 +68,7 @@ def differences(folder: Path, key: Path | None = None) -> dict[str, list[str]]:
 
 def differences_against(folder: Path, exports: Path) -> dict[str, list[str]]:
     """What `verify --against` finds beside that."""
-    with own_warehouse() as settings:
+    with own_warehouse(read_edition(folder)[0].first_hour) as settings:
         recount = Recount(settings, folder, exports)
         recount.land(lambda *_: lambda *_: None)
         checks = [

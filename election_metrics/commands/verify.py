@@ -57,10 +57,11 @@ def _code_differences(folder: Path) -> Iterator[str]:
 
 
 def _counted_again(errors: Console, folder: Path, exports: Path) -> Iterator[Check]:
-    with bars(errors) as progress, own_warehouse() as settings:
+    with bars(errors) as progress, own_warehouse(read_edition(folder)[0].first_hour) as settings:
         recount = Recount(settings, folder, exports)
         recount.land(progress.of)
-        yield checked("exports", f"the files below {exports} are those of the package", recount.file_differences())
+        said = f"the files below {exports} are those of the package{recount.left_aside}"
+        yield checked("exports", said, recount.file_differences())
         yield checked("recount", "every hour, counted again from them", recount.figure_differences(progress.of))
 
 

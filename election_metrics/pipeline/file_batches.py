@@ -85,12 +85,12 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
     readable = [export for export in found if export.key not in taken_back]
     _tell_unmatched(landing, readable)
     exports, known = number_contents(connection, readable, landing.again)
+    once = {number: export for export, number in reversed(exports) if number not in known}
     new = {
         number: Readable(
             number, export.place.constituency_id, _plain_path(export.readable, number, work), export.size, export.name
         )
-        for export, number in reversed(exports)
-        if number not in known
+        for number, export in once.items()
     }
     given_up = lake.stage(engine, landing.settings, list(new.values()), work, landing.now)
     moved = {file.path for file in files if file.path not in waiting and not unchanged(file)}

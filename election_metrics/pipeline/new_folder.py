@@ -11,7 +11,8 @@ from typing import IO
 from election_metrics.errors import SettingsError
 from election_metrics.warehouse.private_files import open_private
 
-_LOCK = ".lock"
+LOCK = ".lock"
+"""The file in an unfinished folder that its writer holds."""
 
 
 @contextlib.contextmanager
@@ -39,11 +40,11 @@ def new_folder(folder: Path, what: str, on_failure: str, *, is_private: bool) ->
         if work.is_symlink() or work.stat().st_uid != os.geteuid():  # its owner could change what is written
             raise SettingsError(f"{work} belongs to another user; remove it, or name another folder")
         work.chmod(0o700 if is_private else 0o755)
-        with open_private(work / _LOCK, "w") as lock:
+        with open_private(work / LOCK, "w") as lock:
             _claim(work, lock, what)
             try:
                 yield work, lock.fileno()
-                (work / _LOCK).unlink()
+                (work / LOCK).unlink()
                 os.sync()
                 work.rename(folder)
             except BaseException:
@@ -63,5 +64,5 @@ def _claim(work: Path, lock: IO[str], what: str) -> None:
     for left in work.iterdir():
         if left.is_dir():
             shutil.rmtree(left)
-        elif left.name != _LOCK:
+        elif left.name != LOCK:
             left.unlink()

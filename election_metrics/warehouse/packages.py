@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from election_metrics.errors import TransientError
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.rows import Row, read_rows
+from election_metrics.warehouse.tables import WITH_HISTORY
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,19 @@ class Commit:
     at: datetime
 
 
-def newest(connection: sa.Connection) -> Commit | None:
-    """The newest commit that the transaction sees; None before the first."""
-    row = connection.execute(_NEWEST).one_or_none()
+def newest(connection: sa.Connection, election: str) -> Commit | None:
+    """The first kept commit that shows an election as the transaction sees it; None if it has no figures."""
+    changes = []
+    for table in WITH_HISTORY:
+        for column, rows in (("commit_number", table.fullname), ("replaced_in", f"history.{table.name}_replaced")):
+            changes.append(f"SELECT max({column}) FROM {rows} WHERE election_id = :election")  # noqa: S608
+    query = f"""
+        SELECT commit_number, committed_at FROM history.commits
+        WHERE is_kept AND commit_number >= (SELECT max(number) FROM ({" UNION ALL ".join(changes)}) AS change (number))
+        ORDER BY commit_number LIMIT 1
+    """  # noqa: S608 names of our tables
+    row = connection.execute(sa.text(query), {"election": election}).one_or_none()
     return None if row is None else Commit(*row)
-
-
-_NEWEST = sa.text(
-    "SELECT commit_number, committed_at FROM history.commits WHERE is_kept ORDER BY commit_number DESC LIMIT 1"
-)
 
 
 def record(

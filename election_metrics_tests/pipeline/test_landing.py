@@ -307,3 +307,17 @@ def test_of_files_whose_names_say_no_hour_only_some_are_opened(chosen: Settings,
     assert land(chosen, tmp_path, "run", NOW).files == 260
     assert files_of_run(chosen, "run") == 260
     assert len(changed_hours(chosen, NOW)) == 260, "what was not guessed is computed when it has landed"
+
+
+@pytest.mark.parametrize("folder", ["[x]", "{title}", "a*b?", "plain"])
+def test_equal_files_below_a_folder_with_any_name_land_and_count_once(
+    chosen: Settings, tmp_path: Path, folder: str
+) -> None:
+    here = Folder(tmp_path / folder / "90 - Пермский край" / "[Выборы]")
+    here.put(vote("a", ms(1)), name="1")
+    here.put(vote("a", ms(1)), name="1 (1)")
+    for name in ("2", "3"):  # hours without ballots
+        here.put(name=name)
+    report = update(chosen, tmp_path)
+    assert (report.files, report.unreadable) == (4, {})
+    assert hourly(chosen)["08"]["votes_cast"] == 1

@@ -1,7 +1,7 @@
 """What a data package holds: its tables, the columns and keys of each, and the queries that they come from."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -42,8 +42,7 @@ class Contents:
         columns: its columns, in order.
         key: the columns by which rows differ.
         parents: by columns, the table that has rows with these values as its key.
-        query: SQL for its rows, with parameter `election_id` and those of `parameters`.
-        parameters: further parameters of the query.
+        query: SQL for its rows, with parameter `election_id`.
     """
 
     name: str
@@ -52,7 +51,6 @@ class Contents:
     key: tuple[str, ...]
     parents: Mapping[tuple[str, ...], str]
     query: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> pa.Schema:
@@ -78,6 +76,10 @@ _MAY_BE_EMPTY = ("region", "member")
 _NO_PARENTS = ("constituency_reference", SOURCES, QUARANTINE)
 """Their constituencies need not be among those of the election's figures."""
 
+_OF_FILE = (
+    "Path of the file from the folder that names region or election, and member of an archive; of a table's rows "
+    "table:<name>/<hour>"
+)
 TABLES = (*(table.name for table in _TABLES), *_VIEWS, SOURCES, QUARANTINE)
 """Every table of a package."""
 
@@ -90,56 +92,54 @@ _OF_ELECTION = """
         )
     )
 """
-# Texts have a common beginning that the first and the last of them, by bytes, have.
-_FOLDER = f"""
-    SELECT min(path COLLATE "C"), max(path COLLATE "C") FROM ingest.transaction_files AS file
-    WHERE path NOT LIKE 'table:%%' AND {_OF_ELECTION}
+# Of a path, the folders from the one on that names region or election: those above are the publisher's own.
+_SHOWN = f"""
+    WITH own AS (
+        SELECT *, rtrim(path || '/' || member, '/') AS whole FROM ingest.transaction_files AS file WHERE {_OF_ELECTION}
+    ), shown AS (
+        SELECT own.*, CASE WHEN path LIKE 'table:%%' THEN whole ELSE (
+            SELECT string_agg(part.name, '/' ORDER BY part.place)
+            FROM unnest(string_to_array(whole, '/')) WITH ORDINALITY AS part (name, place)
+            WHERE part.place >= coalesce((
+                SELECT min(said.place) FROM unnest(string_to_array(whole, '/')) WITH ORDINALITY AS said (name, place)
+                WHERE said.name = election OR (region <> '' AND strpos(said.name, region) > 0)
+            ), array_length(string_to_array(path, '/'), 1))
+        ) END AS file
+        FROM own
+    )
 """  # noqa: S608
-_BELOW = "CASE WHEN starts_with({0}, %(folder)s) THEN substr({0}, length(%(folder)s) + 1) ELSE {0} END"
-_FILE = "rtrim(path || '/' || member, '/')"
 _SOURCES = f"""
-    SELECT {_BELOW.format(_FILE)} AS file, nullif(member, '') AS member, status, reason, sha256, content_hash, size,
-        constituency_id, interval_start, interval_end, lines, rows, rollbacks, repeated, rejected,
-        first_transaction_at, last_transaction_at, seen_at, run_id
-    FROM ingest.transaction_files AS file WHERE {_OF_ELECTION}
-    ORDER BY {_FILE} COLLATE "C"
+    {_SHOWN}
+    SELECT row_number() OVER (ORDER BY whole COLLATE "C") AS number, file, nullif(member, '') AS member, status, reason,
+        sha256, content_hash, size, constituency_id, interval_start, interval_end, lines, rows, rollbacks, repeated,
+        rejected, first_transaction_at, last_transaction_at, seen_at, run_id
+    FROM shown ORDER BY number
 """  # noqa: S608
 _QUARANTINE = f"""
-    SELECT {_BELOW.format("line.file")} AS file, line.reason, count(*) AS lines, min(line.line_number) AS first_line
-    FROM ingest.rejected_transactions AS line
-    WHERE line.content_id IN (
-        SELECT file.content_id FROM ingest.transaction_files AS file WHERE file.status = 'landed' AND {_OF_ELECTION}
-    )
-    GROUP BY line.file, line.reason ORDER BY line.file COLLATE "C", line.reason COLLATE "C"
+    {_SHOWN}
+    SELECT shown.file, line.reason, count(*) AS lines, min(line.line_number) AS first_line
+    FROM ingest.rejected_transactions AS line JOIN shown ON shown.whole = line.file AND shown.status = 'landed'
+        AND shown.content_id = line.content_id
+    GROUP BY shown.file, line.reason ORDER BY shown.file COLLATE "C", line.reason COLLATE "C"
 """  # noqa: S608
 
 
-def contents_of(connection: sa.Connection, election: str) -> list[Contents]:
-    """The tables of an election's package."""
+def contents_of(connection: sa.Connection) -> list[Contents]:
+    """The tables of a package."""
     shown = [_as_exported(table, tuple(column.name for column in table.primary_key)) for table in _TABLES]
     shown += [_as_exported(find_table(connection, name), key) for name, key in _VIEWS.items()]
-    first, last = connection.connection.cursor().execute(_FOLDER, {"election_id": election}).fetchone() or (None, None)
-    return [*shown, *_made_for_packages(_common_folder(first or "", last or ""))]
-
-
-def _common_folder(first: str, last: str) -> str:
-    """The folder that two paths have in common, with its slash."""
-    same = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return first[: first.rfind("/", 0, same) + 1]
+    return [*shown, *_made_for_packages()]
 
 
 def _as_exported(table: sa.Table, key: tuple[str, ...]) -> Contents:
     own = {column.name: column for column in table.columns}
     columns = tuple(_column(own[name]) if name in own else _ELECTION for name in columns_of(table))
-    names = {column.name for column in columns}
     return Contents(
         table.name,
         table.comment or "",
         columns,
         key,
-        {} if table.name in _NO_PARENTS else {
-            columns: parent for columns, parent in _PARENTS.items() if names >= set(columns) and parent != table.name
-        },
+        parents_of(table.name, [column.name for column in columns]),
         select_rows(table, {"election_id": ""}, times_as_text=False),
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def _column(column: sa.Column[Any]) -> Column:
 _ELECTION = Column("election_id", sa.Text(), "Election", is_required=True)
 
 
-def _made_for_packages(folder: str) -> list[Contents]:
+def _made_for_packages() -> list[Contents]:
     files = tables.transaction_files.columns
     names = (
         "member", "status", "reason", "sha256", "content_hash", "size", "constituency_id", "interval_start",
@@ -161,21 +161,38 @@ def _made_for_packages(folder: str) -> list[Contents]:
         "last_transaction_at", "seen_at", "run_id",
     )  # fmt: skip
     described = [_column(files[name]) for name in names]
-    where_it_is = "Path below the folder of all files, and member of an archive; of a table's rows table:<name>/<hour>"
-    described = [Column("file", sa.Text(), where_it_is, is_required=True), *described]
+    described = [
+        Column("number", sa.BigInteger(), "Number of the file, in the order of paths", is_required=True),
+        Column("file", sa.Text(), _OF_FILE, is_required=True), *described,
+    ]  # fmt: skip
     quarantine = (
-        Column("file", sa.Text(), "Path of the file, and member of an archive", True),
+        Column("file", sa.Text(), _OF_FILE, True),
         Column("reason", sa.Text(), "Why the lines cannot be read", True),
         Column("lines", sa.BigInteger(), "Lines in quarantine; of each file, the first 10,000 are kept", True),
         Column("first_line", sa.BigInteger(), "The first of them, from 1", True),
     )
-    where = {"folder": folder}
     return [
         Contents(SOURCES, "The files that the figures come from, and what became of their lines", tuple(described),
-                 ("file",), {}, _SOURCES, where),
+                 ("number",), {}, _SOURCES),
         Contents(QUARANTINE, "Lines that could not be read, by file and reason", quarantine,
-                 ("file", "reason"), {}, _QUARANTINE, where),
+                 ("file", "reason"), {}, _QUARANTINE),
     ]  # fmt: skip
+
+
+def declared_keys() -> dict[str, tuple[str, ...]]:
+    """The key of each table of a package."""
+    return {
+        **{table.name: tuple(column.name for column in table.primary_key) for table in _TABLES},
+        **_VIEWS,
+        **{one.name: one.key for one in _made_for_packages()},
+    }
+
+
+def parents_of(table: str, columns: Collection[str]) -> dict[tuple[str, ...], str]:
+    """The tables that have a row for each value of these columns."""
+    if table in _NO_PARENTS:
+        return {}
+    return {names: parent for names, parent in _PARENTS.items() if set(names) <= set(columns) and parent != table}
 
 
 def frictionless_type(column: Column) -> dict[str, str]:

@@ -37,6 +37,7 @@ class Edition:
         publisher: who publishes it.
         url: where it is published; None: not said.
         is_signed: whether its checksums are signed.
+        first_hour: earlier hours were not counted.
     """
 
     election_id: str
@@ -46,6 +47,7 @@ class Edition:
     publisher: str
     url: str | None
     is_signed: bool
+    first_hour: datetime
 
     @property
     def moment(self) -> str:
@@ -69,6 +71,7 @@ def read_edition(folder: Path) -> tuple[Edition, str]:
         said["contributors"][0]["title"],
         said.get("homepage"),
         (folder / SIGNATURE).is_file(),
+        datetime.fromisoformat(said["first_hour"]),
     )
     return edition, said["made_by"]
 
@@ -92,6 +95,7 @@ def write_descriptor(folder: Path, edition: Edition, contents: Sequence[Contents
         "contributors": [{"title": edition.publisher, "role": "publisher"}],
         "election_id": edition.election_id,
         "known_at": edition.moment,
+        "first_hour": edition.first_hour.isoformat(),
         "made_by": made_by(),
         "resources": [_resource(folder, one) for one in contents],
     }

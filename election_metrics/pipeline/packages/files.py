@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from election_metrics.digest import sha256_of
 from election_metrics.lake.reading import quoted
+from election_metrics.pipeline.new_folder import LOCK
 
 DESCRIPTOR, CHECKSUMS, SIGNATURE, SIGNER = "datapackage.json", "SHA256SUMS", "SHA256SUMS.sig", "signer.pem"
 DATA = "data"
@@ -62,12 +63,13 @@ def _as_text(field: pa.Field) -> str:
 
 def files_below(folder: Path) -> Iterator[str]:
     """Every file of a package, as it is named in the checksums, in order; not the checksums and their signature."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    yield from (name for name in found if name not in (CHECKSUMS, SIGNATURE, ".lock"))
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    names = sorted(path.relative_to(folder).as_posix() for path in found)
+    yield from (name for name in names if name not in (CHECKSUMS, SIGNATURE))
 
 
 def write_checksums(folder: Path) -> str:
     """Writes the SHA-256 of every file, in the format of sha256sum; returns that of the checksums themselves."""
-    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in files_below(folder)]
+    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in files_below(folder) if name != LOCK]
     (folder / CHECKSUMS).write_text("".join(lines), "utf-8")
     return sha256_of(folder / CHECKSUMS)

@@ -5,7 +5,7 @@ import filecmp
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,31 @@ import pyarrow.parquet as pq
 
 from election_metrics.digest import sha256_of
 from election_metrics.lake.reading import quoted
-from election_metrics.pipeline.packages.contents import TABLES
+from election_metrics.pipeline.packages.contents import TABLES, declared_keys, parents_of
 from election_metrics.pipeline.packages.files import (
     CHECKSUMS,
     DATA,
     DESCRIPTOR,
+    SIGNATURE,
     csv_of,
     files_below,
     parquet_of,
     write_csv,
 )
 
-_MOST_SHOWN = 200
+_MOST_SHOWN = 100
+_LIMITS: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "1GB"}
+"""Of the engine that reads a package, which is untrusted."""
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def file_differences(folder: Path) -> Iterator[str]:
     """Files that are missing, not named, or have other bytes than the checksums say."""
     said: dict[str, str] = {}
-    for number, line in enumerate((folder / CHECKSUMS).read_bytes().decode("utf-8", "replace").split("\n")[:-1], 1):
+    text = (folder / CHECKSUMS).read_bytes().decode("utf-8", "replace")
+    if (folder / CHECKSUMS).is_symlink() or (folder / SIGNATURE).is_symlink():
+        yield f"{CHECKSUMS} or {SIGNATURE} is a link"
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         found = _LINE.fullmatch(line)
         if found is None:
             yield f"{CHECKSUMS}, line {number}: it is no checksum"
@@ -42,6 +48,8 @@ def file_differences(folder: Path) -> Iterator[str]:
             yield f"{CHECKSUMS}, line {number}: {found[2]} is named again"
         else:
             said[found[2]] = found[1]
+    if not text.endswith("\n"):
+        yield f"{CHECKSUMS} ends within a line"
     there = list(files_below(folder))
     yield from (f"{name} is missing" for name in sorted(said.keys() - set(there)))
     for name in there:
@@ -83,7 +91,7 @@ def _tables(folder: Path) -> list[str]:
 
 def _line_that_differs(folder: Path, table: str) -> str | None:
     there = csv_of(folder, table)
-    with tempfile.TemporaryDirectory() as work, duckdb.connect() as engine:
+    with tempfile.TemporaryDirectory() as work, duckdb.connect(config=_LIMITS) as engine:
         again = Path(work) / "table.csv"
         write_csv(engine, parquet_of(folder, table), again)
         if filecmp.cmp(again, there, shallow=False):
@@ -131,6 +139,19 @@ def descriptor_differences(folder: Path) -> Iterator[str]:
             columns = pq.read_schema(_parquet(folder, said)).names
             if names != columns:
                 yield f"{path}: its columns are {', '.join(columns)}; {DESCRIPTOR} says {', '.join(names)}"
+            yield from _keys_as_declared(path, said["schema"], columns)
+
+
+def _keys_as_declared(path: str, schema: dict[str, Any], columns: list[str]) -> Iterator[str]:
+    """Keys that the descriptor says otherwise than they are declared."""
+    table = Path(path).stem
+    if schema.get("primaryKey") != list(declared_keys().get(table, schema.get("primaryKey", ()))):
+        yield f"{path}: {DESCRIPTOR} says that its key is {schema.get('primaryKey')}"
+    said = {
+        tuple(one["fields"]): one["reference"]["resource"].replace("-", "_") for one in schema.get("foreignKeys", [])
+    }
+    if said != parents_of(table, columns):
+        yield f"{path}: {DESCRIPTOR} says that its rows refer to {', '.join(said.values()) or 'nothing'}"
 
 
 def _parquet(folder: Path, resource: dict[str, Any]) -> Path:
@@ -143,42 +164,43 @@ def _resources(folder: Path) -> list[dict[str, Any]]:
 
 
 def key_differences(folder: Path) -> Iterator[str]:
-    """Keys that repeat or are empty, required columns that are, and rows that refer to others which are not there."""
-    with duckdb.connect() as engine:
-        resources = _resources(folder)
-        for one in resources:
-            rows = f"read_parquet({quoted(str(_parquet(folder, one)))})"
-            engine.execute(f"CREATE VIEW {_name(Path(one['path']).stem)} AS FROM {rows}")
-        for one in resources:
-            yield from _keys_of(engine, Path(one["path"]).stem, one["schema"])
+    """Keys that repeat or are empty, and rows that refer to others which are not there."""
+    with duckdb.connect(config=_LIMITS) as engine:
+        columns = {}
+        for table in TABLES:
+            rows = f"read_parquet({quoted(str(parquet_of(folder, table)))})"
+            engine.execute(f"CREATE VIEW {_name(table)} AS FROM {rows}")
+            columns[table] = pq.read_schema(parquet_of(folder, table)).names
+        for table, key in declared_keys().items():
+            yield from _keys_of(engine, table, key, parents_of(table, columns[table]))
 
 
-def _keys_of(engine: duckdb.DuckDBPyConnection, table: str, schema: dict[str, Any]) -> Iterator[str]:
-    key = ", ".join(_name(name) for name in schema["primaryKey"])
-    repeated = f"SELECT {key}, count(*) FROM {_name(table)} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"  # noqa: S608
+def _keys_of(
+    engine: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], parents: Mapping[tuple[str, ...], str]
+) -> Iterator[str]:
+    names = ", ".join(map(_name, key))
+    repeated = f"SELECT {names}, count(*) FROM {_name(table)} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"  # noqa: S608
     if row := engine.execute(repeated).fetchone():
-        yield f"{table}: {_words(schema['primaryKey'], row)} is there {row[-1]} times"
-    required = [field["name"] for field in schema["fields"] if field.get("constraints", {}).get("required")]
-    for name in sorted({*required, *schema["primaryKey"]}):
+        yield f"{table}: {_words(key, row)} is there {row[-1]} times"
+    for name in key:
         empty = engine.execute(f"SELECT count(*) FROM {_name(table)} WHERE {_name(name)} IS NULL").fetchone()  # noqa: S608
         if empty and empty[0]:
             yield f"{table}: {name} is empty in {empty[0]} row(s)"
-    for foreign in schema.get("foreignKeys", []):
-        names, parent = foreign["fields"], foreign["reference"]["resource"].replace("-", "_")
-        match = " AND ".join(f"parent.{_name(name)} = child.{_name(name)}" for name in names)
+    for columns, parent in parents.items():
+        match = " AND ".join(f"parent.{_name(name)} = child.{_name(name)}" for name in columns)
         missing = (
-            f"SELECT {', '.join(f'child.{_name(name)}' for name in names)} FROM {_name(table)} AS child "  # noqa: S608
-            f"WHERE {' AND '.join(f'child.{_name(name)} IS NOT NULL' for name in names)} "
+            f"SELECT {', '.join(f'child.{_name(name)}' for name in columns)} FROM {_name(table)} AS child "  # noqa: S608
+            f"WHERE {' AND '.join(f'child.{_name(name)} IS NOT NULL' for name in columns)} "
             f"AND NOT EXISTS (SELECT 1 FROM {_name(parent)} AS parent WHERE {match}) ORDER BY ALL LIMIT 1"
         )
         if row := engine.execute(missing).fetchone():
-            yield f"{table}: {_words(names, row)} is not in {parent}"
+            yield f"{table}: {_words(columns, row)} is not in {parent}"
 
 
 def _name(name: str) -> str:
-    """A name of the package in SQL: it is untrusted."""
-    return '"' + name.replace('"', '""') + '"'
+    """A name in SQL; some are SQL's own words."""
+    return f'"{name}"'
 
 
-def _words(names: list[str], row: tuple[Any, ...]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in zip(names, row, strict=False))
+def _words(names: Sequence[str], row: tuple[Any, ...]) -> str:
+    return ", ".join(f"{name} {_shown(str(value))}" for name, value in zip(names, row, strict=False))

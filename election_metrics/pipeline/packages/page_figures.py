@@ -10,12 +10,14 @@ import pandas as pd
 from election_metrics.pipeline.packages.recomputing import differences, read_table
 
 _PAGE = "page"
+_MOST_FINDINGS = 50
+_WORDS = ("name", "region", "severity", "state", "rule", "explanation", "time_zone")
 
 
 def page_differences(folder: Path) -> Iterator[str]:
     """Figures of the page that differ from those of the tables, with the file that has them."""
     name = f"{_PAGE}/answers.js"
-    answers = _answers(folder / name)
+    answers = _answers(folder / name, "globalThis.published")
     whole = answers["dashboard"]
     metrics = read_table(folder, "constituency_metrics")
     totals = metrics[metrics["period"] == "election"].drop(
@@ -24,6 +26,12 @@ def page_differences(folder: Path) -> Iterator[str]:
     yield from _compare(name, ["election_id"], read_table(folder, "election_summaries"), [whole["election"]])
     yield from _compare(name, ["region"], read_table(folder, "region_summaries"), whole["election"]["regions"])
     yield from _compare(name, ["hour"], read_table(folder, "election_hours"), whole["hours"])
+    findings = read_table(folder, "anomalies")
+    unresolved = findings[findings["state"] != "resolved"]
+    shown = {one["anomaly_id"] for one in whole["findings"]}
+    yield from _compare(name, ["anomaly_id"], unresolved[unresolved["anomaly_id"].isin(shown)], whole["findings"])
+    if len(shown) < min(len(unresolved), _MOST_FINDINGS):
+        yield f"{name} has {len(shown)} findings; {len(unresolved)} are not resolved"
     places = read_table(folder, "constituencies")
     yield from _compare(name, ["constituency_id"], places, answers["list"])
     voted = [row for row in answers["list"] if row["votes_cast"] is not None]
@@ -32,7 +40,7 @@ def page_differences(folder: Path) -> Iterator[str]:
     days = dict(iter(metrics[metrics["period"] == "day"].groupby("constituency_id")))
     for number, row in enumerate(answers["list"]):
         name = f"{_PAGE}/places/{number}.js"
-        one, place = _answers(folder / name), row["constituency_id"]
+        one, place = _answers(folder / name, f"published.places[{number}]"), row["constituency_id"]
         if one["place"]["constituency_id"] != place:
             yield f"{name} is of {one['place']['constituency_id']}, not of {place}"
             continue
@@ -44,15 +52,21 @@ def page_differences(folder: Path) -> Iterator[str]:
                 yield from _compare(name, [key], there, one[kind])
 
 
-def _answers(path: Path) -> dict[str, Any]:
+def _answers(path: Path, name: str) -> dict[str, Any]:
+    """What a script of the page assigns to a name; it may do nothing else."""
+    shown = path.name if path.parent.name == _PAGE else f"{path.parent.name}/{path.name}"
     if not path.is_file():
-        raise FileNotFoundError(f"{path.parent.name}/{path.name} is missing")
-    found: dict[str, Any] = orjson.loads(path.read_bytes().partition(b" = ")[2].rstrip().removesuffix(b";"))
+        raise FileNotFoundError(f"{_PAGE}/{shown} is missing")
+    text, begin, end = path.read_bytes(), f"{name} = ".encode(), b";\n"
+    if not (text.startswith(begin) and text.endswith(end)):
+        raise ValueError(f"{_PAGE}/{shown} is not one assignment to {name}")
+    found: dict[str, Any] = orjson.loads(text[len(begin) : -len(end)])
     return found
 
 
 def _compare(name: str, key: list[str], table: pd.DataFrame, shown: list[dict[str, Any]]) -> Iterator[str]:
-    """The numbers that a table and the page both have."""
+    """The numbers and words that a table and the page both have."""
+    words = [column for column in _WORDS if column in table.columns and column not in key]
     numbers = [column for column in table.columns if pd.api.types.is_numeric_dtype(table[column]) and column not in key]
     said = pd.DataFrame(shown, columns=list(dict.fromkeys([*key, *(shown[0] if shown else [])])))
     for column in key:
@@ -60,4 +74,5 @@ def _compare(name: str, key: list[str], table: pd.DataFrame, shown: list[dict[st
             said[column] = pd.to_datetime(said[column], utc=True).astype(table[column].dtype)
     both = [column for column in numbers if column in said.columns]
     said[both] = said[both].astype("Float64")
+    both += [column for column in words if column in said.columns]
     yield from differences(name, key, said[[*key, *both]], table[[*key, *both]], "in the table")

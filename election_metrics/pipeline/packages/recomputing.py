@@ -96,6 +96,15 @@ def derived_differences(folder: Path) -> Iterator[str]:
         key = ["region"] if name == "region_summaries" else ["election_id"]
         yield from differences(name, key, tables[name], coverage[[*key, "coverage"]])
     yield from _missing(tables)
+    yield from _minutes(tables["interval_stats"], hours)
+    lines, rejected = (
+        int(tables["quarantine"]["lines"].sum()),
+        int(tables["election_summaries"]["rejected_lines"].sum()),
+    )
+    if lines > rejected or bool(lines) != bool(rejected):
+        yield f"quarantine has {lines:,} lines; election_summaries says {rejected:,} rejected lines"
+    if len(hours) and tables["sources"].empty:
+        yield "sources is empty, and hourly_stats is not"
 
 
 def _rates_of_hours(hours: pd.DataFrame) -> pd.DataFrame:
@@ -152,6 +161,15 @@ def _missing(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
         expected, delivered = row["hours_expected"], row["hours_delivered"]
         if not pd.isna(expected) and expected - delivered != hours:
             yield f"{delivered:,} of {expected:,} hours{name} are delivered; missing_input has {hours:,} hours"
+
+
+def _minutes(intervals: pd.DataFrame, hours: pd.DataFrame) -> Iterator[str]:
+    """The 5 minutes of an hour add up to it; hours may have none."""
+    key = ["constituency_id", "hour"]
+    names = ["bulletins_issued", "votes_cast"]
+    sums = intervals.groupby(key)[names].sum().reset_index()
+    counted = hours.merge(sums[key], on=key, how="inner")[[*key, *names]]
+    yield from differences("hourly_stats", key, counted, sums, "summed over 5 minutes")
 
 
 def _numbers(array: str) -> list[int]:

@@ -1,14 +1,15 @@
 """Counts a package's hours again from export files, in a warehouse of its own that is removed afterwards."""
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path, PurePath
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+from pydantic_settings import BaseSettings
 
 from election_metrics.clock import hour_number
 from election_metrics.errors import SourceError
@@ -16,14 +17,15 @@ from election_metrics.lake.connect import connect
 from election_metrics.pipeline.file_landing import land
 from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, read_inputs
 from election_metrics.pipeline.hours import changed_hours, contiguous
-from election_metrics.pipeline.packages.files import DESCRIPTOR
+from election_metrics.pipeline.packages.descriptor import read_edition
 from election_metrics.pipeline.packages.recomputing import differences, read_table
 from election_metrics.pipeline.progress import Progress
 from election_metrics.pipeline.registry import refresh_registry
-from election_metrics.settings import Settings, read_settings
+from election_metrics.settings import Settings
 from election_metrics.warehouse import embedded, ledger
 from election_metrics.warehouse.database import close_engines, transaction
 from election_metrics.warehouse.migrate import migrate
+from election_metrics.warehouse.registry import read_registry
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.tables import constituency_reference
 
@@ -42,7 +44,7 @@ class Recount:
     def __init__(self, settings: Settings, folder: Path, exports: Path) -> None:
         """Lands nothing yet; `settings` have an empty warehouse."""
         self._settings, self._folder, self._exports = settings, folder, exports
-        self._now = datetime.fromisoformat(json.loads((folder / DESCRIPTOR).read_text("utf-8"))["known_at"])
+        self._now = read_edition(folder)[0].known_at
         self._sources = read_table(folder, "sources")
         self._places = read_table(folder, "constituencies")
 
@@ -105,6 +107,25 @@ class Recount:
         for row in _without(mine, self._sources).itertuples():
             if row.file not in told:
                 yield f"{row.file} is not among the package's files"
+        for row in there[there["constituency_id"].isin(self._left_out())].itertuples():
+            yield f"{row.file} is of this election, and the package does not have its constituency"
+
+    def _left_out(self) -> set[str]:
+        """Constituencies of the exports that are in the package's election, and not in the package."""
+        with transaction(self._settings) as connection:
+            registry = read_registry(connection).set_index("constituency_id")["election_id"]
+        ids = set(self._places["constituency_id"])
+        elections = set(registry[registry.index.isin(ids)])
+        return set(registry.index[registry.isin(elections)]) - ids
+
+    @property
+    def left_aside(self) -> str:
+        """In words: how many files are not counted, because people withdrew them or they are of other elections."""
+        withdrawn = int((self._sources["status"] == "withdrawn").sum())
+        there = self._files()["constituency_id"]
+        others = int((~there.isin({*self._places["constituency_id"], *self._left_out()})).sum())
+        parts = {"withdrawn file(s) are left out": withdrawn, "file(s) of other elections are left aside": others}
+        return "".join(f"; {count:,} {words}" for words, count in parts.items() if count)
 
     def figure_differences(self, progress: Progress) -> Iterator[str]:
         """Figures of hours that differ from those counted again, with the files that they come from."""
@@ -144,14 +165,25 @@ def _without(files: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     return files.merge(known, how="left", on=_IDENTITY, indicator=True).query("_merge == 'left_only'")
 
 
+class _Own(Settings):
+    """Settings that no environment changes."""
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override] # the others are not used
+        cls, _settings_cls: type[BaseSettings], init_settings: Any, *_: Any, **__: Any
+    ) -> tuple[Any, ...]:
+        """What is given, and the defaults."""
+        return (init_settings,)
+
+
 @contextlib.contextmanager
-def own_warehouse() -> Iterator[Settings]:
-    """Settings with an empty warehouse of their own, which is removed afterwards; no setting of the system applies."""
+def own_warehouse(first_hour: datetime) -> Iterator[Settings]:
+    """Settings with an empty warehouse of their own, which is removed afterwards; no setting of the system applies.
+
+    Earlier hours than `first_hour` are not counted.
+    """
     with tempfile.TemporaryDirectory(prefix="election-metrics-", ignore_cleanup_errors=True) as folder:
-        nothing = dict.fromkeys(
-            ("database_url", "dagster_database_url", "source", "source_url", "source_table", "lake", "reference")
-        )
-        made = read_settings(home=Path(folder) / "home", intervals=False, engine="duckdb", **nothing)
+        made = _Own(home=Path(folder) / "home", intervals=False, first_hour=first_hour)
         try:
             migrate(made)
             yield made

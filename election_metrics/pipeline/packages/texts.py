@@ -12,7 +12,9 @@ from election_metrics.pipeline.packages.descriptor import LICENCES, Edition, cit
 from election_metrics.pipeline.packages.files import CHECKSUMS, DATA, SIGNATURE, SIGNER, SUMS
 
 README, README_PAGE, CITATION = "README.md", "README.html", "CITATION.cff"
-_CORRECTIONS = "The list of corrections is not complete: it lacks figures that stood for less than an hour, and some first figures."
+_CORRECTIONS = (
+    "The list of corrections is not complete: it lacks figures that stood for less than an hour, and some first ones."
+)
 _PAGE = """<!doctype html>
 <html lang="en">
   <head>

@@ -88,12 +88,19 @@ def write_package(
             name = _name_of(connection, election)
             _refuse_behind(connection, election)
             before = packages.of_election(connection, election)
-            shown = packages.newest(connection)
+            shown = packages.newest(connection, election)
             assert shown is not None  # the election's row has a commit
             edition = Edition(
-                election, name, shown.at, wanted.licence, wanted.publisher, wanted.url, wanted.key is not None
+                election,
+                name,
+                shown.at,
+                wanted.licence,
+                wanted.publisher,
+                wanted.url,
+                wanted.key is not None,
+                settings.first_hour,
             )
-            contents = contents_of(connection, election)
+            contents = contents_of(connection)
             _write_data(connection, election, contents, work, progress)
             notes = list(_notes(connection, election))
             pages(connection, edition, work)
@@ -169,8 +176,7 @@ def _write_data(
         for done, one in enumerate(contents):
             report(done, len(contents))
             with parquet_of(work, one.name).open("wb") as file:
-                parameters = {"election_id": election, **one.parameters}
-                write_parquet(connection, one.query, parameters, one.schema, file)
+                write_parquet(connection, one.query, {"election_id": election}, one.schema, file)
             write_csv(engine, parquet_of(work, one.name), csv_of(work, one.name))
     report(len(contents), len(contents))
 
@@ -188,6 +194,8 @@ def _notes(connection: sa.Connection, election: str) -> list[str]:
         notes.append(f"Input is missing: {missing:,} of {row['hours_expected']:,} hours of constituencies.")
     if row["rejected_lines"]:
         notes.append(f"{row['rejected_lines']:,} line(s) could not be read, and are not counted (data/quarantine.csv).")
+    if row["withdrawn"]:
+        notes.append(f"{row['withdrawn']:,} file(s) were withdrawn by people, and are not counted (data/sources.csv).")
     if row["critical"] or row["warnings"]:
         notes.append(f"{row['critical']:,} critical finding(s) and {row['warnings']:,} warning(s) are not resolved.")
     if row["rows_differing"] is None and row["status"] == "completed":
@@ -206,14 +214,16 @@ _STATE = sa.text(
         CASE WHEN again.computed_at >= summary.computed_at OR again.votes_cast = summary.votes_cast
             AND again.bulletins_issued = summary.bulletins_issued AND again.transactions = summary.transaction_count
         THEN again.rows_differing END AS rows_differing,
-        (
-            SELECT count(*) FROM ingest.transaction_files AS file
-            JOIN metrics.constituencies AS place USING (constituency_id)
-            WHERE place.election_id = election.election_id AND file.status = 'landed' AND file.sha256 IS NULL
-        ) AS without_sum
+        files.without_sum, files.withdrawn
     FROM metrics.elections AS election
     JOIN metrics.election_summaries AS summary USING (election_id)
     LEFT JOIN metrics.reconciliations AS again USING (election_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE file.status = 'landed' AND file.sha256 IS NULL) AS without_sum,
+            count(*) FILTER (WHERE file.status = 'withdrawn') AS withdrawn
+        FROM ingest.transaction_files AS file JOIN metrics.constituencies AS place USING (constituency_id)
+        WHERE place.election_id = election.election_id
+    ) AS files
     WHERE election.election_id = :election
     """
 )

@@ -14,7 +14,7 @@ export function comparison(page) {
   if (!compared.length) return html`<section id="comparison"><p>${t("not_there")}</p></section>`;
   const lacking = lackingHours(page);
   const rows = [
-    ["rate", (place) => `${lacking.has(place.constituency_id) ? "† " : ""}${percent(place.participation_rate)}`], ["votes", (place) => count(place.votes_cast)],
+    ["rate", (place) => `${percent(place.participation_rate)}${lacking.has(place.constituency_id) ? " †" : ""}`], ["votes", (place) => count(place.votes_cast)],
     ["bulletins", (place) => count(place.bulletins_issued)], ["gap_share", (place) => percent(place.gap_rate, 1)],
     ["registered", (place) => count(place.registered_voters)], ["anomalies", (place) => percent(place.anomaly_score, 1)],
     ["last", (place) => dayAndClock(place.last_transaction_at, page.election.time_zone)],

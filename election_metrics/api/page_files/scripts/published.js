@@ -94,9 +94,9 @@ export async function ask(path, asked = {}) {
 
 const TABLES = [
   [/^\/hourly-stats\/constituency/, "hourly_stats"], [/^\/hourly-stats\/election|^\/dashboard/, "election_hours"], [/^\/sources/, "sources"],
-  [/^\/corrections/, "corrections_log"], [/^\/anomalies\/.+\/series/, "interval_stats"], [/^\/anomalies/, "anomalies"], [/^\/input-notes/, "quarantine"],
+  [/^\/corrections/, "corrections_log"], [/^\/anomalies\/.+\/series/, "interval_stats"], [/^\/anomalies/, "anomalies"], [/^\/(input-notes|quarantine)/, "quarantine"],
   [/^\/constituency\/.+\/time-period/, "constituency_metrics"], [/constituencies|^\/constituency/, "constituency_current"],
-  [/^\/election\/[^/]+$/, "election_summaries"],
+  [/./, "election_summaries"],
 ];
 
 /** The file with these figures, and those of others; `regions` of an election have one of their own. */
