@@ -143,8 +143,8 @@ whenever its figures change. After a break, a browser continues where it was (`L
 `/api/v1/feeds/turnout.atom?election=…` the turnout at the end of each of the newest 50 hours.
 
 **Other sites** may do nothing unless settings name them: those in `ELECTION_METRICS_API_ORIGINS` may read the API in a
-browser (CORS; without cookies, with a token where reading needs one), those in `ELECTION_METRICS_EMBED_ORIGINS` may show
-`/embed?election=…&chart=by-hour` in a frame.
+browser (CORS; without cookies, with a token where reading needs one), those in `ELECTION_METRICS_EMBED_ORIGINS` may
+show `/embed?election=…&chart=by-hour` in a frame.
 
 ## Access
 

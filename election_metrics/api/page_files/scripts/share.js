@@ -8,14 +8,14 @@ import { t } from "./words.js";
 const knownAt = (page) => page.status?.published?.known_at ?? (page.view.as_of || page.dashboard?.meta.known_at);
 
 /** The address of what is shown, as it is known now: later files and corrections do not change it. */
-export function lastingLink(page, part) {
+function lastingLink(page, part) {
   const address = new URL(page.status?.published ? page.link({}) : page.link({ as_of: knownAt(page) }), location.href);
   address.hash = part ?? "";
   return address.href;
 }
 
 /** Text and BibTeX of a citation. */
-export function citations(page, title, link) {
+function citations(page, title, link) {
   const published = page.status?.published;
   const moment = knownAt(page);
   const author = published?.publisher ?? location.hostname;
@@ -71,7 +71,7 @@ const legendOf = (chart) => [...(chart.closest("section")?.querySelectorAll(".ke
 });
 
 /** A chart as an SVG that stands alone: with its colours, title and source. */
-export function picture(chart, title, footer) {
+function picture(chart, title, footer) {
   const { width, height } = chart.getBoundingClientRect();
   const look = getComputedStyle(document.body);
   const inner = chart.cloneNode(true);
