@@ -13,7 +13,7 @@ export function pastNote(page) {
   if (published) {
     return html`<p class="published" role="note"><strong>${t("published_at", { time: `${fullMoment(published.known_at, zone)}, ${zoneName(zone)}` })}</strong>
       ${page.election?.status === "completed" ? "" : html`<strong>${t("preliminary")}</strong>`} ${t("published_why")}
-      <a href="README.html">${t("published_check")}</a> · <a href="README.html#files">${t("published_data")}</a> · <a href=${published.licence_url} rel="license">${published.licence}</a> · ${t("published_cite", { citation: published.citation })}</p>`;
+      <a href="README.html">${t("published_check")}</a> · <a href="README.html">${t("published_data")}</a> · <a href=${published.licence_url} rel="license">${published.licence}</a> · ${t("published_cite", { citation: published.citation })}</p>`;
   }
   if (!as_of) return "";
   return html`<p class="alarm warning" role="note"><strong>${t("as_known", { time: fullMoment(as_of, zone) })}</strong> ${t("as_known_why")}
