@@ -18,6 +18,7 @@ from election_metrics.api import (
     live,
     operating,
     page,
+    pictures,
     prometheus,
     provenance_routes,
     sessions,
@@ -78,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
     reading = (election_routes, constituency_routes, hour_routes, finding_routes, history_routes, provenance_routes)
-    for part in (*reading, feeds, writing, live, operating, sessions, page):
+    for part in (*reading, feeds, pictures, writing, live, operating, sessions, page):
         app.include_router(part.router)
     app.include_router(operating.metrics_router)
     page.serve_files(app)

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from election_metrics.api.election_routes import MOST_FINDINGS, dashboard_detailed
 from election_metrics.api.page import FILES
+from election_metrics.api.pictures import election_at_a_glance
 from election_metrics.api.rendering import dump
 from election_metrics.pipeline.packages.descriptor import LICENCES, Edition, citation
+from election_metrics.pipeline.packages.picture import draw
 from election_metrics.pipeline.packages.recomputing import read_table
 from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import Settings
@@ -28,6 +30,7 @@ _COPIED = (
     "page.css", "icon.svg", "scripts/theme.js", "libraries/d3/d3.min.js", "libraries/plot/plot.umd.min.js",
 )  # fmt: skip
 _LICENCES = ("libraries/d3/LICENSE", "libraries/plot/LICENSE", "libraries/lit-html/LICENSE")
+PICTURE = "picture.png"
 _AT_ONCE = 100
 _ALL = Page(1_000_000)
 _IMPORTED = re.compile(r"""(from\s*|import\s*)"(\.{1,2}/[^"]+)\"""")
@@ -77,6 +80,8 @@ def write_pages(
         "coverage": found["election"]["coverage"], "last_transaction_at": found["election"]["last_transaction_at"],
     }  # fmt: skip
     _write_script(page / "answers.js", "globalThis.published", answers)
+    glance = election_at_a_glance(found["election"], found["hours"], edition.known_at)
+    (folder / PICTURE).write_bytes(draw(glance))
     (folder / "index.html").write_text(_index(edition, found["election"]), "utf-8")
 
 
@@ -138,10 +143,11 @@ def _index(edition: Edition, election: Row) -> str:
     said = {
         "title": html.escape(edition.title),
         "description": html.escape(f"{turnout}, as known at {edition.known_at:%Y-%m-%d %H:%M} UTC."),
+        "picture": html.escape(f"{edition.url.rstrip('/')}/{PICTURE}" if edition.url else PICTURE),
         "modules": json.dumps({"imports": _modules()}),
     }
     text = (FILES / "published.html").read_text("utf-8")
-    return re.sub(r"\{(title|description|modules)\}", lambda name: said[name[1]], text)
+    return re.sub(r"\{(title|description|picture|modules)\}", lambda name: said[name[1]], text)
 
 
 def _modules() -> dict[str, str]:

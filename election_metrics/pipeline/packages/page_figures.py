@@ -1,6 +1,6 @@
 """Whether the page of a package shows the figures of its tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from election_metrics.pipeline.packages.recomputing import differences, read_tab
 
 _PAGE = "page"
 _MOST_FINDINGS = 50
+_AT_ONCE = 200
 _WORDS = ("name", "region", "severity", "state", "rule", "explanation", "time_zone")
 
 
@@ -36,20 +37,26 @@ def page_differences(folder: Path) -> Iterator[str]:
     yield from _compare(name, ["constituency_id"], places, answers["list"])
     voted = [row for row in answers["list"] if row["votes_cast"] is not None]
     yield from _compare(name, ["constituency_id"], totals, voted)
-    hours = dict(iter(read_table(folder, "hourly_stats").groupby("constituency_id")))
-    days = dict(iter(metrics[metrics["period"] == "day"].groupby("constituency_id")))
-    for number, row in enumerate(answers["list"]):
-        name = f"{_PAGE}/places/{number}.js"
-        one, place = _answers(folder / name, f"published.places[{number}]"), row["constituency_id"]
-        if one["place"]["constituency_id"] != place:
-            yield f"{name} is of {one['place']['constituency_id']}, not of {place}"
-            continue
+    yield from _places(folder, [row["constituency_id"] for row in answers["list"]], metrics)
+
+
+def _places(folder: Path, ids: Sequence[str], metrics: pd.DataFrame) -> Iterator[str]:
+    """The hours and days of each constituency."""
+    hours, days = read_table(folder, "hourly_stats"), metrics[metrics["period"] == "day"]
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        shown: dict[str, list[dict[str, Any]]] = {"hours": [], "days": []}
+        for number, place in enumerate(some, start):
+            one = _answers(folder / _PAGE / "places" / f"{number}.js", f"published.places[{number}]")
+            there = {row["constituency_id"] for row in (one["place"], *one["hours"], *one["days"])}
+            if there != {place}:
+                yield f"{_PAGE}/places/{number}.js is of {', '.join(sorted(there))}, not of {place}"
+            for kind, rows in shown.items():
+                rows += one[kind]
+        name = f"{_PAGE}/places/{start}.js to {start + len(some) - 1}.js"
         for table, kind, key in ((hours, "hours", "hour"), (days, "days", "period_start")):
-            there = table.get(place)
-            if there is None and one[kind]:
-                yield f"{name} has {kind} that no table has"
-            elif there is not None:
-                yield from _compare(name, [key], there, one[kind])
+            own = table[table["constituency_id"].isin(some)]
+            yield from _compare(name, ["constituency_id", key], own, shown[kind])
 
 
 def _answers(path: Path, name: str) -> dict[str, Any]:
