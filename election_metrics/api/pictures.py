@@ -1,5 +1,6 @@
 """Pictures of elections and constituencies, for links that are shared (Open Graph)."""
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from election_metrics.api.arguments import ConstituencyId, ElectionId
 from election_metrics.api.not_found import no_constituency, no_election
 from election_metrics.digest import name_for
+from election_metrics.errors import TransientError
 from election_metrics.pipeline.packages.picture import Glance, draw
 from election_metrics.settings import Settings
 from election_metrics.warehouse import constituency_queries, election_queries
@@ -18,6 +20,8 @@ from election_metrics.warehouse.rows import Hours, Row
 
 router = APIRouter(prefix="/api/v1/pictures", include_in_schema=False)
 _KEPT = 256
+_DRAWING = threading.Lock()
+_LONGEST_WAIT = 2.0
 
 
 @router.get("/election/{election_id}.png")
@@ -73,4 +77,12 @@ def _answer(request: Request, glance: Glance) -> Response:
     return Response(body, media_type="image/png", headers=headers)
 
 
-_drawn = lru_cache(maxsize=_KEPT)(draw)
+@lru_cache(maxsize=_KEPT)
+def _drawn(glance: Glance) -> bytes:
+    """The picture, drawn once. One at a time: drawing takes a processor, and readers of figures need it too."""
+    if not _DRAWING.acquire(timeout=_LONGEST_WAIT):
+        raise TransientError("other pictures are being drawn; ask again")
+    try:
+        return draw(glance)
+    finally:
+        _DRAWING.release()

@@ -4,10 +4,12 @@ import html
 import re
 from io import BytesIO
 
+import pytest
 import requests
 import sqlalchemy as sa
 from PIL import Image
 
+from election_metrics.api import pictures
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics_tests.api.conftest import Api, serve
@@ -23,7 +25,7 @@ def picture_of(api: Api, query: str) -> str:
 def test_a_link_of_an_election_and_of_a_constituency_has_a_picture_of_it(api: Api) -> None:
     election = api.data("/elections")[0]["election_id"]
     place = api.data(f"/election/{election}/constituencies")[0]["constituency_id"]
-    pictures = []
+    found = []
     for query in (f"?election={election}", f"?election={election}&constituency={place}"):
         answer = requests.get(picture_of(api, query), timeout=20)
         assert answer.headers["content-type"] == "image/png"
@@ -32,8 +34,8 @@ def test_a_link_of_an_election_and_of_a_constituency_has_a_picture_of_it(api: Ap
         assert len(image.convert("RGB").getcolors(1_000_000) or []) > 20
         again = requests.get(picture_of(api, query), headers={"if-none-match": answer.headers["etag"]}, timeout=20)
         assert again.status_code == 304
-        pictures.append(answer.content)
-    assert pictures[0] != pictures[1]
+        found.append(answer.content)
+    assert found[0] != found[1]
     assert "og:image" not in requests.get(f"{api.address}/", timeout=5).text
     assert api.get("/pictures/election/none.png").status_code == 404
 
@@ -54,6 +56,20 @@ def test_what_the_address_says_is_text(api: Api) -> None:
     text = requests.get(f"{api.address}/?election=%22%3E%3Cscript%3Ealert(1)%3C/script%3E/../x", timeout=5).text
     assert "<script>alert" not in text
     assert "%2F..%2Fx.png" in picture_of(api, '?election="><script>alert(1)</script>/../x')
+
+
+def test_pictures_are_drawn_one_at_a_time_and_the_others_are_told_to_come_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "_LONGEST_WAIT", 0.05)
+    election = api.data("/elections")[0]["election_id"]
+    path = f"/pictures/election/{election}.png"
+    pictures._drawn.cache_clear()
+    with pictures._DRAWING:
+        refused = api.get(path)
+    assert refused.status_code == 503
+    assert refused.headers["retry-after"]
+    assert api.get(path).status_code == 200
 
 
 def test_pictures_need_a_token_where_reading_does(voted: Settings) -> None:
