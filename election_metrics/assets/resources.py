@@ -45,7 +45,7 @@ def translate_errors() -> Iterator[None]:
                 "damaged. Bring it back, or reload its files: election-metrics reland --from HOUR --to HOUR"
             )
             raise dg.Failure(reason, metadata={"kind": "lake", "reason": reason}, allow_retries=False) from error
-        if not isinstance(error, duckdb.IOException):
+        if not isinstance(error, duckdb.IOException) and _STORE.search(str(error)) is None:
             raise _unexpected(error) from error
         raise TransientError(f"the lake could not be read or written: {error}") from error
     except OSError as error:
@@ -59,6 +59,8 @@ def translate_errors() -> Iterator[None]:
         raise _unexpected(error) from error
 
 
+_STORE = re.compile(r"^\s*(OSError|TimeoutError|\w*(Connect|Timeout)\w*Error): ", re.MULTILINE)
+"""The end of a traceback that DuckDB passes on from an object store that is busy or away."""
 _LOST = re.compile(
     r"(No files found that match the pattern|No magic bytes found at end of file|Footer length error in file|File)"
     r""" ['"](?P<part>[^'"]+[.]parquet)['"]"""

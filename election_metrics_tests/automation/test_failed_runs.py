@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
+from election_metrics.assets.resources import translate_errors
 from election_metrics.definitions import build_defs
+from election_metrics.errors import TransientError
 from election_metrics.pipeline.run_tags import JOB
 from election_metrics.runtime.launch import run_update
 from election_metrics.settings import Settings
@@ -112,3 +115,15 @@ def test_nonsense_in_the_launchpad_is_a_sentence(
     (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     assert failure.user_failure_data is not None
     assert sentence in str(failure.user_failure_data.description)
+
+
+def test_a_store_that_is_busy_while_a_query_reads_it_is_worth_another_try() -> None:
+    """DuckDB passes the traceback of the file system on, in an error of no kind of its own."""
+    busy = (
+        'Traceback (most recent call last):\n  File "s3fs/core.py", line 216\nOSError: [Errno 16] Service Unavailable\n'
+    )
+    with pytest.raises(TransientError, match="the lake could not be read"), translate_errors():
+        raise duckdb.Error(busy)
+    with pytest.raises(dg.Failure) as failed, translate_errors():
+        raise duckdb.Error("Binder Error: there is no column x")
+    assert failed.value.allow_retries is False
