@@ -220,6 +220,13 @@ def test_rows_that_repeat_are_lost_or_refer_to_nothing_are_found(tmp_path: Path,
         assert check in differences(forged), (table, differences(forged))
 
 
+@pytest.mark.parametrize("table", ["sources", "quarantine"])
+def test_a_table_that_was_emptied_is_found(made: Path, table: str) -> None:
+    rewrite(made, table, pq.read_table(parquet_of(made, table)).slice(0, 0))
+    seal(made)
+    assert table in differences(made)["figures"][0]
+
+
 def test_a_page_that_shows_other_figures_is_found(made: Path) -> None:
     file = made / "page" / "answers.js"
     before, at, after = file.read_text("utf-8").partition('"dashboard":')
