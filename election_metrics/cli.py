@@ -16,6 +16,7 @@ from election_metrics import __version__
 from election_metrics.clock import read_hour
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.locations import Location, place
+from election_metrics.pipeline.packages.licences import LICENCES
 
 _WIDE = 10_000
 
@@ -354,7 +355,7 @@ def restore(folder: Path, check: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--licence",
-    type=click.Choice(["CC-BY-4.0", "CC0-1.0", "ODC-BY-1.0", "ODbL-1.0", "PDDL-1.0"]),
+    type=click.Choice(list(LICENCES)),
     default="CC-BY-4.0",
     show_default=True,
     help="Licence of the figures.",

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from election_metrics.api.cache_tags import DependsOn, Tags
 from election_metrics.api.changes import Change
 from election_metrics.api.dataloader import DataLoader, PendingRequest
+from election_metrics.api.etags import has_tag, tag_of
 from election_metrics.api.rendering import Format, Reply, Stored, dump, iso, newest_of, pack, render, unpack
 from election_metrics.api.shared import open_store
 from election_metrics.digest import name_for
@@ -214,7 +215,7 @@ def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]
             b"".join((b'{"meta":', meta_json, b',"data":', stored.data, stored.tail, b"}")),
             "application/json",
         )
-    tag = f'"{name_for(body)}"'
+    tag = tag_of(body)
     headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept, authorization, cookie"}
     if meta["as_of"]:
         headers |= {"x-as-of": meta["as_of"], "x-run-id": meta["run_id"] or ""}
@@ -234,9 +235,8 @@ def respond(request: Request, kind: Format, stored: Stored, meta: dict[str, Any]
 
 
 def _has_it(request: Request, tag: str, read_at: float) -> bool:
-    tags = request.headers.get("if-none-match")
-    if tags is not None:
-        return tag in [one.strip().removeprefix("W/") for one in tags.split(",")]
+    if (has_it := has_tag(request, tag)) is not None:
+        return has_it
     try:
         since = parsedate_to_datetime(request.headers["if-modified-since"]).timestamp()
     except (KeyError, ValueError, OverflowError):

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request, Response
 
 from election_metrics.api.arguments import ElectionFilter
+from election_metrics.api.etags import tagged
 from election_metrics.api.not_found import check_election
 from election_metrics.api.rendering import iso
-from election_metrics.digest import name_for
-from election_metrics.warehouse import feed_queries
+from election_metrics.warehouse import election_queries, finding_queries
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.rows import Row
 
@@ -43,7 +43,7 @@ def findings(request: Request, election: ElectionFilter = None) -> Response:
     with transaction(request.app.state.settings) as connection:
         if election is not None:
             check_election(connection, election)
-        rows = feed_queries.newest_findings(connection, election, _MOST)
+        rows = finding_queries.newest_findings(connection, election, _MOST)
     return _answer(request, "Findings", f"findings/{election or 'all'}", [_finding(row) for row in rows])
 
 
@@ -52,7 +52,7 @@ def turnout(request: Request, election: Annotated[str, Query(max_length=200)]) -
     """Turnout of an election at the end of each of its newest hours."""
     with transaction(request.app.state.settings) as connection:
         check_election(connection, election)
-        rows = feed_queries.newest_hours(connection, election, datetime.now(UTC), _MOST)
+        rows = election_queries.newest_hours(connection, election, datetime.now(UTC), _MOST)
     name = rows[0]["name"] if rows else election
     return _answer(request, f"Turnout of {name}", f"turnout/{election}", [_hour(row) for row in rows])
 
@@ -104,10 +104,7 @@ def _answer(request: Request, title: str, name: str, entries: Sequence[_Entry]) 
              summary=entry.text)  # fmt: skip
         ElementTree.SubElement(made, "link", rel="alternate", href=_clean(f"{base}?{urlencode(entry.view)}"))
     body = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
-    headers = {"etag": f'"{name_for(body)}"', "cache-control": "no-cache", "vary": "authorization, cookie"}
-    if headers["etag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/atom+xml", headers=headers)
+    return tagged(request, body, "application/atom+xml")
 
 
 def _add(parent: ElementTree.Element, **texts: str) -> None:

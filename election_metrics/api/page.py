@@ -64,5 +64,5 @@ def serve_files(app: FastAPI) -> None:
 class _Files(StaticFiles):
     def file_response(self, *args: Any, **options: Any) -> Response:
         answer = super().file_response(*args, **options)
-        answer.headers["cache-control"] = "no-cache"
+        answer.headers.update(_FRESH)
         return answer

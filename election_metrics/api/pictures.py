@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
 from election_metrics.api.arguments import ConstituencyId, ElectionId
+from election_metrics.api.etags import tagged
 from election_metrics.api.not_found import no_constituency, no_election
-from election_metrics.digest import name_for
 from election_metrics.errors import TransientError
 from election_metrics.pipeline.packages.picture import Glance, draw
 from election_metrics.settings import Settings
@@ -33,7 +33,7 @@ def election(request: Request, election_id: ElectionId) -> Response:
         if not found:
             raise no_election(election_id)
         hours = election_queries.hourly_of_election(connection, election_id, Hours())
-    return _answer(request, election_at_a_glance(found[0], hours))
+    return tagged(request, _drawn(election_at_a_glance(found[0], hours)), "image/png")
 
 
 @router.get("/constituency/{constituency_id}.png")
@@ -41,7 +41,7 @@ def constituency(request: Request, constituency_id: ConstituencyId) -> Response:
     """A constituency at a glance."""
     with transaction(request.app.state.settings, snapshot=True) as connection:
         glance = _constituency_at_a_glance(connection, constituency_id)
-    return _answer(request, glance)
+    return tagged(request, _drawn(glance), "image/png")
 
 
 def election_at_a_glance(row: Row, hours: Sequence[Row], known_at: datetime | None = None) -> Glance:
@@ -66,15 +66,6 @@ def _constituency_at_a_glance(connection: sa.Connection, constituency: str) -> G
         row["name"] or constituency, name, row["participation_rate"], row["votes_cast"] or 0, row["registered_voters"],
         row["computed_at"] or computed_at, bool(missing), tuple(hour["votes_cast"] for hour in hours),
     )  # fmt: skip
-
-
-def _answer(request: Request, glance: Glance) -> Response:
-    """The picture, or 304 if the client has it."""
-    body = _drawn(glance)
-    headers = {"etag": f'"{name_for(body)}"', "cache-control": "no-cache", "vary": "authorization, cookie"}
-    if headers["etag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="image/png", headers=headers)
 
 
 @lru_cache(maxsize=_KEPT)

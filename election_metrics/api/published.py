@@ -16,7 +16,8 @@ from election_metrics.api.election_routes import MOST_FINDINGS, dashboard_detail
 from election_metrics.api.page import FILES
 from election_metrics.api.pictures import election_at_a_glance
 from election_metrics.api.rendering import dump
-from election_metrics.pipeline.packages.descriptor import LICENCES, Edition, citation
+from election_metrics.pipeline.packages.descriptor import Edition, citation
+from election_metrics.pipeline.packages.licences import LICENCES
 from election_metrics.pipeline.packages.picture import draw
 from election_metrics.pipeline.packages.recomputing import read_table
 from election_metrics.pipeline.progress import Progress

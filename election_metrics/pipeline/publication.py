@@ -61,12 +61,21 @@ def known_elections(settings: Settings, named: Sequence[str]) -> Sequence[str]:
     """
     if named:
         with transaction(settings) as connection:
-            known = registry.election_ids(connection)
-        for election in named:
-            if election not in known:
-                there = ", ".join(sorted(known)[:5]) or "none yet"
-                raise SettingsError(f"there is no election {election!r}; election_id is one of: {there}")
+            check_elections(connection, named)
     return named
+
+
+def check_elections(connection: sa.Connection, named: Sequence[str]) -> None:
+    """Checks that these elections exist.
+
+    Raises:
+        SettingsError: there is no election with such an id.
+    """
+    known = registry.election_ids(connection)
+    for election in named:
+        if election not in known:
+            there = ", ".join(sorted(known)[:5]) or "none yet"
+            raise SettingsError(f"there is no election {election!r}; election_id is one of: {there}")
 
 
 def compute_constituency_metrics(

@@ -1,6 +1,6 @@
 """Queries of elections, their regions and their hours."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -97,3 +97,15 @@ def hourly_of_election(connection: sa.Connection, election: str, hours: Hours) -
     """Each hour of an election with transactions, in order: counts, participation, and running totals to its end."""
     query = sa.select(election_hours).filter_by(election_id=election).where(*hours.of(election_hours.c.hour))
     return read_rows(connection, query.order_by(election_hours.c.hour))
+
+
+def newest_hours(connection: sa.Connection, election: str, before: datetime, limit: int) -> list[Row]:
+    """Hours of an election that were over at a time, with its name and running totals, the newest first."""
+    query = (
+        sa.select(election_hours, elections.c.name, elections.c.time_zone)
+        .join(elections, elections.c.election_id == election_hours.c.election_id)
+        .where(election_hours.c.election_id == election, election_hours.c.hour <= before - timedelta(hours=1))
+        .order_by(election_hours.c.hour.desc())
+        .limit(limit)
+    )
+    return read_rows(connection, query)

@@ -47,6 +47,13 @@ def findings(
     return read_page(connection, query, _WORST_FIRST, anomalies.c.anomaly_id, False, page)
 
 
+def newest_findings(connection: sa.Connection, election: str | None, limit: int) -> list[Row]:
+    """Findings, resolved ones too, with the names of their places and changed_at; the newest first."""
+    changed = sa.func.greatest(anomalies.c.detected_at, anomalies.c.state_at).label("changed_at")
+    query = _FINDINGS.add_columns(changed).order_by(anomalies.c.detected_at.desc(), anomalies.c.anomaly_id).limit(limit)
+    return read_rows(connection, query if election is None else query.where(anomalies.c.election_id == election))
+
+
 def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
     """One finding, with the names of its place."""
     return next(iter(read_rows(connection, _FINDINGS.where(anomalies.c.anomaly_id == anomaly_id))), None)

@@ -94,6 +94,8 @@ def test_a_package_holds_and_is_what_the_tables_are(chosen: Settings, tmp_path: 
 
 def test_the_totals_hold_by_duckdb_alone_as_the_readme_says(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert SUMS in (made / "README.md").read_text("utf-8")
+    document = Path(__file__).parents[2] / "docs" / "publishing.md"
+    assert SUMS.strip() in document.read_text("utf-8")
     monkeypatch.chdir(made)
     found = duckdb.connect().execute(SUMS).fetchall()
     assert [(name, *holds) for name, _, *holds in found] == [

@@ -126,19 +126,19 @@ _QUARANTINE = f"""
 
 def contents_of(connection: sa.Connection) -> list[Contents]:
     """The tables of a package."""
-    shown = [_as_exported(table, tuple(column.name for column in table.primary_key)) for table in _TABLES]
-    shown += [_as_exported(find_table(connection, name), key) for name, key in _VIEWS.items()]
+    shown = [_as_exported(table) for table in _TABLES]
+    shown += [_as_exported(find_table(connection, name)) for name in _VIEWS]
     return [*shown, *_made_for_packages()]
 
 
-def _as_exported(table: sa.Table, key: tuple[str, ...]) -> Contents:
+def _as_exported(table: sa.Table) -> Contents:
     own = {column.name: column for column in table.columns}
     columns = tuple(_column(own[name]) if name in own else _ELECTION for name in columns_of(table))
     return Contents(
         table.name,
         table.comment or "",
         columns,
-        key,
+        KEYS[table.name],
         parents_of(table.name, [column.name for column in columns]),
         select_rows(table, {"election_id": ""}, times_as_text=False),
     )  # fmt: skip
@@ -179,13 +179,12 @@ def _made_for_packages() -> list[Contents]:
     ]  # fmt: skip
 
 
-def declared_keys() -> dict[str, tuple[str, ...]]:
-    """The key of each table of a package."""
-    return {
-        **{table.name: tuple(column.name for column in table.primary_key) for table in _TABLES},
-        **_VIEWS,
-        **{one.name: one.key for one in _made_for_packages()},
-    }
+KEYS = {
+    **{table.name: tuple(column.name for column in table.primary_key) for table in _TABLES},
+    **_VIEWS,
+    **{one.name: one.key for one in _made_for_packages()},
+}
+"""The key of each table of a package."""
 
 
 def parents_of(table: str, columns: Collection[str]) -> dict[tuple[str, ...], str]:

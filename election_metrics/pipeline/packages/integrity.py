@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from election_metrics.digest import sha256_of
 from election_metrics.lake.reading import quoted
-from election_metrics.pipeline.packages.contents import TABLES, declared_keys, parents_of
+from election_metrics.pipeline.packages.contents import KEYS, TABLES, parents_of
 from election_metrics.pipeline.packages.files import (
     CHECKSUMS,
     DATA,
@@ -145,7 +145,7 @@ def descriptor_differences(folder: Path) -> Iterator[str]:
 def _keys_as_declared(path: str, schema: dict[str, Any], columns: list[str]) -> Iterator[str]:
     """Keys that the descriptor says otherwise than they are declared."""
     table = Path(path).stem
-    if schema.get("primaryKey") != list(declared_keys().get(table, schema.get("primaryKey", ()))):
+    if schema.get("primaryKey") != list(KEYS.get(table, schema.get("primaryKey", ()))):
         yield f"{path}: {DESCRIPTOR} says that its key is {schema.get('primaryKey')}"
     said = {
         tuple(one["fields"]): one["reference"]["resource"].replace("-", "_") for one in schema.get("foreignKeys", [])
@@ -171,7 +171,7 @@ def key_differences(folder: Path) -> Iterator[str]:
             rows = f"read_parquet({quoted(str(parquet_of(folder, table)))})"
             engine.execute(f"CREATE VIEW {_name(table)} AS FROM {rows}")
             columns[table] = pq.read_schema(parquet_of(folder, table)).names
-        for table, key in declared_keys().items():
+        for table, key in KEYS.items():
             yield from _keys_of(engine, table, key, parents_of(table, columns[table]))
 
 

@@ -97,10 +97,8 @@ def derived_differences(folder: Path) -> Iterator[str]:
         yield from differences(name, key, tables[name], coverage[[*key, "coverage"]])
     yield from _missing(tables)
     yield from _minutes(tables["interval_stats"], hours)
-    lines, rejected = (
-        int(tables["quarantine"]["lines"].sum()),
-        int(tables["election_summaries"]["rejected_lines"].sum()),
-    )
+    lines = int(tables["quarantine"]["lines"].sum())
+    rejected = int(tables["election_summaries"]["rejected_lines"].sum())
     if lines > rejected or bool(lines) != bool(rejected):
         yield f"quarantine has {lines:,} lines; election_summaries says {rejected:,} rejected lines"
     if len(hours) and tables["sources"].empty:

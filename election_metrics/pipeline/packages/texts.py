@@ -8,8 +8,9 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from election_metrics.pipeline.packages.contents import Contents
-from election_metrics.pipeline.packages.descriptor import LICENCES, Edition, citation
+from election_metrics.pipeline.packages.descriptor import Edition, citation
 from election_metrics.pipeline.packages.files import CHECKSUMS, DATA, SIGNATURE, SIGNER, SUMS
+from election_metrics.pipeline.packages.licences import LICENCES
 
 README, README_PAGE, CITATION = "README.md", "README.html", "CITATION.cff"
 _CORRECTIONS = (

@@ -9,7 +9,7 @@ import duckdb
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from election_metrics.errors import DataError, ElectionMetricsError
+from election_metrics.errors import DataError
 from election_metrics.pipeline.new_folder import new_folder
 from election_metrics.pipeline.packages.contents import Contents, contents_of
 from election_metrics.pipeline.packages.descriptor import Edition, write_descriptor
@@ -26,10 +26,12 @@ from election_metrics.pipeline.packages.files import (
 from election_metrics.pipeline.packages.signing import public_pem
 from election_metrics.pipeline.packages.texts import write_texts
 from election_metrics.pipeline.progress import Progress
+from election_metrics.pipeline.publication import check_elections
 from election_metrics.settings import Settings
 from election_metrics.warehouse import packages
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.export import write_parquet
+from election_metrics.warehouse.tables import elections
 
 Pages = Callable[[sa.Connection, Edition, Path], None]
 """Writes the pages of a package: given a connection in a snapshot, and the folder."""
@@ -85,7 +87,8 @@ def write_package(
     """
     with new_folder(folder, "package", "nothing was published", is_private=False) as (work, _):
         with transaction(settings, snapshot=True) as connection:
-            name = _name_of(connection, election)
+            check_elections(connection, [election])
+            name = connection.execute(sa.select(elections.c.name).filter_by(election_id=election)).scalar_one()
             _refuse_behind(connection, election)
             before = packages.of_election(connection, election)
             shown = packages.newest(connection, election)
@@ -113,14 +116,6 @@ def write_package(
             packages.record(connection, sha256, election, shown, datetime.now(UTC), signed=edition.is_signed)
     earlier = sum(one["sha256"] != sha256 for one in before)
     return Package(edition, len(files) - 1, size, sha256, notes, earlier)
-
-
-def _name_of(connection: sa.Connection, election: str) -> str:
-    names = dict(map(tuple, connection.execute(sa.text("SELECT election_id, name FROM metrics.elections ORDER BY 1"))))
-    if election not in names:
-        there = ", ".join(list(names)[:5]) or "none yet"
-        raise ElectionMetricsError(f"there is no election {election!r}; election_id is one of: {there}")
-    return str(names[election])
 
 
 def _refuse_behind(connection: sa.Connection, election: str) -> None:

@@ -1,16 +1,11 @@
 // Client of the API. The browser sends the ETag it has, so unchanged answers are not sent again.
 
+import { Refused } from "./refused.js";
+
 export const HOME = "/";
 export const ICON = "/files/icon.svg";
 /** Whether pages of the system itself (Dagster, the API) can be reached from here. */
 export const SYSTEM_LINKS = true;
-
-export class Refused extends Error {
-  constructor(status, detail) {
-    super(detail);
-    this.status = status;
-  }
-}
 
 /** The URL of a query, for people to open. */
 export function address(path, asked = {}, ending = "") {

@@ -1,7 +1,7 @@
 // The page: holds the loaded data, reloads it after commits, and renders it. Each part is a function of that state.
 
 import { html, render } from "../libraries/lit-html/lit-html.js";
-import { ask, HOME, ICON, listen, Refused, signIn, signOut, SYSTEM_LINKS } from "./api.js";
+import { ask, HOME, ICON, listen, signIn, signOut, SYSTEM_LINKS } from "./api.js";
 import { comparison } from "./compare.js";
 import { constituencies, listQuestion } from "./constituencies.js";
 import { constituency } from "./constituency.js";
@@ -12,6 +12,7 @@ import { freshnessLine, loudWarnings } from "./freshness.js";
 import { corrections, knownAt, pastNote } from "./history.js";
 import { dataNote, withdrawn } from "./input.js";
 import { charts, findings, headline, regions } from "./overview.js";
+import { Refused } from "./refused.js";
 import { sourceDialog } from "./source.js";
 import { addressOf, IS_EMBEDDED, readView, writeView } from "./state.js";
 import { LANGUAGES, speak, spoken, t } from "./words.js";

@@ -1,16 +1,11 @@
 // In place of api.js on a published page: the same answers, from files beside it. They are scripts, because a page that is
 // opened from a disk may read nothing else.
 
+import { Refused } from "./refused.js";
+
 export const HOME = "index.html";
 export const ICON = "page/icon.svg";
 export const SYSTEM_LINKS = false;
-
-export class Refused extends Error {
-  constructor(status, detail) {
-    super(detail);
-    this.status = status;
-  }
-}
 
 const { published } = globalThis;
 const { election } = published.dashboard;
