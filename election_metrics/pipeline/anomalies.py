@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.clock import INTERVALS, hour_number, hour_start
+from election_metrics.clock import INTERVALS, hour_number
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.judged import judged_constituencies
 from election_metrics.metrics.anomalies.lifecycle import reconcile
@@ -58,7 +58,7 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
             election_id=election, run_id=run_id, computed_at=now
         )
         replace_scope(connection, coverage_table, coverage_table.c.election_id == election, judged)
-        store.raise_highest(connection, election, hour_start(hour_number(now)))
+        store.raise_highest(connection, _higher_totals(evidence))
     else:
         registry.touch_constituencies(connection, {election: []})  # so that the rules run when the hours are computed
     found_on = pd.concat([before["constituency_id"], rows["constituency_id"]]).dropna()
@@ -112,6 +112,16 @@ def _read_evidence(
         registrations=_registrations(events, present),
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
+
+
+def _higher_totals(evidence: Evidence) -> pd.DataFrame:
+    """Totals of constituencies that are higher than ever before."""
+    hours = evidence.hours.assign(transactions=evidence.hours["transaction_count"] + evidence.hours["withdrawn"])
+    totals = hours.groupby("constituency_id", as_index=False).agg(
+        transactions=("transactions", "sum"), first_hour=("hour_number", "min"), last_hour=("hour_number", "max")
+    )
+    before = totals["constituency_id"].map(evidence.highest.set_index("constituency_id")["transactions"])
+    return totals[before.isna() | (totals["transactions"] > before)]
 
 
 def _found_in_uncounted_hours(before: pd.DataFrame, evidence: Evidence) -> pd.Series:

@@ -87,7 +87,7 @@ def _summarise(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The election's row, its regions, and the top and bottom of its ranking by participation."""
     totals = store.read_metrics(connection, election, "election")
-    hours = store.read_hourly(connection, election, ["constituency_id", "hour", "votes_cast"])
+    hours = store.read_votes_by_region(connection, election)
     known, expected = delivered.constituencies, delivered.hours
     ids = known["constituency_id"]
     region = pd.Series(known["region"].fillna("").to_numpy(), index=ids)

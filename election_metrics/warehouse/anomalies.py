@@ -1,7 +1,6 @@
 """Findings in the warehouse, and further inputs of the rules, as frames."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import pandas as pd
 import sqlalchemy as sa
@@ -143,22 +142,22 @@ def read_highest(connection: sa.Connection, election: str) -> pd.DataFrame:
     )
 
 
-def raise_highest(connection: sa.Connection, election: str, before: datetime) -> None:
-    """Raises the highest totals to those of the hours before this one, where these are higher."""
+def raise_highest(connection: sa.Connection, totals: pd.DataFrame) -> None:
+    """Raises the highest totals of constituencies: constituency_id, transactions, first_hour, last_hour of each."""
     connection.execute(
         sa.text(
             f"""
             INSERT INTO {highest_totals.fullname} AS highest
-            SELECT
-                constituency_id, sum(transaction_count + withdrawn),
-                extract(epoch FROM min(hour))::bigint / 3600, extract(epoch FROM max(hour))::bigint / 3600
-            FROM metrics.hourly_stats WHERE election_id = :election AND hour < :before GROUP BY constituency_id
+            SELECT * FROM unnest(
+                CAST(:constituency_id AS text[]), CAST(:transactions AS bigint[]), CAST(:first_hour AS bigint[]),
+                CAST(:last_hour AS bigint[])
+            )
             ON CONFLICT (constituency_id) DO UPDATE SET transactions = excluded.transactions,
                 first_hour = excluded.first_hour, last_hour = excluded.last_hour
             WHERE excluded.transactions > highest.transactions
             """  # noqa: S608 our own name
         ),
-        {"election": election, "before": before},
+        {name: totals[name].tolist() for name in ("constituency_id", "transactions", "first_hour", "last_hour")},
     )
 
 

@@ -32,10 +32,34 @@ def read_hourly(
     )
 
 
+def read_votes_by_region(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Votes of an election by hour and region.
+
+    Returns:
+        constituency_id (one of the region's, which stands for all), hour, votes_cast.
+    """
+    query = sa.text(
+        """
+        SELECT min(place.constituency_id COLLATE "C") AS constituency_id, row.hour, sum(row.votes_cast)::bigint
+            AS votes_cast
+        FROM metrics.hourly_stats AS row
+        JOIN metrics.constituencies AS place USING (constituency_id, election_id)
+        WHERE election_id = :election
+        GROUP BY place.region, row.hour
+        """
+    )
+    return read_frame(connection, query, election=election)
+
+
 def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """hourly_stats of the present constituencies of an election, whatever election_id their rows have."""
+    """Counts and register by hour of the present constituencies of an election, whatever election_id their rows have.
+
+    Returns:
+        constituency_id, hour, registered_voters, outside_voting, and the counts.
+    """
     where = "constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)"
-    return read_table(connection, hourly_stats, FIGURES, where, election=election)
+    names = ["constituency_id", "hour", "registered_voters", "outside_voting", *NAMES]
+    return read_table(connection, hourly_stats, names, where, election=election)
 
 
 _IS_LOST = "(rejected > 0 AND rejected * 2 > lines)"

@@ -28,7 +28,7 @@ class Evidence:
     """The figures of one election. Hours are numbered: hours since 1970 (UTC). Only hours that are over are included.
 
     Attributes:
-        hours: rows of `hourly_stats` with hour_number instead of hour, sorted by constituency and hour.
+        hours: counts and register of rows of `hourly_stats`, and hour_number, sorted by constituency and hour.
         constituencies: constituency_id, region, time_zone, is_zone_assumed, registered_voters, starts_at, ends_at.
         delivered: constituency_id, hour_number: the hours that a file covers.
         missing: rows of `missing_input`, and by_interval: whether the constituency's file names state an interval.

@@ -133,7 +133,9 @@ class Neighbours:
 def neighbours_of(intervals: Intervals) -> Neighbours:
     """The neighbours of every interval."""
     votes = np.where(intervals.is_open, intervals.votes, 0)
-    before, after = (_mean(votes, intervals.is_open, first, last) for first, last in ((-_FAR, -_NEAR), (_NEAR, _FAR)))
+    windows = ((-_FAR, -_NEAR), (_NEAR, _FAR))
+    sums = zip(window_sums(votes, *windows), window_sums(intervals.is_open, *windows), strict=True)
+    before, after = (_mean(total, number) for total, number in sums)
     edge = _NEAR + _LEAST_NEIGHBOURS
     has_before, has_after = ~np.isnan(before), ~np.isnan(after)
     is_judged = (
@@ -145,9 +147,8 @@ def neighbours_of(intervals: Intervals) -> Neighbours:
     return Neighbours(before, after, is_judged)
 
 
-def _mean(values: np.ndarray, counted: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Mean of the counted values between two distances from each column, both included; NaN for fewer than three."""
-    total, number = window_sum(values, first, last), window_sum(counted, first, last)
+def _mean(total: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """The mean of so many values; NaN for fewer than three."""
     with np.errstate(invalid="ignore", divide="ignore"):
         mean: np.ndarray = np.divide(total, number, dtype="float32")
     mean[number < _LEAST_NEIGHBOURS] = np.nan
@@ -156,11 +157,18 @@ def _mean(values: np.ndarray, counted: np.ndarray, first: int, last: int) -> np.
 
 def window_sum(values: np.ndarray, first: int, last: int) -> np.ndarray:
     """Sum of the values between two distances from each column, both included; beyond the edges there are none."""
+    (total,) = window_sums(values, (first, last))
+    return total
+
+
+def window_sums(values: np.ndarray, *windows: tuple[int, int]) -> list[np.ndarray]:
+    """The `window_sum` of each window (first, last)."""
     columns = values.shape[1]
-    left, right = max(-first, 0), max(last, 0)
+    left, right = (max(0, *(sign * edge for window in windows for edge in window)) for sign in (-1, 1))
     sums = np.zeros((values.shape[0], left + columns + 1 + right), dtype="int32")
     np.cumsum(values, axis=1, out=sums[:, left + 1 : left + columns + 1])
     sums[:, left + columns + 1 :] = sums[:, left + columns, None]
-    start, end = left + first, left + last + 1
-    total: np.ndarray = sums[:, end : end + columns] - sums[:, start : start + columns]
-    return total
+    return [
+        sums[:, left + last + 1 : left + last + 1 + columns] - sums[:, left + first : left + first + columns]
+        for first, last in windows
+    ]

@@ -33,10 +33,8 @@ def burst(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 
 
 def _bursts(grid: Grid, intervals: Intervals, around: Neighbours, thresholds: Thresholds) -> pd.DataFrame:
-    whole = _sums(intervals, around, np.ones(len(grid.ids), dtype=bool))
+    whole, sums = _sums(grid, intervals, around)
     in_all = _is_burst(whole, thresholds, thresholds["whole_scatter"])
-    regions = pd.unique(pd.Series(grid.region).dropna())
-    sums = {region: _sums(intervals, around, grid.region == region) for region in regions if len(regions) > 1}
     bursts = {region: _is_burst(of_region, thresholds, thresholds["scatter"]) for region, of_region in sums.items()}
     # One or two regions of many may raise the whole: then they are told, and not the whole.
     votes, expected = whole.votes.copy(), whole.expected.copy()
@@ -50,7 +48,9 @@ def _bursts(grid: Grid, intervals: Intervals, around: Neighbours, thresholds: Th
     at_once = _many_at_once(intervals, around, thresholds, alone, ~in_all)
     is_wide = in_all | at_once["is_many"].to_numpy()
     of_regions = [
-        _of_sums(intervals, region, sums[region], bursts[region] & ~is_wide, thresholds["scatter"]) for region in sums
+        _of_sums(intervals, region, sums[region], bursts[region] & ~is_wide, thresholds["scatter"])
+        for region in sums
+        if (bursts[region] & ~is_wide).any()
     ]
     return together(
         [_of_sums(intervals, None, whole, in_all, thresholds["whole_scatter"], alone), _of_many(at_once), *of_regions]
@@ -65,17 +65,29 @@ class _Sums(NamedTuple):
     one_sided: np.ndarray
 
 
-def _sums(intervals: Intervals, around: Neighbours, members: np.ndarray) -> _Sums:
-    """Of the members that can be judged."""
-    judged = around.is_judged[members]
-    before, after = around.before[members], around.after[members]
-    one_sided = judged & (np.isnan(before) | np.isnan(after))
-    sides = [
-        np.where(judged, np.where(np.isnan(one), other, one), 0.0) for one, other in ((before, after), (after, before))
-    ]
-    expected = np.maximum(*(np.nansum(side, axis=0) for side in sides))
-    part = np.where(one_sided, sides[0], 0.0).sum(axis=0) / np.maximum(expected, 1e-9)
-    return _Sums(np.where(judged, intervals.votes[members], 0.0).sum(axis=0), expected, np.clip(part, 0.0, 1.0))
+def _sums(grid: Grid, intervals: Intervals, around: Neighbours) -> tuple[_Sums, dict[str, _Sums]]:
+    """Of all constituencies that can be judged, and of those of each region; of none if there is one region only."""
+    judged, zero = around.is_judged, np.float32(0)
+    lacks_before, lacks_after = np.isnan(around.before), np.isnan(around.after)
+    before = np.where(judged, np.where(lacks_before, around.after, around.before), zero)
+    after = np.where(judged, np.where(lacks_after, around.before, around.after), zero)
+    parts = [
+        np.where(judged, intervals.votes, 0), before, after, np.where(lacks_before | lacks_after, before, zero)
+    ]  # fmt: skip
+    whole = _summed(*(part.sum(axis=0, dtype="float64") for part in parts))
+    region, names = pd.factorize(grid.region)
+    if len(names) < 2:
+        return whole, {}
+    of_regions = {}
+    for number, name in enumerate(names):
+        members = np.flatnonzero(region == number)
+        of_regions[name] = _summed(*(part[members].sum(axis=0, dtype="float64") for part in parts))
+    return whole, of_regions
+
+
+def _summed(votes: np.ndarray, before: np.ndarray, after: np.ndarray, one_sided: np.ndarray) -> _Sums:
+    expected = np.maximum(before, after)
+    return _Sums(votes, expected, np.clip(one_sided / np.maximum(expected, 1e-9), 0.0, 1.0))
 
 
 def _is_burst(sums: _Sums, thresholds: Thresholds, scatter: float) -> np.ndarray:
@@ -150,13 +162,15 @@ def _that_burst(votes: np.ndarray, mean: np.ndarray, thresholds: Thresholds) -> 
     lowest = max(thresholds["least_expected"], _LEAST_MEAN)
     highest = max(mean.max(initial=0.0), lowest) + 1.0
     means = np.geomspace(lowest, highest, _MEANS)
-    steps = np.log(np.maximum(mean, lowest) / lowest) * ((_MEANS - 1) / np.log(highest / lowest))
+    judged = mean > 0
+    interval, of_judged = np.nonzero(judged)[1], np.maximum(mean[judged], lowest)
+    steps = np.log(of_judged / lowest) * ((_MEANS - 1) / np.log(highest / lowest))
     place = np.ceil(steps).astype("int32")
     least = np.ceil(means * thresholds["ratio"] + 2)
     chances = chance_of_at_least(least, means, scatter_of_sum(means, thresholds["scatter"]))
-    judged = mean > 0
-    out, total = (judged & (votes >= least[place])).sum(axis=0), judged.sum(axis=0)
-    usual = np.where(judged, chances[place], 0.0).sum(axis=0)
+    is_out, intervals = votes[judged] >= least[place], mean.shape[1]
+    out, total = (np.bincount(which, minlength=intervals) for which in (interval[is_out], interval))
+    usual = np.bincount(interval, chances[place], minlength=intervals)
     is_many = (
         (out - usual >= np.maximum(thresholds["least_constituencies"], total * thresholds["least_share"] / 100))
         & (chance_of_share(out, total, np.minimum(usual / np.maximum(total, 1), 1.0)) < thresholds["chance"])

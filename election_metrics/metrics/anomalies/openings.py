@@ -5,6 +5,7 @@ there. Far more: a share of the voters that no known vote had in an hour.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,12 +40,12 @@ def silences_from_opening(evidence: Evidence, thresholds: Thresholds) -> pd.Data
     known = _with_opening(evidence)
     if known.empty:
         return _frame([])
-    ballots = _ballots(evidence, known)
+    ballots, arrived = _ballots(evidence, known), _arrived(evidence, known)
     found = []
     for region, members in [(None, known), *_regions(known)]:
         of_region = ballots if region is None else ballots[ballots["region"] == region]
         cast = of_region.groupby("hour_number")["ballots"].sum()
-        silences = [_silence(evidence, members, cast, begin, share) for begin in _openings(members)]
+        silences = [_silence(evidence, members, cast, begin, share, arrived) for begin in _openings(members)]
         longest = max((one for one in silences if one), key=lambda one: float(str(one["expected"])), default=None)
         if longest is not None:
             found.append({"region": region, **longest})
@@ -62,7 +63,7 @@ def _openings(members: pd.DataFrame) -> Iterator[int]:
 
 
 def _silence(
-    evidence: Evidence, members: pd.DataFrame, cast: pd.Series, begin: int, share: float
+    evidence: Evidence, members: pd.DataFrame, cast: pd.Series, begin: int, share: float, arrived: "_Arrived"
 ) -> dict[str, object] | None:
     """The silence that begins with an opening; None if ballots came."""
     ballots = cast.reindex(range(begin, begin + _WATCHED), fill_value=0).to_numpy()
@@ -71,7 +72,7 @@ def _silence(
     length = int(np.argmax(is_lively)) if is_lively.any() else _WATCHED
     if length == 0:
         return None
-    judged, size = _judged(evidence, members, begin, begin + length)
+    judged, size = _judged(evidence, members, begin, begin + length, arrived)
     if not judged.any():
         return None
     first, last = np.flatnonzero(judged)[[0, -1]].tolist()
@@ -107,15 +108,18 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
         known, on="constituency_id"
     )
     hours = hours[(hours["hour_number"] >= hours["opening"]) & (hours["hour_number"] < hours["settled"])]
-    found = []
-    for region, members in [(None, hours), *_regions(hours)]:
-        sums = members.groupby("hour_number")[["votes_cast", "most", "registered_voters"]].sum()
-        high = sums[(sums["votes_cast"] > sums["most"]) & (sums["registered_voters"] >= FEWEST_AT_OPENING)]
-        found += [
-            {"region": region, "window_start": row.Index, "window_end": row.Index + 1, "observed": row.votes_cast,
-             "expected": row.most, "is_ongoing": False} for row in high.itertuples()
-        ]  # fmt: skip
-    return _frame(found)
+    names = ["votes_cast", "most", "registered_voters"]
+    sums = [hours.groupby("hour_number")[names].sum().reset_index().assign(region=None)]
+    if _regions(hours):
+        sums.append(hours.groupby(["region", "hour_number"])[names].sum().reset_index())
+    return _frame([
+        {"region": row.region, "window_start": row.hour_number, "window_end": row.hour_number + 1,
+         "observed": row.votes_cast, "expected": row.most, "is_ongoing": False}
+        for of_place in sums
+        for row in of_place[
+            (of_place["votes_cast"] > of_place["most"]) & (of_place["registered_voters"] >= FEWEST_AT_OPENING)
+        ].itertuples()
+    ])  # fmt: skip
 
 
 def _with_opening(evidence: Evidence) -> pd.DataFrame:
@@ -148,18 +152,34 @@ def _regions(known: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return groups if len(groups) > 1 else []
 
 
-def _judged(evidence: Evidence, members: pd.DataFrame, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+class _Arrived(NamedTuple):
+    """Which hours of the openings files cover: a row for each constituency, a column for each hour from the first."""
+
+    ids: pd.Index
+    first: int
+    hours: np.ndarray
+
+
+def _arrived(evidence: Evidence, known: pd.DataFrame) -> _Arrived:
+    ids, first, end = pd.Index(known["constituency_id"]), known["opening"].min(), known["opening"].max() + _WATCHED
+    rows = evidence.delivered[evidence.delivered["hour_number"].between(first, end - 1)]
+    place = ids.get_indexer(rows["constituency_id"])
+    hours = np.zeros((len(ids), end - first), dtype=bool)
+    hours[place[place >= 0], rows["hour_number"].to_numpy()[place >= 0] - first] = True
+    return _Arrived(ids, int(first), hours)
+
+
+def _judged(
+    evidence: Evidence, members: pd.DataFrame, begin: int, end: int, arrived: _Arrived
+) -> tuple[np.ndarray, np.ndarray]:
     """Which hours from `begin` to before `end` can be judged, and the voters of constituencies that delivered them."""
     ids = pd.Index(members["constituency_id"])
-    delivered = evidence.delivered
-    rows = delivered[delivered["hour_number"].between(begin, end - 1) & delivered["constituency_id"].isin(ids)]
-    arrived = np.zeros((len(ids), end - begin), dtype=bool)
-    arrived[ids.get_indexer(rows["constituency_id"]), rows["hour_number"].to_numpy() - begin] = True
+    has_arrived = arrived.hours[arrived.ids.get_indexer(ids), begin - arrived.first : end - arrived.first]
     zone, clock = clock_hours(members["time_zone"], begin, end - 1)
     is_day = (clock >= _MORNING) & (clock < _EVENING)
     hours = np.arange(begin, end)
     closing = evidence.closing.reindex(ids).to_numpy(dtype="float64", na_value=np.inf)
     is_open = (members["opening"].to_numpy()[:, None] <= hours) & (hours <= closing[:, None]) & is_day[zone]
     size = members["registered_voters"].to_numpy(dtype="float64", na_value=0.0)[:, None]
-    voters, all_voters = (size * (is_open & arrived)).sum(axis=0), (size * is_open).sum(axis=0)
+    voters, all_voters = (size * (is_open & has_arrived)).sum(axis=0), (size * is_open).sum(axis=0)
     return (voters > 0) & (voters >= all_voters * LEAST_PART), voters

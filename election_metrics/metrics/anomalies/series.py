@@ -33,8 +33,10 @@ def _spikes(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresh
         ~np.isnan(expected.most)
         & (grid.votes >= mean + thresholds["least_excess"])
         & (grid.votes >= mean * thresholds["ratio"])
-        & (chance_of_at_least(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
+    many = np.maximum(mean[is_spike], 1.0)
+    chance = chance_of_at_least(grid.votes[is_spike], many, thresholds["scatter"])
+    is_spike[is_spike] = chance < thresholds["chance"]
     if len(grid.ids) == 1:  # the whole election
         is_spike &= ~wide.whole.is_high
     return _unusual_votes(grid, is_spike, mean, thresholds["scatter"])
@@ -58,8 +60,10 @@ def _drops(grid: Grid, wide: WideLevels, expected: Expected, thresholds: Thresho
         & (grid.votes > 0)
         & (mean >= thresholds["least_expected"])
         & (grid.votes * thresholds["ratio"] <= mean)
-        & (chance_of_at_most(grid.votes, np.maximum(mean, 1.0), thresholds["scatter"]) < thresholds["chance"])
     )
+    few = np.maximum(mean[is_drop], 1.0)
+    chance = chance_of_at_most(grid.votes[is_drop], few, thresholds["scatter"])
+    is_drop[is_drop] = chance < thresholds["chance"]
     return _unusual_votes(grid, is_drop, mean, thresholds["scatter"])
 
 

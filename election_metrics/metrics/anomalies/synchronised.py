@@ -103,9 +103,10 @@ def _judged_hours(grid: Grid, level: Levels, thresholds: Thresholds, kind: _Kind
     noise = np.where(judged, 1 / np.sqrt(np.maximum(level.votes, 1.0)), np.nan)
     common[some] = _of_others(np.where(is_told, elsewhere, ratios)[:, some], noise[:, some], kind.others)
     mean = np.maximum(np.nan_to_num(level.middle) * common, 1.0)
-    differs, chance = kind.differ(level.votes, mean)
-    out, total = (judged & differs).sum(axis=0), judged.sum(axis=0)
-    usual = np.where(judged, chance, 0.0).sum(axis=0)
+    differs, chance = kind.differ(level.votes[judged], mean[judged])
+    hour, hours = np.nonzero(judged)[1], len(common)
+    out, total = (np.bincount(which, minlength=hours) for which in (hour[differs], hour))
+    usual = np.bincount(hour, chance, minlength=hours)
     is_many = (
         (out - usual >= np.maximum(thresholds["least_constituencies"], total * thresholds["least_share"] / 100))
         & (chance_of_share(out, total, usual / np.maximum(total, 1)) < thresholds["chance"])
