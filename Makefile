@@ -6,7 +6,7 @@ PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: spark help demo libraries test test-long lint types validate audit faults fuzz bench bench-short e2e history load growth many anomalies queries plots docs fmt constraints latency table clean
+.PHONY: spark help demo libraries test test-long lint types validate audit faults fuzz bench bench-short e2e history versions load growth many anomalies queries plots docs fmt constraints latency table clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -82,6 +82,9 @@ latency: $(VENV)/.dev ## Measure the seconds from a file's rename to the committ
 
 history: $(VENV)/.dev ## Measure whether a year of history slows ticks, runs or the UI
 	$(BIN)/python -m benchmarks.history $(ARGS)
+
+versions: $(VENV)/.dev ## Measure how large the history of a vote of three days grows
+	$(BIN)/python -m benchmarks.versions $(ARGS)
 
 load: $(VENV)/.dev ## Send the API 500 requests a second while hours are replaced; count late, failed and stale answers
 	$(BIN)/python -m benchmarks.load $(ARGS)

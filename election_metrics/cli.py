@@ -728,7 +728,14 @@ def migrate(revision: str, yes: bool) -> None:
 @click.option("--region", default="77 - город Москва", show_default=True, help="Region of rows that name none.")
 @click.option("--zip", "zipped", is_flag=True, help="Write every file as a zip.")
 @click.option("--faults", is_flag=True, help="Add the faults of real data.")
-def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped: bool, faults: bool) -> None:
+@click.option(
+    "--blocks",
+    type=click.Choice(["folder", "gzip-folder", "file", "zip", "gzip", "tar"]),
+    help="Write dumps of the chain's blocks instead, 7 shards in this form.",
+)
+def replay(
+    series: Path, out: Path, scale: float, seed: int, region: str, zipped: bool, faults: bool, blocks: str | None
+) -> None:
     """Turn a turnout SERIES into portal exports, with the figures that must come out of them.
 
     SERIES is a CSV with bucket_start, bulletins_issued and votes_cast, and optionally constituency, name, election,
@@ -737,11 +744,12 @@ def replay(series: Path, out: Path, scale: float, seed: int, region: str, zipped
     series is refused, naming the line, before anything is written. Beside the exports, expected.json holds the rows of
     hourly_stats that a correct pipeline gives. --faults adds failed, rejected and unknown calls, re-votes, rollbacks
     before and after their transaction, repeated lines, overlapping files, late rows and garbage; none of these changes
-    the bulletins issued and the votes cast.
+    the bulletins issued and the votes cast. --blocks writes the same transactions as observers publish the chain: a
+    block a line.
     """
     from election_metrics.commands.replay import run_replay
 
-    run_replay(console, series, out, scale=scale, seed=seed, region=region, zipped=zipped, faults=faults)
+    run_replay(console, series, out, scale=scale, seed=seed, region=region, zipped=zipped, faults=faults, blocks=blocks)
 
 
 @main.command("db-url")

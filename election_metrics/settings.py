@@ -117,6 +117,12 @@ class Settings(BaseSettings):
     time_zone: str = Field("Europe/Moscow", description="Time zone of a constituency whose region is not known.")
     batch_bytes: int = Field(2**30, gt=0, description="Export files are landed in batches of about this size.")
     max_line_bytes: int = Field(2**25, ge=2**16, description="Longer lines are quarantined.")
+    shards: int | None = Field(
+        None,
+        gt=0,
+        description="Number of shards of the chain, if its blocks are read: a finding names those of which nothing "
+        "landed; unset: only those whose number is missing among the others.",
+    )
     engine: Literal["duckdb", "spark"] = Field(
         "duckdb", description="Engine that reads, compacts and counts: DuckDB in each run, or Spark on a cluster."
     )

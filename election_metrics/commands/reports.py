@@ -21,6 +21,7 @@ from election_metrics.sources.file_versions import FileVersion, still_growing
 from election_metrics.sources.listing import Listing
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.as_of import known_at
+from election_metrics.warehouse.chain import absent_shards, read_shards
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.ledger import count_by_status
 from election_metrics.warehouse.replace import read_frame
@@ -251,6 +252,19 @@ def _print_judged(console: Console, settings: Settings) -> None:
             console.print(f"    fewer by {said}", markup=False)
 
 
+def _print_shards(console: Console, shards: pd.DataFrame, absent: Sequence[str]) -> None:
+    """Prints how far each shard of the chain has landed, and what is missing."""
+    for row in shards.itertuples():
+        console.print(
+            f"Shard {visible(row.shard):<6}blocks {row.first_height:,} to {row.last_height:,}, "
+            f"{row.last_at:%Y-%m-%d %H:%M:%S} UTC; {row.constituencies} constituencies"
+            + (f"; {row.trouble}" if row.trouble else ""),
+            markup=False, highlight=False,
+        )  # fmt: skip
+    if absent:
+        console.print(f"Shard {', '.join(absent)}: no block has landed", markup=False, highlight=False)
+
+
 def print_warehouse(console: Console, settings: Settings) -> None:
     """Prints what landed, what is behind, the queue, disk usage, problems, and what could not be read.
 
@@ -262,12 +276,15 @@ def print_warehouse(console: Console, settings: Settings) -> None:
         counts = read_status(connection)
         unreadable, rejected = read_problems(connection)
         tables = looked_at(connection)
+        shards = read_shards(connection)
+        absent = absent_shards(connection, list(shards["shard"]))
     console.print(f"Warehouse   {str(database).split(' on ')[0]}")
     console.print(f"Lake        {settings.lake_path}")
     unset = "ELECTION_METRICS_SOURCE is not set here, so no folder is listed"
     console.print(f"Source      {settings.source or unset}")
     for name, read_at in tables:
         console.print(f"Table       {shown(name)}, polled at {read_at:%Y-%m-%d %H:%M:%S} UTC")
+    _print_shards(console, shards, absent)
     console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
     print_full_disks(console, settings)
     console.print()

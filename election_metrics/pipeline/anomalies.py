@@ -16,7 +16,7 @@ from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
-from election_metrics.warehouse import elections, intervals, ledger, registry, stale_hours
+from election_metrics.warehouse import chain, elections, intervals, ledger, registry, stale_hours
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
@@ -90,6 +90,7 @@ def _read_evidence(
     repeated = store.read_repeated_issues(connection, election)
     conflicts = store.read_conflicts(connection, election)
     highest = store.read_highest(connection, election)
+    on_chain, shards = chain.shards_of_election(connection, election), chain.read_shards(connection)
     assumed = list(known.loc[known["is_zone_assumed"].astype(bool), "constituency_id"])
     return Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
@@ -110,6 +111,8 @@ def _read_evidence(
         unread=registry.read_unread_files(connection, election),
         inside=intervals.read_inside_hours(connection, election, present),
         registrations=_registrations(events, present),
+        shards=on_chain.merge(shards[["shard", "trouble"]], on="shard"),
+        absent_shards=chain.absent_shards(connection, list(shards["shard"])) if len(on_chain) else (),
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
 

@@ -1,6 +1,6 @@
 """Lands one batch of export files: opens and stages them, and commits them together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +11,15 @@ import sqlalchemy as sa
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Readable
 from election_metrics.locations import Location
+from election_metrics.pipeline.block_dumps import DumpReader
 from election_metrics.pipeline.contents import number_contents
 from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
 from election_metrics.pipeline.scratch import work_folder
-from election_metrics.sources.export_file import ExportFile
+from election_metrics.sources.export_file import BlockDump, ExportFile
 from election_metrics.sources.file_versions import FileVersion, Unreadable, unchanged
 from election_metrics.sources.names import known_region
 from election_metrics.sources.portal_exports import read_exports
-from election_metrics.warehouse import landing_attempts, ledger, registry, withdrawals
+from election_metrics.warehouse import chain, landing_attempts, ledger, registry, withdrawals
 from election_metrics.warehouse.database import lock, transaction
 
 _PATTERN = frozenset("*?[]{}")
@@ -43,6 +44,7 @@ class _Batch:
         withdrawn: exports with bytes that people withdrew; why, when, and what they named.
         settled: the paths whose outcome is final.
         waiting: paths that could not be read now, though the file may be sound, with the reason; nothing landed.
+        ranges: blocks of dumps without a gap between them: `block_dumps.RANGES`.
     """
 
     exports: list[tuple[ExportFile, int]]
@@ -51,6 +53,7 @@ class _Batch:
     withdrawn: list[tuple[ExportFile, tuple[str, datetime, str]]]
     settled: list[str]
     waiting: dict[str, str]
+    ranges: pd.DataFrame
 
 
 def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
@@ -76,7 +79,8 @@ def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
 def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
     """Opens and stages the files. A file that changed while it was read stays pending."""
     engine = landing.engine
-    everything = [export for file in files for export in read_exports(file, landing.source, work)]
+    dumps = DumpReader(landing.settings, engine.local, work, connection)
+    everything = [export for file in files for export in _opened(file, landing, dumps, work)]
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
     found = [export for export in opened if isinstance(export, ExportFile)]
@@ -111,7 +115,18 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
         withdrawn=[(export, why) for export, why in withdrawn if export.version.path not in moved],
         settled=[file.path for file in files if file.path not in moved and file.path not in waiting],
         waiting=waiting,
+        ranges=dumps.ranges[~dumps.ranges["path"].isin([*moved, *waiting])],
     )
+
+
+def _opened(
+    file: FileVersion, landing: FileLanding, dumps: DumpReader, work: Path
+) -> Iterator[ExportFile | Unreadable]:
+    for found in read_exports(file, landing.source, work):
+        if isinstance(found, BlockDump):
+            yield from dumps.read(found)
+        else:
+            yield found
 
 
 _MOST_UNMATCHED = 20
@@ -145,9 +160,20 @@ def _staged(landing: FileLanding, connection: sa.Connection, batch: _Batch) -> S
         settled=batch.settled,
         unreadable=batch.unreadable,
         bytes=sum(sizes.values()),
-        record=lambda connection: ledger.record_files(connection, _withdrawn_rows(landing, batch.withdrawn)),
-        settle=lambda connection: registry.touch_elections_of_files(connection, batch.settled),
+        record=lambda connection: _record(landing, connection, batch),
+        settle=lambda connection: _settle(connection, batch),
     )
+
+
+def _settle(connection: sa.Connection, batch: _Batch) -> None:
+    registry.touch_elections_of_files(connection, batch.settled)
+    if len(batch.ranges):  # blocks without a call of an election cover its hours too
+        registry.touch_constituencies(connection, {election: [] for election in chain.elections_on_chain(connection)})
+
+
+def _record(landing: FileLanding, connection: sa.Connection, batch: _Batch) -> None:
+    ledger.record_files(connection, _withdrawn_rows(landing, batch.withdrawn))
+    chain.replace_ranges(connection, batch.settled, batch.ranges)
 
 
 def _with_known_places(connection: sa.Connection, versions: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +208,8 @@ def _fields(export: ExportFile) -> dict[str, object]:
         "modified_ns": version.modified_ns,
         "content_hash": export.content_hash,
         "sha256": export.sha256,
-        "constituency_id": place.constituency_id,
+        "shard": export.shard,
+        "constituency_id": place.constituency_id or None,
         "region_code": place.region_code,
         "region": place.region,
         "election": place.election,

@@ -11,7 +11,7 @@ from election_metrics.pipeline import publication
 from election_metrics.settings import Settings
 from election_metrics.sources.names import find_region
 from election_metrics.sources.reference import empty_reference, read_reference
-from election_metrics.warehouse import elections, stale_hours
+from election_metrics.warehouse import chain, elections, stale_hours
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import lock, session_lock, transaction
@@ -35,6 +35,8 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         begin_commit(connection, run_id, ["reference data" if store.registry_is_behind(connection) else "register"])
         lock(connection, "registry")
+        if chain.expect_shards(connection, settings.shards):
+            store.touch_constituencies(connection, {election: [] for election in store.election_ids(connection)})
         store.mark_registry(connection)  # first, so that any later override makes the registry stale
         places = store.read_places(connection)
         reference = _with_overrides(file, store.read_constituency_reference(connection))

@@ -1,4 +1,4 @@
-"""An export with readable bytes, identified by the hash of its content."""
+"""Opened files: an export with readable bytes, identified by the hash of its content; a dump of blocks."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,7 +15,8 @@ BLOCK = 1 << 20
 class ExportFile:
     """One export with readable bytes at `readable`: the file itself, or a copy extracted from an archive.
 
-    `size` is that of its lines: a missing line feed at the end is counted.
+    `size` is that of its lines: a missing line feed at the end is counted. An export that was made from a dump of
+    blocks has the dump's `sha256`, and the shard of its contract.
     """
 
     version: FileVersion
@@ -25,6 +26,7 @@ class ExportFile:
     size: int
     content_hash: str
     sha256: str
+    shard: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -35,6 +37,23 @@ class ExportFile:
     def name(self) -> str:
         """The name for display: the path, and the member within an archive."""
         return f"{self.version.path}/{self.member}" if self.member else self.version.path
+
+
+@dataclass(frozen=True)
+class BlockDump:
+    """A dump of blocks, unpacked: a block a line, as JSON.
+
+    Attributes:
+        version: the file, or the archive that holds it.
+        member: the path in the archive; empty for a file.
+        readable: the file with the blocks.
+        is_copy: whether that is a copy, which is not needed once it is read.
+    """
+
+    version: FileVersion
+    member: str
+    readable: Path
+    is_copy: bool
 
 
 def read_content(version: FileVersion, member: str, place: ExportPath, readable: Path) -> ExportFile:

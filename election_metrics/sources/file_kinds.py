@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from election_metrics.sources.archive_names import split_archive
+from election_metrics.sources.dump_names import is_block_dump
 from election_metrics.sources.export_path import contract_id
 from election_metrics.sources.names import canonical
 
@@ -61,13 +62,17 @@ def is_ignored(name: str) -> bool:
 
 
 def is_export(name: str) -> bool:
-    """Whether files with this name are read: exports, compressed ones, and archives of any files."""
+    """Whether files with this name are read: exports, dumps of blocks, compressed ones, and archives of any files."""
     base, kind = split_archive(name)
     if is_ignored(name):
         return False
     if kind == "alone":
-        return base.lower().endswith(".csv") or split_archive(base)[1] is not None
-    return kind is not None or name.lower().endswith(".csv")
+        return _is_read(base) or split_archive(base)[1] is not None
+    return kind is not None or _is_read(name)
+
+
+def _is_read(name: str) -> bool:
+    return name.lower().endswith(".csv") or is_block_dump(name)
 
 
 def _may_hold_exports(ending: str) -> bool:

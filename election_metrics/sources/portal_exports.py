@@ -14,14 +14,17 @@ from election_metrics.errors import TransientError
 from election_metrics.locations import Location, as_one, is_url
 from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.archives import DAMAGED, NotUnpacked, heads, unpack
-from election_metrics.sources.export_file import ExportFile, read_content
+from election_metrics.sources.dump_names import is_block_dump
+from election_metrics.sources.export_file import BlockDump, ExportFile, read_content
 from election_metrics.sources.export_path import NO_CONTRACT, ExportPath, parse_export_path
 from election_metrics.sources.file_versions import LONGEST_MEMBER, FileVersion, Unreadable
 from election_metrics.sources.object_exports import ends_of_object, fetch_object
 
 
-def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iterator[ExportFile | Unreadable]:
-    """Opens a listed file: yields its export, or each member's, or why it is unreadable.
+def read_exports(
+    version: FileVersion, root: Location, extract_to: Path
+) -> Iterator[ExportFile | BlockDump | Unreadable]:
+    """Opens a listed file: yields its export or dump of blocks, or each member's, or why it is unreadable.
 
     Args:
         version: the file as listed.
@@ -30,13 +33,16 @@ def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iter
     """
     name = PurePath(version.path).name
     is_archive = split_archive(name)[1] is not None
-    place = None if is_archive else place_of(version.path, "", root)
-    if place is None and not is_archive:
+    is_dump = not is_archive and is_block_dump(name)
+    place = None if is_archive or is_dump else place_of(version.path, "", root)
+    if place is None and not is_archive and not is_dump:
         yield Unreadable(version, NO_CONTRACT)
         return
     try:
         path = fetch_object(version.path, extract_to) if is_url(version.path) else Path(version.path)
-        if place is None:
+        if is_dump:
+            yield BlockDump(version, "", path, is_copy=is_url(version.path))
+        elif place is None:
             yield from _read_archive(version, path, name, root, extract_to)
         else:
             yield read_content(version, "", place, path)
@@ -46,7 +52,7 @@ def read_exports(version: FileVersion, root: Location, extract_to: Path) -> Iter
 
 def _read_archive(
     version: FileVersion, path: Path, name: str, root: Location, extract_to: Path
-) -> Iterator[ExportFile | Unreadable]:
+) -> Iterator[ExportFile | BlockDump | Unreadable]:
     folder = extract_to / name_for(version.path)
     folder.mkdir(exist_ok=True)
     for member in unpack(path, name, folder):
@@ -55,6 +61,8 @@ def _read_archive(
             yield Unreadable(version, reason, member.name[:100])
         elif isinstance(member, NotUnpacked):
             yield Unreadable(version, member.reason, member.name, member.may_pass)
+        elif is_block_dump(PurePath(member.name).name.partition("#")[0]):
+            yield BlockDump(version, member.name, member.file, is_copy=True)
         else:
             place = place_of(version.path, member.name, root)
             if place is None:
@@ -83,7 +91,7 @@ def _base(root: Path) -> Path:
     return as_one(root if root.is_dir() else root.parent)
 
 
-_TIMESTAMP = re.compile(rb"^[^;\n]*;[^;\n]*;[^;\n]*;[^;\n]*;(\d{12,14});", re.MULTILINE)
+_TIMESTAMP = re.compile(rb'^[^;\n]*;[^;\n]*;[^;\n]*;[^;\n]*;(\d{12,14});|"timestamp": ?(\d{12,14})[,}]', re.MULTILINE)
 
 
 _SAMPLES, _SAMPLE = 10, 1 << 16
@@ -107,7 +115,7 @@ def sample_times(version: FileVersion) -> list[int]:
             blocks = _blocks_of_file(Path(version.path), version.size)
     except (*DAMAGED, OSError, TransientError):
         return []
-    return [int(time) for block in blocks for time in _TIMESTAMP.findall(block)]
+    return [int(of_line or of_block) for block in blocks for of_line, of_block in _TIMESTAMP.findall(block)]
 
 
 def _blocks_of_file(path: Path, size: int) -> list[bytes]:

@@ -229,14 +229,15 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
 
     A file with an interval in its name covers that interval, in the time zone of its constituency: a row of a
     neighbouring hour does not make that hour delivered. Consecutive whole hours are one row. Any other file covers the
-    time from its first to its last transaction. A table covers everything until it was last polled. A file covers
+    time from its first to its last transaction. A dump of blocks covers the hours of its shard's blocks, as far as no
+    height is missing between them. A table covers everything until it was last polled. A file covers
     nothing if most of its lines cannot be read.
     """
     # Hourly files are contiguous: as ranges they are a hundredth of the rows.
     query = f"""
         WITH file AS (
             SELECT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at,
-                interval_end AT TIME ZONE time_zone AS ends_at, first_transaction_at, last_transaction_at
+                interval_end AT TIME ZONE time_zone AS ends_at, first_transaction_at, last_transaction_at, shard
             FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
             WHERE election_id = %(election)s AND status = 'landed' AND NOT {_IS_LOST}
         ), whole AS (
@@ -253,7 +254,17 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
             AND extract(epoch FROM ends_at) %% 3600 = 0, false)
         UNION ALL
         SELECT DISTINCT constituency_id, first_transaction_at, last_transaction_at, false FROM file
-        WHERE starts_at IS NULL AND first_transaction_at IS NOT NULL
+        WHERE starts_at IS NULL AND first_transaction_at IS NOT NULL AND shard IS NULL
+        UNION ALL
+        SELECT constituency_id,
+            CASE WHEN first_height <= 1 THEN least(date_trunc('hour', constituency.starts_at), first_hour)
+                ELSE first_hour END,
+            CASE WHEN last_at >= constituency.ends_at
+                THEN date_trunc('hour', last_at + interval '59 minutes 59 seconds') ELSE end_hour END, true
+        FROM (SELECT DISTINCT constituency_id, shard FROM file WHERE shard IS NOT NULL) AS own
+        JOIN ingest.shard_coverage USING (shard)
+        JOIN metrics.constituencies AS constituency USING (constituency_id)
+        WHERE first_hour < last_at
         UNION ALL
         SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(own.first_hour * 3600)),
             date_trunc('hour', read.read_at), true

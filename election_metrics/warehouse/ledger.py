@@ -195,7 +195,7 @@ def files_without_place(connection: sa.Connection, root: str) -> pd.DataFrame:
     """Landed files in folders below `root` whose paths named no region: file_id, path, member, election."""
     below = sa.func.substr(_files.path, len(root) + 2)
     query = sa.select(_files.file_id, _files.path, _files.member, _files.election).where(
-        _files.status == "landed", _files.constituency_id.is_not(None), _files.region.is_(None),
+        _files.status == "landed", _files.constituency_id.is_not(None), _files.region.is_(None), _files.shard.is_(None),
         _files.path.startswith(f"{root}/", autoescape=True), sa.or_(_files.member != "", below.contains("/")),
     )  # fmt: skip
     return read_frame(connection, query)

@@ -485,6 +485,7 @@ transaction_files = Table(
     _instant("gone_at", "Since when its path does not exist; NULL: it existed when its folder was listed last"),
     _text("sha256", "SHA-256 of the bytes (of a member: unpacked), as sha256sum prints it; NULL for rows of a table, and "
                     "for what landed before it was recorded"),
+    _text("shard", "Shard of the chain on which the contract lies; NULL where the file is no dump of blocks"),
     CheckConstraint("status IN ('landed', 'superseded', 'unreadable', 'withdrawn')", name="status"),
     CheckConstraint("lines = rows + rollbacks + repeated + rejected", name="every_line_accounted"),
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
@@ -602,6 +603,26 @@ rejected_transactions = Table(
     _instant("seen_at", "When it was found", nullable=False),
     _count("content_id", "Content that holds the line", primary_key=True),
     schema="ingest", comment="The quarantine: lines of current files that cannot be read, the first 10,000 of each file",
+)  # fmt: skip
+
+block_ranges = Table(
+    "block_ranges", metadata,
+    _text("path", "The dump", primary_key=True),
+    _text("member", "Name within the archive; empty for a plain file", primary_key=True),
+    _text("shard", "Shard of the chain: as a path names it, else by the contracts on it", primary_key=True),
+    _count("first_height", "Height of the first block", primary_key=True),
+    _count("last_height", "Height of the last block; none between them is missing"),
+    _instant("first_at", "Time of the first block", nullable=False),
+    _instant("last_at", "Time of the last block", nullable=False),
+    _count("blocks", "Blocks read, each height once"),
+    Index(None, "shard"),
+    schema="ingest", comment="Blocks of each dump, without a gap between them",
+)  # fmt: skip
+
+expected_shards = Table(
+    "expected_shards", metadata,
+    _count("shards", "The number", primary_key=True),
+    schema="ingest", comment="How many shards the chain has, by the setting SHARDS: one row, none if it is not set",
 )  # fmt: skip
 
 highest_totals = Table(

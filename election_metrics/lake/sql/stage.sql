@@ -43,6 +43,7 @@ judged AS (
             WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
             WHEN occurred_ms > latest_ms THEN 'the timestamp is more than a day ahead of the clock'
             WHEN occurred_ms < first_hour_ms THEN first_hour_setting
+            WHEN first_params IS NULL AND left(params, 6) = 'dump: ' THEN substring(params, 7)
             WHEN first_params IS NULL THEN 'params is no JSON array'
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
             -- A separate CASE, so that lines of voters are not parsed.
@@ -118,6 +119,7 @@ SELECT
         WHEN rejection IS NOT NULL
             THEN substring(
                 concat(
+                    CASE WHEN left(extra, 9) = '{"dump":"' THEN concat(json_field(extra, '$.dump'), ': ') ELSE '' END,
                     transaction_id, ';', transaction_type, ';', signature, ';', version, ';', timestamp_ms, ';', sender
                 ),
                 1, 200

@@ -47,6 +47,8 @@ class Evidence:
             in how many files, of how many, how many files lost most lines, in which file most, and the hours that these
             cover; election_lines: of the whole election.
         unread: constituency_id, path, reason: files that cannot be read at all.
+        shards: constituency_id, trouble: of constituencies on the chain, what of their shard is missing, in words.
+        absent_shards: shards of the chain of which nothing is known.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
         inside: the hours from inside; hours that were counted without intervals are not in it.
         registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters added to the register.
@@ -72,6 +74,8 @@ class Evidence:
         )
     )  # fmt: skip
     unread: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "path", "reason"))
+    shards: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "trouble"))
+    absent_shards: Sequence[str] = ()
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
     inside: InsideHours = field(default_factory=InsideHours)
     registrations: pd.DataFrame = field(

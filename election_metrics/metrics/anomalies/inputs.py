@@ -12,7 +12,7 @@ _MOST = 50
 _SEVERAL = 2
 """Lost files of a constituency that say more than a single broken line does in a file of one line."""
 _SHOWN = 3
-"""Parts of a path."""
+"""Parts of a path; shards that are told."""
 
 
 def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -20,6 +20,7 @@ def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     spans = evidence.missing[evidence.missing["by_interval"].astype(bool)]
     spans = spans[spans["hours"] >= thresholds["least_hours"]]
     silent, total = spans["constituency_id"].nunique(), len(evidence.constituencies)
+    absent = _absent(evidence)
     if silent >= max(thresholds["least_constituencies"], total * thresholds["least_share"] / 100):
         whole = pd.DataFrame(
             {
@@ -30,12 +31,38 @@ def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
         return findings(
             whole, "critical",
             lambda row: f"{row.observed} of {_constituencies(total)} lack hours that should have arrived: "
-            "low turnout may only be missing input",
+            f"low turnout may only be missing input{_of_shards(evidence, spans['constituency_id'])}{absent}",
         )  # fmt: skip
-    return findings(
+    single = findings(
         spans.assign(observed=spans["hours"], expected=0, is_ongoing=True), "warning",
-        lambda row: f"no file covers {counted(row.hours, 'hour')} that should have arrived ({row.reason})",
+        lambda row: f"no file covers {counted(row.hours, 'hour')} that should have arrived ({row.reason})"
+                    f"{_of_shards(evidence, pd.Series([row.constituency_id]))}",
     )  # fmt: skip
+    if not absent:
+        return single
+    first, last = _span(evidence)
+    whole = pd.DataFrame(
+        {"window_start": [first], "window_end": [last + 1], "observed": [0], "expected": [0], "is_ongoing": [True]}
+    )
+    return together([findings(whole, "critical", lambda _: f"N{absent.removeprefix('; n')}"), single])
+
+
+def _absent(evidence: Evidence) -> str:
+    """Shards of the chain of which nothing is known, in words; empty if there are none."""
+    if not evidence.absent_shards:
+        return ""
+    return (
+        f"; no block of shard {', '.join(evidence.absent_shards)} has landed: the constituencies on "
+        f"{'it' if len(evidence.absent_shards) == 1 else 'them'} are counted nowhere"
+    )
+
+
+def _of_shards(evidence: Evidence, constituencies: pd.Series) -> str:
+    """What is missing of the shards of these constituencies, in words; empty if nothing is."""
+    own = evidence.shards[evidence.shards["constituency_id"].isin(constituencies)]
+    troubles = sorted({trouble for trouble in own["trouble"] if trouble})
+    more = f"; and {len(troubles) - _SHOWN} more" if len(troubles) > _SHOWN else ""
+    return "".join(f"; {trouble}" for trouble in troubles[:_SHOWN]) + more
 
 
 def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:

@@ -1,0 +1,308 @@
+"""Reads block dumps: of every contract in them, an export with the same transactions, in the portal's format.
+
+A dump has a block a line. It is read in pieces of whole lines, in bounded memory; ballots and other bytes that no
+figure needs are left out. So the calls of an export and of a dump are classified by the same SQL.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from election_metrics.lake.engine import sql
+from election_metrics.settings import Settings
+
+_PIECE = 1 << 26
+_BATCH = 1 << 22
+_LONGEST = 4
+"""Times MAX_LINE_BYTES: a block holds many transactions."""
+_MOST_PROBLEMS = 1_000
+_SHOWN = 300
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Member:
+    """The export of one contract: which chain of the dump it lies on (from 1), and its file."""
+
+    contract: str
+    chain: int
+    file: Path
+
+
+@dataclass
+class Blocks:
+    """What a dump holds.
+
+    Attributes:
+        members: the export of each contract.
+        ranges: blocks without a gap between them: chain (from 1), first_height, last_height, first_at, last_at (UTC;
+            the times of the first and the last block), blocks.
+        problems: what cannot be read: where (line 17, height 1234), and why.
+        sha256: of the bytes.
+        size: in bytes.
+        lines: number of lines.
+    """
+
+    members: list[Member] = field(default_factory=list)
+    ranges: pd.DataFrame = field(default_factory=pd.DataFrame)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    sha256: str = ""
+    size: int = 0
+    lines: int = 0
+
+
+def read_blocks(connection: duckdb.DuckDBPyConnection, dump: Path, folder: Path, settings: Settings) -> Blocks:
+    """Reads a dump (not compressed) and writes the exports of its contracts below `folder`.
+
+    Args:
+        connection: of the engine in this process.
+        dump: the file.
+        folder: an empty folder.
+        settings: the settings.
+
+    Raises:
+        OSError: the dump cannot be read, or an export cannot be written.
+    """
+    reading = _Reading(folder, settings)
+    connection.execute(sql("macros_blocks"))
+    with dump.open("rb", buffering=0) as file:
+        for piece in reading.pieces(file):
+            reading.take(connection, piece)
+    connection.execute("DROP TABLE IF EXISTS calls")
+    return reading.result()
+
+
+@dataclass
+class _Piece:
+    """Whole lines: their bytes, where each ends, and the number of the first (from 1)."""
+
+    content: bytes
+    ends: list[int]
+    first: int
+
+
+class _Chains:
+    """Numbers the chains of a dump: a height that falls to the first of its chain, or below it, begins another one."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.first = self.last = 0
+
+    def of(self, heights: np.ndarray) -> np.ndarray:
+        """The chain of each block."""
+        if not heights.size:
+            return np.zeros(0, dtype="int64")
+        if not self.number:
+            self.number, self.first, self.last = 1, int(heights[0]), int(heights[0]) - 1
+        before = np.concatenate([[self.last], heights[:-1]])
+        chains = np.zeros(heights.size, dtype="int64")
+        start = 0
+        for place in np.flatnonzero(heights < before).tolist():  # few: once for each chain, and where out of order
+            if heights[place] <= self.first:
+                chains[start:place] = self.number
+                start, self.number, self.first = place, self.number + 1, int(heights[place])
+        chains[start:] = self.number
+        self.last = int(heights[-1])
+        return chains
+
+
+class _Reading:
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder, self.longest = folder, settings.max_line_bytes * _LONGEST
+        self.chains, self.digest = _Chains(), sha256()
+        self.size = self.lines = self.problems_more = 0
+        self.problems: list[tuple[int, int | None, str]] = []
+        self.blocks: list[pd.DataFrame] = []
+        self.members: dict[tuple[int, str], Member] = {}
+
+    def pieces(self, file: IO[bytes]) -> Iterator[_Piece]:
+        """The lines of a file, some at a time; longer ones than are read become problems."""
+        rest = b""
+        while block := file.read(_PIECE):
+            self.digest.update(block)
+            if not self.size and block.startswith(_BOM):
+                block = block[len(_BOM) :]
+                self.size += len(_BOM)
+            self.size += len(block)
+            content = rest + block
+            end = content.rfind(b"\n") + 1
+            rest = content[end:]
+            if len(rest) > self.longest:
+                yield self._piece(content[:end])
+                rest = self._skip(file, rest)
+            elif end:
+                yield self._piece(content[:end])
+        if rest:
+            yield self._piece(rest + b"\n")
+
+    def _piece(self, content: bytes) -> _Piece:
+        ends, end = [], content.find(b"\n") + 1
+        while end:
+            ends.append(end)
+            end = content.find(b"\n", end) + 1
+        first = self.lines + 1
+        self.lines += len(ends)
+        return _Piece(content, ends, first)
+
+    def _skip(self, file: IO[bytes], begin: bytes) -> bytes:
+        """Passes over a line that is too long; returns what was read of the next one."""
+        self.lines += 1
+        self.problem(self.lines, _height_of(begin), f"the block is longer than {self.longest:,} bytes")
+        while block := file.read(_PIECE):
+            self.digest.update(block)
+            self.size += len(block)
+            if end := block.find(b"\n") + 1:
+                return block[end:]
+        return b""
+
+    def problem(self, line: int, height: int | None, reason: str) -> None:
+        """Adds what cannot be read."""
+        if len(self.problems) >= _MOST_PROBLEMS:
+            self.problems_more += 1
+            return
+        self.problems.append((line, height, reason))
+
+    def take(self, connection: duckdb.DuckDBPyConnection, piece: _Piece) -> None:
+        """Reads the blocks of a piece, and appends their transactions to the exports."""
+        if not piece.ends:
+            return
+        connection.register("dump_lines", self._lines(piece))
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE calls AS {sql('blocks')}")
+        connection.unregister("dump_lines")
+        blocks = connection.execute(
+            "SELECT line, any_value(height) AS height, any_value(block_ms) AS block_ms, any_value(reason) AS reason, "
+            "any_value(identity) AS identity FROM calls GROUP BY line ORDER BY line"
+        ).df()
+        for row in blocks[blocks["reason"].notna()].itertuples():
+            self.problem(row.line, None if pd.isna(row.height) else int(row.height), row.reason)
+        whole = blocks[blocks["reason"].isna()]
+        chains = self.chains.of(whole["height"].to_numpy("int64"))
+        self.blocks.append(
+            pd.DataFrame({
+                "chain": chains, "height": whole["height"].astype("int64"), "at": whole["block_ms"].astype("int64"),
+                "line": whole["line"], "identity": whole["identity"],
+            })
+        )  # fmt: skip
+        for row in connection.execute(
+            "SELECT line, height, problem FROM calls WHERE problem IS NOT NULL ORDER BY line"
+        ).fetchall():
+            self.problem(*row)
+        connection.register("chain_of_line", pd.DataFrame({"line": whole["line"], "chain": chains}))
+        calls = (
+            connection.sql(
+                "SELECT chain, contract, export_line FROM calls JOIN chain_of_line USING (line) "
+                "WHERE export_line IS NOT NULL ORDER BY chain, contract, line, place"
+            )
+            .to_arrow_table()
+            .combine_chunks()
+        )
+        connection.unregister("chain_of_line")
+        self._append(calls)
+
+    def _lines(self, piece: _Piece) -> pa.Table:
+        """The lines as a table without a copy; lines that are not UTF-8 become problems."""
+        ends = np.array(piece.ends, dtype="int64")
+        numbers = np.arange(piece.first, piece.first + len(ends))
+        offsets = pa.py_buffer(np.concatenate([[0], ends]).astype("int64").tobytes())
+        lines = pa.LargeStringArray.from_buffers(len(ends), offsets, pa.py_buffer(piece.content))
+        table = pa.table({"content": lines, "line": numbers})
+        try:
+            lines.validate(full=True)
+        except pa.ArrowInvalid:
+            is_text = np.array(
+                [
+                    self._is_text(one.as_buffer().to_pybytes(), number)
+                    for one, number in zip(lines.cast(pa.large_binary()), numbers.tolist(), strict=True)
+                ]
+            )
+            table = table.filter(pa.array(is_text))
+        some = max(int(_BATCH // max(len(piece.content) // len(ends), 1)), 1)
+        starts = range(0, table.num_rows, some)
+        batches = [batch for start in starts for batch in table.slice(start, some).to_batches()]
+        return pa.Table.from_batches(batches, table.schema)
+
+    def _is_text(self, line: bytes, number: int) -> bool:
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            self.problem(number, _height_of(line), f"the block is not UTF-8 (byte {error.start + 1:,})")
+            return False
+        return True
+
+    def _append(self, calls: pa.Table) -> None:
+        """Appends export lines, sorted by contract, to the file of each."""
+        if not calls.num_rows:
+            return
+        text = calls["export_line"].chunk(0)
+        offsets = np.frombuffer(text.buffers()[1], dtype="int32" if pa.types.is_string(text.type) else "int64")
+        offsets, content = offsets[text.offset :], memoryview(text.buffers()[2])
+        keys = calls.select(["chain", "contract"]).to_pandas()
+        begins = np.flatnonzero((keys != keys.shift()).any(axis=1).to_numpy())
+        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(keys)], strict=True):
+            chain, contract = int(keys["chain"].iloc[begin]), str(keys["contract"].iloc[begin])
+            member = self.members.get((chain, contract))
+            if member is None:
+                file = self.folder / f"{chain}-{contract}.csv"
+                member = self.members[chain, contract] = Member(contract, chain, file)
+            with member.file.open("ab") as export:
+                export.write(content[offsets[begin] : offsets[end]])
+
+    def result(self) -> Blocks:
+        """Everything, once the last piece is read."""
+        blocks = pd.concat(self.blocks, ignore_index=True) if self.blocks else _NO_BLOCKS
+        for fork in _forks(blocks).itertuples():
+            reason = f"another block of this height is on line {fork.other}; the calls of both are counted"
+            self.problem(fork.line, fork.height, reason)
+        problems = [
+            (f"line {line}" if height is None else f"line {line}, height {height}", reason)
+            for line, height, reason in sorted(self.problems, key=lambda problem: problem[0])
+        ]
+        if self.problems_more:
+            problems.append(("further lines", f"{self.problems_more:,} more blocks or calls cannot be read"))
+        return Blocks(
+            members=[self.members[key] for key in sorted(self.members)],
+            ranges=_ranges(blocks),
+            problems=problems,
+            sha256=self.digest.hexdigest(),
+            size=self.size,
+            lines=self.lines,
+        )
+
+
+_NO_BLOCKS = pd.DataFrame({"chain": [], "height": [], "at": [], "line": [], "identity": []}, dtype="int64")
+
+
+def _forks(blocks: pd.DataFrame) -> pd.DataFrame:
+    """Blocks of which an earlier line has another one of the same chain and height: line, height, other (its line)."""
+    keys = ["chain", "height"]
+    again = blocks[blocks.duplicated(keys, keep=False)].drop_duplicates([*keys, "identity"])
+    other = again.groupby(keys)["line"].transform("min")
+    return again.assign(other=other)[again["line"] > other]
+
+
+def _ranges(blocks: pd.DataFrame) -> pd.DataFrame:
+    """Blocks of consecutive heights as one row each, in whatever order they came."""
+    ordered = blocks.sort_values(["chain", "height"], kind="stable")
+    follows = (ordered["chain"] == ordered["chain"].shift()) & (ordered["height"] <= ordered["height"].shift() + 1)
+    groups = ordered.groupby((~follows).cumsum().to_numpy())
+    ranges = groups.agg(
+        chain=("chain", "first"), first_height=("height", "first"), last_height=("height", "last"),
+        first_at=("at", "min"), last_at=("at", "max"), blocks=("height", "nunique"),
+    )  # fmt: skip
+    for moment in ("first_at", "last_at"):
+        ranges[moment] = pd.to_datetime(ranges[moment], unit="ms", utc=True)
+    return ranges.reset_index(drop=True)
+
+
+def _height_of(line: bytes) -> int | None:
+    """The height of a block that cannot be read, if its beginning says it."""
+    _, found, rest = line[:_SHOWN].partition(b'"height":')
+    digits = rest.strip()[:18].split(b",")[0].strip(b" }") if found else b""
+    return int(digits) if digits.isdigit() else None

@@ -1,0 +1,113 @@
+-- One row for every executed contract call of the blocks in `dump_lines` (content: a block as JSON; line: its number), and
+-- one for a block without any: the call as a line of the portal's export, or why it has none.
+-- Takes: dump_lines. The 12 fields are those of lines.sql; the 11th says where the call stands on the chain.
+WITH
+read_blocks AS (
+    SELECT
+        line,
+        hash(content) AS identity,
+        TRY(json_transform(
+            content,
+            '{"height": "BIGINT", "timestamp": "BIGINT", "transactions": [{"type": "VARCHAR", "tx": {"type": "VARCHAR",
+            "id": "VARCHAR", "version": "VARCHAR", "timestamp": "VARCHAR", "senderPublicKey": "VARCHAR",
+            "fee": "VARCHAR", "feeAssetId": "VARCHAR", "proofs": ["VARCHAR"], "contractId": "VARCHAR",
+            "params": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]},
+            "results": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]}]}'
+        )) AS block
+    FROM dump_lines
+    WHERE strlen(content) > 2 OR trim(content, concat(' ', chr(9), chr(10), chr(13))) <> ''
+),
+judged AS (
+    SELECT
+        line,
+        block.height,
+        block.timestamp AS block_ms,
+        identity,
+        CASE
+            WHEN block IS NULL THEN 'the line is no JSON object (cut off?)'
+            WHEN block.height IS NULL OR block.height < 0 THEN 'the block has no height'
+            WHEN block.timestamp IS NULL OR block.timestamp NOT BETWEEN 946684800000 AND 4102444800000
+                THEN 'the block has no time'
+            WHEN block.transactions IS NULL THEN 'the block has no list of transactions'
+        END AS reason,
+        block.transactions
+    FROM read_blocks
+),
+executed AS (
+    SELECT
+        line,
+        height,
+        block_ms,
+        identity,
+        reason,
+        unnest(transactions) AS executed,
+        unnest(range(1, len(transactions) + 1)) AS place
+    FROM (
+        SELECT
+            * EXCLUDE (transactions),
+            CASE WHEN reason IS NULL AND len(transactions) > 0 THEN transactions ELSE [NULL] END AS transactions
+        FROM judged
+    )
+),
+named AS (
+    SELECT
+        *,
+        executed.tx AS tx,
+        CASE WHEN executed.tx.type = '103' THEN executed.tx.id ELSE executed.tx.contractId END AS contract,
+        list_filter(executed.tx.params, lambda entry: entry.key = 'operation' AND entry.type = 'string')[1].value
+            AS operation,
+        list_filter(
+            list_concat(executed.tx.params, executed.results),
+            lambda entry: coalesce(entry.type, '') NOT IN ('string', 'integer', 'boolean', 'binary')
+        )[1] AS unknown
+    FROM executed
+),
+written AS (
+    SELECT
+        *,
+        executed.type = '105' AND regexp_full_match(contract, '[1-9A-HJ-NP-Za-km-z]{32,44}') AS has_export,
+        CASE
+            WHEN unknown IS NOT NULL
+                THEN concat('dump: the entry ', left(unknown.key, 50), ' is of an unknown type: ', left(unknown.type, 50))
+            WHEN regexp_matches(
+                concat_ws('', tx.id, tx.type, tx.version, tx.timestamp, tx.senderPublicKey), '[;\x00-\x1F]'
+            ) THEN 'dump: a field holds a semicolon or a control character'
+            WHEN tx.params IS NULL THEN 'null'
+            ELSE concat('[', array_to_string(list_transform(
+                CASE WHEN operation = 'vote' THEN tx.params[:1] ELSE tx.params END,
+                lambda entry: export_entry(entry, TRUE)
+            ), ','), ']')
+        END AS params,
+        CASE
+            WHEN executed.results IS NULL THEN 'null'
+            ELSE concat('[', array_to_string(list_transform(
+                executed.results,
+                lambda entry: export_entry(
+                    entry, coalesce(operation NOT IN ('vote', 'blindSigIssue'), TRUE) OR contains(entry.key, 'FAIL')
+                )
+            ), ','), ']')
+        END AS diff
+    FROM named
+)
+SELECT
+    line,
+    height,
+    block_ms,
+    identity,
+    reason,
+    place,
+    CASE WHEN has_export THEN contract END AS contract,
+    CASE
+        WHEN reason IS NOT NULL OR executed IS NULL OR has_export THEN NULL
+        WHEN executed.type IS NULL THEN concat('transaction ', place, ' of the block has no type')
+        WHEN executed.type = '105' THEN concat('transaction ', place, ' of the block names no contract')
+    END AS problem,
+    CASE
+        WHEN has_export THEN concat_ws(
+            ';', plain_field(tx.id), plain_field(tx.type), plain_field(tx.proofs[1]), plain_field(tx.version),
+            plain_field(tx.timestamp), plain_field(tx.senderPublicKey), plain_field(tx.fee), plain_field(tx.feeAssetId),
+            replace(params, ';', '\u003b'), replace(diff, ';', '\u003b'),
+            concat('{"dump":"line ', line, ', height ', height, '"}'), chr(10)
+        )
+    END AS export_line
+FROM written

@@ -1,0 +1,116 @@
+"""Reads block dumps as exports of their contracts, and places them on their shards."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import duckdb
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.digest import name_for
+from election_metrics.lake.blocks import Blocks, read_blocks
+from election_metrics.settings import Settings
+from election_metrics.sources.dump_names import shard_named
+from election_metrics.sources.export_file import BlockDump, ExportFile, read_content
+from election_metrics.sources.export_path import ExportPath
+from election_metrics.sources.file_versions import Unreadable
+from election_metrics.warehouse import chain
+
+_RANGES = ["path", "member", "shard", "first_height", "last_height", "first_at", "last_at", "blocks"]
+
+
+class DumpReader:
+    """Reads the dumps of a batch.
+
+    Attributes:
+        ranges: blocks without a gap between them, of all dumps that were read: every column of `ingest.block_ranges`.
+    """
+
+    def __init__(self, settings: Settings, engine: duckdb.DuckDBPyConnection, work: Path, known: sa.Connection) -> None:
+        """Reads into `work`; what landed before is read from the warehouse (`known`) with the first dump."""
+        self._settings, self._engine, self._work, self._known = settings, engine, work, known
+        self._shards: dict[str, str] = {}
+        self._landed: pd.DataFrame | None = None
+        self.ranges = pd.DataFrame(columns=_RANGES)
+
+    def read(self, dump: BlockDump) -> Iterator[ExportFile | Unreadable]:
+        """The export of each contract of a dump, and what of it cannot be read."""
+        if self._landed is None:
+            self._landed, self._shards = chain.read_ranges(self._known), chain.shards_of_contracts(self._known)
+        folder = self._work / f"blocks-{name_for(f'{dump.version.path}/{dump.member}')}"
+        folder.mkdir()
+        blocks = read_blocks(self._engine, dump.readable, folder, self._settings)
+        if dump.is_copy:
+            dump.readable.unlink()
+        names = self._name_shards(dump, blocks, self._landed)
+        rows = blocks.ranges.assign(path=dump.version.path, member=dump.member, shard=blocks.ranges["chain"].map(names))
+        self.ranges = pd.concat([frame for frame in (self.ranges, rows[_RANGES]) if len(frame)] or [self.ranges])
+        seen: Counter[str] = Counter()
+        for member in blocks.members:
+            self._shards.setdefault(member.contract, names[member.chain])
+            name = _numbered(seen, _within(dump.member, f"{member.contract}.csv"))
+            export = read_content(dump.version, name, ExportPath(member.contract), member.file)
+            yield replace(export, sha256=blocks.sha256, shard=names[member.chain])
+        for where, reason in blocks.problems:
+            yield Unreadable(dump.version, reason, _numbered(seen, _within(dump.member, where)))
+        if not blocks.members and not blocks.problems:  # so that the ledger knows it
+            nothing = folder / "nothing.csv"
+            nothing.touch()
+            name = _within(dump.member, "no calls")
+            yield replace(read_content(dump.version, name, ExportPath(""), nothing), sha256=blocks.sha256)
+
+    def _name_shards(self, dump: BlockDump, blocks: Blocks, landed: pd.DataFrame) -> dict[int, str]:
+        """The shard of each chain of a dump: that of its path, else that of its contracts, else a new name."""
+        path = _within(dump.version.path, dump.member)
+        named = shard_named(path)
+        before = pd.concat([frame for frame in (landed, self.ranges) if len(frame)] or [landed])
+        before = before[(before["path"] != dump.version.path) | (before["member"] != dump.member)]
+        names: dict[int, str] = {}
+        for number, ranges in blocks.ranges.groupby("chain"):
+            contracts = [member.contract for member in blocks.members if member.chain == number]
+            known = Counter(self._shards[contract] for contract in contracts if contract in self._shards)
+            if named is not None and number == 1:
+                names[number] = _of_same_vote(named, ranges, before)
+            elif known:
+                names[number] = known.most_common(1)[0][0]
+            else:
+                wanted = f"{named or PurePosixPath(path).name.partition('.')[0]}#{number}"
+                names[number] = _free_name(wanted, {*before["shard"], *names.values()})
+        return names
+
+
+def _of_same_vote(shard: str, ranges: pd.DataFrame, before: pd.DataFrame) -> str:
+    """The name of a shard; with the month, if blocks of that name are of another chain: heights begin again at 1."""
+    of_month = f"{shard} of {ranges['first_at'].min():%Y-%m}"
+    for name in (shard, of_month):
+        if not _contradict(ranges, before[before["shard"] == name]):
+            return name
+    return _free_name(of_month, set(before["shard"]))
+
+
+def _contradict(ranges: pd.DataFrame, others: pd.DataFrame) -> bool:
+    """Whether a higher block of one is older than a lower block of the other."""
+    pairs = ranges.merge(others, how="cross", suffixes=("", "_other"))
+    above = pairs["first_height"] > pairs["last_height_other"]
+    below = pairs["last_height"] < pairs["first_height_other"]
+    older, newer = pairs["last_at"] < pairs["first_at_other"], pairs["first_at"] > pairs["last_at_other"]
+    return bool(((above & older) | (below & newer) | (~above & ~below & (older | newer))).any())
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}-{number}", number + 1
+    return name
+
+
+def _within(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _numbered(seen: Counter[str], name: str) -> str:
+    """The name; of several equal ones, the later ones with a number."""
+    seen[name] += 1
+    return f"{name}#{seen[name]}" if seen[name] > 1 else name
