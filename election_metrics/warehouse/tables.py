@@ -621,7 +621,7 @@ block_ranges = Table(
 
 expected_shards = Table(
     "expected_shards", metadata,
-    _count("shards", "The number", primary_key=True),
+    _count("shards", "The number", primary_key=True, autoincrement=False),
     schema="ingest", comment="How many shards the chain has, by the setting SHARDS: one row, none if it is not set",
 )  # fmt: skip
 
