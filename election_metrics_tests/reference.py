@@ -134,7 +134,8 @@ def _judge(operation: str | None, pairs: list[Any], failed: bool, has_vote: bool
     if operation == "blindSigIssue":
         if failed:
             return "bulletin_failed", None, False
-        count = _length(_text(pairs, "data"))
+        data = _text(pairs, "data")
+        count = _length(_text(pairs, "userIds") if data is None else data)
         return "bulletin_issued", 1 if count is None else count, False
     if operation in _REGISTER:
         said = _text(pairs, "votersCount")

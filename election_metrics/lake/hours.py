@@ -30,7 +30,8 @@ class LakeHours:
         superseded: content_id of contents without a current file.
         rollbacks: transaction_id of withdrawn transactions.
         lost_rows: transaction_id, content_id of rows that another row of their id outranks.
-        repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters.
+        repeated_votes: constituency_id, sender, transaction_id, occurred_ms, content_id of repeated voters;
+            last_stands: whether the last vote of a voter key counts in the constituency, and not the first.
     """
 
     clean_parts: Sequence[Location]
@@ -51,7 +52,7 @@ def open_hours(engine: Engine, hours: LakeHours) -> None:
     engine.put_frame(
         "repeated_votes", hours.repeated_votes,
         {"constituency_id": "STRING", "sender": "STRING", "transaction_id": "STRING",
-         "occurred_ms": "BIGINT", "content_id": "BIGINT"},
+         "occurred_ms": "BIGINT", "content_id": "BIGINT", "last_stands": "BOOLEAN"},
     )  # fmt: skip
     parts = []
     if hours.clean_parts or not hours.conflicted_parts:

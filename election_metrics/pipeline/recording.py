@@ -168,7 +168,9 @@ def record_corrections(
     rolled = engine.query(
         "SELECT transaction_id, content_id, constituency_id FROM staged WHERE is_rollback AND rejection IS NULL"
     )
-    corrections.add_corrections(connection, _corrections(repeats.votes, rolled))
+    policies = engine.query("SELECT transaction_id, content_id, constituency_id FROM staged WHERE last_vote_stands "
+                            "AND rejection IS NULL AND NOT is_rollback")  # fmt: skip
+    corrections.add_corrections(connection, _corrections(repeats.votes, rolled, policies))
     corrections.add_conflicts(connection, repeats.conflicts.astype({"quantity": "Int64"}))
     withdrawn = set(rolled["transaction_id"]) | set(corrections.rollback_ids(connection, dropped))
     # Another row of these ids may count now: everything that depends on it becomes stale.
@@ -180,6 +182,7 @@ def record_corrections(
         conflicted |= lake.find_hours_of(engine, sorted(withdrawn), before.every)
     conflicted |= _hours_withdrawn_before(engine, corrections.rollback_ids(connection))
     conflicted |= corrections.hours_of_peers(connection, dropped, sorted(unsettled))
+    conflicted |= corrections.hours_of_policies(connection, [*new, *dropped])
     stale_hours.mark_hours_stale(connection, lost, cause, conflicted=True)
     stale_hours.mark_hours_stale(connection, {int(hour) for hour in conflicted}, "correction", conflicted=True)
     stale_hours.mark_hours_stale(connection, hours, "new file", conflicted=False)
@@ -192,12 +195,13 @@ def record_corrections(
 _REPEATED = {"vote_cast": "repeated_vote", "bulletin_issued": "repeated_issue"}
 
 
-def _corrections(votes: pd.DataFrame, rolled: pd.DataFrame) -> pd.DataFrame:
+def _corrections(votes: pd.DataFrame, rolled: pd.DataFrame, policies: pd.DataFrame) -> pd.DataFrame:
     columns = ["kind", "transaction_id", "content_id", "occurred_ms", "constituency_id", "sender"]
     return pd.concat(
         [
             votes.assign(kind=votes["kind"].map(_REPEATED))[columns],
             rolled.assign(kind="rollback", occurred_ms=0, sender=None)[columns],
+            policies.assign(kind=corrections.LAST_STANDS, occurred_ms=0, sender=None)[columns],
         ],
         ignore_index=True,
     ).drop_duplicates(["kind", "transaction_id", "content_id", "occurred_ms"])

@@ -10,6 +10,8 @@ from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import conflicting_rows, corrections, registry_events, transaction_files
 
+LAST_STANDS = "last_vote_stands"
+"""Kind of a correction: a contract of which the last vote of a voter key counts; the first one counts elsewhere."""
 _SUPERSEDED_CONTENTS = sa.except_(
     sa.select(transaction_files.c.content_id).where(
         transaction_files.c.status.in_(("superseded", "withdrawn")), transaction_files.c.content_id.is_not(None)
@@ -92,11 +94,25 @@ def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transacti
     return set(connection.execute(query, parameters).scalars())
 
 
+def hours_of_policies(connection: sa.Connection, contents: Sequence[int]) -> set[int]:
+    """Hours with several votes of a voter key, of constituencies of which these contents say that the last counts."""
+    policy, vote = corrections.alias(), corrections.alias()
+    query = sa.select(vote.c.occurred_ms / 3_600_000).where(
+        policy.c.kind == LAST_STANDS, is_any_of(policy.c.content_id, contents),
+        vote.c.kind == "repeated_vote", vote.c.constituency_id == policy.c.constituency_id,
+    )  # fmt: skip
+    return {int(hour) for hour in connection.execute(query.distinct()).scalars()}
+
+
 def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
     """Corrections for conflicted hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
+    of_last = sa.select(corrections.c.constituency_id).where(
+        corrections.c.kind == LAST_STANDS, corrections.c.content_id.not_in(_SUPERSEDED_CONTENTS)
+    )
     votes = sa.select(
         corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
         corrections.c.occurred_ms, corrections.c.content_id,
+        corrections.c.constituency_id.in_(of_last).label("last_stands"),
     ).where(corrections.c.kind == "repeated_vote")  # fmt: skip
     return {
         "superseded": read_frame(connection, _SUPERSEDED_CONTENTS),

@@ -554,16 +554,17 @@ hour_versions = Table(
 
 corrections = Table(
     "corrections", metadata,
-    _text("kind", "rollback, repeated_vote or repeated_issue", primary_key=True),
+    _text("kind", "rollback, repeated_vote, repeated_issue or last_vote_stands", primary_key=True),
     _text("transaction_id", "Transaction that is withdrawn or repeated", primary_key=True),
     _count("content_id", "Content that holds the line", primary_key=True),
-    _count("occurred_ms", "Time of the repeated row, epoch milliseconds; 0 for a rollback", primary_key=True),
+    _count("occurred_ms", "Time of the repeated row, epoch milliseconds; 0 for the other kinds", primary_key=True),
     _text("constituency_id", "Constituency of the row", nullable=False),
     _text("sender", "Voter key of a repeated vote; the short hash of the voter's id of a repeated issue"),
-    CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_issue')", name="kind"),
+    CheckConstraint("kind IN ('rollback', 'repeated_vote', 'repeated_issue', 'last_vote_stands')", name="kind"),
     Index(None, "content_id"),
     Index(None, "constituency_id", "sender"),
-    schema="ingest", comment="Corrections: rollbacks, and repeated votes and issues of one voter",
+    schema="ingest", comment="Corrections: rollbacks, repeated votes and issues of one voter, and contracts of which the "
+                             "last vote of a voter counts",
 )  # fmt: skip
 
 conflicting_rows = Table(

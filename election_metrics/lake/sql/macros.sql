@@ -24,6 +24,9 @@ CREATE OR REPLACE TEMP MACRO first_pairs(text) AS
             THEN TRY(json_extract_string(text, ['$[0].key', '$[0].stringValue', '$[1].key', '$[1].stringValue']))
     END;
 
+-- Why a call of a block dump cannot be read, written in place of its params (blocks.sql); NULL elsewhere.
+CREATE OR REPLACE TEMP MACRO said_by_dump(text) AS CASE WHEN starts_with(text, 'dump: ') THEN substring(text, 7) END;
+
 -- The text or number of the first pair with this key; NULL where there is none.
 CREATE OR REPLACE TEMP MACRO pair_text(text, wanted) AS
     list_transform(

@@ -55,6 +55,10 @@ CREATE OR REPLACE TEMPORARY FUNCTION text_at(pairs ARRAY<STRUCT<key: STRING, str
 RETURNS STRING RETURN
     coalesce(get(pairs, place).stringValue, get(pairs, place).intValue);
 
+-- Lines of which params are not read are read again by DuckDB, which says why.
+CREATE OR REPLACE TEMPORARY FUNCTION said_by_dump(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>)
+RETURNS STRING RETURN CAST(NULL AS STRING);
+
 CREATE OR REPLACE TEMPORARY FUNCTION pair_text(field STRUCT<bytes: BIGINT, pairs: ARRAY<STRUCT<key: STRING, stringValue: STRING, intValue: STRING>>>, wanted STRING)
 RETURNS STRING RETURN
     text_at(field.pairs, CAST(array_position(field.pairs.key, wanted) - 1 AS INT));

@@ -1,7 +1,7 @@
 -- The transactions of hours in which rows repeat, or are withdrawn, replaced or voted again: one row for each id.
 -- Takes: conflicted_rows (the lake's rows of those hours), superseded (content_id), rollbacks (transaction_id),
 -- lost_rows (transaction_id, content_id: rows that another row of their id, in any hour and contract, outranks) and
--- repeated_votes (rows of any hour).
+-- repeated_votes (rows of any hour; last_stands: of its constituency, the last vote of a key counts, not the first).
 WITH
 current_rows AS (
     SELECT conflicted_rows.*
@@ -26,7 +26,8 @@ standing_votes AS (
         repeated_votes.constituency_id,
         repeated_votes.sender,
         repeated_votes.transaction_id,
-        repeated_votes.occurred_ms
+        repeated_votes.occurred_ms,
+        repeated_votes.last_stands
     FROM repeated_votes
     LEFT JOIN lost_rows
         ON lost_rows.transaction_id = repeated_votes.transaction_id
@@ -40,13 +41,15 @@ revotes AS (
     FROM (
         SELECT
             transaction_id,
+            last_stands,
             row_number() OVER (
                 PARTITION BY constituency_id, sender
                 ORDER BY occurred_ms, transaction_id
-            ) AS place
+            ) AS place,
+            count(*) OVER (PARTITION BY constituency_id, sender) AS places
         FROM standing_votes
     ) AS placed_votes
-    WHERE place > 1
+    WHERE place <> CASE WHEN last_stands THEN places ELSE 1 END
 )
 SELECT
     constituency_id,

@@ -43,8 +43,7 @@ judged AS (
             WHEN occurred_ms < 946684800000 THEN 'the timestamp is before 2000'
             WHEN occurred_ms > latest_ms THEN 'the timestamp is more than a day ahead of the clock'
             WHEN occurred_ms < first_hour_ms THEN first_hour_setting
-            WHEN first_params IS NULL AND left(params, 6) = 'dump: ' THEN substring(params, 7)
-            WHEN first_params IS NULL THEN 'params is no JSON array'
+            WHEN first_params IS NULL THEN coalesce(said_by_dump(params), 'params is no JSON array')
             WHEN diff_keys IS NULL THEN 'diff is no JSON array'
             -- A separate CASE, so that lines of voters are not parsed.
             WHEN is_register(operation) THEN CASE
@@ -62,7 +61,13 @@ judged AS (
                         THEN nth(first_params, 4)
                     ELSE pair_text(params, 'data')
                 END
-        END AS issue_data,
+        END AS said_data,
+        -- Before 2024 an issue names its voters in userIds.
+        CASE WHEN operation = 'blindSigIssue' AND NOT failed THEN pair_text(params, 'userIds') END AS issued_ids,
+        CASE
+            WHEN transaction_type = '103'
+                THEN coalesce(pair_text(diff, 'VOTING_BASE'), pair_text(params, 'VOTING_BASE'))
+        END AS voting_base,
         CASE
             WHEN is_register(operation)
                 THEN pair_text(params, 'userIdHashes')
@@ -70,12 +75,18 @@ judged AS (
         CASE WHEN failed THEN failure_text(diff) END AS failure
     FROM read_calls
 ),
+issued AS (
+    SELECT *, coalesce(said_data, issued_ids) AS issue_data FROM judged
+),
 named AS (
     SELECT
         *,
         is_plain(issue_data) AND is_plain(register_data) AND is_plain(failure) AS inside_is_plain,
-        voter_name(nullif(replace(json_field(issue_data, '$[0].userId'), chr(0), ''), '')) AS issued_to
-    FROM judged
+        voter_name(nullif(replace(
+            CASE WHEN said_data IS NULL THEN json_field(issued_ids, '$[0]') ELSE json_field(issue_data, '$[0].userId') END,
+            chr(0), ''
+        ), '')) AS issued_to
+    FROM issued
 )
 SELECT
     content_id,
@@ -112,6 +123,7 @@ SELECT
         WHEN failed THEN coalesce(json_field(failure, '$.reason'), failure, 'failed')
     END AS fail_reason,
     CASE WHEN operation = 'blindSigIssue' AND NOT failed THEN sender END AS registrar,
+    coalesce(json_field(voting_base, '$.isRevoteBlocked') = 'false', FALSE) AS last_vote_stands,
     rollback_mark IS NOT NULL AS is_rollback,
     failed,
     CASE WHEN rejection IS NULL AND NOT inside_is_plain THEN 'another reader must say' ELSE rejection END AS rejection,

@@ -105,6 +105,7 @@ staged_rows AS (
             WHEN is_flagged THEN coalesce(anomaly_reason, 'flagged')
         END AS fail_reason,
         CAST(NULL AS STRING) AS registrar,
+        FALSE AS last_vote_stands,
         failed,
         rejection,
         CASE

@@ -1,4 +1,4 @@
-"""Dumps of the chain's blocks: which heights of which shard they hold."""
+"""Dumps of the chain's blocks: which heights of which shard they hold; contracts of which the last vote counts."""
 
 from pathlib import Path
 
@@ -16,6 +16,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM ingest.corrections WHERE kind = 'last_vote_stands'")
+    op.execute("ALTER TABLE ingest.corrections DROP CONSTRAINT corrections_kind_check")
+    op.execute(
+        "ALTER TABLE ingest.corrections ADD CONSTRAINT corrections_kind_check "
+        "CHECK (kind IN ('rollback', 'repeated_vote', 'repeated_issue'))"
+    )
     op.execute("DROP VIEW ingest.shard_coverage")
     op.execute("DROP TABLE ingest.block_ranges")
     op.execute("DROP TABLE ingest.expected_shards")

@@ -60,5 +60,13 @@ COMMENT ON COLUMN ingest.shard_coverage.last_at IS 'Time of the last block';
 COMMENT ON COLUMN ingest.shard_coverage.first_hour IS 'Start of the first hour that these blocks cover (UTC)';
 COMMENT ON COLUMN ingest.shard_coverage.end_hour IS 'End of the last hour that these blocks cover (UTC)';
 
+-- Contracts of which the last vote of a voter key counts.
+ALTER TABLE ingest.corrections DROP CONSTRAINT corrections_kind_check;
+ALTER TABLE ingest.corrections ADD CONSTRAINT corrections_kind_check
+    CHECK (kind IN ('rollback', 'repeated_vote', 'repeated_issue', 'last_vote_stands'));
+COMMENT ON TABLE ingest.corrections IS 'Corrections: rollbacks, repeated votes and issues of one voter, and contracts of which the last vote of a voter counts';
+COMMENT ON COLUMN ingest.corrections.kind IS 'rollback, repeated_vote, repeated_issue or last_vote_stands';
+COMMENT ON COLUMN ingest.corrections.occurred_ms IS 'Time of the repeated row, epoch milliseconds; 0 for the other kinds';
+
 ALTER TABLE ingest.transaction_files ADD COLUMN shard text;
 COMMENT ON COLUMN ingest.transaction_files.shard IS 'Shard of the chain on which the contract lies; NULL where the file is no dump of blocks';
