@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from benchmarks import others, timed
-from benchmarks.inputs import START, grow_tree, write_dump, write_tree
+from benchmarks.inputs import START, grow_tree, write_dump, write_dump_of_blocks, write_tree
 from benchmarks.rows import HEAD, Row, Timed, alone, as_records, compared, machine, worse_than
 
 STORED = Path(__file__).parent / "short.json"
@@ -54,6 +54,7 @@ def landing_rows(bench: Bench) -> Iterable[Row]:
         limits = {name: (base, files) for name, base in bases.items()}
         goals = {"DuckDB's count(*) scan": "2"}
         yield from compared(what, (timed.landing, folder, home), limits, bench.rounds, goals, _megabytes(files))
+    yield from dump_rows(bench, hours, shapes["landing, hour files of 1 MB"][1], home)
     part = bench.root / "part"
     files = write_tree(part, bench.of(10, 30), 3, 310)
     tools: dict[str, Timed] = {"pandas": (others.pandas_landing, files), "plain Python": (others.plain_landing, files)}
@@ -73,6 +74,22 @@ def landing_rows(bench: Bench) -> Iterable[Row]:
     yield from compared(
         "landing, archives", (timed.landing, archives, home), unpacking, bench.rounds, {}, f"{len(files)} of 1 MB"
     )
+
+
+def dump_rows(bench: Bench, exports: Path, files: list[Path], home: Path) -> Iterable[Row]:
+    """Landing of a dump of the chain's blocks, compared with the exports of the same transactions."""
+    chain = bench.root / "chain"
+    written = write_dump_of_blocks(exports, chain)
+    same = {"the exports of the same transactions": (timed.landing, exports, home)}
+    note = f"{_megabytes([written])} of blocks, {_megabytes(files)} of exports"
+    goal = f"{1.25 * written.stat().st_size / sum(file.stat().st_size for file in files):.2f}"
+    goals = {"the exports of the same transactions": goal}
+    yield from compared("landing, a dump of blocks", (timed.landing, chain, home), same, bench.rounds, goals, note)
+    if not bench.short:
+        large = bench.root / "large"
+        write_tree(bench.root / "of-large", 100, 12, 1_100)
+        written = write_dump_of_blocks(bench.root / "of-large", large)
+        yield alone("landing, a dump of 4 GB", (timed.landing, large, home), 1, "", _megabytes([written]))
 
 
 def hours_rows(bench: Bench) -> Iterable[Row]:

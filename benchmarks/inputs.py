@@ -13,6 +13,7 @@ import pandas as pd
 from election_metrics.clock import hour_number
 from election_metrics.lake import landing as lake
 from election_metrics.lake.connect import connect
+from election_metrics.replay.blocks import write_blocks
 from election_metrics.replay.tree import write_replay
 from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.settings import Settings
@@ -42,6 +43,14 @@ def write_tree(out: Path, constituencies: int, hours: int, transactions: int, *,
     for _ in write_replay(hourly_buckets(constituencies, hours, transactions), out, zipped=zipped):
         pass
     return sorted(out.rglob("*.zip" if zipped else "*.csv"))
+
+
+def write_dump_of_blocks(tree: Path, out: Path) -> Path:
+    """Writes the transactions of a tree as one dump of 7 shards with a block every 15 seconds; returns it."""
+    out.mkdir()
+    for _ in write_blocks(tree, out, "file", seconds=15):
+        pass
+    return out / "dump.json"
 
 
 def write_late(source: Path, name: str) -> None:

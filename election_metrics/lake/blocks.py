@@ -5,10 +5,11 @@ figure needs are left out. So the calls of an export and of a dump are classifie
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 import duckdb
 import numpy as np
@@ -18,7 +19,7 @@ import pyarrow as pa
 from election_metrics.lake.engine import sql
 from election_metrics.settings import Settings
 
-_PIECE = 1 << 26
+_PIECE = 1 << 25
 _BATCH = 1 << 22
 _LONGEST = 4
 """Times MAX_LINE_BYTES: a block holds many transactions."""
@@ -73,7 +74,7 @@ def read_blocks(connection: duckdb.DuckDBPyConnection, dump: Path, folder: Path,
     reading = _Reading(folder, settings)
     connection.execute(sql("macros_blocks"))
     with dump.open("rb", buffering=0) as file:
-        for piece in reading.pieces(file):
+        for piece in _read_ahead(reading.pieces(file)):
             reading.take(connection, piece)
     connection.execute("DROP TABLE IF EXISTS calls")
     return reading.result()
@@ -83,9 +84,18 @@ def read_blocks(connection: duckdb.DuckDBPyConnection, dump: Path, folder: Path,
 class _Piece:
     """Whole lines: their bytes, where each ends, and the number of the first (from 1)."""
 
-    content: bytes
+    content: memoryview
     ends: list[int]
     first: int
+
+
+def _read_ahead(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
+    """The pieces, of which the next is read (and hashed) while one is worked on."""
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, pieces, None)
+        while (piece := following.result()) is not None:
+            following = reader.submit(next, pieces, None)
+            yield piece
 
 
 class _Chains:
@@ -122,36 +132,39 @@ class _Reading:
         self.blocks: list[pd.DataFrame] = []
         self.members: dict[tuple[int, str], Member] = {}
 
-    def pieces(self, file: IO[bytes]) -> Iterator[_Piece]:
+    def pieces(self, file: FileIO) -> Iterator[_Piece]:
         """The lines of a file, some at a time; longer ones than are read become problems."""
         rest = b""
-        while block := file.read(_PIECE):
-            self.digest.update(block)
-            if not self.size and block.startswith(_BOM):
-                block = block[len(_BOM) :]
-                self.size += len(_BOM)
-            self.size += len(block)
-            content = rest + block
-            end = content.rfind(b"\n") + 1
-            rest = content[end:]
+        while True:
+            # Read into place after the rest, because copies of pieces take as long as reading them.
+            content = bytearray(len(rest) + _PIECE)
+            content[: len(rest)] = rest
+            read = file.readinto(memoryview(content)[len(rest) :])
+            if not read:
+                break
+            end_of_read = len(rest) + read
+            self.digest.update(memoryview(content)[len(rest) : end_of_read])
+            begin = len(_BOM) if not self.size and content.startswith(_BOM) else 0
+            self.size += read
+            end = content.rfind(b"\n", 0, end_of_read) + 1
+            rest = bytes(memoryview(content)[max(end, begin) : end_of_read])
+            if end:
+                yield self._piece(content, begin, end)
             if len(rest) > self.longest:
-                yield self._piece(content[:end])
                 rest = self._skip(file, rest)
-            elif end:
-                yield self._piece(content[:end])
         if rest:
-            yield self._piece(rest + b"\n")
+            yield self._piece(bytearray(rest + b"\n"), 0, len(rest) + 1)
 
-    def _piece(self, content: bytes) -> _Piece:
-        ends, end = [], content.find(b"\n") + 1
-        while end:
-            ends.append(end)
-            end = content.find(b"\n", end) + 1
+    def _piece(self, content: bytearray, begin: int, end: int) -> _Piece:
+        ends, place = [], content.find(b"\n", begin, end) + 1
+        while place:
+            ends.append(place - begin)
+            place = content.find(b"\n", place, end) + 1
         first = self.lines + 1
         self.lines += len(ends)
-        return _Piece(content, ends, first)
+        return _Piece(memoryview(content)[begin:end], ends, first)
 
-    def _skip(self, file: IO[bytes], begin: bytes) -> bytes:
+    def _skip(self, file: FileIO, begin: bytes) -> bytes:
         """Passes over a line that is too long; returns what was read of the next one."""
         self.lines += 1
         self.problem(self.lines, _height_of(begin), f"the block is longer than {self.longest:,} bytes")

@@ -84,8 +84,9 @@ def _calls(files: list[Path], shards: int) -> list[list[_Call]]:
                 for line in lines:
                     fields = line.rstrip(b"\r\n").split(b";")
                     if every_rollback:
-                        withdrawn |= {fields[0]} if len(fields) == 12 and fields[-1] == b"-1" else set()
-                    elif _is_call(fields) and fields[0] not in seen | withdrawn:
+                        if len(fields) == 12 and fields[-1] == b"-1":
+                            withdrawn.add(fields[0])
+                    elif _is_call(fields) and fields[0] not in seen and fields[0] not in withdrawn:
                         seen.add(fields[0])
                         calls[shard].append(_Call(int(fields[4]), number, offset))
                     offset += len(line)

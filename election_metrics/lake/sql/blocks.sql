@@ -5,7 +5,6 @@ WITH
 read_blocks AS (
     SELECT
         line,
-        hash(content) AS identity,
         TRY(json_transform(
             content,
             '{"height": "BIGINT", "timestamp": "BIGINT", "transactions": [{"type": "VARCHAR", "tx": {"type": "VARCHAR",
@@ -22,7 +21,9 @@ judged AS (
         line,
         block.height,
         block.timestamp AS block_ms,
-        identity,
+        hash(
+            block.timestamp, len(block.transactions), block.transactions[1].tx.id, block.transactions[-1].tx.id
+        ) AS identity,
         CASE
             WHEN block IS NULL THEN 'the line is no JSON object (cut off?)'
             WHEN block.height IS NULL OR block.height < 0 THEN 'the block has no height'
@@ -62,21 +63,40 @@ named AS (
         )[1] AS unknown
     FROM executed
 ),
-written AS (
+checked AS (
     SELECT
         *,
         executed.type = '105' AND regexp_full_match(contract, '[1-9A-HJ-NP-Za-km-z]{32,44}') AS has_export,
+        NOT regexp_matches(
+            concat_ws(
+                '', tx.id, tx.type, tx.proofs[1], tx.version, tx.timestamp, tx.senderPublicKey, tx.fee, tx.feeAssetId
+            ),
+            '[;\x00-\x1F]'
+        ) AS is_plain,
+        -- An issue as nearly all are: of what it holds, the number of bulletins and the first voter count.
+        CASE
+            WHEN operation = 'blindSigIssue' AND len(tx.params) = 2 AND tx.params[1].key = 'operation'
+                AND tx.params[2].key = 'data' AND tx.params[2].type = 'string'
+                THEN TRY(json_array_length(tx.params[2].value))
+        END AS issued
+    FROM named
+),
+written AS (
+    SELECT
+        *,
         CASE
             WHEN unknown IS NOT NULL
                 THEN concat('dump: the entry ', left(unknown.key, 50), ' is of an unknown type: ', left(unknown.type, 50))
-            WHEN regexp_matches(
-                concat_ws('', tx.id, tx.type, tx.version, tx.timestamp, tx.senderPublicKey), '[;\x00-\x1F]'
-            ) THEN 'dump: a field holds a semicolon or a control character'
+            WHEN NOT is_plain THEN 'dump: a field holds a semicolon or a control character'
             WHEN tx.params IS NULL THEN 'null'
-            ELSE concat('[', array_to_string(list_transform(
-                CASE WHEN operation = 'vote' THEN tx.params[:1] ELSE tx.params END,
-                lambda entry: export_entry(entry, TRUE)
-            ), ','), ']')
+            WHEN operation = 'vote' THEN '[{"key":"operation","stringValue":"vote"}]'
+            WHEN issued IS NOT NULL THEN concat(
+                '[{"key":"operation","stringValue":"blindSigIssue"},{"key":"data","stringValue":',
+                to_json(issued_to(tx.params[2].value, issued)), '}]'
+            )
+            ELSE concat(
+                '[', array_to_string(list_transform(tx.params, lambda entry: export_entry(entry, TRUE)), ','), ']'
+            )
         END AS params,
         CASE
             WHEN executed.results IS NULL THEN 'null'
@@ -87,7 +107,7 @@ written AS (
                 )
             ), ','), ']')
         END AS diff
-    FROM named
+    FROM checked
 )
 SELECT
     line,
@@ -103,11 +123,19 @@ SELECT
         WHEN executed.type = '105' THEN concat('transaction ', place, ' of the block names no contract')
     END AS problem,
     CASE
-        WHEN has_export THEN concat_ws(
-            ';', plain_field(tx.id), plain_field(tx.type), plain_field(tx.proofs[1]), plain_field(tx.version),
-            plain_field(tx.timestamp), plain_field(tx.senderPublicKey), plain_field(tx.fee), plain_field(tx.feeAssetId),
-            replace(params, ';', '\u003b'), replace(diff, ';', '\u003b'),
-            concat('{"dump":"line ', line, ', height ', height, '"}'), chr(10)
+        WHEN has_export THEN concat(
+            CASE
+                WHEN is_plain THEN export_fields(
+                    tx.id, tx.type, tx.proofs[1], tx.version, tx.timestamp, tx.senderPublicKey, tx.fee, tx.feeAssetId
+                )
+                ELSE export_fields(
+                    plain_field(tx.id), plain_field(tx.type), plain_field(tx.proofs[1]), plain_field(tx.version),
+                    plain_field(tx.timestamp), plain_field(tx.senderPublicKey), plain_field(tx.fee),
+                    plain_field(tx.feeAssetId)
+                )
+            END,
+            replace(params, ';', '\u003b'), ';', replace(diff, ';', '\u003b'),
+            ';{"dump":"line ', line, ', height ', height, '"};', chr(10)
         )
     END AS export_line
 FROM written

@@ -20,3 +20,17 @@ CREATE OR REPLACE TEMP MACRO export_entry(entry, whole) AS
 
 -- The text without what separates fields and lines; a field that holds it is rejected.
 CREATE OR REPLACE TEMP MACRO plain_field(text) AS regexp_replace(coalesce(text, ''), '[;\x00-\x1F]', '?', 'g');
+
+-- The first eight fields of a line, each with its separator; concat leaves NULL out.
+CREATE OR REPLACE TEMP MACRO export_fields(id, kind, signature, format, moment, sender, fee, asset) AS
+    concat(id, ';', kind, ';', signature, ';', format, ';', moment, ';', sender, ';', fee, ';', asset, ';');
+
+-- The data of an issue without what does not count: as many bulletins, the first one with its voter.
+CREATE OR REPLACE TEMP MACRO issued_to(data, bulletins) AS
+    CASE
+        WHEN bulletins = 0 THEN '[]'
+        ELSE concat(
+            '[{"userId":', coalesce(to_json(json_extract_string(data, '$[0].userId')), 'null'), '}',
+            repeat(',0', CAST(bulletins AS BIGINT) - 1), ']'
+        )
+    END;
