@@ -16,6 +16,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP VIEW metrics.constituency_registers")
     op.execute("DELETE FROM ingest.corrections WHERE kind = 'last_vote_stands'")
     op.execute("ALTER TABLE ingest.corrections DROP CONSTRAINT corrections_kind_check")
     op.execute(

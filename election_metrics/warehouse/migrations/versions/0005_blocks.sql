@@ -70,3 +70,52 @@ COMMENT ON COLUMN ingest.corrections.occurred_ms IS 'Time of the repeated row, e
 
 ALTER TABLE ingest.transaction_files ADD COLUMN shard text;
 COMMENT ON COLUMN ingest.transaction_files.shard IS 'Shard of the chain on which the contract lies; NULL where the file is no dump of blocks';
+
+CREATE VIEW metrics.constituency_registers AS
+WITH calls AS (
+    SELECT
+        constituency.constituency_id,
+        sum(voters) FILTER (WHERE operation = 'addVotersList' AND (occurred_at < starts_at OR starts_at IS NULL))::bigint
+            AS initial_voters,
+        sum(voters) FILTER (WHERE operation = 'addVotersList' AND occurred_at >= starts_at)::bigint AS added_voters,
+        sum(voters) FILTER (WHERE operation = 'addToVotersList')::bigint AS restored_voters,
+        -sum(voters) FILTER (WHERE operation = 'removeFromVotersList')::bigint AS removed_voters
+    FROM metrics.constituencies AS constituency
+    JOIN ingest.standing_registry_events AS event USING (constituency_id)
+    WHERE voters IS NOT NULL
+    GROUP BY constituency.constituency_id
+)
+SELECT
+    constituency.election_id,
+    constituency.constituency_id,
+    calls.initial_voters,
+    CASE WHEN calls.constituency_id IS NOT NULL THEN coalesce(calls.added_voters, 0) END AS added_voters,
+    CASE WHEN calls.constituency_id IS NOT NULL THEN coalesce(calls.restored_voters, 0) END AS restored_voters,
+    CASE WHEN calls.constituency_id IS NOT NULL THEN coalesce(calls.removed_voters, 0) END AS removed_voters,
+    constituency.registered_voters AS current_voters,
+    coalesce(metric.votes_cast, 0) AS votes_cast,
+    round(metric.votes_cast * 100.0 / nullif(calls.initial_voters, 0), 4)::double precision AS rate_of_initial_register,
+    metric.participation_rate AS rate_of_current_register
+FROM metrics.constituencies AS constituency
+LEFT JOIN calls USING (constituency_id)
+LEFT JOIN metrics.constituency_metrics AS metric
+    ON metric.constituency_id = constituency.constituency_id AND metric.period = 'election';
+COMMENT ON VIEW metrics.constituency_registers IS
+    'The register of each constituency told apart: at the opening, added, restored, removed, now; and turnout of both registers';
+COMMENT ON COLUMN metrics.constituency_registers.election_id IS 'Election';
+COMMENT ON COLUMN metrics.constituency_registers.constituency_id IS 'Constituency';
+COMMENT ON COLUMN metrics.constituency_registers.initial_voters IS
+    'Voters of addVotersList calls before the opening; NULL where there is none. All of them where the opening is not known';
+COMMENT ON COLUMN metrics.constituency_registers.added_voters IS
+    'Voters of addVotersList calls from the opening on; NULL without any call on the register, as the next two';
+COMMENT ON COLUMN metrics.constituency_registers.restored_voters IS
+    'Voters of addToVotersList calls: they are in the electronic list again';
+COMMENT ON COLUMN metrics.constituency_registers.removed_voters IS
+    'Voters of removeFromVotersList calls: they left the electronic list, in 2026 mostly to vote on paper';
+COMMENT ON COLUMN metrics.constituency_registers.current_voters IS
+    'Registered voters now: the calls together, or the figure of the reference data, which overrides them';
+COMMENT ON COLUMN metrics.constituency_registers.votes_cast IS 'Accepted votes, one of each voter key';
+COMMENT ON COLUMN metrics.constituency_registers.rate_of_initial_register IS
+    'Votes cast / initial_voters * 100; NULL where that is 0 or not known. Of the list as it was when voting began';
+COMMENT ON COLUMN metrics.constituency_registers.rate_of_current_register IS
+    'Votes cast / current_voters * 100: the participation_rate of the other tables';
