@@ -256,7 +256,7 @@ def _print_shards(console: Console, shards: pd.DataFrame, absent: Sequence[str])
     """Prints how far each shard of the chain has landed, and what is missing."""
     for row in shards.itertuples():
         console.print(
-            f"Shard {visible(row.shard):<6}blocks {row.first_height:,} to {row.last_height:,}, "
+            f"Shard {visible(row.shard):<5} blocks {row.first_height:,} to {row.last_height:,}, "
             f"{row.last_at:%Y-%m-%d %H:%M:%S} UTC; {row.constituencies} constituencies"
             + (f"; {row.trouble}" if row.trouble else ""),
             markup=False, highlight=False,

@@ -58,7 +58,7 @@ VOTES = st.lists(
 )  # fmt: skip
 
 
-@how(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@how(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=VOTES, order=st.permutations(range(4)), by_dump=st.booleans())
 def test_both_rules_hold_under_any_order_rollback_and_late_arrival(
     *,

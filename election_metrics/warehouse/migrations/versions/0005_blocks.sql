@@ -29,12 +29,14 @@ CREATE TABLE ingest.expected_shards (
 COMMENT ON TABLE ingest.expected_shards IS 'How many shards the chain has, by the setting SHARDS: one row, none if it is not set';
 COMMENT ON COLUMN ingest.expected_shards.shards IS 'The number';
 
--- The blocks of all dumps together. A dump that was withdrawn covers nothing.
+-- The blocks of all dumps together. A dump that was withdrawn whole covers nothing.
 CREATE VIEW ingest.shard_coverage AS
 WITH counted AS (
     SELECT shard, first_height, last_height, first_at, last_at FROM ingest.block_ranges AS range
     WHERE NOT EXISTS (
         SELECT 1 FROM ingest.transaction_files AS file WHERE file.path = range.path AND file.status = 'withdrawn'
+    ) OR EXISTS (
+        SELECT 1 FROM ingest.transaction_files AS file WHERE file.path = range.path AND file.status = 'landed'
     )
 ), merged AS (
     SELECT shard, unnest(range_agg(int8range(first_height, last_height, '[]'))) AS heights FROM counted GROUP BY shard
