@@ -7,6 +7,7 @@ figure needs are left out. So the calls of an export and of a dump are classifie
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
 from io import FileIO
 from pathlib import Path
@@ -24,6 +25,9 @@ _BATCH = 1 << 22
 _LONGEST = 4
 """Times MAX_LINE_BYTES: a block holds many transactions."""
 _MOST_PROBLEMS = 1_000
+_DEEPEST_FORK = 10
+_MINUTE_MS = 60_000
+_AHEAD = timedelta(hours=1)
 _SHOWN = 300
 _BOM = b"\xef\xbb\xbf"
 
@@ -59,7 +63,9 @@ class Blocks:
     lines: int = 0
 
 
-def read_blocks(connection: duckdb.DuckDBPyConnection, dump: Path, folder: Path, settings: Settings) -> Blocks:
+def read_blocks(
+    connection: duckdb.DuckDBPyConnection, dump: Path, folder: Path, settings: Settings, now: datetime
+) -> Blocks:
     """Reads a dump (not compressed) and writes the exports of its contracts below `folder`.
 
     Args:
@@ -67,11 +73,12 @@ def read_blocks(connection: duckdb.DuckDBPyConnection, dump: Path, folder: Path,
         dump: the file.
         folder: an empty folder.
         settings: the settings.
+        now: current time, which decides whether the time of a block is too far ahead.
 
     Raises:
         OSError: the dump cannot be read, or an export cannot be written.
     """
-    reading = _Reading(folder, settings)
+    reading = _Reading(folder, settings, now)
     connection.execute(sql("macros_blocks"))
     with dump.open("rb", buffering=0) as file:
         for piece in _read_ahead(reading.pieces(file)):
@@ -98,39 +105,37 @@ def _read_ahead(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
             yield piece
 
 
-class _Chains:
-    """Numbers the chains of a dump: a height that falls to the first of its chain, or below it, begins another one."""
+def _chains(blocks: pd.DataFrame) -> np.ndarray:
+    """The chain of each block, from 1: chains that follow one another in a dump have the same heights.
 
-    def __init__(self) -> None:
-        self.number = 0
-        self.first = self.last = 0
-
-    def of(self, heights: np.ndarray) -> np.ndarray:
-        """The chain of each block."""
-        if not heights.size:
-            return np.zeros(0, dtype="int64")
-        if not self.number:
-            self.number, self.first, self.last = 1, int(heights[0]), int(heights[0]) - 1
-        before = np.concatenate([[self.last], heights[:-1]])
-        chains = np.zeros(heights.size, dtype="int64")
-        start = 0
-        for place in np.flatnonzero(heights < before).tolist():  # few: once for each chain, and where out of order
-            if heights[place] <= self.first:
-                chains[start:place] = self.number
-                start, self.number, self.first = place, self.number + 1, int(heights[place])
-        chains[start:] = self.number
-        self.last = int(heights[-1])
-        return chains
+    Where no height comes twice, there is one chain, in whatever order its blocks are. Another chain begins where the
+    height falls to the first of a chain, or so far that it is no fork, to heights at which the chain has other blocks.
+    """
+    if not blocks.drop_duplicates(["height", "identity"])["height"].duplicated().any():
+        return np.ones(len(blocks), dtype="int64")
+    heights, identity = blocks["height"].to_numpy("int64"), blocks["identity"].to_numpy()
+    begins, start = np.zeros(len(heights), dtype="int64"), 0
+    falls = (np.flatnonzero(heights[1:] < heights[:-1]) + 1).tolist()  # few: for each chain, and where out of order
+    for place, until in zip(falls, [*falls[1:], len(heights)], strict=True):
+        before = pd.Series(identity[start:place], index=heights[start:place])
+        before = before[~before.index.duplicated()].reindex(heights[place:until])
+        is_other = (before.notna() & (before.to_numpy() != identity[place:until])).any()
+        falls_far = heights[place - 1] - heights[place] > _DEEPEST_FORK
+        if is_other and (heights[place] <= heights[start] or falls_far):
+            begins[place], start = 1, place
+    chains: np.ndarray = np.cumsum(begins) + 1
+    return chains
 
 
 class _Reading:
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, now: datetime) -> None:
         self.folder, self.longest = folder, settings.max_line_bytes * _LONGEST
-        self.chains, self.digest = _Chains(), sha256()
+        self.calls = sql("blocks").replace("{latest_ms}", str(int((now + _AHEAD).timestamp() * 1000)))
+        self.digest = sha256()
         self.size = self.lines = self.problems_more = 0
         self.problems: list[tuple[int, int | None, str]] = []
         self.blocks: list[pd.DataFrame] = []
-        self.members: dict[tuple[int, str], Member] = {}
+        self.members: dict[str, tuple[Path, int]] = {}
 
     def pieces(self, file: FileIO) -> Iterator[_Piece]:
         """The lines of a file, some at a time; longer ones than are read become problems."""
@@ -187,7 +192,7 @@ class _Reading:
         if not piece.ends:
             return
         connection.register("dump_lines", self._lines(piece))
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE calls AS {sql('blocks')}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE calls AS {self.calls}")
         connection.unregister("dump_lines")
         blocks = connection.execute(
             "SELECT line, any_value(height) AS height, any_value(block_ms) AS block_ms, any_value(reason) AS reason, "
@@ -195,29 +200,16 @@ class _Reading:
         ).df()
         for row in blocks[blocks["reason"].notna()].itertuples():
             self.problem(row.line, None if pd.isna(row.height) else int(row.height), row.reason)
-        whole = blocks[blocks["reason"].isna()]
-        chains = self.chains.of(whole["height"].to_numpy("int64"))
-        self.blocks.append(
-            pd.DataFrame({
-                "chain": chains, "height": whole["height"].astype("int64"), "at": whole["block_ms"].astype("int64"),
-                "line": whole["line"], "identity": whole["identity"],
-            })
-        )  # fmt: skip
+        whole = blocks.loc[blocks["reason"].isna(), ["line", "height", "block_ms", "identity"]]
+        self.blocks.append(whole.astype({"height": "int64", "block_ms": "int64"}))
         for row in connection.execute(
             "SELECT line, height, problem FROM calls WHERE problem IS NOT NULL ORDER BY line"
         ).fetchall():
             self.problem(*row)
-        connection.register("chain_of_line", pd.DataFrame({"line": whole["line"], "chain": chains}))
-        calls = (
-            connection.sql(
-                "SELECT chain, contract, export_line FROM calls JOIN chain_of_line USING (line) "
-                "WHERE export_line IS NOT NULL ORDER BY chain, contract, line, place"
-            )
-            .to_arrow_table()
-            .combine_chunks()
+        calls = connection.sql(
+            "SELECT contract, line, export_line FROM calls WHERE export_line IS NOT NULL ORDER BY contract, line, place"
         )
-        connection.unregister("chain_of_line")
-        self._append(calls)
+        self._append(calls.to_arrow_table().combine_chunks())
 
     def _lines(self, piece: _Piece) -> pa.Table:
         """The lines as a table without a copy; lines that are not UTF-8 become problems."""
@@ -256,23 +248,26 @@ class _Reading:
         text = calls["export_line"].chunk(0)
         offsets = np.frombuffer(text.buffers()[1], dtype="int32" if pa.types.is_string(text.type) else "int64")
         offsets, content = offsets[text.offset :], memoryview(text.buffers()[2])
-        keys = calls.select(["chain", "contract"]).to_pandas()
-        begins = np.flatnonzero((keys != keys.shift()).any(axis=1).to_numpy())
+        keys = calls.select(["contract", "line"]).to_pandas()
+        begins = np.flatnonzero((keys["contract"] != keys["contract"].shift()).to_numpy())
         for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(keys)], strict=True):
-            chain, contract = int(keys["chain"].iloc[begin]), str(keys["contract"].iloc[begin])
-            member = self.members.get((chain, contract))
-            if member is None:
-                file = self.folder / f"{chain}-{contract}.csv"
-                member = self.members[chain, contract] = Member(contract, chain, file)
-            with member.file.open("ab") as export:
+            contract, line = str(keys["contract"].iloc[begin]), int(keys["line"].iloc[begin])
+            file, _ = self.members.setdefault(contract, (self.folder / f"{contract}.csv", line))
+            with file.open("ab") as export:
                 export.write(content[offsets[begin] : offsets[end]])
 
     def result(self) -> Blocks:
         """Everything, once the last piece is read."""
         blocks = pd.concat(self.blocks, ignore_index=True) if self.blocks else _NO_BLOCKS
+        blocks = blocks.assign(chain=_chains(blocks) if len(blocks) else 0)
+        chain_of_line = blocks.set_index("line")["chain"]
         for fork in _forks(blocks).itertuples():
             reason = f"another block of this height is on line {fork.other}; the calls of both are counted"
             self.problem(fork.line, fork.height, reason)
+        for block in _out_of_time(blocks).itertuples():
+            self.problem(
+                block.line, block.height, "the time of the block is before that of a lower one; its calls are counted"
+            )
         problems = [
             (f"line {line}" if height is None else f"line {line}, height {height}", reason)
             for line, height, reason in sorted(self.problems, key=lambda problem: problem[0])
@@ -280,7 +275,10 @@ class _Reading:
         if self.problems_more:
             problems.append(("further lines", f"{self.problems_more:,} more blocks or calls cannot be read"))
         return Blocks(
-            members=[self.members[key] for key in sorted(self.members)],
+            members=[
+                Member(contract, int(chain_of_line[line]), file)
+                for contract, (file, line) in sorted(self.members.items())
+            ],
             ranges=_ranges(blocks),
             problems=problems,
             sha256=self.digest.hexdigest(),
@@ -289,7 +287,7 @@ class _Reading:
         )
 
 
-_NO_BLOCKS = pd.DataFrame({"chain": [], "height": [], "at": [], "line": [], "identity": []}, dtype="int64")
+_NO_BLOCKS = pd.DataFrame({"line": [], "height": [], "block_ms": [], "identity": []}, dtype="int64")
 
 
 def _forks(blocks: pd.DataFrame) -> pd.DataFrame:
@@ -301,17 +299,30 @@ def _forks(blocks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ranges(blocks: pd.DataFrame) -> pd.DataFrame:
-    """Blocks of consecutive heights as one row each, in whatever order they came."""
+    """Blocks of consecutive heights as one row each, in whatever order they came.
+
+    A block with a wrong time must not stretch what they cover: the first time is not before that of any lower block,
+    the last time not after that of any higher one.
+    """
     ordered = blocks.sort_values(["chain", "height"], kind="stable")
     follows = (ordered["chain"] == ordered["chain"].shift()) & (ordered["height"] <= ordered["height"].shift() + 1)
-    groups = ordered.groupby((~follows).cumsum().to_numpy())
+    since = ordered.groupby("chain")["block_ms"].cummax()
+    until = ordered[::-1].groupby("chain")["block_ms"].cummin()
+    groups = ordered.assign(since=since, until=until).groupby((~follows).cumsum().to_numpy())
     ranges = groups.agg(
         chain=("chain", "first"), first_height=("height", "first"), last_height=("height", "last"),
-        first_at=("at", "min"), last_at=("at", "max"), blocks=("height", "nunique"),
+        first_at=("since", "first"), last_at=("until", "last"), blocks=("height", "nunique"),
     )  # fmt: skip
+    ranges["last_at"] = ranges[["first_at", "last_at"]].max(axis=1)
     for moment in ("first_at", "last_at"):
         ranges[moment] = pd.to_datetime(ranges[moment], unit="ms", utc=True)
     return ranges.reset_index(drop=True)
+
+
+def _out_of_time(blocks: pd.DataFrame) -> pd.DataFrame:
+    """Blocks that are older than a lower block of their chain by more than a minute: line, height."""
+    ordered = blocks.sort_values(["chain", "height"], kind="stable")
+    return ordered[ordered.groupby("chain")["block_ms"].cummax() - ordered["block_ms"] > _MINUTE_MS]
 
 
 def _height_of(line: bytes) -> int | None:

@@ -91,6 +91,8 @@ def _read_evidence(
     conflicts = store.read_conflicts(connection, election)
     highest = store.read_highest(connection, election)
     on_chain, shards = chain.shards_of_election(connection, election), chain.read_shards(connection)
+    votes = set(on_chain["shard"].map(chain.vote_of))
+    of_vote = [shard for shard in shards["shard"] if chain.vote_of(shard) in votes]
     assumed = list(known.loc[known["is_zone_assumed"].astype(bool), "constituency_id"])
     return Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
@@ -112,7 +114,7 @@ def _read_evidence(
         inside=intervals.read_inside_hours(connection, election, present),
         registrations=_registrations(events, present),
         shards=on_chain.merge(shards[["shard", "trouble"]], on="shard"),
-        absent_shards=chain.absent_shards(connection, list(shards["shard"])) if len(on_chain) else (),
+        absent_shards=chain.absent_shards(connection, of_vote),
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
 

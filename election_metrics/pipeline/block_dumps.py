@@ -1,15 +1,16 @@
 """Reads block dumps as exports of their contracts, and places them on their shards."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import duckdb
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.digest import name_for
+from election_metrics.digest import name_for, new_digest
 from election_metrics.lake.blocks import Blocks, read_blocks
 from election_metrics.settings import Settings
 from election_metrics.sources.dump_names import shard_named
@@ -18,6 +19,8 @@ from election_metrics.sources.export_path import ExportPath
 from election_metrics.sources.file_versions import Unreadable
 from election_metrics.warehouse import chain
 
+_ONE_VOTE = pd.Timedelta(days=30)
+"""Blocks that are farther apart are of other votes."""
 _RANGES = ["path", "member", "shard", "first_height", "last_height", "first_at", "last_at", "blocks"]
 
 
@@ -28,9 +31,16 @@ class DumpReader:
         ranges: blocks without a gap between them, of all dumps that were read: every column of `ingest.block_ranges`.
     """
 
-    def __init__(self, settings: Settings, engine: duckdb.DuckDBPyConnection, work: Path, known: sa.Connection) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: duckdb.DuckDBPyConnection,
+        work: Path,
+        known: sa.Connection,
+        now: datetime,
+    ) -> None:
         """Reads into `work`; what landed before is read from the warehouse (`known`) with the first dump."""
-        self._settings, self._engine, self._work, self._known = settings, engine, work, known
+        self._settings, self._engine, self._work, self._known, self._now = settings, engine, work, known, now
         self._shards: dict[str, str] = {}
         self._landed: pd.DataFrame | None = None
         self.ranges = pd.DataFrame(columns=_RANGES)
@@ -41,19 +51,25 @@ class DumpReader:
             self._landed, self._shards = chain.read_ranges(self._known), chain.shards_of_contracts(self._known)
         folder = self._work / f"blocks-{name_for(f'{dump.version.path}/{dump.member}')}"
         folder.mkdir()
-        blocks = read_blocks(self._engine, dump.readable, folder, self._settings)
+        blocks = read_blocks(self._engine, dump.readable, folder, self._settings, self._now)
         if dump.is_copy:
             dump.readable.unlink()
         names = self._name_shards(dump, blocks, self._landed)
         rows = blocks.ranges.assign(path=dump.version.path, member=dump.member, shard=blocks.ranges["chain"].map(names))
+        # Two chains of a dump may turn out to be one.
+        rows = rows.sort_values("last_height", ascending=False).drop_duplicates(["shard", "first_height"])
         self.ranges = pd.concat([frame for frame in (self.ranges, rows[_RANGES]) if len(frame)] or [self.ranges])
         seen: Counter[str] = Counter()
         for member in blocks.members:
             self._shards.setdefault(member.contract, names[member.chain])
             name = _numbered(seen, _within(dump.member, f"{member.contract}.csv"))
             export = read_content(dump.version, name, ExportPath(member.contract), member.file)
-            yield replace(export, sha256=blocks.sha256, shard=names[member.chain])
-        for where, reason in blocks.problems:
+            # A dump that was corrected is other content, also for contracts of which nothing changed.
+            content = new_digest()
+            content.update(f"{export.content_hash} {blocks.sha256}".encode())
+            yield replace(export, content_hash=content.hexdigest(), sha256=blocks.sha256, shard=names[member.chain])
+        misplaced = self._misplaced(dump, names)
+        for where, reason in [*blocks.problems, *([("its shard", misplaced)] if misplaced else [])]:
             yield Unreadable(dump.version, reason, _numbered(seen, _within(dump.member, where)))
         if not blocks.members and not blocks.problems:  # so that the ledger knows it
             nothing = folder / "nothing.csv"
@@ -62,7 +78,7 @@ class DumpReader:
             yield replace(read_content(dump.version, name, ExportPath(""), nothing), sha256=blocks.sha256)
 
     def _name_shards(self, dump: BlockDump, blocks: Blocks, landed: pd.DataFrame) -> dict[int, str]:
-        """The shard of each chain of a dump: that of its path, else that of its contracts, else a new name."""
+        """The shard of each chain of a dump: that of its contracts, else that of its path, else a new name."""
         path = _within(dump.version.path, dump.member)
         named = shard_named(path)
         before = pd.concat([frame for frame in (landed, self.ranges) if len(frame)] or [landed])
@@ -71,23 +87,45 @@ class DumpReader:
         for number, ranges in blocks.ranges.groupby("chain"):
             contracts = [member.contract for member in blocks.members if member.chain == number]
             known = Counter(self._shards[contract] for contract in contracts if contract in self._shards)
-            if named is not None and number == 1:
-                names[number] = _of_same_vote(named, ranges, before)
-            elif known:
+            if known:
                 names[number] = known.most_common(1)[0][0]
+            elif named is not None and number == 1:
+                names[number] = _of_same_vote(named, ranges, before)
             else:
                 wanted = f"{named or PurePosixPath(path).name.partition('.')[0]}#{number}"
                 names[number] = _free_name(wanted, {*before["shard"], *names.values()})
         return names
 
+    def _misplaced(self, dump: BlockDump, names: Mapping[int, str]) -> str:
+        """Why the shard that the path names is not the one on which its contracts lie; empty if it is."""
+        named = shard_named(_within(dump.version.path, dump.member))
+        own = names.get(1)
+        if named is None or own is None or "#" in own or own.partition(" of ")[0] == named:
+            return ""
+        return f"its path names shard {named}, but its contracts lie on shard {own}, to which its blocks are counted"
+
 
 def _of_same_vote(shard: str, ranges: pd.DataFrame, before: pd.DataFrame) -> str:
-    """The name of a shard; with the month, if blocks of that name are of another chain: heights begin again at 1."""
-    of_month = f"{shard} of {ranges['first_at'].min():%Y-%m}"
-    for name in (shard, of_month):
-        if not _contradict(ranges, before[before["shard"] == name]):
-            return name
-    return _free_name(of_month, set(before["shard"]))
+    """The name of a shard: of those of another vote, which has blocks of the same heights, it is told by the month."""
+    same = before[(before["shard"] == shard) | before["shard"].str.startswith(f"{shard} of ")]
+    distances = {
+        str(name): _distance(ranges, others)
+        for name, others in same.groupby("shard")
+        if not _contradict(ranges, others)
+    }
+    near = min(distances, key=lambda name: distances[name], default=None)
+    if near is not None and distances[near] <= _ONE_VOTE:
+        return near
+    if same.empty:
+        return shard
+    return _free_name(f"{shard} of {ranges['first_at'].min():%Y-%m}", set(before["shard"]))
+
+
+def _distance(ranges: pd.DataFrame, others: pd.DataFrame) -> pd.Timedelta:
+    """The time between blocks and others; none if they overlap."""
+    after = ranges["first_at"].min() - others["last_at"].max()
+    ahead = others["first_at"].min() - ranges["last_at"].max()
+    return max(after, ahead, pd.Timedelta(0))
 
 
 def _contradict(ranges: pd.DataFrame, others: pd.DataFrame) -> bool:

@@ -79,7 +79,7 @@ def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
 def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
     """Opens and stages the files. A file that changed while it was read stays pending."""
     engine = landing.engine
-    dumps = DumpReader(landing.settings, engine.local, work, connection)
+    dumps = DumpReader(landing.settings, engine.local, work, connection, landing.now)
     everything = [export for file in files for export in _opened(file, landing, dumps, work)]
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]

@@ -62,16 +62,32 @@ def elections_on_chain(connection: sa.Connection) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def vote_of(shard: str) -> str:
+    """The month by which a shard is told from those of another vote; empty where it needs none."""
+    return shard.partition(" of ")[2]
+
+
 def absent_shards(connection: sa.Connection, known: Sequence[str]) -> list[str]:
     """Shards of which nothing landed: those whose number is missing, and as many more as the setting says there are.
 
-    Shards that have no number are only counted: "2 of 7".
+    Shards that have no number are only counted: "2 of 7". Those of each vote are looked at by themselves.
     """
     expected = connection.execute(sa.select(expected_shards.c.shards)).scalar() or 0
+    votes: dict[str, list[str]] = {}
+    for shard in known:
+        votes.setdefault(vote_of(shard), []).append(shard.partition(" of ")[0])
+    return [
+        f"{shard} of {vote}" if vote else shard
+        for vote, shards in sorted(votes.items())
+        for shard in _absent(shards, expected)
+    ]
+
+
+def _absent(known: Sequence[str], expected: int) -> list[str]:
     numbers = {int(shard) for shard in known if shard.isdigit()}
-    if not known or len(numbers) < len(known):
+    if not numbers:
         lacking = expected - len(known)
-        return [f"{lacking} of {expected}"] if known and lacking > 0 else []
+        return [f"{lacking} of {expected}"] if lacking > 0 else []
     first = 0 if 0 in numbers else 1
     return [str(number) for number in range(first, max(expected + first, max(numbers) + 1)) if number not in numbers]
 
@@ -85,8 +101,9 @@ def read_shards(connection: sa.Connection) -> pd.DataFrame:
         missing, in words; empty if nothing is.
     """
     shards = read_frame(connection, _SHARDS)
-    newest = shards["last_at"].max()
-    return shards.assign(trouble=[_trouble(row, newest) for row in shards.itertuples()])
+    newest = shards.groupby(shards["shard"].map(vote_of))["last_at"].transform("max")
+    troubles = [_trouble(row, until) for row, until in zip(shards.itertuples(), newest, strict=True)]
+    return shards.assign(trouble=pd.Series(troubles, index=shards.index, dtype="str"))
 
 
 _SHOWN = 3

@@ -298,7 +298,7 @@ def test_what_cannot_be_read_is_told_by_line_and_height_and_the_rest_counts(
     report = update(settings, tmp_path / "in")
     reasons = {path.rsplit("/", 1)[1]: reason for path, reason in report.unreadable.items()}
     assert reasons == {
-        "line 5": "the line is no JSON object (cut off?)",
+        "line 5, height 5": "the line is no JSON object (cut off?)",
         "line 9, height 7": "another block of this height is on line 8; the calls of both are counted",
         "line 13, height 11": "transaction 2 of the block names no contract",
         "line 15, height 13": "the block has no time",

@@ -1,10 +1,11 @@
 -- One row for every executed contract call of the blocks in `dump_lines` (content: a block as JSON; line: its number), and
 -- one for a block without any: the call as a line of the portal's export, or why it has none.
--- Takes: dump_lines. The 12 fields are those of lines.sql; the 11th says where the call stands on the chain.
+-- Takes: dump_lines, {latest_ms}. The 12 fields are those of lines.sql; the 11th says where the call stands on the chain.
 WITH
 read_blocks AS (
     SELECT
         line,
+        left(content, 300) AS beginning,
         TRY(json_transform(
             content,
             '{"height": "BIGINT", "timestamp": "BIGINT", "transactions": [{"type": "VARCHAR", "tx": {"type": "VARCHAR",
@@ -14,12 +15,15 @@ read_blocks AS (
             "results": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]}]}'
         )) AS block
     FROM dump_lines
-    WHERE strlen(content) > 2 OR trim(content, concat(' ', chr(9), chr(10), chr(13))) <> ''
+    WHERE strlen(content) > 100 OR trim(content, concat(' ', chr(9), chr(10), chr(13))) <> ''
 ),
 judged AS (
     SELECT
         line,
-        block.height,
+        CASE
+            WHEN block IS NULL THEN TRY_CAST(regexp_extract(beginning, '"height": *([0-9]{1,15})', 1) AS BIGINT)
+            ELSE block.height
+        END AS height,
         block.timestamp AS block_ms,
         hash(
             block.timestamp, len(block.transactions), block.transactions[1].tx.id, block.transactions[-1].tx.id
@@ -27,8 +31,8 @@ judged AS (
         CASE
             WHEN block IS NULL THEN 'the line is no JSON object (cut off?)'
             WHEN block.height IS NULL OR block.height < 0 THEN 'the block has no height'
-            WHEN block.timestamp IS NULL OR block.timestamp NOT BETWEEN 946684800000 AND 4102444800000
-                THEN 'the block has no time'
+            WHEN block.timestamp IS NULL OR block.timestamp < 946684800000 THEN 'the block has no time'
+            WHEN block.timestamp > {latest_ms} THEN 'the time of the block is ahead of the clock'
             WHEN block.transactions IS NULL THEN 'the block has no list of transactions'
         END AS reason,
         block.transactions
@@ -54,7 +58,10 @@ named AS (
     SELECT
         *,
         executed.tx AS tx,
-        CASE WHEN executed.tx.type = '103' THEN executed.tx.id ELSE executed.tx.contractId END AS contract,
+        TRY_CAST(executed.type AS DOUBLE) = 105 AS is_executed,
+        CASE TRY_CAST(executed.tx.type AS DOUBLE) WHEN 103 THEN '103' WHEN 104 THEN '104' ELSE executed.tx.type END
+            AS call_type,
+        CASE WHEN TRY_CAST(executed.tx.type AS DOUBLE) = 103 THEN executed.tx.id ELSE executed.tx.contractId END AS contract,
         list_filter(executed.tx.params, lambda entry: entry.key = 'operation' AND entry.type = 'string')[1].value
             AS operation,
         list_filter(
@@ -66,7 +73,7 @@ named AS (
 checked AS (
     SELECT
         *,
-        executed.type = '105' AND regexp_full_match(contract, '[1-9A-HJ-NP-Za-km-z]{32,44}') AS has_export,
+        is_executed AND regexp_full_match(contract, '[1-9A-HJ-NP-Za-km-z]{32,44}') AS has_export,
         NOT regexp_matches(
             concat_ws(
                 '', tx.id, tx.type, tx.proofs[1], tx.version, tx.timestamp, tx.senderPublicKey, tx.fee, tx.feeAssetId
@@ -120,16 +127,16 @@ SELECT
     CASE
         WHEN reason IS NOT NULL OR executed IS NULL OR has_export THEN NULL
         WHEN executed.type IS NULL THEN concat('transaction ', place, ' of the block has no type')
-        WHEN executed.type = '105' THEN concat('transaction ', place, ' of the block names no contract')
+        WHEN is_executed THEN concat('transaction ', place, ' of the block names no contract')
     END AS problem,
     CASE
         WHEN has_export THEN concat(
             CASE
                 WHEN is_plain THEN export_fields(
-                    tx.id, tx.type, tx.proofs[1], tx.version, tx.timestamp, tx.senderPublicKey, tx.fee, tx.feeAssetId
+                    tx.id, call_type, tx.proofs[1], tx.version, tx.timestamp, tx.senderPublicKey, tx.fee, tx.feeAssetId
                 )
                 ELSE export_fields(
-                    plain_field(tx.id), plain_field(tx.type), plain_field(tx.proofs[1]), plain_field(tx.version),
+                    plain_field(tx.id), plain_field(call_type), plain_field(tx.proofs[1]), plain_field(tx.version),
                     plain_field(tx.timestamp), plain_field(tx.senderPublicKey), plain_field(tx.fee),
                     plain_field(tx.feeAssetId)
                 )

@@ -38,13 +38,17 @@ def input_missing(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
         lambda row: f"no file covers {counted(row.hours, 'hour')} that should have arrived ({row.reason})"
                     f"{_of_shards(evidence, pd.Series([row.constituency_id]))}",
     )  # fmt: skip
-    if not absent:
+    troubles = _of_shards(evidence, evidence.shards["constituency_id"])
+    if not absent and not troubles:
         return single
     first, last = _span(evidence)
     whole = pd.DataFrame(
         {"window_start": [first], "window_end": [last + 1], "observed": [0], "expected": [0], "is_ongoing": [True]}
     )
-    return together([findings(whole, "critical", lambda _: f"N{absent.removeprefix('; n')}"), single])
+    text = f"{absent}{troubles}".removeprefix("; ")
+    return together([
+        findings(whole, "critical" if absent else "warning", lambda _: text[0].upper() + text[1:]), single
+    ])  # fmt: skip
 
 
 def _absent(evidence: Evidence) -> str:

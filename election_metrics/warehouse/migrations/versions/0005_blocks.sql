@@ -35,8 +35,10 @@ WITH counted AS (
     SELECT shard, first_height, last_height, first_at, last_at FROM ingest.block_ranges AS range
     WHERE NOT EXISTS (
         SELECT 1 FROM ingest.transaction_files AS file WHERE file.path = range.path AND file.status = 'withdrawn'
+            AND (range.member = '' OR starts_with(file.member, range.member || '/'))
     ) OR EXISTS (
         SELECT 1 FROM ingest.transaction_files AS file WHERE file.path = range.path AND file.status = 'landed'
+            AND (range.member = '' OR starts_with(file.member, range.member || '/'))
     )
 ), merged AS (
     SELECT shard, unnest(range_agg(int8range(first_height, last_height, '[]'))) AS heights FROM counted GROUP BY shard
@@ -47,9 +49,11 @@ SELECT
     upper(heights) - 1 AS last_height,
     min(first_at) AS first_at,
     max(last_at) AS last_at,
-    -- An hour is covered if blocks run from its first minute to its last.
-    date_trunc('hour', min(first_at) + interval '59 minutes') AS first_hour,
-    date_trunc('hour', max(last_at) + interval '1 minute') AS end_hour
+    -- A block holds what happened since the block before: the first one reaches back as far as blocks are apart.
+    date_trunc('hour', min(first_at) + interval '59 minutes 59.999999 seconds' - least(
+        (max(last_at) - min(first_at)) / greatest(upper(heights) - 1 - lower(heights), 1), interval '1 minute'
+    )) AS first_hour,
+    date_trunc('hour', max(last_at)) AS end_hour
 FROM merged
 JOIN counted ON counted.shard = merged.shard AND int8range(counted.first_height, counted.last_height, '[]') <@ heights
 GROUP BY merged.shard, heights;
