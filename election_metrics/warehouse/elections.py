@@ -256,15 +256,18 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         SELECT DISTINCT constituency_id, first_transaction_at, last_transaction_at, false FROM file
         WHERE starts_at IS NULL AND first_transaction_at IS NOT NULL AND shard IS NULL
         UNION ALL
-        SELECT constituency_id,
-            CASE WHEN first_height <= 1 THEN least(date_trunc('hour', constituency.starts_at), first_hour)
-                ELSE first_hour END,
-            CASE WHEN last_at >= constituency.ends_at
-                THEN date_trunc('hour', last_at + interval '59 minutes 59 seconds') ELSE end_hour END, true
-        FROM (SELECT DISTINCT constituency_id, shard FROM file WHERE shard IS NOT NULL) AS own
-        JOIN ingest.shard_coverage USING (shard)
-        JOIN metrics.constituencies AS constituency USING (constituency_id)
-        WHERE first_hour < last_at
+        SELECT constituency_id, begins, ends, true
+        FROM (
+            SELECT constituency_id,
+                CASE WHEN first_height <= 1 THEN least(date_trunc('hour', constituency.starts_at), first_hour)
+                    ELSE first_hour END AS begins,
+                CASE WHEN last_at >= constituency.ends_at
+                    THEN date_trunc('hour', last_at + interval '59 minutes 59.999999 seconds') ELSE end_hour END AS ends
+            FROM (SELECT DISTINCT constituency_id, shard FROM file WHERE shard IS NOT NULL) AS own
+            JOIN ingest.shard_coverage USING (shard)
+            JOIN metrics.constituencies AS constituency USING (constituency_id)
+        ) AS of_shard
+        WHERE begins < ends
         UNION ALL
         SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(own.first_hour * 3600)),
             date_trunc('hour', read.read_at), true

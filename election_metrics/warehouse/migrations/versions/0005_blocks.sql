@@ -51,7 +51,7 @@ SELECT
     max(last_at) AS last_at,
     -- A block holds what happened since the block before: the first one reaches back as far as blocks are apart.
     date_trunc('hour', min(first_at) + interval '59 minutes 59.999999 seconds' - least(
-        (max(last_at) - min(first_at)) / greatest(upper(heights) - 1 - lower(heights), 1), interval '1 minute'
+        (max(last_at) - min(first_at)) / greatest(upper(heights) - 1 - lower(heights), 1), interval '10 minutes'
     )) AS first_hour,
     date_trunc('hour', max(last_at)) AS end_hour
 FROM merged
