@@ -201,7 +201,10 @@ class _Reading:
         for row in blocks[blocks["reason"].notna()].itertuples():
             self.problem(row.line, None if pd.isna(row.height) else int(row.height), row.reason)
         whole = blocks.loc[blocks["reason"].isna(), ["line", "height", "block_ms", "identity"]]
-        self.blocks.append(whole.astype({"height": "int64", "block_ms": "int64"}))
+        whole = whole.astype({"height": "int64", "block_ms": "int64"})
+        for row in whole[whole["block_ms"] < 0].itertuples():
+            self.problem(row.line, row.height, "the time of the block is ahead of the clock; its calls are counted")
+        self.blocks.append(whole)
         for row in connection.execute(
             "SELECT line, height, problem FROM calls WHERE problem IS NOT NULL ORDER BY line"
         ).fetchall():
@@ -264,7 +267,8 @@ class _Reading:
         for fork in _forks(blocks).itertuples():
             reason = f"another block of this height is on line {fork.other}; the calls of both are counted"
             self.problem(fork.line, fork.height, reason)
-        for block in _out_of_time(blocks).itertuples():
+        timed = blocks[blocks["block_ms"] >= 0]
+        for block in _out_of_time(timed).itertuples():
             self.problem(
                 block.line, block.height, "the time of the block is before that of a lower one; its calls are counted"
             )
@@ -279,7 +283,7 @@ class _Reading:
                 Member(contract, int(chain_of_line[line]), file)
                 for contract, (file, line) in sorted(self.members.items())
             ],
-            ranges=_ranges(blocks),
+            ranges=_ranges(timed),
             problems=problems,
             sha256=self.digest.hexdigest(),
             size=self.size,
