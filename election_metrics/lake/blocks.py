@@ -48,7 +48,8 @@ class Blocks:
     Attributes:
         members: the export of each contract.
         ranges: blocks without a gap between them: chain (from 1), first_height, last_height, first_at, last_at (UTC;
-            the times of the first and the last block), blocks.
+            the times of the first and the last block), blocks, identities (a number for each height, as a PostgreSQL
+            array: another block of the height has another one).
         problems: what cannot be read: where (line 17, height 1234), and why.
         sha256: of the bytes.
         size: in bytes.
@@ -309,6 +310,8 @@ def _ranges(blocks: pd.DataFrame) -> pd.DataFrame:
     the last time not after that of any higher one.
     """
     ordered = blocks.sort_values(["chain", "height"], kind="stable")
+    times = ordered.groupby(["chain", "height"])["block_ms"]
+    ordered = ordered.assign(block_ms=times.transform("min")).drop_duplicates(["chain", "height"])
     follows = (ordered["chain"] == ordered["chain"].shift()) & (ordered["height"] <= ordered["height"].shift() + 1)
     since = ordered.groupby("chain")["block_ms"].cummax()
     until = ordered[::-1].groupby("chain")["block_ms"].cummin()
@@ -316,11 +319,16 @@ def _ranges(blocks: pd.DataFrame) -> pd.DataFrame:
     ranges = groups.agg(
         chain=("chain", "first"), first_height=("height", "first"), last_height=("height", "last"),
         first_at=("since", "first"), last_at=("until", "last"), blocks=("height", "nunique"),
+        identities=("identity", _as_array),
     )  # fmt: skip
     ranges["last_at"] = ranges[["first_at", "last_at"]].max(axis=1)
     for moment in ("first_at", "last_at"):
         ranges[moment] = pd.to_datetime(ranges[moment], unit="ms", utc=True)
     return ranges.reset_index(drop=True)
+
+
+def _as_array(identities: pd.Series) -> str:
+    return "{" + ",".join(map(str, identities.tolist())) + "}"
 
 
 def _out_of_time(blocks: pd.DataFrame) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from election_metrics.warehouse import chain
 
 _ONE_VOTE = pd.Timedelta(days=30)
 """Blocks that are farther apart are of other votes."""
-_RANGES = ["path", "member", "shard", "first_height", "last_height", "first_at", "last_at", "blocks"]
+_RANGES = ["path", "member", "shard", "first_height", "last_height", "first_at", "last_at", "blocks", "identities"]
 
 
 class DumpReader:
@@ -69,7 +69,8 @@ class DumpReader:
             content.update(f"{export.content_hash} {blocks.sha256}".encode())
             yield replace(export, content_hash=content.hexdigest(), sha256=blocks.sha256, shard=names[member.chain])
         misplaced = self._misplaced(dump, names)
-        for where, reason in [*blocks.problems, *([("its shard", misplaced)] if misplaced else [])]:
+        told = [*blocks.problems, *([("its shard", misplaced)] if misplaced else []), *self._forks(rows)]
+        for where, reason in told:
             yield Unreadable(dump.version, reason, _numbered(seen, _within(dump.member, where)))
         if not blocks.members and not blocks.problems:  # so that the ledger knows it
             nothing = folder / "nothing.csv"
@@ -95,6 +96,25 @@ class DumpReader:
                 wanted = f"{named or PurePosixPath(path).name.partition('.')[0]}#{number}"
                 names[number] = _free_name(wanted, {*before["shard"], *names.values()})
         return names
+
+    def _forks(self, rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+        """Heights of which another dump has other blocks: where, and what is said of them."""
+        for row in rows.itertuples():
+            others = chain.read_overlapping(self._known, row.shard, row.first_height, row.last_height)
+            same = self.ranges[(self.ranges["shard"] == row.shard) & (self.ranges["first_height"] <= row.last_height)
+                               & (self.ranges["last_height"] >= row.first_height)]  # fmt: skip
+            own = _identities(row.first_height, row.identities)
+            for other in pd.concat([frame for frame in (others, same) if len(frame)] or [others]).itertuples():
+                if (other.path, other.member) == (row.path, row.member):
+                    continue
+                both = pd.concat([own, _identities(other.first_height, other.identities)], axis=1, join="inner")
+                heights = both.index[both.iloc[:, 0] != both.iloc[:, 1]]
+                if len(heights):
+                    name = _within(other.path, other.member)
+                    yield (
+                        f"heights {heights.min()} to {heights.max()}",
+                        f"other blocks of {len(heights)} of these heights are in {name}; the calls of both are counted",
+                    )
 
     def _misplaced(self, dump: BlockDump, names: Mapping[int, str]) -> str:
         """Why the shard that the path names is not the one on which its contracts lie; empty if it is."""
@@ -135,6 +155,12 @@ def _contradict(ranges: pd.DataFrame, others: pd.DataFrame) -> bool:
     below = pairs["last_height"] < pairs["first_height_other"]
     older, newer = pairs["last_at"] < pairs["first_at_other"], pairs["first_at"] > pairs["last_at_other"]
     return bool(((above & older) | (below & newer) | (~above & ~below & (older | newer))).any())
+
+
+def _identities(first_height: int, identities: str) -> pd.Series:
+    """The identity of each block, by height."""
+    numbers = [int(number) for number in identities.strip("{}").split(",")]
+    return pd.Series(numbers, index=range(first_height, first_height + len(numbers)))
 
 
 def _free_name(wanted: str, taken: set[str]) -> str:

@@ -19,8 +19,19 @@ def replace_ranges(connection: sa.Connection, paths: Sequence[str], ranges: pd.D
 
 
 def read_ranges(connection: sa.Connection) -> pd.DataFrame:
-    """The blocks of every dump: every column of `block_ranges`."""
-    return read_frame(connection, sa.select(block_ranges))
+    """The blocks of every dump: every column of `block_ranges` but identities."""
+    return read_frame(connection, sa.select(*[column for column in block_ranges.c if column.name != "identities"]))
+
+
+def read_overlapping(connection: sa.Connection, shard: str, first: int, last: int) -> pd.DataFrame:
+    """Blocks of a shard that landed with these heights: path, member, first_height, identities (as text)."""
+    query = sa.select(
+        block_ranges.c.path, block_ranges.c.member, block_ranges.c.first_height,
+        sa.cast(block_ranges.c.identities, sa.Text).label("identities"),
+    ).where(
+        block_ranges.c.shard == shard, block_ranges.c.first_height <= last, block_ranges.c.last_height >= first
+    )  # fmt: skip
+    return read_frame(connection, query)
 
 
 def shards_of_contracts(connection: sa.Connection) -> dict[str, str]:

@@ -616,6 +616,8 @@ block_ranges = Table(
     _instant("first_at", "Time of the first block", nullable=False),
     _instant("last_at", "Time of the last block", nullable=False),
     _count("blocks", "Blocks read, each height once"),
+    Column("identities", ARRAY(BigInteger), nullable=False,
+           comment="A number for the block of each height; another block of the height has another one"),
     Index(None, "shard"),
     schema="ingest", comment="Blocks of each dump, without a gap between them",
 )  # fmt: skip

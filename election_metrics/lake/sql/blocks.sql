@@ -26,9 +26,9 @@ judged AS (
         END AS height,
         -- The time of a block that is ahead of the clock says nothing.
         CASE WHEN block.timestamp <= {latest_ms} THEN block.timestamp ELSE -1 END AS block_ms,
-        hash(
-            block.timestamp, len(block.transactions), block.transactions[1].tx.id, block.transactions[-1].tx.id
-        ) AS identity,
+        id_key(concat_ws(
+            '/', block.timestamp, len(block.transactions), block.transactions[1].tx.id, block.transactions[-1].tx.id
+        )) AS identity,
         CASE
             WHEN block IS NULL THEN 'the line is no JSON object (cut off?)'
             WHEN block.height IS NULL OR block.height < 0 THEN 'the block has no height'

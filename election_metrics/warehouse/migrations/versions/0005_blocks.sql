@@ -9,6 +9,7 @@ CREATE TABLE ingest.block_ranges (
     first_at timestamptz NOT NULL,
     last_at timestamptz NOT NULL,
     blocks bigint NOT NULL,
+    identities bigint[] NOT NULL,
     CONSTRAINT block_ranges_pkey PRIMARY KEY (path, member, shard, first_height)
 );
 CREATE INDEX block_ranges_shard_idx ON ingest.block_ranges (shard);
@@ -21,6 +22,7 @@ COMMENT ON COLUMN ingest.block_ranges.last_height IS 'Height of the last block; 
 COMMENT ON COLUMN ingest.block_ranges.first_at IS 'Time of the first block';
 COMMENT ON COLUMN ingest.block_ranges.last_at IS 'Time of the last block';
 COMMENT ON COLUMN ingest.block_ranges.blocks IS 'Blocks read, each height once';
+COMMENT ON COLUMN ingest.block_ranges.identities IS 'A number for the block of each height; another block of the height has another one';
 
 CREATE TABLE ingest.expected_shards (
     shards bigint NOT NULL,
