@@ -110,7 +110,7 @@ class DumpReader:
                 both = pd.concat([own, _identities(other.first_height, other.identities)], axis=1, join="inner")
                 heights = both.index[both.iloc[:, 0] != both.iloc[:, 1]]
                 if len(heights):
-                    name = _within(other.path, other.member)
+                    name = f"{other.path}/{other.member}".rstrip("/")
                     yield (
                         f"heights {heights.min()} to {heights.max()}",
                         f"other blocks of {len(heights)} of these heights are in {name}; the calls of both are counted",

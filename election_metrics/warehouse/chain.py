@@ -120,6 +120,7 @@ def read_shards(connection: sa.Connection) -> pd.DataFrame:
 _SHOWN = 3
 _BEHIND = timedelta(hours=1)
 """A shard whose last block is so much older than that of another has stopped."""
+_ONE_VOTE = timedelta(days=30)
 
 
 def _trouble(shard: Any, newest: datetime) -> str:
@@ -128,7 +129,7 @@ def _trouble(shard: Any, newest: datetime) -> str:
     said = [f"lacks heights {', '.join(gaps[:_SHOWN])}{more}"] if gaps else []
     if shard.first_height > 1:
         said.append(f"begins at height {shard.first_height:,}")
-    if newest - shard.last_at >= _BEHIND:
+    if _BEHIND <= newest - shard.last_at <= _ONE_VOTE:
         said.append(f"ends at height {shard.last_height:,} ({shard.last_at:%d.%m. %H:%M} UTC), while others go on")
     return f"shard {shard.shard} {' and '.join(said)}" if said else ""
 
