@@ -29,11 +29,17 @@ def call(line: str, contract: str) -> dict[str, Any]:
     return {"type": 105, "id": f"of-{name}", "timestamp": int(at), "tx": tx, "results": entries(diff)}
 
 
-def block(height: int, at: datetime, calls: Sequence[dict[str, Any]] = ()) -> str:
+def block(height: int, at: datetime, calls: Sequence[dict[str, Any]] = (), chain: str = "") -> str:
     """A block; among its transactions is one that is no call."""
     other = {"type": 12, "id": f"data-{height}", "entries": [{"key": "k", "value": 1}]}
     return json.dumps(
-        {"height": height, "timestamp": int(at.timestamp() * 1000), "version": 3, "transactions": [other, *calls]},
+        {
+            "height": height,
+            "timestamp": int(at.timestamp() * 1000),
+            "version": 3,
+            "signature": f"{chain}-{height}",
+            "transactions": [other, *calls],
+        },
         ensure_ascii=False,
     )
 

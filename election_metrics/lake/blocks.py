@@ -271,7 +271,7 @@ class _Reading:
         timed = blocks[blocks["block_ms"] >= 0]
         for block in _out_of_time(timed).itertuples():
             self.problem(
-                block.line, block.height, "the time of the block is before that of a lower one; its calls are counted"
+                block.line, block.height, "the time of the block does not fit to those around it; its calls are counted"
             )
         problems = [
             (f"line {line}" if height is None else f"line {line}, height {height}", reason)
@@ -332,9 +332,13 @@ def _as_array(identities: pd.Series) -> str:
 
 
 def _out_of_time(blocks: pd.DataFrame) -> pd.DataFrame:
-    """Blocks that are older than a lower block of their chain by more than a minute: line, height."""
+    """Blocks of which the time does not fit to those of lower and higher ones, by more than a minute: line, height."""
     ordered = blocks.sort_values(["chain", "height"], kind="stable")
-    return ordered[ordered.groupby("chain")["block_ms"].cummax() - ordered["block_ms"] > _MINUTE_MS]
+    lower = ordered.groupby("chain")["block_ms"].cummax()
+    higher = ordered[::-1].groupby("chain")["block_ms"].cummin().loc[ordered.index]
+    too_early = ordered[lower - ordered["block_ms"] > _MINUTE_MS]
+    too_late = ordered[ordered["block_ms"] - higher > _MINUTE_MS]
+    return too_early if len(too_early) < len(too_late) else too_late  # one wrong time makes all others look wrong
 
 
 def _height_of(line: bytes) -> int | None:

@@ -258,9 +258,7 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         UNION ALL
         SELECT constituency_id, begins, ends, true
         FROM (
-            SELECT constituency_id,
-                CASE WHEN first_height <= 1 THEN least(date_trunc('hour', constituency.starts_at), first_hour)
-                    ELSE first_hour END AS begins,
+            SELECT constituency_id, first_hour AS begins,
                 CASE WHEN last_at >= constituency.ends_at
                     THEN date_trunc('hour', last_at + interval '59 minutes 59.999999 seconds') ELSE end_hour END AS ends
             FROM (SELECT DISTINCT constituency_id, shard FROM file WHERE shard IS NOT NULL) AS own

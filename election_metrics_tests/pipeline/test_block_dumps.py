@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import json
 import tarfile
 import zipfile
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from election_metrics.commands.status import print_status
+from election_metrics.pipeline.withdrawal import withdraw
 from election_metrics.replay.blocks import FORMS, write_blocks
 from election_metrics.replay.series import read_series
 from election_metrics.replay.tree import write_replay
@@ -71,9 +73,9 @@ def dump_of(contracts: dict[str, Sequence[str]], minutes: int = 120) -> list[str
     for contract, lines in contracts.items():
         for text in lines:
             calls.setdefault(max(int(text.split(";")[4]) // 60_000, ms(-2) // 60_000), []).append(call(text, contract))
-    first = ms(-2) // 60_000
+    first, name = ms(-2) // 60_000, "+".join(sorted(contracts))
     return [
-        block(number + 1, HOUR + timedelta(minutes=number - 1), calls.get(first + number, []))
+        block(number + 1, HOUR + timedelta(minutes=number - 1), calls.get(first + number, []), name)
         for number in range(minutes)
     ]
 
@@ -313,6 +315,151 @@ def test_what_cannot_be_read_is_told_by_line_and_height_and_the_rest_counts(
     ]
     # 20 issues, less 1 cut off, 1 without contract, 3 in quarantine, 1 not UTF-8; the one of the fork more.
     assert rows(settings, FIGURES)["bulletins_issued"].sum() == 20 - 1 - 1 - 3 - 1 + 1
+
+
+BEGIN = [line("s", ms(1), "startVoting"), issue("i", ms(2)), vote("v", ms(3))]
+OF_OTHER = [text.replace(";", "2;", 1) for text in BEGIN]
+
+
+def shards(settings: Settings) -> list[tuple[str, int, int]]:
+    found = rows(settings, "SELECT shard, first_height, last_height FROM ingest.shard_coverage ORDER BY 1, 2")
+    return [tuple(row) for row in found.itertuples(index=False)]
+
+
+def put_chunks(folder: Path, chain: Sequence[str], *bounds: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for first, last in itertools.pairwise([0, *bounds]):
+        (folder / f"{first + 1}-{last}.jsonl").write_bytes(joined(chain[first:last]))
+
+
+def test_chunks_of_two_votes_side_by_side_keep_their_gaps(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    """The later vote has more blocks: its last chunks lie above the heights of the earlier one."""
+    old = [json.loads(text) for text in dump_of({}, 150)]
+    for each in old:
+        each["timestamp"] -= 365 * 86_400_000
+    put_chunks(tmp_path / "in" / "2025" / "shard-1", [json.dumps(each) for each in old], 150)
+    put_chunks(tmp_path / "in" / "2026" / "shard-1", dump_of({CONTRACT: BEGIN}, 302), 60, 120, 200, 302)
+    (tmp_path / "in" / "2026" / "shard-1" / "121-200.jsonl").unlink()
+    settings = make_settings("votes")
+    update(settings, tmp_path / "in", HOUR + timedelta(hours=5))
+    assert shards(settings) == [("1", 1, 150), ("1 of 2026-09", 1, 120), ("1 of 2026-09", 201, 302)]
+    assert missing(settings) == [(CONTRACT, HOUR + timedelta(hours=1), HOUR + timedelta(hours=4))]
+
+
+def test_a_folder_called_shards_names_none(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    calls = [issue(f"{place}{minute}", ms(minute)) for place in "ab" for minute in range(5, 180, 20)]
+    chains = dump_of({CONTRACT: [*BEGIN, *calls[:9]]}, 182), dump_of({OTHER: [*OF_OTHER, *calls[9:]]}, 182)
+    for number, chain in enumerate(chains, start=1):
+        (tmp_path / "in" / "shards").mkdir(parents=True, exist_ok=True)
+        for first, last in ((0, 62), (62, 124), (124, 182)):
+            if (number, first) != (1, 62):
+                chunk = tmp_path / "in" / "shards" / f"node{number}-{first + 1}-{last}.jsonl"
+                chunk.write_bytes(joined(chain[first:last]))
+    settings = make_settings("nodes")
+    update(settings, tmp_path / "in", HOUR + timedelta(hours=3))
+    assert missing(settings) == [(CONTRACT, HOUR + timedelta(hours=1), HOUR + timedelta(hours=3))]
+
+
+@pytest.mark.parametrize("order", ["descending", "halves", "shuffled"])
+def test_blocks_out_of_order_are_one_chain(order: str, make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    chain = dump_of({CONTRACT: BEGIN}, 120)
+    chain = {"descending": chain[::-1], "halves": chain[60:] + chain[:60], "shuffled": chain[::7] + [
+        text for place, text in enumerate(chain) if place % 7
+    ]}[order]  # fmt: skip
+    put_chunks(tmp_path / "in" / "shard-1", chain, 120)
+    settings = make_settings("order")
+    assert not update(settings, tmp_path / "in").unreadable
+    assert shards(settings) == [("1", 1, 120)]
+
+
+def test_chains_of_a_file_that_begin_and_end_anywhere_are_told_apart(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    one, two = dump_of({CONTRACT: BEGIN}, 182), dump_of({OTHER: OF_OTHER}, 182)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "dump.json").write_bytes(joined([*one[:100], *one[130:160], *two[30:]]))
+    settings = make_settings("joints")
+    assert not update(settings, tmp_path / "in", HOUR + timedelta(hours=3)).unreadable
+    assert shards(settings) == [("dump#1", 1, 100), ("dump#1", 131, 160), ("dump#2", 31, 182)]
+
+
+def test_a_fork_in_another_file_is_told(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    chain = dump_of({CONTRACT: BEGIN}, 120)
+    put_chunks(tmp_path / "in" / "shard-1", chain, 120)
+    other = dump_of({CONTRACT: [issue("only here", ms(40))]}, 120)
+    (tmp_path / "in" / "shard-1" / "bis.jsonl").write_bytes(joined(other[30:60]))
+    settings = make_settings("fork")
+    report = update(settings, tmp_path / "in")
+    (where,) = report.unreadable
+    assert where.rsplit("/", 1)[1] == "heights 43 to 43"
+    assert "the calls of both are counted" in report.unreadable[where]
+    assert rows(settings, FIGURES)["bulletins_issued"].sum() == 2
+
+
+def test_a_chunk_in_the_folder_of_another_shard_fills_no_gap_there(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    calls = [issue(f"i{minute}", ms(minute)) for minute in range(0, 180, 10)]
+    one = dump_of({CONTRACT: [*BEGIN, *calls]}, 182)
+    put_chunks(tmp_path / "in" / "shard-1", one, 60, 120, 182)
+    put_chunks(tmp_path / "in" / "shard-2", dump_of({OTHER: OF_OTHER}, 182), 60, 120, 182)
+    (tmp_path / "in" / "shard-2" / "61-120.jsonl").write_bytes(joined(one[60:120]))
+    settings = make_settings("misplaced")
+    report = update(settings, tmp_path / "in", HOUR + timedelta(hours=3))
+    assert missing(settings) == [(OTHER, HOUR, HOUR + timedelta(hours=2))]
+    assert ["its contracts lie on shard 1" in reason for reason in report.unreadable.values()] == [True]
+
+
+def test_a_wrong_time_of_a_block_covers_nothing(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    chain = [json.loads(text) for text in dump_of({CONTRACT: BEGIN}, 122)]
+    chain[-1]["timestamp"] += 3 * 365 * 86_400_000
+    chain[30]["timestamp"] += 2 * 3_600_000
+    put_chunks(tmp_path / "in" / "shard-1", [json.dumps(each) for each in chain], 122)
+    settings = make_settings("times")
+    report = update(settings, tmp_path / "in", HOUR + timedelta(hours=5))
+    assert {path.rsplit("/", 1)[1] for path in report.unreadable} == {"line 122, height 122", "line 31, height 31"}
+    assert missing(settings)[0] == (CONTRACT, HOUR + timedelta(hours=1), HOUR + timedelta(hours=5))
+
+
+def test_a_short_gap_at_the_full_hour_costs_both_hours(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    chain = dump_of({CONTRACT: BEGIN}, 302)
+    put_chunks(tmp_path / "in" / "shard-1", chain[:120] + chain[123:], 299)
+    settings = make_settings("short")
+    update(settings, tmp_path / "in", HOUR + timedelta(hours=5))
+    assert missing(settings) == [(CONTRACT, HOUR + timedelta(hours=1), HOUR + timedelta(hours=3))]
+    assert "Shard 1 lacks heights 121 to 123 (18.09. 09:58 to 18.09. 10:02 UTC)" in said(settings)
+
+
+@pytest.mark.parametrize("kind", ["105.0", "1.05e2", '"105"'])
+def test_a_type_is_a_number_however_it_is_written(
+    kind: str, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    shuffled = [json.loads(text) for text in dump_of({CONTRACT: EVERY_KIND}, 90)]
+    for each in shuffled:
+        for executed in each["transactions"][1:]:
+            executed["tx"]["params"].reverse()
+    content = joined(json.dumps(each) for each in shuffled).replace(b'"type": 105', f'"type": {kind}'.encode())
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "dump.json").write_bytes(content)
+    settings = make_settings("types")
+    update(settings, tmp_path / "in")
+    assert rows(settings, FIGURES)["votes_cast"].sum() == 2
+
+
+def test_a_corrected_dump_lands_whole_after_its_withdrawal(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    put_chunks(tmp_path / "in" / "shard-1", dump_of({CONTRACT: BEGIN, OTHER: [*OF_OTHER, issue("x", ms(9))]}, 120), 120)
+    settings = make_settings("corrected")
+    update(settings, tmp_path / "in")
+    target = str(tmp_path / "in" / "shard-1" / "1-120.jsonl")
+    withdraw(settings, target, "someone", "wrong")
+    put_chunks(tmp_path / "in" / "shard-1", dump_of({CONTRACT: BEGIN, OTHER: OF_OTHER}, 120), 120)
+    update(settings, tmp_path / "in")
+    assert rows(settings, FIGURES)["bulletins_issued"].sum() == 2
+    assert shards(settings) == [("1", 1, 120)]
 
 
 def test_a_block_that_is_too_long_is_passed_over(make_settings: Callable[..., Settings], tmp_path: Path) -> None:

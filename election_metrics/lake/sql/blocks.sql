@@ -8,7 +8,8 @@ read_blocks AS (
         left(content, 300) AS beginning,
         TRY(json_transform(
             content,
-            '{"height": "BIGINT", "timestamp": "BIGINT", "transactions": [{"type": "VARCHAR", "tx": {"type": "VARCHAR",
+            '{"height": "BIGINT", "timestamp": "BIGINT", "id": "VARCHAR", "blockId": "VARCHAR", "signature": "VARCHAR",
+            "reference": "VARCHAR", "generator": "VARCHAR", "transactions": [{"type": "VARCHAR", "tx": {"type": "VARCHAR",
             "id": "VARCHAR", "version": "VARCHAR", "timestamp": "VARCHAR", "senderPublicKey": "VARCHAR",
             "fee": "VARCHAR", "feeAssetId": "VARCHAR", "proofs": ["VARCHAR"], "contractId": "VARCHAR",
             "params": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]},
@@ -27,7 +28,8 @@ judged AS (
         -- The time of a block that is ahead of the clock says nothing.
         CASE WHEN block.timestamp <= {latest_ms} THEN block.timestamp ELSE -1 END AS block_ms,
         id_key(concat_ws(
-            '/', block.timestamp, len(block.transactions), block.transactions[1].tx.id, block.transactions[-1].tx.id
+            '/', block.timestamp, block.id, block.blockId, block.signature, block.reference, block.generator,
+            len(block.transactions), block.transactions[1].tx.id, block.transactions[-1].tx.id
         )) AS identity,
         CASE
             WHEN block IS NULL THEN 'the line is no JSON object (cut off?)'
