@@ -85,7 +85,8 @@ class DumpReader:
         before = pd.concat([frame for frame in (landed, self.ranges) if len(frame)] or [landed])
         before = before[(before["path"] != dump.version.path) | (before["member"] != dump.member)]
         names: dict[int, str] = {}
-        for number, ranges in blocks.ranges.groupby("chain"):
+        for number in sorted({*blocks.ranges["chain"], *(member.chain for member in blocks.members)}):
+            ranges = blocks.ranges[blocks.ranges["chain"] == number]
             contracts = [member.contract for member in blocks.members if member.chain == number]
             known = Counter(self._shards[contract] for contract in contracts if contract in self._shards)
             if known:
@@ -136,7 +137,7 @@ def _of_same_vote(shard: str, ranges: pd.DataFrame, before: pd.DataFrame) -> str
     near = min(distances, key=lambda name: distances[name], default=None)
     if near is not None and distances[near] <= _ONE_VOTE:
         return near
-    if same.empty:
+    if same.empty or ranges.empty:  # without blocks of a known time nothing is covered, whatever the name
         return shard
     return _free_name(f"{shard} of {ranges['first_at'].min():%Y-%m}", set(before["shard"]))
 

@@ -423,6 +423,20 @@ def test_a_wrong_time_of_a_block_covers_nothing(make_settings: Callable[..., Set
     assert missing(settings)[0] == (CONTRACT, HOUR + timedelta(hours=1), HOUR + timedelta(hours=5))
 
 
+@pytest.mark.parametrize("folder", ["shard-1", "node"])
+def test_a_dump_of_which_every_time_is_ahead_counts_and_covers_nothing(
+    folder: str, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    chain = [json.loads(text) for text in dump_of({CONTRACT: BEGIN}, 10)]
+    for each in chain:
+        each["timestamp"] += 365 * 86_400_000
+    put_chunks(tmp_path / "in" / folder, [json.dumps(each) for each in chain], 10)
+    settings = make_settings("ahead")
+    assert len(update(settings, tmp_path / "in", HOUR + timedelta(hours=5)).unreadable) == 10
+    assert rows(settings, FIGURES)["bulletins_issued"].sum() == 1
+    assert shards(settings) == []
+
+
 def test_a_short_gap_at_the_full_hour_costs_both_hours(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     chain = dump_of({CONTRACT: BEGIN}, 302)
     put_chunks(tmp_path / "in" / "shard-1", chain[:120] + chain[123:], 299)
