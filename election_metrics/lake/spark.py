@@ -36,7 +36,7 @@ from election_metrics.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_ARROW = {"STRING": pa.string(), "BIGINT": pa.int64(), "INTEGER": pa.int32()}
+_ARROW = {"STRING": pa.string(), "BIGINT": pa.int64(), "INTEGER": pa.int32(), "BOOLEAN": pa.bool_()}
 _CONFIG = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",

@@ -3,8 +3,13 @@
 In short here, three hours at once; in full (`make e2e`): 150 constituencies, some 9,000 files, a burst of 2,000.
 """
 
+import contextlib
+import json
 import random
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +23,7 @@ from election_metrics.demo import deliver, demo_buckets, split_at
 from election_metrics.pipeline.run_tags import JOB
 from election_metrics.replay.tree import write_replay
 from election_metrics.runtime.supervisor import free_port
-from election_metrics.settings import read_settings
+from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.database import close_engines
 from election_metrics_tests.computing import everything, rows
 from election_metrics_tests.end_to_end.running import FULL, Up, is_idle, wait_for
@@ -70,6 +75,49 @@ def put_poison(folder: Path) -> Path:
     return path
 
 
+class Recorder:
+    """Keeps what the API answered, and asks for it again."""
+
+    def __init__(self, up: Up) -> None:
+        self.up = up
+        self.root = f"http://127.0.0.1:{up.environment['ELECTION_METRICS_API_PORT']}/api/v1"
+        self.kept: dict[tuple[str, str], Any] = {}
+
+    def ask(self, path: str) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"{self.root}{path}", timeout=20) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise AssertionError(f"{path}: {error.read().decode()}") from error
+            raise
+
+    def keep(self) -> None:
+        """Keeps what is shown now; nothing while the API or the database is away."""
+        with contextlib.suppress(OSError):
+            paths = ["/elections", "/anomalies?limit=200"]
+            for election in self.ask("/elections")["data"]:
+                name = urllib.parse.quote(election["election_id"])
+                paths += [f"/election/{name}", f"/hourly-stats/election/{name}"]
+                paths += [f"/election/{name}/constituencies?limit=50"]
+            for path in paths:
+                answer = self.ask(path)
+                self.kept[path, answer["meta"]["known_at"]] = answer["data"]
+
+    def sees_the_end(self, settings: Settings) -> bool:
+        """Keeps what is shown now; returns whether nothing is behind."""
+        self.keep()
+        return is_idle(self.up, settings)
+
+    def differing(self) -> list[tuple[str, str]]:
+        """What is not answered as it was."""
+        return [
+            (path, moment)
+            for (path, moment), data in self.kept.items()
+            if self.ask(f"{path}{'&' if '?' in path else '?'}as_of={urllib.parse.quote(moment)}")["data"] != data
+        ]
+
+
 def some_at_once(hours: list[tuple[datetime, list[Path]]]) -> list[tuple[datetime, list[Path]]]:
     return [
         (hours[n][0], [file for _, files in hours[n : n + AT_ONCE] for file in files])
@@ -103,6 +151,7 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
         run_of_backfill = ""
         killed = cancelled = ""
         waiting: list[Path] = []
+        recorder = Recorder(up)
         for number, (_, files) in enumerate(hours):
             # A burst: what was held back comes at once.
             if number > 5 * step and len(waiting) < BURST and number < len(hours) - 4:
@@ -127,11 +176,12 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
                 tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
                 run_of_backfill = launch(up, JOB, {**tags, "why/trigger": "backfill"})
             time.sleep(PACE)
+            recorder.keep()
         deliver(late, tree, exports)
         assert up.end_of(run_of_backfill) == "SUCCESS"
         assert up.end_of(killed) == "FAILURE"
         assert cancelled
-        wait_for(f"nothing behind; see {up.output}", lambda: is_idle(up, settings), 600)
+        wait_for(f"nothing behind; see {up.output}", lambda: recorder.sees_the_end(settings), 600)
 
         aside = rows(settings, "SELECT path, reason FROM ingest.landing_attempts WHERE set_aside_at IS NOT NULL")
         assert aside["path"].tolist() == [str(poison)]
@@ -142,6 +192,8 @@ def test_three_days_of_everything_end_in_the_tables_of_a_clean_computation(
         )
         assert counted.iloc[0].tolist() == [0, 2]
         found = everything(settings)
+        assert len({moment for _, moment in recorder.kept}) >= 3
+        assert recorder.differing() == []
         children = up.processes()
         assert up.stop() < 60
         assert [child for child in children if child.is_running() and "postgres" not in child.name()] == []
