@@ -730,8 +730,8 @@ def migrate(revision: str, yes: bool) -> None:
 @click.option("--faults", is_flag=True, help="Add the faults of real data.")
 @click.option(
     "--blocks",
-    type=click.Choice(["folder", "gzip-folder", "file", "zip", "gzip", "tar"]),
-    help="Write dumps of the chain's blocks instead, 7 shards in this form.",
+    metavar="FORM",
+    help="Write dumps of the chain's blocks instead, 7 shards: as a folder, gzip-folder, file, zip, gzip or tar.",
 )
 def replay(
     series: Path, out: Path, scale: float, seed: int, region: str, zipped: bool, faults: bool, blocks: str | None

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from election_metrics.errors import SourceError
-from election_metrics.replay.blocks import write_blocks
+from election_metrics.replay.blocks import FORMS, write_blocks
 from election_metrics.replay.series import read_series
 from election_metrics.replay.tree import all_or_nothing, write_expected, write_replay
 from election_metrics.replay.votings import Replay
@@ -27,6 +27,8 @@ def run_replay(
     blocks: str | None = None,
 ) -> None:
     """Writes the exports, or blocks, and `expected.json`, and prints their size; after an error, `out` is unchanged."""
+    if blocks is not None and blocks not in FORMS:
+        raise SourceError(f"--blocks {blocks!r} is no form; it is one of {', '.join(FORMS)}")
     if blocks and zipped:
         raise SourceError("--zip is for exports; with --blocks, choose zip as the form")
     buckets = read_series(series, scale, region)
