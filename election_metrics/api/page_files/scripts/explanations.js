@@ -34,7 +34,8 @@ const RUSSIAN = {
   votes_without_bulletins: (one) => `Голосов за 10 мин.: ${n(one.observed)}, а бюллетеней за последние полчаса выдано ${n(one.expected)}`,
   registrar_block: (one) => `Один из регистраторов выдал подряд ${n(one.observed)} бюллетеней, хотя до и после выдавали и другие`,
   registration_block: (one) => `За ${minutes(one)} мин. в список внесено ${n(one.observed)} избирателей, хотя голосование уже шло`,
-  input_missing: (one) => `Не хватает данных: ${n(one.observed)} (часов, а для выборов в целом – округов)`,
+  input_missing: (one) => (one.observed ? `Не хватает данных: ${n(one.observed)} (часов, а для выборов в целом – округов)`
+    : "Не хватает блоков блокчейна (каких, сказано в точной формулировке)"),
   unreadable_input: (one) => `Не читаются строки или файлы: ${n(one.observed)}. То, что в них, нигде не учтено`,
   figures_fall: (one) => `Транзакций стало ${n(one.observed)}, а было ${n(one.expected)}`,
   conflicting_ids: (one) => `Номеров, под которыми записаны разные строки: ${n(one.observed)}`,
