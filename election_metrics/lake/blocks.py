@@ -4,9 +4,10 @@ A dump has a block a line. It is read in pieces of whole lines, in bounded memor
 figure needs are left out. So the calls of an export and of a dump are classified by the same SQL.
 """
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from io import FileIO
@@ -29,6 +30,8 @@ _DEEPEST_FORK = 10
 _MINUTE_MS = 60_000
 _AHEAD = timedelta(hours=1)
 _SHOWN = 300
+_HEIGHT = re.compile(rb'"height": *([0-9]{1,15})')
+"""As in blocks.sql."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -41,7 +44,7 @@ class Member:
     file: Path
 
 
-@dataclass
+@dataclass(frozen=True)
 class Blocks:
     """What a dump holds.
 
@@ -52,16 +55,12 @@ class Blocks:
             array: another block of the height has another one).
         problems: what cannot be read: where (line 17, height 1234), and why.
         sha256: of the bytes.
-        size: in bytes.
-        lines: number of lines.
     """
 
-    members: list[Member] = field(default_factory=list)
-    ranges: pd.DataFrame = field(default_factory=pd.DataFrame)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-    sha256: str = ""
-    size: int = 0
-    lines: int = 0
+    members: list[Member]
+    ranges: pd.DataFrame
+    problems: list[tuple[str, str]]
+    sha256: str
 
 
 def read_blocks(
@@ -133,14 +132,14 @@ class _Reading:
         self.folder, self.longest = folder, settings.max_line_bytes * _LONGEST
         self.calls = sql("blocks").replace("{latest_ms}", str(int((now + _AHEAD).timestamp() * 1000)))
         self.digest = sha256()
-        self.size = self.lines = self.problems_more = 0
+        self.lines = self.problems_more = 0
         self.problems: list[tuple[int, int | None, str]] = []
         self.blocks: list[pd.DataFrame] = []
         self.members: dict[str, tuple[Path, int]] = {}
 
     def pieces(self, file: FileIO) -> Iterator[_Piece]:
         """The lines of a file, some at a time; longer ones than are read become problems."""
-        rest = b""
+        rest, is_first = b"", True
         while True:
             # Read into place after the rest, because copies of pieces take as long as reading them.
             content = bytearray(len(rest) + _PIECE)
@@ -150,8 +149,8 @@ class _Reading:
                 break
             end_of_read = len(rest) + read
             self.digest.update(memoryview(content)[len(rest) : end_of_read])
-            begin = len(_BOM) if not self.size and content.startswith(_BOM) else 0
-            self.size += read
+            begin = len(_BOM) if is_first and content.startswith(_BOM) else 0
+            is_first = False
             end = content.rfind(b"\n", 0, end_of_read) + 1
             rest = bytes(memoryview(content)[max(end, begin) : end_of_read])
             if end:
@@ -176,7 +175,6 @@ class _Reading:
         self.problem(self.lines, _height_of(begin), f"the block is longer than {self.longest:,} bytes")
         while block := file.read(_PIECE):
             self.digest.update(block)
-            self.size += len(block)
             if end := block.find(b"\n") + 1:
                 return block[end:]
         return b""
@@ -287,8 +285,6 @@ class _Reading:
             ranges=_ranges(timed),
             problems=problems,
             sha256=self.digest.hexdigest(),
-            size=self.size,
-            lines=self.lines,
         )
 
 
@@ -343,6 +339,5 @@ def _out_of_time(blocks: pd.DataFrame) -> pd.DataFrame:
 
 def _height_of(line: bytes) -> int | None:
     """The height of a block that cannot be read, if its beginning says it."""
-    _, found, rest = line[:_SHOWN].partition(b'"height":')
-    digits = rest.strip()[:18].split(b",")[0].strip(b" }") if found else b""
-    return int(digits) if digits.isdigit() else None
+    found = _HEIGHT.search(line[:_SHOWN])
+    return None if found is None else int(found[1])

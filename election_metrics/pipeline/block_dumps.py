@@ -13,14 +13,13 @@ import sqlalchemy as sa
 from election_metrics.digest import name_for, new_digest
 from election_metrics.lake.blocks import Blocks, read_blocks
 from election_metrics.settings import Settings
+from election_metrics.sources.archive_names import numbered
 from election_metrics.sources.dump_names import shard_named
 from election_metrics.sources.export_file import BlockDump, ExportFile, read_content
 from election_metrics.sources.export_path import ExportPath
 from election_metrics.sources.file_versions import Unreadable
 from election_metrics.warehouse import chain
 
-_ONE_VOTE = pd.Timedelta(days=30)
-"""Blocks that are farther apart are of other votes."""
 _RANGES = ["path", "member", "shard", "first_height", "last_height", "first_at", "last_at", "blocks", "identities"]
 
 
@@ -49,7 +48,7 @@ class DumpReader:
         """The export of each contract of a dump, and what of it cannot be read."""
         if self._landed is None:
             self._landed, self._shards = chain.read_ranges(self._known), chain.shards_of_contracts(self._known)
-        folder = self._work / f"blocks-{name_for(f'{dump.version.path}/{dump.member}')}"
+        folder = self._work / f"blocks-{name_for(dump.name)}"
         folder.mkdir()
         blocks = read_blocks(self._engine, dump.readable, folder, self._settings, self._now)
         if dump.is_copy:
@@ -62,7 +61,7 @@ class DumpReader:
         seen: Counter[str] = Counter()
         for member in blocks.members:
             self._shards.setdefault(member.contract, names[member.chain])
-            name = _numbered(seen, _within(dump.member, f"{member.contract}.csv"))
+            name = numbered(seen, _within(dump.member, f"{member.contract}.csv"))
             export = read_content(dump.version, name, ExportPath(member.contract), member.file)
             # A dump that was corrected is other content, also for contracts of which nothing changed.
             content = new_digest()
@@ -71,7 +70,7 @@ class DumpReader:
         misplaced = self._misplaced(dump, names)
         told = [*blocks.problems, *([("its shard", misplaced)] if misplaced else []), *self._forks(rows)]
         for where, reason in told:
-            yield Unreadable(dump.version, reason, _numbered(seen, _within(dump.member, where)))
+            yield Unreadable(dump.version, reason, numbered(seen, _within(dump.member, where)))
         if not blocks.members and not blocks.problems:  # so that the ledger knows it
             nothing = folder / "nothing.csv"
             nothing.touch()
@@ -80,8 +79,7 @@ class DumpReader:
 
     def _name_shards(self, dump: BlockDump, blocks: Blocks, landed: pd.DataFrame) -> dict[int, str]:
         """The shard of each chain of a dump: that of its contracts, else that of its path, else a new name."""
-        path = _within(dump.version.path, dump.member)
-        named = shard_named(path)
+        named = shard_named(dump.name)
         before = pd.concat([frame for frame in (landed, self.ranges) if len(frame)] or [landed])
         before = before[(before["path"] != dump.version.path) | (before["member"] != dump.member)]
         names: dict[int, str] = {}
@@ -94,7 +92,7 @@ class DumpReader:
             elif named is not None and number == 1:
                 names[number] = _of_same_vote(named, ranges, before)
             else:
-                wanted = f"{named or PurePosixPath(path).name.partition('.')[0]}#{number}"
+                wanted = f"{named or PurePosixPath(dump.name).name.partition('.')[0]}#{number}"
                 names[number] = _free_name(wanted, {*before["shard"], *names.values()})
         return names
 
@@ -119,27 +117,26 @@ class DumpReader:
 
     def _misplaced(self, dump: BlockDump, names: Mapping[int, str]) -> str:
         """Why the shard that the path names is not the one on which its contracts lie; empty if it is."""
-        named = shard_named(_within(dump.version.path, dump.member))
-        own = names.get(1)
-        if named is None or own is None or "#" in own or own.partition(" of ")[0] == named:
+        named, own = shard_named(dump.name), names.get(1)
+        if named is None or own is None or "#" in own or chain.split_shard(own)[0] == named:
             return ""
         return f"its path names shard {named}, but its contracts lie on shard {own}, to which its blocks are counted"
 
 
 def _of_same_vote(shard: str, ranges: pd.DataFrame, before: pd.DataFrame) -> str:
     """The name of a shard: of those of another vote, which has blocks of the same heights, it is told by the month."""
-    same = before[(before["shard"] == shard) | before["shard"].str.startswith(f"{shard} of ")]
+    same = before[before["shard"].map(lambda other: chain.split_shard(other)[0]) == shard]
     distances = {
         str(name): _distance(ranges, others)
         for name, others in same.groupby("shard")
         if not _contradict(ranges, others)
     }
     near = min(distances, key=lambda name: distances[name], default=None)
-    if near is not None and distances[near] <= _ONE_VOTE:
+    if near is not None and distances[near] <= chain.ONE_VOTE:
         return near
     if same.empty or ranges.empty:  # without blocks of a known time nothing is covered, whatever the name
         return shard
-    return _free_name(f"{shard} of {ranges['first_at'].min():%Y-%m}", set(before["shard"]))
+    return _free_name(chain.join_shard(shard, f"{ranges['first_at'].min():%Y-%m}"), set(before["shard"]))
 
 
 def _distance(ranges: pd.DataFrame, others: pd.DataFrame) -> pd.Timedelta:
@@ -171,11 +168,5 @@ def _free_name(wanted: str, taken: set[str]) -> str:
     return name
 
 
-def _within(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
-
-
-def _numbered(seen: Counter[str], name: str) -> str:
-    """The name; of several equal ones, the later ones with a number."""
-    seen[name] += 1
-    return f"{name}#{seen[name]}" if seen[name] > 1 else name
+def _within(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

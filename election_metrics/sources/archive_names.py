@@ -1,6 +1,7 @@
 """The names of archives, whose endings are their kinds, and of their members."""
 
 import re
+from collections import Counter
 from contextlib import suppress
 
 _TAR = r"\.tar(?:\.(?:gz|bz2|xz|zst))?|\.t(?:gz|bz2|bz|b2|xz|zst)"
@@ -16,6 +17,12 @@ def split_archive(name: str) -> tuple[str, str | None]:
     """
     found = _ARCHIVE.search(name)
     return (name, None) if found is None else (name[: found.start()], found.lastgroup)
+
+
+def numbered(seen: Counter[str], name: str) -> str:
+    """A member's name; of several equal ones the later ones are numbered: "a.csv#2". An empty name never is."""
+    seen[name] += 1
+    return f"{name}#{seen[name]}" if name and seen[name] > 1 else name
 
 
 def member_name(name: bytes) -> str:

@@ -24,7 +24,7 @@ from typing import IO, Any, cast
 
 import zstandard
 
-from election_metrics.sources.archive_names import member_name, split_archive
+from election_metrics.sources.archive_names import member_name, numbered, split_archive
 from election_metrics.sources.export_file import BLOCK
 from election_metrics.sources.file_kinds import NotRead, count_not_read, is_export, is_ignored
 
@@ -70,12 +70,11 @@ def unpack(archive: Path, name: str, folder: Path) -> Iterator[Unpacked | NotUnp
     unpacking = _Unpacking(folder)
     names: Counter[str] = Counter()
     for found in unpacking.read(archive, name, "", DEEPEST):
-        names[found.name] += 1
-        number = f"#{names[found.name]}" if found.name and names[found.name] > 1 else ""
+        name_in_archive = numbered(names, found.name)
         if isinstance(found, Unpacked):
-            yield Unpacked(found.name + number, found.file)
+            yield Unpacked(name_in_archive, found.file)
         else:
-            yield NotUnpacked(found.name + number, found.reason, found.may_pass)
+            yield NotUnpacked(name_in_archive, found.reason, found.may_pass)
     kinds = unpacking.not_read.values()
     yield from (
         NotUnpacked(kind.example, f"of a kind that is not read: {kind}") for kind in kinds if kind.may_be_exports

@@ -36,7 +36,7 @@ class ExportFile:
     @property
     def name(self) -> str:
         """The name for display: the path, and the member within an archive."""
-        return f"{self.version.path}/{self.member}" if self.member else self.version.path
+        return _name(self.version, self.member)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,15 @@ class BlockDump:
     member: str
     readable: Path
     is_copy: bool
+
+    @property
+    def name(self) -> str:
+        """The path, and the member within an archive."""
+        return _name(self.version, self.member)
+
+
+def _name(version: FileVersion, member: str) -> str:
+    return f"{version.path}/{member}" if member else version.path
 
 
 def read_content(version: FileVersion, member: str, place: ExportPath, readable: Path) -> ExportFile:

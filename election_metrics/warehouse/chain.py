@@ -11,6 +11,10 @@ from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import copy_rows, read_frame
 from election_metrics.warehouse.tables import block_ranges, expected_shards
 
+ONE_VOTE = timedelta(days=30)
+"""Blocks that are farther apart are of other votes."""
+_OF = " of "
+
 
 def replace_ranges(connection: sa.Connection, paths: Sequence[str], ranges: pd.DataFrame) -> None:
     """Replaces the blocks of these dumps: every column of `block_ranges`."""
@@ -73,9 +77,20 @@ def elections_on_chain(connection: sa.Connection) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def split_shard(shard: str) -> tuple[str, str]:
+    """Name of a shard, and the month by which it is told from those of another vote; empty where it needs none."""
+    name, _, month = shard.partition(_OF)
+    return name, month
+
+
+def join_shard(name: str, month: str) -> str:
+    """The reverse of `split_shard`: "3 of 2026-09"."""
+    return f"{name}{_OF}{month}" if month else name
+
+
 def vote_of(shard: str) -> str:
-    """The month by which a shard is told from those of another vote; empty where it needs none."""
-    return shard.partition(" of ")[2]
+    """The month of `split_shard`."""
+    return split_shard(shard)[1]
 
 
 def absent_shards(connection: sa.Connection, known: Sequence[str]) -> list[str]:
@@ -85,13 +100,9 @@ def absent_shards(connection: sa.Connection, known: Sequence[str]) -> list[str]:
     """
     expected = connection.execute(sa.select(expected_shards.c.shards)).scalar() or 0
     votes: dict[str, list[str]] = {}
-    for shard in known:
-        votes.setdefault(vote_of(shard), []).append(shard.partition(" of ")[0])
-    return [
-        f"{shard} of {vote}" if vote else shard
-        for vote, shards in sorted(votes.items())
-        for shard in _absent(shards, expected)
-    ]
+    for name, vote in map(split_shard, known):
+        votes.setdefault(vote, []).append(name)
+    return [join_shard(name, vote) for vote, names in sorted(votes.items()) for name in _absent(names, expected)]
 
 
 def _absent(known: Sequence[str], expected: int) -> list[str]:
@@ -120,7 +131,6 @@ def read_shards(connection: sa.Connection) -> pd.DataFrame:
 _SHOWN = 3
 _BEHIND = timedelta(hours=1)
 """A shard whose last block is so much older than that of another has stopped."""
-_ONE_VOTE = timedelta(days=30)
 
 
 def _trouble(shard: Any, newest: datetime) -> str:
@@ -129,7 +139,7 @@ def _trouble(shard: Any, newest: datetime) -> str:
     said = [f"lacks heights {', '.join(gaps[:_SHOWN])}{more}"] if gaps else []
     if shard.first_height > 1:
         said.append(f"begins at height {shard.first_height:,}")
-    if _BEHIND <= newest - shard.last_at <= _ONE_VOTE:
+    if _BEHIND <= newest - shard.last_at <= ONE_VOTE:
         said.append(f"ends at height {shard.last_height:,} ({shard.last_at:%d.%m. %H:%M} UTC), while others go on")
     return f"shard {shard.shard} {' and '.join(said)}" if said else ""
 

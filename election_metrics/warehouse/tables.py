@@ -492,6 +492,7 @@ transaction_files = Table(
     Index(None, "content_id"),
     Index(None, "content_hash"),
     Index("transaction_files_gone", "path", postgresql_where="gone_at IS NOT NULL"),
+    Index("transaction_files_on_chain", "constituency_id", "shard", postgresql_where="shard IS NOT NULL"),
     Index("transaction_files_not_counting", "status", postgresql_where="status IN ('unreadable', 'withdrawn')"),
     schema="ingest", comment="The ledger: every version of every export file, and what became of its lines",
 )  # fmt: skip

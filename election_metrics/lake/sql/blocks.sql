@@ -42,11 +42,7 @@ judged AS (
 ),
 executed AS (
     SELECT
-        line,
-        height,
-        block_ms,
-        identity,
-        reason,
+        * EXCLUDE (transactions),
         unnest(transactions) AS executed,
         unnest(range(1, len(transactions) + 1)) AS place
     FROM (

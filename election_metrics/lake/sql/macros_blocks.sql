@@ -5,15 +5,22 @@ CREATE OR REPLACE TEMP MACRO export_entry(entry, whole) AS
     concat(
         '{"key":', coalesce(to_json(entry.key), 'null'),
         CASE
-            WHEN NOT whole THEN ''
-            WHEN entry.type = 'integer' AND regexp_full_match(entry.value, '-?[0-9]{1,19}')
-                THEN concat(',"intValue":', entry.value)
-            WHEN entry.type = 'integer' THEN concat(',"intValue":', coalesce(to_json(entry.value), 'null'))
-            WHEN entry.type = 'boolean' AND entry.value IN ('true', 'false') THEN concat(',"boolValue":', entry.value)
-            WHEN entry.type = 'boolean' THEN concat(',"boolValue":', coalesce(to_json(entry.value), 'null'))
-            WHEN entry.type = 'binary'
-                THEN concat(',"binaryValue":', coalesce(to_json(regexp_replace(entry.value, '^base64:', '')), 'null'))
-            ELSE concat(',"stringValue":', coalesce(to_json(entry.value), 'null'))
+            WHEN whole THEN concat(
+                CASE entry.type
+                    WHEN 'integer' THEN ',"intValue":'
+                    WHEN 'boolean' THEN ',"boolValue":'
+                    WHEN 'binary' THEN ',"binaryValue":'
+                    ELSE ',"stringValue":'
+                END,
+                CASE
+                    WHEN entry.type = 'integer' AND regexp_full_match(entry.value, '-?[0-9]{1,19}')
+                        OR entry.type = 'boolean' AND entry.value IN ('true', 'false')
+                        THEN entry.value
+                    WHEN entry.type = 'binary'
+                        THEN coalesce(to_json(regexp_replace(entry.value, '^base64:', '')), 'null')
+                    ELSE coalesce(to_json(entry.value), 'null')
+                END
+            )
         END,
         '}'
     );

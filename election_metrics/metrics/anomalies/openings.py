@@ -110,7 +110,7 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     hours = hours[(hours["hour_number"] >= hours["opening"]) & (hours["hour_number"] < hours["settled"])]
     names = ["votes_cast", "most", "registered_voters"]
     sums = [hours.groupby("hour_number")[names].sum().reset_index().assign(region=None)]
-    if _regions(hours):
+    if hours["region"].dropna().unique().size > 1:
         sums.append(hours.groupby(["region", "hour_number"])[names].sum().reset_index())
     return _frame([
         {"region": row.region, "window_start": row.hour_number, "window_end": row.hour_number + 1,

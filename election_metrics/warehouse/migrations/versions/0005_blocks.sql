@@ -77,6 +77,7 @@ COMMENT ON COLUMN ingest.corrections.kind IS 'rollback, repeated_vote, repeated_
 COMMENT ON COLUMN ingest.corrections.occurred_ms IS 'Time of the repeated row, epoch milliseconds; 0 for the other kinds';
 
 ALTER TABLE ingest.transaction_files ADD COLUMN shard text;
+CREATE INDEX transaction_files_on_chain ON ingest.transaction_files (constituency_id, shard) WHERE shard IS NOT NULL;
 COMMENT ON COLUMN ingest.transaction_files.shard IS 'Shard of the chain on which the contract lies; NULL where the file is no dump of blocks';
 
 CREATE VIEW metrics.constituency_registers AS
