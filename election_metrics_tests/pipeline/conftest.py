@@ -1,13 +1,16 @@
-"""A table in another database, and settings that name it."""
+"""A table in another database, and settings that name it; settings with warehouses of their own."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from election_metrics.settings import Settings, read_settings
+from election_metrics_tests.conftest import empty_warehouse
 from election_metrics_tests.tables import MAPPING, Ballots
 
 
@@ -34,3 +37,15 @@ def mapped(chosen: Settings, ballots: Ballots, tmp_path: Path) -> Settings:
     mapping.write_text(MAPPING, "utf-8")
     url = ballots.engine.url.render_as_string(hide_password=False)
     return read_settings(source_url=url, source_table=mapping)
+
+
+@pytest.fixture
+def make_settings(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Settings]]:
+    """Makes settings with an empty warehouse of their own."""
+    with ExitStack() as stack:
+
+        def made(name: str, **others: Any) -> Settings:
+            home = tmp_path_factory.mktemp(name) / "home"
+            return stack.enter_context(empty_warehouse(server, home)).model_copy(update=others)
+
+        yield made
