@@ -1,5 +1,6 @@
 """Every answer that was given can be asked for again, as of then."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,7 +33,8 @@ def paths_of(api: Api) -> list[str]:
 
 
 def change_everything(api: Api) -> None:
-    """Corrects every figure, as a late file would."""
+    """Corrects every figure, as a late file would, and waits until the API has heard of it."""
+    heard = api.get("/elections").json()
     with transaction(api.settings) as connection:
         for name in (
             "hourly_stats",
@@ -45,6 +47,9 @@ def change_everything(api: Api) -> None:
         connection.execute(sa.text("UPDATE metrics.anomalies SET explanation = 'another one'"))
         connection.execute(sa.text("UPDATE metrics.constituencies SET name = 'renamed', registered_voters = 1"))
         notify(connection, hourly_stats, [None])
+    until = time.monotonic() + 10
+    while api.get("/elections").json() == heard and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def with_as_of(path: str, moment: str) -> str:
