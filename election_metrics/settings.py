@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         description="Number of shards of the chain, if its blocks are read: a finding names those of which nothing "
         "landed; unset: only those whose number is missing among the others.",
     )
+    portal_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="Base address of the portal's interface, such as https://stat.vybory.gov.ru/api: its names, times "
+        "and its own counts, with which ours are compared; unset: no portal is asked.",
+    )
+    portal_rate: Rate = Field("10/second", description="Most requests to the portal.")
     engine: Literal["duckdb", "spark"] = Field(
         "duckdb", description="Engine that reads, compacts and counts: DuckDB in each run, or Spark on a cluster."
     )

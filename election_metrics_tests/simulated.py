@@ -46,6 +46,7 @@ class Election:
         lost: constituency and transactions that were there and are not any more.
         unknown: constituencies whose regions are not known.
         torn: constituencies whose files lie in two regions.
+        published: (constituency, hour, votes) that the portal published more than were counted.
         unread: constituency, and lines that cannot be read.
     """
 
@@ -60,13 +61,14 @@ class Election:
     lost: list[tuple[int, int]] = field(default_factory=list)
     unknown: list[int] = field(default_factory=list)
     torn: list[int] = field(default_factory=list)
+    published: list[tuple[int, int, int]] = field(default_factory=list)
     unread: list[tuple[int, int]] = field(default_factory=list)
 
     def copy(self) -> "Election":
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[])  # fmt: skip
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[], published=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
         """Hour number of a constituency's opening."""
@@ -155,6 +157,14 @@ class Election:
                     "window_end",
                     "election_lines",
                 ],
+            ),
+            second_count=self._events(self.published).assign(
+                is_delivered=True,
+                counted_bulletins=20,
+                published_bulletins=20,
+                counted_votes=10,
+                uncounted=0,
+                published_votes=lambda rows: rows["voters"] + 10,
             ),
             disagreeing=pd.DataFrame(
                 [(self.name(place), ["/in/a.csv", "/in/b.csv"]) for place in self.torn],
@@ -310,6 +320,12 @@ def _places_disagree(election: Election, place: int, _random: np.random.Generato
     return 0, _LENGTH - 1
 
 
+def _published_more(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
+    hour = int(random.integers(0, _LENGTH))
+    election.published.append((place, hour, 3))
+    return hour, hour
+
+
 def _files_missing(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
     hour = int(random.integers(1, _LENGTH - 5))
     election.delivered[place, hour : hour + 3] = False
@@ -341,6 +357,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "register_below_zero": ("4 voters more removed than added", _register_below_zero),
     "time_zone_assumed": ("a region that is not known", _region_unknown),
     "places_disagree": ("files in two regions", _places_disagree),
+    "differs_from_portal": ("3 votes more published by the portal", _published_more),
     "unreadable_input": ("20 lines that cannot be read", _lines_unreadable),
 }
 """By rule: the fault in words, and how it is put in. Into constituencies of 500 voters and more."""

@@ -22,6 +22,9 @@ _GROUPS = {
     "anomalies": "4_elections",
     "election_summaries": "4_elections",
     "reconciliations": "4_elections",
+    "portal_registry": "5_second_count",
+    "portal_counters": "5_second_count",
+    "portal_agreement": "5_second_count",
 }
 _TABLES: dict[str, sa.Table] = {
     "landed_files": tables.transaction_files,
@@ -32,7 +35,10 @@ _TABLES: dict[str, sa.Table] = {
     "anomalies": tables.anomalies,
     "election_summaries": tables.election_summaries,
     "reconciliations": tables.reconciliations,
+    "portal_registry": tables.portal_contracts,
+    "portal_counters": tables.portal_hours,
 }
+_VIEWS = {"portal_agreement": "metrics.portal_agreement"}
 _PART = {
     "transaction_id": ("string", "Transaction", ["transaction id"]),
     "id_key": ("bigint", "Hash of the id, by which repeated ids are found", ["transaction id"]),
@@ -116,10 +122,12 @@ def _sources(key: str, column: sa.Column[Any]) -> list[tuple[str, str]]:
 
 
 def _is_read(key: str) -> bool:
-    return key in _TABLES and _TABLES[key].schema == "metrics"
+    return key in _VIEWS or (key in _TABLES and _TABLES[key].schema == "metrics")
 
 
 def _table(key: str) -> dict[str, Any]:
+    if key in _VIEWS:
+        return {"dagster/table_name": f"election_metrics.{_VIEWS[key]}"}
     if key == "landed_files":
         fields = [dg.TableColumn(name, "text", meaning) for name, meaning in _EXPORT.items()]
         named = {"dagster/table_name": f"election_metrics.{_TABLES[key].fullname}"}

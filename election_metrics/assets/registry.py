@@ -5,6 +5,7 @@ import dagster as dg
 from election_metrics.assets.catalogue import about
 from election_metrics.assets.landed_files import landed_files
 from election_metrics.assets.op_tags import FRAMES
+from election_metrics.assets.portal import portal_registry
 from election_metrics.assets.resources import RETRY, SettingsResource, translate_errors
 from election_metrics.sanitize import escape_markdown
 
@@ -15,17 +16,17 @@ from election_metrics.sanitize import escape_markdown
         dg.AssetSpec(
             "elections",
             **about("elections", kinds=["pandas", "postgres"]),
-            deps=[landed_files],
+            deps=[landed_files, portal_registry],
             description="Elections: names, voting times, status (`metrics.elections`). One name across regions is one "
             "election.",
         ),
         dg.AssetSpec(
             "constituencies",
             **about("constituencies", kinds=["pandas", "postgres"]),
-            deps=[landed_files],
+            deps=[landed_files, portal_registry],
             description="Constituencies: names, regions, time zones, registered voters, voting times "
-            "(`metrics.constituencies`), from the paths, the transactions and the reference file. A change here marks "
-            "the hours that depend on it stale.",
+            "(`metrics.constituencies`), from the paths, the transactions, the portal and the reference file. A change "
+            "here marks the hours that depend on it stale.",
         ),
     ],
     retry_policy=RETRY,

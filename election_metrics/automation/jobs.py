@@ -15,6 +15,8 @@ ASSETS = (
 AFTER_LANDING = ASSETS[ASSETS.index("landed_files") + 1 :]
 """The same without the landing: what counts again from what has landed."""
 REGISTRY = ("elections", "constituencies")
+PORTAL = ("portal_registry", "portal_counters", "portal_agreement")
+"""The second count."""
 OF_ELECTIONS = ASSETS[ASSETS.index("constituency_metrics") :]
 """Assets downstream of hours."""
 
@@ -31,6 +33,14 @@ reconciliation_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets("reconciliations"),
     description="The final count: every hour of an election whose voting is over is counted again from the lake.",
     tags={"dagster/max_runtime": "21600"},
+)
+
+
+portal_job = dg.define_asset_job(
+    "portal_job",
+    selection=dg.AssetSelection.assets(*PORTAL),
+    description="The second count: collects the portal's registry and its own counts, and compares.",
+    tags={"dagster/max_runtime": "3600"},
 )
 
 

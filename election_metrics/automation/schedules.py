@@ -9,7 +9,8 @@ import dagster as dg
 from election_metrics.assets.partitions import FIRST
 from election_metrics.assets.resources import SettingsResource
 from election_metrics.automation.decisions import Skip, ask_for_active, ask_for_quiet_hours, ask_for_reconciliation
-from election_metrics.automation.jobs import maintenance_job, reconciliation_job, update_metrics_job
+from election_metrics.automation.jobs import PORTAL, maintenance_job, portal_job, reconciliation_job, update_metrics_job
+from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
 from election_metrics.pipeline.run_tags import HOURLY, hour_of_key, run_tags
 
@@ -86,6 +87,31 @@ def reconciliation_schedule(
         yield dg.SkipReason(asked.reason)
         return
     yield dg.RunRequest(run_key=f"reconciliation {now.isoformat()}", tags=run_tags("upkeep", asked.reason))
+
+
+@_schedule(job=portal_job, cron_schedule="*/10 * * * *")
+def portal_schedule(context: dg.ScheduleEvaluationContext, settings: SettingsResource) -> dg.RunRequest | dg.SkipReason:
+    """While there is something to ask the portal: its counts of the last hour; every six hours its registry too."""
+    from election_metrics.pipeline.portal import NONE_SET, what_is_due
+
+    now = context.scheduled_execution_time.astimezone(UTC)
+    if settings.portal_url is None:
+        return dg.SkipReason(NONE_SET)
+    filters = dg.RunsFilter(job_name="portal_job", statuses=list(UNFINISHED))
+    if context.instance.get_runs(filters, limit=1):
+        return dg.SkipReason("the portal is being asked")
+    try:
+        contracts, is_registry_due = what_is_due(settings, now)
+    except ElectionMetricsError as error:
+        return dg.SkipReason(str(error))
+    if not contracts and not is_registry_due:
+        return dg.SkipReason("the portal was asked for every hour that it may have published")
+    names = PORTAL if is_registry_due else PORTAL[1:]
+    return dg.RunRequest(
+        run_key=f"portal {now.isoformat()}",
+        tags=run_tags("upkeep", f"{contracts} contract(s) to ask the portal for"),
+        asset_selection=[dg.AssetKey(name) for name in names],
+    )
 
 
 @_schedule(job=maintenance_job, cron_schedule="7 * * * *")

@@ -1,6 +1,7 @@
 """Registry of elections and constituencies, with voting times and registers: from paths, transactions and references.
 
-The reference takes precedence over the transactions, and these over the paths.
+The order of precedence is: reference, portal, transactions, paths; but the election and the region of a constituency
+are the portal's only where no path names them, because figures must not move to other names while it answers or not.
 """
 
 from collections.abc import Mapping
@@ -53,6 +54,7 @@ def build_registry(
     *,
     is_zone_chosen: bool = True,
     codes: Mapping[str, str] | None = None,
+    portal: pd.DataFrame | None = None,
 ) -> Registry:
     """Builds elections and constituencies.
 
@@ -68,18 +70,23 @@ def build_registry(
         now: the time of the status.
         is_zone_chosen: whether people chose the default time zone, for constituencies without a region.
         codes: number by region name, for paths that name a region without it.
+        portal: constituency_id, name, election, region_code, region, time_zone, starts_at, ends_at; NA: not said.
     """
+    said = portal if portal is not None else reference.iloc[:0]
     known = places.rename(columns={"constituency": "name"}).set_index("constituency_id")
-    known = known.reindex(known.index.union(pd.Index(reference["constituency_id"]))).astype(object)
+    every = known.index.union(pd.Index(reference["constituency_id"])).union(pd.Index(said["constituency_id"]))
+    known = known.reindex(every).astype(object)
     given = reference.set_index("constituency_id").reindex(known.index)
-    for column in ("name", "election", "region_code", "region"):
-        known[column] = given[column].combine_first(known[column])
+    said = said.set_index("constituency_id").reindex(known.index)
+    known["name"] = given["name"].combine_first(said["name"]).combine_first(known["name"])
+    for column in ("election", "region_code", "region"):
+        known[column] = given[column].combine_first(known[column]).combine_first(said[column])
     by_region = known["region"].map(zones)
     # A region may be named without its code: the list of known ones has it, or other paths have both.
     told = known.dropna(subset=["region", "region_code"]).groupby("region")["region_code"].min()
     for number in (codes or {}, told):
         known["region_code"] = known["region_code"].combine_first(known["region"].map(number))
-    zones_known = given["time_zone"].combine_first(by_region)
+    zones_known = given["time_zone"].combine_first(said["time_zone"]).combine_first(by_region)
     known["time_zone"] = zones_known.fillna(default_zone)
     known["is_zone_assumed"] = zones_known.isna() & (known["region"].notna() | (not is_zone_chosen))
     known["election"] = _one_spelling(known["election"].fillna(UNKNOWN_ELECTION))
@@ -95,7 +102,8 @@ def build_registry(
     for column, clock, moments in (("starts_at", "opens_at", starts), ("ends_at", "closes_at", ends)):
         clocks = _local_instants(whole[clock].reindex(known["election_id"]).set_axis(known.index), known["time_zone"])
         counted_on = _instants(moments.reindex(known.index))
-        known[column] = _instants(given[column]).combine_first(clocks).combine_first(counted_on)
+        by_people = _instants(given[column]).combine_first(clocks)
+        known[column] = by_people.combine_first(_instants(said[column])).combine_first(counted_on)
     # An end that is not after the start, possibly from another source, is unknown.
     known["ends_at"] = known["ends_at"].mask(known["ends_at"] <= known["starts_at"])
     constituencies = known.rename_axis("constituency_id").reset_index()

@@ -16,7 +16,7 @@ from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
-from election_metrics.warehouse import chain, elections, intervals, ledger, registry, stale_hours
+from election_metrics.warehouse import chain, elections, intervals, ledger, portal, registry, stale_hours
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
@@ -115,8 +115,16 @@ def _read_evidence(
         registrations=_registrations(events, present),
         shards=on_chain.merge(shards[["shard", "trouble"]], on="shard"),
         absent_shards=chain.absent_shards(connection, of_vote),
+        second_count=_second_count(connection, election, present),
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
+
+
+def _second_count(connection: sa.Connection, election: str, present: int) -> pd.DataFrame:
+    """Past hours in which the portal published other counts."""
+    differing = portal.read_differing(connection, election)
+    differing = differing.assign(hour_number=hour_numbers(differing["hour"]).astype("int64"))
+    return differing[differing["hour_number"] < present]
 
 
 def _higher_totals(evidence: Evidence) -> pd.DataFrame:

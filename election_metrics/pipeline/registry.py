@@ -8,10 +8,12 @@ import pandas as pd
 from election_metrics.clock import hour_number
 from election_metrics.metrics.registry import Registry, build_registry
 from election_metrics.pipeline import publication
+from election_metrics.pipeline.portal import registry_of_portal
 from election_metrics.settings import Settings
 from election_metrics.sources.names import find_region
 from election_metrics.sources.reference import empty_reference, read_reference
 from election_metrics.warehouse import chain, elections, stale_hours
+from election_metrics.warehouse import portal as portal_store
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import lock, session_lock, transaction
@@ -40,18 +42,21 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         store.mark_registry(connection)  # first, so that any later override makes the registry stale
         places = store.read_places(connection)
         reference = _with_overrides(file, store.read_constituency_reference(connection))
-        names = {*places["region"].dropna(), *reference["region"].dropna()}
+        listed = portal_store.read_contracts(connection)
+        names = {*places["region"].dropna(), *reference["region"].dropna(), *listed["region"].dropna()}
         regions = {name: region for name in names if (region := find_region(name)) is not None}
+        zones = {name: region.time_zone for name, region in regions.items()}
         registry = build_registry(
             places,
             store.read_events(connection),
             reference,
             store.read_election_reference(connection),
-            {name: region.time_zone for name, region in regions.items()},
+            zones,
             settings.time_zone,
             moment,
             is_zone_chosen=settings.is_zone_chosen,
             codes={name: region.code for name, region in regions.items() if region.code},
+            portal=registry_of_portal(listed, _elections_of(places, reference), zones),
         )
         before = store.read_registry(connection)
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
@@ -79,6 +84,12 @@ def registry_is_behind(settings: Settings) -> bool:
     """Whether reference data changed after the registry was refreshed."""
     with transaction(settings) as connection:
         return store.registry_is_behind(connection)
+
+
+def _elections_of(places: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """constituency_id and election of the constituencies that landed or are referred to."""
+    both = pd.concat([reference[["constituency_id", "election"]], places[["constituency_id", "election"]]])
+    return both.groupby("constituency_id", as_index=False)["election"].first()
 
 
 def _with_overrides(file: pd.DataFrame, overrides: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
@@ -627,6 +628,102 @@ expected_shards = Table(
     "expected_shards", metadata,
     _count("shards", "The number", primary_key=True, autoincrement=False),
     schema="ingest", comment="How many shards the chain has, by the setting SHARDS: one row, none if it is not set",
+)  # fmt: skip
+
+_BY_PORTAL = "NULL: the portal does not say"
+_FIGURES_OF_PORTAL = "It holds figures as published; a row ends when the portal publishes others for the same"
+_SUPERSEDED = "When the portal was first seen to publish other figures; NULL: these are current"
+
+
+def _current(table: str, *columns: str) -> Index:
+    return Index(f"{table}_current", *columns, unique=True, postgresql_where=text("superseded_at IS NULL"))
+
+
+portal_contracts = Table(
+    "portal_contracts", metadata,
+    _text("constituency_id", "Contract", primary_key=True),
+    _text("election_key", "The portal's id of the election"),
+    _text("election", f"Election; {_BY_PORTAL}, as in the others"),
+    _text("region_code", "Code of the region"),
+    _text("region", "Region"),
+    _text("district_number", "Number of the district"),
+    _text("district", "District"),
+    _text("commission", "Territorial commission"),
+    _number("offset_hours", "Hours that local time is ahead of Moscow"),
+    _text("kind", "SINGLE: a vote for a candidate; UNION: for a list of a party. A voter has one of each"),
+    _text("status", "Status of the voting, as the portal writes it"),
+    _instant("starts_at", "Start of voting"),
+    _instant("ends_at", "End of voting"),
+    _instant("accepted_until", "Until when votes are accepted"),
+    _instant("seen_at", "When the portal listed the contract last", nullable=False),
+    _text("run_id", "Dagster run", nullable=False),
+    schema="metrics", comment="Contracts as the portal lists them, if the setting PORTAL_URL names one",
+)  # fmt: skip
+
+portal_counters = Table(
+    "portal_counters", metadata,
+    _text("constituency_id", "Contract", primary_key=True),
+    _instant("collected_at", "When these figures were first collected", primary_key=True),
+    _text("collection_time", "Time of collection as the portal writes it, in a zone that it does not state"),
+    _count("registered_voters", "Registered voters", nullable=True),
+    _count("bulletins_issued", "Bulletins issued so far", nullable=True),
+    _count("votes_cast", "Votes cast so far", nullable=True),
+    _instant("superseded_at", _SUPERSEDED),
+    _text("run_id", "Dagster run", nullable=False),
+    _current("portal_counters", "constituency_id"),
+    schema="metrics", comment=f"The portal's counters of each contract. {_FIGURES_OF_PORTAL} contract",
+)  # fmt: skip
+
+portal_hours = Table(
+    "portal_hours", metadata,
+    _text("constituency_id", "Contract", primary_key=True),
+    _text("label", "The hour as the portal labels it: its end, local time", primary_key=True),
+    _instant("collected_at", "When these figures were first collected", primary_key=True),
+    _instant("ends_at", "End of the hour; NULL: the portal does not say the contract's time zone"),
+    _count("bulletins", "Bulletins issued in the hour"),
+    _count("votes", "Votes cast in the hour"),
+    _count("bulletins_total", "Bulletins issued until its end"),
+    _count("votes_total", "Votes cast until its end"),
+    _instant("seen_at", "When they were collected last, within five minutes of the hour's end; then not recorded again",
+             nullable=False),
+    _instant("superseded_at", _SUPERSEDED),
+    _text("run_id", "Dagster run", nullable=False),
+    _current("portal_hours", "constituency_id", "label"),
+    schema="metrics", comment=f"The portal's hourly counts of each contract. {_FIGURES_OF_PORTAL} hour",
+)  # fmt: skip
+
+portal_precincts = Table(
+    "portal_precincts", metadata,
+    _text("constituency_id", "Contract", primary_key=True),
+    _text("precinct", "Number of the precinct (UIK)", primary_key=True),
+    _instant("collected_at", "When these figures were first collected", primary_key=True),
+    _text("collection_time", "Time of collection as the portal writes it"),
+    _count("registered_voters", "Registered voters", nullable=True),
+    _count("bulletins_issued", "Bulletins issued so far", nullable=True),
+    _instant("superseded_at", _SUPERSEDED),
+    _text("run_id", "Dagster run", nullable=False),
+    _current("portal_precincts", "constituency_id", "precinct"),
+    schema="metrics", comment=f"The portal's counters of each precinct. {_FIGURES_OF_PORTAL} precinct",
+)  # fmt: skip
+
+portal_charts = Table(
+    "portal_charts", metadata,
+    _text("constituency_id", "Contract", primary_key=True),
+    _instant("asked_at", "When the portal was asked last for its hourly counts", nullable=False),
+    Column("has", Text, CheckConstraint("has IN ('published', 'no_such_contract', 'unknown_time_zone')", name="has"),
+           nullable=False, comment="What it has: published, no_such_contract or unknown_time_zone"),
+    _instant("precincts_at", "When its precincts were collected last"),
+    _text("run_id", "Dagster run", nullable=False),
+    schema="ingest", comment="Contracts of which the portal was asked for hourly counts",
+)  # fmt: skip
+
+portal_answers = Table(
+    "portal_answers", metadata,
+    _text("path", "What was asked", primary_key=True),
+    _text("etag", "Its ETag"),
+    _text("last_modified", "Its Last-Modified"),
+    _text("answer", "The answer", nullable=False),
+    schema="ingest", comment="Answers of the portal that it can confirm instead of sending them again",
 )  # fmt: skip
 
 highest_totals = Table(

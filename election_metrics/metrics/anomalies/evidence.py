@@ -18,8 +18,11 @@ Thresholds = Mapping[str, float]
 """Values by name that a rule compares counts with."""
 
 
+_TWO_COUNTS = ("counted_bulletins", "published_bulletins", "counted_votes", "published_votes", "uncounted")
+
+
 def _nothing(*columns: str) -> pd.DataFrame:
-    counts = {"hour_number", "interval_number", "transactions", "lost", "voters"}
+    counts = {"hour_number", "interval_number", "transactions", "lost", "voters", *_TWO_COUNTS}
     return pd.DataFrame({name: pd.Series(dtype="int64" if name in counts else "str") for name in columns})
 
 
@@ -49,6 +52,9 @@ class Evidence:
         unread: constituency_id, path, reason: files that cannot be read at all.
         shards: constituency_id, trouble: of constituencies on the chain, what of their shard is missing, in words.
         absent_shards: shards of the chain of which nothing is known.
+        second_count: constituency_id, hour_number, is_delivered, counted_bulletins, published_bulletins, counted_votes,
+            published_votes, uncounted: hours in which the portal published other counts than those made here; whether
+            the hour's input arrived here; votes of the hour that do not count here (rejected, withdrawn, repeated).
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
         inside: the hours from inside; hours that were counted without intervals are not in it.
         registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters added to the register.
@@ -76,6 +82,9 @@ class Evidence:
     unread: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "path", "reason"))
     shards: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "trouble"))
     absent_shards: Sequence[str] = ()
+    second_count: pd.DataFrame = field(
+        default_factory=lambda: _nothing("constituency_id", "hour_number", "is_delivered", *_TWO_COUNTS)
+    )
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
     inside: InsideHours = field(default_factory=InsideHours)
     registrations: pd.DataFrame = field(

@@ -69,6 +69,12 @@ def _of_shards(evidence: Evidence, constituencies: pd.Series) -> str:
     return "".join(f"; {trouble}" for trouble in troubles[:_SHOWN]) + more
 
 
+def missing_of_chain(evidence: Evidence, constituency: str | None) -> str:
+    """What is missing of the chain for a constituency, or the whole election (None), in words; empty if nothing is."""
+    own = evidence.shards["constituency_id"] if constituency is None else pd.Series([constituency])
+    return _of_shards(evidence, own) + _absent(evidence)
+
+
 def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Lines, or whole files, that arrived and cannot be read; of constituencies, and of the whole election."""
     lines = evidence.lines

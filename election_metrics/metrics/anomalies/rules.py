@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from election_metrics.metrics.anomalies import ballots, inputs, minutes, places, series, synchronised
+from election_metrics.metrics.anomalies import ballots, inputs, minutes, places, second_count, series, synchronised
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
 from election_metrics.metrics.anomalies.levels import (
@@ -316,6 +316,17 @@ RULES = {
                 "least_lines": Threshold(10, "lines of a constituency; fewer are told of from `least_share` on"),
                 "least_share": Threshold(1, "percent of the lines, of a constituency and of the whole election"),
                 "critical_share": Threshold(50, "percent of the lines, from which it is critical"),
+            },
+        ),
+        Rule(
+            "differs_from_portal", second_count.differs_from_portal, True,
+            "critical where much differs, in the whole election also where most input is missing; else a warning",
+            "The portal published other numbers of bulletins or votes than those counted here.",
+            "The portal's own counter is the second, independent count. A difference first means missing input.",
+            {
+                "least_ballots": Threshold(1, "bulletins or votes of an hour, more or fewer"),
+                "least_constituencies": Threshold(10, "so many become one finding on the whole election"),
+                "critical_share": Threshold(10, "percent of the published ballots; fewer than 20 are never critical"),
             },
         ),
         Rule(

@@ -1,0 +1,247 @@
+"""The portal as a source of its own: its registry, and its counts as the second count.
+
+Nothing here is required: without the setting PORTAL_URL no portal is asked. What cannot be read is told and takes
+nothing else with it; figures of an earlier collection stay as they were published.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+
+from election_metrics.errors import ElectionMetricsError, SettingsError, TransientError
+from election_metrics.pipeline.progress import Report
+from election_metrics.settings import Settings
+from election_metrics.sources import portal_walk
+from election_metrics.sources.portal_answers import Row, read_chart, zone_of
+from election_metrics.sources.portal_client import Kept, Portal
+from election_metrics.warehouse import portal as store
+from election_metrics.warehouse import registry
+from election_metrics.warehouse.database import session_lock, transaction
+
+NONE_SET = "no portal is set; set ELECTION_METRICS_PORTAL_URL, such as https://stat.vybory.gov.ru/api"
+_AT_ONCE = 100
+"""Contracts of a transaction."""
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+_PLACE = ("constituency_id", "election_key", "election", "region_code", "region", "district_number", "district",
+          "commission", "offset_hours", "kind", "status", "starts_at", "ends_at", "accepted_until")  # fmt: skip
+_COUNTERS = ("constituency_id", "collection_time", "registered_voters", "bulletins_issued", "votes_cast")
+
+
+@dataclass
+class Collected:
+    """What a collection brought.
+
+    Attributes:
+        asked: contracts that the portal was asked for, or that it listed.
+        changed: contracts whose figures are new or changed.
+        absent: contracts that it does not have.
+        errors: what could not be read, in words.
+        requests: requests sent.
+        unchanged: answers that the portal confirmed without sending them again.
+    """
+
+    asked: int = 0
+    changed: set[str] = field(default_factory=set)
+    absent: int = 0
+    errors: list[str] = field(default_factory=list)
+    requests: int = 0
+    unchanged: int = 0
+
+
+def collect_registry(settings: Settings, run_id: str, now: datetime | None = None) -> Collected:
+    """Walks the portal's hierarchies: stores its contracts, with their names, times, zones and counters.
+
+    Raises:
+        SettingsError: no portal is set.
+        TransientError: nothing could be read; a retry may help.
+    """
+    moment = now or datetime.now(UTC)
+    done = Collected()
+    with _asking(settings, done) as portal, session_lock(settings, "portal"):
+        found, done.errors = portal_walk.walk(portal)
+        rows = list(found.values())
+        done.asked = len(rows)
+        with transaction(settings) as connection:
+            if store.store_contracts(connection, _only(rows, _PLACE), run_id, moment):
+                registry.mark_names_changed(connection)
+            counted = [row for row in _only(rows, _COUNTERS) if row["votes_cast"] is not None]
+            done.changed = store.store_counters(connection, counted, run_id, moment)
+    _refuse_nothing(done)
+    return done
+
+
+def collect_counts(
+    settings: Settings,
+    run_id: str,
+    now: datetime | None = None,
+    progress: Report | None = None,
+    *,
+    everything: bool = False,
+) -> Collected:
+    """Asks the portal for the hourly counts of contracts that are due, and for their precincts now and then.
+
+    Args:
+        settings: the settings.
+        run_id: the Dagster run.
+        now: current time.
+        progress: called with contracts done and in all.
+        everything: ask for all contracts, due or not.
+
+    Raises:
+        SettingsError: no portal is set.
+        TransientError: nothing could be read; a retry may help.
+    """
+    moment = now or datetime.now(UTC)
+    done = Collected()
+    with _asking(settings, done) as portal, session_lock(settings, "portal"):
+        with transaction(settings) as connection:
+            due = store.read_due(connection, moment, everything=everything)
+        for part in _parts(portal, partial(_chart, portal), due):
+            _store_charts(settings, part, run_id, moment, done)
+            if progress:
+                progress(done.asked, len(due))
+        with transaction(settings) as connection:
+            of_precincts = store.read_due_precincts(connection, moment, everything=everything)
+        for part in _parts(portal, partial(portal_walk.precincts, portal), of_precincts):
+            _store_precincts(settings, part, run_id, moment, done)
+    _refuse_nothing(done)
+    return done
+
+
+def what_is_due(settings: Settings, now: datetime) -> tuple[int, bool]:
+    """How many contracts the portal is to be asked for; and whether its registry is older than six hours."""
+    with transaction(settings) as connection:
+        due = store.read_due(connection, now, everything=False)
+        precincts = store.read_due_precincts(connection, now, everything=False)
+        return len({*due, *precincts}), store.is_registry_due(connection, now)
+
+
+def registry_of_portal(contracts: pd.DataFrame, paths: pd.DataFrame, zones: dict[str, str]) -> pd.DataFrame:
+    """What the portal knows of constituencies, as a source of the registry.
+
+    Contracts of elections (and kinds) of which nothing has landed are left out: an observatory need not watch them.
+
+    Args:
+        contracts: rows of `portal_contracts`.
+        paths: constituency_id and election by the other sources; NA where these do not say.
+        zones: time zone by region name.
+
+    Returns:
+        constituency_id, election, name, region_code, region, time_zone, starts_at, ends_at (of taking votes).
+        `election` is the name under which the other contracts of that election landed, else the portal's.
+    """
+    landed = paths.set_index("constituency_id")["election"]
+    group = ["election_key", "kind"]
+    keyed = contracts.assign(kind=contracts["kind"].fillna(""), election_key=contracts["election_key"].fillna(""))
+    known = keyed[keyed["constituency_id"].isin(landed.index)]
+    watched = pd.MultiIndex.from_frame(known[group])
+    keyed = keyed[pd.MultiIndex.from_frame(keyed[group]).isin(watched)]
+    named = known.assign(landed=known["constituency_id"].map(landed)).dropna(subset=["landed"])
+    counts = named.groupby([*group, "landed"]).size().rename("files").reset_index()
+    counts = counts.sort_values(["files", "landed"], ascending=[False, True]).drop_duplicates(group)
+    keyed = keyed.merge(counts[[*group, "landed"]], on=group, how="left")
+    districts = keyed["district"].str.cat(keyed["commission"], sep=", ").fillna(keyed["district"])
+    offsets = keyed["offset_hours"].astype(object).where(keyed["offset_hours"].notna(), None)
+    moments = pd.to_datetime(keyed["starts_at"], utc=True).astype(object)
+    own_zones = [
+        zone_of(offset, zones.get(region), None if pd.isna(moment) else moment)
+        for offset, region, moment in zip(offsets, keyed["region"], moments, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "constituency_id": keyed["constituency_id"],
+            "election": keyed["landed"].combine_first(keyed["election"]),
+            "name": districts,
+            "region_code": keyed["region_code"],
+            "region": keyed["region"],
+            "time_zone": pd.Series(own_zones, index=keyed.index, dtype=object),
+            "starts_at": pd.to_datetime(keyed["starts_at"], utc=True),
+            "ends_at": pd.to_datetime(keyed["accepted_until"].combine_first(keyed["ends_at"]), utc=True),
+        }
+    )
+
+
+def _asking(settings: Settings, done: Collected) -> "_Asking":
+    if settings.portal_url is None:
+        raise SettingsError(NONE_SET)
+    number, _, span = settings.portal_rate.partition("/")
+    return _Asking(settings, Portal(settings.portal_url, int(number) / _SECONDS[span]), done)
+
+
+@dataclass
+class _Asking:
+    """A portal with the answers that it may confirm; those of this collection are stored at its end."""
+
+    settings: Settings
+    portal: Portal
+    done: Collected
+
+    def __enter__(self) -> Portal:
+        with transaction(self.settings) as connection:
+            kept = store.read_kept(connection)
+        self.portal.kept.update({path: Kept(*one) for path, one in kept.items()})
+        return self.portal
+
+    def __exit__(self, *_: object) -> None:
+        self.done.requests, self.done.unchanged = self.portal.sent, self.portal.unchanged
+        new = {path: (one.etag, one.last_modified, one.text) for path, one in self.portal.new.items()}
+        with transaction(self.settings) as connection:
+            store.store_kept(connection, new)
+
+
+def _chart(portal: Portal, contract: str) -> tuple[str, list[Row]]:
+    path = f"statistics/chart/hourly?{urlencode({'contractIds': contract})}"
+    return read_chart(portal.get(path), path, contract)
+
+
+def _parts(portal: Portal, ask: Callable[[str], Any], names: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:
+    answers = portal.each(ask, names)
+    while part := list(islice(answers, _AT_ONCE)):
+        yield part
+
+
+def _good(part: list[tuple[str, Any]], done: Collected) -> dict[str, Any]:
+    """The answers that are no errors; these are noted."""
+    done.errors += [str(answer) for _, answer in part if isinstance(answer, ElectionMetricsError)]
+    return {name: answer for name, answer in part if not isinstance(answer, ElectionMetricsError)}
+
+
+def _store_charts(settings: Settings, part: list[tuple[str, Any]], run_id: str, now: datetime, done: Collected) -> None:
+    good = _good(part, done)
+    done.asked += len(part)
+    done.absent += sum(has == "no_such_contract" for has, _ in good.values())
+    rows = [{"constituency_id": name, **row} for name, (_, found) in good.items() for row in found]
+    with transaction(settings) as connection:
+        new = store.mark_asked(connection, {name: has for name, (has, _) in good.items()}, run_id, now)
+        new |= store.store_hours(connection, rows, run_id, now)
+        done.changed |= new
+        registry.touch_elections_of(connection, new)  # so that the rules compare them
+
+
+def _store_precincts(
+    settings: Settings, part: list[tuple[str, Any]], run_id: str, now: datetime, done: Collected
+) -> None:
+    good = _good(part, done)
+    rows = [
+        {"constituency_id": name, "collection_time": collected, **row}
+        for name, (found, collected) in good.items()
+        for row in found
+    ]
+    with transaction(settings) as connection:
+        done.changed |= store.store_precincts(connection, list(good), rows, run_id, now)
+
+
+def _only(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    return [{name: row[name] for name in names} for row in rows]
+
+
+def _refuse_nothing(done: Collected) -> None:
+    """Raises if the portal gave nothing but errors."""
+    if done.errors and not done.changed and len(done.errors) >= done.asked:
+        raise TransientError(f"the portal gave nothing; {len(done.errors)} errors, the first: {done.errors[0]}")

@@ -1,0 +1,236 @@
+"""The portal's answers as rows. What an answer does not say is None; what contradicts itself is refused.
+
+Counts are the portal's own, as published. Times are UTC: the portal gives local wall clocks, and by `timeOffset` how
+many hours these are ahead of Moscow. Hourly points are labelled with the end of their hour.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from election_metrics.errors import DataError
+from election_metrics.sources.names import canonical_folder
+
+Row = dict[str, Any]
+
+MOSCOW = 3
+"""Hours that Moscow is ahead of UTC."""
+_CLOCK = "%d.%m.%Y %H:%M"
+_MOST_AHEAD, _MOST_BEHIND = 14 - MOSCOW, -12 - MOSCOW
+_COUNTS = ("bulletins", "votes", "bulletins_total", "votes_total")
+_METRICS = ("countBlindSign", "countVote", "totalCountBlindSign", "totalCountVote")
+_COUNTERS = {"registered_voters": "all", "bulletins_issued": "issued", "votes_cast": "voted"}
+KINDS = ("SINGLE", "UNION")
+"""Votes for a candidate, and for a list of a party: a voter has one of each."""
+
+
+def listed(answer: Any, path: str, names: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+    """The list under these names of `data`; empty if it is null or not there.
+
+    Raises:
+        DataError: it is something else than a list of objects.
+    """
+    found = _data(answer, path)
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
+        raise DataError(f"the portal's answer to {path} has no list of {names[-1] if names else 'data'}")
+    return found
+
+
+def key(row: Mapping[str, Any], name: str, path: str) -> str:
+    """An id in a row of a list.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = row.get(name)
+    if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
+        raise DataError(f"the portal's answer to {path} has a row without {name}")
+    return str(found)
+
+
+def read_commission(answer: Any, path: str, election: str) -> list[Row]:
+    """Contracts of a territorial commission (`statistics/v2/election/tik`), with their counters.
+
+    Returns:
+        Rows with constituency_id, election_key, election, region_code, region, district_number, district, commission,
+        offset_hours, kind, status, starts_at, ends_at, accepted_until, collection_time, registered_voters,
+        bulletins_issued, votes_cast.
+
+    Raises:
+        DataError: a contract has no id, or a counter is no count.
+    """
+    data = _data(answer, path)
+    offset = offset_hours(data)
+    return [
+        {
+            **_place(data, election),
+            "constituency_id": key(voting, "contractId", path),
+            "commission": _name(data.get("tikName")),
+            "offset_hours": offset,
+            "kind": voting["type"] if voting.get("type") in KINDS else None,
+            "status": _text(voting.get("status")),
+            "starts_at": _moment(voting.get("clientStartDateTime"), offset),
+            "ends_at": _moment(voting.get("clientEndDateTime"), offset),
+            "accepted_until": _moment(voting.get("ballotAcceptanceEndDate"), offset),
+            **_counters(voting.get("counters"), path),
+        }
+        for voting in listed(answer, path, ("votings",))
+    ]
+
+
+def read_district(answer: Any, path: str, election: str, region: str | None) -> list[Row]:
+    """Contracts of a district in the older hierarchy (`statistics/voting`), with the columns of `read_commission`.
+
+    It states neither commission, kind, zone nor times.
+    """
+    data = _data(answer, path)
+    place = _place(data, election)
+    rows = []
+    for voting in listed(answer, path, ("votings",)):
+        counters = voting.get("counters")
+        if not isinstance(counters, Mapping):
+            raise DataError(f"the portal's answer to {path} has a contract without counters")
+        unsaid = dict.fromkeys(("commission", "offset_hours", "kind", "status", "starts_at", "ends_at"))
+        rows.append(
+            {
+                **place, **unsaid, "accepted_until": None, "region": place["region"] or region,
+                "constituency_id": key(counters, "contractId", path), **_counters(counters, path),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def read_chart(answer: Any, path: str, contract: str) -> tuple[str, list[Row]]:
+    """Published hours of a contract (`statistics/chart/hourly`), without placeholders for hours to come.
+
+    Returns:
+        What the portal has (`published`, `no_such_contract`, `unknown_time_zone`), and rows with label, ends_at (None
+        if the zone is not known), bulletins, votes, bulletins_total, votes_total.
+
+    Raises:
+        DataError: two series, two points of an hour, a time or a count that is none.
+    """
+    series = [one for one in listed(answer, path) if one.get("contractId") == contract]
+    if not series:
+        return "no_such_contract", []
+    if len(series) > 1:
+        raise DataError(f"the portal's answer to {path} has the contract {len(series)} times")
+    offset = offset_hours(series[0])
+    rows: dict[str, Row] = {}
+    for point in series[0].get("points") or []:
+        metrics = point.get("metrics") if isinstance(point, Mapping) else None
+        if not isinstance(metrics, Mapping) or any(metrics.get(name) is None for name in _METRICS[2:]):
+            continue  # a placeholder for an hour to come
+        label = _text(point.get("dateTime"))
+        if label is None or _clock(label) is None:
+            raise DataError(f"the portal's answer to {path} has a point without a time: {str(point)[:100]}")
+        if label in rows:
+            raise DataError(f"the portal's answer to {path} has two points for {label}")
+        counts = {name: _count(metrics.get(source), path) for name, source in zip(_COUNTS, _METRICS, strict=True)}
+        if None in counts.values():
+            raise DataError(f"the portal's answer to {path} has a point without counts: {str(point)[:100]}")
+        rows[label] = {"label": label, "ends_at": _moment(label, offset), **counts}
+    return "unknown_time_zone" if offset is None else "published", list(rows.values())
+
+
+def read_precincts(answer: Any, path: str) -> tuple[list[Row], int, str | None]:
+    """One page of a contract's precincts (`statistics/voting/uiks/search`).
+
+    Returns:
+        Rows with precinct, registered_voters, bulletins_issued; the number of precincts in all; time of collection, as
+        the portal writes it.
+
+    Raises:
+        DataError: a row has no number, or a counter is no count.
+    """
+    found = _data(answer, path).get("distributionByPrimaryUikNumbers")
+    total = _count(found.get("totalCount"), path) if isinstance(found, Mapping) else None
+    if total is None:
+        raise DataError(f"the portal's answer to {path} has no precincts")
+    rows = [
+        {"precinct": key(one, "primaryUikNumber", path), "registered_voters": _count(one.get("all"), path),
+         "bulletins_issued": _count(one.get("issued"), path)}
+        for one in listed(answer, path, ("distributionByPrimaryUikNumbers", "results"))
+    ]  # fmt: skip
+    return rows, total, _text(_data(answer, path).get("collectionTime"))
+
+
+def offset_hours(row: Mapping[str, Any]) -> float | None:
+    """Hours that the place is ahead of Moscow; None if that is not said, or cannot be."""
+    found = row.get("timeOffset")
+    is_number = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+    return float(found) if is_number and _MOST_BEHIND <= float(found) <= _MOST_AHEAD else None  # type: ignore[arg-type]
+
+
+def zone_of(offset: float | None, region_zone: str | None, moment: datetime | None) -> str | None:
+    """Time zone of a place so many hours ahead of Moscow: its region's where that agrees; None if there is none."""
+    if offset is None or moment is None:
+        return None
+    ahead = timedelta(hours=offset + MOSCOW)
+    if region_zone is not None and moment.astimezone(ZoneInfo(region_zone)).utcoffset() == ahead:
+        return region_zone
+    whole = ahead // timedelta(hours=1)
+    # The names of POSIX count hours west of Greenwich.
+    return (f"Etc/GMT{-whole:+d}" if whole else "UTC") if ahead == timedelta(hours=whole) else None
+
+
+def _data(answer: Any, path: str) -> Any:
+    if not isinstance(answer, Mapping) or "data" not in answer:
+        raise DataError(f"the portal's answer to {path} has no data: {str(answer)[:100]}")
+    return answer["data"] if answer["data"] is not None else {}
+
+
+def _place(data: Mapping[str, Any], election: str) -> Row:
+    code = data.get("regionCode")
+    return {
+        "election_key": election,
+        "election": _name(data.get("electionName")),
+        "region_code": f"{code:02d}" if isinstance(code, int) and not isinstance(code, bool) else _text(code),
+        "region": _name(data.get("regionDescription")),
+        "district_number": _text(str(data["districtNumber"])) if data.get("districtNumber") is not None else None,
+        "district": _name(data.get("districtName")),
+        "collection_time": _text(data.get("collectionTime")),
+    }
+
+
+def _counters(found: object, path: str) -> Row:
+    counters = found if isinstance(found, Mapping) else {}
+    return {name: _count(counters.get(source), path) for name, source in _COUNTERS.items()}
+
+
+def _count(found: object, path: str) -> int | None:
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**53:
+        raise DataError(f"the portal's answer to {path} has {str(found)[:50]!r} for a count")
+    return found
+
+
+def _text(found: object) -> str | None:
+    return found.strip().replace("\0", "") or None if isinstance(found, str) else None
+
+
+def _name(found: object) -> str | None:
+    text = _text(found)
+    return canonical_folder(text) if text else None
+
+
+def _clock(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, _CLOCK)  # noqa: DTZ007 a wall clock; its zone is in another field
+    except ValueError:
+        return None
+
+
+def _moment(found: object, offset: float | None) -> datetime | None:
+    """A local wall clock as a moment in UTC."""
+    clock = _clock(found) if isinstance(found, str) else None
+    if clock is None or offset is None:
+        return None
+    return (clock - timedelta(hours=offset + MOSCOW)).replace(tzinfo=ZoneInfo("UTC"))

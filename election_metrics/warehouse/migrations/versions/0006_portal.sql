@@ -1,0 +1,261 @@
+-- The portal's own registry and counts, as published, and their agreement with what is counted here.
+
+CREATE TABLE metrics.portal_contracts (
+    constituency_id text NOT NULL,
+    election_key text,
+    election text,
+    region_code text,
+    region text,
+    district_number text,
+    district text,
+    commission text,
+    offset_hours double precision,
+    kind text,
+    status text,
+    starts_at timestamptz,
+    ends_at timestamptz,
+    accepted_until timestamptz,
+    seen_at timestamptz NOT NULL,
+    run_id text NOT NULL,
+    CONSTRAINT portal_contracts_pkey PRIMARY KEY (constituency_id)
+);
+
+CREATE TABLE metrics.portal_counters (
+    constituency_id text NOT NULL,
+    collected_at timestamptz NOT NULL,
+    collection_time text,
+    registered_voters bigint,
+    bulletins_issued bigint,
+    votes_cast bigint,
+    superseded_at timestamptz,
+    run_id text NOT NULL,
+    CONSTRAINT portal_counters_pkey PRIMARY KEY (constituency_id, collected_at)
+);
+CREATE UNIQUE INDEX portal_counters_current ON metrics.portal_counters (constituency_id) WHERE superseded_at IS NULL;
+
+CREATE TABLE metrics.portal_hours (
+    constituency_id text NOT NULL,
+    label text NOT NULL,
+    collected_at timestamptz NOT NULL,
+    ends_at timestamptz,
+    bulletins bigint NOT NULL,
+    votes bigint NOT NULL,
+    bulletins_total bigint NOT NULL,
+    votes_total bigint NOT NULL,
+    seen_at timestamptz NOT NULL,
+    superseded_at timestamptz,
+    run_id text NOT NULL,
+    CONSTRAINT portal_hours_pkey PRIMARY KEY (constituency_id, label, collected_at)
+);
+CREATE UNIQUE INDEX portal_hours_current ON metrics.portal_hours (constituency_id, label) WHERE superseded_at IS NULL;
+
+CREATE TABLE metrics.portal_precincts (
+    constituency_id text NOT NULL,
+    precinct text NOT NULL,
+    collected_at timestamptz NOT NULL,
+    collection_time text,
+    registered_voters bigint,
+    bulletins_issued bigint,
+    superseded_at timestamptz,
+    run_id text NOT NULL,
+    CONSTRAINT portal_precincts_pkey PRIMARY KEY (constituency_id, precinct, collected_at)
+);
+CREATE UNIQUE INDEX portal_precincts_current ON metrics.portal_precincts (constituency_id, precinct)
+    WHERE superseded_at IS NULL;
+
+CREATE TABLE ingest.portal_charts (
+    constituency_id text NOT NULL,
+    asked_at timestamptz NOT NULL,
+    has text NOT NULL,
+    precincts_at timestamptz,
+    run_id text NOT NULL,
+    CONSTRAINT portal_charts_pkey PRIMARY KEY (constituency_id),
+    CONSTRAINT portal_charts_has_check CHECK (has IN ('published', 'no_such_contract', 'unknown_time_zone'))
+);
+
+CREATE TABLE ingest.portal_answers (
+    path text NOT NULL,
+    etag text,
+    last_modified text,
+    answer text NOT NULL,
+    CONSTRAINT portal_answers_pkey PRIMARY KEY (path)
+);
+
+COMMENT ON TABLE metrics.portal_contracts IS 'Contracts as the portal lists them, if the setting PORTAL_URL names one';
+COMMENT ON COLUMN metrics.portal_contracts.constituency_id IS 'Contract';
+COMMENT ON COLUMN metrics.portal_contracts.election_key IS 'The portal''s id of the election';
+COMMENT ON COLUMN metrics.portal_contracts.election IS 'Election; NULL: the portal does not say, as in the others';
+COMMENT ON COLUMN metrics.portal_contracts.region_code IS 'Code of the region';
+COMMENT ON COLUMN metrics.portal_contracts.region IS 'Region';
+COMMENT ON COLUMN metrics.portal_contracts.district_number IS 'Number of the district';
+COMMENT ON COLUMN metrics.portal_contracts.district IS 'District';
+COMMENT ON COLUMN metrics.portal_contracts.commission IS 'Territorial commission';
+COMMENT ON COLUMN metrics.portal_contracts.offset_hours IS 'Hours that local time is ahead of Moscow';
+COMMENT ON COLUMN metrics.portal_contracts.kind IS 'SINGLE: a vote for a candidate; UNION: for a list of a party. A voter has one of each';
+COMMENT ON COLUMN metrics.portal_contracts.status IS 'Status of the voting, as the portal writes it';
+COMMENT ON COLUMN metrics.portal_contracts.starts_at IS 'Start of voting';
+COMMENT ON COLUMN metrics.portal_contracts.ends_at IS 'End of voting';
+COMMENT ON COLUMN metrics.portal_contracts.accepted_until IS 'Until when votes are accepted';
+COMMENT ON COLUMN metrics.portal_contracts.seen_at IS 'When the portal listed the contract last';
+COMMENT ON COLUMN metrics.portal_contracts.run_id IS 'Dagster run';
+COMMENT ON TABLE metrics.portal_counters IS 'The portal''s counters of each contract. It holds figures as published; a row ends when the portal publishes others for the same contract';
+COMMENT ON COLUMN metrics.portal_counters.constituency_id IS 'Contract';
+COMMENT ON COLUMN metrics.portal_counters.collected_at IS 'When these figures were first collected';
+COMMENT ON COLUMN metrics.portal_counters.collection_time IS 'Time of collection as the portal writes it, in a zone that it does not state';
+COMMENT ON COLUMN metrics.portal_counters.registered_voters IS 'Registered voters';
+COMMENT ON COLUMN metrics.portal_counters.bulletins_issued IS 'Bulletins issued so far';
+COMMENT ON COLUMN metrics.portal_counters.votes_cast IS 'Votes cast so far';
+COMMENT ON COLUMN metrics.portal_counters.superseded_at IS 'When the portal was first seen to publish other figures; NULL: these are current';
+COMMENT ON COLUMN metrics.portal_counters.run_id IS 'Dagster run';
+COMMENT ON TABLE metrics.portal_hours IS 'The portal''s hourly counts of each contract. It holds figures as published; a row ends when the portal publishes others for the same hour';
+COMMENT ON COLUMN metrics.portal_hours.constituency_id IS 'Contract';
+COMMENT ON COLUMN metrics.portal_hours.label IS 'The hour as the portal labels it: its end, local time';
+COMMENT ON COLUMN metrics.portal_hours.collected_at IS 'When these figures were first collected';
+COMMENT ON COLUMN metrics.portal_hours.ends_at IS 'End of the hour; NULL: the portal does not say the contract''s time zone';
+COMMENT ON COLUMN metrics.portal_hours.bulletins IS 'Bulletins issued in the hour';
+COMMENT ON COLUMN metrics.portal_hours.votes IS 'Votes cast in the hour';
+COMMENT ON COLUMN metrics.portal_hours.bulletins_total IS 'Bulletins issued until its end';
+COMMENT ON COLUMN metrics.portal_hours.votes_total IS 'Votes cast until its end';
+COMMENT ON COLUMN metrics.portal_hours.seen_at IS 'When they were collected last, within five minutes of the hour''s end; then not recorded again';
+COMMENT ON COLUMN metrics.portal_hours.superseded_at IS 'When the portal was first seen to publish other figures; NULL: these are current';
+COMMENT ON COLUMN metrics.portal_hours.run_id IS 'Dagster run';
+COMMENT ON TABLE metrics.portal_precincts IS 'The portal''s counters of each precinct. It holds figures as published; a row ends when the portal publishes others for the same precinct';
+COMMENT ON COLUMN metrics.portal_precincts.constituency_id IS 'Contract';
+COMMENT ON COLUMN metrics.portal_precincts.precinct IS 'Number of the precinct (UIK)';
+COMMENT ON COLUMN metrics.portal_precincts.collected_at IS 'When these figures were first collected';
+COMMENT ON COLUMN metrics.portal_precincts.collection_time IS 'Time of collection as the portal writes it';
+COMMENT ON COLUMN metrics.portal_precincts.registered_voters IS 'Registered voters';
+COMMENT ON COLUMN metrics.portal_precincts.bulletins_issued IS 'Bulletins issued so far';
+COMMENT ON COLUMN metrics.portal_precincts.superseded_at IS 'When the portal was first seen to publish other figures; NULL: these are current';
+COMMENT ON COLUMN metrics.portal_precincts.run_id IS 'Dagster run';
+COMMENT ON TABLE ingest.portal_charts IS 'Contracts of which the portal was asked for hourly counts';
+COMMENT ON COLUMN ingest.portal_charts.constituency_id IS 'Contract';
+COMMENT ON COLUMN ingest.portal_charts.asked_at IS 'When the portal was asked last for its hourly counts';
+COMMENT ON COLUMN ingest.portal_charts.has IS 'What it has: published, no_such_contract or unknown_time_zone';
+COMMENT ON COLUMN ingest.portal_charts.precincts_at IS 'When its precincts were collected last';
+COMMENT ON COLUMN ingest.portal_charts.run_id IS 'Dagster run';
+COMMENT ON TABLE ingest.portal_answers IS 'Answers of the portal that it can confirm instead of sending them again';
+COMMENT ON COLUMN ingest.portal_answers.path IS 'What was asked';
+COMMENT ON COLUMN ingest.portal_answers.etag IS 'Its ETag';
+COMMENT ON COLUMN ingest.portal_answers.last_modified IS 'Its Last-Modified';
+COMMENT ON COLUMN ingest.portal_answers.answer IS 'The answer';
+
+-- A row for each hour that either side has. The portal's counts settle five minutes after the hour. Input that is up to
+-- half an hour late is on its way, and no difference.
+CREATE VIEW metrics.portal_agreement AS
+WITH published AS (
+    SELECT constituency_id, ends_at - interval '1 hour' AS hour, ends_at, label, bulletins, votes, seen_at, collected_at,
+        ends_at = date_trunc('hour', ends_at) AS is_hour
+    FROM metrics.portal_hours
+    WHERE superseded_at IS NULL
+), asked AS (
+    SELECT constituency.election_id, constituency.region, constituency.constituency_id, chart.has, chart.asked_at
+    FROM ingest.portal_charts AS chart JOIN metrics.constituencies AS constituency USING (constituency_id)
+), counted AS (
+    SELECT asked.constituency_id, hour, stats.bulletins_issued, stats.votes_cast
+    FROM asked JOIN metrics.hourly_stats AS stats USING (constituency_id)
+    WHERE stats.bulletins_issued > 0 OR stats.votes_cast > 0
+), both_counts AS (
+    SELECT coalesce(published.constituency_id, counted.constituency_id) AS constituency_id,
+        coalesce(published.hour, counted.hour) AS hour, published.label, published.is_hour, published.ends_at,
+        published.seen_at, published.collected_at, published.bulletins, published.votes,
+        coalesce(counted.bulletins_issued, 0) AS bulletins_issued, coalesce(counted.votes_cast, 0) AS votes_cast
+    FROM published FULL JOIN counted
+        ON counted.constituency_id = published.constituency_id AND counted.hour = published.hour AND published.is_hour
+    WHERE published.bulletins > 0 OR published.votes > 0 OR counted.constituency_id IS NOT NULL
+)
+SELECT
+    asked.election_id,
+    asked.region,
+    asked.constituency_id,
+    both_counts.hour,
+    both_counts.label,
+    both_counts.bulletins_issued AS counted_bulletins,
+    both_counts.bulletins AS published_bulletins,
+    both_counts.votes_cast AS counted_votes,
+    both_counts.votes AS published_votes,
+    CASE WHEN both_counts.is_hour THEN both_counts.bulletins_issued - both_counts.bulletins END AS bulletins_difference,
+    CASE WHEN both_counts.is_hour THEN both_counts.votes_cast - both_counts.votes END AS votes_difference,
+    CASE
+        WHEN asked.has <> 'published' THEN asked.has
+        WHEN both_counts.label IS NULL THEN 'not_published'
+        WHEN NOT both_counts.is_hour THEN 'not_an_hour'
+        WHEN both_counts.bulletins_issued = both_counts.bulletins AND both_counts.votes_cast = both_counts.votes
+            THEN 'agrees'
+        WHEN both_counts.seen_at < both_counts.ends_at + interval '5 minutes' THEN 'not_settled'
+        WHEN version.landed_version > version.computed_version THEN 'not_settled'
+        WHEN missing.constituency_id IS NOT NULL AND now() < both_counts.ends_at + interval '30 minutes'
+            THEN 'not_settled'
+        ELSE 'differs'
+    END AS status,
+    missing.constituency_id IS NULL AS is_delivered,
+    both_counts.collected_at AS published_since
+FROM both_counts
+JOIN asked USING (constituency_id)
+LEFT JOIN ingest.hour_versions AS version
+    ON version.hour_number = (extract(epoch FROM both_counts.hour) / 3600)::bigint AND both_counts.is_hour
+LEFT JOIN metrics.missing_input AS missing ON missing.constituency_id = both_counts.constituency_id
+    AND both_counts.hour >= missing.missing_from AND both_counts.hour < missing.missing_to;
+
+CREATE VIEW metrics.portal_agreement_summary AS
+SELECT
+    election_id,
+    CASE WHEN grouping(constituency_id) = 0 THEN 'constituency' WHEN grouping(region) = 0 THEN 'region' ELSE 'election' END
+        AS level,
+    region,
+    constituency_id,
+    count(*) FILTER (WHERE status = 'agrees') AS hours_agreeing,
+    count(*) FILTER (WHERE status = 'differs') AS hours_differing,
+    count(*) FILTER (WHERE status NOT IN ('agrees', 'differs')) AS hours_not_compared,
+    count(DISTINCT constituency_id) FILTER (WHERE status = 'differs') AS constituencies_differing,
+    count(DISTINCT constituency_id) FILTER (WHERE status = 'no_such_contract') AS constituencies_not_there,
+    coalesce(sum(counted_bulletins) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS counted_bulletins,
+    coalesce(sum(published_bulletins) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS published_bulletins,
+    coalesce(sum(counted_votes) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS counted_votes,
+    coalesce(sum(published_votes) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS published_votes,
+    CASE
+        WHEN count(*) FILTER (WHERE status = 'differs') > 0 THEN 'differs'
+        WHEN count(*) FILTER (WHERE status = 'agrees') > 0 THEN 'agrees'
+        ELSE min(status)
+    END AS status,
+    min(hour) FILTER (WHERE status = 'differs') AS differs_from,
+    max(hour) FILTER (WHERE status = 'differs') AS differs_until,
+    max(hour) FILTER (WHERE status IN ('agrees', 'differs')) AS compared_until
+FROM metrics.portal_agreement
+GROUP BY GROUPING SETS ((election_id), (election_id, region), (election_id, region, constituency_id));
+
+COMMENT ON VIEW metrics.portal_agreement IS 'The second count: bulletins and votes of each constituency hour, counted here and published by the portal';
+COMMENT ON COLUMN metrics.portal_agreement.election_id IS 'Election';
+COMMENT ON COLUMN metrics.portal_agreement.region IS 'Region';
+COMMENT ON COLUMN metrics.portal_agreement.constituency_id IS 'Constituency';
+COMMENT ON COLUMN metrics.portal_agreement.hour IS 'Start of the hour (UTC); NULL: the portal does not say the time zone of its hour';
+COMMENT ON COLUMN metrics.portal_agreement.label IS 'The hour as the portal labels it: its end, local time';
+COMMENT ON COLUMN metrics.portal_agreement.counted_bulletins IS 'Bulletins issued, counted here';
+COMMENT ON COLUMN metrics.portal_agreement.published_bulletins IS 'Bulletins issued, published by the portal; NULL: not published';
+COMMENT ON COLUMN metrics.portal_agreement.counted_votes IS 'Votes cast, counted here';
+COMMENT ON COLUMN metrics.portal_agreement.published_votes IS 'Votes cast, published by the portal; NULL: not published';
+COMMENT ON COLUMN metrics.portal_agreement.bulletins_difference IS 'counted_bulletins - published_bulletins; NULL where they are not of one hour';
+COMMENT ON COLUMN metrics.portal_agreement.votes_difference IS 'counted_votes - published_votes; NULL where they are not of one hour';
+COMMENT ON COLUMN metrics.portal_agreement.status IS
+    'agrees, differs, not_published (yet), not_settled (seen within five minutes of the hour, or input on its way here), not_an_hour (the published point is of another span), no_such_contract, unknown_time_zone';
+COMMENT ON COLUMN metrics.portal_agreement.is_delivered IS 'Whether the hour''s input arrived here; where not, a difference first means missing input';
+COMMENT ON COLUMN metrics.portal_agreement.published_since IS 'When these figures of the portal were first collected';
+COMMENT ON VIEW metrics.portal_agreement_summary IS
+    'The second count by election, region and constituency. Sums are of the hours that were compared';
+COMMENT ON COLUMN metrics.portal_agreement_summary.election_id IS 'Election';
+COMMENT ON COLUMN metrics.portal_agreement_summary.level IS 'election, region or constituency: never add rows of several levels';
+COMMENT ON COLUMN metrics.portal_agreement_summary.region IS 'Region; NULL for the whole election, and where it is not known';
+COMMENT ON COLUMN metrics.portal_agreement_summary.constituency_id IS 'Constituency; NULL for regions and the whole election';
+COMMENT ON COLUMN metrics.portal_agreement_summary.hours_agreeing IS 'Constituency hours with ballots of which both counts are equal';
+COMMENT ON COLUMN metrics.portal_agreement_summary.hours_differing IS 'Constituency hours of which they differ';
+COMMENT ON COLUMN metrics.portal_agreement_summary.hours_not_compared IS 'Constituency hours that cannot be compared, or not yet';
+COMMENT ON COLUMN metrics.portal_agreement_summary.constituencies_differing IS 'Constituencies with hours that differ';
+COMMENT ON COLUMN metrics.portal_agreement_summary.constituencies_not_there IS 'Constituencies that the portal does not have';
+COMMENT ON COLUMN metrics.portal_agreement_summary.counted_bulletins IS 'Bulletins issued in the compared hours, counted here';
+COMMENT ON COLUMN metrics.portal_agreement_summary.published_bulletins IS 'The same, published by the portal';
+COMMENT ON COLUMN metrics.portal_agreement_summary.counted_votes IS 'Votes cast in the compared hours, counted here';
+COMMENT ON COLUMN metrics.portal_agreement_summary.published_votes IS 'The same, published by the portal';
+COMMENT ON COLUMN metrics.portal_agreement_summary.status IS 'differs if any hour does, else agrees if any does, else why none was compared';
+COMMENT ON COLUMN metrics.portal_agreement_summary.differs_from IS 'First hour that differs (UTC)';
+COMMENT ON COLUMN metrics.portal_agreement_summary.differs_until IS 'Last hour that differs (UTC)';
+COMMENT ON COLUMN metrics.portal_agreement_summary.compared_until IS 'Last hour that was compared (UTC): agreement says nothing about later ones';
