@@ -48,7 +48,7 @@ def _written(path: Path) -> Iterator[IO[bytes]]:
         raise ElectionMetricsError(f"{path} cannot be written: {error.strerror}") from None
 
 
-_WITHOUT_HOME = ("replay", "verify")
+_WITHOUT_HOME = ("replay", "verify", "stand-in")
 """Commands that use neither HOME nor a database."""
 
 
@@ -291,6 +291,56 @@ def ingest_table(compare: bool, first: datetime | None, last: datetime | None) -
     from election_metrics.commands.runs import run_table_ingest
 
     sys.exit(run_table_ingest(console, first, last, compare=compare))
+
+
+@main.group()
+def portal() -> None:
+    """Compare with the portal's own count: collect what it publishes, show where both counts differ.
+
+    ELECTION_METRICS_PORTAL_URL names the portal's interface. With it set, `election-metrics up` collects by itself,
+    a few minutes after each full hour.
+
+    \b
+    election-metrics portal collect
+    election-metrics portal show
+    """
+
+
+@portal.command("collect")
+@click.option("--everything", is_flag=True, help="Ask for every contract, also those asked for in this hour.")
+def collect_portal(everything: bool) -> None:
+    """Ask the portal for its registry, hours and precincts, and compare.
+
+    Idempotent. What the portal published before and changed is kept. Exit code 3: some answers could not be read.
+    """
+    from election_metrics.commands.portal import run_collect
+
+    sys.exit(run_collect(console, _output(), everything=everything))
+
+
+@portal.command("show")
+def show_portal() -> None:
+    """Show where both counts agree and differ; ask nothing."""
+    from election_metrics.commands.second_count import print_agreement
+    from election_metrics.settings import settings
+
+    print_agreement(_output(), settings())
+
+
+@portal.command("stand-in")
+@click.argument("answers", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--port", default=8900, show_default=True, help="Port on this machine; 0: a free one.")
+@click.option("--seconds", default=0.0, show_default=True, help="Seconds until an answer.")
+@click.option("--busy-every", default=0, show_default=True, help="Answer every so many requests with 503.")
+@click.option("--cut-every", default=0, show_default=True, help="Break off every so many answers half way.")
+def stand_in(answers: Path, port: int, seconds: float, busy_every: int, cut_every: int) -> None:
+    """Serve recorded ANSWERS in place of the portal, to try the second count without it.
+
+    ANSWERS is a JSON object: paths, such as "elections?level=FEDERAL", with what the portal answered.
+    """
+    from election_metrics.commands.portal import run_stand_in
+
+    run_stand_in(console, answers, port, seconds=seconds, busy_every=busy_every, cut_every=cut_every)
 
 
 @main.group()

@@ -19,6 +19,7 @@ from election_metrics.api import (
     operating,
     page,
     pictures,
+    portal_routes,
     prometheus,
     provenance_routes,
     sessions,
@@ -78,7 +79,10 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None, dependencies=[Depends(refuse_unknown_parameters)],
         openapi_url="/api/v1/openapi.json", generate_unique_id_function=lambda route: route.name,
     )  # fmt: skip
-    reading = (election_routes, constituency_routes, hour_routes, finding_routes, history_routes, provenance_routes)
+    reading = (
+        election_routes, constituency_routes, hour_routes, finding_routes, history_routes, portal_routes,
+        provenance_routes,
+    )  # fmt: skip
     for part in (*reading, feeds, pictures, writing, live, operating, sessions, page):
         app.include_router(part.router)
     app.include_router(operating.metrics_router)

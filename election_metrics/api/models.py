@@ -224,6 +224,52 @@ class Correction(BaseModel):
     run_id: str | None = Field(description="The Dagster run that corrected them; null for a change by a person")
 
 
+_STATUS = Literal[
+    "agrees", "differs", "not_published", "not_settled", "not_an_hour", "no_such_contract", "unknown_time_zone"
+]
+
+
+class _TwoCounts(BaseModel):
+    """Bulletins and votes, counted here and published by the portal."""
+
+    counted_bulletins: int
+    published_bulletins: int | None
+    counted_votes: int
+    published_votes: int | None
+
+
+class Agreement(_TwoCounts):
+    """The second count of an election, a region or a constituency. Sums are of the hours that were compared."""
+
+    election_id: str
+    level: Literal["election", "region", "constituency"] = Field(description="Never add rows of several levels")
+    region: str | None
+    constituency_id: str | None
+    name: str | None = Field(description="Name of the constituency")
+    status: _STATUS = Field(description="differs if any hour does, else agrees if any does, else why none was compared")
+    hours_agreeing: int = Field(description="Constituency hours with ballots of which both counts are equal")
+    hours_differing: int
+    hours_not_compared: int = Field(description="Constituency hours that cannot be compared, or not yet")
+    constituencies_differing: int
+    constituencies_not_there: int = Field(description="Constituencies that the portal does not have")
+    differs_from: datetime | None = Field(description="First hour that differs (UTC)")
+    differs_until: datetime | None = Field(description="Last hour that differs (UTC)")
+    compared_until: datetime | None = Field(description="Last hour that was compared (UTC)")
+
+
+class AgreementHour(_TwoCounts):
+    """The second count of an hour of a constituency."""
+
+    election_id: str
+    region: str | None
+    constituency_id: str
+    hour: datetime | None = Field(description="Start of the hour (UTC); null: the portal does not say the time zone")
+    label: str | None = Field(description="The hour as the portal labels it: its end, local time")
+    status: _STATUS
+    input: Literal["arrived", "missing"] = Field(description="Whether the hour's input arrived here")
+    published_since: datetime | None = Field(description="When these figures of the portal were first collected")
+
+
 class Commit(BaseModel):
     """A change of the figures: all of it became visible at once."""
 

@@ -5,7 +5,7 @@ import dagster as dg
 from election_metrics.assets.op_tags import SCANS
 from election_metrics.assets.partitions import FIRST
 from election_metrics.assets.resources import SettingsResource, translate_errors
-from election_metrics.pipeline.run_tags import GRID, JOB, KEY_FORMAT
+from election_metrics.pipeline.run_tags import GRID, JOB, KEY_FORMAT, PORTAL_JOB
 
 ASSETS = (
     "landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
@@ -37,7 +37,7 @@ reconciliation_job = dg.define_asset_job(
 
 
 portal_job = dg.define_asset_job(
-    "portal_job",
+    PORTAL_JOB,
     selection=dg.AssetSelection.assets(*PORTAL),
     description="The second count: collects the portal's registry and its own counts, and compares.",
     tags={"dagster/max_runtime": "3600"},

@@ -4,17 +4,22 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from election_metrics.commands.portal import run_collect
 from election_metrics.commands.reports import print_summary
 from election_metrics.commands.runs import run_ingest
 from election_metrics.commands.up import RunNews, teller
 from election_metrics.demo import MOSCOW, Hours, deliver, deliver_live, demo_buckets, split_at
 from election_metrics.errors import ElectionMetricsError
+from election_metrics.replay.portal import Answer, of_replay, served
 from election_metrics.replay.tree import write_replay
+from election_metrics.replay.votings import Replay
 from election_metrics.runtime.claim import claimed
 from election_metrics.runtime.launch import open_instance
 from election_metrics.runtime.supervisor import Supervisor, free_port, stop_on_signals
@@ -34,7 +39,9 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
     exports, tree = home / "exports", home / "replay"
     # The hours that arrive one by one are late by the clock, which must raise no alert.
     chosen = read_settings(source=exports, alert_after_minutes=int(_WATCHED / timedelta(minutes=1)) + 60)
-    with claimed(chosen.home):
+    portal = _Portal()
+    with claimed(chosen.home), served(portal.answer) as stand_in:
+        chosen = chosen.model_copy(update={"portal_url": stand_in.address, "portal_rate": "100/second"})
         _start_afresh(chosen, home)
         today = datetime.now(MOSCOW).date()
         with console.status("Replaying the vote of September 2026 …"):
@@ -49,9 +56,28 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
         deliver(before, tree, exports)
         run_ingest(console, exports, chosen)
         print_summary(console, chosen)
+        portal.open(done, now if once else now - _WATCHED)
+        console.print("Comparing with the portal's own count (a stand-in of the portal) …")
+        run_collect(console, console, chosen, everything=False)
         if once:
             return
-        _serve(console, chosen, tree, exports, later, port, pace)
+        _serve(console, chosen, tree, exports, later, port, pace, portal)
+
+
+class _Portal:
+    """A stand-in of the portal, which publishes the hours whose files were delivered."""
+
+    def __init__(self) -> None:
+        self.until = datetime.min.replace(tzinfo=UTC)
+        self._answer: Answer | None = None
+
+    def open(self, replay: Replay, until: datetime) -> None:
+        """Publishes the vote, up to a moment."""
+        self._answer, self.until = of_replay(replay, timedelta()), until
+
+    def answer(self, path: str, body: Mapping[str, Any] | None, now: datetime) -> Any:  # noqa: ARG002 it has its own
+        """The answer to a request; None before it is open."""
+        return self._answer and self._answer(path, body, self.until)
 
 
 def _start_afresh(settings: Settings, home: Path) -> None:
@@ -79,6 +105,7 @@ def _serve(
     later: Hours,
     port: int,
     pace: float,
+    portal: _Portal,
 ) -> None:
     say = teller(console)
     with stop_on_signals() as asked:
@@ -100,6 +127,7 @@ def _serve(
 
             def tell(hour: datetime, number: int, of: int) -> None:
                 until = hour.astimezone(MOSCOW) + timedelta(hours=1)
+                portal.until = max(portal.until, until)
                 say(f"[{number:>2}/{of}] files of {hour:%Y-%m-%d %H:%M} UTC (until {until:%H:%M} Moscow) are there")
 
             def pause(seconds: float) -> None:

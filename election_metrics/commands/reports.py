@@ -11,6 +11,7 @@ from rich.console import Console
 
 from election_metrics.commands.known import print_full_disks, print_known
 from election_metrics.commands.markup import shown
+from election_metrics.commands.second_count import print_state
 from election_metrics.locations import name_of
 from election_metrics.pipeline.last_known import Known, read_last_known, unwatched
 from election_metrics.pipeline.pending_files import not_read_before, pending_files
@@ -285,6 +286,7 @@ def print_warehouse(console: Console, settings: Settings) -> None:
     for name, read_at in tables:
         console.print(f"Table       {shown(name)}, polled at {read_at:%Y-%m-%d %H:%M:%S} UTC")
     _print_shards(console, shards, absent)
+    print_state(console, settings)
     console.print(f"As of       {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
     print_full_disks(console, settings)
     console.print()

@@ -266,8 +266,16 @@ def _range_of_run(chosen: Settings, hours: list[datetime], now: datetime) -> tup
     return max(contiguous(hours, _widest(chosen)), default=(hour_of(now),) * 2)
 
 
-def finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str = "file(s)") -> None:
-    """Prints the result of a run.
+def finish(
+    result: dg.ExecuteInProcessResult, console: Console, landed_as: str = "file(s)", *, quiet: bool = False
+) -> Counter[str]:
+    """Prints the result of a run; returns the sums of its assets' numbers, also by `asset.number`.
+
+    Args:
+        result: the run.
+        console: where to print.
+        landed_as: what landed.
+        quiet: print nothing.
 
     Raises:
         ElectionMetricsError: the run failed; with the reason that Dagster recorded.
@@ -280,6 +288,9 @@ def finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str =
         for name, value in event.step_materialization_data.materialization.metadata.items():
             if isinstance(value.value, int):
                 figures[f"{asset}.{name}"] += value.value
+                figures[name] += value.value
+    if quiet:
+        return figures
     failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
     landed = (
         f"{figures['landed_files.files']} {landed_as} landed, "
@@ -300,6 +311,7 @@ def finish(result: dg.ExecuteInProcessResult, console: Console, landed_as: str =
         console.print(
             f"Check {evaluation.asset_key.to_user_string()}.{evaluation.check_name}: {evaluation.severity.value}"
         )
+    return figures
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:

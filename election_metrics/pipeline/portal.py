@@ -23,6 +23,8 @@ from election_metrics.sources.portal_client import Kept, Portal
 from election_metrics.warehouse import portal as store
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.replace import notify
+from election_metrics.warehouse.tables import portal_hours
 
 NONE_SET = "no portal is set; set ELECTION_METRICS_PORTAL_URL, such as https://stat.vybory.gov.ru/api"
 _AT_ONCE = 100
@@ -222,6 +224,7 @@ def _store_charts(settings: Settings, part: list[tuple[str, Any]], run_id: str, 
         new |= store.store_hours(connection, rows, run_id, now)
         done.changed |= new
         registry.touch_elections_of(connection, new)  # so that the rules compare them
+        notify(connection, portal_hours, registry.by_election(connection, new))
 
 
 def _store_precincts(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from election_metrics.errors import SettingsError
 
 JOB = "update_metrics_job"
+PORTAL_JOB = "portal_job"
 TRIGGER = "why/trigger"
 """Run tag: what requested the run (new_transactions, changed_hours, schedule, ingest, backfill, refresh)."""
 STATE = ".dagster/election_metrics_state"

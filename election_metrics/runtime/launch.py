@@ -10,7 +10,7 @@ import dagster as dg
 
 from election_metrics.assets.resources import Progress
 from election_metrics.locations import Location, name_of
-from election_metrics.pipeline.run_tags import JOB, run_tags
+from election_metrics.pipeline.run_tags import JOB, PORTAL_JOB, run_tags
 from election_metrics.runtime import storage
 from election_metrics.runtime.launcher import own_process
 from election_metrics.settings import PREFIX, Settings
@@ -74,18 +74,47 @@ def run_update(
         only: keys of the job's assets to run; None: all.
         landing: further configuration of `landed_files`, such as what to reload (see `LandedFilesConfig`).
     """
+    landing_config = {**({} if source is None else {"source": name_of(source)}), **(landing or {})}
+    config = {"landed_files": {"config": landing_config}} if landing_config else {}
+    tags = run_tags(trigger, f"election-metrics {trigger}", (first, last))
+    return _run(settings, instance, JOB, tags, config, progress, only)
+
+
+def run_portal(
+    settings: Settings, instance: dg.DagsterInstance, *, progress: Progress | None = None, everything: bool = False
+) -> dg.ExecuteInProcessResult:
+    """Runs `portal_job` in this process.
+
+    Args:
+        settings: the settings.
+        instance: where the run is recorded.
+        progress: receives progress reports.
+        everything: ask for contracts that are not due too.
+    """
+    config = {"portal_counters": {"config": {"everything": everything}}}
+    return _run(settings, instance, PORTAL_JOB, run_tags("ingest", "election-metrics portal collect"), config, progress)
+
+
+def _run(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    name: str,
+    tags: Mapping[str, str],
+    config: Mapping[str, object],
+    progress: Progress | None,
+    only: Sequence[str] | None = None,
+) -> dg.ExecuteInProcessResult:
     from election_metrics.definitions import build_defs
 
     overrides: dict[str, object] = {"settings": settings, "progress": progress or Progress()}
-    job = build_defs(resource_overrides=overrides).resolve_job_def(JOB)
-    config: dict[str, object] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    landing_config = {**({} if source is None else {"source": name_of(source)}), **(landing or {})}
-    if landing_config:
-        config["ops"] = {"landed_files": {"config": landing_config}}
-    return job.execute_in_process(
-        instance=instance,
-        run_config=config,
-        tags={**run_tags(trigger, f"election-metrics {trigger}", (first, last)), **own_process()},
-        asset_selection=None if only is None else [dg.AssetKey(key) for key in only],
-        raise_on_error=False,
+    return (
+        build_defs(resource_overrides=overrides)
+        .resolve_job_def(name)
+        .execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, "ops": dict(config)},
+            tags={**tags, **own_process()},
+            asset_selection=None if only is None else [dg.AssetKey(key) for key in only],
+            raise_on_error=False,
+        )
     )

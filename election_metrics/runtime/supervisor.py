@@ -221,6 +221,9 @@ class Supervisor:
         }
         if self.settings.source is not None:
             environment[f"{PREFIX}SOURCE"] = str(self.settings.source)
+        if self.settings.portal_url is not None:
+            environment[f"{PREFIX}PORTAL_URL"] = self.settings.portal_url
+            environment[f"{PREFIX}PORTAL_RATE"] = self.settings.portal_rate
         if "ui_url" not in self.settings.model_fields_set:
             environment[f"{PREFIX}UI_URL"] = self._own_address
         if "api_webserver" not in self.settings.model_fields_set:

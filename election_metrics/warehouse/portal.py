@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.tables import (
+    portal_answers,
+    portal_charts,
     portal_contracts,
     portal_counters,
     portal_hours,
@@ -25,8 +27,8 @@ _SETTLES = "interval '5 minutes'"
 
 def read_kept(connection: sa.Connection) -> dict[str, Kept]:
     """Answers that the portal may confirm, by path."""
-    rows = connection.execute(sa.text("SELECT path, etag, last_modified, answer FROM ingest.portal_answers"))
-    return {path: (etag, modified, answer) for path, etag, modified, answer in rows}
+    rows = connection.execute(sa.select(portal_answers))
+    return {row.path: (row.etag, row.last_modified, row.answer) for row in rows}
 
 
 def store_kept(connection: sa.Connection, kept: dict[str, Kept]) -> None:
@@ -195,10 +197,20 @@ def read_differing(connection: sa.Connection, election: str) -> pd.DataFrame:
         LEFT JOIN metrics.hourly_stats AS stats
             ON stats.constituency_id = agreement.constituency_id AND stats.hour = agreement.hour
         WHERE agreement.election_id = :election AND status = 'differs'
+            AND EXISTS (SELECT 1 FROM ingest.portal_charts)
         ORDER BY agreement.constituency_id, agreement.hour
         """
     )
     return read_frame(connection, query, election=election)
+
+
+def read_state(connection: sa.Connection) -> dict[str, Any]:
+    """When the portal was asked last, for how many contracts, and how many of these it does not have."""
+    absent = sa.func.count().filter(portal_charts.c.has == "no_such_contract").label("absent")
+    query = sa.select(
+        sa.func.max(portal_charts.c.asked_at).label("asked_at"), sa.func.count().label("contracts"), absent
+    )
+    return dict(connection.execute(query).mappings().one())
 
 
 def read_agreement(connection: sa.Connection, levels: Collection[str]) -> pd.DataFrame:
@@ -210,7 +222,7 @@ def read_agreement(connection: sa.Connection, levels: Collection[str]) -> pd.Dat
         JOIN metrics.elections AS election USING (election_id)
         LEFT JOIN metrics.constituencies AS constituency USING (constituency_id)
         WHERE level = ANY(:levels)
-        ORDER BY level = 'election' DESC, level = 'region' DESC, status = 'differs' DESC, hours_differing DESC,
+        ORDER BY level = 'election' DESC, level = 'region' DESC, summary.status = 'differs' DESC, hours_differing DESC,
             summary.election_id, summary.region, summary.constituency_id
         """
     )

@@ -365,10 +365,17 @@ def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str], *,
 
 def touch_elections_of(connection: sa.Connection, ids: Iterable[str]) -> None:
     """Marks rows of whole elections stale, for the elections of these constituencies."""
+    touch_constituencies(connection, {election: [] for election in by_election(connection, ids)})
+
+
+def by_election(connection: sa.Connection, ids: Iterable[str]) -> dict[str, list[str]]:
+    """These constituencies by election."""
     known = constituency_registry
-    query = sa.select(known.c.election_id).where(is_any_of(known.c.constituency_id, sorted(set(ids))))
-    elections_of = connection.execute(query.distinct()).scalars()
-    touch_constituencies(connection, {election: [] for election in elections_of})
+    query = sa.select(known.c.election_id, known.c.constituency_id)
+    found: dict[str, list[str]] = {}
+    for election, constituency in connection.execute(query.where(is_any_of(known.c.constituency_id, sorted(set(ids))))):
+        found.setdefault(election, []).append(constituency)
+    return found
 
 
 def _next_version(connection: sa.Connection, election: str) -> int:

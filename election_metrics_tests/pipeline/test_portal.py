@@ -203,7 +203,7 @@ def test_three_of_seven_shards_left_out_raise_an_alarm_that_names_them(
     world = make_world(number=21, shards=7)
     blocks = tmp_path / "blocks"
     blocks.mkdir()
-    for _ in write_blocks(world.exports, blocks, "folder"):
+    for _ in write_blocks(world.exports, blocks, "folder", seconds=300):
         pass
     world.exports = blocks
     gone = sorted(path for path in blocks.rglob("shard-*") if path.is_dir())[2:5]

@@ -9,6 +9,7 @@ import { fullMoment } from "./format.js";
 import { curveOf, hourOf, wholeHours } from "./hours.js";
 import { criticalBanner } from "./findings.js";
 import { freshnessLine, loudWarnings } from "./freshness.js";
+import { agreement } from "./agreement.js";
 import { corrections, knownAt, pastNote } from "./history.js";
 import { dataNote, withdrawn } from "./input.js";
 import { charts, findings, headline, regions } from "./overview.js";
@@ -36,6 +37,7 @@ class Page {
   notes = [];
   commits = [];
   corrections = [];
+  agreement = [];
   source = null;
   error = null;
   needsToken = false;
@@ -206,14 +208,16 @@ class Page {
     const id = encodeURIComponent(election.election_id);
     const path = `/election/${id}/constituencies`;
     const limit = Math.max(50, Math.min(1000, this.list?.rows.length ?? 0));
-    const [dashboard, list, compared, one, corrected] = await Promise.all([
+    const [dashboard, list, compared, one, corrected, second] = await Promise.all([
       ask("/dashboard/detailed", { election: election.election_id, as_of }),
       ask(path, { ...listQuestion(view), limit, as_of }),
       view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare, as_of }).catch(() => ({})) : null,
       view.constituency ? this.#readOne(view.constituency, as_of) : undefined,
       ask("/corrections", { election: election.election_id, limit: MOST_CORRECTIONS }).catch(() => ({ data: [] })),
+      as_of ? { data: [] } : ask("/portal-agreement", { election: election.election_id }).catch(() => ({ data: [] })),
     ]);
     this.corrections = corrected.data;
+    this.agreement = second.data;
     if (view !== this.view) {
       this.#again = true; // somebody went on meanwhile
       return;
@@ -249,11 +253,12 @@ class Page {
   async #readOne(id, as_of) {
     const place = encodeURIComponent(id);
     try {
-      const [found, hours, days, files] = await Promise.all([
+      const [found, hours, days, files, second] = await Promise.all([
         ask(`/constituency/${place}`, { as_of }), ask(`/hourly-stats/constituency/${place}`, { as_of }),
         ask(`/constituency/${place}/time-period`, { period: "day", as_of }), ask("/sources", { constituency: id }),
+        as_of ? { data: [] } : ask("/portal-agreement/hours", { constituency: id }).catch(() => ({ data: [] })),
       ]);
-      return { place: found.data, hours: hours.data, days: days.data, files: files.data };
+      return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data };
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return null;
       throw error;
@@ -326,7 +331,7 @@ function body(page) {
   if (!page.election) return html`<section class="headline"><h1>${t("empty_title")}</h1><p>${t("empty")}</p></section>${dataNote(page)}`;
   if (!page.dashboard) return html`<p class="loading">${t("loading")}</p>`;
   if (page.view.constituency) return html`${constituency(page)}${comparison(page)}`;
-  return html`${headline(page)}${knownAt(page)}${charts(page)}${regions(page)}${comparison(page)}${constituencies(page)}${findings(page)}${corrections(page)}${dataNote(page)}`;
+  return html`${headline(page)}${knownAt(page)}${charts(page)}${regions(page)}${comparison(page)}${constituencies(page)}${findings(page)}${agreement(page)}${corrections(page)}${dataNote(page)}`;
 }
 
 function bar(page) {

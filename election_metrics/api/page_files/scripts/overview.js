@@ -2,6 +2,7 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { keyed } from "../libraries/lit-html/directives/keyed.js";
+import { agreementLine } from "./agreement.js";
 import { address, SYSTEM_LINKS } from "./api.js";
 import { hoursChart, quantityChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
@@ -65,6 +66,7 @@ export function headline(page) {
         ${figure("findings", count(election.anomalies_critical + election.anomalies_warning + election.anomalies_info), t("findings_note", { critical: count(election.anomalies_critical), warning: count(election.anomalies_warning) }), "definition_findings")}
       </dl>
       ${election.rejected_lines ? html`<p class="quiet"><a href=${address("/quarantine", { limit: 1000 }, ".csv")}>${t("unreadable", { count: count(election.rejected_lines) }, election.rejected_lines)}</a></p>` : ""}
+      ${agreementLine(page)}
       ${page.dashboard.data.election.reconciliation ? html`<p class="quiet">${reconciled(page.dashboard.data.election.reconciliation, zone)}</p>` : ""}
     </section>`;
 }

@@ -144,25 +144,23 @@ COMMENT ON COLUMN ingest.portal_answers.answer IS 'The answer';
 -- half an hour late is on its way, and no difference.
 CREATE VIEW metrics.portal_agreement AS
 WITH published AS (
-    SELECT constituency_id, ends_at - interval '1 hour' AS hour, ends_at, label, bulletins, votes, seen_at, collected_at,
-        ends_at = date_trunc('hour', ends_at) AS is_hour
+    SELECT constituency_id, ends_at - interval '1 hour' AS hour, ends_at, label, bulletins, votes, seen_at, collected_at
     FROM metrics.portal_hours
     WHERE superseded_at IS NULL
-), asked AS (
-    SELECT constituency.election_id, constituency.region, constituency.constituency_id, chart.has, chart.asked_at
-    FROM ingest.portal_charts AS chart JOIN metrics.constituencies AS constituency USING (constituency_id)
 ), counted AS (
-    SELECT asked.constituency_id, hour, stats.bulletins_issued, stats.votes_cast
-    FROM asked JOIN metrics.hourly_stats AS stats USING (constituency_id)
-    WHERE stats.bulletins_issued > 0 OR stats.votes_cast > 0
+    SELECT constituency_id, hour, bulletins_issued, votes_cast
+    FROM metrics.hourly_stats
+    WHERE bulletins_issued > 0 OR votes_cast > 0
 ), both_counts AS (
-    SELECT coalesce(published.constituency_id, counted.constituency_id) AS constituency_id,
-        coalesce(published.hour, counted.hour) AS hour, published.label, published.is_hour, published.ends_at,
-        published.seen_at, published.collected_at, published.bulletins, published.votes,
+    -- Joined by merged columns, so that a constituency is found by its index on either side.
+    SELECT constituency_id, hour, published.label, published.ends_at, published.seen_at, published.collected_at,
+        published.ends_at = date_trunc('hour', published.ends_at) AS is_hour, published.bulletins, published.votes,
         coalesce(counted.bulletins_issued, 0) AS bulletins_issued, coalesce(counted.votes_cast, 0) AS votes_cast
-    FROM published FULL JOIN counted
-        ON counted.constituency_id = published.constituency_id AND counted.hour = published.hour AND published.is_hour
+    FROM published FULL JOIN counted USING (constituency_id, hour)
     WHERE published.bulletins > 0 OR published.votes > 0 OR counted.constituency_id IS NOT NULL
+), asked AS (
+    SELECT constituency.election_id, constituency.region, constituency.constituency_id, chart.has
+    FROM ingest.portal_charts AS chart JOIN metrics.constituencies AS constituency USING (constituency_id)
 )
 SELECT
     asked.election_id,

@@ -1,0 +1,60 @@
+// The second count: what the portal publishes beside what is counted here.
+
+import { html } from "../libraries/lit-html/lit-html.js";
+import { count, dayAndClock } from "./format.js";
+import { HOUR } from "./hours.js";
+import { sourceButton } from "./source.js";
+import { t } from "./words.js";
+
+const both = (here, there) => html`${count(here)} / ${there == null ? "–" : count(there)}`;
+const status = (row) => html`<span class="state ${row.status === "differs" ? "warning" : ""}">${t(`portal_${row.status}`)}</span>`;
+
+/** One sentence on the whole election, for the headline. */
+export function agreementLine(page) {
+  const [whole] = page.agreement;
+  if (!whole) return "";
+  const words = {
+    agreeing: count(whole.hours_agreeing), differing: count(whole.hours_differing), places: count(whole.constituencies_differing),
+    until: whole.compared_until ? dayAndClock(+new Date(whole.compared_until) + HOUR, page.election.time_zone) : "–",
+  };
+  const name = whole.status === "differs" ? "second_differs" : whole.status === "agrees" ? "second_agrees" : "second_none";
+  return html`<p class="quiet second-count"><a href="#second-count">${t("second_count")}</a>: ${t(name, words, whole.status === "differs" ? whole.hours_differing : whole.hours_agreeing)}</p>`;
+}
+
+/** Both counts of the election, its regions, and the constituencies that differ most. */
+export function agreement(page) {
+  const { election } = page;
+  const rows = page.agreement;
+  if (!rows.length) return "";
+  const name = (row) => {
+    if (row.level === "election") return t("whole_election");
+    if (row.level === "region") return row.region ?? t("no_region");
+    return html`<a href=${page.link({ constituency: row.constituency_id })} @click=${page.go({ constituency: row.constituency_id })}>${row.name ?? row.constituency_id.slice(0, 12)}</a>`;
+  };
+  return html`<section aria-labelledby="second-count">
+    <header><h2 id="second-count">${t("second_count")}</h2><p>${t("second_count_note")}</p>${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement_summary", path: "/portal-agreement", asked: { election: election.election_id } })}</header>
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="second-count"><table>
+      <thead><tr><th scope="col"></th><th scope="col">${t("second_status")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th>
+        <th scope="col" class="number">${t("hours_agreeing")}</th><th scope="col" class="number">${t("hours_differing")}</th><th scope="col" class="number">${t("hours_not_compared")}</th></tr></thead>
+      <tbody>${rows.map((row) => html`<tr class=${row.level}><th scope="row">${name(row)}</th><td>${status(row)}</td>
+        <td class="number">${both(row.counted_votes, row.published_votes)}</td><td class="number">${both(row.counted_bulletins, row.published_bulletins)}</td>
+        <td class="number">${count(row.hours_agreeing)}</td><td class="number">${count(row.hours_differing)}</td><td class="number">${count(row.hours_not_compared)}</td></tr>`)}</tbody>
+    </table></div>
+  </section>`;
+}
+
+/** Both counts of a constituency by hour. */
+export function agreementOfPlace(page, rows, place) {
+  if (!rows.length) return "";
+  const zone = place.time_zone;
+  const differing = rows.filter((row) => row.status === "differs");
+  const words = { agreeing: count(rows.filter((row) => row.status === "agrees").length), differing: count(differing.length) };
+  const table = (shown) => html`<div class="scroll" tabindex="0" role="region" aria-labelledby="place-second"><table>
+    <thead><tr><th scope="col">${t("hour")}</th><th scope="col">${t("second_status")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th></tr></thead>
+    <tbody>${shown.map((row) => html`<tr><th scope="row">${row.hour ? dayAndClock(row.hour, zone) : row.label}</th><td>${status(row)}${row.input === "missing" ? html` · ${t("input_not_here")}` : ""}</td>
+      <td class="number">${both(row.counted_votes, row.published_votes)}</td><td class="number">${both(row.counted_bulletins, row.published_bulletins)}</td></tr>`)}</tbody></table></div>`;
+  return html`<section aria-labelledby="place-second"><header><h2 id="place-second">${t("second_count")}</h2><p>${t("second_of_place", words, differing.length)}</p>
+      ${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement", path: "/portal-agreement/hours", asked: { constituency: place.constituency_id }, zone, isPart: true })}</header>
+    ${differing.length ? table(differing) : ""}
+    <details class="as-table"><summary>${t("as_table")}</summary>${table(rows.toReversed())}</details></section>`;
+}

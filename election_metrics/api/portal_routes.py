@@ -1,0 +1,39 @@
+"""Read endpoints of the second count: what the portal published beside what is counted here."""
+
+from typing import Annotated
+
+import sqlalchemy as sa
+from fastapi import Query
+
+from election_metrics.api.endpoints import get, new_router
+from election_metrics.api.models import Agreement, AgreementHour, Answer
+from election_metrics.api.not_found import check_constituency, check_election
+from election_metrics.api.rendering import Reply
+from election_metrics.warehouse import agreement_queries
+
+router = new_router()
+_MOST = 100
+
+
+@get(router, "/portal-agreement", Answer[list[Agreement]], "second count", has_history=False)
+def portal_agreement(
+    connection: sa.Connection, election: Annotated[str, Query(description="election_id", max_length=200)]
+) -> Reply:
+    """Where both counts of an election agree and differ: whole, by region, and the constituencies that differ most.
+
+    A match proves agreement, not completeness. A difference first means that input is missing here. Empty: no portal
+    was asked.
+    """
+    check_election(connection, election)
+    found = agreement_queries.agreement(connection, election, _MOST)
+    return Reply(found, found)
+
+
+@get(router, "/portal-agreement/hours", Answer[list[AgreementHour]], "second count", has_history=False)
+def portal_agreement_hours(
+    connection: sa.Connection, constituency: Annotated[str, Query(description="constituency_id", max_length=100)]
+) -> Reply:
+    """Both counts of a constituency by hour, with a status for each. Empty: the portal was not asked for it."""
+    check_constituency(connection, constituency)
+    found = agreement_queries.agreement_hours(connection, constituency)
+    return Reply(found, found)
