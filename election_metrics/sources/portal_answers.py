@@ -65,7 +65,7 @@ def read_commission(answer: Any, path: str, election: str) -> list[Row]:
     Raises:
         DataError: a contract has no id, or a counter is no count.
     """
-    data = _data(answer, path)
+    data = _object(answer, path)
     offset = offset_hours(data)
     return [
         {
@@ -89,8 +89,7 @@ def read_district(answer: Any, path: str, election: str, region: str | None) -> 
 
     It states neither commission, kind, zone nor times.
     """
-    data = _data(answer, path)
-    place = _place(data, election)
+    place = _place(_object(answer, path), election)
     rows = []
     for voting in listed(answer, path, ("votings",)):
         counters = voting.get("counters")
@@ -123,8 +122,8 @@ def read_chart(answer: Any, path: str, contract: str) -> tuple[str, list[Row]]:
         raise DataError(f"the portal's answer to {path} has the contract {len(series)} times")
     offset = offset_hours(series[0])
     rows: dict[str, Row] = {}
-    for point in series[0].get("points") or []:
-        metrics = point.get("metrics") if isinstance(point, Mapping) else None
+    for point in listed({"data": series[0]}, path, ("points",)):
+        metrics = point.get("metrics")
         if not isinstance(metrics, Mapping) or any(metrics.get(name) is None for name in _METRICS[2:]):
             continue  # a placeholder for an hour to come
         label = _text(point.get("dateTime"))
@@ -149,7 +148,8 @@ def read_precincts(answer: Any, path: str) -> tuple[list[Row], int, str | None]:
     Raises:
         DataError: a row has no number, or a counter is no count.
     """
-    found = _data(answer, path).get("distributionByPrimaryUikNumbers")
+    data = _object(answer, path)
+    found = data.get("distributionByPrimaryUikNumbers")
     total = _count(found.get("totalCount"), path) if isinstance(found, Mapping) else None
     if total is None:
         raise DataError(f"the portal's answer to {path} has no precincts")
@@ -158,7 +158,7 @@ def read_precincts(answer: Any, path: str) -> tuple[list[Row], int, str | None]:
          "bulletins_issued": _count(one.get("issued"), path)}
         for one in listed(answer, path, ("distributionByPrimaryUikNumbers", "results"))
     ]  # fmt: skip
-    return rows, total, _text(_data(answer, path).get("collectionTime"))
+    return rows, total, _text(data.get("collectionTime"))
 
 
 def offset_hours(row: Mapping[str, Any]) -> float | None:
@@ -184,6 +184,13 @@ def _data(answer: Any, path: str) -> Any:
     if not isinstance(answer, Mapping) or "data" not in answer:
         raise DataError(f"the portal's answer to {path} has no data: {str(answer)[:100]}")
     return answer["data"] if answer["data"] is not None else {}
+
+
+def _object(answer: Any, path: str) -> Mapping[str, Any]:
+    data = _data(answer, path)
+    if not isinstance(data, Mapping):
+        raise DataError(f"the portal's answer to {path} has no object as data: {str(data)[:100]}")
+    return data
 
 
 def _place(data: Mapping[str, Any], election: str) -> Row:
