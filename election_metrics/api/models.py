@@ -257,6 +257,20 @@ class Agreement(_TwoCounts):
     compared_until: datetime | None = Field(description="Last hour that was compared (UTC)")
 
 
+class ElectionKind(BaseModel):
+    """The constituencies of an election with one kind of ballot."""
+
+    election_id: str
+    kind: Literal["SINGLE", "UNION", "unknown"] = Field(
+        description="SINGLE: a vote for a candidate; UNION: for a list of a party; unknown: the portal does not say"
+    )
+    constituencies: int
+    registered_voters: int | None = Field(description="Of this kind; null where a register is not known")
+    bulletins_issued: int
+    votes_cast: int
+    participation_rate: float | None = Field(description="Percent")
+
+
 class AgreementHour(_TwoCounts):
     """The second count of an hour of a constituency."""
 

@@ -5,8 +5,9 @@ from typing import Annotated
 import sqlalchemy as sa
 from fastapi import Query
 
+from election_metrics.api.arguments import ElectionId
 from election_metrics.api.endpoints import get, new_router
-from election_metrics.api.models import Agreement, AgreementHour, Answer
+from election_metrics.api.models import Agreement, AgreementHour, Answer, ElectionKind
 from election_metrics.api.not_found import check_constituency, check_election
 from election_metrics.api.rendering import Reply
 from election_metrics.warehouse import agreement_queries
@@ -26,6 +27,17 @@ def portal_agreement(
     """
     check_election(connection, election)
     found = agreement_queries.agreement(connection, election, _MOST)
+    return Reply(found, found)
+
+
+@get(router, "/election/{election_id}/kinds", Answer[list[ElectionKind]], "elections", has_history=False)
+def election_kinds(connection: sa.Connection, election_id: ElectionId) -> Reply:
+    """An election by kind of ballot, as the portal lists them.
+
+    A voter has a ballot of each kind: the register of one kind is of voters, of all kinds together it is of ballots.
+    """
+    check_election(connection, election_id)
+    found = agreement_queries.kinds(connection, election_id)
     return Reply(found, found)
 
 

@@ -51,6 +51,22 @@ def agreement(connection: sa.Connection, election: str, most: int) -> list[Row]:
     return rows[: len(wide) + most]
 
 
+_KINDS = sa.table(
+    "election_kinds",
+    *map(
+        sa.column,
+        ("election_id", "kind", "constituencies", "registered_voters", "bulletins_issued", "votes_cast",
+         "participation_rate"),
+    ),
+    schema="metrics",
+)  # fmt: skip
+
+
+def kinds(connection: sa.Connection, election: str) -> list[Row]:
+    """The election by kind of ballot; a single row where there is one kind, or none is known."""
+    return read_rows(connection, sa.select(_KINDS).where(_KINDS.c.election_id == election).order_by(_KINDS.c.kind))
+
+
 def agreement_hours(connection: sa.Connection, constituency: str) -> list[Row]:
     """Every hour of a constituency that either side has."""
     one = _HOURS

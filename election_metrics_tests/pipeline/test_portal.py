@@ -321,3 +321,21 @@ def test_precincts_are_read_through_pages_that_move(make_world: Callable[..., Wo
 def test_without_a_portal_the_error_says_what_to_set(make_settings: Callable[..., Settings]) -> None:
     with pytest.raises(SettingsError, match="ELECTION_METRICS_PORTAL_URL"):
         collect_registry(make_settings("none"), "run")
+
+
+def test_two_ballots_of_a_voter_are_told_apart(make_world: Callable[..., World]) -> None:
+    """The second of three contracts is a vote for lists of parties, of the same voters."""
+    world = make_world()
+    other = sorted(world.replay.votings)[1]
+
+    def of_parties(answer: Any) -> Any:
+        if isinstance(answer["data"], dict) and "tikName" in answer["data"]:
+            answer["data"]["votings"][0]["type"] = "UNION"
+        return answer
+
+    world.changed[other] = of_parties
+    world.collect()
+    found = rows(
+        world.settings, "SELECT kind, constituencies, registered_voters FROM metrics.election_kinds ORDER BY 1"
+    )
+    assert [tuple(row) for row in found.itertuples(index=False)] == [("SINGLE", 2, 1000), ("UNION", 1, 500)]

@@ -1,7 +1,7 @@
 // The second count: what the portal publishes beside what is counted here.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { count, dayAndClock } from "./format.js";
+import { count, dayAndClock, percent } from "./format.js";
 import { HOUR } from "./hours.js";
 import { sourceButton } from "./source.js";
 import { t } from "./words.js";
@@ -19,6 +19,14 @@ export function agreementLine(page) {
   };
   const name = whole.status === "differs" ? "second_differs" : whole.status === "agrees" ? "second_agrees" : "second_none";
   return html`<p class="quiet second-count"><a href="#second-count">${t("second_count")}</a>: ${t(name, words, whole.status === "differs" ? whole.hours_differing : whole.hours_agreeing)}</p>`;
+}
+
+/** Where voters have two ballots each, the headline is of ballots: it says so, and gives the voters by kind. */
+export function ballotsByKind(page) {
+  const known = page.kinds.filter((one) => one.kind !== "unknown");
+  if (known.length < 2) return "";
+  const one = (row) => t("of_kind", { kind: t(`kind_${row.kind}`), voters: count(row.registered_voters), rate: percent(row.participation_rate) });
+  return html`<p class="quiet by-kind">${t("by_kind", { kinds: page.kinds.map((row) => one(row)).join("; ") })}</p>`;
 }
 
 /** Both counts of the election, its regions, and the constituencies that differ most. */

@@ -38,6 +38,7 @@ class Page {
   commits = [];
   corrections = [];
   agreement = [];
+  kinds = [];
   source = null;
   error = null;
   needsToken = false;
@@ -208,16 +209,18 @@ class Page {
     const id = encodeURIComponent(election.election_id);
     const path = `/election/${id}/constituencies`;
     const limit = Math.max(50, Math.min(1000, this.list?.rows.length ?? 0));
-    const [dashboard, list, compared, one, corrected, second] = await Promise.all([
+    const [dashboard, list, compared, one, corrected, second, kinds] = await Promise.all([
       ask("/dashboard/detailed", { election: election.election_id, as_of }),
       ask(path, { ...listQuestion(view), limit, as_of }),
       view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare, as_of }).catch(() => ({})) : null,
       view.constituency ? this.#readOne(view.constituency, as_of) : undefined,
       ask("/corrections", { election: election.election_id, limit: MOST_CORRECTIONS }).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask("/portal-agreement", { election: election.election_id }).catch(() => ({ data: [] })),
+      as_of ? { data: [] } : ask(`/election/${id}/kinds`).catch(() => ({ data: [] })),
     ]);
     this.corrections = corrected.data;
     this.agreement = second.data;
+    this.kinds = kinds.data;
     if (view !== this.view) {
       this.#again = true; // somebody went on meanwhile
       return;

@@ -2,7 +2,7 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { keyed } from "../libraries/lit-html/directives/keyed.js";
-import { agreementLine } from "./agreement.js";
+import { agreementLine, ballotsByKind } from "./agreement.js";
 import { address, SYSTEM_LINKS } from "./api.js";
 import { hoursChart, quantityChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
@@ -55,6 +55,7 @@ export function headline(page) {
         <p class="rate"><span class="label">${t("turnout")}</span> <strong>${fresh(page, "rate", rateOrOpening(election, page.now))}</strong> ${election.hours_overdue && election.coverage != null ? html`<span class="chip">${t("chip", { coverage: percent(Math.floor(election.coverage), 0) })}</span>` : ""} ${from(t("turnout"), t("definition_turnout"))}</p>
         ${shareBar(rate)}
         <p>${t(rate == null ? "turnout_without" : "turnout_of", words, election.votes_cast)}</p>
+        ${ballotsByKind(page)}
         ${against(page)}
       </div>
       <dl class="figures">

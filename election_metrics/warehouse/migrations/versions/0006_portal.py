@@ -16,6 +16,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP VIEW metrics.election_kinds")
     op.execute("DROP VIEW metrics.portal_agreement_summary")
     op.execute("DROP VIEW metrics.portal_agreement")
     for table in ("portal_precincts", "portal_hours", "portal_counters", "portal_contracts"):

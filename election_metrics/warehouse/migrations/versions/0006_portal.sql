@@ -257,3 +257,31 @@ COMMENT ON COLUMN metrics.portal_agreement_summary.status IS 'differs if any hou
 COMMENT ON COLUMN metrics.portal_agreement_summary.differs_from IS 'First hour that differs (UTC)';
 COMMENT ON COLUMN metrics.portal_agreement_summary.differs_until IS 'Last hour that differs (UTC)';
 COMMENT ON COLUMN metrics.portal_agreement_summary.compared_until IS 'Last hour that was compared (UTC): agreement says nothing about later ones';
+
+-- A voter has a ballot of each kind: registers of both kinds together are ballots, not persons.
+CREATE VIEW metrics.election_kinds AS
+SELECT
+    constituency.election_id,
+    coalesce(contract.kind, 'unknown') AS kind,
+    count(*) AS constituencies,
+    CASE WHEN count(constituency.registered_voters) = count(*) THEN sum(constituency.registered_voters)::bigint END
+        AS registered_voters,
+    coalesce(sum(metric.bulletins_issued), 0)::bigint AS bulletins_issued,
+    coalesce(sum(metric.votes_cast), 0)::bigint AS votes_cast,
+    CASE WHEN count(constituency.registered_voters) = count(*) THEN round(
+        coalesce(sum(metric.votes_cast), 0) * 100.0 / nullif(sum(constituency.registered_voters), 0), 4
+    )::double precision END AS participation_rate
+FROM metrics.constituencies AS constituency
+LEFT JOIN metrics.portal_contracts AS contract USING (constituency_id)
+LEFT JOIN metrics.constituency_metrics AS metric
+    ON metric.constituency_id = constituency.constituency_id AND metric.period = 'election'
+GROUP BY constituency.election_id, coalesce(contract.kind, 'unknown');
+COMMENT ON VIEW metrics.election_kinds IS
+    'Elections by kind of ballot. A voter has a ballot of each kind: the registers of one kind are voters, of all kinds together ballots';
+COMMENT ON COLUMN metrics.election_kinds.election_id IS 'Election';
+COMMENT ON COLUMN metrics.election_kinds.kind IS 'SINGLE: a vote for a candidate; UNION: for a list of a party; unknown: the portal does not say';
+COMMENT ON COLUMN metrics.election_kinds.constituencies IS 'Constituencies of this kind';
+COMMENT ON COLUMN metrics.election_kinds.registered_voters IS 'Registered voters of this kind; NULL where a register is not known';
+COMMENT ON COLUMN metrics.election_kinds.bulletins_issued IS 'Bulletins issued';
+COMMENT ON COLUMN metrics.election_kinds.votes_cast IS 'Votes cast';
+COMMENT ON COLUMN metrics.election_kinds.participation_rate IS 'Votes cast / registered voters of this kind * 100';
