@@ -47,6 +47,7 @@ class Election:
         unknown: constituencies whose regions are not known.
         torn: constituencies whose files lie in two regions.
         published: (constituency, hour, votes) that the portal published more than were counted.
+        tallies: (constituency, hour, marks) of published tallies of 100 votes.
         unread: constituency, and lines that cannot be read.
     """
 
@@ -62,13 +63,14 @@ class Election:
     unknown: list[int] = field(default_factory=list)
     torn: list[int] = field(default_factory=list)
     published: list[tuple[int, int, int]] = field(default_factory=list)
+    tallies: list[tuple[int, int, int]] = field(default_factory=list)
     unread: list[tuple[int, int]] = field(default_factory=list)
 
     def copy(self) -> "Election":
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[], published=[])  # fmt: skip
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[], published=[], tallies=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
         """Hour number of a constituency's opening."""
@@ -165,6 +167,14 @@ class Election:
                 counted_votes=10,
                 uncounted=0,
                 published_votes=lambda rows: rows["voters"] + 10,
+            ),
+            tallies=self._events(self.tallies).assign(
+                question=1,
+                status="differs",
+                votes_cast=100,
+                tally_sum=lambda rows: rows["voters"],
+                lowest_sum=100,
+                highest_sum=100,
             ),
             disagreeing=pd.DataFrame(
                 [(self.name(place), ["/in/a.csv", "/in/b.csv"]) for place in self.torn],
@@ -326,6 +336,11 @@ def _published_more(election: Election, place: int, random: np.random.Generator)
     return hour, hour
 
 
+def _tally_short(election: Election, place: int, _random: np.random.Generator) -> tuple[int, int]:
+    election.tallies.append((place, _LENGTH - 1, 97))
+    return _LENGTH - 1, _LENGTH - 1
+
+
 def _files_missing(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
     hour = int(random.integers(1, _LENGTH - 5))
     election.delivered[place, hour : hour + 3] = False
@@ -358,6 +373,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "time_zone_assumed": ("a region that is not known", _region_unknown),
     "places_disagree": ("files in two regions", _places_disagree),
     "differs_from_portal": ("3 votes more published by the portal", _published_more),
+    "tally_differs": ("3 marks fewer than votes", _tally_short),
     "unreadable_input": ("20 lines that cannot be read", _lines_unreadable),
 }
 """By rule: the fault in words, and how it is put in. Into constituencies of 500 voters and more."""

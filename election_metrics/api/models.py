@@ -257,6 +257,21 @@ class Agreement(_TwoCounts):
     compared_until: datetime | None = Field(description="Last hour that was compared (UTC)")
 
 
+class Tally(BaseModel):
+    """Published votes for an option of a question."""
+
+    election_id: str
+    constituency_id: str
+    question: int = Field(description="Number of the question, from 1")
+    option: int = Field(description="Number of the option, from 1; the chain has no names")
+    votes: int
+    published_at: datetime
+    transaction_id: str
+    votes_cast: int = Field(description="Accepted votes of the constituency")
+    tally_sum: int = Field(description="Sum over the options of the question")
+    status: Literal["agrees", "differs"] = Field(description="Whether that sum fits the accepted votes")
+
+
 class ElectionKind(BaseModel):
     """The constituencies of an election with one kind of ballot."""
 

@@ -1,16 +1,16 @@
-"""Read endpoints of the second count: what the portal published beside what is counted here."""
+"""Read endpoints of what others published beside what is counted here: the portal's counts, and tallies."""
 
 from typing import Annotated
 
 import sqlalchemy as sa
 from fastapi import Query
 
-from election_metrics.api.arguments import ElectionId
+from election_metrics.api.arguments import ConstituencyId, ElectionId
 from election_metrics.api.endpoints import get, new_router
-from election_metrics.api.models import Agreement, AgreementHour, Answer, ElectionKind
+from election_metrics.api.models import Agreement, AgreementHour, Answer, ElectionKind, Tally
 from election_metrics.api.not_found import check_constituency, check_election
 from election_metrics.api.rendering import Reply
-from election_metrics.warehouse import agreement_queries
+from election_metrics.warehouse import agreement_queries, tallies
 
 router = new_router()
 _MOST = 100
@@ -38,6 +38,14 @@ def election_kinds(connection: sa.Connection, election_id: ElectionId) -> Reply:
     """
     check_election(connection, election_id)
     found = agreement_queries.kinds(connection, election_id)
+    return Reply(found, found)
+
+
+@get(router, "/constituency/{constituency_id}/tally", Answer[list[Tally]], "constituencies", has_history=False)
+def constituency_tally(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
+    """The tally that the contract published when voting was over, with the check of each question."""
+    check_constituency(connection, constituency_id)
+    found = tallies.tally_of(connection, constituency_id)
     return Reply(found, found)
 
 

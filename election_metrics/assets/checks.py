@@ -84,6 +84,10 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      "SELECT name, constituency_id, missing_from, missing_to FROM metrics.elections"
      " JOIN metrics.missing_input USING (election_id)"
      " WHERE now() BETWEEN starts_at AND ends_at + interval '2 hours' AND missing_from + interval '2 hours' <= now()"),
+    ("election_summaries", "tallies_agree", WARN,
+     "The sum of every published tally fits the accepted votes.",
+     "SELECT constituency_id, question, status, votes_cast, tally_sum FROM metrics.tally_checks WHERE status <> 'agrees'"
+     " ORDER BY constituency_id, question"),
     ("portal_agreement", "nothing_differs", WARN,
      "No constituency hour differs from the portal's own count; what is missing here comes first.",
      "SELECT constituency_id, hour, is_delivered, counted_votes, published_votes, counted_bulletins,"

@@ -16,7 +16,7 @@ from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
-from election_metrics.warehouse import chain, elections, intervals, ledger, portal, registry, stale_hours
+from election_metrics.warehouse import chain, elections, intervals, ledger, portal, registry, stale_hours, tallies
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
@@ -116,8 +116,15 @@ def _read_evidence(
         shards=on_chain.merge(shards[["shard", "trouble"]], on="shard"),
         absent_shards=chain.absent_shards(connection, of_vote),
         second_count=_second_count(connection, election, present),
+        tallies=_tallies(connection, election),
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
+
+
+def _tallies(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Published tallies that do not fit the accepted votes."""
+    wrong = tallies.read_wrong(connection, election)
+    return wrong.assign(hour_number=hour_numbers(wrong["published_at"]).astype("int64"))
 
 
 def _second_count(connection: sa.Connection, election: str, present: int) -> pd.DataFrame:

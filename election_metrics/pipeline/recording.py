@@ -16,6 +16,7 @@ from election_metrics.digest import name_for
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, Readable
 from election_metrics.locations import Location
+from election_metrics.metrics.tallies import read_dimension, read_tally
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import Unreadable
 from election_metrics.warehouse import corrections, lake_manifest, ledger, registry, stale_hours
@@ -133,13 +134,15 @@ def record_rows(
         ),
     )
     events = engine.query(
-        "SELECT transaction_id, content_id, constituency_id, occurred_ms, operation, quantity AS voters FROM staged "
-        "WHERE rejection IS NULL AND NOT is_rollback AND NOT failed AND (kind = 'register_change' OR operation IN "
-        "('createContract', 'startVoting', 'finishVoting', 'startIssueBallots', 'stopIssueBallots'))"
+        "SELECT transaction_id, content_id, constituency_id, occurred_ms, operation, quantity AS voters, tally, "
+        "dimension FROM staged WHERE rejection IS NULL AND NOT is_rollback AND NOT failed AND "
+        "(kind = 'register_change' OR operation IN ('createContract', 'startVoting', 'finishVoting', "
+        "'startIssueBallots', 'stopIssueBallots', 'results'))"
     )
     events["occurred_at"] = pd.to_datetime(events.pop("occurred_ms"), unit="ms", utc=True)
     events["voters"] = events["voters"].astype("Int64")
-    corrections.add_registry_events(connection, events)
+    corrections.add_statements(connection, _statements(events))
+    corrections.add_registry_events(connection, events.drop(columns=["tally", "dimension"]))
     names = pd.DataFrame({"content_id": [f.content_id for f in new], "file": [f.name for f in new]})
     rejected = engine.query(
         "SELECT content_id, line_number, rejection AS reason, coalesce(line_start, '') AS content "  # noqa: S608 a number
@@ -149,6 +152,15 @@ def record_rows(
     if len(rejected):
         ledger.add_rejected(connection, rejected.merge(names, on="content_id").assign(seen_at=now))
     return {part.hour_number for part in parts}
+
+
+def _statements(events: pd.DataFrame) -> pd.DataFrame:
+    """What contracts say of their ballots and their votes: every column of `contract_statements`."""
+    said = events[(events["operation"] == "results") | events["dimension"].notna()]
+    tallies = [read_tally(text if isinstance(text, str) else None) if operation == "results" else None
+               for operation, text in zip(said["operation"], said["tally"], strict=True)]  # fmt: skip
+    limits = said["dimension"].map(read_dimension, na_action="ignore")
+    return said[["transaction_id", "content_id"]].assign(tally=tallies, dimension=limits.astype(object))
 
 
 def record_corrections(

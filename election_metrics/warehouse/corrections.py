@@ -8,7 +8,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import copy_rows, read_frame
-from election_metrics.warehouse.tables import conflicting_rows, corrections, registry_events, transaction_files
+from election_metrics.warehouse.tables import (
+    conflicting_rows,
+    contract_statements,
+    corrections,
+    registry_events,
+    transaction_files,
+)
 
 LAST_STANDS = "last_vote_stands"
 """Kind of a correction: a contract of which the last vote of a voter key counts; the first one counts elsewhere."""
@@ -47,6 +53,11 @@ def places_of_conflicts(connection: sa.Connection, transaction_ids: Sequence[str
 def add_registry_events(connection: sa.Connection, rows: pd.DataFrame) -> None:
     """Adds calls that change the register or the state of voting."""
     _insert_new(connection, registry_events, rows)
+
+
+def add_statements(connection: sa.Connection, rows: pd.DataFrame) -> None:
+    """Adds what contracts say of their ballots and their votes."""
+    _insert_new(connection, contract_statements, rows)
 
 
 def _insert_new(connection: sa.Connection, table: sa.Table, rows: pd.DataFrame) -> None:

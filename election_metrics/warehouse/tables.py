@@ -597,6 +597,15 @@ registry_events = Table(
     schema="ingest", comment="Calls that did not fail and that change the register, or start and finish voting",
 )  # fmt: skip
 
+contract_statements = Table(
+    "contract_statements", metadata,
+    _text("transaction_id", "Transaction, as in registry_events", primary_key=True),
+    _count("content_id", "Content that holds it", primary_key=True),
+    Column("tally", JSONB, comment="Votes by option of each question; or unreadable: the text. NULL: it publishes none"),
+    Column("dimension", JSONB, comment="Fewest and most options that a ballot marks, and options, by question"),
+    schema="ingest", comment="What contracts say of their ballots when they are created, and of their votes in the end",
+)  # fmt: skip
+
 rejected_transactions = Table(
     "rejected_transactions", metadata,
     _text("file", "Path of the file, and member of an archive", nullable=False, index=True),

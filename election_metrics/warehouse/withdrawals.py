@@ -10,6 +10,7 @@ from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.tables import (
     conflicting_rows,
+    contract_statements,
     corrections,
     highest_totals,
     registry_events,
@@ -81,7 +82,7 @@ def forget_rows(connection: sa.Connection, file_ids: Sequence[int]) -> None:
     """Deletes what was noted of the rows of withdrawn files, where no other file that counts has the same content."""
     contents = sa.select(_files.content_id).where(is_any_of(_files.file_id, file_ids), _files.status == "withdrawn")
     counting = sa.select(_files.content_id).where(_files.status == "landed", _files.content_id.is_not(None))
-    for table in (corrections, conflicting_rows, registry_events):
+    for table in (corrections, conflicting_rows, registry_events, contract_statements):
         number = table.c.content_id
         connection.execute(sa.delete(table).where(number.in_(contents), number.not_in(counting)))
 

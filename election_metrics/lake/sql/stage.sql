@@ -124,6 +124,11 @@ SELECT
     END AS fail_reason,
     CASE WHEN operation = 'blindSigIssue' AND NOT failed THEN sender END AS registrar,
     coalesce(json_field(voting_base, '$.isRevoteBlocked') = 'false', FALSE) AS last_vote_stands,
+    json_field(voting_base, '$.dimension') AS dimension,
+    CASE
+        WHEN operation = 'results' AND NOT failed
+            THEN coalesce(pair_text(diff, 'RESULTS'), pair_text(params, 'RESULTS'), pair_text(params, 'results'))
+    END AS tally,
     rollback_mark IS NOT NULL AS is_rollback,
     failed,
     CASE WHEN rejection IS NULL AND NOT inside_is_plain THEN 'another reader must say' ELSE rejection END AS rejection,

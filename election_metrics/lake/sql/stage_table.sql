@@ -106,6 +106,8 @@ staged_rows AS (
         END AS fail_reason,
         CAST(NULL AS STRING) AS registrar,
         FALSE AS last_vote_stands,
+        CAST(NULL AS STRING) AS dimension,
+        CAST(NULL AS STRING) AS tally,
         failed,
         rejection,
         CASE

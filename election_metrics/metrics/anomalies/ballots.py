@@ -234,3 +234,34 @@ def register_below_zero(evidence: Evidence, thresholds: Thresholds) -> pd.DataFr
 
 def _against(votes: float, bulletins: float) -> str:
     return f"{counted(votes, 'vote')} against {counted(bulletins, 'bulletin')}"
+
+
+def tally_differs(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Published tallies whose sum does not fit the accepted votes, or that cannot be read."""
+    rows = evidence.tallies
+    beyond = (rows["tally_sum"] - rows["highest_sum"]).clip(lower=0) + (rows["lowest_sum"] - rows["tally_sum"]).clip(
+        lower=0
+    )
+    is_wrong = (rows["status"] == "unreadable") | (beyond.fillna(0) >= thresholds["least_difference"])
+    # The sum fits, but the contract has another number of options.
+    is_wrong |= (rows["status"] == "differs") & (beyond.fillna(0) == 0)
+    wrong = rows[is_wrong.to_numpy(dtype=bool)]
+    found = wrong.assign(
+        window_start=wrong["hour_number"], window_end=wrong["hour_number"] + 1, is_ongoing=True,
+        observed=wrong["tally_sum"], expected=wrong["votes_cast"],
+    )  # fmt: skip
+    return findings(found, "critical", _said_of_tally)
+
+
+def _said_of_tally(row: Any) -> str:
+    question = f"question {row.question:.0f}"
+    if row.status == "unreadable":
+        return "the published tally cannot be read"
+    low, high = f"{row.lowest_sum:.0f}", f"{row.highest_sum:.0f}"
+    fits = low if low == high else f"{low} to {high}"
+    if row.lowest_sum <= row.tally_sum <= row.highest_sum:
+        return f"the published tally of {question} has another number of options than the contract"
+    return (
+        f"the published tally of {question} has {row.tally_sum:.0f} marks, {counted(row.votes_cast, 'accepted vote')} "
+        f"give {fits}; first look at what is missing here"
+    )

@@ -18,11 +18,12 @@ Thresholds = Mapping[str, float]
 """Values by name that a rule compares counts with."""
 
 
+_SUMS_OF_TALLY = ("question", "votes_cast", "tally_sum", "lowest_sum", "highest_sum")
 _TWO_COUNTS = ("counted_bulletins", "published_bulletins", "counted_votes", "published_votes", "uncounted")
 
 
 def _nothing(*columns: str) -> pd.DataFrame:
-    counts = {"hour_number", "interval_number", "transactions", "lost", "voters", *_TWO_COUNTS}
+    counts = {"hour_number", "interval_number", "transactions", "lost", "voters", *_TWO_COUNTS, *_SUMS_OF_TALLY}
     return pd.DataFrame({name: pd.Series(dtype="int64" if name in counts else "str") for name in columns})
 
 
@@ -55,6 +56,8 @@ class Evidence:
         second_count: constituency_id, hour_number, is_delivered, counted_bulletins, published_bulletins, counted_votes,
             published_votes, uncounted: hours in which the portal published other counts than those made here; whether
             the hour's input arrived here; votes of the hour that do not count here (rejected, withdrawn, repeated).
+        tallies: constituency_id, question, hour_number (when published), status (differs, unreadable), votes_cast,
+            tally_sum, lowest_sum, highest_sum: published tallies that do not fit the accepted votes.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
         inside: the hours from inside; hours that were counted without intervals are not in it.
         registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters added to the register.
@@ -84,6 +87,9 @@ class Evidence:
     absent_shards: Sequence[str] = ()
     second_count: pd.DataFrame = field(
         default_factory=lambda: _nothing("constituency_id", "hour_number", "is_delivered", *_TWO_COUNTS)
+    )
+    tallies: pd.DataFrame = field(
+        default_factory=lambda: _nothing("constituency_id", "hour_number", "status", *_SUMS_OF_TALLY)
     )
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
     inside: InsideHours = field(default_factory=InsideHours)

@@ -1,7 +1,6 @@
 """The registry of rules: the name, meaning and thresholds of each."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -14,38 +13,7 @@ from election_metrics.metrics.anomalies.levels import (
     SCATTER_OF_PART,
     SCATTER_OF_WHOLE,
 )
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A value that a rule compares counts with; it can be set for each election."""
-
-    default: float
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule.
-
-    Attributes:
-        name: value of `anomalies.rule`.
-        find: function from evidence and thresholds to findings.
-        lasts: whether it describes a state, which is resolved when it is over; else an event, which a person reviews.
-        severity: the severities of its findings, and their conditions.
-        meaning: one sentence.
-        why: the fact of the domain that justifies it.
-        thresholds: by name.
-    """
-
-    name: str
-    find: Callable[[Evidence, Mapping[str, float]], pd.DataFrame]
-    lasts: bool
-    severity: str
-    meaning: str
-    why: str
-    thresholds: Mapping[str, Threshold]
-
+from election_metrics.metrics.anomalies.rule import Rule, Threshold
 
 _CHANCE = "a count is marked only if its probability is below this"
 _SCATTER = "relative scatter of the count model (negative binomial), beyond that of a Poisson count"
@@ -328,6 +296,13 @@ RULES = {
                 "least_constituencies": Threshold(10, "so many become one finding on the whole election"),
                 "critical_share": Threshold(10, "percent of the published ballots; fewer than 20 are never critical"),
             },
+        ),
+        Rule(
+            "tally_differs", ballots.tally_differs, True, "critical",
+            "The published tally of a constituency does not fit its accepted votes, or cannot be read.",
+            "The sum of a tally over its options is the number of accepted votes; where a ballot may mark several"
+            " options, it lies between the fewest and the most of them times the votes. Missing input makes it differ.",
+            {"least_difference": Threshold(1, "votes outside what fits")},
         ),
         Rule(
             "figures_fall", ballots.figures_fall, True, "warning",

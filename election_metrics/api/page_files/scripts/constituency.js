@@ -1,7 +1,7 @@
 // One constituency in depth: figures, hours, days, findings, missing hours, and source files.
 
 import { html } from "../libraries/lit-html/lit-html.js";
-import { agreementOfPlace } from "./agreement.js";
+import { agreementOfPlace, tallyOfPlace } from "./agreement.js";
 import { address } from "./api.js";
 import { hoursChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
@@ -55,6 +55,7 @@ export function constituency(page) {
       <div class="scroll" tabindex="0" role="region" aria-labelledby="place-days"><table><thead><tr><th scope="col">${t("day")}</th><th scope="col" class="number">${t("period_bulletins")}</th><th scope="col" class="number">${t("period_votes")}</th><th scope="col" class="number">${t("rate")}</th><th scope="col" class="number">${t("running")}</th></tr></thead>
       <tbody>${days.map((row) => html`<tr><th scope="row">${dayLong(row.period_start, zone)}</th><td class="number">${count(row.bulletins_issued)}</td><td class="number">${count(row.votes_cast)}</td><td class="number">${percent(row.participation_rate)}</td><td class="number">${percent(row.running_participation_rate)}</td></tr>`)}</tbody></table></div></section>
     <section aria-labelledby="place-findings"><header><h2 id="place-findings">${t("findings")}</h2></header>${place.findings.length || !place.missing.length ? findingsList(page, place.findings, zone) : html`<p class="quiet">${t("see_missing")}</p>`}</section>
+    ${tallyOfPlace(page, one.tally ?? [], place)}
     ${agreementOfPlace(page, one.agreement ?? [], place)}
     <section aria-labelledby="place-missing"><header><h2 id="place-missing">${t("missing_hours")}</h2></header>
       ${place.missing.length ? html`<ul>${place.missing.map((gap) => html`<li>${t("missing_from", { from: dayAndClock(gap.missing_from, zone), to: dayAndClock(gap.missing_to, zone), hours: count(gap.hours), reason: t(gap.reason === "region" ? "missing_region" : "missing_voting") })}</li>`)}</ul>` : html`<p class="quiet">${t("missing_none")}</p>`}</section>

@@ -34,6 +34,7 @@ const RUSSIAN = {
   votes_without_bulletins: (one) => `Голосов за 10 мин.: ${n(one.observed)}, а бюллетеней за последние полчаса выдано ${n(one.expected)}`,
   registrar_block: (one) => `Один из регистраторов выдал подряд ${n(one.observed)} бюллетеней, хотя до и после выдавали и другие`,
   registration_block: (one) => `За ${minutes(one)} мин. в список внесено ${n(one.observed)} избирателей, хотя голосование уже шло`,
+  tally_differs: (one) => (one.observed == null ? "Опубликованные итоги не читаются" : `В опубликованных итогах отметок ${n(one.observed)}, а принятых голосов ${n(one.expected)}; сначала проверьте, хватает ли здесь данных`),
   differs_from_portal: (one) => `Здесь посчитано голосов: ${n(one.observed)}, портал сообщил ${n(one.expected)} (или разошлись бюллетени); сначала проверьте, хватает ли здесь данных`,
   input_missing: (one) => (one.observed ? `Не хватает данных: ${n(one.observed)} (часов, а для выборов в целом – округов)`
     : "Не хватает блоков блокчейна (каких, сказано в точной формулировке)"),
@@ -68,6 +69,7 @@ const NEXT = {
   votes_without_bulletins: ["when the bulletins of these votes were issued, and whether files of the hour before are missing", "когда выданы бюллетени этих голосов и хватает ли файлов предыдущего часа"],
   registrar_block: ["whether that registrar replaced another, and who received these bulletins", "заменял ли этот регистратор другого и кто получил эти бюллетени"],
   registration_block: ["the call that added them, and whether they voted soon after", "транзакцию, которая их внесла, и голосовали ли они вскоре"],
+  tally_differs: ["whether input of this constituency is missing, then the call that published the tally", "хватает ли данных этого округа, затем транзакцию с итогами"],
   differs_from_portal: ["what is missing here, in the hours that differ; then rejected, repeated and withdrawn votes", "чего не хватает здесь в этих часах; затем отклонённые, повторные и отозванные голоса"],
   input_missing: ["which files should have arrived, and whether the source has them", "какие файлы должны были прийти и есть ли они в источнике"],
   unreadable_input: ["the file that is named; download it again", "названный файл; загрузите его заново"],
@@ -91,6 +93,7 @@ const REFERENCES = {
   burst: ["the half hours before and after, whichever had more votes", "получасы до и после – тот, где голосов больше"],
   regular_votes: ["voters who decide independently", "избиратели, решающие независимо"],
   votes_without_bulletins: ["bulletins of the half hour before: a vote follows its bulletin within minutes", "бюллетени за полчаса до того: голос следует за бюллетенем через минуты"],
+  tally_differs: ["the accepted votes of the constituency", "принятые голоса округа"],
   differs_from_portal: ["the portal's own counter: the second, independent count", "счётчик самого портала: второй, независимый подсчёт"],
   registration_block: ["additions to this register at other times of the vote", "внесения в этот список в другое время голосования"],
 };

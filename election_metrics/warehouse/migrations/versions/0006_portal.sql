@@ -285,3 +285,110 @@ COMMENT ON COLUMN metrics.election_kinds.registered_voters IS 'Registered voters
 COMMENT ON COLUMN metrics.election_kinds.bulletins_issued IS 'Bulletins issued';
 COMMENT ON COLUMN metrics.election_kinds.votes_cast IS 'Votes cast';
 COMMENT ON COLUMN metrics.election_kinds.participation_rate IS 'Votes cast / registered voters of this kind * 100';
+
+-- Published tallies, beside the accepted votes.
+CREATE TABLE ingest.contract_statements (
+    transaction_id text NOT NULL,
+    content_id bigint NOT NULL,
+    tally jsonb,
+    dimension jsonb,
+    CONSTRAINT contract_statements_pkey PRIMARY KEY (transaction_id, content_id)
+);
+COMMENT ON TABLE ingest.contract_statements IS 'What contracts say of their ballots when they are created, and of their votes in the end';
+COMMENT ON COLUMN ingest.contract_statements.transaction_id IS 'Transaction, as in registry_events';
+COMMENT ON COLUMN ingest.contract_statements.content_id IS 'Content that holds it';
+COMMENT ON COLUMN ingest.contract_statements.tally IS 'Votes by option of each question; or unreadable: the text. NULL: it publishes none';
+COMMENT ON COLUMN ingest.contract_statements.dimension IS 'Fewest and most options that a ballot marks, and options, by question';
+
+-- The newest tally of each contract, once its voting is over.
+CREATE VIEW ingest.standing_tallies AS
+SELECT DISTINCT ON (event.constituency_id)
+    constituency.election_id, event.constituency_id, event.transaction_id, event.occurred_at, statement.tally
+FROM ingest.contract_statements AS statement
+JOIN ingest.standing_registry_events AS event USING (transaction_id, content_id)
+JOIN metrics.constituencies AS constituency USING (constituency_id)
+WHERE statement.tally IS NOT NULL
+    AND (constituency.ends_at IS NULL OR constituency.ends_at <= now())
+ORDER BY event.constituency_id, event.occurred_at DESC, event.transaction_id DESC;
+
+CREATE VIEW metrics.published_tallies AS
+SELECT
+    standing.election_id,
+    standing.constituency_id,
+    question.number AS question,
+    option.number AS option,
+    option.votes::text::bigint AS votes,
+    standing.occurred_at AS published_at,
+    standing.transaction_id
+FROM ingest.standing_tallies AS standing
+CROSS JOIN LATERAL jsonb_array_elements(
+    CASE WHEN jsonb_typeof(standing.tally) = 'array' THEN standing.tally ELSE '[]' END
+) WITH ORDINALITY AS question (options, number)
+CROSS JOIN LATERAL jsonb_array_elements(question.options) WITH ORDINALITY AS option (votes, number);
+
+CREATE VIEW metrics.tally_checks AS
+WITH said AS (
+    SELECT standing.*, creation.dimension, coalesce(metric.votes_cast, 0) AS votes_cast
+    FROM ingest.standing_tallies AS standing
+    LEFT JOIN LATERAL (
+        SELECT statement.dimension FROM ingest.contract_statements AS statement
+        JOIN ingest.standing_registry_events AS event USING (transaction_id, content_id)
+        WHERE event.constituency_id = standing.constituency_id AND statement.dimension IS NOT NULL
+        ORDER BY event.occurred_at DESC, event.transaction_id DESC LIMIT 1
+    ) AS creation ON TRUE
+    LEFT JOIN metrics.constituency_metrics AS metric
+        ON metric.constituency_id = standing.constituency_id AND metric.period = 'election'
+), questions AS (
+    SELECT said.*, question.number AS question, question.options,
+        (SELECT sum(votes::text::bigint) FROM jsonb_array_elements(question.options) AS votes)::bigint AS tally_sum,
+        jsonb_array_length(question.options)::bigint AS options_published,
+        said.dimension -> (question.number::int - 1) AS limits
+    FROM said
+    CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(said.tally) = 'array' THEN said.tally ELSE '[[]]' END)
+        WITH ORDINALITY AS question (options, number)
+), limited AS (
+    SELECT *, coalesce((limits ->> 0)::bigint, 1) AS fewest, coalesce((limits ->> 1)::bigint, 1) AS most FROM questions
+)
+SELECT
+    election_id,
+    constituency_id,
+    question,
+    votes_cast,
+    CASE WHEN jsonb_typeof(tally) = 'array' THEN tally_sum END AS tally_sum,
+    fewest * votes_cast AS lowest_sum,
+    most * votes_cast AS highest_sum,
+    CASE
+        WHEN jsonb_typeof(tally) <> 'array' THEN 'unreadable'
+        WHEN tally_sum NOT BETWEEN fewest * votes_cast AND most * votes_cast THEN 'differs'
+        WHEN (limits ->> 2)::bigint <> options_published THEN 'differs'
+        ELSE 'agrees'
+    END AS status,
+    occurred_at AS published_at,
+    transaction_id
+FROM limited;
+COMMENT ON VIEW ingest.standing_tallies IS 'The newest published tally of each contract whose voting is over';
+COMMENT ON COLUMN ingest.standing_tallies.election_id IS 'Election';
+COMMENT ON COLUMN ingest.standing_tallies.constituency_id IS 'Constituency';
+COMMENT ON COLUMN ingest.standing_tallies.transaction_id IS 'Call that published it';
+COMMENT ON COLUMN ingest.standing_tallies.occurred_at IS 'When';
+COMMENT ON COLUMN ingest.standing_tallies.tally IS 'Votes by option of each question; or unreadable: the text';
+COMMENT ON VIEW metrics.published_tallies IS 'Votes by option, as the contract published them when voting was over';
+COMMENT ON COLUMN metrics.published_tallies.election_id IS 'Election';
+COMMENT ON COLUMN metrics.published_tallies.constituency_id IS 'Constituency';
+COMMENT ON COLUMN metrics.published_tallies.question IS 'Number of the question on the ballot, from 1';
+COMMENT ON COLUMN metrics.published_tallies.option IS 'Number of the option (candidate, list), from 1; the chain has no names';
+COMMENT ON COLUMN metrics.published_tallies.votes IS 'Votes for it';
+COMMENT ON COLUMN metrics.published_tallies.published_at IS 'When the tally was published';
+COMMENT ON COLUMN metrics.published_tallies.transaction_id IS 'Call that published it';
+COMMENT ON VIEW metrics.tally_checks IS
+    'Whether the sum of each published tally fits the accepted votes: equal, or between the fewest and the most options of a ballot times votes';
+COMMENT ON COLUMN metrics.tally_checks.election_id IS 'Election';
+COMMENT ON COLUMN metrics.tally_checks.constituency_id IS 'Constituency';
+COMMENT ON COLUMN metrics.tally_checks.question IS 'Number of the question on the ballot, from 1';
+COMMENT ON COLUMN metrics.tally_checks.votes_cast IS 'Accepted votes, one of each voter key';
+COMMENT ON COLUMN metrics.tally_checks.tally_sum IS 'Sum of the tally over the options; NULL where it cannot be read';
+COMMENT ON COLUMN metrics.tally_checks.lowest_sum IS 'Least sum that fits: the fewest options of a ballot times votes; equal votes where the contract does not say';
+COMMENT ON COLUMN metrics.tally_checks.highest_sum IS 'Greatest sum that fits: the most options of a ballot times votes';
+COMMENT ON COLUMN metrics.tally_checks.status IS 'agrees, differs (also where the contract has another number of options), or unreadable';
+COMMENT ON COLUMN metrics.tally_checks.published_at IS 'When the tally was published';
+COMMENT ON COLUMN metrics.tally_checks.transaction_id IS 'Call that published it';
