@@ -148,7 +148,9 @@ def registry_of_portal(contracts: pd.DataFrame, paths: pd.DataFrame, zones: dict
     counts = named.groupby([*group, "landed"]).size().rename("files").reset_index()
     counts = counts.sort_values(["files", "landed"], ascending=[False, True]).drop_duplicates(group)
     keyed = keyed.merge(counts[[*group, "landed"]], on=group, how="left")
-    districts = keyed["district"].str.cat(keyed["commission"], sep=", ").fillna(keyed["district"])
+    # A district that is the whole region says nothing more.
+    district = keyed["district"].where(keyed["district"] != keyed["region"])
+    names = district.str.cat(keyed["commission"], sep=", ").fillna(keyed["commission"]).fillna(keyed["district"])
     offsets = keyed["offset_hours"].astype(object).where(keyed["offset_hours"].notna(), None)
     moments = pd.to_datetime(keyed["starts_at"], utc=True).astype(object)
     own_zones = [
@@ -159,7 +161,7 @@ def registry_of_portal(contracts: pd.DataFrame, paths: pd.DataFrame, zones: dict
         {
             "constituency_id": keyed["constituency_id"],
             "election": keyed["landed"].combine_first(keyed["election"]),
-            "name": districts,
+            "name": names,
             "region_code": keyed["region_code"],
             "region": keyed["region"],
             "time_zone": pd.Series(own_zones, index=keyed.index, dtype=object),

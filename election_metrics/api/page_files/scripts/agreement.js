@@ -18,7 +18,7 @@ export function agreementLine(page) {
     until: whole.compared_until ? dayAndClock(+new Date(whole.compared_until) + HOUR, page.election.time_zone) : "–",
   };
   const name = whole.status === "differs" ? "second_differs" : whole.status === "agrees" ? "second_agrees" : "second_none";
-  return html`<p class="quiet second-count"><a href="#second-count">${t("second_count")}</a>: ${t(name, words, whole.status === "differs" ? whole.hours_differing : whole.hours_agreeing)}</p>`;
+  return html`<p class="quiet second-count"><a href="#second-count">${t("second_count")}</a>: ${whole.status === "differs" ? html`<strong>${t(name, words, whole.hours_differing)}</strong>` : t(name, words, whole.hours_agreeing)}</p>`;
 }
 
 /** Where voters have two ballots each, the headline is of ballots: it says so, and gives the voters by kind. */
