@@ -125,7 +125,6 @@ class Settings(BaseSettings):
     )
     portal_url: str | None = Field(
         None,
-        pattern=r"^https?://[^\s/]+(/\S*)?$",
         description="Base address of the portal's interface, such as https://stat.vybory.gov.ru/api: its names, times "
         "and its own counts, with which ours are compared; unset: no portal is asked.",
     )
@@ -291,6 +290,13 @@ class Settings(BaseSettings):
     def _holds_a_run(cls, value: int, info: ValidationInfo) -> int:
         if value < (most := info.data.get("max_hours_per_run", 1)):
             raise ValueError(f"it must be at least ELECTION_METRICS_MAX_HOURS_PER_RUN, which is {most}: lower that too")
+        return value
+
+    @field_validator("portal_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            raise ValueError("it must begin with http:// or https://, such as https://stat.vybory.gov.ru/api")
         return value
 
     @field_validator("smtp_url")

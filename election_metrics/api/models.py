@@ -225,16 +225,23 @@ class Correction(BaseModel):
 
 
 _STATUS = Literal[
-    "agrees", "differs", "not_published", "not_settled", "not_an_hour", "no_such_contract", "unknown_time_zone"
+    "agrees",
+    "differs",
+    "not_collected",
+    "not_published",
+    "not_settled",
+    "not_an_hour",
+    "no_such_contract",
+    "unknown_time_zone",
 ]
 
 
 class _TwoCounts(BaseModel):
     """Bulletins and votes, counted here and published by the portal."""
 
-    counted_bulletins: int
+    counted_bulletins: int | None
     published_bulletins: int | None
-    counted_votes: int
+    counted_votes: int | None
     published_votes: int | None
 
 
@@ -253,8 +260,8 @@ class Agreement(_TwoCounts):
     constituencies_differing: int
     constituencies_not_there: int = Field(description="Constituencies that the portal does not have")
     differs_from: datetime | None = Field(description="First hour that differs (UTC)")
-    differs_until: datetime | None = Field(description="Last hour that differs (UTC)")
-    compared_until: datetime | None = Field(description="Last hour that was compared (UTC)")
+    differs_until: datetime | None = Field(description="End of the last hour that differs (UTC)")
+    compared_until: datetime | None = Field(description="End of the last hour that was compared (UTC)")
 
 
 class Tally(BaseModel):

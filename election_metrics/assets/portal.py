@@ -3,6 +3,7 @@
 Without the setting PORTAL_URL these assets do nothing.
 """
 
+import re
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from election_metrics.pipeline.portal import Collected
 
 _SHOWN = 20
+_ID = re.compile(r"[0-9A-Za-z-]{20,}")
 
 
 class PortalConfig(dg.Config):
@@ -87,7 +89,7 @@ def portal_agreement(context: dg.AssetExecutionContext, settings: SettingsResour
         for row in differing.head(_SHOWN).itertuples()
     ]
     head = [
-        "| level | | status | hours agreeing | differing | votes here | votes there |",
+        "| level | place | status | hours agreeing | differing | votes here | votes there |",
         "|---|---|---|--:|--:|--:|--:|",
     ]
     return dg.MaterializeResult(
@@ -113,7 +115,8 @@ def _nothing(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
 def _collected(key: str, context: dg.AssetExecutionContext, done: "Collected") -> dg.MaterializeResult[None]:
     for error in done.errors[:_SHOWN]:
         context.log.warning(error)
-    shown = "\n".join(f"- {escape_markdown(error)}" for error in done.errors[:_SHOWN]) or "none"
+    kinds = {_ID.sub("…", error): error for error in reversed(done.errors)}  # the first of each
+    shown = "\n".join(f"- {escape_markdown(error)}" for error in [*reversed(kinds.values())][:_SHOWN]) or "none"
     return dg.MaterializeResult(
         metadata={
             COLUMN_LINEAGE: lineage(key),

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 from rich.console import Console
 
 from election_metrics.assets.partitions import in_grid
@@ -20,8 +21,11 @@ from election_metrics.pipeline.portal import NONE_SET
 from election_metrics.pipeline.registry import registry_is_behind
 from election_metrics.replay.portal import Trouble, recorded, served
 from election_metrics.runtime.launch import open_instance, run_portal, run_update
+from election_metrics.sanitize import one_line
 from election_metrics.settings import Settings, settings
 from election_metrics.warehouse.migrate import migrate
+
+_SHOWN = 5
 
 
 def run_collect(console: Console, output: Console, chosen: Settings | None = None, *, everything: bool) -> int:
@@ -38,7 +42,8 @@ def run_collect(console: Console, output: Console, chosen: Settings | None = Non
     now = datetime.now(UTC)
     with open_instance(chosen) as instance, bars(console) as progress:
         result = run_portal(chosen, instance, progress=progress, everything=everything)
-        errors = finish(result, console, quiet=True)["errors"]
+        figures = finish(result, console, quiet=True)
+        errors = figures["errors"]
         if registry_is_behind(chosen):  # contracts that the portal alone knows are constituencies first
             finish(
                 run_update(chosen, instance, hour_of(now), hour_of(now), "ingest", only=AFTER_LANDING),
@@ -46,7 +51,8 @@ def run_collect(console: Console, output: Console, chosen: Settings | None = Non
                 quiet=True,
             )
             result = run_portal(chosen, instance, progress=progress)
-            errors += finish(result, console, quiet=True)["errors"]
+            figures += finish(result, console, quiet=True)
+            errors = figures["errors"]
         hours = in_grid(changed_hours(chosen, now)) or [hour_of(now)]
         finish(
             run_update(chosen, instance, max(hours), max(hours), "ingest", progress=progress, only=AFTER_LANDING),
@@ -55,9 +61,22 @@ def run_collect(console: Console, output: Console, chosen: Settings | None = Non
         )
         finish_changed(chosen, instance, progress, console)
     if errors:
-        console.print(f"{errors} answer(s) of the portal could not be read; run {result.run_id} says which and why.")
+        console.print(f"{errors} answer(s) of the portal could not be read:")
+        console.print("\n".join(f"  {one_line(reason)}" for reason in _reasons(result)), markup=False)
+    elif not figures["contracts_asked"]:
+        console.print("Nothing was due: every hour was asked for. --everything asks again.")
     print_agreement(output, chosen)
     return PARTLY_READ if errors else 0
+
+
+def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What could not be read, as the run's assets say it."""
+    found = []
+    for event in result.get_asset_materialization_events():
+        shown = event.step_materialization_data.materialization.metadata.get("first_errors")
+        lines = str(shown.value).splitlines() if shown is not None else []
+        found += [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    return found[:_SHOWN]
 
 
 def run_stand_in(console: Console, file: Path, port: int, *, seconds: float, busy_every: int, cut_every: int) -> None:
@@ -80,3 +99,5 @@ def run_stand_in(console: Console, file: Path, port: int, *, seconds: float, bus
                 time.sleep(3600)
     except KeyboardInterrupt:
         console.print("Stopped.")
+    except (OSError, OverflowError) as error:
+        raise SourceError(f"port {port} cannot be used: {error}; choose another one: --port") from None

@@ -1,22 +1,20 @@
 """Prints the second count: what the portal published beside what is counted here."""
 
-from datetime import timedelta
-
 import pandas as pd
 from rich.console import Console
 
 from election_metrics.commands.markup import shown
 from election_metrics.pipeline.portal import NONE_SET
-from election_metrics.sanitize import visible
+from election_metrics.sanitize import one_line, visible
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.portal import read_agreement, read_state
+from election_metrics.warehouse.portal import read_agreement, read_contracts, read_state
 
 _SHOWN = 20
 _WORDS = {
-    "agrees": "agrees", "differs": "differs", "not_published": "not published yet", "not_settled": "not settled yet",
-    "not_an_hour": "other spans than hours", "no_such_contract": "the portal has no such contract",
-    "unknown_time_zone": "time zone not known",
+    "agrees": "agrees", "differs": "differs", "not_collected": "not collected since",
+    "not_published": "not published yet", "not_settled": "not settled yet", "not_an_hour": "other spans than hours",
+    "no_such_contract": "the portal has no such contract", "unknown_time_zone": "time zone not known",
 }  # fmt: skip
 
 
@@ -24,9 +22,10 @@ def print_agreement(console: Console, chosen: Settings) -> None:
     """Prints the second count by election, and the constituencies that differ."""
     with transaction(chosen) as connection:
         found = read_agreement(connection, ["election", "constituency"])
+        listed = len(read_contracts(connection))
     elections = found[found["level"] == "election"]
     if elections.empty:
-        console.print(f"There is no second count yet. {_how_to_begin(chosen)}")
+        console.print(f"There is no second count yet. {_how_to_begin(chosen, listed)}")
         return
     for row in elections.itertuples():
         console.print(f"[bold]{shown(row.election)}[/bold]: {_WORDS[row.status]}")
@@ -41,13 +40,14 @@ def print_agreement(console: Console, chosen: Settings) -> None:
         if row.constituencies_not_there:
             console.print(f"  the portal does not have {row.constituencies_not_there} of the constituencies")
         if not pd.isna(row.compared_until):
-            console.print(f"  compared until {row.compared_until + timedelta(hours=1):%Y-%m-%d %H:%M} UTC")
+            console.print(f"  compared until {row.compared_until:%Y-%m-%d %H:%M} UTC")
         own = found[(found["level"] == "constituency") & (found["election_id"] == row.election_id)]
         for place in own[own["status"] == "differs"].head(_SHOWN).itertuples():
+            name = "" if pd.isna(place.constituency) else f"{one_line(str(place.constituency))}, "
             console.print(
-                f"  differs: {visible(str(place.constituency_id))}, {place.hours_differing} hour(s) from "
-                f"{place.differs_from:%Y-%m-%d %H:%M} UTC: {place.counted_votes} votes here, "
-                f"{place.published_votes} there",
+                f"  differs: {name}{visible(str(place.constituency_id))}, {place.hours_differing} hour(s) from "
+                f"{place.differs_from:%Y-%m-%d %H:%M} UTC: {place.counted_votes} votes and {place.counted_bulletins} "
+                f"bulletins here, {place.published_votes} and {place.published_bulletins} there",
                 markup=False,
             )
         if (hidden := int(row.constituencies_differing) - _SHOWN) > 0:
@@ -74,7 +74,12 @@ def print_state(console: Console, chosen: Settings) -> None:
     )
 
 
-def _how_to_begin(chosen: Settings) -> str:
+def _how_to_begin(chosen: Settings, listed: int) -> str:
     if chosen.portal_url is None:
         return f"{NONE_SET[0].upper()}{NONE_SET[1:]}"
+    if listed:
+        return (
+            f"The portal lists {listed} contract(s), but there is no ballot to compare: no file of theirs has landed. "
+            "Type: election-metrics ingest FOLDER, then: election-metrics portal collect"
+        )
     return "Type: election-metrics portal collect"

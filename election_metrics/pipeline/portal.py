@@ -43,6 +43,7 @@ class Collected:
         asked: contracts that the portal was asked for, or that it listed.
         changed: contracts whose figures are new or changed.
         absent: contracts that it does not have.
+        good: answers that could be read.
         errors: what could not be read, in words.
         requests: requests sent.
         unchanged: answers that the portal confirmed without sending them again.
@@ -51,6 +52,7 @@ class Collected:
     asked: int = 0
     changed: set[str] = field(default_factory=set)
     absent: int = 0
+    good: int = 0
     errors: list[str] = field(default_factory=list)
     requests: int = 0
     unchanged: int = 0
@@ -68,9 +70,10 @@ def collect_registry(settings: Settings, run_id: str, now: datetime | None = Non
     with _asking(settings, done) as portal, session_lock(settings, "portal"):
         found, done.errors = portal_walk.walk(portal)
         rows = list(found.values())
-        done.asked = len(rows)
+        done.asked = done.good = len(rows)
         with transaction(settings) as connection:
-            if store.store_contracts(connection, _only(rows, _PLACE), run_id, moment):
+            listed = _only(rows, _PLACE)
+            if store.store_contracts(connection, listed, run_id, moment, is_whole=not done.errors):
                 registry.mark_names_changed(connection)
             counted = [row for row in _only(rows, _COUNTERS) if row["votes_cast"] is not None]
             done.changed = store.store_counters(connection, counted, run_id, moment)
@@ -140,7 +143,8 @@ def registry_of_portal(contracts: pd.DataFrame, paths: pd.DataFrame, zones: dict
     """
     landed = paths.set_index("constituency_id")["election"]
     group = ["election_key", "kind"]
-    keyed = contracts.assign(kind=contracts["kind"].fillna(""), election_key=contracts["election_key"].fillna(""))
+    listed = contracts[contracts["gone_at"].isna()]
+    keyed = listed.assign(kind=listed["kind"].fillna(""), election_key=listed["election_key"].fillna(""))
     known = keyed[keyed["constituency_id"].isin(landed.index)]
     watched = pd.MultiIndex.from_frame(known[group])
     keyed = keyed[pd.MultiIndex.from_frame(keyed[group]).isin(watched)]
@@ -213,7 +217,9 @@ def _parts(portal: Portal, ask: Callable[[str], Any], names: Sequence[str]) -> I
 def _good(part: list[tuple[str, Any]], done: Collected) -> dict[str, Any]:
     """The answers that are no errors; these are noted."""
     done.errors += [str(answer) for _, answer in part if isinstance(answer, ElectionMetricsError)]
-    return {name: answer for name, answer in part if not isinstance(answer, ElectionMetricsError)}
+    good = {name: answer for name, answer in part if not isinstance(answer, ElectionMetricsError)}
+    done.good += len(good)
+    return good
 
 
 def _store_charts(settings: Settings, part: list[tuple[str, Any]], run_id: str, now: datetime, done: Collected) -> None:
@@ -223,7 +229,7 @@ def _store_charts(settings: Settings, part: list[tuple[str, Any]], run_id: str, 
     rows = [{"constituency_id": name, **row} for name, (_, found) in good.items() for row in found]
     with transaction(settings) as connection:
         new = store.mark_asked(connection, {name: has for name, (has, _) in good.items()}, run_id, now)
-        new |= store.store_hours(connection, rows, run_id, now)
+        new |= store.store_hours(connection, list(good), rows, run_id, now)
         done.changed |= new
         registry.touch_elections_of(connection, new)  # so that the rules compare them
         notify(connection, portal_hours, registry.by_election(connection, new))
@@ -248,5 +254,5 @@ def _only(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 def _refuse_nothing(done: Collected) -> None:
     """Raises if the portal gave nothing but errors."""
-    if done.errors and not done.changed and len(done.errors) >= done.asked:
+    if done.errors and not done.good:
         raise TransientError(f"the portal gave nothing; {len(done.errors)} errors, the first: {done.errors[0]}")

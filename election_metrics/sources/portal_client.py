@@ -127,7 +127,11 @@ class Portal:
                 if response.status_code == requests.codes.not_modified and before is not None:
                     self.unchanged += 1
                     return before.text
-                text = _read(response, path)
+                text = _read(response, path, self.address)
+        except requests.ConnectionError:
+            raise _RetryableError(f"no connection to {self.address}") from None
+        except requests.Timeout:
+            raise _RetryableError(f"no answer from {self.address} within {_SECONDS[1]:.0f} s") from None
         except requests.RequestException as error:
             raise _RetryableError(str(error)[:200]) from None
         etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
@@ -154,13 +158,13 @@ class Portal:
         return session
 
 
-def _read(response: requests.Response, path: str) -> str:
+def _read(response: requests.Response, path: str, address: str) -> str:
     """The text of an answer, if it is one."""
     if response.status_code in _AGAIN:
         asked = response.headers.get("Retry-After", "")
         raise _RetryableError(f"HTTP {response.status_code}", float(asked) if asked.isdigit() else None)
     if not response.ok:
-        raise DataError(f"the portal refuses {path}: HTTP {response.status_code}")
+        raise DataError(f"the portal at {address} refuses {path}: HTTP {response.status_code}")
     content = bytearray()
     for piece in response.iter_content(1 << 16):
         content += piece

@@ -22,6 +22,7 @@ Row = dict[str, Any]
 Kept = tuple[str | None, str | None, str]
 """ETag, Last-Modified and text of an answer."""
 
+_LASTING = ("offset_hours", "starts_at", "ends_at", "accepted_until")
 _SETTLES = "interval '5 minutes'"
 
 
@@ -46,20 +47,26 @@ def store_kept(connection: sa.Connection, kept: dict[str, Kept]) -> None:
         )
 
 
-def store_contracts(connection: sa.Connection, rows: Sequence[Row], run_id: str, now: datetime) -> bool:
-    """Stores what the portal lists; returns whether names, zones or times changed."""
-    names = [column.name for column in portal_contracts.c if column.name not in ("seen_at", "run_id")]
+def store_contracts(
+    connection: sa.Connection, rows: Sequence[Row], run_id: str, now: datetime, *, is_whole: bool
+) -> bool:
+    """Stores what the portal lists; returns whether names, zones or times changed.
+
+    A zone, and times, that it stated before stay until it states others. If the list `is_whole`, contracts that are not
+    in it are gone.
+    """
+    names = [column.name for column in portal_contracts.c if column.name not in ("seen_at", "gone_at", "run_id")]
     said = [name for name in names if name != "constituency_id"]
-    own = ", ".join(f"row.{name}" for name in said)
-    new = ", ".join(f"new.{name}" for name in said)
+    new = {name: f"coalesce(excluded.{name}, row.{name})" if name in _LASTING else f"excluded.{name}" for name in said}
     given = _given(connection, portal_contracts, names)
     values = {"rows": _json(rows), "now": now, "run_id": run_id}
     changed = connection.execute(
         sa.text(
             f"INSERT INTO metrics.portal_contracts AS row ({', '.join(names)}, seen_at, run_id) "  # noqa: S608 names are ours
             f"SELECT new.*, :now, :run_id FROM {given} ON CONFLICT (constituency_id) DO UPDATE SET "
-            f"{', '.join(f'{name} = excluded.{name}' for name in said)}, run_id = excluded.run_id "
-            f"WHERE ({own}) IS DISTINCT FROM ({new.replace('new.', 'excluded.')}) RETURNING 1"
+            f"{', '.join(f'{name} = {value}' for name, value in new.items())}, gone_at = NULL, "
+            f"run_id = excluded.run_id WHERE ({', '.join(f'row.{name}' for name in said)}, row.gone_at) "
+            f"IS DISTINCT FROM ({', '.join(new.values())}, NULL) RETURNING 1"
         ),
         values,
     ).all()
@@ -70,7 +77,16 @@ def store_contracts(connection: sa.Connection, rows: Sequence[Row], run_id: str,
         ),
         {"rows": values["rows"], "now": now},
     )
-    return bool(changed)
+    gone = 0
+    if is_whole and rows:
+        gone = connection.execute(
+            sa.text(
+                "UPDATE metrics.portal_contracts SET gone_at = :now WHERE gone_at IS NULL "
+                "AND constituency_id <> ALL(:ids)"
+            ),
+            {"now": now, "ids": [row["constituency_id"] for row in rows]},
+        ).rowcount
+    return bool(changed) or gone > 0
 
 
 def store_counters(connection: sa.Connection, rows: Sequence[Row], run_id: str, now: datetime) -> set[str]:
@@ -78,9 +94,12 @@ def store_counters(connection: sa.Connection, rows: Sequence[Row], run_id: str, 
     return _store(connection, portal_counters, rows, run_id, now)
 
 
-def store_hours(connection: sa.Connection, rows: Sequence[Row], run_id: str, now: datetime) -> set[str]:
-    """Stores hourly counts, with constituency_id; returns the contracts whose figures changed."""
-    changed = _store(connection, portal_hours, [{**row, "seen_at": now} for row in rows], run_id, now)
+def store_hours(
+    connection: sa.Connection, contracts: Sequence[str], rows: Sequence[Row], run_id: str, now: datetime
+) -> set[str]:
+    """Stores all hourly counts of these contracts; returns those whose figures changed."""
+    changed = _end_others(connection, portal_hours, contracts, rows, now)
+    changed |= _store(connection, portal_hours, [{**row, "seen_at": now} for row in rows], run_id, now)
     given = _given(connection, portal_hours, ["constituency_id", "label"])
     connection.execute(
         sa.text(
@@ -97,7 +116,8 @@ def store_precincts(
     connection: sa.Connection, contracts: Sequence[str], rows: Sequence[Row], run_id: str, now: datetime
 ) -> set[str]:
     """Stores counters of precincts of these contracts; returns the contracts whose figures changed."""
-    changed = _store(connection, portal_precincts, rows, run_id, now)
+    changed = _end_others(connection, portal_precincts, contracts, rows, now)
+    changed |= _store(connection, portal_precincts, rows, run_id, now)
     connection.execute(
         sa.text("UPDATE ingest.portal_charts SET precincts_at = :now WHERE constituency_id = ANY(:ids)"),
         {"now": now, "ids": list(contracts)},
@@ -132,9 +152,10 @@ def read_contracts(connection: sa.Connection) -> pd.DataFrame:
 
 
 def read_due(connection: sa.Connection, now: datetime, *, everything: bool) -> list[str]:
-    """Contracts whose hourly counts are to be asked for.
+    """Contracts whose hourly counts are to be asked for, until two hours after their end.
 
-    Those that were not asked for since five minutes after the last full hour, until two hours after their end.
+    Those that were not asked for since five minutes after the last full hour; and those of which an hour is not
+    published or differs, every ten minutes: the portal may be late, or correct itself.
     """
     query = sa.text(
         f"""
@@ -143,9 +164,14 @@ def read_due(connection: sa.Connection, now: datetime, *, everything: bool) -> l
         LEFT JOIN metrics.portal_contracts AS contract USING (constituency_id)
         LEFT JOIN ingest.portal_charts AS chart USING (constituency_id)
         WHERE :everything OR chart.asked_at IS NULL OR (
-            chart.asked_at < date_trunc('hour', CAST(:now AS timestamptz) - {_SETTLES}) + {_SETTLES}
-            AND (chart.asked_at < coalesce(contract.accepted_until, constituency.ends_at) + interval '2 hours')
-                IS NOT FALSE
+            (chart.asked_at < coalesce(contract.accepted_until, constituency.ends_at) + interval '2 hours') IS NOT FALSE
+            AND (
+                chart.asked_at < date_trunc('hour', CAST(:now AS timestamptz) - {_SETTLES}) + {_SETTLES}
+                OR chart.asked_at < CAST(:now AS timestamptz) - interval '9 minutes' AND constituency_id IN (
+                    SELECT agreement.constituency_id FROM metrics.portal_agreement AS agreement
+                    WHERE status IN ('not_collected', 'not_published', 'not_settled', 'differs')
+                )
+            )
         )
         ORDER BY chart.asked_at NULLS FIRST, constituency_id
         """  # noqa: S608 our own text
@@ -255,6 +281,23 @@ def _store(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], run_
         {**values, "run_id": run_id},
     )
     return set(inserted.scalars())
+
+
+def _end_others(
+    connection: sa.Connection, table: sa.Table, contracts: Sequence[str], rows: Sequence[Row], now: datetime
+) -> set[str]:
+    """Ends current rows of these contracts that the portal does not publish any more; returns their contracts."""
+    key = next(column.name for column in table.primary_key if column.name not in ("constituency_id", "collected_at"))
+    given = _given(connection, table, ["constituency_id", key])
+    ended = connection.execute(
+        sa.text(
+            f"UPDATE {table.fullname} AS row SET superseded_at = :now WHERE row.constituency_id = ANY(:contracts) "  # noqa: S608 names are ours
+            f"AND superseded_at IS NULL AND NOT EXISTS (SELECT 1 FROM {given} WHERE new.constituency_id = "
+            f"row.constituency_id AND new.{key} = row.{key}) RETURNING row.constituency_id"
+        ),
+        {"now": now, "contracts": list(contracts), "rows": _json(rows)},
+    )
+    return set(ended.scalars())
 
 
 def _given(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -> str:

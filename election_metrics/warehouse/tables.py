@@ -665,6 +665,7 @@ portal_contracts = Table(
     _instant("ends_at", "End of voting"),
     _instant("accepted_until", "Until when votes are accepted"),
     _instant("seen_at", "When the portal listed the contract last", nullable=False),
+    _instant("gone_at", "When the portal was first seen not to list it any more; NULL: it does"),
     _text("run_id", "Dagster run", nullable=False),
     schema="metrics", comment="Contracts as the portal lists them, if the setting PORTAL_URL names one",
 )  # fmt: skip

@@ -123,7 +123,7 @@ def test_both_counts_agree_in_every_hour_and_every_zone(make_world: Callable[...
     whole = rows(world.settings, "SELECT * FROM metrics.portal_agreement_summary WHERE level = 'election'")
     (row,) = whole.itertuples()
     assert (row.status, row.counted_votes, row.published_votes) == ("agrees", 333, 333)
-    assert row.compared_until == OPENING + timedelta(hours=6)
+    assert row.compared_until == OPENING + timedelta(hours=7)
 
 
 def test_the_portal_names_places_and_zones_but_no_figure_moves_to_another_election(
@@ -341,3 +341,55 @@ def test_two_ballots_of_a_voter_are_told_apart(make_world: Callable[..., World])
         world.settings, "SELECT kind, constituencies, registered_voters FROM metrics.election_kinds ORDER BY 1"
     )
     assert [tuple(row) for row in found.itertuples(index=False)] == [("SINGLE", 2, 1000), ("UNION", 1, 500)]
+
+
+def test_what_the_portal_takes_back_is_current_no_more(make_world: Callable[..., World]) -> None:
+    """Points that vanish, a contract without an answer, and one that is listed no more."""
+    world = make_world()
+    world.collect()
+    one, two, three = sorted(world.replay.votings)
+    world.changed[one] = in_chart(lambda points: points.pop(3))
+    world.changed[two] = lambda answer: {"data": []} if isinstance(answer["data"], list) else answer
+    collect_counts(world.settings, "run", LATER, everything=True)
+    assert world.statuses() == {"agrees": 11, "not_published": 1, "no_such_contract": 6}
+    gone = rows(world.settings, "SELECT published_votes FROM metrics.portal_agreement WHERE status <> 'agrees'")
+    assert gone["published_votes"].isna().all()
+    unlisted = next(name for name, voting in world.replay.votings.items() if "Москва" in voting.region)
+
+    def without(answer: Any) -> Any:
+        answer["data"]["tiks"] = [tik for tik in answer["data"]["tiks"] if tik["tikId"] != unlisted]
+        return answer
+
+    world.changed["statistics/v2/election/district"] = without
+    collect_registry(world.settings, "run", LATER)
+    listed = rows(world.settings, "SELECT constituency_id FROM metrics.portal_contracts WHERE gone_at IS NULL")
+    assert set(listed["constituency_id"]) == {one, two, three} - {unlisted}
+    del world.changed["statistics/v2/election/district"]
+    collect_registry(world.settings, "run", LATER)
+    assert rows(world.settings, "SELECT 1 FROM metrics.portal_contracts WHERE gone_at IS NOT NULL").empty
+
+
+def test_a_zone_that_was_stated_once_stays(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.collect()
+    before = rows(world.settings, "SELECT * FROM metrics.constituencies ORDER BY constituency_id")
+
+    def unsaid(answer: Any) -> Any:
+        if isinstance(answer["data"], dict) and "tikName" in answer["data"]:
+            answer["data"]["timeOffset"] = None
+        return answer
+
+    for contract in world.replay.votings:
+        world.changed[contract] = unsaid
+    world.collect(LATER + timedelta(hours=1))
+    after = rows(world.settings, "SELECT * FROM metrics.constituencies ORDER BY constituency_id")
+    columns = ["time_zone", "starts_at", "ends_at"]
+    assert after[columns].equals(before[columns])
+
+
+def test_precincts_that_cannot_be_read_fail_no_collection(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.changed["statistics/voting/uiks/search"] = lambda _: None
+    world.collect()
+    assert len(collect_counts(world.settings, "run", LATER, everything=True).errors) == 3
+    assert world.statuses() == {"agrees": 18}

@@ -2,11 +2,11 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { count, dayAndClock, percent } from "./format.js";
-import { HOUR } from "./hours.js";
 import { sourceButton } from "./source.js";
 import { t } from "./words.js";
 
-const both = (here, there) => html`${count(here)} / ${there == null ? "–" : count(there)}`;
+const known = (value) => (value == null ? "–" : count(value));
+const both = (here, there) => html`${known(here)} / ${known(there)}`;
 const status = (row) => html`<span class="state ${row.status === "differs" ? "warning" : ""}">${t(`portal_${row.status}`)}</span>`;
 
 /** One sentence on the whole election, for the headline. */
@@ -15,7 +15,7 @@ export function agreementLine(page) {
   if (!whole) return "";
   const words = {
     agreeing: count(whole.hours_agreeing), differing: count(whole.hours_differing), places: count(whole.constituencies_differing),
-    until: whole.compared_until ? dayAndClock(+new Date(whole.compared_until) + HOUR, page.election.time_zone) : "–",
+    until: whole.compared_until ? dayAndClock(whole.compared_until, page.election.time_zone) : "–", open: count(whole.hours_not_compared),
   };
   const name = whole.status === "differs" ? "second_differs" : whole.status === "agrees" ? "second_agrees" : "second_none";
   return html`<p class="quiet second-count"><a href="#second-count">${t("second_count")}</a>: ${whole.status === "differs" ? html`<strong>${t(name, words, whole.hours_differing)}</strong>` : t(name, words, whole.hours_agreeing)}</p>`;
@@ -40,7 +40,7 @@ export function agreement(page) {
     return html`<a href=${page.link({ constituency: row.constituency_id })} @click=${page.go({ constituency: row.constituency_id })}>${row.name ?? row.constituency_id.slice(0, 12)}</a>`;
   };
   return html`<section aria-labelledby="second-count">
-    <header><h2 id="second-count">${t("second_count")}</h2><p>${t("second_count_note")}</p>${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement_summary", path: "/portal-agreement", asked: { election: election.election_id } })}</header>
+    <header><h2 id="second-count">${t("second_count")}</h2><p>${t("second_count_note")}</p>${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement_summary", path: "/portal-agreement", asked: { election: election.election_id }, isOfNow: true })}</header>
     <div class="scroll" tabindex="0" role="region" aria-labelledby="second-count"><table>
       <thead><tr><th scope="col"></th><th scope="col">${t("second_status")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th>
         <th scope="col" class="number">${t("hours_agreeing")}</th><th scope="col" class="number">${t("hours_differing")}</th><th scope="col" class="number">${t("hours_not_compared")}</th></tr></thead>
@@ -56,13 +56,13 @@ export function agreementOfPlace(page, rows, place) {
   if (!rows.length) return "";
   const zone = place.time_zone;
   const differing = rows.filter((row) => row.status === "differs");
-  const words = { agreeing: count(rows.filter((row) => row.status === "agrees").length), differing: count(differing.length) };
+  const words = { agreeing: count(rows.filter((row) => row.status === "agrees").length), differing: count(differing.length), open: count(rows.filter((row) => row.counted_votes != null && !["agrees", "differs"].includes(row.status)).length) };
   const table = (shown) => html`<div class="scroll" tabindex="0" role="region" aria-labelledby="place-second"><table>
     <thead><tr><th scope="col">${t("hour")}</th><th scope="col">${t("second_status")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th></tr></thead>
     <tbody>${shown.map((row) => html`<tr><th scope="row">${row.hour ? dayAndClock(row.hour, zone) : row.label}</th><td>${status(row)}${row.input === "missing" ? html` · ${t("input_not_here")}` : ""}</td>
       <td class="number">${both(row.counted_votes, row.published_votes)}</td><td class="number">${both(row.counted_bulletins, row.published_bulletins)}</td></tr>`)}</tbody></table></div>`;
   return html`<section aria-labelledby="place-second"><header><h2 id="place-second">${t("second_count")}</h2><p>${t("second_of_place", words, differing.length)}</p>
-      ${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement", path: "/portal-agreement/hours", asked: { constituency: place.constituency_id }, zone, isPart: true })}</header>
+      ${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement", path: "/portal-agreement/hours", asked: { constituency: place.constituency_id }, zone, isPart: true, isOfNow: true })}</header>
     ${differing.length ? table(differing) : ""}
     <details class="as-table"><summary>${t("as_table")}</summary>${table(rows.toReversed())}</details></section>`;
 }
@@ -73,7 +73,7 @@ export function tallyOfPlace(page, rows, place) {
   const first = rows.filter((row) => row.option === 1);
   const said = (row) => html`<p>${t(row.status === "agrees" ? "tally_agrees" : "tally_differs", { question: count(row.question), sum: count(row.tally_sum), votes: count(row.votes_cast) })}</p>`;
   return html`<section aria-labelledby="place-tally"><header><h2 id="place-tally">${t("tally")}</h2><p>${t("tally_note")}</p>
-      ${sourceButton(page, { title: t("tally"), definition: t("tally_note"), table: "metrics.published_tallies", path: `/constituency/${encodeURIComponent(place.constituency_id)}/tally`, zone: place.time_zone, isPart: true })}</header>
+      ${sourceButton(page, { title: t("tally"), definition: t("tally_note"), table: "metrics.published_tallies", path: `/constituency/${encodeURIComponent(place.constituency_id)}/tally`, zone: place.time_zone, isPart: true, isOfNow: true })}</header>
     ${first.map(said)}
     <div class="scroll" tabindex="0" role="region" aria-labelledby="place-tally"><table>
       <thead><tr><th scope="col">${t("question")}</th><th scope="col">${t("option")}</th><th scope="col" class="number">${t("votes")}</th></tr></thead>

@@ -28,7 +28,7 @@ function csvLink(what) {
   return html`<a href=${file}>${t("source_file", { file })}</a>`;
 }
 
-/** The dialog; `what` has title, definition, table, path, query parameters (asked), run_id and computed_at. */
+/** The dialog; `what` has title, definition, table, path, query parameters (asked), run_id and computed_at; isOfNow: it has no history. */
 export function sourceDialog(page) {
   const what = page.source;
   if (!what) return "";
@@ -39,13 +39,13 @@ export function sourceDialog(page) {
     <h2>${t("source_of", { what: what.title })}</h2>
     ${what.definition ? html`<h3>${t("definition")}</h3><p>${what.definition}</p>` : ""}
     <dl class="facts">
-      <dt>${t("source_at")}</dt><dd>${fullMoment(what.computed_at ?? meta.as_of, zone)}, ${zoneName(zone)}</dd>
+      ${what.isOfNow ? "" : html`<dt>${t("source_at")}</dt><dd>${fullMoment(what.computed_at ?? meta.as_of, zone)}, ${zoneName(zone)}</dd>
       <dt>${t("source_run")}</dt>
-      <dd>${run ? runLink(page, run, t("source_open")) : "–"}${run && SYSTEM_LINKS ? html` <code>${run.slice(0, 8)}</code>` : ""}</dd>
+      <dd>${run ? runLink(page, run, t("source_open")) : "–"}${run && SYSTEM_LINKS ? html` <code>${run.slice(0, 8)}</code>` : ""}</dd>`}
       <dt>${t("source_table", { name: "" })}</dt><dd><code>${what.table}</code></dd>
     </dl>
     ${meta.coverage == null || what.isPart ? "" : html`<p>${t("source_rests", { coverage: percent(meta.coverage), time: fullMoment(meta.last_transaction_at, zone) })}</p>`}
     <p class="links">${SYSTEM_LINKS ? html`<a href=${address(what.path, what.asked)}>${t("source_json")}</a> ` : ""}${csvLink(what)}</p>
-    ${sharing(page, what)}
+    ${what.isOfNow ? "" : sharing(page, what)}
     <button type="button" class="close" autofocus @click=${() => page.closeSource()}>${t("close")}</button>`;
 }

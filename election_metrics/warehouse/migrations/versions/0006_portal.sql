@@ -16,6 +16,7 @@ CREATE TABLE metrics.portal_contracts (
     ends_at timestamptz,
     accepted_until timestamptz,
     seen_at timestamptz NOT NULL,
+    gone_at timestamptz,
     run_id text NOT NULL,
     CONSTRAINT portal_contracts_pkey PRIMARY KEY (constituency_id)
 );
@@ -97,6 +98,7 @@ COMMENT ON COLUMN metrics.portal_contracts.starts_at IS 'Start of voting';
 COMMENT ON COLUMN metrics.portal_contracts.ends_at IS 'End of voting';
 COMMENT ON COLUMN metrics.portal_contracts.accepted_until IS 'Until when votes are accepted';
 COMMENT ON COLUMN metrics.portal_contracts.seen_at IS 'When the portal listed the contract last';
+COMMENT ON COLUMN metrics.portal_contracts.gone_at IS 'When the portal was first seen not to list it any more; NULL: it does';
 COMMENT ON COLUMN metrics.portal_contracts.run_id IS 'Dagster run';
 COMMENT ON TABLE metrics.portal_counters IS 'The portal''s counters of each contract. It holds figures as published; a row ends when the portal publishes others for the same contract';
 COMMENT ON COLUMN metrics.portal_counters.constituency_id IS 'Contract';
@@ -159,7 +161,7 @@ WITH published AS (
     FROM published FULL JOIN counted USING (constituency_id, hour)
     WHERE published.bulletins > 0 OR published.votes > 0 OR counted.constituency_id IS NOT NULL
 ), asked AS (
-    SELECT constituency.election_id, constituency.region, constituency.constituency_id, chart.has
+    SELECT constituency.election_id, constituency.region, constituency.constituency_id, chart.has, chart.asked_at
     FROM ingest.portal_charts AS chart JOIN metrics.constituencies AS constituency USING (constituency_id)
 )
 SELECT
@@ -168,14 +170,17 @@ SELECT
     asked.constituency_id,
     both_counts.hour,
     both_counts.label,
-    both_counts.bulletins_issued AS counted_bulletins,
+    -- Of another span, or of no known one, nothing is counted here.
+    CASE WHEN both_counts.hour IS NOT NULL AND is_hour IS NOT FALSE THEN both_counts.bulletins_issued END
+        AS counted_bulletins,
     both_counts.bulletins AS published_bulletins,
-    both_counts.votes_cast AS counted_votes,
+    CASE WHEN both_counts.hour IS NOT NULL AND is_hour IS NOT FALSE THEN both_counts.votes_cast END AS counted_votes,
     both_counts.votes AS published_votes,
     CASE WHEN both_counts.is_hour THEN both_counts.bulletins_issued - both_counts.bulletins END AS bulletins_difference,
     CASE WHEN both_counts.is_hour THEN both_counts.votes_cast - both_counts.votes END AS votes_difference,
     CASE
         WHEN asked.has <> 'published' THEN asked.has
+        WHEN both_counts.label IS NULL AND asked.asked_at < both_counts.hour + interval '65 minutes' THEN 'not_collected'
         WHEN both_counts.label IS NULL THEN 'not_published'
         WHEN NOT both_counts.is_hour THEN 'not_an_hour'
         WHEN both_counts.bulletins_issued = both_counts.bulletins AND both_counts.votes_cast = both_counts.votes
@@ -204,7 +209,7 @@ SELECT
     constituency_id,
     count(*) FILTER (WHERE status = 'agrees') AS hours_agreeing,
     count(*) FILTER (WHERE status = 'differs') AS hours_differing,
-    count(*) FILTER (WHERE status NOT IN ('agrees', 'differs')) AS hours_not_compared,
+    count(counted_votes) FILTER (WHERE status NOT IN ('agrees', 'differs')) AS hours_not_compared,
     count(DISTINCT constituency_id) FILTER (WHERE status = 'differs') AS constituencies_differing,
     count(DISTINCT constituency_id) FILTER (WHERE status = 'no_such_contract') AS constituencies_not_there,
     coalesce(sum(counted_bulletins) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS counted_bulletins,
@@ -217,8 +222,8 @@ SELECT
         ELSE min(status)
     END AS status,
     min(hour) FILTER (WHERE status = 'differs') AS differs_from,
-    max(hour) FILTER (WHERE status = 'differs') AS differs_until,
-    max(hour) FILTER (WHERE status IN ('agrees', 'differs')) AS compared_until
+    max(hour) FILTER (WHERE status = 'differs') + interval '1 hour' AS differs_until,
+    max(hour) FILTER (WHERE status IN ('agrees', 'differs')) + interval '1 hour' AS compared_until
 FROM metrics.portal_agreement
 GROUP BY GROUPING SETS ((election_id), (election_id, region), (election_id, region, constituency_id));
 
@@ -228,14 +233,14 @@ COMMENT ON COLUMN metrics.portal_agreement.region IS 'Region';
 COMMENT ON COLUMN metrics.portal_agreement.constituency_id IS 'Constituency';
 COMMENT ON COLUMN metrics.portal_agreement.hour IS 'Start of the hour (UTC); NULL: the portal does not say the time zone of its hour';
 COMMENT ON COLUMN metrics.portal_agreement.label IS 'The hour as the portal labels it: its end, local time';
-COMMENT ON COLUMN metrics.portal_agreement.counted_bulletins IS 'Bulletins issued, counted here';
+COMMENT ON COLUMN metrics.portal_agreement.counted_bulletins IS 'Bulletins issued, counted here; NULL where the published point is of no full hour, or of no known one';
 COMMENT ON COLUMN metrics.portal_agreement.published_bulletins IS 'Bulletins issued, published by the portal; NULL: not published';
-COMMENT ON COLUMN metrics.portal_agreement.counted_votes IS 'Votes cast, counted here';
+COMMENT ON COLUMN metrics.portal_agreement.counted_votes IS 'Votes cast, counted here; NULL as counted_bulletins';
 COMMENT ON COLUMN metrics.portal_agreement.published_votes IS 'Votes cast, published by the portal; NULL: not published';
 COMMENT ON COLUMN metrics.portal_agreement.bulletins_difference IS 'counted_bulletins - published_bulletins; NULL where they are not of one hour';
 COMMENT ON COLUMN metrics.portal_agreement.votes_difference IS 'counted_votes - published_votes; NULL where they are not of one hour';
 COMMENT ON COLUMN metrics.portal_agreement.status IS
-    'agrees, differs, not_published (yet), not_settled (seen within five minutes of the hour, or input on its way here), not_an_hour (the published point is of another span), no_such_contract, unknown_time_zone';
+    'agrees, differs, not_collected (since the hour), not_published (when last collected), not_settled (seen within five minutes of the hour, or input on its way here), not_an_hour (the published point is of another span), no_such_contract, unknown_time_zone';
 COMMENT ON COLUMN metrics.portal_agreement.is_delivered IS 'Whether the hour''s input arrived here; where not, a difference first means missing input';
 COMMENT ON COLUMN metrics.portal_agreement.published_since IS 'When these figures of the portal were first collected';
 COMMENT ON VIEW metrics.portal_agreement_summary IS
@@ -255,8 +260,8 @@ COMMENT ON COLUMN metrics.portal_agreement_summary.counted_votes IS 'Votes cast 
 COMMENT ON COLUMN metrics.portal_agreement_summary.published_votes IS 'The same, published by the portal';
 COMMENT ON COLUMN metrics.portal_agreement_summary.status IS 'differs if any hour does, else agrees if any does, else why none was compared';
 COMMENT ON COLUMN metrics.portal_agreement_summary.differs_from IS 'First hour that differs (UTC)';
-COMMENT ON COLUMN metrics.portal_agreement_summary.differs_until IS 'Last hour that differs (UTC)';
-COMMENT ON COLUMN metrics.portal_agreement_summary.compared_until IS 'Last hour that was compared (UTC): agreement says nothing about later ones';
+COMMENT ON COLUMN metrics.portal_agreement_summary.differs_until IS 'End of the last hour that differs (UTC)';
+COMMENT ON COLUMN metrics.portal_agreement_summary.compared_until IS 'End of the last hour that was compared (UTC): agreement says nothing about later ones';
 
 -- A voter has a ballot of each kind: registers of both kinds together are ballots, not persons.
 CREATE VIEW metrics.election_kinds AS
