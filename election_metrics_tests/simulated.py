@@ -162,6 +162,7 @@ class Election:
             ),
             second_count=self._events(self.published).assign(
                 is_delivered=True,
+                is_taken_back=False,
                 counted_bulletins=20,
                 published_bulletins=20,
                 counted_votes=10,

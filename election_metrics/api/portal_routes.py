@@ -1,14 +1,12 @@
 """Read endpoints of what others published beside what is counted here: the portal's counts, and tallies."""
 
-from typing import Annotated
-
 import sqlalchemy as sa
-from fastapi import Query
 
 from election_metrics.api.arguments import ConstituencyId, ElectionId
 from election_metrics.api.endpoints import get, new_router
-from election_metrics.api.models import Agreement, AgreementHour, Answer, ElectionKind, Tally
+from election_metrics.api.models import Answer
 from election_metrics.api.not_found import check_constituency, check_election
+from election_metrics.api.portal_models import Agreement, AgreementHour, ElectionKind, Tally
 from election_metrics.api.rendering import Reply
 from election_metrics.warehouse import agreement_queries, tallies
 
@@ -16,17 +14,15 @@ router = new_router()
 _MOST = 100
 
 
-@get(router, "/portal-agreement", Answer[list[Agreement]], "second count", has_history=False)
-def portal_agreement(
-    connection: sa.Connection, election: Annotated[str, Query(description="election_id", max_length=200)]
-) -> Reply:
+@get(router, "/election/{election_id}/portal-agreement", Answer[list[Agreement]], "elections", has_history=False)
+def election_portal_agreement(connection: sa.Connection, election_id: ElectionId) -> Reply:
     """Where both counts of an election agree and differ: whole, by region, and the constituencies that differ most.
 
     A match proves agreement, not completeness. A difference first means that input is missing here. Empty: no portal
     was asked.
     """
-    check_election(connection, election)
-    found = agreement_queries.agreement(connection, election, _MOST)
+    check_election(connection, election_id)
+    found = agreement_queries.agreement(connection, election_id, _MOST)
     return Reply(found, found)
 
 
@@ -49,11 +45,12 @@ def constituency_tally(connection: sa.Connection, constituency_id: ConstituencyI
     return Reply(found, found)
 
 
-@get(router, "/portal-agreement/hours", Answer[list[AgreementHour]], "second count", has_history=False)
-def portal_agreement_hours(
-    connection: sa.Connection, constituency: Annotated[str, Query(description="constituency_id", max_length=100)]
-) -> Reply:
+@get(
+    router, "/constituency/{constituency_id}/portal-agreement", Answer[list[AgreementHour]], "constituencies",
+    has_history=False,
+)  # fmt: skip
+def constituency_portal_agreement(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
     """Both counts of a constituency by hour, with a status for each. Empty: the portal was not asked for it."""
-    check_constituency(connection, constituency)
-    found = agreement_queries.agreement_hours(connection, constituency)
+    check_constituency(connection, constituency_id)
+    found = agreement_queries.agreement_hours(connection, constituency_id)
     return Reply(found, found)

@@ -38,7 +38,18 @@ _TABLES: dict[str, sa.Table] = {
     "portal_registry": tables.portal_contracts,
     "portal_counters": tables.portal_hours,
 }
-_VIEWS = {"portal_agreement": "metrics.portal_agreement"}
+_VIEWS = {
+    "portal_agreement": (
+        "metrics.portal_agreement",
+        {
+            "counted_bulletins": "Bulletins issued, counted here ← hourly_stats.bulletins_issued",
+            "published_bulletins": "Bulletins issued, published by the portal ← portal_counters.bulletins",
+            "counted_votes": "Votes cast, counted here ← hourly_stats.votes_cast",
+            "published_votes": "Votes cast, published by the portal ← portal_counters.votes",
+            "status": "agrees, differs, or why they cannot be compared",
+        },
+    )
+}
 _PART = {
     "transaction_id": ("string", "Transaction", ["transaction id"]),
     "id_key": ("bigint", "Hash of the id, by which repeated ids are found", ["transaction id"]),
@@ -127,7 +138,12 @@ def _is_read(key: str) -> bool:
 
 def _table(key: str) -> dict[str, Any]:
     if key in _VIEWS:
-        return {"dagster/table_name": f"election_metrics.{_VIEWS[key]}"}
+        view, described = _VIEWS[key]
+        shown = [dg.TableColumn(name, "", text) for name, text in described.items()]
+        return {
+            "dagster/table_name": f"election_metrics.{view}",
+            "dagster/column_schema": dg.TableSchema(columns=shown),
+        }
     if key == "landed_files":
         fields = [dg.TableColumn(name, "text", meaning) for name, meaning in _EXPORT.items()]
         named = {"dagster/table_name": f"election_metrics.{_TABLES[key].fullname}"}

@@ -88,6 +88,15 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
      "The sum of every published tally fits the accepted votes.",
      "SELECT constituency_id, question, status, votes_cast, tally_sum FROM metrics.tally_checks WHERE status <> 'agrees'"
      " ORDER BY constituency_id, question"),
+    ("portal_registry", "zones_known", WARN, "The portal says in which time zone the contracts of a commission vote.",
+     "SELECT constituency_id, commission FROM metrics.portal_contracts WHERE commission IS NOT NULL"
+     " AND offset_hours IS NULL AND gone_at IS NULL"),
+    ("portal_counters", "totals_grow", WARN, "No total that the portal publishes is lower than that of an hour before.",
+     "SELECT * FROM (SELECT constituency_id, label, votes_total, bulletins_total,"
+     " lag(votes_total) OVER points AS votes_before, lag(bulletins_total) OVER points AS bulletins_before"
+     " FROM metrics.portal_hours WHERE superseded_at IS NULL AND votes_total IS NOT NULL"
+     " WINDOW points AS (PARTITION BY constituency_id ORDER BY ends_at)) AS totals"
+     " WHERE votes_total < votes_before OR bulletins_total < bulletins_before"),
     ("portal_agreement", "nothing_differs", WARN,
      "No constituency hour differs from the portal's own count; what is missing here comes first.",
      "SELECT constituency_id, hour, is_delivered, counted_votes, published_votes, counted_bulletins,"

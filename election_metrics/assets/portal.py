@@ -12,9 +12,14 @@ from election_metrics.assets.catalogue import COLUMN_LINEAGE, about, lineage
 from election_metrics.assets.hourly_stats import hourly_stats
 from election_metrics.assets.op_tags import FRAMES
 from election_metrics.assets.resources import RETRY, ProgressResource, SettingsResource, translate_errors
+from election_metrics.assets.watched import ROWS
 from election_metrics.sanitize import escape_markdown
+from election_metrics.settings import Settings
+from election_metrics.warehouse import tables
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from election_metrics.pipeline.portal import Collected
 
 _SHOWN = 20
@@ -35,12 +40,12 @@ def portal_registry(context: dg.AssetExecutionContext, settings: SettingsResourc
     A source of the registry: it comes after reference data, and before transactions and paths.
     """
     if settings.portal_url is None:
-        return _nothing(context)
+        return _nothing(context, settings, tables.portal_contracts)
     from election_metrics.pipeline.portal import collect_registry
 
     with translate_errors():
         done = collect_registry(settings, context.run_id)
-    return _collected("portal_registry", context, done)
+    return _collected("portal_registry", context, settings, tables.portal_contracts, done)
 
 
 @dg.asset(deps=[portal_registry], **about("portal_counters", kinds=["postgres"]), retry_policy=RETRY, op_tags=FRAMES)
@@ -52,14 +57,14 @@ def portal_counters(
     Figures that the portal changed later are kept in all their versions.
     """
     if settings.portal_url is None:
-        return _nothing(context)
+        return _nothing(context, settings, tables.portal_hours)
     from election_metrics.pipeline.portal import collect_counts
 
     with translate_errors():
         done = collect_counts(
             settings, context.run_id, progress=progress.of("Asking", "contracts"), everything=config.everything
         )
-    return _collected("portal_counters", context, done)
+    return _collected("portal_counters", context, settings, tables.portal_hours, done)
 
 
 @dg.asset(
@@ -75,7 +80,7 @@ def portal_agreement(context: dg.AssetExecutionContext, settings: SettingsResour
     from election_metrics.warehouse.portal import read_agreement
 
     if settings.portal_url is None:
-        return _nothing(context)
+        return _nothing(context, settings, tables.portal_hours)
     with translate_errors(), transaction(settings) as connection:
         found = read_agreement(connection, ["election", "region", "constituency"])
     whole = found[found["level"] == "election"]
@@ -95,6 +100,7 @@ def portal_agreement(context: dg.AssetExecutionContext, settings: SettingsResour
     return dg.MaterializeResult(
         metadata={
             **{name: int(whole[name].sum()) for name in figures},
+            ROWS: sum(int(whole[name].sum()) for name in figures[:3]),
             "by_place": dg.MetadataValue.md("\n".join([*head, *lines])),
         }
     )
@@ -105,14 +111,24 @@ def _place(row: object) -> str:
     return next((name for name in names if isinstance(name, str)), "")
 
 
-def _nothing(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+def _nothing(context: dg.AssetExecutionContext, settings: Settings, table: "sa.Table") -> dg.MaterializeResult[None]:
     from election_metrics.pipeline.portal import NONE_SET
 
     context.log.info(NONE_SET)
-    return dg.MaterializeResult(metadata={"portal": NONE_SET})
+    return dg.MaterializeResult(metadata={"portal": NONE_SET, ROWS: _rows(settings, table)})
 
 
-def _collected(key: str, context: dg.AssetExecutionContext, done: "Collected") -> dg.MaterializeResult[None]:
+def _rows(settings: Settings, table: "sa.Table") -> int:
+    from election_metrics.warehouse.database import transaction
+    from election_metrics.warehouse.totals import count_rows
+
+    with translate_errors(), transaction(settings) as connection:
+        return count_rows(connection, table)
+
+
+def _collected(
+    key: str, context: dg.AssetExecutionContext, settings: Settings, table: "sa.Table", done: "Collected"
+) -> dg.MaterializeResult[None]:
     for error in done.errors[:_SHOWN]:
         context.log.warning(error)
     kinds = {_ID.sub("…", error): error for error in reversed(done.errors)}  # the first of each
@@ -120,6 +136,7 @@ def _collected(key: str, context: dg.AssetExecutionContext, done: "Collected") -
     return dg.MaterializeResult(
         metadata={
             COLUMN_LINEAGE: lineage(key),
+            ROWS: _rows(settings, table),
             "contracts_asked": done.asked,
             "contracts_changed": len(done.changed),
             "contracts_absent": done.absent,

@@ -19,6 +19,7 @@ NAMES = frozenset(
         "active_elections_schedule",
         "quiet_hours_schedule",
         "reconciliation_schedule",
+        "portal_schedule",
         "maintenance_schedule",
     }
 )

@@ -12,7 +12,7 @@ from election_metrics.automation.decisions import Skip, ask_for_active, ask_for_
 from election_metrics.automation.jobs import PORTAL, maintenance_job, portal_job, reconciliation_job, update_metrics_job
 from election_metrics.automation.queue import UNFINISHED
 from election_metrics.errors import ElectionMetricsError
-from election_metrics.pipeline.run_tags import HOURLY, PORTAL_JOB, hour_of_key, run_tags
+from election_metrics.pipeline.run_tags import HOURLY, PORTAL_JOB, TRIGGER, hour_of_key, run_tags
 
 _schedule = partial(dg.schedule, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
 
@@ -97,7 +97,8 @@ def portal_schedule(context: dg.ScheduleEvaluationContext, settings: SettingsRes
     now = context.scheduled_execution_time.astimezone(UTC)
     if settings.portal_url is None:
         return dg.SkipReason(NONE_SET)
-    filters = dg.RunsFilter(job_name=PORTAL_JOB, statuses=list(UNFINISHED))
+    # Runs of the command line may be killed without a trace; those of the daemon are watched.
+    filters = dg.RunsFilter(job_name=PORTAL_JOB, statuses=list(UNFINISHED), tags={TRIGGER: "upkeep"})
     if context.instance.get_runs(filters, limit=1):
         return dg.SkipReason("the portal is being asked")
     try:

@@ -4,7 +4,7 @@ Nothing here is required: without the setting PORTAL_URL no portal is asked. Wha
 nothing else with it; figures of an earlier collection stay as they were published.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -68,12 +68,19 @@ def collect_registry(settings: Settings, run_id: str, now: datetime | None = Non
     moment = now or datetime.now(UTC)
     done = Collected()
     with _asking(settings, done) as portal, session_lock(settings, "portal"):
-        found, done.errors = portal_walk.walk(portal)
+        found, done.errors, refused = portal_walk.walk(portal)
         rows = list(found.values())
         done.asked = done.good = len(rows)
         with transaction(settings) as connection:
             listed = _only(rows, _PLACE)
-            if store.store_contracts(connection, listed, run_id, moment, is_whole=not done.errors):
+            known = store.read_contracts(connection)
+            lost = known[known["gone_at"].isna() & ~known["constituency_id"].isin(list(found))]
+            is_new = lost["commission"].notna()  # the older hierarchy states none
+            for path, reason in refused.items():
+                if (is_new if path == portal_walk.FEDERAL else ~is_new).any():
+                    done.errors.append(reason)  # the portal had this hierarchy before
+            gone = [] if done.errors or not found else list(lost["constituency_id"])
+            if store.store_contracts(connection, listed, gone, run_id, moment):
                 registry.mark_names_changed(connection)
             counted = [row for row in _only(rows, _COUNTERS) if row["votes_cast"] is not None]
             done.changed = store.store_counters(connection, counted, run_id, moment)
@@ -107,7 +114,8 @@ def collect_counts(
     with _asking(settings, done) as portal, session_lock(settings, "portal"):
         with transaction(settings) as connection:
             due = store.read_due(connection, moment, everything=everything)
-        for part in _parts(portal, partial(_chart, portal), due):
+            offsets = store.read_contracts(connection).set_index("constituency_id")["offset_hours"].dropna().to_dict()
+        for part in _parts(portal, partial(_chart, portal, offsets), due):
             _store_charts(settings, part, run_id, moment, done)
             if progress:
                 progress(done.asked, len(due))
@@ -164,7 +172,7 @@ def registry_of_portal(contracts: pd.DataFrame, paths: pd.DataFrame, zones: dict
     return pd.DataFrame(
         {
             "constituency_id": keyed["constituency_id"],
-            "election": keyed["landed"].combine_first(keyed["election"]),
+            "election": keyed["landed"].combine_first(keyed["election_key"].map(_usual_names(listed))),
             "name": names,
             "region_code": keyed["region_code"],
             "region": keyed["region"],
@@ -173,6 +181,13 @@ def registry_of_portal(contracts: pd.DataFrame, paths: pd.DataFrame, zones: dict
             "ends_at": pd.to_datetime(keyed["accepted_until"].combine_first(keyed["ends_at"]), utc=True),
         }
     )
+
+
+def _usual_names(listed: pd.DataFrame) -> "pd.Series[str]":
+    """The name of each election by its key: that of most of its contracts, so that none leaves it by another name."""
+    counts = listed.groupby(["election_key", "election"]).size().rename("contracts").reset_index()
+    counts = counts.sort_values(["contracts", "election"], ascending=[False, True]).drop_duplicates("election_key")
+    return counts.set_index("election_key")["election"]
 
 
 def _asking(settings: Settings, done: Collected) -> "_Asking":
@@ -203,9 +218,9 @@ class _Asking:
             store.store_kept(connection, new)
 
 
-def _chart(portal: Portal, contract: str) -> tuple[str, list[Row]]:
+def _chart(portal: Portal, offsets: Mapping[str, float], contract: str) -> tuple[str, list[Row]]:
     path = f"statistics/chart/hourly?{urlencode({'contractIds': contract})}"
-    return read_chart(portal.get(path), path, contract)
+    return read_chart(portal.get(path), path, contract, offsets.get(contract))
 
 
 def _parts(portal: Portal, ask: Callable[[str], Any], names: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:

@@ -16,9 +16,9 @@ from election_metrics.digest import name_for
 from election_metrics.lake import landing as lake
 from election_metrics.lake.engine import Engine, Readable
 from election_metrics.locations import Location
-from election_metrics.metrics.tallies import read_dimension, read_tally
 from election_metrics.settings import Settings
 from election_metrics.sources.file_versions import Unreadable
+from election_metrics.sources.tallies import read_dimension, read_tally
 from election_metrics.warehouse import corrections, lake_manifest, ledger, registry, stale_hours
 
 MOST_REJECTED_SHOWN = 10_000

@@ -4,7 +4,6 @@ Counts are the portal's own, as published. Times are UTC: the portal gives local
 many hours these are ahead of Moscow. Hourly points are labelled with the end of their hour.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +17,9 @@ Row = dict[str, Any]
 MOSCOW = 3
 """Hours that Moscow is ahead of UTC."""
 _CLOCK = "%d.%m.%Y %H:%M"
+_FIRST_YEAR, _LAST_YEAR = 2000, 2100
+_MOST = 10**10
+_LONGEST, _LONGEST_ID = 1_000, 200
 _MOST_AHEAD, _MOST_BEHIND = 14 - MOSCOW, -12 - MOSCOW
 _COUNTS = ("bulletins", "votes", "bulletins_total", "votes_total")
 _METRICS = ("countBlindSign", "countVote", "totalCountBlindSign", "totalCountVote")
@@ -34,7 +36,9 @@ def listed(answer: Any, path: str, names: Sequence[str] = ()) -> list[Mapping[st
     """
     found = _data(answer, path)
     for name in names:
-        found = found.get(name) if isinstance(found, Mapping) else None
+        if found is not None and not isinstance(found, Mapping):
+            raise DataError(f"the portal's answer to {path} has no {name}: {str(found)[:100]}")
+        found = found.get(name) if found is not None else None
     if found is None:
         return []
     if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
@@ -49,9 +53,12 @@ def key(row: Mapping[str, Any], name: str, path: str) -> str:
         DataError: there is none.
     """
     found = row.get(name)
-    if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
+    text = _text(str(found)) if isinstance(found, str | int) and not isinstance(found, bool) else None
+    if text is None:
         raise DataError(f"the portal's answer to {path} has a row without {name}")
-    return str(found)
+    if len(str(found)) > _LONGEST_ID:
+        raise DataError(f"the portal's answer to {path} has a {name} of {len(str(found))} characters")
+    return text
 
 
 def read_commission(answer: Any, path: str, election: str) -> list[Row]:
@@ -105,8 +112,10 @@ def read_district(answer: Any, path: str, election: str, region: str | None) -> 
     return rows
 
 
-def read_chart(answer: Any, path: str, contract: str) -> tuple[str, list[Row]]:
+def read_chart(answer: Any, path: str, contract: str, known_offset: float | None = None) -> tuple[str, list[Row]]:
     """Published hours of a contract (`statistics/chart/hourly`), without placeholders for hours to come.
+
+    `known_offset` is that of the contract where the answer does not say it.
 
     Returns:
         What the portal has (`published`, `no_such_contract`, `unknown_time_zone`), and rows with label, ends_at (None
@@ -121,14 +130,20 @@ def read_chart(answer: Any, path: str, contract: str) -> tuple[str, list[Row]]:
     if len(series) > 1:
         raise DataError(f"the portal's answer to {path} has the contract {len(series)} times")
     offset = offset_hours(series[0])
+    offset = known_offset if offset is None else offset
     rows: dict[str, Row] = {}
     for point in listed({"data": series[0]}, path, ("points",)):
         metrics = point.get("metrics")
-        if not isinstance(metrics, Mapping) or any(metrics.get(name) is None for name in _METRICS[2:]):
+        if metrics is None or (
+            isinstance(metrics, Mapping) and all(metrics.get(name) is None for name in _METRICS[2:])
+        ):
             continue  # a placeholder for an hour to come
-        label = _text(point.get("dateTime"))
-        if label is None or _clock(label) is None:
+        if not isinstance(metrics, Mapping):
+            raise DataError(f"the portal's answer to {path} has a point without counts: {str(point)[:100]}")
+        clock = _clock(point.get("dateTime"))
+        if clock is None:
             raise DataError(f"the portal's answer to {path} has a point without a time: {str(point)[:100]}")
+        label = clock.strftime(_CLOCK)
         if label in rows:
             raise DataError(f"the portal's answer to {path} has two points for {label}")
         counts = {name: _count(metrics.get(source), path) for name, source in zip(_COUNTS, _METRICS, strict=True)}
@@ -164,8 +179,9 @@ def read_precincts(answer: Any, path: str) -> tuple[list[Row], int, str | None]:
 def offset_hours(row: Mapping[str, Any]) -> float | None:
     """Hours that the place is ahead of Moscow; None if that is not said, or cannot be."""
     found = row.get("timeOffset")
-    is_number = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
-    return float(found) if is_number and _MOST_BEHIND <= float(found) <= _MOST_AHEAD else None  # type: ignore[arg-type]
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return float(found) if _MOST_BEHIND <= found <= _MOST_AHEAD else None  # no number (NaN) is not between them either
 
 
 def zone_of(offset: float | None, region_zone: str | None, moment: datetime | None) -> str | None:
@@ -214,13 +230,16 @@ def _counters(found: object, path: str) -> Row:
 def _count(found: object, path: str) -> int | None:
     if found is None:
         return None
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**53:
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= _MOST:
         raise DataError(f"the portal's answer to {path} has {str(found)[:50]!r} for a count")
     return found
 
 
 def _text(found: object) -> str | None:
-    return found.strip().replace("\0", "") or None if isinstance(found, str) else None
+    if not isinstance(found, str):
+        return None
+    # Half of a pair of surrogates is no text.
+    return found.encode("utf-8", "replace").decode().replace("\0", "").strip()[:_LONGEST] or None
 
 
 def _name(found: object) -> str | None:
@@ -228,16 +247,17 @@ def _name(found: object) -> str | None:
     return canonical_folder(text) if text else None
 
 
-def _clock(text: str) -> datetime | None:
+def _clock(found: object) -> datetime | None:
     try:
-        return datetime.strptime(text, _CLOCK)  # noqa: DTZ007 a wall clock; its zone is in another field
+        clock = datetime.strptime(str(found), _CLOCK)  # noqa: DTZ007 a wall clock; its zone is in another field
     except ValueError:
         return None
+    return clock if _FIRST_YEAR <= clock.year <= _LAST_YEAR else None
 
 
 def _moment(found: object, offset: float | None) -> datetime | None:
     """A local wall clock as a moment in UTC."""
-    clock = _clock(found) if isinstance(found, str) else None
+    clock = _clock(found)
     if clock is None or offset is None:
         return None
     return (clock - timedelta(hours=offset + MOSCOW)).replace(tzinfo=ZoneInfo("UTC"))

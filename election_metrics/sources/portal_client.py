@@ -1,6 +1,7 @@
 """Client of the portal's interface: polite, patient, and suspicious of what it is told."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,10 @@ import tenacity
 from election_metrics.errors import DataError, TransientError
 
 _ATTEMPTS = 4
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT = 30.0
+_MOST_FAILURES = 12
+_LONGEST_ANSWER = 120.0
+"""Seconds for the whole of an answer."""
 _SECONDS = (10.0, 45.0)
 """To connect; and between two pieces of an answer."""
 _MOST_BYTES = 1 << 25
@@ -46,7 +50,7 @@ class Portal:
     Attributes:
         address: base URL, such as https://stat.vybory.gov.ru/api.
         per_second: most requests a second, retries included.
-        kept: answers of earlier collections that had a validator, by path.
+        kept: answers of earlier collections that had a validator, by address and path.
         new: those of this collection.
         sent: number of requests.
         unchanged: number of answers that the portal confirmed.
@@ -78,13 +82,24 @@ class Portal:
         return self._ask("POST", path, body)
 
     def each(self, ask: Callable[[str], Any], names: Sequence[str]) -> Iterator[tuple[str, Any]]:
-        """(name, answer or error) for each name, in order, by a few connections at once."""
+        """(name, answer or error) for each name, in order, by a few connections at once.
+
+        After so many failures in a row, the others are not asked for.
+        """
+        failures: list[str] = []
 
         def one(name: str) -> Any:
+            if len(failures) >= _MOST_FAILURES:
+                return TransientError(f"{name} was not asked for: {_MOST_FAILURES} answers in a row failed")
             try:
-                return ask(name)
+                found = ask(name)
+                failures.clear()
+                return found
             except (DataError, TransientError) as error:
+                failures.append(name) if isinstance(error, TransientError) else failures.clear()
                 return error
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # of a kind that nobody thought of
+                return DataError(f"the portal's answer on {name} cannot be read: {type(error).__name__}: {error}"[:300])
 
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             yield from zip(names, pool.map(one, names), strict=True)
@@ -114,7 +129,7 @@ class Portal:
 
     def _send(self, method: str, path: str, body: object) -> str:
         self._wait_for_turn()
-        before = self.kept.get(path) if method == "GET" else None
+        before = self.kept.get(f"{self.address} {path}") if method == "GET" else None
         headers = {}
         if before is not None and before.etag:
             headers["If-None-Match"] = before.etag
@@ -122,7 +137,13 @@ class Portal:
             headers["If-Modified-Since"] = before.last_modified
         try:
             with self._session().request(
-                method, f"{self.address.rstrip('/')}/{path}", json=body, headers=headers, timeout=_SECONDS, stream=True
+                method,
+                f"{self.address.rstrip('/')}/{path}",
+                json=body,
+                headers=headers,
+                timeout=_SECONDS,
+                stream=True,
+                allow_redirects=False,
             ) as response:
                 if response.status_code == requests.codes.not_modified and before is not None:
                     self.unchanged += 1
@@ -136,7 +157,7 @@ class Portal:
             raise _RetryableError(str(error)[:200]) from None
         etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
         if method == "GET" and (etag or modified):
-            self.new[path] = Kept(etag, modified, text)
+            self.new[f"{self.address} {path}"] = Kept(etag, modified, text)
         return text
 
     def _wait_for_turn(self) -> None:
@@ -162,12 +183,20 @@ def _read(response: requests.Response, path: str, address: str) -> str:
     """The text of an answer, if it is one."""
     if response.status_code in _AGAIN:
         asked = response.headers.get("Retry-After", "")
-        raise _RetryableError(f"HTTP {response.status_code}", float(asked) if asked.isdigit() else None)
+        raise _RetryableError(
+            f"HTTP {response.status_code}", float(asked) if re.fullmatch("[0-9]{1,9}", asked) else None
+        )
     if not response.ok:
         raise DataError(f"the portal at {address} refuses {path}: HTTP {response.status_code}")
-    content = bytearray()
+    if response.is_redirect:
+        raise DataError(
+            f"the portal at {address} sends {path} on to {response.headers.get('Location', '')[:200]}; set that"
+        )
+    content, begin = bytearray(), time.monotonic()
     for piece in response.iter_content(1 << 16):
         content += piece
+        if time.monotonic() - begin > _LONGEST_ANSWER:
+            raise DataError(f"the portal's answer to {path} took longer than {_LONGEST_ANSWER:.0f} s")
         if len(content) > _MOST_BYTES:
             raise DataError(f"the portal's answer to {path} is longer than {_MOST_BYTES >> 20} MB")
     stated = response.headers.get("Content-Length", "")

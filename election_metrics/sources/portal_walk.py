@@ -9,7 +9,7 @@ from election_metrics.errors import DataError, ElectionMetricsError
 from election_metrics.sources.portal_answers import Row, key, listed, read_commission, read_district, read_precincts
 from election_metrics.sources.portal_client import Portal
 
-_FEDERAL, _REGIONAL = "elections?level=FEDERAL", "voting/regions"
+FEDERAL, REGIONAL = "elections?level=FEDERAL", "voting/regions"
 _PAGE = 100
 _MOST_PAGES = 1_000
 _ATTEMPTS = 3
@@ -17,27 +17,29 @@ SEARCH = "statistics/voting/uiks/search"
 _IDENTITY = ("election_key", "region_code", "district", "commission", "kind")
 
 
-def walk(portal: Portal) -> tuple[dict[str, Row], list[str]]:
+def walk(portal: Portal) -> tuple[dict[str, Row], list[str], dict[str, str]]:
     """Every contract that the portal lists.
 
     Returns:
-        Rows of `read_commission` by contract; and what could not be read, in words. A part that cannot be read takes
-        nothing else with it.
+        Rows of `read_commission` by contract; what could not be read, in words; and why, of a hierarchy (its path) that
+        the portal refuses while it has the other one. A part that cannot be read takes nothing else with it.
     """
+    refused: dict[str, str] = {}
     found: dict[str, Row] = {}
     errors: list[str] = []
-    roots = dict(portal.each(portal.get, [_FEDERAL, _REGIONAL]))
-    for path, other in ((_FEDERAL, _REGIONAL), (_REGIONAL, _FEDERAL)):
+    roots = dict(portal.each(portal.get, [FEDERAL, REGIONAL]))
+    for path, other in ((FEDERAL, REGIONAL), (REGIONAL, FEDERAL)):
         if isinstance(roots[path], DataError) and not isinstance(roots[other], ElectionMetricsError):
-            roots[path] = {"data": None}  # a portal may have one of them only
-    for rows in (_federal(portal, roots[_FEDERAL], errors), _regional(portal, roots[_REGIONAL], errors)):
+            refused[path] = str(roots[path])  # a portal may have one of them only
+            roots[path] = {"data": None}
+    for rows in (_federal(portal, roots[FEDERAL], errors), _regional(portal, roots[REGIONAL], errors)):
         for row in rows:
             known = found.get(row["constituency_id"])
             if known is None:
                 found[row["constituency_id"]] = row
             elif row["commission"] is not None and any(known[name] != row[name] for name in _IDENTITY):
                 errors.append(f"the portal lists contract {row['constituency_id']} in two places; the first one counts")
-    return found, errors
+    return found, errors, refused
 
 
 def _federal(portal: Portal, root: Any, errors: list[str]) -> Iterator[Row]:
@@ -45,7 +47,7 @@ def _federal(portal: Portal, root: Any, errors: list[str]) -> Iterator[Row]:
 
     The list of elections may name fewer regions than there are; those in an election's statistics are complete.
     """
-    elections = _keyed(root, _FEDERAL, {}, errors, ("elections",), ("electionId",))
+    elections = _keyed(root, FEDERAL, {}, errors, ("elections",), ("electionId",))
     at = [(f"statistics/v2/election/{one['electionId']}", one) for one in elections]
     regions = _below(portal, at, errors, ("regions",), ("code",))
     at = [(_path("statistics/v2/election/region", one, electionId="electionId", regionCode="code"), one)
@@ -62,7 +64,7 @@ def _federal(portal: Portal, root: Any, errors: list[str]) -> Iterator[Row]:
 
 def _regional(portal: Portal, root: Any, errors: list[str]) -> Iterator[Row]:
     """Regions, elections, districts, contracts: the older hierarchy."""
-    regions = _keyed(root, _REGIONAL, {}, errors, ("regions",), ("code",), keep=("description",))
+    regions = _keyed(root, REGIONAL, {}, errors, ("regions",), ("code",), keep=("description",))
     above = {f"elections/region/{one['code']}/elections": one for one in regions}
     elections = []
     for path, answer in portal.each(portal.get, list(above)):

@@ -48,12 +48,12 @@ def store_kept(connection: sa.Connection, kept: dict[str, Kept]) -> None:
 
 
 def store_contracts(
-    connection: sa.Connection, rows: Sequence[Row], run_id: str, now: datetime, *, is_whole: bool
+    connection: sa.Connection, rows: Sequence[Row], gone: Sequence[str], run_id: str, now: datetime
 ) -> bool:
-    """Stores what the portal lists; returns whether names, zones or times changed.
+    """Stores what the portal lists, and which contracts it does not list any more; returns whether anything changed.
 
-    A zone, and times, that it stated before stay until it states others. If the list `is_whole`, contracts that are not
-    in it are gone.
+    A zone, and times, that it stated before stay until it states others. What the older hierarchy lists, which says
+    less, replaces nothing that the newer one said.
     """
     names = [column.name for column in portal_contracts.c if column.name not in ("seen_at", "gone_at", "run_id")]
     said = [name for name in names if name != "constituency_id"]
@@ -65,7 +65,8 @@ def store_contracts(
             f"INSERT INTO metrics.portal_contracts AS row ({', '.join(names)}, seen_at, run_id) "  # noqa: S608 names are ours
             f"SELECT new.*, :now, :run_id FROM {given} ON CONFLICT (constituency_id) DO UPDATE SET "
             f"{', '.join(f'{name} = {value}' for name, value in new.items())}, gone_at = NULL, "
-            f"run_id = excluded.run_id WHERE ({', '.join(f'row.{name}' for name in said)}, row.gone_at) "
+            "run_id = excluded.run_id WHERE NOT (excluded.commission IS NULL AND row.commission IS NOT NULL) "
+            f"AND ({', '.join(f'row.{name}' for name in said)}, row.gone_at) "
             f"IS DISTINCT FROM ({', '.join(new.values())}, NULL) RETURNING 1"
         ),
         values,
@@ -77,16 +78,11 @@ def store_contracts(
         ),
         {"rows": values["rows"], "now": now},
     )
-    gone = 0
-    if is_whole and rows:
-        gone = connection.execute(
-            sa.text(
-                "UPDATE metrics.portal_contracts SET gone_at = :now WHERE gone_at IS NULL "
-                "AND constituency_id <> ALL(:ids)"
-            ),
-            {"now": now, "ids": [row["constituency_id"] for row in rows]},
-        ).rowcount
-    return bool(changed) or gone > 0
+    connection.execute(
+        sa.text("UPDATE metrics.portal_contracts SET gone_at = :now WHERE constituency_id = ANY(:ids)"),
+        {"now": now, "ids": list(gone)},
+    )
+    return bool(changed or gone)
 
 
 def store_counters(connection: sa.Connection, rows: Sequence[Row], run_id: str, now: datetime) -> set[str]:
@@ -98,7 +94,7 @@ def store_hours(
     connection: sa.Connection, contracts: Sequence[str], rows: Sequence[Row], run_id: str, now: datetime
 ) -> set[str]:
     """Stores all hourly counts of these contracts; returns those whose figures changed."""
-    changed = _end_others(connection, portal_hours, contracts, rows, now)
+    changed = _take_back(connection, contracts, rows, run_id, now)
     changed |= _store(connection, portal_hours, [{**row, "seen_at": now} for row in rows], run_id, now)
     given = _given(connection, portal_hours, ["constituency_id", "label"])
     connection.execute(
@@ -169,7 +165,7 @@ def read_due(connection: sa.Connection, now: datetime, *, everything: bool) -> l
                 chart.asked_at < date_trunc('hour', CAST(:now AS timestamptz) - {_SETTLES}) + {_SETTLES}
                 OR chart.asked_at < CAST(:now AS timestamptz) - interval '9 minutes' AND constituency_id IN (
                     SELECT agreement.constituency_id FROM metrics.portal_agreement AS agreement
-                    WHERE status IN ('not_collected', 'not_published', 'not_settled', 'differs')
+                    WHERE status IN ('not_collected', 'not_published', 'not_settled', 'taken_back', 'differs')
                 )
             )
         )
@@ -212,17 +208,18 @@ def read_differing(connection: sa.Connection, election: str) -> pd.DataFrame:
 
     Returns:
         constituency_id, hour (start, UTC), is_delivered, counted_bulletins, published_bulletins, counted_votes,
-        published_votes, uncounted (rejected, unknown, withdrawn and repeated votes of the hour here).
+        published_votes, is_taken_back, uncounted (rejected, unknown, withdrawn and repeated votes of the hour here).
     """
     query = sa.text(
         """
-        SELECT agreement.constituency_id, agreement.hour, is_delivered, counted_bulletins, published_bulletins,
-            counted_votes, published_votes,
+        SELECT agreement.constituency_id, agreement.hour, is_delivered, counted_bulletins, counted_votes,
+            coalesce(counted_bulletins - bulletins_difference, 0) AS published_bulletins,
+            coalesce(counted_votes - votes_difference, 0) AS published_votes, status = 'taken_back' AS is_taken_back,
             coalesce(votes_rejected + votes_unknown + revotes + withdrawn, 0) AS uncounted
         FROM metrics.portal_agreement AS agreement
         LEFT JOIN metrics.hourly_stats AS stats
             ON stats.constituency_id = agreement.constituency_id AND stats.hour = agreement.hour
-        WHERE agreement.election_id = :election AND status = 'differs'
+        WHERE agreement.election_id = :election AND status IN ('differs', 'taken_back')
             AND EXISTS (SELECT 1 FROM ingest.portal_charts)
         ORDER BY agreement.constituency_id, agreement.hour
         """
@@ -283,6 +280,41 @@ def _store(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], run_
     return set(inserted.scalars())
 
 
+def _take_back(
+    connection: sa.Connection, contracts: Sequence[str], rows: Sequence[Row], run_id: str, now: datetime
+) -> set[str]:
+    """Ends current hours of these contracts that the portal does not publish any more: NULL is what it says now.
+
+    Hours before the first one that it still publishes stay: it may show the newest ones only.
+    """
+    given = _given(connection, portal_hours, ["constituency_id", "label", "ends_at"])
+    taken = connection.execute(
+        sa.text(
+            f"WITH given AS (SELECT * FROM {given}), ended AS ("  # noqa: S608 names are ours
+            "UPDATE metrics.portal_hours AS row SET superseded_at = :now WHERE row.constituency_id = ANY(:contracts) "
+            "AND superseded_at IS NULL AND (row.bulletins IS NOT NULL OR row.ends_at IS NULL) AND NOT EXISTS ("
+            "SELECT 1 FROM given WHERE given.constituency_id = row.constituency_id AND given.label = row.label) "
+            "AND (row.ends_at > (SELECT min(ends_at) FROM given WHERE given.constituency_id = row.constituency_id)) "
+            "IS NOT FALSE RETURNING row.constituency_id, row.label, row.ends_at, row.bulletins + row.votes AS ballots) "
+            "SELECT * FROM ended"
+        ),
+        {"now": now, "contracts": list(contracts), "rows": _json(rows)},
+    ).all()
+    known = [row for row in taken if row.ends_at is not None and row.ballots]
+    if known:
+        connection.execute(
+            sa.text(
+                "INSERT INTO metrics.portal_hours (constituency_id, label, collected_at, ends_at, seen_at, run_id) "
+                "VALUES (:constituency_id, :label, :now, :ends_at, :now, :run_id)"
+            ),
+            [
+                {"constituency_id": row.constituency_id, "label": row.label, "ends_at": row.ends_at, "now": now,
+                 "run_id": run_id} for row in known
+            ],
+        )  # fmt: skip
+    return {row.constituency_id for row in taken}
+
+
 def _end_others(
     connection: sa.Connection, table: sa.Table, contracts: Sequence[str], rows: Sequence[Row], now: datetime
 ) -> set[str]:
@@ -307,4 +339,4 @@ def _given(connection: sa.Connection, table: sa.Table, names: Sequence[str]) -> 
 
 
 def _json(rows: Sequence[Any]) -> str:
-    return orjson.dumps(list(rows)).decode().replace("\\u0000", "")
+    return orjson.dumps(list(rows)).decode()

@@ -19,7 +19,8 @@ from election_metrics_tests.exports import CONTRACT, HOUR, Folder, issue, line, 
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Dagster's own, while it runs
 ASSETS = {"landed_files", "elections", "constituencies", "raw_transactions", "hourly_stats", "constituency_metrics",
-          "anomalies", "election_summaries", "reconciliations"}  # fmt: skip
+          "anomalies", "election_summaries", "reconciliations", "portal_registry", "portal_counters",
+          "portal_agreement"}  # fmt: skip
 
 
 def test_the_graph_has_these_parts_and_no_others() -> None:
@@ -31,21 +32,25 @@ def test_the_graph_has_these_parts_and_no_others() -> None:
     }
     assert parents == {
         "landed_files": set(),
-        "elections": {"landed_files"},
-        "constituencies": {"landed_files"},
+        "elections": {"landed_files", "portal_registry"},
+        "constituencies": {"landed_files", "portal_registry"},
         "raw_transactions": {"landed_files"},
         "hourly_stats": {"raw_transactions", "elections", "constituencies"},
         "constituency_metrics": {"hourly_stats"},
         "anomalies": {"constituency_metrics"},
         "election_summaries": {"anomalies", "constituency_metrics"},
         "reconciliations": {"election_summaries"},
+        "portal_registry": set(),
+        "portal_counters": {"portal_registry"},
+        "portal_agreement": {"portal_counters", "hourly_stats"},
     }
     repository = defs.get_repository_def()
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "new_transactions_sensor", "changed_hours_sensor", "problems_sensor",
     }  # fmt: skip
     assert {schedule.name for schedule in repository.schedule_defs} == {
-        "active_elections_schedule", "quiet_hours_schedule", "reconciliation_schedule", "maintenance_schedule",
+        "active_elections_schedule", "quiet_hours_schedule", "reconciliation_schedule", "portal_schedule",
+        "maintenance_schedule",
     }  # fmt: skip
     assert {JOB, "reconciliation_job", "maintenance_job"} <= {job.name for job in repository.get_all_jobs()}
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
@@ -178,6 +183,8 @@ def test_every_asset_has_numbers_that_the_ui_can_draw(chosen: Settings, tmp_path
     with dg.instance_for_test() as instance:
         done = run_update(chosen, instance, HOUR, HOUR, "test", source=tmp_path / "in")
         job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def("reconciliation_job")
+        assert job.execute_in_process(instance=instance).success
+        job = build_defs(resource_overrides={"settings": chosen}).resolve_job_def("portal_job")
         assert job.execute_in_process(instance=instance).success
         numbers: dict[str, dict[str, float]] = {}
         for asset in ASSETS:

@@ -111,6 +111,9 @@ def in_chart(change: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
 def more_votes(points: list[Any]) -> None:
     """The portal published three votes more in the third hour."""
     points[3]["metrics"]["countVote"] += 3
+    for point in points[3:]:
+        if "totalCountVote" in point["metrics"]:
+            point["metrics"]["totalCountVote"] += 3
 
 
 def test_both_counts_agree_in_every_hour_and_every_zone(make_world: Callable[..., World]) -> None:
@@ -169,9 +172,11 @@ def test_a_difference_is_found_and_its_versions_stay_when_the_portal_corrects_it
     assert world.statuses() == {"agrees": 18}
     assert [state for _, state, _ in world.findings()] == ["resolved"]
     versions = rows(
-        world.settings, f"SELECT votes, superseded_at FROM metrics.portal_hours WHERE constituency_id = '{first}' "
-        "AND label IN (SELECT label FROM metrics.portal_hours WHERE superseded_at IS NOT NULL) ORDER BY collected_at",
-    )  # fmt: skip
+        world.settings,
+        f"SELECT votes, superseded_at FROM metrics.portal_hours WHERE constituency_id = '{first}' AND label = ("
+        f"SELECT min(label) FROM metrics.portal_hours WHERE constituency_id = '{first}' AND superseded_at IS NOT NULL) "
+        "ORDER BY collected_at",
+    )
     assert list(versions["votes"]) == [20, 17]
     assert versions["superseded_at"].notna().tolist() == [True, False]
 
@@ -238,6 +243,14 @@ def half_past(points: list[Any]) -> None:
         point["dateTime"] = point["dateTime"][:-2] + "30"
 
 
+def without_zone(answer: Any) -> Any:
+    """The portal says neither in the chart nor in the registry where the contract is."""
+    parts = answer["data"] if isinstance(answer["data"], list) else [answer["data"]]
+    for part in parts:
+        part["timeOffset"] = None
+    return answer
+
+
 @pytest.mark.parametrize(
     ("change", "statuses"),
     [
@@ -245,8 +258,7 @@ def half_past(points: list[Any]) -> None:
         (in_chart(half_past), {"agrees": 12, "not_an_hour": 6, "not_published": 6}),
         (lambda answer: {"data": []} if isinstance(answer["data"], list) else answer,
          {"agrees": 12, "no_such_contract": 6}),
-        (lambda answer: {"data": [{**one, "timeOffset": None} for one in answer["data"]]}
-         if isinstance(answer["data"], list) else answer, {"agrees": 12, "unknown_time_zone": 12}),
+        (without_zone, {"agrees": 12, "unknown_time_zone": 12}),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_no_difference(
@@ -350,10 +362,15 @@ def test_what_the_portal_takes_back_is_current_no_more(make_world: Callable[...,
     one, two, three = sorted(world.replay.votings)
     world.changed[one] = in_chart(lambda points: points.pop(3))
     world.changed[two] = lambda answer: {"data": []} if isinstance(answer["data"], list) else answer
-    collect_counts(world.settings, "run", LATER, everything=True)
-    assert world.statuses() == {"agrees": 11, "not_published": 1, "no_such_contract": 6}
+    after = LATER + timedelta(hours=1)
+    collect_counts(world.settings, "run", after, everything=True)
+    assert world.statuses() == {"agrees": 11, "taken_back": 7}
     gone = rows(world.settings, "SELECT published_votes FROM metrics.portal_agreement WHERE status <> 'agrees'")
     assert gone["published_votes"].isna().all()
+    update(world.settings, world.exports, after)
+    assert [
+        "1 of these hours were published before, and are not any more" in text for _, _, text in world.findings()
+    ] == ["6 of these hours" not in text for _, _, text in world.findings()]
     unlisted = next(name for name, voting in world.replay.votings.items() if "Москва" in voting.region)
 
     def without(answer: Any) -> Any:
@@ -361,12 +378,106 @@ def test_what_the_portal_takes_back_is_current_no_more(make_world: Callable[...,
         return answer
 
     world.changed["statistics/v2/election/district"] = without
-    collect_registry(world.settings, "run", LATER)
+    collect_registry(world.settings, "run", after)
     listed = rows(world.settings, "SELECT constituency_id FROM metrics.portal_contracts WHERE gone_at IS NULL")
     assert set(listed["constituency_id"]) == {one, two, three} - {unlisted}
     del world.changed["statistics/v2/election/district"]
-    collect_registry(world.settings, "run", LATER)
+    collect_registry(world.settings, "run", after)
     assert rows(world.settings, "SELECT 1 FROM metrics.portal_contracts WHERE gone_at IS NOT NULL").empty
+
+
+def test_ballots_outside_the_published_hours_show_in_the_totals(make_world: Callable[..., World]) -> None:
+    """The portal leaves out an hour; in another contract it has more votes in total than in its hours."""
+    world = make_world()
+    one, two, _ = sorted(world.replay.votings)
+
+    def lost_hour(points: list[Any]) -> None:
+        votes = points.pop(3)["metrics"]["countVote"]
+        for point in points[3:]:
+            if "totalCountVote" in point["metrics"]:
+                point["metrics"]["totalCountVote"] -= votes
+
+    def more_in_total(points: list[Any]) -> None:
+        for point in points:
+            if "totalCountVote" in point["metrics"]:
+                point["metrics"]["totalCountVote"] += 1000
+
+    world.changed |= {one: in_chart(lost_hour), two: in_chart(more_in_total)}
+    world.collect()
+    assert world.statuses() == {"agrees": 16, "differs": 2, "not_published": 1}  # one of them before the opening
+    found = rows(
+        world.settings,
+        "SELECT constituency_id, votes_difference FROM metrics.portal_agreement WHERE status = 'differs'",
+    )
+    differences = dict(zip(found["constituency_id"], found["votes_difference"], strict=True))
+    assert differences[two] == -1000
+    assert differences[one] > 10
+
+
+def test_half_hours_that_add_up_are_no_difference(make_world: Callable[..., World]) -> None:
+    world = make_world()
+
+    def in_halves(points: list[Any]) -> None:
+        whole = points[:]
+        for place, point in enumerate(whole[1:], start=1):
+            metrics = point["metrics"]
+            if "totalCountVote" not in metrics:
+                continue
+            first = {"countVote": metrics["countVote"], "countBlindSign": metrics["countBlindSign"],
+                     "totalCountVote": metrics["totalCountVote"], "totalCountBlindSign": metrics["totalCountBlindSign"]}  # fmt: skip
+            day, clock = whole[place - 1]["dateTime"].split()
+            points.append({"dateTime": f"{day} {clock[:3]}30", "metrics": first})
+            point["metrics"] = {**first, "countVote": 0, "countBlindSign": 0}
+
+    world.changed[sorted(world.replay.votings)[0]] = in_chart(in_halves)
+    world.collect()
+    assert world.statuses() == {"agrees": 18, "not_an_hour": 6}
+    assert world.findings() == []
+
+
+def test_a_poorer_list_replaces_nothing(make_world: Callable[..., World]) -> None:
+    """The newer hierarchy is refused; the older one, which says less, still answers."""
+    world = make_world()
+    first, *_ = world.replay.votings
+    for folder in world.exports.rglob(first):
+        shutil.rmtree(folder)
+    world.collect()
+    before = rows(world.settings, "SELECT * FROM metrics.portal_contracts ORDER BY constituency_id")
+    missing = rows(world.settings, "SELECT sum(hours) AS hours FROM metrics.missing_input")["hours"][0]
+    assert missing == 6
+    older = {
+        "voting/regions": {"data": {"regions": [{"code": 77, "description": "Москва"}]}},
+        "elections/region/77/elections": {"data": {"elections": [{"elections": [{"electionId": "e"}]}]}},
+        "elections/districts": {"data": [{"id": "d"}]},
+        "statistics/voting": {"data": {"regionCode": 77, "electionName": "Другие", "districtName": "Окр", "votings": [
+            {"counters": {"contractId": name, "all": 1, "issued": 1, "voted": 1}} for name in world.replay.votings
+        ]}},
+    }  # fmt: skip
+    world.changed |= {name: lambda _, said=said: said for name, said in older.items()}
+    world.changed["elections"] = lambda _: None
+    world.collect(LATER + timedelta(hours=7))
+    after = rows(world.settings, "SELECT * FROM metrics.portal_contracts ORDER BY constituency_id")
+    assert after.drop(columns="seen_at").equals(before.drop(columns="seen_at"))
+    assert rows(world.settings, "SELECT sum(hours) AS hours FROM metrics.missing_input")["hours"][0] == missing
+
+
+def test_one_commission_with_another_name_leaves_no_election(make_world: Callable[..., World]) -> None:
+    """Dumps have no names: the portal's election is the one of most of its contracts."""
+    world = make_world()
+    blocks = world.exports.parent / "blocks"
+    blocks.mkdir()
+    for _ in write_blocks(world.exports, blocks, "file", seconds=300):
+        pass
+    world.exports = blocks
+
+    def renamed(answer: Any) -> Any:
+        if isinstance(answer["data"], dict) and "tikName" in answer["data"]:
+            answer["data"]["electionName"] = "Выборы (уточнено)"
+        return answer
+
+    world.changed[next(iter(world.replay.votings))] = renamed
+    world.collect()
+    assert list(rows(world.settings, "SELECT name FROM metrics.elections")["name"]) == [ELECTION]
 
 
 def test_a_zone_that_was_stated_once_stays(make_world: Callable[..., World]) -> None:

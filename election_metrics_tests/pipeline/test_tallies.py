@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from election_metrics.metrics.tallies import read_dimension, read_tally
 from election_metrics.settings import Settings
+from election_metrics.sources.tallies import read_dimension, read_tally
 from election_metrics_tests.blocks import block, call, joined
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.exports import CONTRACT, HOUR, Folder, line, ms, rollback, vote

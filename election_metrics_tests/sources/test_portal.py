@@ -50,7 +50,7 @@ def test_a_commission_gives_its_contracts_with_times_in_utc() -> None:
     assert (row["registered_voters"], row["bulletins_issued"], row["votes_cast"]) == (57, 30, 29)
 
 
-@pytest.mark.parametrize("offset", [None, "8", True, float("nan"), 40, [8]])
+@pytest.mark.parametrize("offset", [None, "8", True, float("nan"), 40, [8], 10**400, float("inf")])
 def test_an_offset_that_is_none_leaves_times_unknown(offset: object) -> None:
     answer = copy.deepcopy(COMMISSION)
     answer["data"]["timeOffset"] = offset
@@ -58,12 +58,26 @@ def test_an_offset_that_is_none_leaves_times_unknown(offset: object) -> None:
     assert (row["offset_hours"], row["starts_at"], row["accepted_until"]) == (None, None, None)
 
 
+@pytest.mark.parametrize("clock", ["01.01.0001 00:00", "31.12.9999 23:59", "01.01.1500 08:00", "\ud800", 5, None])
+def test_a_time_that_is_none_is_not_known(clock: object) -> None:
+    answer = copy.deepcopy(COMMISSION)
+    answer["data"]["votings"][0] |= {"clientStartDateTime": clock, "status": "a\ud800\x00b"}
+    (row,) = read_commission(answer, "tik", "e1")
+    assert (row["starts_at"], row["status"]) == (None, "a?b")
+
+
+def test_ids_have_a_length() -> None:
+    answer = copy.deepcopy(COMMISSION)
+    answer["data"]["votings"][0]["contractId"] = "C" * 9_000
+    with pytest.raises(DataError, match="a contractId of 9000 characters"):
+        read_commission(answer, "tik", "e1")
+
+
 def test_points_are_hours_by_their_end_and_placeholders_are_none() -> None:
     answer = chart(
         point("18.09.2026 08:00", 0, 0, totalCountVote=0, totalCountBlindSign=0),
         point("18.09.2026 09:00", 8, 9, totalCountVote=8, totalCountBlindSign=9),
         point("18.09.2026 10:00", 0, 0),
-        point("18.09.2026 11:00", 0, 0, totalCountVote=8),
     )
     has, rows = read_chart(answer, CHART, "C1")
     assert has == "published"
@@ -90,6 +104,12 @@ def test_what_the_portal_does_not_have_is_told_apart() -> None:
         ({"data": chart()["data"] * 2}, "has the contract 2 times"),
         (chart(*[point("18.09.2026 09:00", 1, 1, totalCountVote=1, totalCountBlindSign=1)] * 2), "two points for 18.09"),
         (chart(point("noon", 1, 1, totalCountVote=1, totalCountBlindSign=1)), "a point without a time"),
+        (chart(point("18.09.2026 09:00", 8, 9, totalCountVote=8)), "a point without counts"),
+        (chart({"dateTime": "18.09.2026 09:00", "metrics": "broken"}), "a point without counts"),
+        (chart(*[point(label, 1, 1, totalCountVote=1, totalCountBlindSign=1) for label in
+                 ("18.09.2026 09:00", "18.9.2026 9:0")]), "two points for 18.09.2026 09:00"),
+        (chart(point("01.01.1600 08:00", 1, 1, totalCountVote=1, totalCountBlindSign=1)), "a point without a time"),
+        (chart(point("18.09.2026 09:00", 2**53 - 1, 1, totalCountVote=1, totalCountBlindSign=1)), "for a count"),
         (chart(point("18.09.2026 09:00", -1, 1, totalCountVote=1, totalCountBlindSign=1)), "'-1' for a count"),
         (chart(point("18.09.2026 09:00", 1, True, totalCountVote=1, totalCountBlindSign=1)), "'True' for a count"),
         (chart(point("18.09.2026 09:00", 1, 1, totalCountVote="many", totalCountBlindSign=1)), "'many' for a count"),  # type: ignore[arg-type]
@@ -165,7 +185,7 @@ def client(address: str) -> Portal:
 
 def test_both_hierarchies_are_walked() -> None:
     with served(recorded(answers())) as portal:
-        found, errors = walk(client(portal.address))
+        found, errors, _ = walk(client(portal.address))
     assert errors == []
     assert {name: (row["kind"], row["region"]) for name, row in found.items()} == {
         "C1": ("UNION", "Карачаево-Черкесская Республика"), "C2": ("SINGLE", "Карачаево-Черкесская Республика"),
@@ -178,7 +198,7 @@ def test_a_portal_may_have_one_hierarchy_only(root: str) -> None:
     some = answers()
     del some[root]
     with served(recorded(some)) as portal:
-        found, errors = walk(client(portal.address))
+        found, errors, _ = walk(client(portal.address))
     assert errors == []
     assert set(found) in ({"C1", "C2"}, {"C3"})
 
@@ -188,14 +208,14 @@ def test_a_part_that_cannot_be_read_takes_nothing_else_with_it() -> None:
     del some["statistics/v2/election/region?electionId=e1&regionCode=10"]
     some["statistics/voting?electionId=e2&districtId=d2"]["data"]["votings"].append({"counters": None})
     with served(recorded(some)) as portal:
-        found, errors = walk(client(portal.address))
+        found, errors, _ = walk(client(portal.address))
     assert set(found) == {"C1", "C2"}
     assert ["HTTP 404" in errors[0], "a contract without counters" in errors[1]] == [True, True]
 
 
 def test_a_portal_without_any_answer_is_told() -> None:
     with served(recorded({})) as portal:
-        found, errors = walk(client(portal.address))
+        found, errors, _ = walk(client(portal.address))
     assert found == {}
     assert len(errors) == 2
 
@@ -207,7 +227,7 @@ def test_a_contract_in_two_places_counts_once_and_is_told() -> None:
     some["statistics/v2/election/district?electionId=e1&districtId=d1"]["data"]["tiks"].append({"tikId": "u"})
     some["statistics/v2/election/tik?electionId=e1&districtId=d1&tikId=u"] = second
     with served(recorded(some)) as portal:
-        found, errors = walk(client(portal.address))
+        found, errors, _ = walk(client(portal.address))
     assert found["C1"]["commission"] == "Первая"
     assert len(errors) == 2
     assert "lists contract C1 in two places" in errors[0]
@@ -261,6 +281,24 @@ def test_an_answer_with_a_tag_is_confirmed_not_sent_again() -> None:
         second.kept.update(first.new)
         assert second.get("x") == {"data": 1}
         assert (second.unchanged, second.new) == (1, {})
+
+
+def test_a_portal_that_keeps_failing_is_given_up() -> None:
+    with served(recorded({}), trouble=Trouble(busy_every=1)) as portal:
+        own = client(portal.address)
+        failed = dict(own.each(own.get, [str(number) for number in range(200)]))
+    assert all(isinstance(error, TransientError) for error in failed.values())
+    assert "was not asked for" in str(failed["199"])
+    assert len(portal.requests) < 100
+
+
+def test_what_nobody_thought_of_is_an_error_of_its_own() -> None:
+    def broken(name: str) -> int:
+        return 1 // 0 if name == "b" else 1
+
+    found = dict(client("http://127.0.0.1:9/api").each(broken, ["a", "b", "c"]))
+    assert (found["a"], found["c"]) == (1, 1)
+    assert isinstance(found["b"], DataError)
 
 
 def test_requests_are_spread_over_time() -> None:

@@ -53,9 +53,10 @@ class Evidence:
         unread: constituency_id, path, reason: files that cannot be read at all.
         shards: constituency_id, trouble: of constituencies on the chain, what of their shard is missing, in words.
         absent_shards: shards of the chain of which nothing is known.
-        second_count: constituency_id, hour_number, is_delivered, counted_bulletins, published_bulletins, counted_votes,
-            published_votes, uncounted: hours in which the portal published other counts than those made here; whether
-            the hour's input arrived here; votes of the hour that do not count here (rejected, withdrawn, repeated).
+        second_count: constituency_id, hour_number, is_delivered, is_taken_back, counted_bulletins, published_bulletins,
+            counted_votes, published_votes, uncounted: hours in which the portal published other counts than those made
+            here; whether the hour's input arrived here; whether the portal published the hour before, and does not any
+            more; votes of the hour that do not count here (rejected, withdrawn, repeated).
         tallies: constituency_id, question, hour_number (when published), status (differs, unreadable), votes_cast,
             tally_sum, lowest_sum, highest_sum: published tallies that do not fit the accepted votes.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
@@ -86,7 +87,9 @@ class Evidence:
     shards: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "trouble"))
     absent_shards: Sequence[str] = ()
     second_count: pd.DataFrame = field(
-        default_factory=lambda: _nothing("constituency_id", "hour_number", "is_delivered", *_TWO_COUNTS)
+        default_factory=lambda: _nothing(
+            "constituency_id", "hour_number", "is_delivered", "is_taken_back", *_TWO_COUNTS
+        )
     )
     tallies: pd.DataFrame = field(
         default_factory=lambda: _nothing("constituency_id", "hour_number", "status", *_SUMS_OF_TALLY)

@@ -24,6 +24,7 @@ def differs_from_portal(evidence: Evidence, thresholds: Thresholds) -> pd.DataFr
     votes = (hours["counted_votes"] - hours["published_votes"]).abs()
     hours = hours.assign(
         is_delivered=hours["is_delivered"].astype(bool),
+        is_taken_back=hours["is_taken_back"].astype(bool),
         difference=bulletins + votes,
         largest=np.maximum(bulletins, votes),
     )
@@ -56,12 +57,19 @@ def _sums(groups: Any) -> pd.DataFrame:
     """Sums of each group, with its window and its number of hours, and of those that did not arrive."""
     frame: pd.DataFrame = groups.agg(
         window_start=("hour_number", "min"), window_end=("hour_number", "max"), hours=("hour_number", "size"),
-        delivered=("is_delivered", "sum"), **{name: (name, "sum") for name in _SUMS},
+        delivered=("is_delivered", "sum"), taken_back=("is_taken_back", "sum"),
+        **{name: (name, "sum") for name in _SUMS},
     )  # fmt: skip
     return frame.assign(
         window_end=frame["window_end"] + 1, undelivered=frame["hours"] - frame["delivered"], is_ongoing=True,
         observed=frame["counted_votes"], expected=frame["published_votes"],
     )  # fmt: skip
+
+
+def _unreadable(evidence: Evidence, constituency: str | None) -> str:
+    lines = evidence.lines
+    own = lines if constituency is None else lines[lines["constituency_id"] == constituency]
+    return f"{counted(own['rejected'].sum(), 'line')} cannot be read here: " if len(own) else ""
 
 
 def _said(row: Any, evidence: Evidence, constituency: str | None) -> str:
@@ -70,12 +78,15 @@ def _said(row: Any, evidence: Evidence, constituency: str | None) -> str:
     if row.undelivered:
         missing = f"{row.undelivered:.0f} of {counted(row.hours, 'hour')} that differ did not arrive here"
         missing += f"{missing_of_chain(evidence, constituency)}: "
+    missing += _unreadable(evidence, constituency)
     where = "" if constituency else f" in {counted(row.places, 'constituency', 'constituencies')}"
     uncounted = ""
     if row.uncounted:
         calls = counted(row.uncounted, "vote")
         uncounted = f"; {calls} of these hours are rejected, repeated, withdrawn or unknown, and not counted here"
     here = f"{counted(row.counted_votes, 'vote')} and {counted(row.counted_bulletins, 'bulletin')}"
+    if row.taken_back:
+        uncounted += f"; {row.taken_back:.0f} of these hours were published before, and are not any more"
     there = f"{row.published_votes:.0f} and {row.published_bulletins:.0f}"
     return (
         f"{missing}counted here are {here}, the portal published {there}, in {counted(row.hours, 'hour')}{where}"

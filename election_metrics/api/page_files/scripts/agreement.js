@@ -40,7 +40,7 @@ export function agreement(page) {
     return html`<a href=${page.link({ constituency: row.constituency_id })} @click=${page.go({ constituency: row.constituency_id })}>${row.name ?? row.constituency_id.slice(0, 12)}</a>`;
   };
   return html`<section aria-labelledby="second-count">
-    <header><h2 id="second-count">${t("second_count")}</h2><p>${t("second_count_note")}</p>${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement_summary", path: "/portal-agreement", asked: { election: election.election_id }, isOfNow: true })}</header>
+    <header><h2 id="second-count">${t("second_count")}</h2><p>${t("second_count_note")}</p>${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement_summary", path: `/election/${encodeURIComponent(election.election_id)}/portal-agreement`, isOfNow: true })}</header>
     <div class="scroll" tabindex="0" role="region" aria-labelledby="second-count"><table>
       <thead><tr><th scope="col"></th><th scope="col">${t("second_status")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th>
         <th scope="col" class="number">${t("hours_agreeing")}</th><th scope="col" class="number">${t("hours_differing")}</th><th scope="col" class="number">${t("hours_not_compared")}</th></tr></thead>
@@ -62,7 +62,7 @@ export function agreementOfPlace(page, rows, place) {
     <tbody>${shown.map((row) => html`<tr><th scope="row">${row.hour ? dayAndClock(row.hour, zone) : row.label}</th><td>${status(row)}${row.input === "missing" ? html` · ${t("input_not_here")}` : ""}</td>
       <td class="number">${both(row.counted_votes, row.published_votes)}</td><td class="number">${both(row.counted_bulletins, row.published_bulletins)}</td></tr>`)}</tbody></table></div>`;
   return html`<section aria-labelledby="place-second"><header><h2 id="place-second">${t("second_count")}</h2><p>${t("second_of_place", words, differing.length)}</p>
-      ${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement", path: "/portal-agreement/hours", asked: { constituency: place.constituency_id }, zone, isPart: true, isOfNow: true })}</header>
+      ${sourceButton(page, { title: t("second_count"), definition: t("second_count_note"), table: "metrics.portal_agreement", path: `/constituency/${encodeURIComponent(place.constituency_id)}/portal-agreement`, zone, isPart: true, isOfNow: true })}</header>
     ${differing.length ? table(differing) : ""}
     <details class="as-table"><summary>${t("as_table")}</summary>${table(rows.toReversed())}</details></section>`;
 }

@@ -215,7 +215,7 @@ class Page {
       view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare, as_of }).catch(() => ({})) : null,
       view.constituency ? this.#readOne(view.constituency, as_of) : undefined,
       ask("/corrections", { election: election.election_id, limit: MOST_CORRECTIONS }).catch(() => ({ data: [] })),
-      as_of ? { data: [] } : ask("/portal-agreement", { election: election.election_id }).catch(() => ({ data: [] })),
+      as_of ? { data: [] } : ask(`/election/${id}/portal-agreement`).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask(`/election/${id}/kinds`).catch(() => ({ data: [] })),
     ]);
     this.corrections = corrected.data;
@@ -259,7 +259,7 @@ class Page {
       const [found, hours, days, files, second, tally] = await Promise.all([
         ask(`/constituency/${place}`, { as_of }), ask(`/hourly-stats/constituency/${place}`, { as_of }),
         ask(`/constituency/${place}/time-period`, { period: "day", as_of }), ask("/sources", { constituency: id }),
-        as_of ? { data: [] } : ask("/portal-agreement/hours", { constituency: id }).catch(() => ({ data: [] })),
+        as_of ? { data: [] } : ask(`/constituency/${place}/portal-agreement`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/tally`).catch(() => ({ data: [] })),
       ]);
       return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data };

@@ -39,10 +39,10 @@ CREATE TABLE metrics.portal_hours (
     label text NOT NULL,
     collected_at timestamptz NOT NULL,
     ends_at timestamptz,
-    bulletins bigint NOT NULL,
-    votes bigint NOT NULL,
-    bulletins_total bigint NOT NULL,
-    votes_total bigint NOT NULL,
+    bulletins bigint,
+    votes bigint,
+    bulletins_total bigint,
+    votes_total bigint,
     seen_at timestamptz NOT NULL,
     superseded_at timestamptz,
     run_id text NOT NULL,
@@ -114,10 +114,10 @@ COMMENT ON COLUMN metrics.portal_hours.constituency_id IS 'Contract';
 COMMENT ON COLUMN metrics.portal_hours.label IS 'The hour as the portal labels it: its end, local time';
 COMMENT ON COLUMN metrics.portal_hours.collected_at IS 'When these figures were first collected';
 COMMENT ON COLUMN metrics.portal_hours.ends_at IS 'End of the hour; NULL: the portal does not say the contract''s time zone';
-COMMENT ON COLUMN metrics.portal_hours.bulletins IS 'Bulletins issued in the hour';
-COMMENT ON COLUMN metrics.portal_hours.votes IS 'Votes cast in the hour';
-COMMENT ON COLUMN metrics.portal_hours.bulletins_total IS 'Bulletins issued until its end';
-COMMENT ON COLUMN metrics.portal_hours.votes_total IS 'Votes cast until its end';
+COMMENT ON COLUMN metrics.portal_hours.bulletins IS 'Bulletins issued in the hour; NULL: taken back';
+COMMENT ON COLUMN metrics.portal_hours.votes IS 'Votes cast in the hour; NULL: taken back';
+COMMENT ON COLUMN metrics.portal_hours.bulletins_total IS 'Bulletins issued until its end; NULL: taken back';
+COMMENT ON COLUMN metrics.portal_hours.votes_total IS 'Votes cast until its end; NULL: taken back';
 COMMENT ON COLUMN metrics.portal_hours.seen_at IS 'When they were collected last, within five minutes of the hour''s end; then not recorded again';
 COMMENT ON COLUMN metrics.portal_hours.superseded_at IS 'When the portal was first seen to publish other figures; NULL: these are current';
 COMMENT ON COLUMN metrics.portal_hours.run_id IS 'Dagster run';
@@ -146,20 +146,40 @@ COMMENT ON COLUMN ingest.portal_answers.answer IS 'The answer';
 -- half an hour late is on its way, and no difference.
 CREATE VIEW metrics.portal_agreement AS
 WITH published AS (
-    SELECT constituency_id, ends_at - interval '1 hour' AS hour, ends_at, label, bulletins, votes, seen_at, collected_at
+    SELECT constituency_id, ends_at - interval '1 hour' AS hour, ends_at, label, bulletins, votes, bulletins_total,
+        votes_total, seen_at, collected_at,
+        ends_at = date_trunc('hour', ends_at, 'UTC') AS is_hour,
+        -- A point after another one within the same hour is of less than an hour: only its totals can be compared.
+        coalesce(
+            lag(ends_at) OVER (PARTITION BY constituency_id ORDER BY ends_at) <= ends_at - interval '1 hour', TRUE
+        ) AS is_whole
     FROM metrics.portal_hours
     WHERE superseded_at IS NULL
 ), counted AS (
     SELECT constituency_id, hour, bulletins_issued, votes_cast
     FROM metrics.hourly_stats
     WHERE bulletins_issued > 0 OR votes_cast > 0
-), both_counts AS (
-    -- Joined by merged columns, so that a constituency is found by its index on either side.
+), joined AS (
+    -- By merged columns, so that a constituency is found by its index on either side.
     SELECT constituency_id, hour, published.label, published.ends_at, published.seen_at, published.collected_at,
-        published.ends_at = date_trunc('hour', published.ends_at) AS is_hour, published.bulletins, published.votes,
-        coalesce(counted.bulletins_issued, 0) AS bulletins_issued, coalesce(counted.votes_cast, 0) AS votes_cast
+        published.is_hour, published.is_whole, published.bulletins, published.votes, published.bulletins_total, published.votes_total,
+        coalesce(counted.bulletins_issued, 0) AS bulletins_issued, coalesce(counted.votes_cast, 0) AS votes_cast,
+        counted.constituency_id IS NOT NULL AS is_counted
     FROM published FULL JOIN counted USING (constituency_id, hour)
-    WHERE published.bulletins > 0 OR published.votes > 0 OR counted.constituency_id IS NOT NULL
+), running AS (
+    SELECT *,
+        sum(bulletins_issued) OVER hours_so_far - bulletins_total AS bulletins_ahead,
+        sum(votes_cast) OVER hours_so_far - votes_total AS votes_ahead
+    FROM joined
+    WINDOW hours_so_far AS (PARTITION BY constituency_id ORDER BY hour)
+), both_counts AS (
+    -- By how much more (or less) was counted than published since the point before: by its totals, which also hold what
+    -- lies before the first point and between points.
+    SELECT *,
+        bulletins_ahead - coalesce(lag(bulletins_ahead) OVER points, 0) AS bulletins_more,
+        votes_ahead - coalesce(lag(votes_ahead) OVER points, 0) AS votes_more
+    FROM running
+    WINDOW points AS (PARTITION BY constituency_id, is_hour AND bulletins_total IS NOT NULL ORDER BY hour)
 ), asked AS (
     SELECT constituency.election_id, constituency.region, constituency.constituency_id, chart.has, chart.asked_at
     FROM ingest.portal_charts AS chart JOIN metrics.constituencies AS constituency USING (constituency_id)
@@ -176,15 +196,24 @@ SELECT
     both_counts.bulletins AS published_bulletins,
     CASE WHEN both_counts.hour IS NOT NULL AND is_hour IS NOT FALSE THEN both_counts.votes_cast END AS counted_votes,
     both_counts.votes AS published_votes,
-    CASE WHEN both_counts.is_hour THEN both_counts.bulletins_issued - both_counts.bulletins END AS bulletins_difference,
-    CASE WHEN both_counts.is_hour THEN both_counts.votes_cast - both_counts.votes END AS votes_difference,
     CASE
+        WHEN is_hour AND (bulletins_issued = bulletins OR NOT is_whole) THEN bulletins_more::bigint
+        WHEN is_hour THEN bulletins_issued - bulletins
+    END AS bulletins_difference,
+    CASE
+        WHEN is_hour AND (votes_cast = votes OR NOT is_whole) THEN votes_more::bigint
+        WHEN is_hour THEN votes_cast - votes
+    END AS votes_difference,
+    CASE
+        WHEN both_counts.label IS NOT NULL AND both_counts.hour IS NULL THEN 'unknown_time_zone'
+        WHEN both_counts.label IS NOT NULL AND both_counts.bulletins IS NULL THEN 'taken_back'
         WHEN asked.has <> 'published' THEN asked.has
         WHEN both_counts.label IS NULL AND asked.asked_at < both_counts.hour + interval '65 minutes' THEN 'not_collected'
         WHEN both_counts.label IS NULL THEN 'not_published'
         WHEN NOT both_counts.is_hour THEN 'not_an_hour'
-        WHEN both_counts.bulletins_issued = both_counts.bulletins AND both_counts.votes_cast = both_counts.votes
-            THEN 'agrees'
+        WHEN bulletins_more = 0 AND votes_more = 0 AND (
+            NOT is_whole OR bulletins_issued = both_counts.bulletins AND votes_cast = both_counts.votes
+        ) THEN 'agrees'
         WHEN both_counts.seen_at < both_counts.ends_at + interval '5 minutes' THEN 'not_settled'
         WHEN version.landed_version > version.computed_version THEN 'not_settled'
         WHEN missing.constituency_id IS NOT NULL AND now() < both_counts.ends_at + interval '30 minutes'
@@ -198,7 +227,10 @@ JOIN asked USING (constituency_id)
 LEFT JOIN ingest.hour_versions AS version
     ON version.hour_number = (extract(epoch FROM both_counts.hour) / 3600)::bigint AND both_counts.is_hour
 LEFT JOIN metrics.missing_input AS missing ON missing.constituency_id = both_counts.constituency_id
-    AND both_counts.hour >= missing.missing_from AND both_counts.hour < missing.missing_to;
+    AND both_counts.hour >= missing.missing_from AND both_counts.hour < missing.missing_to
+WHERE is_counted OR both_counts.bulletins > 0 OR both_counts.votes > 0
+    OR both_counts.hour IS NOT NULL AND (bulletins_more <> 0 OR votes_more <> 0)
+    OR both_counts.label IS NOT NULL AND both_counts.bulletins IS NULL;
 
 CREATE VIEW metrics.portal_agreement_summary AS
 SELECT
@@ -208,21 +240,21 @@ SELECT
     region,
     constituency_id,
     count(*) FILTER (WHERE status = 'agrees') AS hours_agreeing,
-    count(*) FILTER (WHERE status = 'differs') AS hours_differing,
-    count(counted_votes) FILTER (WHERE status NOT IN ('agrees', 'differs')) AS hours_not_compared,
-    count(DISTINCT constituency_id) FILTER (WHERE status = 'differs') AS constituencies_differing,
+    count(*) FILTER (WHERE status IN ('differs', 'taken_back')) AS hours_differing,
+    count(counted_votes) FILTER (WHERE status NOT IN ('agrees', 'differs', 'taken_back')) AS hours_not_compared,
+    count(DISTINCT constituency_id) FILTER (WHERE status IN ('differs', 'taken_back')) AS constituencies_differing,
     count(DISTINCT constituency_id) FILTER (WHERE status = 'no_such_contract') AS constituencies_not_there,
     coalesce(sum(counted_bulletins) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS counted_bulletins,
     coalesce(sum(published_bulletins) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS published_bulletins,
     coalesce(sum(counted_votes) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS counted_votes,
     coalesce(sum(published_votes) FILTER (WHERE status IN ('agrees', 'differs')), 0)::bigint AS published_votes,
     CASE
-        WHEN count(*) FILTER (WHERE status = 'differs') > 0 THEN 'differs'
+        WHEN count(*) FILTER (WHERE status IN ('differs', 'taken_back')) > 0 THEN 'differs'
         WHEN count(*) FILTER (WHERE status = 'agrees') > 0 THEN 'agrees'
         ELSE min(status)
     END AS status,
-    min(hour) FILTER (WHERE status = 'differs') AS differs_from,
-    max(hour) FILTER (WHERE status = 'differs') + interval '1 hour' AS differs_until,
+    min(hour) FILTER (WHERE status IN ('differs', 'taken_back')) AS differs_from,
+    max(hour) FILTER (WHERE status IN ('differs', 'taken_back')) + interval '1 hour' AS differs_until,
     max(hour) FILTER (WHERE status IN ('agrees', 'differs')) + interval '1 hour' AS compared_until
 FROM metrics.portal_agreement
 GROUP BY GROUPING SETS ((election_id), (election_id, region), (election_id, region, constituency_id));
@@ -237,10 +269,10 @@ COMMENT ON COLUMN metrics.portal_agreement.counted_bulletins IS 'Bulletins issue
 COMMENT ON COLUMN metrics.portal_agreement.published_bulletins IS 'Bulletins issued, published by the portal; NULL: not published';
 COMMENT ON COLUMN metrics.portal_agreement.counted_votes IS 'Votes cast, counted here; NULL as counted_bulletins';
 COMMENT ON COLUMN metrics.portal_agreement.published_votes IS 'Votes cast, published by the portal; NULL: not published';
-COMMENT ON COLUMN metrics.portal_agreement.bulletins_difference IS 'counted_bulletins - published_bulletins; NULL where they are not of one hour';
-COMMENT ON COLUMN metrics.portal_agreement.votes_difference IS 'counted_votes - published_votes; NULL where they are not of one hour';
+COMMENT ON COLUMN metrics.portal_agreement.bulletins_difference IS 'counted - published bulletins: of the hour; where these are equal, of the time since the point before, by the published totals. NULL where they are not of one hour';
+COMMENT ON COLUMN metrics.portal_agreement.votes_difference IS 'counted - published votes, as bulletins_difference';
 COMMENT ON COLUMN metrics.portal_agreement.status IS
-    'agrees, differs, not_collected (since the hour), not_published (when last collected), not_settled (seen within five minutes of the hour, or input on its way here), not_an_hour (the published point is of another span), no_such_contract, unknown_time_zone';
+    'agrees, differs, not_collected (since the hour), not_published (when last collected), taken_back (published before), not_settled (seen within five minutes of the hour, or input on its way here), not_an_hour (the published point is of another span), no_such_contract, unknown_time_zone';
 COMMENT ON COLUMN metrics.portal_agreement.is_delivered IS 'Whether the hour''s input arrived here; where not, a difference first means missing input';
 COMMENT ON COLUMN metrics.portal_agreement.published_since IS 'When these figures of the portal were first collected';
 COMMENT ON VIEW metrics.portal_agreement_summary IS
@@ -250,7 +282,7 @@ COMMENT ON COLUMN metrics.portal_agreement_summary.level IS 'election, region or
 COMMENT ON COLUMN metrics.portal_agreement_summary.region IS 'Region; NULL for the whole election, and where it is not known';
 COMMENT ON COLUMN metrics.portal_agreement_summary.constituency_id IS 'Constituency; NULL for regions and the whole election';
 COMMENT ON COLUMN metrics.portal_agreement_summary.hours_agreeing IS 'Constituency hours with ballots of which both counts are equal';
-COMMENT ON COLUMN metrics.portal_agreement_summary.hours_differing IS 'Constituency hours of which they differ';
+COMMENT ON COLUMN metrics.portal_agreement_summary.hours_differing IS 'Constituency hours of which they differ, or which the portal took back';
 COMMENT ON COLUMN metrics.portal_agreement_summary.hours_not_compared IS 'Constituency hours that cannot be compared, or not yet';
 COMMENT ON COLUMN metrics.portal_agreement_summary.constituencies_differing IS 'Constituencies with hours that differ';
 COMMENT ON COLUMN metrics.portal_agreement_summary.constituencies_not_there IS 'Constituencies that the portal does not have';
