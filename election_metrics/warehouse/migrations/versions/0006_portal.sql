@@ -168,8 +168,8 @@ WITH published AS (
     FROM published FULL JOIN counted USING (constituency_id, hour)
 ), running AS (
     SELECT *,
-        sum(bulletins_issued) OVER hours_so_far - bulletins_total AS bulletins_ahead,
-        sum(votes_cast) OVER hours_so_far - votes_total AS votes_ahead
+        sum(bulletins_issued::integer) OVER hours_so_far - bulletins_total AS bulletins_ahead,
+        sum(votes_cast::integer) OVER hours_so_far - votes_total AS votes_ahead
     FROM joined
     WINDOW hours_so_far AS (PARTITION BY constituency_id ORDER BY hour)
 ), both_counts AS (
@@ -197,11 +197,11 @@ SELECT
     CASE WHEN both_counts.hour IS NOT NULL AND is_hour IS NOT FALSE THEN both_counts.votes_cast END AS counted_votes,
     both_counts.votes AS published_votes,
     CASE
-        WHEN is_hour AND (bulletins_issued = bulletins OR NOT is_whole) THEN bulletins_more::bigint
+        WHEN is_hour AND (bulletins_issued = bulletins OR NOT is_whole) THEN bulletins_more
         WHEN is_hour THEN bulletins_issued - bulletins
     END AS bulletins_difference,
     CASE
-        WHEN is_hour AND (votes_cast = votes OR NOT is_whole) THEN votes_more::bigint
+        WHEN is_hour AND (votes_cast = votes OR NOT is_whole) THEN votes_more
         WHEN is_hour THEN votes_cast - votes
     END AS votes_difference,
     CASE
