@@ -10,6 +10,7 @@ _STATUS = Literal[
     "differs",
     "not_collected",
     "not_published",
+    "taken_back",
     "not_settled",
     "not_an_hour",
     "no_such_contract",

@@ -1,5 +1,7 @@
 """Prints the second count: what the portal published beside what is counted here."""
 
+from typing import Any
+
 import pandas as pd
 from rich.console import Console
 
@@ -13,7 +15,7 @@ from election_metrics.warehouse.portal import read_agreement, read_contracts, re
 _SHOWN = 20
 _WORDS = {
     "agrees": "agrees", "differs": "differs", "not_collected": "not collected since",
-    "not_published": "not published yet", "not_settled": "not settled yet", "not_an_hour": "other spans than hours",
+    "not_published": "not published yet", "not_settled": "not settled yet", "taken_back": "taken back", "not_an_hour": "other spans than hours",
     "no_such_contract": "the portal has no such contract", "unknown_time_zone": "time zone not known",
 }  # fmt: skip
 
@@ -47,7 +49,8 @@ def print_agreement(console: Console, chosen: Settings) -> None:
             console.print(
                 f"  differs: {name}{visible(str(place.constituency_id))}, {place.hours_differing} hour(s) from "
                 f"{place.differs_from:%Y-%m-%d %H:%M} UTC: {place.counted_votes} votes and {place.counted_bulletins} "
-                f"bulletins here, {place.published_votes} and {place.published_bulletins} there",
+                f"bulletins here, {place.published_votes} and {place.published_bulletins} there"
+                + (" (but its totals differ)" if _is_equal(place) else ""),
                 markup=False,
             )
         if (hidden := int(row.constituencies_differing) - _SHOWN) > 0:
@@ -72,6 +75,12 @@ def print_state(console: Console, chosen: Settings) -> None:
         + (f"; {state['absent']} are not there" if state["absent"] else "")
         + (": election-metrics portal show" if differing or state["absent"] else "")
     )
+
+
+def _is_equal(place: Any) -> bool:
+    """Whether the hours are equal, so that only the running totals differ."""
+    same = place.counted_votes == place.published_votes and place.counted_bulletins == place.published_bulletins
+    return bool(same)
 
 
 def _how_to_begin(chosen: Settings, listed: int) -> str:

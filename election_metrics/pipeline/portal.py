@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from election_metrics.errors import ElectionMetricsError, SettingsError, TransientError
+from election_metrics.errors import DataError, ElectionMetricsError, SettingsError, TransientError
 from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 from election_metrics.sources import portal_walk
@@ -43,7 +43,7 @@ class Collected:
         asked: contracts that the portal was asked for, or that it listed.
         changed: contracts whose figures are new or changed.
         absent: contracts that it does not have.
-        good: answers that could be read.
+        answers: those that came, good or bad.
         errors: what could not be read, in words.
         requests: requests sent.
         unchanged: answers that the portal confirmed without sending them again.
@@ -52,7 +52,7 @@ class Collected:
     asked: int = 0
     changed: set[str] = field(default_factory=set)
     absent: int = 0
-    good: int = 0
+    answers: int = 0
     errors: list[str] = field(default_factory=list)
     requests: int = 0
     unchanged: int = 0
@@ -70,7 +70,7 @@ def collect_registry(settings: Settings, run_id: str, now: datetime | None = Non
     with _asking(settings, done) as portal, session_lock(settings, "portal"):
         found, done.errors, refused = portal_walk.walk(portal)
         rows = list(found.values())
-        done.asked = done.good = len(rows)
+        done.asked = done.answers = len(rows)
         with transaction(settings) as connection:
             listed = _only(rows, _PLACE)
             known = store.read_contracts(connection)
@@ -233,7 +233,7 @@ def _good(part: list[tuple[str, Any]], done: Collected) -> dict[str, Any]:
     """The answers that are no errors; these are noted."""
     done.errors += [str(answer) for _, answer in part if isinstance(answer, ElectionMetricsError)]
     good = {name: answer for name, answer in part if not isinstance(answer, ElectionMetricsError)}
-    done.good += len(good)
+    done.answers += len(good) + sum(isinstance(answer, DataError) for _, answer in part)  # an answer, though a bad one
     return good
 
 
@@ -269,5 +269,5 @@ def _only(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 def _refuse_nothing(done: Collected) -> None:
     """Raises if the portal gave nothing but errors."""
-    if done.errors and not done.good:
+    if done.errors and not done.answers:
         raise TransientError(f"the portal gave nothing; {len(done.errors)} errors, the first: {done.errors[0]}")

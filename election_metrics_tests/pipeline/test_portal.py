@@ -504,3 +504,12 @@ def test_precincts_that_cannot_be_read_fail_no_collection(make_world: Callable[.
     world.collect()
     assert len(collect_counts(world.settings, "run", LATER, everything=True).errors) == 3
     assert world.statuses() == {"agrees": 18}
+
+
+def test_one_answer_that_contradicts_itself_fails_no_collection(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.changed[sorted(world.replay.votings)[0]] = in_chart(lambda points: points.append(dict(points[2])))
+    assert len(world.collect()) == 1
+    again = collect_counts(world.settings, "run", LATER + timedelta(hours=1))  # it alone is due
+    assert (again.asked, len(again.errors)) == (1, 1)
+    assert world.statuses() == {"agrees": 12}

@@ -7,7 +7,7 @@ import { t } from "./words.js";
 
 const known = (value) => (value == null ? "–" : count(value));
 const both = (here, there) => html`${known(here)} / ${known(there)}`;
-const status = (row) => html`<span class="state ${row.status === "differs" ? "warning" : ""}">${t(`portal_${row.status}`)}</span>`;
+const status = (row) => html`<span class="state ${row.status === "differs" ? "warning" : ""}">${t(`portal_${row.status}`)}${row.status === "differs" && row.counted_votes === row.published_votes && row.counted_bulletins === row.published_bulletins ? ` (${t("by_totals")})` : ""}</span>`;
 
 /** One sentence on the whole election, for the headline. */
 export function agreementLine(page) {
