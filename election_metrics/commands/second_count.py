@@ -14,8 +14,8 @@ from election_metrics.warehouse.portal import read_agreement, read_contracts, re
 
 _SHOWN = 20
 _WORDS = {
-    "agrees": "agrees", "differs": "differs", "not_collected": "not collected since",
-    "not_published": "not published yet", "not_settled": "not settled yet", "taken_back": "taken back", "not_an_hour": "other spans than hours",
+    "agrees": "agrees", "differs": "differs", "not_collected": "not collected since", "taken_back": "taken back",
+    "not_published": "not published yet", "not_settled": "not settled yet", "not_an_hour": "other spans than hours",
     "no_such_contract": "the portal has no such contract", "unknown_time_zone": "time zone not known",
 }  # fmt: skip
 
