@@ -100,7 +100,7 @@ def _judge_fields(fields: list[str], latest_ms: int, first_ms: int) -> Row:
     keys = [key for change in changes if (key := _key(change)) is not None]
     failed = any("FAIL" in key for key in keys)
     what, quantity, voter = _judge(operation, pairs, failed, f"VOTE_{sender}" in keys)
-    return Row(what, transaction_id, occurred_ms, operation, quantity, sender if voter else None)
+    return Row(what, transaction_id, occurred_ms, operation, quantity, (sender or None) if voter else None)
 
 
 _WITH_GAPS = re.compile("[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?|[0-9]+,[0-9]+")
@@ -287,7 +287,7 @@ def _revotes(stands: dict[str, tuple[Any, ...]]) -> set[str]:
     votes: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for name, (occurred_ms, contract, kind, *_, row) in stands.items():
         if kind == "vote_cast":
-            votes.setdefault((contract, row.voter), []).append((occurred_ms, name))
+            votes.setdefault((contract, row.voter or name), []).append((occurred_ms, name))
     return {name for cast in votes.values() for _, name in sorted(cast)[1:]}
 
 
