@@ -43,7 +43,7 @@ def run_collect(console: Console, output: Console, chosen: Settings | None = Non
     with open_instance(chosen) as instance, bars(console) as progress:
         result = run_portal(chosen, instance, progress=progress, everything=everything)
         figures = finish(result, console, quiet=True)
-        errors = figures["errors"]
+        reasons = _reasons(result)
         if registry_is_behind(chosen):  # contracts that the portal alone knows are constituencies first
             finish(
                 run_update(chosen, instance, hour_of(now), hour_of(now), "ingest", only=AFTER_LANDING),
@@ -52,7 +52,7 @@ def run_collect(console: Console, output: Console, chosen: Settings | None = Non
             )
             result = run_portal(chosen, instance, progress=progress)
             figures += finish(result, console, quiet=True)
-            errors = figures["errors"]
+            reasons = list(dict.fromkeys([*reasons, *_reasons(result)]))
         hours = in_grid(changed_hours(chosen, now)) or [hour_of(now)]
         finish(
             run_update(chosen, instance, max(hours), max(hours), "ingest", progress=progress, only=AFTER_LANDING),
@@ -60,10 +60,11 @@ def run_collect(console: Console, output: Console, chosen: Settings | None = Non
             quiet=True,
         )
         finish_changed(chosen, instance, progress, console)
+    errors = figures["errors"]
     if errors:
-        console.print(f"{errors} answer(s) of the portal could not be read:")
-        console.print("\n".join(f"  {one_line(reason)}" for reason in _reasons(result)), markup=False)
-    elif not figures["contracts_asked"]:
+        console.print(f"{errors} answer(s) of the portal could not be read, such as:")
+        console.print("\n".join(f"  {one_line(reason)}" for reason in reasons[:_SHOWN]), markup=False)
+    elif not figures["portal_counters.contracts_asked"]:
         console.print("Nothing was due: every hour was asked for. --everything asks again.")
     print_agreement(output, chosen)
     return PARTLY_READ if errors else 0
@@ -76,7 +77,7 @@ def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
         shown = event.step_materialization_data.materialization.metadata.get("first_errors")
         lines = str(shown.value).splitlines() if shown is not None else []
         found += [line.removeprefix("- ") for line in lines if line.startswith("- ")]
-    return found[:_SHOWN]
+    return found
 
 
 def run_stand_in(console: Console, file: Path, port: int, *, seconds: float, busy_every: int, cut_every: int) -> None:

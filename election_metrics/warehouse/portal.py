@@ -151,7 +151,8 @@ def read_due(connection: sa.Connection, now: datetime, *, everything: bool) -> l
     """Contracts whose hourly counts are to be asked for, until two hours after their end.
 
     Those that were not asked for since five minutes after the last full hour; and those of which an hour is not
-    published or differs, every ten minutes: the portal may be late, or correct itself.
+    published or differs, every ten minutes: the portal may be late, or correct itself. Of contracts that it neither
+    lists nor had, every six hours.
     """
     query = sa.text(
         f"""
@@ -161,6 +162,10 @@ def read_due(connection: sa.Connection, now: datetime, *, everything: bool) -> l
         LEFT JOIN ingest.portal_charts AS chart USING (constituency_id)
         WHERE :everything OR chart.asked_at IS NULL OR (
             (chart.asked_at < coalesce(contract.accepted_until, constituency.ends_at) + interval '2 hours') IS NOT FALSE
+            AND (
+                chart.has <> 'no_such_contract' OR contract.gone_at IS NULL AND contract.constituency_id IS NOT NULL
+                OR chart.asked_at < CAST(:now AS timestamptz) - interval '6 hours'
+            )
             AND (
                 chart.asked_at < date_trunc('hour', CAST(:now AS timestamptz) - {_SETTLES}) + {_SETTLES}
                 OR chart.asked_at < CAST(:now AS timestamptz) - interval '9 minutes' AND constituency_id IN (

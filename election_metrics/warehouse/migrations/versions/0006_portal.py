@@ -19,6 +19,7 @@ def downgrade() -> None:
     op.execute("DROP VIEW metrics.tally_checks")
     op.execute("DROP VIEW metrics.published_tallies")
     op.execute("DROP VIEW ingest.standing_tallies")
+    op.execute("DROP VIEW ingest.standing_statements")
     op.execute("DROP TABLE ingest.contract_statements")
     op.execute("DELETE FROM ingest.registry_events WHERE operation = 'results'")
     op.execute("DROP VIEW metrics.election_kinds")

@@ -337,16 +337,41 @@ COMMENT ON COLUMN ingest.contract_statements.content_id IS 'Content that holds i
 COMMENT ON COLUMN ingest.contract_statements.tally IS 'Votes by option of each question; or unreadable: the text. NULL: it publishes none';
 COMMENT ON COLUMN ingest.contract_statements.dimension IS 'Fewest and most options that a ballot marks, and options, by question';
 
+-- Statements that count, by the same conditions as ingest.standing_registry_events: that view can be asked for all
+-- constituencies only, this one for each by its index.
+CREATE VIEW ingest.standing_statements AS
+SELECT event.constituency_id, event.transaction_id, event.occurred_at, statement.tally, statement.dimension
+FROM ingest.contract_statements AS statement
+JOIN ingest.registry_events AS event USING (transaction_id, content_id)
+WHERE EXISTS (
+        SELECT 1 FROM ingest.transaction_files AS file
+        WHERE file.content_id = event.content_id AND file.status = 'landed'
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM ingest.lost_rows AS lost
+        WHERE lost.transaction_id = event.transaction_id AND lost.content_id = event.content_id
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM ingest.corrections AS correction
+        JOIN ingest.transaction_files AS file USING (content_id)
+        WHERE correction.kind = 'rollback' AND correction.transaction_id = event.transaction_id
+            AND file.status = 'landed'
+    );
+COMMENT ON VIEW ingest.standing_statements IS 'What contracts say, of calls that count: current and not withdrawn';
+COMMENT ON COLUMN ingest.standing_statements.constituency_id IS 'Constituency';
+COMMENT ON COLUMN ingest.standing_statements.transaction_id IS 'Call that says it';
+COMMENT ON COLUMN ingest.standing_statements.occurred_at IS 'When';
+COMMENT ON COLUMN ingest.standing_statements.tally IS 'Votes by option of each question; or unreadable: the text';
+COMMENT ON COLUMN ingest.standing_statements.dimension IS 'Fewest and most options that a ballot marks, and options, by question';
+
 -- The newest tally of each contract, once its voting is over.
 CREATE VIEW ingest.standing_tallies AS
-SELECT DISTINCT ON (event.constituency_id)
-    constituency.election_id, event.constituency_id, event.transaction_id, event.occurred_at, statement.tally
-FROM ingest.contract_statements AS statement
-JOIN ingest.standing_registry_events AS event USING (transaction_id, content_id)
+SELECT DISTINCT ON (statement.constituency_id)
+    constituency.election_id, statement.constituency_id, statement.transaction_id, statement.occurred_at, statement.tally
+FROM ingest.standing_statements AS statement
 JOIN metrics.constituencies AS constituency USING (constituency_id)
-WHERE statement.tally IS NOT NULL
-    AND (constituency.ends_at IS NULL OR constituency.ends_at <= now())
-ORDER BY event.constituency_id, event.occurred_at DESC, event.transaction_id DESC;
+WHERE statement.tally IS NOT NULL AND (constituency.ends_at IS NULL OR constituency.ends_at <= now())
+ORDER BY statement.constituency_id, statement.occurred_at DESC, statement.transaction_id DESC;
 
 CREATE VIEW metrics.published_tallies AS
 SELECT
@@ -364,15 +389,15 @@ CROSS JOIN LATERAL jsonb_array_elements(
 CROSS JOIN LATERAL jsonb_array_elements(question.options) WITH ORDINALITY AS option (votes, number);
 
 CREATE VIEW metrics.tally_checks AS
-WITH said AS (
+WITH creation AS (
+    SELECT DISTINCT ON (constituency_id) constituency_id, dimension
+    FROM ingest.standing_statements
+    WHERE dimension IS NOT NULL
+    ORDER BY constituency_id, occurred_at DESC, transaction_id DESC
+), said AS (
     SELECT standing.*, creation.dimension, coalesce(metric.votes_cast, 0) AS votes_cast
     FROM ingest.standing_tallies AS standing
-    LEFT JOIN LATERAL (
-        SELECT statement.dimension FROM ingest.contract_statements AS statement
-        JOIN ingest.standing_registry_events AS event USING (transaction_id, content_id)
-        WHERE event.constituency_id = standing.constituency_id AND statement.dimension IS NOT NULL
-        ORDER BY event.occurred_at DESC, event.transaction_id DESC LIMIT 1
-    ) AS creation ON TRUE
+    LEFT JOIN creation USING (constituency_id)
     LEFT JOIN metrics.constituency_metrics AS metric
         ON metric.constituency_id = standing.constituency_id AND metric.period = 'election'
 ), questions AS (
