@@ -52,13 +52,16 @@ class Tally(BaseModel):
     election_id: str
     constituency_id: str
     question: int = Field(description="Number of the question, from 1")
-    option: int = Field(description="Number of the option, from 1; the chain has no names")
+    option: int = Field(description="Number of the option, from 1")
+    name: str | None = Field(description="Its name at the portal, where that has the same votes in the same place")
     votes: int
     published_at: datetime
     transaction_id: str
     votes_cast: int = Field(description="Accepted votes of the constituency")
     tally_sum: int = Field(description="Sum over the options of the question")
-    status: Literal["agrees", "differs"] = Field(description="Whether that sum fits the accepted votes")
+    status: Literal["agrees", "differs", "portal_differs"] = Field(
+        description="Whether that sum fits the accepted votes, and the portal has the same votes"
+    )
 
 
 class ElectionKind(BaseModel):

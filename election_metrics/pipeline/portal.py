@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pandas as pd
 
@@ -18,20 +18,21 @@ from election_metrics.errors import DataError, ElectionMetricsError, SettingsErr
 from election_metrics.pipeline.progress import Report
 from election_metrics.settings import Settings
 from election_metrics.sources import portal_walk
-from election_metrics.sources.portal_answers import Row, read_chart, zone_of
+from election_metrics.sources.portal_answers import Row, read_chart, read_results, zone_of
 from election_metrics.sources.portal_client import Kept, Portal
 from election_metrics.warehouse import portal as store
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import portal_hours
+from election_metrics.warehouse.tables import portal_hours, portal_results
 
 NONE_SET = "no portal is set; set ELECTION_METRICS_PORTAL_URL, such as https://stat.vybory.gov.ru/api"
 _AT_ONCE = 100
 """Contracts of a transaction."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _PLACE = ("constituency_id", "election_key", "election", "region_code", "region", "district_number", "district",
-          "commission", "offset_hours", "kind", "status", "starts_at", "ends_at", "accepted_until")  # fmt: skip
+          "commission", "offset_hours", "kind", "status", "has_results", "starts_at", "ends_at",
+          "accepted_until")  # fmt: skip
 _COUNTERS = ("constituency_id", "collection_time", "registered_voters", "bulletins_issued", "votes_cast")
 
 
@@ -96,7 +97,7 @@ def collect_counts(
     *,
     everything: bool = False,
 ) -> Collected:
-    """Asks the portal for the hourly counts of contracts that are due, and for their precincts now and then.
+    """Asks the portal for hourly counts of contracts that are due, and now and then for their precincts and results.
 
     Args:
         settings: the settings.
@@ -123,6 +124,10 @@ def collect_counts(
             of_precincts = store.read_due_precincts(connection, moment, everything=everything)
         for part in _parts(portal, partial(portal_walk.precincts, portal), of_precincts):
             _store_precincts(settings, part, run_id, moment, done)
+        with transaction(settings) as connection:
+            of_results = store.read_due_results(connection, moment, everything=everything)
+        for part in _parts(portal, partial(_result, portal), of_results):
+            _store_results(settings, part, run_id, moment, done)
     _refuse_nothing(done)
     return done
 
@@ -132,7 +137,8 @@ def what_is_due(settings: Settings, now: datetime) -> tuple[int, bool]:
     with transaction(settings) as connection:
         due = store.read_due(connection, now, everything=False)
         precincts = store.read_due_precincts(connection, now, everything=False)
-        return len({*due, *precincts}), store.is_registry_due(connection, now)
+        results = store.read_due_results(connection, now, everything=False)
+        return len({*due, *precincts, *results}), store.is_registry_due(connection, now)
 
 
 def registry_of_portal(contracts: pd.DataFrame, paths: pd.DataFrame, zones: dict[str, str]) -> pd.DataFrame:
@@ -223,6 +229,11 @@ def _chart(portal: Portal, offsets: Mapping[str, float], contract: str) -> tuple
     return read_chart(portal.get(path), path, contract, offsets.get(contract))
 
 
+def _result(portal: Portal, contract: str) -> list[Row]:
+    path = f"results/voting/{quote(contract, safe='')}"
+    return read_results(portal.get(path), path)
+
+
 def _parts(portal: Portal, ask: Callable[[str], Any], names: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:
     answers = portal.each(ask, names)
     while part := list(islice(answers, _AT_ONCE)):
@@ -261,6 +272,18 @@ def _store_precincts(
     ]
     with transaction(settings) as connection:
         done.changed |= store.store_precincts(connection, list(good), rows, run_id, now)
+
+
+def _store_results(
+    settings: Settings, part: list[tuple[str, Any]], run_id: str, now: datetime, done: Collected
+) -> None:
+    good = _good(part, done)
+    rows = [{"constituency_id": name, **row} for name, found in good.items() for row in found]
+    with transaction(settings) as connection:
+        new = store.store_results(connection, list(good), rows, run_id, now)
+        done.changed |= new
+        registry.touch_elections_of(connection, new)
+        notify(connection, portal_results, registry.by_election(connection, new))
 
 
 def _only(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:

@@ -23,6 +23,8 @@ _LONGEST, _LONGEST_ID = 1_000, 200
 _MOST_AHEAD, _MOST_BEHIND = 14 - MOSCOW, -12 - MOSCOW
 _COUNTS = ("bulletins", "votes", "bulletins_total", "votes_total")
 _METRICS = ("countBlindSign", "countVote", "totalCountBlindSign", "totalCountVote")
+_UNSAID = ("commission", "offset_hours", "kind", "status", "starts_at", "ends_at", "accepted_until")
+"""What the older hierarchy does not state."""
 _COUNTERS = {"registered_voters": "all", "bulletins_issued": "issued", "votes_cast": "voted"}
 KINDS = ("SINGLE", "UNION")
 """Votes for a candidate, and for a list of a party: a voter has one of each."""
@@ -66,7 +68,7 @@ def read_commission(answer: Any, path: str, election: str) -> list[Row]:
 
     Returns:
         Rows with constituency_id, election_key, election, region_code, region, district_number, district, commission,
-        offset_hours, kind, status, starts_at, ends_at, accepted_until, collection_time, registered_voters,
+        offset_hours, kind, status, has_results, starts_at, ends_at, accepted_until, collection_time, registered_voters,
         bulletins_issued, votes_cast.
 
     Raises:
@@ -82,6 +84,7 @@ def read_commission(answer: Any, path: str, election: str) -> list[Row]:
             "offset_hours": offset,
             "kind": voting["type"] if voting.get("type") in KINDS else None,
             "status": _text(voting.get("status")),
+            "has_results": voting.get("hasResults") is True,
             "starts_at": _moment(voting.get("clientStartDateTime"), offset),
             "ends_at": _moment(voting.get("clientEndDateTime"), offset),
             "accepted_until": _moment(voting.get("ballotAcceptanceEndDate"), offset),
@@ -102,10 +105,10 @@ def read_district(answer: Any, path: str, election: str, region: str | None) -> 
         counters = voting.get("counters")
         if not isinstance(counters, Mapping):
             raise DataError(f"the portal's answer to {path} has a contract without counters")
-        unsaid = dict.fromkeys(("commission", "offset_hours", "kind", "status", "starts_at", "ends_at"))
+        unsaid = dict.fromkeys(_UNSAID)
         rows.append(
             {
-                **place, **unsaid, "accepted_until": None, "region": place["region"] or region,
+                **place, **unsaid, "has_results": voting.get("hasResults") is True, "region": place["region"] or region,
                 "constituency_id": key(counters, "contractId", path), **_counters(counters, path),
             }
         )  # fmt: skip
@@ -174,6 +177,21 @@ def read_precincts(answer: Any, path: str) -> tuple[list[Row], int, str | None]:
         for one in listed(answer, path, ("distributionByPrimaryUikNumbers", "results"))
     ]  # fmt: skip
     return rows, total, _text(data.get("collectionTime"))
+
+
+def read_results(answer: Any, path: str) -> list[Row]:
+    """The published result of a contract (`results/voting`): position (from 1), name, votes of each option.
+
+    Raises:
+        DataError: an option without votes.
+    """
+    rows = [
+        {"position": place, "name": _name(one.get("name")), "votes": _count(one.get("value"), path)}
+        for place, one in enumerate(listed(answer, path, ("answers",)), start=1)
+    ]
+    if any(row["votes"] is None for row in rows):
+        raise DataError(f"the portal's answer to {path} has an option without votes")
+    return rows
 
 
 def offset_hours(row: Mapping[str, Any]) -> float | None:

@@ -1,6 +1,6 @@
 """The contracts that the portal lists, by both of its hierarchies, and the precincts of each."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -68,7 +68,7 @@ def _regional(portal: Portal, root: Any, errors: list[str]) -> Iterator[Row]:
     above = {f"elections/region/{one['code']}/elections": one for one in regions}
     elections = []
     for path, answer in portal.each(portal.get, list(above)):
-        for level in _rows(answer, errors, partial(_elections_of_level, path=path)):
+        for level in _rows(answer, errors, partial(listed, path=path, names=("elections",))):
             elections += _keyed({"data": level}, path, above[path], errors, ("elections",), ("electionId",))
     at = [(_path("elections/districts", one, regionCode="code", electionId="electionId"), one) for one in elections]
     districts = _below(portal, at, errors, (), ("id",))
@@ -78,10 +78,6 @@ def _regional(portal: Portal, root: Any, errors: list[str]) -> Iterator[Row]:
         yield from _rows(
             answer, errors, partial(read_district, path=path, election=one["electionId"], region=one["description"])
         )
-
-
-def _elections_of_level(answer: Any, path: str) -> list[Mapping[str, Any]]:
-    return listed(answer, path, ("elections",))
 
 
 def _below(

@@ -16,6 +16,7 @@ from election_metrics.warehouse.tables import (
     portal_counters,
     portal_hours,
     portal_precincts,
+    portal_results,
 )
 
 Row = dict[str, Any]
@@ -119,6 +120,38 @@ def store_precincts(
         {"now": now, "ids": list(contracts)},
     )
     return changed
+
+
+def store_results(
+    connection: sa.Connection, contracts: Sequence[str], rows: Sequence[Row], run_id: str, now: datetime
+) -> set[str]:
+    """Stores results of these contracts; returns the contracts whose figures changed."""
+    changed = _end_others(connection, portal_results, contracts, rows, now)
+    changed |= _store(connection, portal_results, rows, run_id, now)
+    connection.execute(
+        sa.text("UPDATE ingest.portal_charts SET results_at = :now WHERE constituency_id = ANY(:ids)"),
+        {"now": now, "ids": list(contracts)},
+    )
+    return changed
+
+
+def read_due_results(connection: sa.Connection, now: datetime, *, everything: bool) -> list[str]:
+    """Contracts of which the portal says that it has a result, and that were not asked for it within six hours.
+
+    From a week after the end of voting on, once is enough.
+    """
+    query = sa.text(
+        """
+        SELECT constituency_id FROM ingest.portal_charts AS chart
+        JOIN metrics.portal_contracts AS contract USING (constituency_id)
+        WHERE contract.has_results AND (:everything OR results_at IS NULL OR (
+            results_at < CAST(:now AS timestamptz) - interval '6 hours'
+            AND (results_at < contract.accepted_until + interval '7 days') IS NOT FALSE
+        ))
+        ORDER BY results_at NULLS FIRST, constituency_id
+        """
+    )
+    return list(connection.execute(query, {"now": now, "everything": everything}).scalars())
 
 
 def mark_asked(connection: sa.Connection, has: dict[str, str], run_id: str, now: datetime) -> set[str]:

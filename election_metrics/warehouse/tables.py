@@ -661,6 +661,7 @@ portal_contracts = Table(
     _number("offset_hours", "Hours that local time is ahead of Moscow"),
     _text("kind", "SINGLE: a vote for a candidate; UNION: for a list of a party. A voter has one of each"),
     _text("status", "Status of the voting, as the portal writes it"),
+    Column("has_results", Boolean, comment="Whether the portal says that it has a result"),
     _instant("starts_at", "Start of voting"),
     _instant("ends_at", "End of voting"),
     _instant("accepted_until", "Until when votes are accepted"),
@@ -716,6 +717,19 @@ portal_precincts = Table(
     schema="metrics", comment=f"The portal's counters of each precinct. {_FIGURES_OF_PORTAL} precinct",
 )  # fmt: skip
 
+portal_results = Table(
+    "portal_results", metadata,
+    _text("constituency_id", "Contract", primary_key=True),
+    _count("position", "Place of the option in the portal's list, from 1", primary_key=True, autoincrement=False),
+    _instant("collected_at", "When these figures were first collected", primary_key=True),
+    _text("name", "Name of the option: a candidate, a list"),
+    _count("votes", "Votes for it"),
+    _instant("superseded_at", _SUPERSEDED),
+    _text("run_id", "Dagster run", nullable=False),
+    _current("portal_results", "constituency_id", "position"),
+    schema="metrics", comment=f"The portal's results, with names. {_FIGURES_OF_PORTAL} option",
+)  # fmt: skip
+
 portal_charts = Table(
     "portal_charts", metadata,
     _text("constituency_id", "Contract", primary_key=True),
@@ -723,6 +737,7 @@ portal_charts = Table(
     Column("has", Text, CheckConstraint("has IN ('published', 'no_such_contract', 'unknown_time_zone')", name="has"),
            nullable=False, comment="What it has: published, no_such_contract or unknown_time_zone"),
     _instant("precincts_at", "When its precincts were collected last"),
+    _instant("results_at", "When its result was collected last"),
     _text("run_id", "Dagster run", nullable=False),
     schema="ingest", comment="Contracts of which the portal was asked for hourly counts",
 )  # fmt: skip

@@ -10,7 +10,7 @@ _TALLIES = sa.table(
     "published_tallies",
     *map(
         sa.column,
-        ("election_id", "constituency_id", "question", "option", "votes", "published_at", "transaction_id"),
+        ("election_id", "constituency_id", "question", "option", "name", "votes", "published_at", "transaction_id"),
     ),
     schema="metrics",
 )

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from election_metrics.pipeline.portal import collect_counts, collect_registry
+from election_metrics.replay.portal import recorded, served
 from election_metrics.settings import Settings
 from election_metrics.sources.tallies import read_dimension, read_tally
 from election_metrics_tests.blocks import block, call, joined
@@ -108,6 +110,44 @@ def test_the_newest_tally_that_stands_counts_in_any_order(chosen: Settings, tmp_
     update(chosen, folder.root)
     assert checked(chosen) == [(1, "agrees", 1, 1)]
     assert open_findings(chosen) == []
+
+
+@pytest.mark.parametrize(
+    ("published", "status", "names"),
+    [
+        ([("Первый", 2), ("Второй", 1)], "agrees", ["Первый", "Второй"]),
+        ([("Первый", 1), ("Второй", 2)], "portal_differs", [None, None]),
+        ([("Первый", 2)], "portal_differs", ["Первый", None]),
+        ([], "agrees", [None, None]),
+    ],
+)
+def test_the_portal_names_the_options_where_it_has_the_same_votes(
+    chosen: Settings, tmp_path: Path, published: list[tuple[str, int]], status: str, names: list[str | None]
+) -> None:
+    Folder(tmp_path / "in").put(*[vote(f"v{n}", ms(5 + n)) for n in range(3)], END, results([[2, 1]]))
+    update(chosen, tmp_path / "in")
+    base = "statistics/v2/election"
+    voting = {"contractId": CONTRACT, "type": "SINGLE", "hasResults": True, "counters": {"voted": 3}}
+    answers = {
+        "elections?level=FEDERAL": {"data": {"elections": [{"electionId": "e"}]}},
+        f"{base}/e": {"data": {"regions": [{"code": 77}]}},
+        f"{base}/region?electionId=e&regionCode=77": {"data": {"districts": [{"id": "d"}]}},
+        f"{base}/district?electionId=e&districtId=d": {"data": {"tiks": [{"tikId": "t"}]}},
+        f"{base}/tik?electionId=e&districtId=d&tikId=t": {
+            "data": {"tikName": "Т", "timeOffset": 0, "regionCode": 77, "votings": [voting]}
+        },
+        f"statistics/chart/hourly?contractIds={CONTRACT}": {"data": []},
+        f"results/voting/{CONTRACT}": {"data": {"answers": [{"name": name, "value": n} for name, n in published]}},
+    }
+    with served(recorded(answers)) as portal:
+        settings = chosen.model_copy(update={"portal_url": portal.address, "portal_rate": "1000/second"})
+        assert collect_registry(settings, "run").errors == []
+        collect_counts(settings, "run")
+    update(chosen, tmp_path / "in")
+    assert [row[1] for row in checked(chosen)] == [status]
+    found = rows(chosen, 'SELECT name FROM metrics.published_tallies ORDER BY "option"')
+    assert list(found["name"].astype(object).where(found["name"].notna(), None)) == names
+    assert (open_findings(chosen) != []) == (status != "agrees")
 
 
 _ANY = st.recursive(

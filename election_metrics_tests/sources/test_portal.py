@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from election_metrics.errors import DataError, TransientError
 from election_metrics.replay.portal import Trouble, recorded, served
-from election_metrics.sources.portal_answers import MOSCOW, read_chart, read_commission, read_precincts, zone_of
+from election_metrics.sources.portal_answers import (
+    MOSCOW,
+    read_chart,
+    read_commission,
+    read_precincts,
+    read_results,
+    zone_of,
+)
 from election_metrics.sources.portal_client import Portal
 from election_metrics.sources.portal_walk import SEARCH, precincts, walk
 
@@ -176,6 +183,15 @@ def answers() -> dict[str, Any]:
             ]}
         },
     }  # fmt: skip
+
+
+def test_a_result_has_options_in_order() -> None:
+    answer = {"data": {"answers": [{"name": "Б", "value": 2}, {"name": None, "value": 0}]}}
+    assert read_results(answer, "results/voting/C1") == [
+        {"position": 1, "name": "Б", "votes": 2}, {"position": 2, "name": None, "votes": 0},
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="an option without votes"):
+        read_results({"data": {"answers": [{"name": "А"}]}}, "results/voting/C1")
 
 
 def client(address: str) -> Portal:

@@ -242,7 +242,8 @@ def tally_differs(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     beyond = (rows["tally_sum"] - rows["highest_sum"]).clip(lower=0) + (rows["lowest_sum"] - rows["tally_sum"]).clip(
         lower=0
     )
-    is_wrong = (rows["status"] == "unreadable") | (beyond.fillna(0) >= thresholds["least_difference"])
+    is_wrong = rows["status"].isin(["unreadable", "portal_differs"])
+    is_wrong |= beyond.fillna(0) >= thresholds["least_difference"]
     # The sum fits, but the contract has another number of options.
     is_wrong |= (rows["status"] == "differs") & (beyond.fillna(0) == 0)
     wrong = rows[is_wrong.to_numpy(dtype=bool)]
@@ -257,6 +258,8 @@ def _said_of_tally(row: Any) -> str:
     question = f"question {row.question:.0f}"
     if row.status == "unreadable":
         return "the published tally cannot be read"
+    if row.status == "portal_differs":
+        return f"the portal published other votes for the options of {question} than the contract"
     low, high = f"{row.lowest_sum:.0f}", f"{row.highest_sum:.0f}"
     fits = low if low == high else f"{low} to {high}"
     if row.lowest_sum <= row.tally_sum <= row.highest_sum:

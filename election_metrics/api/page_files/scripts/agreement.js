@@ -71,11 +71,11 @@ export function agreementOfPlace(page, rows, place) {
 export function tallyOfPlace(page, rows, place) {
   if (!rows.length) return "";
   const first = rows.filter((row) => row.option === 1);
-  const said = (row) => html`<p>${t(row.status === "agrees" ? "tally_agrees" : "tally_differs", { question: count(row.question), sum: count(row.tally_sum), votes: count(row.votes_cast) })}</p>`;
+  const said = (row) => html`<p>${t(`tally_${row.status}`, { question: count(row.question), sum: count(row.tally_sum), votes: count(row.votes_cast) })}</p>`;
   return html`<section aria-labelledby="place-tally"><header><h2 id="place-tally">${t("tally")}</h2><p>${t("tally_note")}</p>
       ${sourceButton(page, { title: t("tally"), definition: t("tally_note"), table: "metrics.published_tallies", path: `/constituency/${encodeURIComponent(place.constituency_id)}/tally`, zone: place.time_zone, isPart: true, isOfNow: true })}</header>
     ${first.map(said)}
     <div class="scroll" tabindex="0" role="region" aria-labelledby="place-tally"><table>
       <thead><tr><th scope="col">${t("question")}</th><th scope="col">${t("option")}</th><th scope="col" class="number">${t("votes")}</th></tr></thead>
-      <tbody>${rows.map((row) => html`<tr><th scope="row">${count(row.question)}</th><td>${count(row.option)}</td><td class="number">${count(row.votes)}</td></tr>`)}</tbody></table></div></section>`;
+      <tbody>${rows.map((row) => html`<tr><th scope="row">${count(row.question)}</th><td>${count(row.option)}${row.name ? html`. ${row.name}` : ""}</td><td class="number">${count(row.votes)}</td></tr>`)}</tbody></table></div></section>`;
 }

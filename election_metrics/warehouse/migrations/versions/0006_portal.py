@@ -25,7 +25,7 @@ def downgrade() -> None:
     op.execute("DROP VIEW metrics.election_kinds")
     op.execute("DROP VIEW metrics.portal_agreement_summary")
     op.execute("DROP VIEW metrics.portal_agreement")
-    for table in ("portal_precincts", "portal_hours", "portal_counters", "portal_contracts"):
+    for table in ("portal_results", "portal_precincts", "portal_hours", "portal_counters", "portal_contracts"):
         op.execute(f"DROP TABLE metrics.{table}")
     op.execute("DROP TABLE ingest.portal_charts")
     op.execute("DROP TABLE ingest.portal_answers")

@@ -12,6 +12,7 @@ CREATE TABLE metrics.portal_contracts (
     offset_hours double precision,
     kind text,
     status text,
+    has_results boolean,
     starts_at timestamptz,
     ends_at timestamptz,
     accepted_until timestamptz,
@@ -64,11 +65,33 @@ CREATE TABLE metrics.portal_precincts (
 CREATE UNIQUE INDEX portal_precincts_current ON metrics.portal_precincts (constituency_id, precinct)
     WHERE superseded_at IS NULL;
 
+CREATE TABLE metrics.portal_results (
+    constituency_id text NOT NULL,
+    position bigint NOT NULL,
+    collected_at timestamptz NOT NULL,
+    name text,
+    votes bigint NOT NULL,
+    superseded_at timestamptz,
+    run_id text NOT NULL,
+    CONSTRAINT portal_results_pkey PRIMARY KEY (constituency_id, position, collected_at)
+);
+CREATE UNIQUE INDEX portal_results_current ON metrics.portal_results (constituency_id, position)
+    WHERE superseded_at IS NULL;
+COMMENT ON TABLE metrics.portal_results IS 'The portal''s results, with names. It holds figures as published; a row ends when the portal publishes others for the same option';
+COMMENT ON COLUMN metrics.portal_results.constituency_id IS 'Contract';
+COMMENT ON COLUMN metrics.portal_results.position IS 'Place of the option in the portal''s list, from 1';
+COMMENT ON COLUMN metrics.portal_results.collected_at IS 'When these figures were first collected';
+COMMENT ON COLUMN metrics.portal_results.name IS 'Name of the option: a candidate, a list';
+COMMENT ON COLUMN metrics.portal_results.votes IS 'Votes for it';
+COMMENT ON COLUMN metrics.portal_results.superseded_at IS 'When the portal was first seen to publish other figures; NULL: these are current';
+COMMENT ON COLUMN metrics.portal_results.run_id IS 'Dagster run';
+
 CREATE TABLE ingest.portal_charts (
     constituency_id text NOT NULL,
     asked_at timestamptz NOT NULL,
     has text NOT NULL,
     precincts_at timestamptz,
+    results_at timestamptz,
     run_id text NOT NULL,
     CONSTRAINT portal_charts_pkey PRIMARY KEY (constituency_id),
     CONSTRAINT portal_charts_has_check CHECK (has IN ('published', 'no_such_contract', 'unknown_time_zone'))
@@ -94,6 +117,7 @@ COMMENT ON COLUMN metrics.portal_contracts.commission IS 'Territorial commission
 COMMENT ON COLUMN metrics.portal_contracts.offset_hours IS 'Hours that local time is ahead of Moscow';
 COMMENT ON COLUMN metrics.portal_contracts.kind IS 'SINGLE: a vote for a candidate; UNION: for a list of a party. A voter has one of each';
 COMMENT ON COLUMN metrics.portal_contracts.status IS 'Status of the voting, as the portal writes it';
+COMMENT ON COLUMN metrics.portal_contracts.has_results IS 'Whether the portal says that it has a result';
 COMMENT ON COLUMN metrics.portal_contracts.starts_at IS 'Start of voting';
 COMMENT ON COLUMN metrics.portal_contracts.ends_at IS 'End of voting';
 COMMENT ON COLUMN metrics.portal_contracts.accepted_until IS 'Until when votes are accepted';
@@ -135,6 +159,7 @@ COMMENT ON COLUMN ingest.portal_charts.constituency_id IS 'Contract';
 COMMENT ON COLUMN ingest.portal_charts.asked_at IS 'When the portal was asked last for its hourly counts';
 COMMENT ON COLUMN ingest.portal_charts.has IS 'What it has: published, no_such_contract or unknown_time_zone';
 COMMENT ON COLUMN ingest.portal_charts.precincts_at IS 'When its precincts were collected last';
+COMMENT ON COLUMN ingest.portal_charts.results_at IS 'When its result was collected last';
 COMMENT ON COLUMN ingest.portal_charts.run_id IS 'Dagster run';
 COMMENT ON TABLE ingest.portal_answers IS 'Answers of the portal that it can confirm instead of sending them again';
 COMMENT ON COLUMN ingest.portal_answers.path IS 'What was asked';
@@ -379,6 +404,7 @@ SELECT
     standing.constituency_id,
     question.number AS question,
     option.number AS option,
+    result.name,
     option.votes::text::bigint AS votes,
     standing.occurred_at AS published_at,
     standing.transaction_id
@@ -386,7 +412,10 @@ FROM ingest.standing_tallies AS standing
 CROSS JOIN LATERAL jsonb_array_elements(
     CASE WHEN jsonb_typeof(standing.tally) = 'array' THEN standing.tally ELSE '[]' END
 ) WITH ORDINALITY AS question (options, number)
-CROSS JOIN LATERAL jsonb_array_elements(question.options) WITH ORDINALITY AS option (votes, number);
+CROSS JOIN LATERAL jsonb_array_elements(question.options) WITH ORDINALITY AS option (votes, number)
+LEFT JOIN metrics.portal_results AS result
+    ON result.constituency_id = standing.constituency_id AND result.position = option.number
+    AND result.votes = option.votes::text::bigint AND question.number = 1 AND result.superseded_at IS NULL;
 
 CREATE VIEW metrics.tally_checks AS
 WITH creation AS (
@@ -395,9 +424,13 @@ WITH creation AS (
     WHERE dimension IS NOT NULL
     ORDER BY constituency_id, occurred_at DESC, transaction_id DESC
 ), said AS (
-    SELECT standing.*, creation.dimension, coalesce(metric.votes_cast, 0) AS votes_cast
+    SELECT standing.*, creation.dimension, result.portal_votes, coalesce(metric.votes_cast, 0) AS votes_cast
     FROM ingest.standing_tallies AS standing
     LEFT JOIN creation USING (constituency_id)
+    LEFT JOIN (
+        SELECT constituency_id, jsonb_agg(votes ORDER BY position) AS portal_votes
+        FROM metrics.portal_results WHERE superseded_at IS NULL GROUP BY constituency_id
+    ) AS result USING (constituency_id)
     LEFT JOIN metrics.constituency_metrics AS metric
         ON metric.constituency_id = standing.constituency_id AND metric.period = 'election'
 ), questions AS (
@@ -423,6 +456,7 @@ SELECT
         WHEN jsonb_typeof(tally) <> 'array' THEN 'unreadable'
         WHEN tally_sum NOT BETWEEN fewest * votes_cast AND most * votes_cast THEN 'differs'
         WHEN (limits ->> 2)::bigint <> options_published THEN 'differs'
+        WHEN question = 1 AND portal_votes <> options THEN 'portal_differs'
         ELSE 'agrees'
     END AS status,
     occurred_at AS published_at,
@@ -438,7 +472,8 @@ COMMENT ON VIEW metrics.published_tallies IS 'Votes by option, as the contract p
 COMMENT ON COLUMN metrics.published_tallies.election_id IS 'Election';
 COMMENT ON COLUMN metrics.published_tallies.constituency_id IS 'Constituency';
 COMMENT ON COLUMN metrics.published_tallies.question IS 'Number of the question on the ballot, from 1';
-COMMENT ON COLUMN metrics.published_tallies.option IS 'Number of the option (candidate, list), from 1; the chain has no names';
+COMMENT ON COLUMN metrics.published_tallies.option IS 'Number of the option (candidate, list), from 1';
+COMMENT ON COLUMN metrics.published_tallies.name IS 'Name of the option at the portal, where it has the same votes in the same place (of the first question)';
 COMMENT ON COLUMN metrics.published_tallies.votes IS 'Votes for it';
 COMMENT ON COLUMN metrics.published_tallies.published_at IS 'When the tally was published';
 COMMENT ON COLUMN metrics.published_tallies.transaction_id IS 'Call that published it';
@@ -451,6 +486,6 @@ COMMENT ON COLUMN metrics.tally_checks.votes_cast IS 'Accepted votes, one of eac
 COMMENT ON COLUMN metrics.tally_checks.tally_sum IS 'Sum of the tally over the options; NULL where it cannot be read';
 COMMENT ON COLUMN metrics.tally_checks.lowest_sum IS 'Least sum that fits: the fewest options of a ballot times votes; equal votes where the contract does not say';
 COMMENT ON COLUMN metrics.tally_checks.highest_sum IS 'Greatest sum that fits: the most options of a ballot times votes';
-COMMENT ON COLUMN metrics.tally_checks.status IS 'agrees, differs (also where the contract has another number of options), or unreadable';
+COMMENT ON COLUMN metrics.tally_checks.status IS 'agrees, differs (also where the contract has another number of options), portal_differs (the portal published other votes for the first question), or unreadable';
 COMMENT ON COLUMN metrics.tally_checks.published_at IS 'When the tally was published';
 COMMENT ON COLUMN metrics.tally_checks.transaction_id IS 'Call that published it';
