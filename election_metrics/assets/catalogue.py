@@ -22,7 +22,7 @@ _GROUPS = {
     "anomalies": "4_elections",
     "election_summaries": "4_elections",
     "reconciliations": "4_elections",
-    "portal_registry": "5_second_count",
+    "portal_registry": "2_registry",
     "portal_counters": "5_second_count",
     "portal_agreement": "5_second_count",
 }
