@@ -100,7 +100,7 @@ QUESTIONS: list[tuple[str, str, dg.AssetCheckSeverity, str, str]] = [
     ("portal_agreement", "nothing_differs", WARN,
      "No constituency hour differs from the portal's own count; what is missing here comes first.",
      "SELECT constituency_id, hour, is_delivered, counted_votes, published_votes, counted_bulletins,"
-     " published_bulletins FROM metrics.portal_agreement WHERE status = 'differs' ORDER BY hour DESC, constituency_id"),
+     " published_bulletins FROM metrics.portal_agreement WHERE status IN ('differs', 'taken_back') ORDER BY hour DESC, constituency_id"),
     ("reconciliations", "nothing_differs", ERROR, "The final count equals the tables in every row.",
      "SELECT election_id, rows_compared, rows_differing FROM metrics.reconciliations WHERE rows_differing > 0"),
 ]  # fmt: skip

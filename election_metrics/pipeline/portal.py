@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pandas as pd
+import sqlalchemy as sa
 
 from election_metrics.errors import DataError, ElectionMetricsError, SettingsError, TransientError
 from election_metrics.pipeline.progress import Report
@@ -24,7 +25,7 @@ from election_metrics.warehouse import portal as store
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import notify
-from election_metrics.warehouse.tables import portal_hours, portal_results
+from election_metrics.warehouse.tables import portal_hours, portal_precincts, portal_results
 
 NONE_SET = "no portal is set; set ELECTION_METRICS_PORTAL_URL, such as https://stat.vybory.gov.ru/api"
 _AT_ONCE = 100
@@ -123,11 +124,11 @@ def collect_counts(
         with transaction(settings) as connection:
             of_precincts = store.read_due_precincts(connection, moment, everything=everything)
         for part in _parts(portal, partial(portal_walk.precincts, portal), of_precincts):
-            _store_precincts(settings, part, run_id, moment, done)
+            _store_lists(settings, portal_precincts, part, run_id, moment, done)
         with transaction(settings) as connection:
             of_results = store.read_due_results(connection, moment, everything=everything)
         for part in _parts(portal, partial(_result, portal), of_results):
-            _store_results(settings, part, run_id, moment, done)
+            _store_lists(settings, portal_results, part, run_id, moment, done)
     _refuse_nothing(done)
     return done
 
@@ -257,33 +258,25 @@ def _store_charts(settings: Settings, part: list[tuple[str, Any]], run_id: str, 
         new = store.mark_asked(connection, {name: has for name, (has, _) in good.items()}, run_id, now)
         new |= store.store_hours(connection, list(good), rows, run_id, now)
         done.changed |= new
-        registry.touch_elections_of(connection, new)  # so that the rules compare them
-        notify(connection, portal_hours, registry.by_election(connection, new))
+        _tell(connection, portal_hours, new)
 
 
-def _store_precincts(
-    settings: Settings, part: list[tuple[str, Any]], run_id: str, now: datetime, done: Collected
-) -> None:
-    good = _good(part, done)
-    rows = [
-        {"constituency_id": name, "collection_time": collected, **row}
-        for name, (found, collected) in good.items()
-        for row in found
-    ]
-    with transaction(settings) as connection:
-        done.changed |= store.store_precincts(connection, list(good), rows, run_id, now)
-
-
-def _store_results(
-    settings: Settings, part: list[tuple[str, Any]], run_id: str, now: datetime, done: Collected
+def _store_lists(
+    settings: Settings, table: sa.Table, part: list[tuple[str, Any]], run_id: str, now: datetime, done: Collected
 ) -> None:
     good = _good(part, done)
     rows = [{"constituency_id": name, **row} for name, found in good.items() for row in found]
     with transaction(settings) as connection:
-        new = store.store_results(connection, list(good), rows, run_id, now)
+        new = store.store_lists(connection, table, list(good), rows, run_id, now)
         done.changed |= new
-        registry.touch_elections_of(connection, new)
-        notify(connection, portal_results, registry.by_election(connection, new))
+        if table is portal_results:  # no rule and no answer rests on precincts
+            _tell(connection, table, new)
+
+
+def _tell(connection: sa.Connection, table: sa.Table, changed: set[str]) -> None:
+    """Lets the rules compare what changed, and readers see it."""
+    registry.touch_elections_of(connection, changed)
+    notify(connection, table, registry.by_election(connection, changed))
 
 
 def _only(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:

@@ -156,12 +156,12 @@ def read_chart(answer: Any, path: str, contract: str, known_offset: float | None
     return "unknown_time_zone" if offset is None else "published", list(rows.values())
 
 
-def read_precincts(answer: Any, path: str) -> tuple[list[Row], int, str | None]:
+def read_precincts(answer: Any, path: str) -> tuple[list[Row], int]:
     """One page of a contract's precincts (`statistics/voting/uiks/search`).
 
     Returns:
-        Rows with precinct, registered_voters, bulletins_issued; the number of precincts in all; time of collection, as
-        the portal writes it.
+        Rows with precinct, registered_voters, bulletins_issued, collection_time (as the portal writes it); the number
+        of precincts in all.
 
     Raises:
         DataError: a row has no number, or a counter is no count.
@@ -173,10 +173,10 @@ def read_precincts(answer: Any, path: str) -> tuple[list[Row], int, str | None]:
         raise DataError(f"the portal's answer to {path} has no precincts")
     rows = [
         {"precinct": key(one, "primaryUikNumber", path), "registered_voters": _count(one.get("all"), path),
-         "bulletins_issued": _count(one.get("issued"), path)}
+         "bulletins_issued": _count(one.get("issued"), path), "collection_time": _text(data.get("collectionTime"))}
         for one in listed(answer, path, ("distributionByPrimaryUikNumbers", "results"))
     ]  # fmt: skip
-    return rows, total, _text(data.get("collectionTime"))
+    return rows, total
 
 
 def read_results(answer: Any, path: str) -> list[Row]:

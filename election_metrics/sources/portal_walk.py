@@ -127,8 +127,8 @@ def _rows(answer: Any, errors: list[str], read: Callable[[Any], list[Any]]) -> l
         return []
 
 
-def precincts(portal: Portal, contract: str) -> tuple[list[Row], str | None]:
-    """All precincts of a contract, and when the portal collected them, as it writes it.
+def precincts(portal: Portal, contract: str) -> list[Row]:
+    """All precincts of a contract, each with the time of collection, as the portal writes it.
 
     Raises:
         DataError: the pages do not add up, several times.
@@ -143,13 +143,13 @@ def precincts(portal: Portal, contract: str) -> tuple[list[Row], str | None]:
     raise AssertionError
 
 
-def _pages(portal: Portal, contract: str) -> tuple[list[Row], str | None]:
+def _pages(portal: Portal, contract: str) -> list[Row]:
     rows: dict[str, Row] = {}
     total: int | None = None
     for page in range(_MOST_PAGES):
         order = [{"field": "primaryUikNumber", "sortDirection": "ASC"}]
         body = {"contractId": contract, "primaryUikNumbers": None, "page": page, "pageSize": _PAGE, "orderBy": order}
-        found, of, collected = read_precincts(portal.post(SEARCH, body), SEARCH)
+        found, of = read_precincts(portal.post(SEARCH, body), SEARCH)
         if total not in (None, of):
             raise DataError(f"the portal's number of precincts of {contract} changed from {total} to {of} while read")
         total = of
@@ -157,7 +157,7 @@ def _pages(portal: Portal, contract: str) -> tuple[list[Row], str | None]:
             raise DataError(f"the portal's pages name a precinct of {contract} twice")
         rows |= {row["precinct"]: row for row in found}
         if len(rows) == total:
-            return list(rows.values()), collected
+            return list(rows.values())
         if not found or len(rows) > total:
             break
     raise DataError(f"the portal's pages hold {len(rows)} of {total} precincts of {contract}")

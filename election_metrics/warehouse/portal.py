@@ -8,6 +8,7 @@ import orjson
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import read_frame
 from election_metrics.warehouse.tables import (
     portal_answers,
@@ -15,8 +16,6 @@ from election_metrics.warehouse.tables import (
     portal_contracts,
     portal_counters,
     portal_hours,
-    portal_precincts,
-    portal_results,
 )
 
 Row = dict[str, Any]
@@ -24,6 +23,7 @@ Kept = tuple[str | None, str | None, str]
 """ETag, Last-Modified and text of an answer."""
 
 _LASTING = ("offset_hours", "starts_at", "ends_at", "accepted_until")
+_COLLECTED_AT = {"portal_precincts": "precincts_at", "portal_results": "results_at"}
 _SETTLES = "interval '5 minutes'"
 
 
@@ -109,29 +109,19 @@ def store_hours(
     return changed
 
 
-def store_precincts(
-    connection: sa.Connection, contracts: Sequence[str], rows: Sequence[Row], run_id: str, now: datetime
+def store_lists(
+    connection: sa.Connection,
+    table: sa.Table,
+    contracts: Sequence[str],
+    rows: Sequence[Row],
+    run_id: str,
+    now: datetime,
 ) -> set[str]:
-    """Stores counters of precincts of these contracts; returns the contracts whose figures changed."""
-    changed = _end_others(connection, portal_precincts, contracts, rows, now)
-    changed |= _store(connection, portal_precincts, rows, run_id, now)
-    connection.execute(
-        sa.text("UPDATE ingest.portal_charts SET precincts_at = :now WHERE constituency_id = ANY(:ids)"),
-        {"now": now, "ids": list(contracts)},
-    )
-    return changed
-
-
-def store_results(
-    connection: sa.Connection, contracts: Sequence[str], rows: Sequence[Row], run_id: str, now: datetime
-) -> set[str]:
-    """Stores results of these contracts; returns the contracts whose figures changed."""
-    changed = _end_others(connection, portal_results, contracts, rows, now)
-    changed |= _store(connection, portal_results, rows, run_id, now)
-    connection.execute(
-        sa.text("UPDATE ingest.portal_charts SET results_at = :now WHERE constituency_id = ANY(:ids)"),
-        {"now": now, "ids": list(contracts)},
-    )
+    """Stores the whole lists (precincts, results) of these contracts; returns those whose figures changed."""
+    changed = _end_others(connection, table, contracts, rows, now)
+    changed |= _store(connection, table, rows, run_id, now)
+    collected = sa.update(portal_charts).where(is_any_of(portal_charts.c.constituency_id, list(contracts)))
+    connection.execute(collected.values({_COLLECTED_AT[table.name]: now}))
     return changed
 
 
@@ -258,7 +248,6 @@ def read_differing(connection: sa.Connection, election: str) -> pd.DataFrame:
         LEFT JOIN metrics.hourly_stats AS stats
             ON stats.constituency_id = agreement.constituency_id AND stats.hour = agreement.hour
         WHERE agreement.election_id = :election AND status IN ('differs', 'taken_back')
-            AND EXISTS (SELECT 1 FROM ingest.portal_charts)
         ORDER BY agreement.constituency_id, agreement.hour
         """
     )

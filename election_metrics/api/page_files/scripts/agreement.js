@@ -7,7 +7,9 @@ import { t } from "./words.js";
 
 const known = (value) => (value == null ? "–" : count(value));
 const both = (here, there) => html`${known(here)} / ${known(there)}`;
-const status = (row) => html`<span class="state ${row.status === "differs" ? "warning" : ""}">${t(`portal_${row.status}`)}${row.status === "differs" && row.counted_votes === row.published_votes && row.counted_bulletins === row.published_bulletins ? ` (${t("by_totals")})` : ""}</span>`;
+/** As in portal_agreement_summary: an hour that the portal took back is a difference too. */
+const isDifferent = (row) => row.status === "differs" || row.status === "taken_back";
+const status = (row) => html`<span class="state ${isDifferent(row) ? "warning" : ""}">${t(`portal_${row.status}`)}${row.status === "differs" && row.counted_votes === row.published_votes && row.counted_bulletins === row.published_bulletins ? ` (${t("by_totals")})` : ""}</span>`;
 
 /** One sentence on the whole election, for the headline. */
 export function agreementLine(page) {
@@ -55,8 +57,8 @@ export function agreement(page) {
 export function agreementOfPlace(page, rows, place) {
   if (!rows.length) return "";
   const zone = place.time_zone;
-  const differing = rows.filter((row) => row.status === "differs");
-  const words = { agreeing: count(rows.filter((row) => row.status === "agrees").length), differing: count(differing.length), open: count(rows.filter((row) => row.counted_votes != null && !["agrees", "differs"].includes(row.status)).length) };
+  const differing = rows.filter(isDifferent);
+  const words = { agreeing: count(rows.filter((row) => row.status === "agrees").length), differing: count(differing.length), open: count(rows.filter((row) => row.counted_votes != null && row.status !== "agrees" && !isDifferent(row)).length) };
   const table = (shown) => html`<div class="scroll" tabindex="0" role="region" aria-labelledby="place-second"><table>
     <thead><tr><th scope="col">${t("hour")}</th><th scope="col">${t("second_status")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th></tr></thead>
     <tbody>${shown.map((row) => html`<tr><th scope="row">${row.hour ? dayAndClock(row.hour, zone) : row.label}</th><td>${status(row)}${row.input === "missing" ? html` · ${t("input_not_here")}` : ""}</td>

@@ -183,7 +183,8 @@ WITH published AS (
 ), counted AS (
     SELECT constituency_id, hour, bulletins_issued, votes_cast
     FROM metrics.hourly_stats
-    WHERE bulletins_issued > 0 OR votes_cast > 0
+    -- Where no portal was ever asked, nothing is read.
+    WHERE (bulletins_issued > 0 OR votes_cast > 0) AND EXISTS (SELECT 1 FROM ingest.portal_charts)
 ), joined AS (
     -- By merged columns, so that a constituency is found by its index on either side.
     SELECT constituency_id, hour, published.label, published.ends_at, published.seen_at, published.collected_at,
