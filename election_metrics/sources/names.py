@@ -47,8 +47,10 @@ def canonical(name: str) -> str:
     decoded = name
     for _ in range(_MOST_ENCODINGS):
         decoded = _ENCODED.sub(_decoded, decoded)
-    plain = normalize("NFC", decoded)
-    plain = "".join(_plain(letter) for letter in plain if category(letter) != "Cf" and letter not in _INVISIBLE)
+    plain = decoded
+    if not plain.isascii():
+        letters = normalize("NFC", decoded)
+        plain = "".join(_plain(letter) for letter in letters if category(letter) != "Cf" and letter not in _INVISIBLE)
     plain = " ".join(plain.split()).rstrip(". ")
     return _COPY_OF.sub("", _COPY.sub("", plain)).rstrip(". ") or plain or name
 
