@@ -6,9 +6,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 from benchmarks import others, timed
@@ -191,8 +192,35 @@ PARTS: dict[str, Callable[[Bench], Iterable[Row]]] = {
 }  # fmt: skip
 
 
+def measured(part: str, rounds: int, *, short: bool) -> list[Row]:
+    """Measures a part and prints its rows."""
+    root = Path(tempfile.mkdtemp(prefix="election-metrics-bench-"))
+    rows = []
+    try:
+        for row in PARTS[part](Bench(root, rounds, short)):
+            print(row, flush=True)
+            rows.append(row)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return rows
+
+
+def still_worse(rows: Mapping[str, list[Row]], rounds: int) -> list[str]:
+    """Sentences on ratios that are worse than the stored ones, also when their part is measured again.
+
+    Other work on the machine slows what uses several processes more than what uses one. It seldom lasts.
+    """
+    stored = json.loads(STORED.read_text("utf-8"))["rows"]
+    worse = []
+    for part, first in rows.items():
+        if worse_than(stored, first):
+            print(f"\n{part}: worse than stored; measured again\n\n{HEAD}", flush=True)
+            worse += worse_than(stored, measured(part, 2 * rounds, short=True))
+    return worse
+
+
 def main() -> int:
-    """Measures and prints one table; returns 1 if a ratio is more than 1.5 times the stored one."""
+    """Measures and prints one table; returns 1 if a ratio is twice more than 1.5 times the stored one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="small inputs; compare with the stored ratios")
     parser.add_argument("--rounds", type=int, help="rounds of each comparison (default 3; with --short 2)")
@@ -206,21 +234,14 @@ def main() -> int:
     os.environ.pop("DAGSTER_HOME", None)
     about = machine(rounds)
     print("\n".join(f"{name}: {value}" for name, value in about.items()), f"\n{HEAD}", sep="\n", flush=True)
-    rows: list[Row] = []
-    for part in chosen.only or PARTS:
-        root = Path(tempfile.mkdtemp(prefix="election-metrics-bench-"))
-        try:
-            for row in PARTS[part](Bench(root, rounds, chosen.short)):
-                print(row, flush=True)
-                rows.append(row)
-        finally:
-            shutil.rmtree(root, ignore_errors=True)
-    report = json.dumps({**about, "rows": as_records(rows)}, ensure_ascii=False, indent=1) + "\n"
+    rows = {part: measured(part, rounds, short=chosen.short) for part in chosen.only or PARTS}
+    records = as_records(chain.from_iterable(rows.values()))
+    report = json.dumps({**about, "rows": records}, ensure_ascii=False, indent=1) + "\n"
     for path in [chosen.json] * bool(chosen.json) + [STORED] * (chosen.short and chosen.store):
         path.write_text(report, "utf-8")
     if not chosen.short:
         return 0
-    worse = worse_than(json.loads(STORED.read_text("utf-8"))["rows"], rows)
+    worse = still_worse(rows, rounds)
     print("\n".join(["", *(f"WORSE BY HALF: {one}" for one in worse)]))
     return 1 if worse else 0
 
