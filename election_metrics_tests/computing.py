@@ -24,6 +24,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TABLES = (
     "elections", "constituencies", "hourly_stats", "election_hours", "constituency_metrics", "election_summaries", "region_summaries",
     "participation_extremes", "missing_input", "interval_stats", "rule_coverage",
+    "precinct_hourly_stats", "precinct_current",
 )  # fmt: skip
 
 

@@ -30,11 +30,12 @@ from election_metrics.api.models import (
     ListedConstituency,
     PageOf,
     Period,
+    Precinct,
     columns_of,
 )
 from election_metrics.api.not_found import check_constituency, check_election, no_constituency
 from election_metrics.api.rendering import Reply
-from election_metrics.warehouse import constituency_queries, finding_queries
+from election_metrics.warehouse import constituency_queries, finding_queries, precinct_queries
 from election_metrics.warehouse.rows import Hours
 
 router = new_router()
@@ -113,6 +114,14 @@ def constituency_periods(
     found = constituency_queries.periods_of_constituency(
         connection, constituency_id, period, hours_between(first, to, None)
     )
+    return Reply(found, found)
+
+
+@get(router, "/constituency/{constituency_id}/precincts", Answer[list[Precinct]], "constituencies", has_history=False)
+def constituency_precincts(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
+    """The precincts of a constituency: bulletins issued, and their registers. Empty: its calls name none."""
+    check_constituency(connection, constituency_id)
+    found = precinct_queries.precincts_of(connection, constituency_id)
     return Reply(found, found)
 
 

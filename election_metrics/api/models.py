@@ -298,6 +298,25 @@ class PageOf(Answer[T], Generic[T]):
     next: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one")
 
 
+class Precinct(BaseModel):
+    """A precinct so far. Votes name no precinct: they are known by constituency only."""
+
+    election_id: str
+    constituency_id: str = Field(description="The contract that serves the precinct")
+    region_code: int = Field(description="Number of the commission's region; 0: the calls do not say it")
+    precinct: int = Field(description="Number of the precinct's commission (UIK) in its region")
+    bulletins_issued: int
+    registered_voters: int | None = Field(description="On the electronic list now; null: no call says")
+    initial_voters: int | None = Field(description="Listed before the opening")
+    added_voters: int | None = Field(description="Listed later")
+    restored_voters: int
+    removed_voters: int = Field(description="Left the electronic list, mostly to vote on paper")
+    issue_rate: float | None = Field(description="Bulletins issued / registered voters, percent")
+    last_hour: datetime | None = Field(description="Start of the last hour with a bulletin (UTC)")
+    published_bulletins: int | None = Field(description="At the portal, when it was last asked")
+    published_voters: int | None = Field(description="At the portal, when it was last asked")
+
+
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 

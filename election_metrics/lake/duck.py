@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from election_metrics.lake.engine import LATER_COLUMN, PART_ENDING, Engine, Readable, nothing_of
+from election_metrics.lake.engine import EARLIER_ENDINGS, PART_ENDING, Engine, Readable, nothing_of
 from election_metrics.lake.reading import quoted, stage_files
 from election_metrics.locations import Location
 from election_metrics.settings import Settings
@@ -69,13 +69,14 @@ def put_table(connection: duckdb.DuckDBPyConnection, name: str, frame: pd.DataFr
 
 
 def put_parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Location], columns: str) -> None:
-    """Creates a view of these parts, of both layouts; without any, an empty one with these columns."""
-    current = [path for path in paths if path.name.endswith(PART_ENDING)]
-    earlier = [path for path in paths if not path.name.endswith(PART_ENDING)]
-    sources = [_read(current)] if current else []
-    if earlier:
-        sources.append(f"SELECT *, CAST(NULL AS STRING) AS {LATER_COLUMN} FROM ({_read(earlier)})")  # noqa: S608 our own text
-    source = " UNION ALL BY NAME ".join(sources) or nothing_of(columns)
+    """Creates a view of these parts, of any layout; without any, an empty one with these columns."""
+    sources, left = [], list(paths)
+    for ending in (PART_ENDING, *EARLIER_ENDINGS):
+        if some := [path for path in left if path.name.endswith(ending)]:
+            sources.append(_read(some))
+        left = [path for path in left if not path.name.endswith(ending)]
+    whole = [] if len(sources) == 1 and paths[0].name.endswith(PART_ENDING) else [nothing_of(columns)]
+    source = " UNION ALL BY NAME ".join([*whole, *sources])
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
 
 

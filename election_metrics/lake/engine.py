@@ -19,9 +19,10 @@ import pandas as pd
 from election_metrics.locations import Location, remembering
 from election_metrics.settings import Settings
 
-PART_ENDING = ".2.parquet"
-"""Parts of the second layout. Those without the 2 are of the first, which has no `registrar`; it is NULL there."""
-LATER_COLUMN = "registrar"
+PART_ENDING = ".3.parquet"
+"""Parts of the third layout. Those of the second have no precinct, those of the first (.parquet) no `registrar` either;
+they are NULL there."""
+EARLIER_ENDINGS = (".2.parquet", ".parquet")
 
 
 @cache

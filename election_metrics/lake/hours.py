@@ -137,6 +137,16 @@ def inside_hours(engine: Engine) -> pd.DataFrame:
     )
 
 
+def precinct_hours(engine: Engine) -> pd.DataFrame:
+    """What happened in each precinct and hour of the opened hours: the columns of `ingest.precinct_hours`.
+
+    Args:
+        engine: one on which `open_hours` was called.
+    """
+    found = engine.query(sql("precinct_hours")).astype({"constituency_id": "str"})
+    return found.astype({name: "int64" for name in found.columns if name != "constituency_id"})
+
+
 def _as_array(columns: Sequence[pd.Series]) -> pd.Series:
     """`{0,3,…}` for each row."""
     texts = [pa.array(column.astype("int64")).cast(pa.string()) for column in columns]

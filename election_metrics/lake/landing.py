@@ -17,7 +17,7 @@ from election_metrics.settings import Settings
 PART_COLUMNS = (
     "transaction_id STRING, id_key BIGINT, constituency_id STRING, occurred_ms BIGINT, operation STRING, "
     "kind STRING, quantity BIGINT, sender STRING, voter_key STRING, fail_reason STRING, content_id BIGINT, "
-    "hour_number INTEGER, registrar STRING"
+    "hour_number INTEGER, registrar STRING, precinct_region INTEGER, precinct INTEGER"
 )
 
 

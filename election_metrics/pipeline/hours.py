@@ -15,7 +15,13 @@ from election_metrics.errors import TransientError
 from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.pipeline import publication
-from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, inside_frame, read_inputs
+from election_metrics.pipeline.hour_figures import (
+    chunks_of_hours,
+    compute_frame,
+    inside_frame,
+    precinct_frame,
+    read_inputs,
+)
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
@@ -25,7 +31,7 @@ from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import by_election, notify, replace_scope
 from election_metrics.warehouse.tables import hourly_stats as table
-from election_metrics.warehouse.tables import inside_hours
+from election_metrics.warehouse.tables import inside_hours, precinct_hours
 
 _MOST_TRIES = 20
 
@@ -105,7 +111,7 @@ def _compute_chunk(
         inputs = read_inputs(settings, first, last)
         frame = compute_frame(engine, inputs, now)
     frame = frame.assign(run_id=run_id, computed_at=now)
-    inside = inside_frame(engine, settings)
+    beside = {inside_hours: inside_frame(engine, settings), precinct_hours: precinct_frame(engine)}
     # These hours become visible together with everything downstream.
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         newer = _newer_hours(connection, inputs.versions, first, last)
@@ -119,7 +125,8 @@ def _compute_chunk(
         scope = sa.and_(hour >= hour_start(first), hour <= hour_start(last), hour.not_in(taken))
         store.publish_constituencies(connection)
         changed = by_election(replace_scope(connection, table, scope, kept))
-        _replace_inside(connection, first, last, newer, inside)
+        for other, others in beside.items():
+            _replace_beside(connection, other, first, last, newer, others)
         stale_hours.mark_computed(connection, versions, now)
         store.touch_constituencies(connection, changed, first)
         notify(connection, table, changed)
@@ -129,11 +136,13 @@ def _compute_chunk(
     return frame
 
 
-def _replace_inside(connection: sa.Connection, first: int, last: int, kept: Sequence[int], rows: pd.DataFrame) -> None:
-    """Replaces `inside_hours` of these hours, but of those whose newer rows are kept."""
-    hour = inside_hours.c.hour_number
+def _replace_beside(
+    connection: sa.Connection, other: sa.Table, first: int, last: int, kept: Sequence[int], rows: pd.DataFrame
+) -> None:
+    """Replaces what another table tells of these hours, but of those whose newer rows are kept."""
+    hour = other.c.hour_number
     scope = sa.and_(hour.between(first, last), hour.not_in(kept))
-    replace_scope(connection, inside_hours, scope, rows[~rows["hour_number"].isin(kept)])
+    replace_scope(connection, other, scope, rows[~rows["hour_number"].isin(kept)])
 
 
 def _newer_hours(connection: sa.Connection, read: pd.DataFrame, first: int, last: int) -> list[int]:

@@ -31,16 +31,26 @@ class Lines:
         signature = self.random.ids(1, 88)[0]
         return Line(name, f"{name};{kind};{signature};3;{ms};{sender};0;;{params};{diff};{{}};\n", ms)
 
+    @staticmethod
+    def precinct(region: int, number: int) -> str:
+        """The pairs that name a precinct, for the end of the params."""
+        return (
+            f',{{"key":"primaryUikRegionCode","intValue":{region}}}'
+            f',{{"key":"primaryUikNumber","stringValue":"{number}"}}'
+        )
+
     def call(self, ms: int, operation: str, more: str = "") -> Line:
         """A call of the registrar, which succeeds."""
         params = f'[{{"key":"operation","stringValue":"{operation}"}}{more}]'
         return self.line(ms, self.registrar, params, f'[{{"key":"STATE_{operation}","boolValue":true}}]')
 
-    def issue(self, ms: int, *, fails: bool = False) -> Line:
-        """A call that issues a bulletin."""
+    def issue(self, ms: int, precinct: str, *, fails: bool = False) -> Line:
+        """A call that issues a bulletin to a voter of a precinct (see `precinct`)."""
         random = self.random
         data = f'[{{\\"userId\\":\\"{random.user()}\\",\\"maskedSig\\":\\"{random.hex(512)}\\"}}]'
-        params = f'[{{"key":"operation","stringValue":"blindSigIssue"}},{{"key":"data","stringValue":"{data}"}}]'
+        params = (
+            f'[{{"key":"operation","stringValue":"blindSigIssue"}},{{"key":"data","stringValue":"{data}"}}{precinct}]'
+        )
         name = random.ids(1)[0]
         diff = f'[{{"key":"FAIL_{name}_blindSig","stringValue":"{{\\"reason\\":\\"voter not found\\"}}"}}]'
         if not fails:

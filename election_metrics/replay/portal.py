@@ -249,12 +249,11 @@ def _chart(replay: Replay, contract: str, now: datetime) -> Any:
 
 
 def _precincts(replay: Replay, contract: str) -> Any:
-    """Three precincts, over which the register is spread."""
+    """The precincts, over which the register is spread."""
     if contract not in replay.votings:
         return {"data": {"distributionByPrimaryUikNumbers": {"results": [], "totalCount": 0}}}
-    voters = replay.votings[contract].registered_voters or 0
-    parts = [voters // 2, voters // 3, voters - voters // 2 - voters // 3]
-    rows = [{"primaryUikNumber": 101 + number, "all": part, "issued": None} for number, part in enumerate(parts)]
+    parts = replay.votings[contract].precincts
+    rows = [{"primaryUikNumber": number, "all": part, "issued": None} for number, part in parts.items()]
     return {"data": {"distributionByPrimaryUikNumbers": {"results": rows, "totalCount": len(rows)}}}
 
 

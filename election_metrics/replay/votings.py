@@ -12,6 +12,9 @@ BASE58 = np.frombuffer(b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvw
 COUNTS = tuple(name for name in NAMES if name != "anomaly_count")
 
 
+FIRST_PRECINCT, _LEAST_SPREAD = 101, 100
+
+
 @dataclass(frozen=True)
 class Voting:
     """One constituency of a replay. `key` is its name in the series; the contract id is derived from it."""
@@ -28,6 +31,26 @@ class Voting:
         """A base58 id of 44 characters that depends on the key and the election only."""
         digest = hashlib.sha512(f"{self.election}/{self.key}".encode()).digest()[:44]
         return bytes(BASE58[np.frombuffer(digest, dtype=np.uint8) % 58]).decode()
+
+    @property
+    def region_code(self) -> int:
+        """The number before the region's name; 0 if there is none."""
+        code = self.region.partition(" - ")[0]
+        return int(code) if code.isdecimal() else 0
+
+    @property
+    def precincts(self) -> dict[int, int]:
+        """Registered voters by the number of the precinct: one of a small register, else three."""
+        voters = self.registered_voters or 0
+        if voters < _LEAST_SPREAD:
+            return {FIRST_PRECINCT: voters}
+        half, third = voters // 2, voters // 3
+        return dict(enumerate((half, third, voters - half - third), FIRST_PRECINCT))
+
+    def precinct_of(self, number: int) -> int:
+        """The precinct of the voter to whom the bulletin of this number is issued."""
+        places = (0, 1, 0, 2, 0, 1) if len(self.precincts) > 1 else (0,)
+        return FIRST_PRECINCT + places[number % len(places)]
 
 
 @dataclass(frozen=True)

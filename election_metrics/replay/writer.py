@@ -13,7 +13,7 @@ import numpy as np
 from election_metrics.clock import HOUR, HOUR_MS, hour_start
 from election_metrics.replay.lines import GARBAGE, Line, Lines, rollback
 from election_metrics.replay.random_texts import RandomTexts
-from election_metrics.replay.votings import COUNTS, Bucket, Replay, Voting
+from election_metrics.replay.votings import COUNTS, FIRST_PRECINCT, Bucket, Replay, Voting
 
 
 class ConstituencyWriter:
@@ -33,6 +33,7 @@ class ConstituencyWriter:
         self.tail: list[str] = []
         self.later: list[str] = []
         self.cast: list[str] = []
+        self.issues = 0
         self.hours: dict[str, dict[str, int]] = replay.hours.setdefault(self.contract, {})
         replay.votings[self.contract] = voting
 
@@ -146,9 +147,22 @@ class ConstituencyWriter:
             return
         listed, removed = min(voters, 20), min(3, voters)
         hashes = ",".join(f'\\"{self.random.hex(64)}\\"' for _ in range(listed))
-        self.control(ms + 60_000, "addVotersList", f',{{"key":"votersCount","intValue":{voters - listed + removed}}}')
-        self.control(ms + 120_000, "addToVotersList", f',{{"key":"userIdHashes","stringValue":"[{hashes}]"}}')
-        self.control(ms + 180_000, "removeFromVotersList", f',{{"key":"votersCount","intValue":{removed}}}')
+        first = self._precinct(FIRST_PRECINCT)
+        for number, part in self.voting.precincts.items():
+            count = part - listed + removed if number == FIRST_PRECINCT else part
+            self.control(
+                ms + 60_000, "addVotersList", f',{{"key":"votersCount","intValue":{count}}}' + self._precinct(number)
+            )
+        self.control(ms + 120_000, "addToVotersList", f',{{"key":"userIdHashes","stringValue":"[{hashes}]"}}' + first)
+        self.control(ms + 180_000, "removeFromVotersList", f',{{"key":"votersCount","intValue":{removed}}}' + first)
+
+    def _precinct(self, number: int) -> str:
+        return self.lines.precinct(self.voting.region_code, number)
+
+    def _issue(self, ms: int, *, fails: bool = False) -> Line:
+        """An issue to the next voter."""
+        self.issues += 1
+        return self.lines.issue(ms, self._precinct(self.voting.precinct_of(self.issues)), fails=fails)
 
     def bucket(self, bucket: Bucket) -> None:
         """Writes the transactions of a bucket, at random times in it."""
@@ -165,7 +179,7 @@ class ConstituencyWriter:
                 self.emit(self.lines.vote(ms, sender), "votes_cast")
                 self.cast = [*self.cast[-50:], sender] if self.faults else []
             else:
-                self.emit(self.lines.issue(ms), "bulletins_issued")
+                self.emit(self._issue(ms), "bulletins_issued")
             if self.faults and self.random.chance(0.03):
                 self.fault(ms)
 
@@ -174,7 +188,7 @@ class ConstituencyWriter:
         random = self.random
         which = int(random.rng.integers(0, 7))
         if which == 0:
-            self.emit(self.lines.issue(ms, fails=True), "bulletins_failed")
+            self.emit(self._issue(ms, fails=True), "bulletins_failed")
         elif which == 1:
             self.emit(self.lines.vote(ms, random.ids(1)[0], "rejected"), "votes_rejected")
         elif which == 2:
@@ -187,7 +201,7 @@ class ConstituencyWriter:
             self.later.append(rollback(withdrawn.transaction_id))
         elif which == 5:
             # The rollback precedes its transaction; the other fields of its line are not valid.
-            withdrawn = self.lines.issue(ms)
+            withdrawn = self._issue(ms)
             self.put([rollback(withdrawn.transaction_id)])
             self.emit(withdrawn, "withdrawn")
         elif self.tail:

@@ -541,6 +541,21 @@ inside_hours = Table(
     schema="ingest", comment="Inside each hour of hourly_stats with ballots: 5-minute counts, gaps between votes, registrars",
 )  # fmt: skip
 
+precinct_hours = Table(
+    "precinct_hours", metadata,
+    _text("constituency_id", "Constituency", primary_key=True),
+    _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),
+    _count("region_code", "Number of the commission's region; 0 where the calls do not say it", primary_key=True,
+           autoincrement=False),
+    _count("precinct", "Number of the precinct's commission (UIK) in its region", primary_key=True, autoincrement=False),
+    _count("bulletins_issued", "Bulletins issued by calls that did not fail"),
+    _count("voters_listed", "Voters of addVotersList calls"),
+    _count("voters_restored", "Voters of addToVotersList calls"),
+    _count("voters_removed", "Voters of removeFromVotersList calls"),
+    Index(None, "hour_number"),
+    schema="ingest", comment="Each precinct and hour of hourly_stats with bulletins or changes of the register; votes name no precinct",
+)  # fmt: skip
+
 hour_versions = Table(
     "hour_versions", metadata,
     _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),

@@ -78,13 +78,26 @@ checked AS (
             ),
             '[;\x00-\x1F]'
         ) AS is_plain,
-        -- An issue as nearly all are: of what it holds, the number of bulletins and the first voter count.
+        -- An issue as nearly all are: of what it holds, the number of bulletins, the first voter and the precinct count.
         CASE
-            WHEN operation = 'blindSigIssue' AND len(tx.params) = 2 AND tx.params[1].key = 'operation'
-                AND tx.params[2].key = 'data' AND tx.params[2].type = 'string'
-                THEN TRY(json_array_length(tx.params[2].value))
+            WHEN operation = 'blindSigIssue' AND len(tx.params) <= 4
+                AND len(list_filter(
+                    tx.params,
+                    lambda entry: entry.key NOT IN ('operation', 'data', 'primaryUikRegionCode', 'primaryUikNumber')
+                        OR entry.key = 'data' AND entry.type <> 'string'
+                )) = 0
+                AND len(list_distinct(list_transform(tx.params, lambda entry: entry.key))) = len(tx.params)
+                THEN TRY(json_array_length(issue_data))
         END AS issued
-    FROM named
+    FROM (
+        SELECT
+            *,
+            CASE
+                WHEN operation = 'blindSigIssue'
+                    THEN list_filter(tx.params, lambda entry: entry.key = 'data')[1].value
+            END AS issue_data
+        FROM named
+    )
 ),
 written AS (
     SELECT
@@ -97,7 +110,12 @@ written AS (
             WHEN operation = 'vote' THEN '[{"key":"operation","stringValue":"vote"}]'
             WHEN issued IS NOT NULL THEN concat(
                 '[{"key":"operation","stringValue":"blindSigIssue"},{"key":"data","stringValue":',
-                to_json(issued_to(tx.params[2].value, issued)), '}]'
+                to_json(issued_to(issue_data, issued)), '}',
+                array_to_string(list_transform(
+                    list_filter(tx.params, lambda entry: starts_with(entry.key, 'primaryUik')),
+                    lambda entry: concat(',', export_entry(entry, TRUE))
+                ), ''),
+                ']'
             )
             ELSE concat(
                 '[', array_to_string(list_transform(tx.params, lambda entry: export_entry(entry, TRUE)), ','), ']'

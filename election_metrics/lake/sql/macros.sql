@@ -56,6 +56,13 @@ CREATE OR REPLACE TEMP MACRO json_field(text, path) AS
 CREATE OR REPLACE TEMP MACRO whole_number(text) AS
     CASE WHEN CAST(TRY_CAST(text AS BIGINT) AS VARCHAR) = text THEN TRY_CAST(text AS BIGINT) END;
 
+-- The number of a region or precinct, which may have leading zeros; NULL where the text is none.
+CREATE OR REPLACE TEMP MACRO precinct_part(text) AS
+    CASE
+        WHEN whole_number(regexp_replace(text, '^0+([0-9])', '\1')) BETWEEN 0 AND 2147483647
+            THEN CAST(regexp_replace(text, '^0+([0-9])', '\1') AS INTEGER)
+    END;
+
 -- A key for finding equal ids: 60 bits of the MD5 of the whole id. Equal keys do not prove equal ids.
 CREATE OR REPLACE TEMP MACRO id_key(text) AS CAST('0x' || substr(md5(text), 1, 15) AS BIGINT);
 

@@ -86,6 +86,12 @@ CREATE OR REPLACE TEMPORARY FUNCTION json_field(text STRING, path STRING) RETURN
 CREATE OR REPLACE TEMPORARY FUNCTION whole_number(text STRING) RETURNS BIGINT RETURN
     CASE WHEN text RLIKE '^(0|-?[1-9][0-9]{0,18})$' THEN TRY_CAST(text AS BIGINT) END;
 
+CREATE OR REPLACE TEMPORARY FUNCTION precinct_part(text STRING) RETURNS INT RETURN
+    CASE
+        WHEN whole_number(regexp_replace(text, '^0+([0-9])', '$1')) BETWEEN 0 AND 2147483647
+            THEN CAST(regexp_replace(text, '^0+([0-9])', '$1') AS INT)
+    END;
+
 CREATE OR REPLACE TEMPORARY FUNCTION id_key(text STRING) RETURNS BIGINT RETURN
     CAST(conv(substr(md5(CAST(text AS BINARY)), 1, 15), 16, 10) AS BIGINT);
 

@@ -12,6 +12,8 @@ SELECT
     fail_reason,
     content_id,
     hour_number,
-    registrar
+    registrar,
+    precinct_region,
+    precinct
 FROM staged
 WHERE rejection IS NULL AND NOT is_rollback

@@ -5,8 +5,11 @@ SELECT
     hour_number,
     occurred_ms,
     kind,
+    operation,
     quantity,
     registrar,
+    precinct_region,
+    precinct,
     FALSE AS is_withdrawn,
     FALSE AS is_revote,
     kind IN ('bulletin_issued', 'vote_cast') AND fail_reason IS NOT NULL AS is_flagged

@@ -13,10 +13,15 @@ current_rows AS (
         AND conflicted_rows.content_id NOT IN (SELECT content_id FROM superseded)
 ),
 standing_rows AS (
-    -- The remaining rows of an id are equal in all files.
+    -- The remaining rows of an id are equal in all files, but for the precinct: a part of an earlier layout has none.
     SELECT *
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY transaction_id ORDER BY content_id) AS place
+        SELECT
+            *,
+            row_number() OVER (
+                PARTITION BY transaction_id
+                ORDER BY coalesce(precinct_region, -1) DESC, coalesce(precinct, -1) DESC, content_id
+            ) AS place
         FROM current_rows
     ) AS placed_rows
     WHERE place = 1
@@ -56,8 +61,11 @@ SELECT
     hour_number,
     occurred_ms,
     kind,
+    operation,
     quantity,
     registrar,
+    precinct_region,
+    precinct,
     transaction_id IN (SELECT transaction_id FROM rollbacks) AS is_withdrawn,
     kind = 'vote_cast' AND transaction_id IN (SELECT transaction_id FROM revotes) AS is_revote,
     kind IN ('bulletin_issued', 'vote_cast') AND fail_reason IS NOT NULL AS is_flagged

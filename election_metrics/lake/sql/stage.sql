@@ -72,7 +72,15 @@ judged AS (
             WHEN is_register(operation)
                 THEN pair_text(params, 'userIdHashes')
         END AS register_data,
-        CASE WHEN failed THEN failure_text(diff) END AS failure
+        CASE WHEN failed THEN failure_text(diff) END AS failure,
+        CASE
+            WHEN NOT failed AND (operation = 'blindSigIssue' OR is_register(operation))
+                THEN precinct_part(pair_text(params, 'primaryUikRegionCode'))
+        END AS precinct_region,
+        CASE
+            WHEN NOT failed AND (operation = 'blindSigIssue' OR is_register(operation))
+                THEN precinct_part(pair_text(params, 'primaryUikNumber'))
+        END AS precinct
     FROM read_calls
 ),
 issued AS (
@@ -123,6 +131,8 @@ SELECT
         WHEN failed THEN coalesce(json_field(failure, '$.reason'), failure, 'failed')
     END AS fail_reason,
     CASE WHEN operation = 'blindSigIssue' AND NOT failed THEN sender END AS registrar,
+    precinct_region,
+    precinct,
     coalesce(json_field(voting_base, '$.isRevoteBlocked') = 'false', FALSE) AS last_vote_stands,
     json_field(voting_base, '$.dimension') AS dimension,
     CASE

@@ -105,6 +105,8 @@ staged_rows AS (
             WHEN is_flagged THEN coalesce(anomaly_reason, 'flagged')
         END AS fail_reason,
         CAST(NULL AS STRING) AS registrar,
+        CAST(NULL AS INTEGER) AS precinct_region,
+        CAST(NULL AS INTEGER) AS precinct,
         FALSE AS last_vote_stands,
         CAST(NULL AS STRING) AS dimension,
         CAST(NULL AS STRING) AS tally,

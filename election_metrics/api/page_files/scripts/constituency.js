@@ -7,6 +7,7 @@ import { hoursChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
 import { count, dayAndClock, dayLong, percent, zoneName } from "./format.js";
 import { hoursTable, isRateKnown, rateOrOpening, votingTimes } from "./overview.js";
+import { precinctsOfPlace } from "./precincts.js";
 import { runLink, sourceButton } from "./source.js";
 import { t } from "./words.js";
 
@@ -55,6 +56,7 @@ export function constituency(page) {
       <div class="scroll" tabindex="0" role="region" aria-labelledby="place-days"><table><thead><tr><th scope="col">${t("day")}</th><th scope="col" class="number">${t("period_bulletins")}</th><th scope="col" class="number">${t("period_votes")}</th><th scope="col" class="number">${t("rate")}</th><th scope="col" class="number">${t("running")}</th></tr></thead>
       <tbody>${days.map((row) => html`<tr><th scope="row">${dayLong(row.period_start, zone)}</th><td class="number">${count(row.bulletins_issued)}</td><td class="number">${count(row.votes_cast)}</td><td class="number">${percent(row.participation_rate)}</td><td class="number">${percent(row.running_participation_rate)}</td></tr>`)}</tbody></table></div></section>
     <section aria-labelledby="place-findings"><header><h2 id="place-findings">${t("findings")}</h2></header>${place.findings.length || !place.missing.length ? findingsList(page, place.findings, zone) : html`<p class="quiet">${t("see_missing")}</p>`}</section>
+    ${precinctsOfPlace(page, one.precincts ?? [], place)}
     ${tallyOfPlace(page, one.tally ?? [], place)}
     ${agreementOfPlace(page, one.agreement ?? [], place)}
     <section aria-labelledby="place-missing"><header><h2 id="place-missing">${t("missing_hours")}</h2></header>

@@ -256,13 +256,14 @@ class Page {
   async #readOne(id, as_of) {
     const place = encodeURIComponent(id);
     try {
-      const [found, hours, days, files, second, tally] = await Promise.all([
+      const [found, hours, days, files, second, tally, precincts] = await Promise.all([
         ask(`/constituency/${place}`, { as_of }), ask(`/hourly-stats/constituency/${place}`, { as_of }),
         ask(`/constituency/${place}/time-period`, { period: "day", as_of }), ask("/sources", { constituency: id }),
         as_of ? { data: [] } : ask(`/constituency/${place}/portal-agreement`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/tally`).catch(() => ({ data: [] })),
+        as_of ? { data: [] } : ask(`/constituency/${place}/precincts`).catch(() => ({ data: [] })),
       ]);
-      return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data };
+      return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data, precincts: precincts.data };
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return null;
       throw error;
