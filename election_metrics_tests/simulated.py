@@ -49,6 +49,9 @@ class Election:
         published: (constituency, hour, votes) that the portal published more than were counted.
         tallies: (constituency, hour, marks) of published tallies of 100 votes.
         unread: constituency, and lines that cannot be read.
+        parts: registered voters of the four precincts of each constituency.
+        issued: bulletins of each constituency, hour and precinct.
+        removed: (constituency, hour, voters) of the first precinct.
     """
 
     size: np.ndarray
@@ -65,12 +68,16 @@ class Election:
     published: list[tuple[int, int, int]] = field(default_factory=list)
     tallies: list[tuple[int, int, int]] = field(default_factory=list)
     unread: list[tuple[int, int]] = field(default_factory=list)
+    parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), dtype="int64"))
+    issued: np.ndarray = field(default_factory=lambda: np.zeros((0, _LENGTH, 4), dtype="int64"))
+    removed: list[tuple[int, int, int]] = field(default_factory=list)
 
     def copy(self) -> "Election":
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[], published=[], tallies=[])  # fmt: skip
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[], published=[], tallies=[],
+                       parts=self.parts.copy(), issued=self.issued.copy(), removed=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
         """Hour number of a constituency's opening."""
@@ -177,11 +184,39 @@ class Election:
                 lowest_sum=100,
                 highest_sum=100,
             ),
+            precincts=self._precincts(),
+            precinct_hours=self._precinct_hours(),
             disagreeing=pd.DataFrame(
                 [(self.name(place), ["/in/a.csv", "/in/b.csv"]) for place in self.torn],
                 columns=["constituency_id", "paths"],
             ),
         )
+
+    def _precincts(self) -> pd.DataFrame:
+        """Every precinct with voters."""
+        place, number = np.nonzero(self.parts)
+        openings = np.array([self.opening(one) for one in place], dtype="int64")
+        removed = np.zeros_like(self.parts)
+        for one, _, voters in self.removed:
+            removed[one, 0] += voters
+        return pd.DataFrame({
+            "constituency_id": pd.Series([self.name(one) for one in place], dtype="object"), "region_code": 77,
+            "precinct": number + 101, "bulletins_issued": self.issued.sum(axis=1)[place, number],
+            "listed_voters": self.parts[place, number], "restored_voters": 0, "removed_voters": removed[place, number],
+            "first_hour": openings, "last_hour": openings + _LENGTH - 1, "is_register_whole": True,
+        })  # fmt: skip
+
+    def _precinct_hours(self) -> pd.DataFrame:
+        removed = np.zeros_like(self.issued)
+        for place, hour, voters in self.removed:
+            removed[place, hour, 0] += voters
+        place, hour, number = np.nonzero((self.issued >= 20) | (removed >= 20))
+        openings = np.array([self.opening(one) for one in place], dtype="int64")
+        return pd.DataFrame({
+            "constituency_id": pd.Series([self.name(one) for one in place], dtype="object"), "region_code": 77,
+            "precinct": number + 101, "hour_number": openings + hour, "bulletins_issued": self.issued[place, hour, number],
+            "voters_removed": removed[place, hour, number],
+        })  # fmt: skip
 
     def _events(self, rows: list[tuple[int, int, int]]) -> pd.DataFrame:
         named = [(self.name(place), self.opening(place) + hour, voters) for place, hour, voters in rows]
@@ -223,7 +258,26 @@ def simulate(constituencies: int, seed: int, regions: int = 20, largest: int = 4
         "revotes": revotes, "withdrawn": random.binomial(votes, 0.0002), "outside_voting": np.zeros_like(votes),
     }  # fmt: skip
     region = random.integers(0, regions, constituencies)
-    return Election(size, region, counts, np.ones_like(votes, dtype=bool))
+    parts, issued = _by_precinct(size, bulletins, np.random.default_rng([seed, 1]))
+    return Election(size, region, counts, np.ones_like(votes, dtype=bool), parts=parts, issued=issued)
+
+
+def _by_precinct(size: np.ndarray, bulletins: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Register and bulletins of four precincts, of unequal sizes and turnouts; none issues more than it has voters."""
+    parts = random.multinomial(size, random.dirichlet([2, 2, 2, 2], size.size))
+    eager = random.gamma(1 / 0.07**2, 0.07**2, parts.shape)
+    issued = np.zeros((*bulletins.shape, 4), dtype="int64")
+    room = parts.copy()
+    for hour in range(bulletins.shape[1]):
+        shares = (room + 1e-9) * eager * random.gamma(1 / _SCATTER**2, _SCATTER**2, parts.shape)
+        drawn = random.multinomial(bulletins[:, hour], shares / shares.sum(axis=1, keepdims=True))
+        for _ in range(4):  # what a precinct has no voters for goes to the one with most left
+            over = np.maximum(drawn - room, 0)
+            drawn = drawn - over
+            drawn[np.arange(len(drawn)), (room - drawn).argmax(axis=1)] += over.sum(axis=1)
+        issued[:, hour] = drawn
+        room -= drawn
+    return parts, issued
 
 
 def _utc(at: object) -> datetime:
@@ -342,6 +396,33 @@ def _tally_short(election: Election, place: int, _random: np.random.Generator) -
     return _LENGTH - 1, _LENGTH - 1
 
 
+def _more_than_listed(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
+    number = int(election.parts[place].argmax())
+    hour = _LENGTH - 5
+    lacking = election.parts[place, number] - election.issued[place, :, number].sum()
+    election.issued[place, hour, number] += lacking + max(5, int(election.parts[place, number] * 0.05))
+    return 0, _LENGTH - 1
+
+
+def _unlike_the_others(election: Election, place: int, _random: np.random.Generator) -> tuple[int, int]:
+    number = int(election.parts[place].argmax())
+    election.issued[place, :, number] = election.issued[place, :, number] // 3
+    return 0, _LENGTH - 1
+
+
+def _block_of_a_precinct(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
+    """Of bulletins, or of voters removed."""
+    hour, number = int(random.integers(12, _LENGTH - 2)), int(random.integers(0, 4))
+    if random.random() < 0.3:
+        election.removed.append((place, hour, max(60, int(election.parts[place, 0] * 0.2))))
+        return hour, hour
+    usual = election.issued[place, :, number].max()
+    block = max(60, int(usual * 5))
+    election.issued[place, hour, number] += block
+    election.counts["bulletins_issued"][place, hour] += block
+    return hour, hour
+
+
 def _files_missing(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
     hour = int(random.integers(1, _LENGTH - 5))
     election.delivered[place, hour : hour + 3] = False
@@ -375,6 +456,12 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "places_disagree": ("files in two regions", _places_disagree),
     "differs_from_portal": ("3 votes more published by the portal", _published_more),
     "tally_differs": ("3 marks fewer than votes", _tally_short),
+    "precinct_above_register": ("5 % more bulletins of a precinct than voters, at least 5", _more_than_listed),
+    "precinct_out_of_line": ("a third of the bulletins of the largest precinct", _unlike_the_others),
+    "precinct_block": (
+        "5 times a precinct's busiest hour, or a fifth of its voters removed; at least 60",
+        _block_of_a_precinct,
+    ),
     "unreadable_input": ("20 lines that cannot be read", _lines_unreadable),
 }
 """By rule: the fault in words, and how it is put in. Into constituencies of 500 voters and more."""

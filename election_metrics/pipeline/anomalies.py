@@ -16,7 +16,17 @@ from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
-from election_metrics.warehouse import chain, elections, intervals, ledger, portal, registry, stale_hours, tallies
+from election_metrics.warehouse import (
+    chain,
+    elections,
+    intervals,
+    ledger,
+    portal,
+    precinct_queries,
+    registry,
+    stale_hours,
+    tallies,
+)
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
@@ -93,6 +103,8 @@ def _read_evidence(
     on_chain, shards = chain.shards_of_election(connection, election), chain.read_shards(connection)
     votes = set(on_chain["shard"].map(chain.vote_of))
     of_vote = [shard for shard in shards["shard"] if chain.vote_of(shard) in votes]
+    registers = _registers(events, known, present)
+    precincts, precinct_hours = _precincts(connection, election, registers, present)
     assumed = list(known.loc[known["is_zone_assumed"].astype(bool), "constituency_id"])
     return Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
@@ -106,7 +118,7 @@ def _read_evidence(
         repeated_issues=repeated[repeated["hour_number"] < present],
         highest=highest[highest["last_hour"] < present],
         conflicts=conflicts[conflicts["hour_number"] < present],
-        registers=_registers(events, known, present),
+        registers=registers,
         paths=registry.read_paths_of(connection, assumed) if assumed else {},
         disagreeing=registry.read_disagreeing_paths(connection, election),
         lines=_lines(connection, election),
@@ -117,6 +129,8 @@ def _read_evidence(
         absent_shards=chain.absent_shards(connection, of_vote),
         second_count=_second_count(connection, election, present),
         tallies=_tallies(connection, election),
+        precincts=precincts,
+        precinct_hours=precinct_hours,
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
 
@@ -125,6 +139,18 @@ def _tallies(connection: sa.Connection, election: str) -> pd.DataFrame:
     """Published tallies that do not fit the accepted votes."""
     wrong = tallies.read_wrong(connection, election)
     return wrong.assign(hour_number=hour_numbers(wrong["published_at"]).astype("int64"))
+
+
+def _precincts(
+    connection: sa.Connection, election: str, registers: pd.DataFrame, present: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each precinct so far, with whether the register of its constituency is known by precinct; and its busy hours."""
+    totals, hours = precinct_queries.read_precincts(connection, election, present)
+    registered = totals["listed_voters"] + totals["restored_voters"] - totals["removed_voters"]
+    of_precincts = registered.groupby(totals["constituency_id"]).sum()
+    of_calls = registers.groupby("constituency_id")["voters"].last()
+    is_whole = of_precincts == of_calls.reindex(of_precincts.index)
+    return totals.assign(is_register_whole=totals["constituency_id"].map(is_whole).astype("bool")), hours
 
 
 def _second_count(connection: sa.Connection, election: str, present: int) -> pd.DataFrame:

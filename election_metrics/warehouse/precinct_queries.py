@@ -1,7 +1,12 @@
 """Queries of precincts: bulletins and register by the commission that the calls name."""
 
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
+from election_metrics.warehouse.replace import read_arrow
 from election_metrics.warehouse.rows import Row, read_rows
 
 COLUMNS = (
@@ -17,3 +22,36 @@ def precincts_of(connection: sa.Connection, constituency: str) -> list[Row]:
     one = _PRECINCTS
     query = sa.select(one).where(one.c.constituency_id == constituency)
     return read_rows(connection, query.order_by(one.c.region_code, one.c.precinct))
+
+
+_TOTALS = """
+    SELECT constituency_id, region_code, precinct, sum(bulletins_issued)::bigint AS bulletins_issued,
+        sum(voters_listed)::bigint AS listed_voters, sum(voters_restored)::bigint AS restored_voters,
+        sum(voters_removed)::bigint AS removed_voters, min(hour_number) AS first_hour, max(hour_number) AS last_hour
+    FROM ingest.precinct_hours
+    WHERE hour_number < %(present)s
+        AND constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)
+    GROUP BY constituency_id, region_code, precinct
+"""
+_BUSY_HOURS = """
+    SELECT constituency_id, region_code, precinct, hour_number, bulletins_issued, voters_removed
+    FROM ingest.precinct_hours
+    WHERE hour_number < %(present)s AND (bulletins_issued >= 20 OR voters_removed >= 20)
+        AND constituency_id IN (SELECT constituency_id FROM metrics.constituencies WHERE election_id = %(election)s)
+"""
+
+
+def read_precincts(connection: sa.Connection, election: str, present: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the rules look at, of hours before `present`: each precinct so far, and its busy hours."""
+    key = ("region_code", "precinct")
+    so_far = ("bulletins_issued", "listed_voters", "restored_voters", "removed_voters", "first_hour", "last_hour")
+    totals = _read(connection, _TOTALS, (*key, *so_far), election, present)
+    return totals, _read(
+        connection, _BUSY_HOURS, (*key, "hour_number", "bulletins_issued", "voters_removed"), election, present
+    )
+
+
+def _read(connection: sa.Connection, query: str, numbers: Sequence[str], election: str, present: int) -> pd.DataFrame:
+    schema = pa.schema([("constituency_id", pa.string()), *((name, pa.int64()) for name in numbers)])
+    found: pd.DataFrame = read_arrow(connection, query, schema, election=election, present=present).to_pandas()
+    return found

@@ -553,6 +553,8 @@ precinct_hours = Table(
     _count("voters_restored", "Voters of addToVotersList calls"),
     _count("voters_removed", "Voters of removeFromVotersList calls"),
     Index(None, "hour_number"),
+    Index("precinct_hours_busy", "hour_number",
+          postgresql_where="bulletins_issued >= 20 OR voters_removed >= 20"),
     schema="ingest", comment="Each precinct and hour of hourly_stats with bulletins or changes of the register; votes name no precinct",
 )  # fmt: skip
 

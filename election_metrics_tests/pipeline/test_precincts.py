@@ -131,6 +131,66 @@ def test_whatever_the_order_of_files_the_precincts_are_the_same(
     assert {101, 102, 103, 109} >= set(found[0]["precinct"]) > {102}
 
 
+def _findings(settings: Settings) -> list[tuple[object, ...]]:
+    query = (
+        "SELECT rule, severity, state, explanation FROM metrics.anomalies WHERE rule LIKE 'precinct%' "
+        "ORDER BY rule, severity, explanation"
+    )
+    return list(rows(settings, query).itertuples(index=False, name=None))
+
+
+def test_more_bulletins_than_voters_are_found_until_the_list_that_lacked_arrives(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    bulletins = [issued(f"i{number}", ms(number / 2), 101) for number in range(33)]
+    folder.put(listed("l", ms(-600), 101, 30), listed("m", ms(-600), 102, 4), *bulletins, issued("o", ms(3), 102))
+    update(chosen, folder.root)
+    told = "precinct 77-101 has 33 bulletins for 30 registered voters"
+    assert _findings(chosen) == [("precinct_above_register", "critical", "open", told)]
+    folder.put(listed("late", ms(2), 101, 5), name="late")
+    update(chosen, folder.root)
+    assert [finding[:3] for finding in _findings(chosen)] == [("precinct_above_register", "critical", "resolved")]
+
+
+def test_a_register_that_is_not_known_by_precinct_is_not_judged(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    bulletins = [issued(f"i{number}", ms(number / 2), 101) for number in range(33)]
+    folder.put(listed("l", ms(-600), 101, 30), line("all", ms(-590), "addVotersList", votersCount=400), *bulletins)
+    update(chosen, folder.root)
+    assert _findings(chosen) == []
+
+
+def test_voters_removed_after_their_bulletin_are_named_and_no_proof(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    bulletins = [issued(f"i{number}", ms(number / 2), 101) for number in range(100)]
+    removed = listed("off", ms(65), 101, 55, "removeFromVotersList")
+    folder.put(listed("l", ms(-600), 101, 120), *bulletins, removed)
+    update(chosen, folder.root)
+    assert _findings(chosen) == [
+        ("precinct_above_register", "warning", "open",
+         "precinct 77-101 has 100 bulletins for 65 registered voters, 55 voters removed before or after"),
+        ("precinct_block", "info", "open", "55 voters of precinct 77-101 removed within an hour, of 120 voters"),
+    ]  # fmt: skip
+
+
+def test_a_precinct_unlike_the_others_and_a_block_of_one_are_found(chosen: Settings, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "in")
+    lists = [listed(f"l{number}", ms(-600), number, 400) for number in (101, 102, 103)]
+    usual = [issued(f"u{hour}-{number}", ms(number, hour), 101 + number % 2)
+             for hour in range(8) for number in range(50)]  # fmt: skip
+    few = [issued(f"f{hour}-{number}", ms(number, hour), 103) for hour in range(8) for number in range(3)]
+    block = [issued(f"b{number}", ms(number / 3, 8), 103) for number in range(150)]
+    folder.put(*lists, *usual, *few)
+    update(chosen, folder.root)
+    assert [finding[0] for finding in _findings(chosen)] == ["precinct_out_of_line"]
+    folder.put(*block, *(issued(f"n{number}", ms(number, 8), 101 + number % 2) for number in range(50)), name="later")
+    update(chosen, folder.root)
+    found = [finding for finding in _findings(chosen) if finding[0] == "precinct_block"]
+    assert [finding[1:3] for finding in found] == [("warning", "open")]
+    assert str(found[0][3]).startswith("150 bulletins of precinct 77-103 within an hour")
+
+
 def _counted_by_hand(tree: Path) -> Counter[tuple[str, int, str]]:
     """Bulletins by contract, precinct and hour: the lines of a replay without faults, read with json alone."""
     counted: Counter[tuple[str, int, str]] = Counter()

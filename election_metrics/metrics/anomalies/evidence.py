@@ -22,8 +22,17 @@ _SUMS_OF_TALLY = ("question", "votes_cast", "tally_sum", "lowest_sum", "highest_
 _TWO_COUNTS = ("counted_bulletins", "published_bulletins", "counted_votes", "published_votes", "uncounted")
 
 
+_OF_PRECINCT = ("region_code", "precinct", "bulletins_issued")
+_VOTERS_OF_PRECINCT = (
+    "listed_voters", "restored_voters", "removed_voters", "voters_removed", "first_hour", "last_hour",
+)  # fmt: skip
+
+
 def _nothing(*columns: str) -> pd.DataFrame:
-    counts = {"hour_number", "interval_number", "transactions", "lost", "voters", *_TWO_COUNTS, *_SUMS_OF_TALLY}
+    counts = {
+        "hour_number", "interval_number", "transactions", "lost", "voters", *_TWO_COUNTS, *_SUMS_OF_TALLY,
+        *_OF_PRECINCT, *_VOTERS_OF_PRECINCT,
+    }  # fmt: skip
     return pd.DataFrame({name: pd.Series(dtype="int64" if name in counts else "str") for name in columns})
 
 
@@ -59,6 +68,11 @@ class Evidence:
             more; votes of the hour that do not count here (rejected, withdrawn, repeated).
         tallies: constituency_id, question, hour_number (when published), status (differs, unreadable), votes_cast,
             tally_sum, lowest_sum, highest_sum: published tallies that do not fit the accepted votes.
+        precincts: constituency_id, region_code, precinct, bulletins_issued, listed_voters, restored_voters,
+            removed_voters, first_hour, last_hour: each precinct so far; is_register_whole: whether every call on the
+            register of its constituency names a precinct, and no reference data override it.
+        precinct_hours: constituency_id, region_code, precinct, hour_number, bulletins_issued, voters_removed: hours
+            with 20 or more of either.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
         inside: the hours from inside; hours that were counted without intervals are not in it.
         registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters added to the register.
@@ -93,6 +107,15 @@ class Evidence:
     )
     tallies: pd.DataFrame = field(
         default_factory=lambda: _nothing("constituency_id", "hour_number", "status", *_SUMS_OF_TALLY)
+    )
+    precincts: pd.DataFrame = field(
+        default_factory=lambda: _nothing(
+            "constituency_id", *_OF_PRECINCT, "listed_voters", "restored_voters", "removed_voters", "first_hour",
+            "last_hour", "is_register_whole",
+        )
+    )  # fmt: skip
+    precinct_hours: pd.DataFrame = field(
+        default_factory=lambda: _nothing("constituency_id", *_OF_PRECINCT, "hour_number", "voters_removed")
     )
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
     inside: InsideHours = field(default_factory=InsideHours)

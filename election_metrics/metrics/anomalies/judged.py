@@ -93,6 +93,14 @@ def _votes_without_bulletins(evidence: Evidence, thresholds: Thresholds) -> np.n
     return found
 
 
+def _precincts(evidence: Evidence, _: Thresholds) -> np.ndarray:
+    return _with_row(evidence, evidence.precincts, evidence.precincts["is_register_whole"].astype(bool))
+
+
+def _several_precincts(evidence: Evidence, _: Thresholds) -> np.ndarray:
+    return _with_row(evidence, evidence.precincts, evidence.precincts.duplicated("constituency_id"))
+
+
 _OUTCOMES = ("votes_cast", "votes_rejected", "votes_unknown", "revotes")
 _JUDGED: Mapping[str, _Judged] = {
     "gap_outside_band": _gap,
@@ -111,6 +119,9 @@ _JUDGED: Mapping[str, _Judged] = {
     "equal_gaps": _inside("vote_gaps"),
     "votes_without_bulletins": _votes_without_bulletins,
     "registrar_block": _inside("registrar"),
+    "precinct_above_register": _precincts,
+    "precinct_out_of_line": lambda evidence, _: _precincts(evidence, _) & _several_precincts(evidence, _),
+    "precinct_block": _several_precincts,
 }
 """By rule. The others compare totals or single events, and judge every constituency."""
 

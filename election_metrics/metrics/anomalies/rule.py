@@ -7,6 +7,10 @@ import pandas as pd
 
 from election_metrics.metrics.anomalies.evidence import Evidence
 
+CHANCE = "a count is marked only if its probability is below this"
+SCATTER = "relative scatter of the count model (negative binomial), beyond that of a Poisson count"
+"""What thresholds of several rules mean."""
+
 
 @dataclass(frozen=True)
 class Threshold:

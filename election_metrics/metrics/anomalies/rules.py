@@ -4,7 +4,16 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
-from election_metrics.metrics.anomalies import ballots, inputs, minutes, places, second_count, series, synchronised
+from election_metrics.metrics.anomalies import (
+    ballots,
+    inputs,
+    minutes,
+    places,
+    precincts,
+    second_count,
+    series,
+    synchronised,
+)
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
 from election_metrics.metrics.anomalies.levels import (
@@ -13,10 +22,8 @@ from election_metrics.metrics.anomalies.levels import (
     SCATTER_OF_PART,
     SCATTER_OF_WHOLE,
 )
-from election_metrics.metrics.anomalies.rule import Rule, Threshold
+from election_metrics.metrics.anomalies.rule import CHANCE, SCATTER, Rule, Threshold
 
-_CHANCE = "a count is marked only if its probability is below this"
-_SCATTER = "relative scatter of the count model (negative binomial), beyond that of a Poisson count"
 _USUAL = "usual share, in percent"
 
 
@@ -25,7 +32,7 @@ def _share(usual: float, least_count: float, least_share: float) -> dict[str, Th
         "least_count": Threshold(least_count, "an hour with fewer is not judged"),
         "least_share": Threshold(least_share, "percent of the hour's total; a smaller share is not marked"),
         "usual_share": Threshold(usual, _USUAL),
-        "chance": Threshold(1e-6, _CHANCE),
+        "chance": Threshold(1e-6, CHANCE),
         "critical_share": Threshold(50, "percent from which it is critical"),
     }
 
@@ -36,7 +43,7 @@ _AT_ONCE = {
     "least_constituencies": Threshold(5, "constituencies more than chance explains"),
     "least_share": Threshold(15, "percent of the constituencies that can be judged, beyond those of chance"),
     "chance": Threshold(1e-4, "so many are marked only if their probability is below this"),
-    "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
+    "scatter": Threshold(SCATTER_OF_PART, SCATTER),
 }
 
 
@@ -60,8 +67,8 @@ RULES = {
                 "first_hour_gap": Threshold(25, "percent, in the opening hour"),
                 "gap": Threshold(15, "percent, in later hours"),
                 "least_bulletins": Threshold(20, "an hour with fewer bulletins is not judged"),
-                "chance": Threshold(1e-3, _CHANCE),
-                "scatter": Threshold(0.05, _SCATTER),
+                "chance": Threshold(1e-3, CHANCE),
+                "scatter": Threshold(0.05, SCATTER),
                 "critical_gap": Threshold(50, "percent from which it is critical"),
             },
         ),
@@ -92,9 +99,9 @@ RULES = {
                     f"percent of the voters in an hour at the opening, of {FEWEST_AT_OPENING:,} or more",
                 ),
                 "least_excess": Threshold(30, "votes more than expected"),
-                "chance": Threshold(1e-6, _CHANCE),
-                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
-                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{_SCATTER}, in the whole election"),
+                "chance": Threshold(1e-6, CHANCE),
+                "scatter": Threshold(SCATTER_OF_PART, SCATTER),
+                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{SCATTER}, in the whole election"),
             },
         ),
         Rule(
@@ -108,9 +115,9 @@ RULES = {
                 "night_ratio": Threshold(2, "times less, at least, from 20:00 to 09:00 local time"),
                 "critical_ratio": Threshold(3, "times less, from which a drop of the whole election is critical"),
                 "least_expected": Threshold(30, "expected votes; an hour with fewer is not judged"),
-                "chance": Threshold(1e-6, _CHANCE),
-                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
-                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{_SCATTER}, in the whole election"),
+                "chance": Threshold(1e-6, CHANCE),
+                "scatter": Threshold(SCATTER_OF_PART, SCATTER),
+                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{SCATTER}, in the whole election"),
             },
         ),
         Rule(
@@ -124,8 +131,8 @@ RULES = {
             {
                 "least_expected": Threshold(20, "expected votes; a silence with fewer is not judged"),
                 "opening_share": Threshold(0.3, "percent of the voters expected in each hour from the opening on"),
-                "chance": Threshold(1e-6, _CHANCE),
-                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
+                "chance": Threshold(1e-6, CHANCE),
+                "scatter": Threshold(SCATTER_OF_PART, SCATTER),
             },
         ),
         Rule(
@@ -203,9 +210,9 @@ RULES = {
                 " not judged"),
                 "least_constituencies": Threshold(5, "constituencies more than chance explains"),
                 "least_share": Threshold(3, "percent of the constituencies that can be judged, beyond those of chance"),
-                "chance": Threshold(1e-6, _CHANCE),
-                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
-                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{_SCATTER}, in the whole election"),
+                "chance": Threshold(1e-6, CHANCE),
+                "scatter": Threshold(SCATTER_OF_PART, SCATTER),
+                "whole_scatter": Threshold(SCATTER_OF_WHOLE, f"{SCATTER}, in the whole election"),
             },
         ),
         Rule(
@@ -238,7 +245,7 @@ RULES = {
             {
                 "least_votes": Threshold(20, "votes of 10 minutes; fewer are not judged"),
                 "ratio": Threshold(3, "times the bulletins of the half hour before"),
-                "chance": Threshold(1e-6, _CHANCE),
+                "chance": Threshold(1e-6, CHANCE),
             },
         ),
         Rule(
@@ -260,10 +267,11 @@ RULES = {
             " over the time of voting; a cluster on a line (Naus 1965).",
             {
                 "least_voters": Threshold(20, "voters added within 5 minutes"),
-                "scatter": Threshold(SCATTER_OF_PART, _SCATTER),
-                "chance": Threshold(1e-6, _CHANCE),
+                "scatter": Threshold(SCATTER_OF_PART, SCATTER),
+                "chance": Threshold(1e-6, CHANCE),
             },
         ),
+        *precincts.RULES,
         Rule(
             "input_missing", inputs.input_missing, True, "warning; one critical finding if most of them lack input",
             "No file covers some hours of voting, in a constituency whose file names state their interval.",

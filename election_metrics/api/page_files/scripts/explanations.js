@@ -9,6 +9,7 @@ const where = (one) => (one.constituency_id ? "" : one.region ? " во всём 
 const minutes = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 60_000);
 const many = (one) => /^\d+ of \d+ constituenc/.test(one.explanation ?? "");
 const atOpening = (one) => / (at|after) the opening of /.test(one.explanation ?? "");
+const precinct = (one) => ` ${/(?:^| )precinct (\d+(?:-\d+)?)/.exec(one.explanation ?? "")?.[1] ?? ""}`.trimEnd();
 const hours = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 3_600_000);
 
 /** By rule: the finding in Russian. */
@@ -34,6 +35,9 @@ const RUSSIAN = {
   votes_without_bulletins: (one) => `Голосов за 10 мин.: ${n(one.observed)}, а бюллетеней за последние полчаса выдано ${n(one.expected)}`,
   registrar_block: (one) => `Один из регистраторов выдал подряд ${n(one.observed)} бюллетеней, хотя до и после выдавали и другие`,
   registration_block: (one) => `За ${minutes(one)} мин. в список внесено ${n(one.observed)} избирателей, хотя голосование уже шло`,
+  precinct_above_register: (one) => `На участке${precinct(one)} выдано бюллетеней ${n(one.observed)}, а избирателей в списке ${n(one.expected)}`,
+  precinct_out_of_line: (one) => `На участке${precinct(one)} выдано бюллетеней ${n(one.observed)}, а по другим участкам округа ожидалось около ${n(one.expected)}`,
+  precinct_block: (one) => (one.severity === "info" ? `На участке${precinct(one)} за час исключено избирателей: ${n(one.observed)}` : `На участке${precinct(one)} за час выдано бюллетеней ${n(one.observed)}, а по его обычной доле ожидалось около ${n(one.expected)}`),
   tally_differs: (one) => (one.observed == null ? "Опубликованные итоги не читаются" : `В опубликованных итогах отметок ${n(one.observed)}, а принятых голосов ${n(one.expected)}; сначала проверьте, хватает ли здесь данных`),
   differs_from_portal: (one) => `Здесь посчитано голосов: ${n(one.observed)}, портал сообщил ${n(one.expected)} (или разошлись бюллетени); сначала проверьте, хватает ли здесь данных`,
   input_missing: (one) => (one.observed ? `Не хватает данных: ${n(one.observed)} (часов, а для выборов в целом – округов)`
@@ -69,6 +73,9 @@ const NEXT = {
   votes_without_bulletins: ["when the bulletins of these votes were issued, and whether files of the hour before are missing", "когда выданы бюллетени этих голосов и хватает ли файлов предыдущего часа"],
   registrar_block: ["whether that registrar replaced another, and who received these bulletins", "заменял ли этот регистратор другого и кто получил эти бюллетени"],
   registration_block: ["the call that added them, and whether they voted soon after", "транзакцию, которая их внесла, и голосовали ли они вскоре"],
+  precinct_above_register: ["the calls on the register of this precinct: are some missing, or were voters removed after their bulletin", "транзакции списка этого участка: не потеряны ли какие-то, не исключены ли избиратели после выдачи"],
+  precinct_out_of_line: ["the precincts of the constituency, their hours and their registers", "участки округа, их часы и списки"],
+  precinct_block: ["the calls of that precinct in this hour: who received the bulletins, who was removed", "транзакции этого участка за этот час: кому выданы бюллетени, кто исключён"],
   tally_differs: ["whether input of this constituency is missing, then the call that published the tally", "хватает ли данных этого округа, затем транзакцию с итогами"],
   differs_from_portal: ["what is missing here, in the hours that differ; then rejected, repeated and withdrawn votes", "чего не хватает здесь в этих часах; затем отклонённые, повторные и отозванные голоса"],
   input_missing: ["which files should have arrived, and whether the source has them", "какие файлы должны были прийти и есть ли они в источнике"],
@@ -93,6 +100,9 @@ const REFERENCES = {
   burst: ["the half hours before and after, whichever had more votes", "получасы до и после – тот, где голосов больше"],
   regular_votes: ["voters who decide independently", "избиратели, решающие независимо"],
   votes_without_bulletins: ["bulletins of the half hour before: a vote follows its bulletin within minutes", "бюллетени за полчаса до того: голос следует за бюллетенем через минуты"],
+  precinct_above_register: ["the voters on the precinct's list now", "избиратели в списке участка сейчас"],
+  precinct_out_of_line: ["the other precincts of the constituency, for as many voters", "другие участки округа при том же числе избирателей"],
+  precinct_block: ["the precinct's part of the constituency's bulletins in all other hours", "доля участка в бюллетенях округа за все остальные часы"],
   tally_differs: ["the accepted votes of the constituency", "принятые голоса округа"],
   differs_from_portal: ["the portal's own counter: the second, independent count", "счётчик самого портала: второй, независимый подсчёт"],
   registration_block: ["additions to this register at other times of the vote", "внесения в этот список в другое время голосования"],

@@ -12,6 +12,7 @@ CREATE TABLE ingest.precinct_hours (
     CONSTRAINT precinct_hours_pkey PRIMARY KEY (constituency_id, hour_number, region_code, precinct)
 );
 CREATE INDEX precinct_hours_hour_number_idx ON ingest.precinct_hours (hour_number);
+CREATE INDEX precinct_hours_busy ON ingest.precinct_hours (hour_number) WHERE bulletins_issued >= 20 OR voters_removed >= 20;
 COMMENT ON TABLE ingest.precinct_hours IS
     'Each precinct and hour of hourly_stats with bulletins or changes of the register; votes name no precinct';
 COMMENT ON COLUMN ingest.precinct_hours.constituency_id IS 'Constituency';
