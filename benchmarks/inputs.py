@@ -119,6 +119,8 @@ SELECT
     right(sender, 12) AS voter_key,
     CAST(NULL AS VARCHAR) AS fail_reason,
     CASE WHEN number % 2 = 1 THEN 'registrar ' || id_key % 2 END AS registrar,
+    CASE WHEN number % 2 = 1 THEN 77 END AS precinct_region,
+    CASE WHEN number % 2 = 1 THEN CAST(101 + id_key % 10 AS INTEGER) END AS precinct,
     FALSE AS is_rollback,
     FALSE AS failed,
     CAST(NULL AS VARCHAR) AS rejection

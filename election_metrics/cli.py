@@ -400,6 +400,25 @@ def restore(folder: Path, check: bool) -> None:
     (run_check if check else run_restore)(console, folder)
 
 
+@main.command(name="publish-tables")
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--compact", is_flag=True, help="Number the contracts, instead of repeating their ids in every row.")
+def publish_tables(out: Path, compact: bool) -> None:
+    """Write the five tables that observers exchange into the zip OUT, which must not exist yet.
+
+    elections.csv, results.csv, ballots.csv (a row a bulletin, with its precinct), votes.csv (a row an accepted vote)
+    and voter_list_events.csv, from all that landed; times are Moscow time. It streams, is safe while the system runs,
+    and writes the same bytes again as long as nothing lands. Exit code 1: nothing was written.
+
+    \b
+    election-metrics publish-tables deg2026.zip
+    election-metrics publish-tables deg2026-compact.zip --compact
+    """
+    from election_metrics.commands.publish import run_publish_tables
+
+    run_publish_tables(console, out, compact=compact)
+
+
 @main.command()
 @click.argument("election")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))

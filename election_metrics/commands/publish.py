@@ -1,7 +1,8 @@
-"""`publish`: an election as a data package with a page."""
+"""`publish`: an election as a data package with a page. `publish-tables`: the tables that observers exchange."""
 
 import getpass
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from rich.console import Console
 from election_metrics.api.published import write_pages
 from election_metrics.commands.markup import shown
 from election_metrics.commands.progress import bars
+from election_metrics.pipeline.observer_tables import write_tables
 from election_metrics.pipeline.packages.descriptor import Edition
 from election_metrics.pipeline.packages.files import SIGNER
 from election_metrics.pipeline.packages.signing import read_key
@@ -70,3 +72,27 @@ def run_publish(
         f"To check it: election-metrics verify {shown(folder)}",
         soft_wrap=True,
     )
+
+
+def run_publish_tables(console: Console, out: Path, *, compact: bool, chosen: Settings | None = None) -> None:
+    """Writes the tables and prints how many rows they have, and whether their sums are those of the figures.
+
+    Raises:
+        ElectionMetricsError: nothing has landed, the file exists, or a contract is not computed yet.
+    """
+    out = out.expanduser().absolute()
+    with bars(console) as progress:
+        written = write_tables(
+            chosen or settings(), out, datetime.now(UTC), compact=compact, progress=progress.of("Writing", "hours")
+        )
+    for name, rows in written.rows.items():
+        console.print(f"{rows:>12,}  {name}")
+    console.print(f"{written.bytes / 2**20:>12,.1f}  MiB: {shown(out)}", soft_wrap=True)
+    if (written.rows["ballots.csv"], written.rows["votes.csv"]) == (written.bulletins, written.votes):
+        console.print("As many bulletins and accepted votes as in hourly_stats.")
+    else:
+        console.print(
+            f"hourly_stats has {written.bulletins:,} bulletins and {written.votes:,} accepted votes: "
+            f"{written.behind:,} hour(s) have landed that are not computed yet.",
+            soft_wrap=True,
+        )
