@@ -85,6 +85,11 @@ def landed_files(
         context.log.warning(f"{visible(path)}: {visible(reason)}")
     for path, reason in report.withdrawn.items():
         context.log.warning(f"{visible(path)}: its bytes were withdrawn ({visible(reason)}), so it does not count")
+    for path, (contracts, left) in report.counts_only.items():
+        context.log.warning(
+            f"{visible(path)} holds tables of counts, without rollbacks and failed calls: {contracts} contract(s) are "
+            f"counted from it; {left} are not, because transactions of them have landed"
+        )
     for region, path in report.unmatched.items():
         what = f"the region {visible(region)!r} is not a known one" if region else "no region is named"
         zone = f"the default time zone, {settings.time_zone}, is assumed"

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from election_metrics.lake.contract_files import append_calls
 from election_metrics.lake.engine import sql
 from election_metrics.settings import Settings
 
@@ -211,7 +212,7 @@ class _Reading:
         calls = connection.sql(
             "SELECT contract, line, export_line FROM calls WHERE export_line IS NOT NULL ORDER BY contract, line, place"
         )
-        self._append(calls.to_arrow_table().combine_chunks())
+        append_calls(calls.to_arrow_table().combine_chunks(), self._file_of)
 
     def _lines(self, piece: _Piece) -> pa.Table:
         """The lines as a table without a copy; lines that are not UTF-8 become problems."""
@@ -243,20 +244,8 @@ class _Reading:
             return False
         return True
 
-    def _append(self, calls: pa.Table) -> None:
-        """Appends export lines, sorted by contract, to the file of each."""
-        if not calls.num_rows:
-            return
-        text = calls["export_line"].chunk(0)
-        offsets = np.frombuffer(text.buffers()[1], dtype="int32" if pa.types.is_string(text.type) else "int64")
-        offsets, content = offsets[text.offset :], memoryview(text.buffers()[2])
-        keys = calls.select(["contract", "line"]).to_pandas()
-        begins = np.flatnonzero((keys["contract"] != keys["contract"].shift()).to_numpy())
-        for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(keys)], strict=True):
-            contract, line = str(keys["contract"].iloc[begin]), int(keys["line"].iloc[begin])
-            file, _ = self.members.setdefault(contract, (self.folder / f"{contract}.csv", line))
-            with file.open("ab") as export:
-                export.write(content[offsets[begin] : offsets[end]])
+    def _file_of(self, contract: str, line: int) -> Path:
+        return self.members.setdefault(contract, (self.folder / f"{contract}.csv", line))[0]
 
     def result(self) -> Blocks:
         """Everything, once the last piece is read."""

@@ -14,8 +14,9 @@ from election_metrics.locations import Location
 from election_metrics.pipeline.block_dumps import DumpReader
 from election_metrics.pipeline.contents import number_contents
 from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
+from election_metrics.pipeline.observer_archives import read_observer_tables
 from election_metrics.pipeline.scratch import work_folder
-from election_metrics.sources.export_file import BlockDump, ExportFile
+from election_metrics.sources.export_file import BlockDump, ExportFile, ObserverTables
 from election_metrics.sources.file_versions import FileVersion, Unreadable, unchanged
 from election_metrics.sources.names import known_region
 from election_metrics.sources.portal_exports import read_exports
@@ -83,7 +84,7 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
     everything = [export for file in files for export in _opened(file, landing, dumps, work)]
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
-    found = [export for export in opened if isinstance(export, ExportFile)]
+    found = _counting(connection, [export for export in opened if isinstance(export, ExportFile)], landing)
     taken_back = withdrawals.withdrawn_contents(connection, [export.content_hash for export in found])
     withdrawn = [(export, taken_back[export.key]) for export in found if export.key in taken_back]
     readable = [export for export in found if export.key not in taken_back]
@@ -119,12 +120,28 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
     )
 
 
+def _counting(connection: sa.Connection, found: Sequence[ExportFile], landing: FileLanding) -> list[ExportFile]:
+    """The exports without those made from tables of counts whose contracts have transactions, here or landed before."""
+    counts = {export.place.constituency_id for export in found if export.is_counts_only} - {""}
+    if not counts:
+        return list(found)
+    better = {export.place.constituency_id for export in found if not export.is_counts_only} & counts
+    better |= ledger.with_transactions(connection, counts)
+    left = [export for export in found if not (export.is_counts_only and export.place.constituency_id in better)]
+    for path in {export.version.path for export in found if export.is_counts_only}:
+        own = [export for export in left if export.version.path == path and export.place.constituency_id]
+        landing.report.counts_only[path] = (len(own), len(better))
+    return left
+
+
 def _opened(
     file: FileVersion, landing: FileLanding, dumps: DumpReader, work: Path
 ) -> Iterator[ExportFile | Unreadable]:
     for found in read_exports(file, landing.source, work):
         if isinstance(found, BlockDump):
             yield from dumps.read(found)
+        elif isinstance(found, ObserverTables):
+            yield from read_observer_tables(found, landing.engine.local, work)
         else:
             yield found
 
@@ -161,8 +178,13 @@ def _staged(landing: FileLanding, connection: sa.Connection, batch: _Batch) -> S
         unreadable=batch.unreadable,
         bytes=sum(sizes.values()),
         record=lambda connection: _record(landing, connection, batch),
+        take_back=lambda connection: ledger.supersede_counts(connection, _contracts_with_transactions(batch)),
         settle=lambda connection: _settle(connection, batch),
     )
+
+
+def _contracts_with_transactions(batch: _Batch) -> set[str]:
+    return {export.place.constituency_id for export, _ in batch.exports if not export.is_counts_only} - {""}
 
 
 def _settle(connection: sa.Connection, batch: _Batch) -> None:
@@ -209,6 +231,7 @@ def _fields(export: ExportFile) -> dict[str, object]:
         "content_hash": export.content_hash,
         "sha256": export.sha256,
         "shard": export.shard,
+        "is_counts_only": export.is_counts_only,
         "constituency_id": place.constituency_id or None,
         "region_code": place.region_code,
         "region": place.region,

@@ -29,7 +29,8 @@ class LandingReport:
     """Result of a landing; counts are of lines (rows of a table) unless the name says otherwise.
 
     `unreadable` and `set_aside` are reasons by path; `unmatched` are paths by region that is not known ("": not named);
-    `withdrawn` are files with bytes that people withdrew, and why they did.
+    `withdrawn` are files with bytes that people withdrew, and why they did. `counts_only` are archives of tables, with
+    the contracts that they count, and those that they do not because transactions of them have landed.
     """
 
     files: int = 0
@@ -43,6 +44,7 @@ class LandingReport:
     set_aside: dict[str, str] = field(default_factory=dict)
     unmatched: dict[str, str] = field(default_factory=dict)
     withdrawn: dict[str, str] = field(default_factory=dict)
+    counts_only: dict[str, tuple[int, int]] = field(default_factory=dict)
     hours: set[int] = field(default_factory=set)
     by_file: list[dict[str, object]] = field(default_factory=list)
     engine: dict[str, str] = field(default_factory=dict)

@@ -180,7 +180,7 @@ def _query(name: str, columns: Sequence[str], *, compact: bool) -> str:
     chosen = ", ".join(("contract_no" if compact else "constituency_id", *columns))
     return (
         f"SELECT {chosen} FROM observed INNER JOIN contracts USING (constituency_id) "  # noqa: S608 our own names
-        f"WHERE of_table = '{name}' ORDER BY occurred_ms, {chosen}"
+        f"WHERE of_table = '{name}' ORDER BY occurred_ms // 1000, {chosen}"
     )
 
 

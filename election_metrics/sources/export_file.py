@@ -16,7 +16,8 @@ class ExportFile:
     """One export with readable bytes at `readable`: the file itself, or a copy extracted from an archive.
 
     `size` is that of its lines: a missing line feed at the end is counted. An export that was made from a dump of
-    blocks has the dump's `sha256`, and the shard of its contract.
+    blocks has the dump's `sha256`, and the shard of its contract. One that was made from tables of counts
+    (`is_counts_only`) holds no transaction of the chain: it counts where there is nothing else of its contract.
     """
 
     version: FileVersion
@@ -27,6 +28,7 @@ class ExportFile:
     content_hash: str
     sha256: str
     shard: str | None = None
+    is_counts_only: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -37,6 +39,19 @@ class ExportFile:
     def name(self) -> str:
         """The name for display: the path, and the member within an archive."""
         return _name(self.version, self.member)
+
+
+@dataclass(frozen=True)
+class ObserverTables:
+    """A zip of the tables that observers exchange.
+
+    Attributes:
+        version: the file.
+        readable: the zip.
+    """
+
+    version: FileVersion
+    readable: Path
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,17 @@ from election_metrics.locations import Location, as_one, is_url
 from election_metrics.sources.archive_names import split_archive
 from election_metrics.sources.archives import DAMAGED, NotUnpacked, heads, unpack
 from election_metrics.sources.dump_names import is_block_dump
-from election_metrics.sources.export_file import BlockDump, ExportFile, read_content
+from election_metrics.sources.export_file import BlockDump, ExportFile, ObserverTables, read_content
 from election_metrics.sources.export_path import NO_CONTRACT, ExportPath, parse_export_path
 from election_metrics.sources.file_versions import LONGEST_MEMBER, FileVersion, Unreadable
 from election_metrics.sources.object_exports import ends_of_object, fetch_object
+from election_metrics.sources.observer_archives import holds_tables
 
 
 def read_exports(
     version: FileVersion, root: Location, extract_to: Path
-) -> Iterator[ExportFile | BlockDump | Unreadable]:
-    """Opens a listed file: yields its export or dump of blocks, or each member's, or why it is unreadable.
+) -> Iterator[ExportFile | BlockDump | ObserverTables | Unreadable]:
+    """Opens a listed file: yields its export, dump of blocks or tables, or each member's, or why it is unreadable.
 
     Args:
         version: the file as listed.
@@ -42,6 +43,8 @@ def read_exports(
         path = fetch_object(version.path, extract_to) if is_url(version.path) else Path(version.path)
         if is_dump:
             yield BlockDump(version, "", path, is_copy=is_url(version.path))
+        elif place is None and name.lower().endswith(".zip") and holds_tables(path):
+            yield ObserverTables(version, path)
         elif place is None:
             yield from _read_archive(version, path, name, root, extract_to)
         else:

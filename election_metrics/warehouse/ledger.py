@@ -18,6 +18,7 @@ from election_metrics.warehouse.tables import (
     files_not_read,
     landing_attempts,
     rejected_transactions,
+    table_constituencies,
     transaction_files,
 )
 
@@ -96,6 +97,27 @@ def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
         .where(is_any_of(transaction_files.c.path, paths), _CURRENT)
         .values(status="superseded")
         .returning(transaction_files.c.content_id)
+    )
+    return [number for number in connection.execute(query).scalars() if number is not None]
+
+
+def with_transactions(connection: sa.Connection, contracts: Iterable[str]) -> set[str]:
+    """Those of these contracts of which transactions have landed, and not counts alone."""
+    of_files = sa.select(_files.constituency_id).where(
+        _files.status == "landed", _files.is_counts_only.is_(False), is_any_of(_files.constituency_id, contracts)
+    )
+    of_table = table_constituencies.c.constituency_id
+    query = of_files.union(sa.select(of_table).where(is_any_of(of_table, contracts)))
+    return set(connection.execute(query).scalars())
+
+
+def supersede_counts(connection: sa.Connection, contracts: Iterable[str]) -> list[int]:
+    """Marks the tables of counts of contracts superseded whose transactions land; returns their contents."""
+    query = (
+        sa.update(transaction_files)
+        .where(_files.status == "landed", _files.is_counts_only, is_any_of(_files.constituency_id, contracts))
+        .values(status="superseded")
+        .returning(_files.content_id)
     )
     return [number for number in connection.execute(query).scalars() if number is not None]
 
@@ -247,7 +269,10 @@ def record_files(connection: sa.Connection, rows: pd.DataFrame) -> None:
     """Appends file versions."""
     # Unreadable files have no counts, so pandas turns these columns into floats.
     counts = [name for name in _FILE_COUNTS if name in rows.columns]
-    copy_rows(connection, transaction_files, rows.astype(dict.fromkeys(counts, "Int64")))
+    rows = rows.astype(dict.fromkeys(counts, "Int64"))
+    if "is_counts_only" in rows.columns:
+        rows["is_counts_only"] = rows["is_counts_only"].eq(True)
+    copy_rows(connection, transaction_files, rows)
 
 
 def not_current(connection: sa.Connection, contents: Sequence[int]) -> list[int]:

@@ -101,6 +101,10 @@ def read_status(connection: sa.Connection) -> dict[str, int]:
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'superseded') AS files_superseded,
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'unreadable') AS files_unreadable,
             (SELECT count(*) FROM ingest.transaction_files WHERE status = 'withdrawn') AS files_withdrawn,
+            (
+                SELECT count(DISTINCT constituency_id) FROM ingest.transaction_files
+                WHERE is_counts_only AND status = 'landed'
+            ) AS contracts_of_counts_only,
             (SELECT count(*) FROM ingest.rejected_transactions) AS lines_in_quarantine,
             (SELECT count(DISTINCT transaction_id) FROM ingest.judged_rows WHERE NOT stands) AS ids_in_conflict,
             (SELECT count(*) FROM ingest.judged_rows WHERE NOT stands) AS rows_lost_to_them,

@@ -487,6 +487,8 @@ transaction_files = Table(
     _text("sha256", "SHA-256 of the bytes (of a member: unpacked), as sha256sum prints it; NULL for rows of a table, and "
                     "for what landed before it was recorded"),
     _text("shard", "Shard of the chain on which the contract lies; NULL where the file is no dump of blocks"),
+    Column("is_counts_only", Boolean, nullable=False, server_default=text("false"),
+           comment="Whether it is of a zip of tables: counts, which no transaction of the chain stands for"),
     CheckConstraint("status IN ('landed', 'superseded', 'unreadable', 'withdrawn')", name="status"),
     CheckConstraint("lines = rows + rollbacks + repeated + rejected", name="every_line_accounted"),
     Index("transaction_files_current_key", "path", "member", unique=True, postgresql_where="status <> 'superseded'"),
@@ -494,6 +496,7 @@ transaction_files = Table(
     Index(None, "content_hash"),
     Index("transaction_files_gone", "path", postgresql_where="gone_at IS NOT NULL"),
     Index("transaction_files_on_chain", "constituency_id", "shard", postgresql_where="shard IS NOT NULL"),
+    Index("transaction_files_counts_only", "constituency_id", postgresql_where="is_counts_only"),
     Index("transaction_files_not_counting", "status", postgresql_where="status IN ('unreadable', 'withdrawn')"),
     schema="ingest", comment="The ledger: every version of every export file, and what became of its lines",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Bulletins and the register by precinct."""
+"""Bulletins and the register by precinct; zips of tables as a source."""
 
 from pathlib import Path
 
@@ -16,6 +16,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE ingest.transaction_files DROP COLUMN is_counts_only")
     op.execute("DROP VIEW metrics.precinct_current")
     op.execute("DROP VIEW metrics.precinct_hourly_stats")
     op.execute("DROP TABLE ingest.precinct_hours")

@@ -127,3 +127,9 @@ COMMENT ON COLUMN metrics.precinct_current.published_bulletins IS
     'Bulletins of the precinct at the portal, when it was last asked; NULL where it does not say';
 COMMENT ON COLUMN metrics.precinct_current.published_voters IS
     'Registered voters of the precinct at the portal, when it was last asked; NULL where it does not say';
+
+-- Zips of the tables that observers exchange: counts, where there are no transactions of a contract.
+ALTER TABLE ingest.transaction_files ADD COLUMN is_counts_only boolean DEFAULT false NOT NULL;
+CREATE INDEX transaction_files_counts_only ON ingest.transaction_files (constituency_id) WHERE is_counts_only;
+COMMENT ON COLUMN ingest.transaction_files.is_counts_only IS
+    'Whether it is of a zip of tables: counts, which no transaction of the chain stands for';

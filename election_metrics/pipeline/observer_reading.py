@@ -1,0 +1,284 @@
+"""Reads the tables that observers exchange: of every contract, an export with as many calls, as the portal has it.
+
+They have counts and no transactions, so the ids of the calls are made from what a row says, and from how many rows say
+the same: a later archive of the same vote gives the same ids.
+"""
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import md5, sha256
+from pathlib import Path, PurePosixPath
+
+import duckdb
+import pyarrow as pa
+
+from election_metrics.lake.contract_files import append_calls
+from election_metrics.lake.engine import sql
+from election_metrics.lake.reading import quoted
+from election_metrics.sources.archives import NotUnpacked, unpack
+from election_metrics.sources.export_path import CONTRACT_ID
+from election_metrics.sources.observer_archives import ELECTIONS, TABLES
+
+_LISTS = ("voter_list_events.csv", "lists.csv")
+_NEEDED = {
+    ELECTIONS: ("region", "election", "district"), "ballots.csv": ("uik", "timestamp"), "votes.csv": ("timestamp",),
+    **dict.fromkeys(_LISTS, ("uik", "timestamp", "count", "type")), "results.csv": ("results",), "uiks.csv": ("uik",),
+}  # fmt: skip
+_ROWS_AT_ONCE = 100_000
+_ARRAY = re.compile(r"[\[{]\s*(?:\d{1,12}\s*(?:,\s*\d{1,12}\s*)*)?[\]}]")
+_LONGEST_CELL = 1_000_000
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A contract of `elections.csv`; names are None where they are not given."""
+
+    contract_id: str
+    region: str | None
+    election: str | None
+    district: str | None
+
+
+@dataclass
+class Tables:
+    """What an archive of tables holds.
+
+    Attributes:
+        exports: the file of each contract with calls.
+        contracts: by id.
+        problems: what cannot be read: where, and why.
+        sha256: of the archive.
+    """
+
+    exports: dict[str, Path] = field(default_factory=dict)
+    contracts: dict[str, Contract] = field(default_factory=dict)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    sha256: str = ""
+
+
+def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Path) -> Tables:
+    """Reads the tables and writes the exports of their contracts below `folder`.
+
+    Args:
+        connection: of the engine in this process.
+        archive: the zip.
+        folder: an empty folder.
+
+    Raises:
+        OSError: the zip cannot be read, or an export cannot be written.
+    """
+    found = Tables(sha256=_sha256(archive))
+    members = folder / "members"
+    members.mkdir()
+    unpacked: dict[str, Path] = {}
+    for member in unpack(archive, archive.name, members):
+        table = PurePosixPath(member.name).name.lower()
+        if isinstance(member, NotUnpacked):
+            found.problems.append((member.name or "the archive", member.reason))
+        elif table in TABLES and table not in unpacked:
+            unpacked[table] = member.file
+        else:
+            found.problems.append((member.name, "this is none of the tables that observers exchange, or is here twice"))
+    if ELECTIONS not in unpacked:
+        return found
+    columns = {name: _columns(file) for name, file in unpacked.items()}
+    keys = _read_contracts(unpacked[ELECTIONS], columns[ELECTIONS], found)
+    connection.execute("CREATE OR REPLACE TEMP TABLE observed_contracts (contract_key VARCHAR, contract VARCHAR)")
+    if keys:
+        table = pa.table({"contract_key": list(keys), "contract": list(keys.values())})
+        connection.register("keys", table)
+        connection.execute("INSERT INTO observed_contracts SELECT * FROM keys")
+        connection.unregister("keys")
+    _stage(connection, unpacked, columns, found)
+    _write(connection, folder, found)
+    for name in ("results.csv", "uiks.csv"):
+        if name in unpacked:
+            _append_small(connection, name, unpacked[name], columns[name], keys, found)
+    connection.execute("DROP TABLE observed_rows")
+    for file in unpacked.values():
+        file.unlink()
+    return found
+
+
+def _sha256(file: Path) -> str:
+    digest = sha256()
+    with file.open("rb") as source:
+        while block := source.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _columns(file: Path) -> list[str]:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+        return [name.strip().lower() for name in next(csv.reader(text), [])]
+
+
+def _key_of(columns: Sequence[str]) -> str | None:
+    return next((name for name in ("contract_no", "contract_id") if name in columns), None)
+
+
+def _lacks(name: str, columns: Sequence[str]) -> str:
+    """Why a table cannot be read; empty if it can."""
+    lacking = [column for column in _NEEDED[name] if column not in columns]
+    if _key_of(columns) is None:
+        lacking = ["contract_id (or contract_no)", *lacking]
+    if not lacking:
+        return ""
+    return f"it has no column {', '.join(lacking)}; it has: {', '.join(columns[:12]) or 'nothing'}"
+
+
+def _read_contracts(file: Path, columns: Sequence[str], found: Tables) -> dict[str, str]:
+    """The contract of each key that other tables use: its number, or its id."""
+    if "contract_id" not in columns or (reason := _lacks(ELECTIONS, columns)):
+        found.problems.append((ELECTIONS, reason if "contract_id" in columns else "it has no column contract_id"))
+        return {}
+    csv.field_size_limit(_LONGEST_CELL)
+    keys: dict[str, str] = {}
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+        reader = csv.reader(text)
+        next(reader, None)
+        for number, cells in enumerate(reader, start=1):
+            row = dict(zip(columns, cells, strict=False))
+            contract = row.get("contract_id", "").strip()
+            if not cells:
+                continue
+            if not CONTRACT_ID.fullmatch(contract):
+                found.problems.append((f"{ELECTIONS}, row {number}", f"{contract[:60]!r} is no contract id"))
+                continue
+            key = row["contract_no"].strip() if "contract_no" in columns else contract
+            if keys.setdefault(key, contract) != contract or contract in found.contracts:
+                found.problems.append((f"{ELECTIONS}, row {number}", f"{key[:60]} was named before"))
+                continue
+            keys[contract] = contract  # either form may be in the other tables
+            names = [row.get(name, "").strip() or None for name in ("region", "election", "district")]
+            found.contracts[contract] = Contract(contract, *names)
+    return keys
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path], columns: Mapping[str, list[str]], found: Tables
+) -> None:
+    """Fills `observed_rows` with a row for each row of the large tables: what it says, and why it cannot be read."""
+    sources = []
+    for name, kind in (("ballots.csv", "ballot"), ("votes.csv", "vote"), *((one, "list") for one in _LISTS)):
+        if name not in files:
+            continue
+        if reason := _lacks(name, columns[name]):
+            found.problems.append((name, reason))
+            continue
+        key = _key_of(columns[name])
+        said = {column: f'"{column}"' if column in _NEEDED[name] else "NULL" for column in _NEEDED[_LISTS[0]]}
+        shown = ", ".join(f"CAST({text} AS VARCHAR) AS {column}" for column, text in said.items())
+        types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in _distinct(columns[name]))
+        sources.append(
+            f"SELECT '{name}' AS of_table, '{kind}' AS kind, \"{key}\" AS contract_key, {shown}, "  # noqa: S608 our own names
+            f"row_number() OVER () AS row_number FROM read_csv({quoted(str(files[name]))}, delim = ',', quote = '\"', "
+            f"escape = '\"', header = true, auto_detect = false, columns = {{{types}}}, null_padding = true, "
+            f"parallel = false, ignore_errors = true, store_rejects = true, rejects_table = 'observed_rejects', "
+            f"rejects_scan = 'observed_scans', rejects_limit = 100)"
+        )
+    nothing = (
+        "SELECT '' AS of_table, '' AS kind, '' AS contract_key, '' AS uik, '' AS timestamp, '' AS count, '' AS type, "
+        "CAST(0 AS BIGINT) AS row_number WHERE FALSE"
+    )
+    rows = " UNION ALL ".join([nothing, *sources])
+    connection.execute("CREATE OR REPLACE TEMP TABLE observed_rows AS " + sql("observed_rows").replace("{rows}", rows))
+    wrong = connection.execute(
+        "SELECT of_table, coalesce(reason, note) AS said, count(*), min(row_number) FROM observed_rows "
+        "WHERE coalesce(reason, note) IS NOT NULL GROUP BY of_table, said ORDER BY of_table, said"
+    )
+    for table, reason, rows_wrong, first in wrong.fetchall():
+        found.problems.append((f"{table}, row {first}", f"{reason} ({rows_wrong:,} row(s); this is the first)"))
+    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'observed_rejects'").fetchone():
+        for line, message in connection.execute(
+            "SELECT line, any_value(error_message) FROM observed_rejects GROUP BY line ORDER BY line LIMIT 100"
+        ).fetchall():
+            found.problems.append((f"line {line}", str(message).splitlines()[0]))
+        connection.execute("DROP TABLE observed_rejects")
+        connection.execute("DROP TABLE observed_scans")
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Column names that differ: of several of one name, the later ones are numbered."""
+    seen: Counter[str] = Counter()
+    names = []
+    for column in columns:
+        seen[column] += 1
+        names.append(column if seen[column] == 1 else f"{column} {seen[column]}")
+    return names
+
+
+def _write(connection: duckdb.DuckDBPyConnection, folder: Path, found: Tables) -> None:
+    """Writes the calls of each contract, in the order of their times."""
+
+    def file_of(contract: str, _line: int) -> Path:
+        return found.exports.setdefault(contract, folder / f"{contract}.csv")
+
+    for batch in connection.sql(sql("observed_calls")).to_arrow_reader(_ROWS_AT_ONCE):
+        append_calls(pa.Table.from_batches([batch]), file_of)
+
+
+def _append_small(
+    connection: duckdb.DuckDBPyConnection, name: str, file: Path, columns: list[str], keys: Mapping[str, str],
+    found: Tables,
+) -> None:  # fmt: skip
+    """Appends tallies and registers, of which the tables do not say when: with the last or the first call."""
+    if reason := _lacks(name, columns):
+        found.problems.append((name, reason))
+        return
+    times = {
+        contract: (first, last)
+        for contract, first, last in connection.execute(
+            "SELECT contract, min(ms), max(ms) FROM observed_rows WHERE reason IS NULL GROUP BY contract"
+        ).fetchall()
+    }
+    key = _key_of(columns) or ""
+    counted = next((column for column in columns if column not in (key, "uik")), "")
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+        reader = csv.reader(text)
+        next(reader, None)
+        for number, cells in enumerate(reader, start=1):
+            row = dict(zip(columns, cells, strict=False))
+            contract = keys.get(row.get(key, "").strip())
+            if contract is None or contract not in times:
+                if cells:
+                    reason = f"{ELECTIONS} has no such contract" if contract is None else "the contract has no calls"
+                    found.problems.append((f"{name}, row {number}", reason))
+                continue
+            said = (
+                _tally(row, times[contract][1]) if name == "results.csv" else _listed(row, counted, times[contract][0])
+            )
+            if said is None:
+                found.problems.append((f"{name}, row {number}", "its numbers cannot be read"))
+                continue
+            moment, params, diff = said
+            told = f"{name} {contract} {params} {diff} {moment if name == 'results.csv' else ''}"
+            identity = f"t{md5(told.encode(), usedforsecurity=False).hexdigest()}"
+            with found.exports[contract].open("a", encoding="utf-8", newline="") as export:
+                export.write(f"{identity};104;;3;{moment};tables;0;;{params};{diff};{{}};\n")
+
+
+def _tally(row: Mapping[str, str], moment: int) -> tuple[int, str, str] | None:
+    text = row.get("results", "").strip()
+    if not _ARRAY.fullmatch(text):
+        return None
+    tally = json.dumps([[int(number) for number in re.findall(r"\d+", text)]])
+    return (
+        moment,
+        '[{"key":"operation","stringValue":"results"}]',
+        json.dumps([{"key": "RESULTS", "stringValue": tally}]),
+    )
+
+
+def _listed(row: Mapping[str, str], counted: str, moment: int) -> tuple[int, str, str] | None:
+    precinct, voters = row.get("uik", "").strip(), row.get(counted, "").strip()
+    if not voters.isdecimal():
+        return None
+    pairs = [{"key": "operation", "stringValue": "addVotersList"}, {"key": "votersCount", "intValue": int(voters)}]
+    if precinct.isdecimal():
+        pairs.append({"key": "primaryUikNumber", "intValue": int(precinct)})
+    return moment, json.dumps(pairs), "[]"
