@@ -203,7 +203,9 @@ class Election:
             "constituency_id": pd.Series([self.name(one) for one in place], dtype="object"), "region_code": 77,
             "precinct": number + 101, "bulletins_issued": self.issued.sum(axis=1)[place, number],
             "listed_voters": self.parts[place, number], "restored_voters": 0, "removed_voters": removed[place, number],
-            "first_hour": openings, "last_hour": openings + _LENGTH - 1, "is_register_whole": True,
+            "last_hour": openings + _LENGTH - 1, "listed_until": openings - 12,
+            "issued_since": openings + (self.issued > 0).argmax(axis=1)[place, number],
+            "busy_hours": (self.issued > 0).sum(axis=1)[place, number], "is_register_whole": True,
         })  # fmt: skip
 
     def _precinct_hours(self) -> pd.DataFrame:
@@ -215,7 +217,7 @@ class Election:
         return pd.DataFrame({
             "constituency_id": pd.Series([self.name(one) for one in place], dtype="object"), "region_code": 77,
             "precinct": number + 101, "hour_number": openings + hour, "bulletins_issued": self.issued[place, hour, number],
-            "voters_removed": removed[place, hour, number],
+            "voters_removed": removed[place, hour, number], "of_hour": self.issued.sum(axis=2)[place, hour],
         })  # fmt: skip
 
     def _events(self, rows: list[tuple[int, int, int]]) -> pd.DataFrame:

@@ -307,7 +307,7 @@ class Precinct(BaseModel):
     precinct: int = Field(description="Number of the precinct's commission (UIK) in its region")
     bulletins_issued: int
     registered_voters: int | None = Field(description="On the electronic list now; null: no call says")
-    initial_voters: int | None = Field(description="Listed before the opening")
+    initial_voters: int | None = Field(description="Listed in the hours before that of the opening")
     added_voters: int | None = Field(description="Listed later")
     restored_voters: int
     removed_voters: int = Field(description="Left the electronic list, mostly to vote on paper")

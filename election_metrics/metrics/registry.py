@@ -17,6 +17,7 @@ from text_unidecode import unidecode
 UNKNOWN_ELECTION = "Unknown election"
 _STARTS = ("startVoting", "startIssueBallots")
 _ENDS = ("finishVoting",)
+REGISTER_CALLS = ("addVotersList", "addToVotersList", "removeFromVotersList")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Anomalies: runs the rules over an election's hours, and merges the findings with the previous ones."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from election_metrics.metrics.anomalies.rules import INSIDE, RULES, find_anomali
 from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026
 from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
+from election_metrics.metrics.registry import REGISTER_CALLS
 from election_metrics.pipeline.deliveries import Delivered
 from election_metrics.warehouse import anomalies as store
 from election_metrics.warehouse import (
@@ -104,7 +106,9 @@ def _read_evidence(
     votes = set(on_chain["shard"].map(chain.vote_of))
     of_vote = [shard for shard in shards["shard"] if chain.vote_of(shard) in votes]
     registers = _registers(events, known, present)
-    precincts, precinct_hours = _precincts(connection, election, registers, present)
+    lines = _lines(connection, election)
+    unknown = {*_register_not_by_precinct(delivered.events), *lines["constituency_id"]}
+    precincts, precinct_hours = _precincts(connection, election, registers, unknown, present)
     assumed = list(known.loc[known["is_zone_assumed"].astype(bool), "constituency_id"])
     return Evidence(
         hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
@@ -121,7 +125,7 @@ def _read_evidence(
         registers=registers,
         paths=registry.read_paths_of(connection, assumed) if assumed else {},
         disagreeing=registry.read_disagreeing_paths(connection, election),
-        lines=_lines(connection, election),
+        lines=lines,
         unread=registry.read_unread_files(connection, election),
         inside=intervals.read_inside_hours(connection, election, present),
         registrations=_registrations(events, present),
@@ -141,15 +145,25 @@ def _tallies(connection: sa.Connection, election: str) -> pd.DataFrame:
     return wrong.assign(hour_number=hour_numbers(wrong["published_at"]).astype("int64"))
 
 
+def _register_not_by_precinct(events: pd.DataFrame) -> set[str]:
+    """Constituencies with a call on the register that names no precinct, or does not say how many voters."""
+    calls = events[events["operation"].isin(REGISTER_CALLS)]
+    is_known = calls["names_precinct"].eq(True) & calls["voters"].notna()
+    return set(calls.loc[~is_known, "constituency_id"])
+
+
 def _precincts(
-    connection: sa.Connection, election: str, registers: pd.DataFrame, present: int
+    connection: sa.Connection, election: str, registers: pd.DataFrame, unknown: Collection[str], present: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each precinct so far, with whether the register of its constituency is known by precinct; and its busy hours."""
+    """Each precinct so far, with whether the register of its constituency is known by precinct; and its busy hours.
+
+    `unknown`: constituencies of whose register something is not known by precinct, or cannot be read.
+    """
     totals, hours = precinct_queries.read_precincts(connection, election, present)
     registered = totals["listed_voters"] + totals["restored_voters"] - totals["removed_voters"]
     of_precincts = registered.groupby(totals["constituency_id"]).sum()
     of_calls = registers.groupby("constituency_id")["voters"].last()
-    is_whole = of_precincts == of_calls.reindex(of_precincts.index)
+    is_whole = (of_precincts == of_calls.reindex(of_precincts.index)) & ~of_precincts.index.isin(list(unknown))
     return totals.assign(is_register_whole=totals["constituency_id"].map(is_whole).astype("bool")), hours
 
 

@@ -269,8 +269,10 @@ def _store_lists(
     with transaction(settings) as connection:
         new = store.store_lists(connection, table, list(good), rows, run_id, now)
         done.changed |= new
-        if table is portal_results:  # no rule and no answer rests on precincts
+        if table is portal_results:
             _tell(connection, table, new)
+        else:  # no rule rests on its precincts
+            notify(connection, table, registry.by_election(connection, new))
 
 
 def _tell(connection: sa.Connection, table: sa.Table, changed: set[str]) -> None:

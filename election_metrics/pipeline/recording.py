@@ -135,7 +135,8 @@ def record_rows(
     )
     events = engine.query(
         "SELECT transaction_id, content_id, constituency_id, occurred_ms, operation, quantity AS voters, tally, "
-        "dimension FROM staged WHERE rejection IS NULL AND NOT is_rollback AND NOT failed AND "
+        "dimension, precinct IS NOT NULL AS names_precinct FROM staged "
+        "WHERE rejection IS NULL AND NOT is_rollback AND NOT failed AND "
         "(kind = 'register_change' OR operation IN ('createContract', 'startVoting', 'finishVoting', "
         "'startIssueBallots', 'stopIssueBallots', 'results'))"
     )

@@ -23,7 +23,9 @@ from election_metrics.warehouse.tables import (
     registry_version,
 )
 
-_STANDING_EVENTS = "SELECT constituency_id, occurred_at, operation, voters FROM ingest.standing_registry_events"
+_STANDING_EVENTS = (
+    "SELECT constituency_id, occurred_at, operation, voters, names_precinct FROM ingest.standing_registry_events"
+)
 
 
 # Of a file that could not be read, the contract is in its name.

@@ -614,6 +614,8 @@ registry_events = Table(
     _instant("occurred_at", "When", nullable=False),
     _text("operation", "Call that changed the register or the state of voting", nullable=False),
     _count("voters", "Registered voters added (removed: negative); NULL for other calls", nullable=True),
+    Column("names_precinct", Boolean,
+           comment="Whether the call names a precinct; NULL for calls that landed before this was looked at"),
     schema="ingest", comment="Calls that did not fail and that change the register, or start and finish voting",
 )  # fmt: skip
 

@@ -18,6 +18,9 @@ from election_metrics.replay.blocks import write_blocks
 from election_metrics.replay.series import read_series
 from election_metrics.replay.tree import write_replay
 from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.portal import store_lists
+from election_metrics.warehouse.tables import portal_precincts
 from election_metrics_tests.api.conftest import serve
 from election_metrics_tests.blocks import dump_of, joined
 from election_metrics_tests.computing import NOW, rows, update
@@ -172,6 +175,124 @@ def test_voters_removed_after_their_bulletin_are_named_and_no_proof(chosen: Sett
          "precinct 77-101 has 100 bulletins for 65 registered voters, 55 voters removed before or after"),
         ("precinct_block", "info", "open", "55 voters of precinct 77-101 removed within an hour, of 120 voters"),
     ]  # fmt: skip
+
+
+UNKNOWN = {
+    "calls without a precinct that cancel out": [
+        line("x", ms(-590), "addVotersList", votersCount=5), line("y", ms(-580), "removeFromVotersList", votersCount=5)
+    ],
+    "a call without a precinct and a size": [line("x", ms(-590), "addVotersList")],
+    "a call without a size": [line("x", ms(-590), "addVotersList", primaryUikRegionCode=77, primaryUikNumber=101)],
+    "a call in quarantine": [
+        line("x", ms(-590), "addVotersList", votersCount="10 ", primaryUikRegionCode=77, primaryUikNumber=101)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+def test_a_register_of_which_something_is_not_known_is_not_judged(
+    unknown: str, chosen: Settings, tmp_path: Path
+) -> None:
+    bulletins = [issued(f"i{number}", ms(number / 2), 101) for number in range(33)]
+    Folder(tmp_path / "in").put(listed("l", ms(-600), 101, 30), *UNKNOWN[unknown], *bulletins)
+    update(chosen, tmp_path / "in")
+    assert _findings(chosen) == []
+
+
+def test_a_precinct_that_nobody_listed_is_neither_judged_nor_compared_with(chosen: Settings, tmp_path: Path) -> None:
+    lists = [listed(f"l{number}", ms(-600), number, 900) for number in (101, 102)]
+    calls = [issued(f"i{number}", ms(number / 8), 101 + number % 2) for number in range(400)]
+    other = [issued(f"o{number}", ms(number / 8), 103) for number in range(400)]
+    Folder(tmp_path / "in").put(*lists, *calls, *other, listed("off", ms(-500), 104, 3, "removeFromVotersList"))
+    update(chosen, tmp_path / "in")
+    assert _findings(chosen) == []
+
+
+def _curve(precinct: int, hours: dict[int, int]) -> list[str]:
+    return [
+        issued(f"{precinct}-{hour}-{number}", ms(number * 55 / count, hour), precinct)
+        for hour, count in hours.items()
+        for number in range(count)
+    ]
+
+
+OPENING = (200, 90, 60, 40, 30, 30, 25, 25, 25)
+PLAUSIBLE = {
+    "one opens two hours late": {number: dict(enumerate(OPENING, 2 * (number == 103))) for number in (101, 102, 103)},
+    "two an hour apart": {number: dict(enumerate(OPENING, number - 101)) for number in (101, 102)},
+    "a hospital whose patients vote within an hour": {101: dict(enumerate(OPENING)), 102: {4: 45}},
+}
+
+
+@pytest.mark.parametrize("case", PLAUSIBLE)
+def test_precincts_that_open_when_they_like_are_no_blocks(case: str, chosen: Settings, tmp_path: Path) -> None:
+    folder, curves = Folder(tmp_path / "in"), PLAUSIBLE[case]
+    lists = [listed(f"l{number}", ms(-600), number, sum(hours.values()) + 5) for number, hours in curves.items()]
+    folder.put(*lists, *(text for number, hours in curves.items() for text in _curve(number, hours)))
+    update(chosen, folder.root)
+    assert _findings(chosen) == []
+
+
+def test_a_precinct_that_was_listed_late_is_not_compared(chosen: Settings, tmp_path: Path) -> None:
+    usual = {number: dict.fromkeys(range(10), 60) for number in (101, 102)}
+    lists = [listed(f"l{number}", ms(-600), number, 900) for number in usual]
+    late = [listed("late", ms(5, 8), 103, 900), *_curve(103, {8: 20, 9: 20})]
+    Folder(tmp_path / "in").put(*lists, *late, *(text for number in usual for text in _curve(number, usual[number])))
+    update(chosen, tmp_path / "in")
+    assert _findings(chosen) == []
+
+
+def test_a_block_is_found_beside_calls_that_name_no_precinct(chosen: Settings, tmp_path: Path) -> None:
+    hours = {number: dict.fromkeys(range(10), 10) for number in (101, 102)}
+    hours[102] = {**hours[102], 8: 150}
+    nameless = [issue(f"n{hour}-{number}", ms(number / 4, hour)) for hour in range(10) for number in range(180)]
+    Folder(tmp_path / "in").put(*nameless, *(text for number in hours for text in _curve(number, hours[number])))
+    update(chosen, tmp_path / "in")
+    (found,) = _findings(chosen)
+    assert (found[0], str(found[3]).partition(";")[0]) == (
+        "precinct_block", "150 bulletins of precinct 77-102 within an hour"
+    )  # fmt: skip
+
+
+def test_voters_listed_in_the_hour_of_the_opening_are_added(chosen: Settings, tmp_path: Path) -> None:
+    opening = line("s", ms(0.05), "startVoting")
+    Folder(tmp_path / "in").put(listed("l", ms(-600), 101, 100), opening, listed("m", ms(50), 101, 7))
+    update(chosen, tmp_path / "in")
+    assert [figures[2:4] for figures in current(chosen).values()] == [(100, 7)]
+
+
+def test_the_portal_names_no_region_so_equal_numbers_have_no_figures_of_it(chosen: Settings, tmp_path: Path) -> None:
+    Folder(tmp_path / "in").put(issued("a", ms(1), 101), issued("b", ms(2), 101, 78), issued("c", ms(3), 102))
+    update(chosen, tmp_path / "in")
+    told = [{"constituency_id": CONTRACT, "precinct": number, "collection_time": None, "registered_voters": 50,
+             "bulletins_issued": 1} for number in ("101", "102")]  # fmt: skip
+    with transaction(chosen) as connection:
+        store_lists(connection, portal_precincts, [CONTRACT], told, "run", NOW)
+    query = "SELECT region_code, precinct, published_bulletins FROM metrics.precinct_current ORDER BY 1, 2"
+    found = rows(chosen, query).astype(object)
+    assert found.where(found.notna(), None).values.tolist() == [[77, 101, None], [77, 102, 1], [78, 101, None]]
+
+
+def test_odd_values_of_a_dump_stop_nothing_and_count_as_in_the_export(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    odd = ['{"userId":"u1"}', "{}", "5", '"x"', "null", "true", "[]", '["a","b"]', "no json"]
+    lines = [listed("l", ms(-600), 101, 400), *(issued(f"i{n}", ms(n), 101, data=text) for n, text in enumerate(odd))]
+    Folder(tmp_path / "exports").put(*lines)
+    (tmp_path / "chain").mkdir()
+    text = joined(dump_of({CONTRACT: lines})).decode()
+    assert '"type": "integer", "value": 400' in text
+    for sound, changed in (('"value": 400', '"value": "0400"'), ('"value": 77', '"value": "077"')):
+        text = text.replace(f'"type": "integer", {sound}', f'"type": "integer", {changed}')
+    (tmp_path / "chain" / "dump.json").write_text(text)
+    exported, dumped = make_settings("exported"), make_settings("dumped")
+    update(exported, tmp_path / "exports")
+    report = update(dumped, tmp_path / "chain")
+    assert (report.set_aside, report.unreadable) == ({}, {})
+    counts = "SELECT hour, bulletins_issued FROM metrics.hourly_stats WHERE bulletins_issued > 0 ORDER BY hour"
+    pd.testing.assert_frame_equal(rows(dumped, counts), rows(exported, counts))
+    precincts = "SELECT precinct, hour, bulletins_issued FROM metrics.precinct_hourly_stats WHERE bulletins_issued > 0"
+    pd.testing.assert_frame_equal(rows(dumped, precincts), rows(exported, precincts))
 
 
 def test_a_precinct_unlike_the_others_and_a_block_of_one_are_found(chosen: Settings, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ checked AS (
                         OR entry.key = 'data' AND entry.type <> 'string'
                 )) = 0
                 AND len(list_distinct(list_transform(tx.params, lambda entry: entry.key))) = len(tx.params)
-                THEN TRY(json_array_length(issue_data))
+                THEN array_length(issue_data)
         END AS issued
     FROM (
         SELECT

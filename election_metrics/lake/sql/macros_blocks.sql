@@ -13,12 +13,13 @@ CREATE OR REPLACE TEMP MACRO export_entry(entry, whole) AS
                     ELSE ',"stringValue":'
                 END,
                 CASE
-                    WHEN entry.type = 'integer' AND regexp_full_match(entry.value, '-?[0-9]{1,19}')
+                    WHEN entry.type = 'integer' AND regexp_full_match(entry.value, '-?(0|[1-9][0-9]{0,18})')
                         OR entry.type = 'boolean' AND entry.value IN ('true', 'false')
                         THEN entry.value
                     WHEN entry.type = 'binary'
-                        THEN coalesce(to_json(regexp_replace(entry.value, '^base64:', '')), 'null')
-                    ELSE coalesce(to_json(entry.value), 'null')
+                        THEN coalesce(CAST(to_json(regexp_replace(entry.value, '^base64:', '')) AS VARCHAR), 'null')
+                    -- As text: a CASE of text and JSON is JSON, which some texts are not.
+                    ELSE coalesce(CAST(to_json(entry.value) AS VARCHAR), 'null')
                 END
             )
         END,

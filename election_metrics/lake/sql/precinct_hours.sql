@@ -12,3 +12,4 @@ SELECT
 FROM transactions
 WHERE precinct IS NOT NULL AND NOT is_withdrawn AND kind IN ('bulletin_issued', 'register_change')
 GROUP BY constituency_id, hour_number, precinct_region, precinct
+HAVING sum(abs(quantity)) > 0

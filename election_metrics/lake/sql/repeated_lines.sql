@@ -7,7 +7,7 @@ SELECT
         PARTITION BY staged.content_id, transaction_id, is_rollback
         ORDER BY
             occurred_ms NULLS LAST, constituency_id, kind, operation NULLS LAST, quantity NULLS LAST,
-            sender NULLS LAST, fail_reason NULLS LAST, coalesce(precinct_region, -1) DESC, coalesce(precinct, -1) DESC
+            sender NULLS LAST, fail_reason NULLS LAST, coalesce(precinct, -1) DESC, coalesce(precinct_region, -1) DESC
     ) AS place
 FROM staged
 INNER JOIN repeated_keys

@@ -20,7 +20,7 @@ standing_rows AS (
             *,
             row_number() OVER (
                 PARTITION BY transaction_id
-                ORDER BY coalesce(precinct_region, -1) DESC, coalesce(precinct, -1) DESC, content_id
+                ORDER BY coalesce(precinct, -1) DESC, coalesce(precinct_region, -1) DESC, content_id
             ) AS place
         FROM current_rows
     ) AS placed_rows

@@ -23,15 +23,16 @@ _TWO_COUNTS = ("counted_bulletins", "published_bulletins", "counted_votes", "pub
 
 
 _OF_PRECINCT = ("region_code", "precinct", "bulletins_issued")
-_VOTERS_OF_PRECINCT = (
-    "listed_voters", "restored_voters", "removed_voters", "voters_removed", "first_hour", "last_hour",
+_SO_FAR = (
+    "listed_voters", "restored_voters", "removed_voters", "last_hour", "listed_until", "issued_since", "busy_hours",
 )  # fmt: skip
 
 
 def _nothing(*columns: str) -> pd.DataFrame:
     counts = {
         "hour_number", "interval_number", "transactions", "lost", "voters", *_TWO_COUNTS, *_SUMS_OF_TALLY,
-        *_OF_PRECINCT, *_VOTERS_OF_PRECINCT,
+        *_OF_PRECINCT, *_SO_FAR,
+        "voters_removed", "of_hour",
     }  # fmt: skip
     return pd.DataFrame({name: pd.Series(dtype="int64" if name in counts else "str") for name in columns})
 
@@ -69,10 +70,12 @@ class Evidence:
         tallies: constituency_id, question, hour_number (when published), status (differs, unreadable), votes_cast,
             tally_sum, lowest_sum, highest_sum: published tallies that do not fit the accepted votes.
         precincts: constituency_id, region_code, precinct, bulletins_issued, listed_voters, restored_voters,
-            removed_voters, first_hour, last_hour: each precinct so far; is_register_whole: whether every call on the
-            register of its constituency names a precinct, and no reference data override it.
-        precinct_hours: constituency_id, region_code, precinct, hour_number, bulletins_issued, voters_removed: hours
-            with 20 or more of either.
+            removed_voters, last_hour, listed_until (the last hour that listed voters; 0 without any), issued_since (the
+            first hour with a bulletin; 0 without any), busy_hours (with a bulletin): each precinct so far;
+            is_register_whole: whether every call on the register of its constituency names a precinct and its voters
+            and can be read, and no reference data override it.
+        precinct_hours: constituency_id, region_code, precinct, hour_number, bulletins_issued, voters_removed, of_hour
+            (bulletins of all precincts of the contract): hours with 20 or more of the precinct's either.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
         inside: the hours from inside; hours that were counted without intervals are not in it.
         registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters added to the register.
@@ -110,12 +113,11 @@ class Evidence:
     )
     precincts: pd.DataFrame = field(
         default_factory=lambda: _nothing(
-            "constituency_id", *_OF_PRECINCT, "listed_voters", "restored_voters", "removed_voters", "first_hour",
-            "last_hour", "is_register_whole",
+            "constituency_id", *_OF_PRECINCT, *_SO_FAR, "is_register_whole",
         )
     )  # fmt: skip
     precinct_hours: pd.DataFrame = field(
-        default_factory=lambda: _nothing("constituency_id", *_OF_PRECINCT, "hour_number", "voters_removed")
+        default_factory=lambda: _nothing("constituency_id", *_OF_PRECINCT, "hour_number", "voters_removed", "of_hour")
     )
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
     inside: InsideHours = field(default_factory=InsideHours)

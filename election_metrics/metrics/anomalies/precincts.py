@@ -18,8 +18,8 @@ def precinct_above_register(evidence: Evidence, thresholds: Thresholds) -> pd.Da
     """More bulletins than registered voters, in a precinct whose whole register is known."""
     rows = _with_register(evidence)
     excess = rows["bulletins_issued"] - rows["registered_voters"]
-    marked = rows.assign(excess=excess)[excess >= thresholds["least_excess"]]
-    worst = _worst(marked, "excess", "bulletins_issued", "registered_voters")
+    marked = rows.assign(excess=excess)[(excess >= thresholds["least_excess"]) & (rows["bulletins_issued"] > 0)]
+    worst = _worst(evidence, marked, "excess", "bulletins_issued", "registered_voters")
     ever = worst["listed_voters"] + worst["restored_voters"]
     is_clear = (worst["observed"] > ever) & (ever >= thresholds["least_register"])
     is_clear &= ~worst["constituency_id"].isin(evidence.missing["constituency_id"])
@@ -37,9 +37,12 @@ def precinct_above_register(evidence: Evidence, thresholds: Thresholds) -> pd.Da
 def precinct_out_of_line(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """A precinct issued far more, or far fewer, bulletins than the other precincts of its contract let expect.
 
-    Null model: bulletins in proportion to the register, their number negative binomial.
+    Null model: bulletins in proportion to the register, their number negative binomial. Precincts whose voters were
+    listed after the opening had less time, and are not compared.
     """
     rows = _with_register(evidence)
+    opening = rows["constituency_id"].map(evidence.opening).astype("Float64")
+    rows = rows[(rows["listed_until"] <= opening).fillna(False).to_numpy(dtype=bool)]
     of_contract = rows.groupby("constituency_id")[["bulletins_issued", "registered_voters"]].transform("sum")
     others = of_contract - rows[["bulletins_issued", "registered_voters"]]
     rows = rows.assign(
@@ -53,7 +56,7 @@ def precinct_out_of_line(evidence: Evidence, thresholds: Thresholds) -> pd.DataF
     is_high = (issued >= mean * ratio) & (chance_of_at_least(issued, mean, thresholds["scatter"]) < chance)
     is_low = (issued * ratio <= mean) & (chance_of_at_most(issued, mean, thresholds["scatter"]) < chance)
     distance = np.abs(np.log((issued + 1) / (mean + 1)))
-    worst = _worst(rows.assign(distance=distance)[is_high | is_low], "distance", "bulletins_issued", "mean")
+    worst = _worst(evidence, rows.assign(distance=distance)[is_high | is_low], "distance", "bulletins_issued", "mean")
     return findings(
         worst, "warning",
         lambda row: f"precinct {_number(row)} has {counted(row.observed, 'bulletin')} for "
@@ -71,22 +74,28 @@ def precinct_block(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     return together([_issued(evidence, thresholds), _removed(evidence, thresholds)])
 
 
+_OPENING = 2
+"""Hours from a precinct's first bulletin on that have a wave of their own: they are not judged."""
+
+
 def _issued(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     totals = evidence.precincts
-    of_contract = totals.groupby("constituency_id")["bulletins_issued"].transform("sum")
-    totals = totals.assign(elsewhere=of_contract - totals["bulletins_issued"])
-    rows = _hours(evidence, totals).merge(
-        evidence.hours[["constituency_id", "hour_number", "bulletins_issued"]].rename(
-            columns={"bulletins_issued": "of_hour"}
-        ),
-        on=["constituency_id", "hour_number"],
+    of_contract = totals.groupby("constituency_id")[["bulletins_issued", "listed_voters"]].transform("sum")
+    totals = totals.assign(
+        elsewhere=of_contract["bulletins_issued"] - totals["bulletins_issued"],
+        part=totals["listed_voters"] / (of_contract["listed_voters"] - totals["listed_voters"]).where(lambda n: n > 0),
     )
+    rows = _hours(evidence, totals)
+    # Its part in all other hours, so that the block itself is not what it is compared with; or that of the register.
     beside = rows["of_hour"] - rows["hour_issued"]
-    # Its part in all other hours, so that the block itself is not what it is compared with.
     own, other = rows["bulletins_issued"] - rows["hour_issued"], rows["elsewhere"] - beside
-    mean = beside * own.clip(lower=1) / other.where(other > 0)
-    is_known = (other >= thresholds["least_excess"]) & (beside >= 0)
-    rows = rows.assign(mean=mean)[is_known.to_numpy(dtype=bool)]
+    mean = beside * np.fmax(own / other.where(other > 0), rows["part"])
+    # Its usual hour, too: where others are closed, their bulletins tell nothing.
+    usual = own / (rows["busy_hours"] - 1).clip(lower=1)
+    rows = rows.assign(mean=np.fmax(mean, usual))
+    is_known = (rows["busy_hours"] - 1 >= thresholds["least_hours"]) & (rows["elsewhere"] >= thresholds["least_excess"])
+    is_known &= rows["hour_number"] >= rows["issued_since"] + _OPENING
+    rows = rows[is_known.to_numpy(dtype=bool)]
     issued, mean = rows["hour_issued"].to_numpy("float64"), rows["mean"].to_numpy("float64")
     likely = np.maximum(mean, 1.0)
     is_block = (issued >= likely * thresholds["ratio"]) & (issued >= mean + thresholds["least_excess"])
@@ -95,7 +104,7 @@ def _issued(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     return findings(
         worst, "warning",
         lambda row: f"{counted(row.observed, 'bulletin')} of precinct {_number(row)} within an hour; its part of the "
-        f"constituency's bulletins lets expect about {row.expected:.0f}{_others(row)}",
+        f"constituency's bulletins and its other hours let expect about {row.expected:.0f}{_others(row)}",
         thresholds["scatter"],
     )  # fmt: skip
 
@@ -109,16 +118,21 @@ def _removed(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     worst = _worst_of_hour(
         rows.assign(expected_removed=0)[is_block], "hour_removed", "hour_removed", "expected_removed"
     )
-    return findings(
-        worst, "info",
-        lambda row: f"{counted(row.observed, 'voter')} of precinct {_number(row)} removed within an hour, of "
-        f"{counted(row.listed_voters + row.restored_voters, 'voter')}{_others(row)}",
-    )  # fmt: skip
+
+    def words(row: Any) -> str:
+        ever = row.listed_voters + row.restored_voters
+        of_all = f", of {counted(ever, 'voter')}" if ever >= row.observed else ""
+        return (
+            f"{counted(row.observed, 'voter')} of precinct {_number(row)} removed within an hour{of_all}{_others(row)}"
+        )
+
+    return findings(worst, "info", words)
 
 
 def _with_register(evidence: Evidence) -> pd.DataFrame:
     """Precincts whose register is known, in contracts of which every call on the register names a precinct."""
-    rows = evidence.precincts[evidence.precincts["is_register_whole"].astype(bool)]
+    rows = evidence.precincts
+    rows = rows[rows["is_register_whole"].astype(bool) & (rows["listed_voters"] > 0)]
     return rows.assign(registered_voters=rows["listed_voters"] + rows["restored_voters"] - rows["removed_voters"])
 
 
@@ -127,11 +141,12 @@ def _hours(evidence: Evidence, totals: pd.DataFrame) -> pd.DataFrame:
     return evidence.precinct_hours.rename(columns=named).merge(totals, on=_KEY)
 
 
-def _worst(rows: pd.DataFrame, by: str, observed: str, expected: str) -> pd.DataFrame:
-    """The precinct of each constituency with the highest value, and how many others are marked."""
-    return _first_of(rows, ["constituency_id"], by, observed, expected).assign(
-        window_start=lambda row: row["first_hour"], window_end=lambda row: row["last_hour"] + 1, is_ongoing=True
-    )
+def _worst(evidence: Evidence, rows: pd.DataFrame, by: str, observed: str, expected: str) -> pd.DataFrame:
+    """The precinct of each constituency with the highest value, from its opening on, and how many others are marked."""
+    worst = _first_of(rows, ["constituency_id"], by, observed, expected)
+    opening = worst["constituency_id"].map(evidence.opening).astype("Float64").fillna(worst["issued_since"])
+    begin = opening.clip(upper=worst["last_hour"]).astype("int64")
+    return worst.assign(window_start=begin, window_end=worst["last_hour"] + 1, is_ongoing=True)
 
 
 def _worst_of_hour(rows: pd.DataFrame, by: str, observed: str, expected: str) -> pd.DataFrame:
@@ -151,7 +166,7 @@ def _number(row: Any) -> str:
 
 
 def _others(row: Any) -> str:
-    return f"; so do {counted(row.others, 'other precinct')} of it" if row.others else ""
+    return f"; the same of {counted(row.others, 'other precinct')}" if row.others else ""
 
 
 RULES = (
@@ -188,6 +203,7 @@ RULES = (
         {
             "ratio": Threshold(4, "times the expected bulletins"),
             "least_excess": Threshold(30, "bulletins more than expected"),
+            "least_hours": Threshold(5, "other hours with bulletins of the precinct; with fewer its part is not known"),
             "least_removed": Threshold(50, "voters removed"),
             "least_share": Threshold(10, "percent of the precinct's voters removed"),
             "chance": Threshold(1e-6, CHANCE),

@@ -17,6 +17,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("ALTER TABLE ingest.transaction_files DROP COLUMN is_counts_only")
+    # A view gives no column back: the column stays, and nothing reads it.
+    op.execute("COMMENT ON COLUMN ingest.registry_events.names_precinct IS NULL")
     op.execute("DROP VIEW metrics.precinct_current")
     op.execute("DROP VIEW metrics.precinct_hourly_stats")
     op.execute("DROP TABLE ingest.precinct_hours")

@@ -66,12 +66,13 @@ WITH sums AS (
         precinct.precinct,
         sum(bulletins_issued)::bigint AS bulletins_issued,
         coalesce(sum(voters_listed) FILTER (
-            WHERE starts_at IS NULL OR hour_number < extract(epoch FROM starts_at) / 3600
+            WHERE starts_at IS NULL OR hour_number < floor(extract(epoch FROM starts_at) / 3600)
         ), 0)::bigint AS initial_voters,
         sum(voters_listed)::bigint AS listed_voters,
         sum(voters_restored)::bigint AS restored_voters,
         sum(voters_removed)::bigint AS removed_voters,
-        to_timestamp(max(hour_number) FILTER (WHERE bulletins_issued > 0) * 3600) AS last_hour
+        to_timestamp(max(hour_number) FILTER (WHERE bulletins_issued > 0) * 3600) AS last_hour,
+        count(*) OVER (PARTITION BY constituency.constituency_id, precinct.precinct) AS of_this_number
     FROM metrics.constituencies AS constituency
     JOIN ingest.precinct_hours AS precinct USING (constituency_id)
     GROUP BY constituency.election_id, constituency.constituency_id, precinct.region_code, precinct.precinct
@@ -98,7 +99,7 @@ SELECT
 FROM sums
 LEFT JOIN metrics.portal_precincts AS portal
     ON portal.constituency_id = sums.constituency_id AND portal.precinct = sums.precinct::text
-    AND portal.superseded_at IS NULL;
+    AND portal.superseded_at IS NULL AND sums.of_this_number = 1;
 COMMENT ON VIEW metrics.precinct_current IS
     'Each precinct so far: bulletins issued, and its register now and at the opening. Key: constituency_id, region_code, '
     'precinct. A precinct of two contracts has a row for each: the ballots differ, the voters do not';
@@ -111,7 +112,7 @@ COMMENT ON COLUMN metrics.precinct_current.bulletins_issued IS 'Bulletins issued
 COMMENT ON COLUMN metrics.precinct_current.registered_voters IS
     'Voters on the electronic list now: listed and restored less removed; NULL where no addVotersList call names the precinct';
 COMMENT ON COLUMN metrics.precinct_current.initial_voters IS
-    'Voters of addVotersList calls of hours that began before the opening; all of them where that is not known; NULL as '
+    'Voters of addVotersList calls of the hours before that of the opening; all of them where that is not known; NULL as '
     'registered_voters';
 COMMENT ON COLUMN metrics.precinct_current.added_voters IS
     'Voters of addVotersList calls of later hours; NULL as registered_voters';
@@ -124,9 +125,30 @@ COMMENT ON COLUMN metrics.precinct_current.issue_rate IS
     'may be removed after a bulletin was issued to them';
 COMMENT ON COLUMN metrics.precinct_current.last_hour IS 'Start of the last hour with a bulletin (UTC)';
 COMMENT ON COLUMN metrics.precinct_current.published_bulletins IS
-    'Bulletins of the precinct at the portal, when it was last asked; NULL where it does not say';
+    'Bulletins of the precinct at the portal, when it was last asked; NULL where it does not say. It names no region: NULL '
+    'too where the contract serves precincts of this number in several';
 COMMENT ON COLUMN metrics.precinct_current.published_voters IS
-    'Registered voters of the precinct at the portal, when it was last asked; NULL where it does not say';
+    'Registered voters of the precinct at the portal, when it was last asked; NULL as published_bulletins';
+
+ALTER TABLE ingest.registry_events ADD COLUMN IF NOT EXISTS names_precinct boolean;
+COMMENT ON COLUMN ingest.registry_events.names_precinct IS
+    'Whether the call names a precinct; NULL for calls that landed before this was looked at';
+CREATE OR REPLACE VIEW ingest.standing_registry_events AS
+SELECT DISTINCT ON (event.transaction_id) event.*
+FROM ingest.registry_events AS event
+LEFT JOIN ingest.lost_rows AS lost USING (transaction_id, content_id)
+WHERE lost.transaction_id IS NULL
+    AND EXISTS (
+        SELECT 1 FROM ingest.transaction_files AS file
+        WHERE file.content_id = event.content_id AND file.status = 'landed'
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM ingest.corrections AS correction
+        JOIN ingest.transaction_files AS file USING (content_id)
+        WHERE correction.kind = 'rollback' AND correction.transaction_id = event.transaction_id
+            AND file.status = 'landed'
+    )
+ORDER BY event.transaction_id, event.content_id;
 
 -- Zips of the tables that observers exchange: counts, where there are no transactions of a contract.
 ALTER TABLE ingest.transaction_files ADD COLUMN is_counts_only boolean DEFAULT false NOT NULL;
