@@ -8,7 +8,8 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import md5, sha256
 from pathlib import Path, PurePosixPath
@@ -31,6 +32,7 @@ _NEEDED = {
 _ROWS_AT_ONCE = 100_000
 _ARRAY = re.compile(r"[\[{]\s*(?:\d{1,12}\s*(?:,\s*\d{1,12}\s*)*)?[\]}]")
 _LONGEST_CELL = 1_000_000
+_MOST_PROBLEMS = 1_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,13 @@ class Tables:
     problems: list[tuple[str, str]] = field(default_factory=list)
     sha256: str = ""
 
+    def tell(self, where: str, reason: str) -> None:
+        """Adds what cannot be read; of very many, the last entry says so."""
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append((where, reason))
+        elif len(self.problems) == _MOST_PROBLEMS:
+            self.problems.append(("further rows", "more cannot be read"))
+
 
 def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Path) -> Tables:
     """Reads the tables and writes the exports of their contracts below `folder`.
@@ -71,6 +80,7 @@ def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Pa
     Raises:
         OSError: the zip cannot be read, or an export cannot be written.
     """
+    csv.field_size_limit(_LONGEST_CELL)
     found = Tables(sha256=_sha256(archive))
     members = folder / "members"
     members.mkdir()
@@ -78,11 +88,11 @@ def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Pa
     for member in unpack(archive, archive.name, members):
         table = PurePosixPath(member.name).name.lower()
         if isinstance(member, NotUnpacked):
-            found.problems.append((member.name or "the archive", member.reason))
+            found.tell(member.name or "the archive", member.reason)
         elif table in TABLES and table not in unpacked:
-            unpacked[table] = member.file
+            unpacked[table] = member.file.rename(folder / f"table-{table}")
         else:
-            found.problems.append((member.name, "this is none of the tables that observers exchange, or is here twice"))
+            found.tell(member.name, "this is none of the tables that observers exchange, or is here twice")
     if ELECTIONS not in unpacked:
         return found
     columns = {name: _columns(file) for name, file in unpacked.items()}
@@ -113,8 +123,23 @@ def _sha256(file: Path) -> str:
 
 
 def _columns(file: Path) -> list[str]:
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text, suppress(csv.Error):
         return [name.strip().lower() for name in next(csv.reader(text), [])]
+    return []
+
+
+def _rows(file: Path, name: str, columns: Sequence[str], found: Tables) -> Iterator[tuple[str, dict[str, str]]]:
+    """Where each row of a small table is, and what it says by column; blank rows are left out."""
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+        reader = csv.reader(text)
+        next(reader, None)
+        number = 0
+        try:
+            for number, cells in enumerate(reader, start=1):
+                if cells:
+                    yield f"{name}, row {number}", dict(zip(columns, cells, strict=False))
+        except csv.Error as error:
+            found.tell(f"{name}, row {number + 1}", f"from here on it cannot be read as CSV: {error}")
 
 
 def _key_of(columns: Sequence[str]) -> str | None:
@@ -134,28 +159,21 @@ def _lacks(name: str, columns: Sequence[str]) -> str:
 def _read_contracts(file: Path, columns: Sequence[str], found: Tables) -> dict[str, str]:
     """The contract of each key that other tables use: its number, or its id."""
     if "contract_id" not in columns or (reason := _lacks(ELECTIONS, columns)):
-        found.problems.append((ELECTIONS, reason if "contract_id" in columns else "it has no column contract_id"))
+        found.tell(ELECTIONS, reason if "contract_id" in columns else "it has no column contract_id")
         return {}
-    csv.field_size_limit(_LONGEST_CELL)
     keys: dict[str, str] = {}
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-        reader = csv.reader(text)
-        next(reader, None)
-        for number, cells in enumerate(reader, start=1):
-            row = dict(zip(columns, cells, strict=False))
-            contract = row.get("contract_id", "").strip()
-            if not cells:
-                continue
-            if not CONTRACT_ID.fullmatch(contract):
-                found.problems.append((f"{ELECTIONS}, row {number}", f"{contract[:60]!r} is no contract id"))
-                continue
-            key = row["contract_no"].strip() if "contract_no" in columns else contract
-            if keys.setdefault(key, contract) != contract or contract in found.contracts:
-                found.problems.append((f"{ELECTIONS}, row {number}", f"{key[:60]} was named before"))
-                continue
-            keys[contract] = contract  # either form may be in the other tables
-            names = [row.get(name, "").strip() or None for name in ("region", "election", "district")]
-            found.contracts[contract] = Contract(contract, *names)
+    for where, row in _rows(file, ELECTIONS, columns, found):
+        contract = row.get("contract_id", "").strip()
+        if not CONTRACT_ID.fullmatch(contract):
+            found.tell(where, f"{contract[:60]!r} is no contract id")
+            continue
+        key = row.get("contract_no", "").strip() if "contract_no" in columns else contract
+        if keys.setdefault(key, contract) != contract or contract in found.contracts:
+            found.tell(where, f"{key[:60]} was named before")
+            continue
+        keys[contract] = contract  # either form may be in the other tables
+        names = [row.get(name, "").strip() or None for name in ("region", "election", "district")]
+        found.contracts[contract] = Contract(contract, *names)
     return keys
 
 
@@ -168,7 +186,7 @@ def _stage(
         if name not in files:
             continue
         if reason := _lacks(name, columns[name]):
-            found.problems.append((name, reason))
+            found.tell(name, reason)
             continue
         key = _key_of(columns[name])
         said = {column: f'"{column}"' if column in _NEEDED[name] else "NULL" for column in _NEEDED[_LISTS[0]]}
@@ -179,7 +197,7 @@ def _stage(
             f"row_number() OVER () AS row_number FROM read_csv({quoted(str(files[name]))}, delim = ',', quote = '\"', "
             f"escape = '\"', header = true, auto_detect = false, columns = {{{types}}}, null_padding = true, "
             f"parallel = false, ignore_errors = true, store_rejects = true, rejects_table = 'observed_rejects', "
-            f"rejects_scan = 'observed_scans', rejects_limit = 100)"
+            f"rejects_scan = 'observed_scans', rejects_limit = 0)"
         )
     nothing = (
         "SELECT '' AS of_table, '' AS kind, '' AS contract_key, '' AS uik, '' AS timestamp, '' AS count, '' AS type, "
@@ -192,23 +210,30 @@ def _stage(
         "WHERE coalesce(reason, note) IS NOT NULL GROUP BY of_table, said ORDER BY of_table, said"
     )
     for table, reason, rows_wrong, first in wrong.fetchall():
-        found.problems.append((f"{table}, row {first}", f"{reason} ({rows_wrong:,} row(s); this is the first)"))
+        found.tell(f"{table}, row {first}", f"{reason} ({rows_wrong:,} row(s); this is the first)")
     if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'observed_rejects'").fetchone():
-        for line, message in connection.execute(
-            "SELECT line, any_value(error_message) FROM observed_rejects GROUP BY line ORDER BY line LIMIT 100"
-        ).fetchall():
-            found.problems.append((f"line {line}", str(message).splitlines()[0]))
+        rejects = connection.execute(
+            """
+            SELECT regexp_extract(file_path, 'table-(.*)$', 1) AS of_table, count(DISTINCT line), min(line),
+                arg_min(error_message, line)
+            FROM observed_rejects JOIN observed_scans USING (scan_id, file_id)
+            GROUP BY of_table, error_type ORDER BY of_table, error_type
+            """
+        )
+        for table, lines, first, message in rejects.fetchall():
+            why = str(message).splitlines()[0]
+            found.tell(f"{table}, line {first}", f"{why} ({lines:,} line(s); this is the first)")
         connection.execute("DROP TABLE observed_rejects")
         connection.execute("DROP TABLE observed_scans")
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:
-    """Column names that differ: of several of one name, the later ones are numbered."""
+    """Column names that differ: of several of one name, or without one, the later ones are numbered."""
     seen: Counter[str] = Counter()
     names = []
     for column in columns:
         seen[column] += 1
-        names.append(column if seen[column] == 1 else f"{column} {seen[column]}")
+        names.append(column if column and seen[column] == 1 else f"{column} {seen[column]}")
     return names
 
 
@@ -228,7 +253,7 @@ def _append_small(
 ) -> None:  # fmt: skip
     """Appends tallies and registers, of which the tables do not say when: with the last or the first call."""
     if reason := _lacks(name, columns):
-        found.problems.append((name, reason))
+        found.tell(name, reason)
         return
     times = {
         contract: (first, last)
@@ -238,28 +263,20 @@ def _append_small(
     }
     key = _key_of(columns) or ""
     counted = next((column for column in columns if column not in (key, "uik")), "")
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
-        reader = csv.reader(text)
-        next(reader, None)
-        for number, cells in enumerate(reader, start=1):
-            row = dict(zip(columns, cells, strict=False))
-            contract = keys.get(row.get(key, "").strip())
-            if contract is None or contract not in times:
-                if cells:
-                    reason = f"{ELECTIONS} has no such contract" if contract is None else "the contract has no calls"
-                    found.problems.append((f"{name}, row {number}", reason))
-                continue
-            said = (
-                _tally(row, times[contract][1]) if name == "results.csv" else _listed(row, counted, times[contract][0])
-            )
-            if said is None:
-                found.problems.append((f"{name}, row {number}", "its numbers cannot be read"))
-                continue
-            moment, params, diff = said
-            told = f"{name} {contract} {params} {diff} {moment if name == 'results.csv' else ''}"
-            identity = f"t{md5(told.encode(), usedforsecurity=False).hexdigest()}"
-            with found.exports[contract].open("a", encoding="utf-8", newline="") as export:
-                export.write(f"{identity};104;;3;{moment};tables;0;;{params};{diff};{{}};\n")
+    for where, row in _rows(file, name, columns, found):
+        contract = keys.get(row.get(key, "").strip())
+        if contract is None or contract not in times:
+            found.tell(where, f"{ELECTIONS} has no such contract" if contract is None else "the contract has no calls")
+            continue
+        said = _tally(row, times[contract][1]) if name == "results.csv" else _listed(row, counted, times[contract][0])
+        if said is None:
+            found.tell(where, "its numbers cannot be read")
+            continue
+        moment, params, diff = said
+        told = f"{name} {contract} {params} {diff} {moment if name == 'results.csv' else ''}"
+        identity = f"t{md5(told.encode(), usedforsecurity=False).hexdigest()}"
+        with found.exports[contract].open("a", encoding="utf-8", newline="") as export:
+            export.write(f"{identity};104;;3;{moment};tables;0;;{params};{diff};{{}};\n")
 
 
 def _tally(row: Mapping[str, str], moment: int) -> tuple[int, str, str] | None:

@@ -160,6 +160,31 @@ def test_tables_of_another_form_are_refused_in_words(
     assert update(chosen, tmp_path / "in").files == 0
 
 
+def test_tables_that_are_hardly_csv_lose_no_sound_row(chosen: Settings, tmp_path: Path) -> None:
+    sound = f"{CONTRACT},101,2026-09-18 11:00:01\n"
+    ballots = (
+        "contract_id,uik,timestamp,\n"
+        + sound
+        + f'{CONTRACT},101,"2026-09-18 11:00:02\n'
+        + "x" * 3_000_000
+        + "\n"
+        + sound
+    )
+    folder = put(tmp_path / "in", {
+        "elections.csv": "contract_id,contract_no,region,election,district\n" + f"{CONTRACT}\n" + f"{OTHER},2,,,\n",
+        "votes.csv": b"contract_id,timestamp\n" + CONTRACT.encode() + b",2026-09-18 11:00:01\n\xff\xfe,1\n"
+                     + b"2,2026-09-18 11:00:05\n" * 3,
+        "ballots.csv": ballots, "results.csv": "contract_id,results\n2," + '"[1' + ",1" * 600_000 + ']"\n',
+    })  # fmt: skip
+    report = update(chosen, folder)
+    told = " ".join(report.unreadable.values())
+    assert hourly(chosen)["08"]["votes_cast"] == 4
+    assert report.unreadable
+    assert "votes.csv, line 3" in " ".join(report.unreadable)
+    assert "ballots.csv" in " ".join(report.unreadable), told
+    assert update(chosen, folder).files == 0
+
+
 def test_a_zip_of_exports_beside_a_file_of_that_name_is_no_archive_of_tables(chosen: Settings, tmp_path: Path) -> None:
     text = "\n".join([issue("i", ms(1)), vote("v", ms(2)), rollback("x"), line("s", ms(0), "startVoting")]) + "\n"
     folder = put(tmp_path / "in", {f"{CONTRACT}_2026-09-18_1100-1200.csv": text, "elections.csv": ELECTIONS})

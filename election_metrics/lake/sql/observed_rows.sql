@@ -1,4 +1,4 @@
--- A row for each row of the tables that observers exchange, with its contract and time, or why it cannot be read.
+-- A row for each row of the tables that observers exchange, with its contract and time, or why it cannot be read; for DuckDB.
 -- Takes: {rows} (of_table, kind, contract_key, uik, timestamp, count, type, row_number), observed_contracts (contract_key,
 -- contract). Times are Moscow's: 3 hours ahead of UTC, and 4 before 26 October 2014.
 WITH
@@ -7,13 +7,10 @@ read_rows AS (
     SELECT
         said.* REPLACE (trim(uik) AS uik, lower(trim(type)) AS type, trim(count) AS count),
         contract,
-        CAST(coalesce(
-            try_strptime(
-                trim(timestamp),
-                ['%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S', '%Y-%m-%d %H:%M:%S.%f', '%Y-%m-%dT%H:%M:%S.%f', '%Y-%m-%d %H:%M']
-            ),
-            NULL
-        ) AS TIMESTAMP) AS local
+        try_strptime(
+            trim(timestamp),
+            ['%Y-%m-%d %H:%M:%S', '%Y-%m-%dT%H:%M:%S', '%Y-%m-%d %H:%M:%S.%f', '%Y-%m-%dT%H:%M:%S.%f', '%Y-%m-%d %H:%M']
+        ) AS local
     FROM said
     LEFT JOIN observed_contracts ON observed_contracts.contract_key = trim(said.contract_key)
 )
