@@ -40,7 +40,7 @@ def hourly_buckets(constituencies: int, hours: int, transactions: int) -> Iterat
 
 def write_tree(out: Path, constituencies: int, hours: int, transactions: int, *, zipped: bool = False) -> list[Path]:
     """Writes a tree of hourly files; returns their paths."""
-    for _ in write_replay(hourly_buckets(constituencies, hours, transactions), out, zipped=zipped):
+    for _ in write_replay(hourly_buckets(constituencies, hours, transactions), out, zipped=zipped, precincts=True):
         pass
     return sorted(out.rglob("*.zip" if zipped else "*.csv"))
 

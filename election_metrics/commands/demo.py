@@ -45,7 +45,7 @@ def run_demo(console: Console, *, once: bool, port: int, pace: float, transactio
         _start_afresh(chosen, home)
         today = datetime.now(MOSCOW).date()
         with console.status("Replaying the vote of September 2026 …"):
-            *_, done = write_replay(demo_buckets(today, transactions), tree, seed=2026)
+            *_, done = write_replay(demo_buckets(today, transactions), tree, seed=2026, precincts=True)
         console.print(
             f"Replayed {done.lines:,} transactions of {len(done.votings)} constituencies into {done.files:,} files."
         )

@@ -40,7 +40,9 @@ def run_replay(
         task = progress.add_task("Writing")
         done = Replay()
         tree = unfinished / "exports" if blocks else unfinished
-        for done in write_replay(chain([first], buckets), tree, seed=seed, zipped=zipped, faults=faults):
+        for done in write_replay(
+            chain([first], buckets), tree, seed=seed, zipped=zipped, faults=faults, precincts=True
+        ):
             progress.update(task, description=f"{done.files} files, {done.bytes / 1e6:.0f} MB, {done.lines} lines")
         if blocks:
             for calls in write_blocks(tree, unfinished, blocks):

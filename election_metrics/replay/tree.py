@@ -20,8 +20,9 @@ from election_metrics.replay.writer import ConstituencyWriter
 
 
 def write_replay(
-    buckets: Iterable[Bucket], out: Path, *, seed: int = 0, zipped: bool = False, faults: bool = False
-) -> Iterator[Replay]:
+    buckets: Iterable[Bucket], out: Path, *, seed: int = 0, zipped: bool = False, faults: bool = False,
+    precincts: bool = False,
+) -> Iterator[Replay]:  # fmt: skip
     """Writes the export tree; yields what it has written so far after every bucket, and once more at the end.
 
     Args:
@@ -31,6 +32,7 @@ def write_replay(
         zipped: write every file as a zip.
         faults: add faults of real data: failed and rejected calls, unknown outcomes, re-votes, rollbacks before and
             after their transaction, repeated lines, overlapping files, late rows, garbage.
+        precincts: name the precinct of each bulletin, and list voters by precinct.
     """
     replay = Replay()
     random = RandomTexts(seed)
@@ -41,7 +43,9 @@ def write_replay(
         if writer is None or writer.voting != bucket.voting:
             if writer is not None:
                 _end_voting(writer, last_ms)
-            writer = ConstituencyWriter(replay, bucket.voting, out, random, zipped=zipped, faults=faults)
+            writer = ConstituencyWriter(
+                replay, bucket.voting, out, random, zipped=zipped, faults=faults, precincts=precincts
+            )
             _begin_voting(writer, start_ms)
             replay.starts[writer.contract] = bucket.start
         writer.bucket(bucket)

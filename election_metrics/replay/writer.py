@@ -20,10 +20,11 @@ class ConstituencyWriter:
     """Writes the lines of one constituency into its hourly files, in order of time."""
 
     def __init__(
-        self, replay: Replay, voting: Voting, out: Path, random: RandomTexts, *, zipped: bool, faults: bool
-    ) -> None:
+        self, replay: Replay, voting: Voting, out: Path, random: RandomTexts, *, zipped: bool, faults: bool,
+        precincts: bool,
+    ) -> None:  # fmt: skip
         self.replay, self.voting, self.out, self.random = replay, voting, out, random
-        self.zipped, self.faults = zipped, faults
+        self.zipped, self.faults, self.precincts = zipped, faults, precincts
         self.zone = ZoneInfo(voting.time_zone)
         self.contract = voting.contract_id
         self.lines = Lines(random)
@@ -148,7 +149,8 @@ class ConstituencyWriter:
         listed, removed = min(voters, 20), min(3, voters)
         hashes = ",".join(f'\\"{self.random.hex(64)}\\"' for _ in range(listed))
         first = self._precinct(FIRST_PRECINCT)
-        for number, part in self.voting.precincts.items():
+        parts = self.voting.precincts if self.precincts else {FIRST_PRECINCT: voters}
+        for number, part in parts.items():
             count = part - listed + removed if number == FIRST_PRECINCT else part
             self.control(
                 ms + 60_000, "addVotersList", f',{{"key":"votersCount","intValue":{count}}}' + self._precinct(number)
@@ -157,7 +159,7 @@ class ConstituencyWriter:
         self.control(ms + 180_000, "removeFromVotersList", f',{{"key":"votersCount","intValue":{removed}}}' + first)
 
     def _precinct(self, number: int) -> str:
-        return self.lines.precinct(self.voting.region_code, number)
+        return self.lines.precinct(self.voting.region_code, number) if self.precincts else ""
 
     def _issue(self, ms: int, *, fails: bool = False) -> Line:
         """An issue to the next voter."""

@@ -50,7 +50,7 @@ def replayed(make_settings: Callable[..., Settings], tmp_path: Path) -> Settings
     counts = (f"2026-09-18T{hour:02}:00,{9 * place + hour},{8 * place + hour},place-{place},{90 + 10 * place}"
               for place in range(3) for hour in range(8, 12))  # fmt: skip
     series.write_text("\n".join(["bucket_start,bulletins_issued,votes_cast,constituency,registered_voters", *counts]))
-    list(write_replay(read_series(series), tmp_path / "tree", seed=3, faults=True))
+    list(write_replay(read_series(series), tmp_path / "tree", seed=3, faults=True, precincts=True))
     update(settings, tmp_path / "tree")
     return settings
 
@@ -76,7 +76,9 @@ def test_what_was_published_as_tables_gives_the_same_hours(
             assert again.read(name) == first.read(name), name
 
 
-@pytest.mark.parametrize("first", ["tables", "exports", "dump"])
+@pytest.mark.parametrize(
+    "first", ["tables", *(pytest.param(one, marks=pytest.mark.long) for one in ("exports", "dump"))]
+)
 def test_transactions_count_and_counts_do_not_in_whatever_order_they_land(
     first: str, replayed: Settings, make_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:

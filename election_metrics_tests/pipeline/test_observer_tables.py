@@ -83,7 +83,7 @@ def replayed(chosen: Settings, tmp_path: Path) -> Settings:
     counts = (f"2026-09-18T{hour:02}:00,{9 * place + hour},{8 * place + hour},place-{place},{90 + 10 * place}"
               for place in range(3) for hour in range(8, 12))  # fmt: skip
     series.write_text("\n".join(["bucket_start,bulletins_issued,votes_cast,constituency,registered_voters", *counts]))
-    list(write_replay(read_series(series), tmp_path / "tree", seed=3, faults=True))
+    list(write_replay(read_series(series), tmp_path / "tree", seed=3, faults=True, precincts=True))
     update(chosen, tmp_path / "tree")
     return chosen
 

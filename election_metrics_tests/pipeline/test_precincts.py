@@ -339,7 +339,7 @@ def test_a_vote_replayed_has_the_precincts_of_its_lines_and_its_registers(
     counts = (f"2026-09-18T{hour:02}:00,{9 * place + hour},{hour},place-{place},{90 + 10 * place}"
               for place in range(3) for hour in range(8, 11))  # fmt: skip
     series.write_text("\n".join(["bucket_start,bulletins_issued,votes_cast,constituency,registered_voters", *counts]))
-    *_, done = write_replay(read_series(series), exports, seed=2)
+    *_, done = write_replay(read_series(series), exports, seed=2, precincts=True)
     chain.mkdir()
     list(write_blocks(exports, chain, shards=2, seconds=300))
     exported, dumped = make_settings("exported"), make_settings("dumped")
