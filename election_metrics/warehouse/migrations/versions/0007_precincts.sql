@@ -149,6 +149,8 @@ WHERE lost.transaction_id IS NULL
             AND file.status = 'landed'
     )
 ORDER BY event.transaction_id, event.content_id;
+COMMENT ON COLUMN ingest.standing_registry_events.names_precinct IS
+    'Whether the call names a precinct; NULL for calls that landed before this was looked at';
 
 -- Zips of the tables that observers exchange: counts, where there are no transactions of a contract.
 ALTER TABLE ingest.transaction_files ADD COLUMN is_counts_only boolean DEFAULT false NOT NULL;
