@@ -87,11 +87,6 @@ def inside_frame(engine: Engine, settings: Settings) -> pd.DataFrame:
     return lake.inside_hours(engine) if settings.intervals else pd.DataFrame({"hour_number": pd.Series(dtype="int64")})
 
 
-def precinct_frame(engine: Engine) -> pd.DataFrame:
-    """The rows of `precinct_hours` for the hours of the last `compute_frame`."""
-    return lake.precinct_hours(engine)
-
-
 def _voting_times(constituencies: pd.DataFrame) -> pd.DataFrame:
     frame = constituencies[["constituency_id"]].copy()
     for column, name in (("starts_at", "starts_ms"), ("ends_at", "ends_ms")):

@@ -12,16 +12,11 @@ import sqlalchemy as sa
 
 from election_metrics.clock import hour_number, hour_start
 from election_metrics.errors import TransientError
+from election_metrics.lake import hours as lake
 from election_metrics.lake.connect import connect
 from election_metrics.lake.engine import Engine
 from election_metrics.pipeline import publication
-from election_metrics.pipeline.hour_figures import (
-    chunks_of_hours,
-    compute_frame,
-    inside_frame,
-    precinct_frame,
-    read_inputs,
-)
+from election_metrics.pipeline.hour_figures import chunks_of_hours, compute_frame, inside_frame, read_inputs
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.registry import refresh_registry
 from election_metrics.settings import Settings
@@ -111,7 +106,7 @@ def _compute_chunk(
         inputs = read_inputs(settings, first, last)
         frame = compute_frame(engine, inputs, now)
     frame = frame.assign(run_id=run_id, computed_at=now)
-    beside = {inside_hours: inside_frame(engine, settings), precinct_hours: precinct_frame(engine)}
+    beside = {inside_hours: inside_frame(engine, settings), precinct_hours: lake.precinct_hours(engine)}
     # These hours become visible together with everything downstream.
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         newer = _newer_hours(connection, inputs.versions, first, last)

@@ -9,12 +9,10 @@ import duckdb
 
 from election_metrics.digest import name_for, new_digest
 from election_metrics.pipeline.observer_reading import read_tables
-from election_metrics.sanitize import visible
 from election_metrics.sources.archive_names import numbered
 from election_metrics.sources.export_file import ExportFile, ObserverTables, read_content
 from election_metrics.sources.export_path import ExportPath
 from election_metrics.sources.file_versions import Unreadable
-from election_metrics.sources.names import canonical_folder, known_region
 
 
 def read_observer_tables(
@@ -29,12 +27,7 @@ def read_observer_tables(
         yield Unreadable(tables.version, f"the tables cannot be read: {str(error).splitlines()[0]}")
         return
     for contract, file in sorted(found.exports.items()):
-        said = found.contracts[contract]
-        region, election, district = (
-            name and visible(canonical_folder(name)) for name in (said.region, said.election, said.district)
-        )
-        place = ExportPath(contract, None, region and (known_region(region) or region), election, district)
-        export = read_content(tables.version, f"{contract}.csv", place, file)
+        export = read_content(tables.version, f"{contract}.csv", found.places[contract], file)
         # Tables that were corrected are other content, also for contracts of which nothing changed.
         content = new_digest()
         content.update(f"{export.content_hash} {found.sha256}".encode())

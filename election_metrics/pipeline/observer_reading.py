@@ -11,17 +11,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import md5, sha256
+from hashlib import md5
 from pathlib import Path, PurePosixPath
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 
+from election_metrics.digest import sha256_of
 from election_metrics.lake.contract_files import append_calls
-from election_metrics.lake.engine import sql
+from election_metrics.lake.duck import put_table
+from election_metrics.lake.engine import nothing_of, sql
 from election_metrics.lake.reading import quoted
+from election_metrics.sanitize import visible
 from election_metrics.sources.archives import NotUnpacked, unpack
-from election_metrics.sources.export_path import CONTRACT_ID
+from election_metrics.sources.export_path import CONTRACT_ID, ExportPath
+from election_metrics.sources.names import canonical_folder, known_region
 from election_metrics.sources.observer_archives import ELECTIONS, TABLES
 
 _LISTS = ("voter_list_events.csv", "lists.csv")
@@ -35,29 +40,19 @@ _LONGEST_CELL = 1_000_000
 _MOST_PROBLEMS = 1_000
 
 
-@dataclass(frozen=True)
-class Contract:
-    """A contract of `elections.csv`; names are None where they are not given."""
-
-    contract_id: str
-    region: str | None
-    election: str | None
-    district: str | None
-
-
 @dataclass
 class Tables:
     """What an archive of tables holds.
 
     Attributes:
         exports: the file of each contract with calls.
-        contracts: by id.
+        places: what `elections.csv` says of each contract, by id.
         problems: what cannot be read: where, and why.
         sha256: of the archive.
     """
 
     exports: dict[str, Path] = field(default_factory=dict)
-    contracts: dict[str, Contract] = field(default_factory=dict)
+    places: dict[str, ExportPath] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
     sha256: str = ""
 
@@ -81,7 +76,7 @@ def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Pa
         OSError: the zip cannot be read, or an export cannot be written.
     """
     csv.field_size_limit(_LONGEST_CELL)
-    found = Tables(sha256=_sha256(archive))
+    found = Tables(sha256=sha256_of(archive))
     members = folder / "members"
     members.mkdir()
     unpacked: dict[str, Path] = {}
@@ -97,12 +92,8 @@ def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Pa
         return found
     columns = {name: _columns(file) for name, file in unpacked.items()}
     keys = _read_contracts(unpacked[ELECTIONS], columns[ELECTIONS], found)
-    connection.execute("CREATE OR REPLACE TEMP TABLE observed_contracts (contract_key VARCHAR, contract VARCHAR)")
-    if keys:
-        table = pa.table({"contract_key": list(keys), "contract": list(keys.values())})
-        connection.register("keys", table)
-        connection.execute("INSERT INTO observed_contracts SELECT * FROM keys")
-        connection.unregister("keys")
+    contracts = pd.DataFrame(keys.items(), columns=["contract_key", "contract"])
+    put_table(connection, "observed_contracts", contracts, {"contract_key": "VARCHAR", "contract": "VARCHAR"})
     _stage(connection, unpacked, columns, found)
     _write(connection, folder, found)
     for name in ("results.csv", "uiks.csv"):
@@ -112,14 +103,6 @@ def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Pa
     for file in unpacked.values():
         file.unlink()
     return found
-
-
-def _sha256(file: Path) -> str:
-    digest = sha256()
-    with file.open("rb") as source:
-        while block := source.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _columns(file: Path) -> list[str]:
@@ -168,13 +151,19 @@ def _read_contracts(file: Path, columns: Sequence[str], found: Tables) -> dict[s
             found.tell(where, f"{contract[:60]!r} is no contract id")
             continue
         key = row.get("contract_no", "").strip() if "contract_no" in columns else contract
-        if keys.setdefault(key, contract) != contract or contract in found.contracts:
+        if keys.setdefault(key, contract) != contract or contract in found.places:
             found.tell(where, f"{key[:60]} was named before")
             continue
         keys[contract] = contract  # either form may be in the other tables
-        names = [row.get(name, "").strip() or None for name in ("region", "election", "district")]
-        found.contracts[contract] = Contract(contract, *names)
+        region, election, district = (_name(row.get(name, "")) for name in ("region", "election", "district"))
+        known = region and (known_region(region) or region)
+        found.places[contract] = ExportPath(contract, None, known, election, district)
     return keys
+
+
+def _name(text: str) -> str | None:
+    """A name as a path's; None if it is not given."""
+    return visible(canonical_folder(text.strip())) if text.strip() else None
 
 
 def _stage(
@@ -189,8 +178,8 @@ def _stage(
             found.tell(name, reason)
             continue
         key = _key_of(columns[name])
-        said = {column: f'"{column}"' if column in _NEEDED[name] else "NULL" for column in _NEEDED[_LISTS[0]]}
-        shown = ", ".join(f"CAST({text} AS VARCHAR) AS {column}" for column, text in said.items())
+        cells = {column: f'"{column}"' if column in _NEEDED[name] else "NULL" for column in _NEEDED[_LISTS[0]]}
+        shown = ", ".join(f"CAST({text} AS VARCHAR) AS {column}" for column, text in cells.items())
         types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in _distinct(columns[name]))
         sources.append(
             f"SELECT '{name}' AS of_table, '{kind}' AS kind, \"{key}\" AS contract_key, {shown}, "  # noqa: S608 our own names
@@ -199,10 +188,8 @@ def _stage(
             f"parallel = false, ignore_errors = true, store_rejects = true, rejects_table = 'observed_rejects', "
             f"rejects_scan = 'observed_scans', rejects_limit = 0)"
         )
-    nothing = (
-        "SELECT '' AS of_table, '' AS kind, '' AS contract_key, '' AS uik, '' AS timestamp, '' AS count, '' AS type, "
-        "CAST(0 AS BIGINT) AS row_number WHERE FALSE"
-    )
+    said = ("of_table", "kind", "contract_key", "uik", "timestamp", "count", "type")
+    nothing = nothing_of(", ".join([*(f"{column} STRING" for column in said), "row_number BIGINT"]))
     rows = " UNION ALL ".join([nothing, *sources])
     connection.execute("CREATE OR REPLACE TEMP TABLE observed_rows AS " + sql("observed_rows").replace("{rows}", rows))
     wrong = connection.execute(

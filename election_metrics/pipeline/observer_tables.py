@@ -63,7 +63,7 @@ class Written:
 def write_tables(
     settings: Settings, out: Path, now: datetime, *, compact: bool = False, progress: Report | None = None
 ) -> Written:
-    """Writes the zip; all tables are of one moment. The same lake gives the same bytes.
+    """Writes the zip; the tables of the lake are of one moment. The same lake gives the same bytes.
 
     Args:
         settings: the settings.

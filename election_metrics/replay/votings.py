@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Voting:
         code = self.region.partition(" - ")[0]
         return int(code) if code.isdecimal() else 0
 
-    @property
+    @cached_property
     def precincts(self) -> dict[int, int]:
         """Registered voters by the number of the precinct: one of a small register, else three."""
         voters = self.registered_voters or 0

@@ -92,12 +92,11 @@ def landed_contents(connection: sa.Connection, hashes: Sequence[str]) -> dict[tu
 
 def supersede(connection: sa.Connection, paths: Sequence[str]) -> list[int]:
     """Marks the current rows of these paths superseded; returns their contents."""
-    query = (
-        sa.update(transaction_files)
-        .where(is_any_of(transaction_files.c.path, paths), _CURRENT)
-        .values(status="superseded")
-        .returning(transaction_files.c.content_id)
-    )
+    return _supersede(connection, is_any_of(_files.path, paths), _CURRENT)
+
+
+def _supersede(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> list[int]:
+    query = sa.update(transaction_files).where(*conditions).values(status="superseded").returning(_files.content_id)
     return [number for number in connection.execute(query).scalars() if number is not None]
 
 
@@ -113,13 +112,8 @@ def with_transactions(connection: sa.Connection, contracts: Iterable[str]) -> se
 
 def supersede_counts(connection: sa.Connection, contracts: Iterable[str]) -> list[int]:
     """Marks the tables of counts of contracts superseded whose transactions land; returns their contents."""
-    query = (
-        sa.update(transaction_files)
-        .where(_files.status == "landed", _files.is_counts_only, is_any_of(_files.constituency_id, contracts))
-        .values(status="superseded")
-        .returning(_files.content_id)
-    )
-    return [number for number in connection.execute(query).scalars() if number is not None]
+    is_of_them = is_any_of(_files.constituency_id, contracts)
+    return _supersede(connection, _files.status == "landed", _files.is_counts_only, is_of_them)
 
 
 def _is_below(path: sa.ColumnElement[str], root: str) -> sa.ColumnElement[bool]:
