@@ -84,10 +84,10 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
     everything = [export for file in files for export in _opened(file, landing, dumps, work)]
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
-    found = _counting(connection, [export for export in opened if isinstance(export, ExportFile)], landing)
+    found = [export for export in opened if isinstance(export, ExportFile)]
     taken_back = withdrawals.withdrawn_contents(connection, [export.content_hash for export in found])
     withdrawn = [(export, taken_back[export.key]) for export in found if export.key in taken_back]
-    readable = [export for export in found if export.key not in taken_back]
+    readable = _counting(connection, [export for export in found if export.key not in taken_back], landing)
     _tell_unmatched(landing, readable)
     exports, known = number_contents(connection, readable, landing.again)
     once = {number: export for export, number in reversed(exports) if number not in known}

@@ -1,6 +1,7 @@
 """Zips of the tables that observers exchange, as a source: counts, where there are no transactions."""
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,12 +11,13 @@ import pandas as pd
 import pytest
 
 from election_metrics.pipeline.observer_tables import write_tables
+from election_metrics.pipeline.withdrawal import withdraw
 from election_metrics.replay.blocks import write_blocks
 from election_metrics.replay.series import read_series
 from election_metrics.replay.tree import write_replay
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import NOW, hourly, rows, update
-from election_metrics_tests.exports import CONTRACT, OTHER, issue, line, ms, rollback, vote
+from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, rollback, vote
 
 HOURS = """
     SELECT constituency_id, hour, bulletins_issued, votes_cast, registered_voters
@@ -95,6 +97,18 @@ def test_transactions_count_and_counts_do_not_in_whatever_order_they_land(
     assert rows(both, "SELECT count(*) AS n FROM ingest.conflicting_rows")["n"].tolist() == [0]
     for source in sources.values():
         assert update(both, source).files == 0
+
+
+def test_exports_that_were_withdrawn_take_no_counts_out(chosen: Settings, tmp_path: Path) -> None:
+    exports = Folder(tmp_path / "exports")
+    file = exports.put(issue("i", ms(1)), issue("j", ms(2)), issue("k", ms(3)))
+    update(chosen, exports.root)
+    withdraw(chosen, str(file), "operator", "a test")
+    ballots = f"contract_id,uik,timestamp\n{CONTRACT},101,2026-09-18 11:00:01\n"
+    both = put(tmp_path / "in", {"elections.csv": ELECTIONS, "ballots.csv": ballots})
+    shutil.copy(file, both / file.name)  # the same bytes, so they stay withdrawn
+    update(chosen, both)
+    assert hourly(chosen) == {"08": {"transaction_count": 1, "bulletins_issued": 1}}
 
 
 def test_a_later_archive_adds_what_is_new(chosen: Settings, tmp_path: Path) -> None:
