@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from election_metrics.metrics.anomalies.rules import RULES
 from election_metrics.settings import PREFIX, Settings, read_settings
 from election_metrics.warehouse.database import close_engines, transaction
+from election_metrics.warehouse.guidance import LOOK_AT
 from election_metrics.warehouse.migrate import migrate
 
 _DESCRIBED = """
@@ -71,6 +72,7 @@ def rules_page(_settings: Settings) -> str:
     for rule in RULES.values():
         kind = "A state" if rule.lasts else "An event"
         lines += ["", f"## {rule.name}", "", f"{rule.meaning} {kind}; {rule.severity}.", "", f"Reason: {rule.why}", ""]
+        lines += [f"Look at {LOOK_AT[rule.name]}.", ""]
         if "chance" in rule.thresholds:
             false = rule.thresholds["chance"].default * 1000
             lines += [f"False alarms, if its null model holds: at most {false:g} per 1,000 that it judges.", ""]

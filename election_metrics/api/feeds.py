@@ -67,7 +67,7 @@ def _finding(row: Row) -> _Entry:
         f"finding/{row['anomaly_id']}",
         f"{row['severity'].capitalize()}: {row['rule'].replace('_', ' ')}, {place}{state}",
         f"{row['election'] or row['election_id']}, {row['window_start']:%Y-%m-%d %H:%M} to "
-        f"{row['window_end']:%Y-%m-%d %H:%M} UTC: {row['explanation']}.",
+        f"{row['window_end']:%Y-%m-%d %H:%M} UTC: {row['explanation']}. Look at {row['look_at']}.",
         row["changed_at"],
         view,
     )

@@ -140,7 +140,12 @@ Constituency = _model(
 )  # fmt: skip
 Finding = _model(
     "Finding", "A finding of an anomaly rule, with its explanation.", _fields(anomalies),
-    {"election": _text("Name of the election"), "constituency": _text("Name of the constituency")},
+    {
+        "election": _text("Name of the election"),
+        "constituency": _text("Name of the constituency"),
+        "look_at": _text("What to look at next"),
+        "expected_from": _text("What the expected value is taken from; null where nothing is expected"),
+    },
 )  # fmt: skip
 BallotsOfSpan = _model(
     "BallotsOfSpan",
@@ -250,6 +255,7 @@ class Rule(BaseModel):
     name: str
     meaning: str = Field(description="What a finding of it says")
     why: str = Field(description="Why it is so, and not simpler")
+    look_at: str = Field(description="What to look at next")
     severity: str
     lasts: bool = Field(description="A state, which resolves itself when over; else an event for a person")
     thresholds: list[RuleThreshold]

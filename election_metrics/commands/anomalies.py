@@ -16,6 +16,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies as store
 from election_metrics.warehouse import elections, registry
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.guidance import LOOK_AT
 
 _COLORS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
 
@@ -43,7 +44,7 @@ def print_list(console: Console, settings: Settings, wanted: Mapping[str, str | 
 
 
 def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
-    """Explains a finding: what, where and when, the reason of the rule, its thresholds, and the finding's state.
+    """Explains a finding: what, where and when, the reason of the rule, what to look at, thresholds, and its state.
 
     Raises:
         ElectionMetricsError: there is no such finding.
@@ -63,7 +64,10 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
     console.print(f"  when      {_window(row)} ({row.time_zone})")
     if pd.notna(row.observed):
         console.print(f"  observed  {row.observed:g}{_expected(row)}")
+    if pd.notna(row.expected) and pd.notna(row.expected_from):
+        console.print(f"  expected  from {shown(row.expected_from)}")
     console.print(f"  why       {shown(rule.why)}")
+    console.print(f"  look at   {shown(row.look_at)}")
     for name, threshold in rule.thresholds.items():
         value = f"{chosen[name]:g} (default {threshold.default:g})" if name in chosen else f"{threshold.default:g}"
         console.print(
@@ -73,6 +77,7 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
     console.print(
         f"  state     {row.state} since {row.state_at:%Y-%m-%d %H:%M} UTC by {shown(row.state_by)}{shown(note)}"
     )
+    console.print(f"  picture   on the page; its figures: /api/v1/anomalies/{row.anomaly_id}/series.csv")
     console.print(f"  detected  {row.detected_at:%Y-%m-%d %H:%M} UTC; last computed by run {row.run_id}")
 
 
@@ -100,6 +105,7 @@ def print_rules(console: Console, settings: Settings, election: str | None) -> N
         chosen = store.read_thresholds(connection, election) if election else {}
     for rule in RULES.values():
         console.print(f"[bold]{rule.name}[/] ({rule.severity})\n  {shown(rule.meaning)}")
+        console.print(f"  Look at {shown(LOOK_AT[rule.name])}.")
         for name, threshold in rule.thresholds.items():
             value = chosen.get(rule.name, {}).get(name)
             number = f"{threshold.default:g}" if value is None else f"{value:g} here (default {threshold.default:g})"

@@ -30,6 +30,7 @@ from election_metrics.warehouse import (
     tallies,
 )
 from election_metrics.warehouse.database import lock
+from election_metrics.warehouse.guidance import LOOK_AT
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
 from election_metrics.warehouse.tables import missing_input as missing_table
@@ -234,13 +235,14 @@ def _registers(events: pd.DataFrame, known: pd.DataFrame, present: int) -> pd.Da
 
 
 def rules_in_words(connection: sa.Connection, election: str | None) -> list[dict[str, Any]]:
-    """Every rule: name, meaning, why, severity, whether it lasts, and its thresholds for the election."""
+    """Every rule: name, meaning, why, what to look at, severity, whether it lasts, thresholds for the election."""
     chosen = store.read_thresholds(connection, election) if election is not None else {}
     return [
         {
             "name": rule.name,
             "meaning": rule.meaning,
             "why": rule.why,
+            "look_at": LOOK_AT[rule.name],
             "severity": rule.severity,
             "lasts": rule.lasts,
             "thresholds": [

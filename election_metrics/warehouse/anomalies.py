@@ -5,9 +5,16 @@ from collections.abc import Mapping
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.warehouse.finding_queries import FINDINGS, WORST_FIRST
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import read_frame, replace_scope
-from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, highest_totals
+from election_metrics.warehouse.tables import (
+    anomalies,
+    anomaly_thresholds,
+    constituencies,
+    elections,
+    highest_totals,
+)
 
 _SEVERITIES = ("critical", "warning", "info")
 _LANDED = """
@@ -177,24 +184,18 @@ def count_unresolved(connection: sa.Connection, election: str) -> tuple[dict[str
 
 
 def list_anomalies(connection: sa.Connection, wanted: Mapping[str, str | None], *, unresolved: bool) -> pd.DataFrame:
-    """Findings with the names of election and constituency, worst and newest first.
+    """Findings with the names of their places, what to look at, and their time zone: worst and newest first.
 
     Args:
         connection: in a transaction.
         wanted: value by column (election_id, constituency_id, rule, severity, anomaly_id); None: any.
         unresolved: leave resolved ones out.
     """
-    chosen = {column: value for column, value in wanted.items() if value is not None}
-    conditions = [f"anomaly.{column} = :{column}" for column in chosen]
+    zone = sa.func.coalesce(constituencies.c.time_zone, elections.c.time_zone, "UTC").label("time_zone")
+    query = FINDINGS.add_columns(zone).order_by(WORST_FIRST, anomalies.c.window_start.desc(), anomalies.c.anomaly_id)
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(anomalies.c[column] == value)
     if unresolved:
-        conditions.append("anomaly.state <> 'resolved'")
-    query = f"""
-        SELECT anomaly.*, election.name AS election, constituency.name AS constituency,
-            coalesce(constituency.time_zone, election.time_zone, 'UTC') AS time_zone
-        FROM metrics.anomalies AS anomaly
-        LEFT JOIN metrics.elections AS election ON election.election_id = anomaly.election_id
-        LEFT JOIN metrics.constituencies AS constituency ON constituency.constituency_id = anomaly.constituency_id
-        WHERE {" AND ".join(conditions) or "TRUE"}
-        ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity), window_start DESC, anomaly_id
-    """  # noqa: S608 columns are ours, values are bound
-    return read_frame(connection, sa.text(query), **chosen)
+        query = query.where(anomalies.c.state != "resolved")
+    return read_frame(connection, query)

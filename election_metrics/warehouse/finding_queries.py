@@ -5,18 +5,20 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from election_metrics.warehouse.guidance import GUIDANCE
 from election_metrics.warehouse.rows import FIRST_PAGE, IDS, Found, Page, Row, by_constituency, read_page, read_rows
 from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, constituencies, elections
 
-_WORST_FIRST = sa.func.array_position(sa.cast(["critical", "warning", "info"], sa.ARRAY(sa.Text)), anomalies.c.severity)
-_FINDINGS = (
-    sa.select(anomalies, elections.c.name.label("election"), constituencies.c.name.label("constituency"))
+WORST_FIRST = sa.func.array_position(sa.cast(["critical", "warning", "info"], sa.ARRAY(sa.Text)), anomalies.c.severity)
+FINDINGS = (
+    sa.select(anomalies, elections.c.name.label("election"), constituencies.c.name.label("constituency"), *GUIDANCE)
     .outerjoin_from(anomalies, elections, elections.c.election_id == anomalies.c.election_id)
     .outerjoin(constituencies, constituencies.c.constituency_id == anomalies.c.constituency_id)
 )
-_UNRESOLVED_OF_CONSTITUENCIES = _FINDINGS.where(
+"""Findings with the names of their places, what to look at next, and what the expected value is taken from."""
+_UNRESOLVED_OF_CONSTITUENCIES = FINDINGS.where(
     anomalies.c.constituency_id == sa.any_(IDS), anomalies.c.state != "resolved"
-).order_by(_WORST_FIRST, anomalies.c.anomaly_id)
+).order_by(WORST_FIRST, anomalies.c.anomaly_id)
 
 
 def unresolved_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
@@ -35,7 +37,7 @@ def findings(
     page: Page = FIRST_PAGE,
 ) -> Found:
     """Findings with the names of their places: worst first, then by id. `state` unresolved: open or acknowledged."""
-    query = _FINDINGS
+    query = FINDINGS
     wanted = {"election_id": election, "constituency_id": constituency, "rule": rule, "severity": severity}
     for column, value in wanted.items():
         if value is not None:
@@ -44,19 +46,19 @@ def findings(
         query = query.where(anomalies.c.state != "resolved")
     elif state is not None:
         query = query.where(anomalies.c.state == state)
-    return read_page(connection, query, _WORST_FIRST, anomalies.c.anomaly_id, False, page)
+    return read_page(connection, query, WORST_FIRST, anomalies.c.anomaly_id, False, page)
 
 
 def newest_findings(connection: sa.Connection, election: str | None, limit: int) -> list[Row]:
     """Findings, resolved ones too, with the names of their places and changed_at; the newest first."""
     changed = sa.func.greatest(anomalies.c.detected_at, anomalies.c.state_at).label("changed_at")
-    query = _FINDINGS.add_columns(changed).order_by(anomalies.c.detected_at.desc(), anomalies.c.anomaly_id).limit(limit)
+    query = FINDINGS.add_columns(changed).order_by(anomalies.c.detected_at.desc(), anomalies.c.anomaly_id).limit(limit)
     return read_rows(connection, query if election is None else query.where(anomalies.c.election_id == election))
 
 
 def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
     """One finding, with the names of its place."""
-    return next(iter(read_rows(connection, _FINDINGS.where(anomalies.c.anomaly_id == anomaly_id))), None)
+    return next(iter(read_rows(connection, FINDINGS.where(anomalies.c.anomaly_id == anomaly_id))), None)
 
 
 _AROUND = """

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse.constituency_queries import SORTABLE
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.guidance import EXPECTED_FROM, LOOK_AT
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.reports import read_summaries
 from election_metrics.warehouse.tables import constituencies, election_summaries
@@ -363,6 +364,8 @@ def test_the_picture_of_a_finding_has_the_hours_of_its_place(api: Api) -> None:
     found = api.data("/anomalies?limit=500")
     assert found
     for one in found:
+        assert one["look_at"] == LOOK_AT[one["rule"]]
+        assert (one["expected_from"] is None) == (one["rule"] not in EXPECTED_FROM)
         spans = api.data(f"/anomalies/{one['anomaly_id']}/series")
         place = "constituency_id = :place" if one["constituency_id"] else "CAST(:place AS text) IS NULL"
         with transaction(api.settings) as connection:

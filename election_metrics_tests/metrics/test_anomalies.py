@@ -14,6 +14,7 @@ from election_metrics.metrics.anomalies.chances import chance_of_at_least, chanc
 from election_metrics.metrics.anomalies.findings import counted
 from election_metrics.metrics.anomalies.lifecycle import COLUMNS, reconcile
 from election_metrics.metrics.anomalies.rules import RULES, find_anomalies
+from election_metrics.warehouse.guidance import EXPECTED_FROM, LOOK_AT
 from election_metrics_tests.minutes import FAULTS_INSIDE
 from election_metrics_tests.published import INCIDENT, evidence_until, national
 from election_metrics_tests.simulated import AT_ONCE, FAULTS, SMALLEST, simulate, synchronised
@@ -109,6 +110,7 @@ def test_a_threshold_can_be_set_for_an_election() -> None:
 
 def test_every_threshold_is_used_and_every_rule_is_tried() -> None:
     assert set(RULES) == {*FAULTS, *AT_ONCE, *FAULTS_INSIDE}
+    assert set(RULES) == set(LOOK_AT) >= set(EXPECTED_FROM)
     evidence = simulate(60, 1, regions=4).evidence()
     for rule in RULES.values():
         used: set[str] = set()

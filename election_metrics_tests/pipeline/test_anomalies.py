@@ -154,6 +154,8 @@ def test_the_commands_list_explain_and_settle_findings_and_compare_constituencie
         "least_excess 1",
         "state     open",
         "43 of 70",
+        "look at   missing hours and files of this constituency",
+        "expected  from its own total so far",
     ):
         assert words in shown
     assert typed("anomalies", "acknowledge", name, "--note", "asked").returncode == 0

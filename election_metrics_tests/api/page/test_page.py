@@ -188,6 +188,7 @@ def test_before_the_opening_the_headline_says_when_and_then_voting_times_are_sho
 
 def test_a_finding_has_its_picture(reader: Reader) -> None:
     page = reader.open()
+    expect(page.locator(".findings .next").first).to_contain_text("missing hours and files of this constituency")
     picture = page.locator(".findings .picture").first
     expect(picture.locator("svg")).to_have_count(0)  # it is read when it is asked for
     picture.locator("summary").click()

@@ -1,4 +1,4 @@
-// What a finding means in the reader's language, and what to look at next. The exact wording is the finding's own.
+// What a finding means in Russian, and what to look at next. The English words are the finding's own.
 
 import { count, decimal } from "./format.js";
 import { languageNow } from "./words.js";
@@ -50,72 +50,72 @@ const RUSSIAN = {
   places_disagree: (one) => `Файлы договора лежат в ${n(one.observed)} местах: в разных регионах или на разных выборах`,
 };
 
-/** By rule: what to look at next, in English and Russian. */
+/** By rule: what to look at next, in Russian. */
 const NEXT = {
-  votes_exceed_bulletins: ["missing hours and files of this constituency; then the bulletins of the hours before", "недостающие часы и файлы этого округа; затем бюллетени предыдущих часов"],
-  gap_outside_band: ["whether votes arrive later, and whether other constituencies show the same hours", "приходят ли голоса позже и видно ли то же в других округах"],
-  turnout_above_register: ["the calls that change the register, and the reference data", "транзакции, меняющие список, и справочные данные"],
-  spike: ["the same hours elsewhere, then the files and the single transactions of the hour", "те же часы в других местах, затем файлы и отдельные транзакции этого часа"],
-  drop: ["whether input is missing, then the same hours in other regions", "хватает ли данных, затем те же часы в других регионах"],
-  silence: ["whether input is missing, then whether the portal shows votes in these hours", "хватает ли данных, затем показывает ли портал голоса за эти часы"],
-  outside_voting: ["the voting times and the time zone of this constituency", "время голосования и часовой пояс округа"],
-  rejected_share: ["the reasons of the rejections, in the transactions of the hour", "причины отклонения в транзакциях этого часа"],
-  unknown_outcomes: ["the transactions of the hour: neither FAIL nor VOTE_", "транзакции этого часа: нет ни FAIL, ни VOTE_"],
-  revotes: ["the keys that voted again", "ключи, голосовавшие повторно"],
-  voter_issued_twice: ["the issue calls of these voters", "выдачи этим избирателям"],
-  rollback_cluster: ["which transactions were withdrawn, and in which file", "какие транзакции отозваны и в каком файле"],
-  register_change: ["the calls that changed the register, and the turnout before and after", "транзакции, изменившие список, и явку до и после"],
-  synchronised_spike: ["the constituencies that rose, their regions, and the minutes of the hour", "какие округа выросли, их регионы и минуты этого часа"],
-  synchronised_drop: ["the constituencies that fell: a part of the system may have stopped", "какие округа упали: могла остановиться часть системы"],
-  burst: ["the constituencies and the single transactions of these minutes", "округа и отдельные транзакции этих минут"],
-  regular_votes: ["the times of the votes of this hour, to the second", "время голосов этого часа с точностью до секунды"],
-  equal_gaps: ["the times and the keys of these votes", "время и ключи этих голосов"],
-  votes_without_bulletins: ["when the bulletins of these votes were issued, and whether files of the hour before are missing", "когда выданы бюллетени этих голосов и хватает ли файлов предыдущего часа"],
-  registrar_block: ["whether that registrar replaced another, and who received these bulletins", "заменял ли этот регистратор другого и кто получил эти бюллетени"],
-  registration_block: ["the call that added them, and whether they voted soon after", "транзакцию, которая их внесла, и голосовали ли они вскоре"],
-  precinct_above_register: ["the calls on the register of this precinct: are some missing, or were voters removed after their bulletin", "транзакции списка этого участка: не потеряны ли какие-то, не исключены ли избиратели после выдачи"],
-  precinct_out_of_line: ["the precincts of the constituency, their hours and their registers", "участки округа, их часы и списки"],
-  precinct_block: ["the calls of that precinct in this hour: who received the bulletins, who was removed", "транзакции этого участка за этот час: кому выданы бюллетени, кто исключён"],
-  tally_differs: ["whether input of this constituency is missing, then the call that published the tally", "хватает ли данных этого округа, затем транзакцию с итогами"],
-  differs_from_portal: ["what is missing here, in the hours that differ; then rejected, repeated and withdrawn votes", "чего не хватает здесь в этих часах; затем отклонённые, повторные и отозванные голоса"],
-  input_missing: ["which files should have arrived, and whether the source has them", "какие файлы должны были прийти и есть ли они в источнике"],
-  unreadable_input: ["the file that is named; download it again", "названный файл; загрузите его заново"],
-  figures_fall: ["which file was replaced by a smaller one", "какой файл заменён меньшим"],
-  conflicting_ids: ["the list of conflicts: which of the files is wrong", "список расхождений: какой из файлов неверен"],
-  register_below_zero: ["the calls that are missing: those that added these voters", "недостающие транзакции: те, что внесли этих избирателей"],
-  time_zone_assumed: ["the name of the folder that is named", "название указанной папки"],
-  places_disagree: ["the paths that are named: which folder is wrong", "указанные пути: какая папка неверна"],
+  votes_exceed_bulletins: "недостающие часы и файлы этого округа; затем бюллетени предыдущих часов",
+  gap_outside_band: "приходят ли голоса позже и видно ли то же в других округах",
+  turnout_above_register: "транзакции, меняющие список, и справочные данные",
+  spike: "те же часы в других местах, затем файлы и отдельные транзакции этого часа",
+  drop: "хватает ли данных, затем те же часы в других регионах",
+  silence: "хватает ли данных, затем показывает ли портал голоса за эти часы",
+  outside_voting: "время голосования и часовой пояс округа",
+  rejected_share: "причины отклонения в транзакциях этого часа",
+  unknown_outcomes: "транзакции этого часа: нет ни FAIL, ни VOTE_",
+  revotes: "ключи, голосовавшие повторно",
+  voter_issued_twice: "выдачи этим избирателям",
+  rollback_cluster: "какие транзакции отозваны и в каком файле",
+  register_change: "транзакции, изменившие список, и явку до и после",
+  synchronised_spike: "какие округа выросли, их регионы и минуты этого часа",
+  synchronised_drop: "какие округа упали: могла остановиться часть системы",
+  burst: "округа и отдельные транзакции этих минут",
+  regular_votes: "время голосов этого часа с точностью до секунды",
+  equal_gaps: "время и ключи этих голосов",
+  votes_without_bulletins: "когда выданы бюллетени этих голосов и хватает ли файлов предыдущего часа",
+  registrar_block: "заменял ли этот регистратор другого и кто получил эти бюллетени",
+  registration_block: "транзакцию, которая их внесла, и голосовали ли они вскоре",
+  precinct_above_register: "транзакции списка этого участка: не потеряны ли какие-то, не исключены ли избиратели после выдачи",
+  precinct_out_of_line: "участки округа, их часы и списки",
+  precinct_block: "транзакции этого участка за этот час: кому выданы бюллетени, кто исключён",
+  tally_differs: "хватает ли данных этого округа, затем транзакцию с итогами",
+  differs_from_portal: "чего не хватает здесь в этих часах; затем отклонённые, повторные и отозванные голоса",
+  input_missing: "какие файлы должны были прийти и есть ли они в источнике",
+  unreadable_input: "названный файл; загрузите его заново",
+  figures_fall: "какой файл заменён меньшим",
+  conflicting_ids: "список расхождений: какой из файлов неверен",
+  register_below_zero: "недостающие транзакции: те, что внесли этих избирателей",
+  time_zone_assumed: "название указанной папки",
+  places_disagree: "указанные пути: какая папка неверна",
 };
 
-const OWN = ["its hours of the day before, its last hour, and constituencies of its region that opened at the same time", "те же часы накануне, предыдущий час и округа региона, открывшиеся тогда же"];
-const WIDE = ["its hours before, carried on as other votes went on from there, and as regions that opened earlier did", "предыдущие часы, продолженные так, как шли другие голосования и регионы, открывшиеся раньше"];
-const ITSELF = ["its own total so far", "собственный итог на этот момент"];
-const USUAL = ["the usual share of such calls", "обычная доля таких транзакций"];
-const AT_ONCE = ["the constituency's own hours, less what all have in common", "собственные часы округа за вычетом общего для всех"];
-/** By rule: what the expected value is taken from, and why it fits; in English and Russian. */
+const OWN = "те же часы накануне, предыдущий час и округа региона, открывшиеся тогда же";
+const WIDE = "предыдущие часы, продолженные так, как шли другие голосования и регионы, открывшиеся раньше";
+const ITSELF = "собственный итог на этот момент";
+const USUAL = "обычная доля таких транзакций";
+const AT_ONCE = "собственные часы округа за вычетом общего для всех";
+/** By rule: what the expected value is taken from, and why it fits; in Russian. */
 const REFERENCES = {
   votes_exceed_bulletins: ITSELF, turnout_above_register: ITSELF, figures_fall: ITSELF, rejected_share: USUAL, unknown_outcomes: USUAL,
   revotes: USUAL, rollback_cluster: USUAL, synchronised_spike: AT_ONCE, synchronised_drop: AT_ONCE,
-  gap_outside_band: ["the usual gap so many hours after the opening", "обычный разрыв через столько часов после открытия"],
-  burst: ["the half hours before and after, whichever had more votes", "получасы до и после – тот, где голосов больше"],
-  regular_votes: ["voters who decide independently", "избиратели, решающие независимо"],
-  votes_without_bulletins: ["bulletins of the half hour before: a vote follows its bulletin within minutes", "бюллетени за полчаса до того: голос следует за бюллетенем через минуты"],
-  precinct_above_register: ["the voters on the precinct's list now", "избиратели в списке участка сейчас"],
-  precinct_out_of_line: ["the other precincts of the constituency, for as many voters", "другие участки округа при том же числе избирателей"],
-  precinct_block: ["the precinct's part of the constituency's bulletins in all other hours", "доля участка в бюллетенях округа за все остальные часы"],
-  tally_differs: ["the accepted votes of the constituency", "принятые голоса округа"],
-  differs_from_portal: ["the portal's own counter: the second, independent count", "счётчик самого портала: второй, независимый подсчёт"],
-  registration_block: ["additions to this register at other times of the vote", "внесения в этот список в другое время голосования"],
+  gap_outside_band: "обычный разрыв через столько часов после открытия",
+  burst: "получасы до и после – тот, где голосов больше",
+  regular_votes: "избиратели, решающие независимо",
+  votes_without_bulletins: "бюллетени за полчаса до того: голос следует за бюллетенем через минуты",
+  precinct_above_register: "избиратели в списке участка сейчас",
+  precinct_out_of_line: "другие участки округа при том же числе избирателей",
+  precinct_block: "доля участка в бюллетенях округа за все остальные часы",
+  tally_differs: "принятые голоса округа",
+  differs_from_portal: "счётчик самого портала: второй, независимый подсчёт",
+  registration_block: "внесения в этот список в другое время голосования",
 };
 const OF_LEVELS = ["spike", "drop", "silence"];
 
-const spoken = (pair) => pair?.[languageNow() === "ru" ? 1 : 0];
+const isRussian = () => languageNow() === "ru";
 
 /** What the expected value is taken from. */
-export const referenceOf = (one) => spoken(OF_LEVELS.includes(one.rule) ? (one.constituency_id ? OWN : WIDE) : REFERENCES[one.rule]);
+export const referenceOf = (one) => (isRussian() ? (OF_LEVELS.includes(one.rule) ? (one.constituency_id ? OWN : WIDE) : REFERENCES[one.rule]) : one.expected_from);
 
 /** The finding in the reader's language, if that is not the one it is worded in. */
-export const inWords = (one) => (languageNow() === "ru" ? RUSSIAN[one.rule]?.(one) : undefined);
+export const inWords = (one) => (isRussian() ? RUSSIAN[one.rule]?.(one) : undefined);
 
 /** What to look at next. */
-export const whatNext = (one) => spoken(NEXT[one.rule]);
+export const whatNext = (one) => (isRussian() ? NEXT[one.rule] : one.look_at);
