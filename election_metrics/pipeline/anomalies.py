@@ -28,6 +28,7 @@ from election_metrics.warehouse import (
     registry,
     stale_hours,
     tallies,
+    unreadable,
 )
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.guidance import LOOK_AT
@@ -127,7 +128,8 @@ def _read_evidence(
         paths=registry.read_paths_of(connection, assumed) if assumed else {},
         disagreeing=registry.read_disagreeing_paths(connection, election),
         lines=lines,
-        unread=registry.read_unread_files(connection, election),
+        unread=unreadable.read_unread_files(connection, election),
+        shared_input=_shared_input(connection, election, present),
         inside=intervals.read_inside_hours(connection, election, present),
         registrations=_registrations(events, present),
         shards=on_chain.merge(shards[["shard", "trouble"]], on="shard"),
@@ -207,13 +209,23 @@ def _registrations(events: pd.DataFrame, present: int) -> pd.DataFrame:
 
 def _lines(connection: sa.Connection, election: str) -> pd.DataFrame:
     """Lines of the election's files; the times of those that cannot be read as hours."""
-    lines = elections.read_lines(connection, election)
+    lines = unreadable.read_lines(connection, election)
     for column in ("path_lines", "path_rejected"):
         lines[column] = lines[column].astype("Int64")
     starts, ends = (pd.to_datetime(lines[name], utc=True) for name in ("starts_at", "ends_at"))
     first, end = (hour_numbers(moments).astype("Int64") for moments in (starts, ends.dt.ceil("h")))
     # Transactions of a single moment, at a full hour, are of the hour that begins with it.
     return lines.assign(window_start=first, window_end=end.where(end > first, first + 1))
+
+
+def _shared_input(connection: sa.Connection, election: str, present: int) -> pd.DataFrame:
+    """Input of several constituencies of which some cannot be read: rows of tables, and parts of files."""
+    rows = unreadable.read_unreadable_rows(connection, election, present)
+    for column in ("window_start", "window_end"):
+        rows[column] = rows[column].astype("Int64")
+    return pd.concat([rows, unreadable.read_unread_parts(connection, election)], ignore_index=True).reindex(
+        columns=["path", "lines", "rejected", "parts", "reason", "window_start", "window_end"]
+    )
 
 
 def _hours_behind(connection: sa.Connection, evidence: Evidence, now: datetime) -> bool:

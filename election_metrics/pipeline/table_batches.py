@@ -102,7 +102,12 @@ def _record(
 
     def settle(connection: sa.Connection) -> None:
         table_reads.add_places(connection, job.source, places, forgotten)
-        elections = table_reads.elections_of(connection, [*places["constituency_id"], *forgotten])
+        named = [*places["constituency_id"], *forgotten]
+        elections = (
+            table_reads.elections_of(connection, named)
+            if named
+            else table_reads.elections_of_source(connection, job.source)  # nothing but rows that cannot be read
+        )
         registry.touch_constituencies(connection, {election: [] for election in elections})
 
     batch = StagedBatch(

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from election_metrics.counts import NAMES
 from election_metrics.warehouse.replace import read_arrow, read_frame, read_table, to_frame
 from election_metrics.warehouse.tables import constituency_metrics, figures, hourly_stats
+from election_metrics.warehouse.unreadable import IS_LOST
 
 FIGURES = [column.name for column in figures(hourly_stats)]
 """Columns of hourly_stats without run_id and computed_at."""
@@ -62,7 +63,6 @@ def read_hours_of_members(connection: sa.Connection, election: str) -> pd.DataFr
     return read_table(connection, hourly_stats, names, where, election=election)
 
 
-_IS_LOST = "(rejected > 0 AND rejected * 2 > lines)"
 """Most lines of a file cannot be read: it covers nothing."""
 _EARLIER = sa.text(
     """
@@ -217,7 +217,7 @@ def read_lost_intervals(connection: sa.Connection, election: str) -> pd.DataFram
             "SELECT DISTINCT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at, "  # noqa: S608 our own text
             "interval_end AT TIME ZONE time_zone AS ends_at, true AS by_interval "
             "FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id) "
-            f"WHERE election_id = :election AND status = 'landed' AND {_IS_LOST} "
+            f"WHERE election_id = :election AND status = 'landed' AND {IS_LOST} "
             "AND interval_start IS NOT NULL AND gone_at IS NULL"
         ),
         election=election,
@@ -239,7 +239,7 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
             SELECT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at,
                 interval_end AT TIME ZONE time_zone AS ends_at, first_transaction_at, last_transaction_at, shard
             FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
-            WHERE election_id = %(election)s AND status = 'landed' AND NOT {_IS_LOST}
+            WHERE election_id = %(election)s AND status = 'landed' AND NOT {IS_LOST}
         ), whole AS (
             SELECT constituency_id, unnest(range_agg(tstzrange(starts_at, ends_at))) AS span
             FROM file
@@ -279,53 +279,3 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         {"constituency_id": pa.string(), "starts_at": instant, "ends_at": instant, "by_interval": pa.bool_()}
     )
     return to_frame(read_arrow(connection, query, schema, election=election))
-
-
-def read_lines(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Lines of the current files of the constituencies that have some that cannot be read.
-
-    Returns:
-        constituency_id, lines, rejected, files (with such lines), all_files, lost_files (most of whose lines cannot),
-        path, path_lines, path_rejected (of the file with the most), starts_at, ends_at (UTC) of the times that the
-        files with such lines cover, election_lines (of all files of the election).
-    """
-    return read_frame(
-        connection,
-        sa.text(
-            f"""
-            WITH torn AS (
-                SELECT DISTINCT constituency_id
-                FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id)
-                WHERE election_id = :election AND status = 'landed' AND gone_at IS NULL AND rejected > 0
-            ), file AS (
-                SELECT DISTINCT ON (constituency_id, content_id, interval_start)
-                    constituency_id, lines, rejected, rtrim(path || '/' || member, '/') AS path,
-                    coalesce(interval_start AT TIME ZONE time_zone, first_transaction_at) AS starts_at,
-                    coalesce(interval_end AT TIME ZONE time_zone, last_transaction_at) AS ends_at
-                FROM ingest.transaction_files
-                JOIN torn USING (constituency_id)
-                JOIN metrics.constituencies USING (constituency_id)
-                WHERE status = 'landed' AND gone_at IS NULL
-                ORDER BY constituency_id, content_id, interval_start, path, member
-            ), worst AS (
-                SELECT DISTINCT ON (constituency_id)
-                    constituency_id, path, lines AS path_lines, rejected AS path_rejected
-                FROM file WHERE rejected > 0 ORDER BY constituency_id, rejected DESC, path
-            )
-            SELECT
-                constituency_id, sum(lines)::bigint AS lines, sum(rejected)::bigint AS rejected,
-                count(*) FILTER (WHERE rejected > 0) AS files, count(*) AS all_files,
-                count(*) FILTER (WHERE {_IS_LOST}) AS lost_files, worst.path, path_lines, path_rejected,
-                min(starts_at) FILTER (WHERE rejected > 0) AS starts_at,
-                max(ends_at) FILTER (WHERE rejected > 0) AS ends_at,
-                (
-                    SELECT sum(every.lines)::bigint
-                    FROM ingest.transaction_files AS every JOIN metrics.constituencies USING (constituency_id)
-                    WHERE election_id = :election AND status = 'landed' AND gone_at IS NULL
-                ) AS election_lines
-            FROM file JOIN worst USING (constituency_id)
-            GROUP BY constituency_id, worst.path, path_lines, path_rejected
-            """  # noqa: S608 our own text
-        ),
-        election=election,
-    )

@@ -22,25 +22,11 @@ from election_metrics.warehouse.tables import (
     elections,
     registry_version,
 )
+from election_metrics.warehouse.unreadable import CONTRACT_OF_FILE
 
 _STANDING_EVENTS = (
     "SELECT constituency_id, occurred_at, operation, voters, names_precinct FROM ingest.standing_registry_events"
 )
-
-
-# Of a file that could not be read, the contract is in its name.
-_CONTRACT = "coalesce(file.constituency_id, substring(coalesce(nullif(member, ''), path) FROM '([^/_.]+)[^/]*$'))"
-
-
-def read_unread_files(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Files of an election that cannot be read at all: constituency_id, path (and member), reason; by path."""
-    query = sa.text(
-        "SELECT place.constituency_id, rtrim(path || '/' || member, '/') AS path, reason "  # noqa: S608 our own text
-        "FROM ingest.transaction_files AS file "
-        f"JOIN metrics.constituencies AS place ON place.constituency_id = {_CONTRACT} "
-        "WHERE status = 'unreadable' AND gone_at IS NULL AND election_id = :election ORDER BY path, member"
-    )
-    return read_frame(connection, query, election=election)
 
 
 def read_paths_of(connection: sa.Connection, constituencies: Sequence[str]) -> dict[str, str]:
@@ -358,7 +344,7 @@ def touch_elections_of_files(connection: sa.Connection, paths: Sequence[str], *,
     """
     query = sa.text(
         "SELECT DISTINCT election_id FROM ingest.transaction_files AS file "  # noqa: S608 our own text
-        f"JOIN ingest.constituency_registry AS place ON place.constituency_id = {_CONTRACT} "
+        f"JOIN ingest.constituency_registry AS place ON place.constituency_id = {CONTRACT_OF_FILE} "
         "WHERE path = ANY(:paths) AND (rejected > 0 OR NOT :only_rejected)"
     )
     elections_of = connection.execute(query, {"paths": list(paths), "only_rejected": only_rejected}).scalars()

@@ -10,7 +10,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import copy_rows, read_frame
-from election_metrics.warehouse.tables import secrets, table_contents, table_places, table_reads, transaction_files
+from election_metrics.warehouse.tables import (
+    secrets,
+    table_constituencies,
+    table_contents,
+    table_places,
+    table_reads,
+    transaction_files,
+)
 
 PATH = "table:{source}/"
 """Prefix of paths of a table's rows in the ledger; the hour follows."""
@@ -132,6 +139,12 @@ def add_places(connection: sa.Connection, source: str, places: pd.DataFrame, for
         """
     )
     connection.execute(update, {"source": source, "ids": sorted({*places["constituency_id"], *forgotten})})
+
+
+def elections_of_source(connection: sa.Connection, source: str) -> set[str]:
+    """The elections of which a table has rows."""
+    named = sa.select(table_constituencies.c.constituency_id).where(table_constituencies.c.source == source)
+    return elections_of(connection, list(connection.execute(named).scalars()))
 
 
 def elections_of(connection: sa.Connection, constituencies: Sequence[str]) -> set[str]:

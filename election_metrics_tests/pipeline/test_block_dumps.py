@@ -201,6 +201,9 @@ def test_what_cannot_be_read_is_told_by_line_and_height_and_the_rest_counts(
     ]
     # 20 issues, less 1 cut off, 1 without contract, 3 in quarantine, 1 not UTF-8; the one of the fork more.
     assert rows(settings, FIGURES)["bulletins_issued"].sum() == 20 - 1 - 1 - 3 - 1 + 1
+    query = "SELECT explanation FROM metrics.anomalies WHERE rule = 'unreadable_input' AND constituency_id IS NULL"
+    told = rows(settings, query)["explanation"]
+    assert [text for text in told if text.startswith("6 parts of ") and "line 13, height 11: transaction 2" in text]
 
 
 @pytest.mark.parametrize("kind", ["105.0", "1.05e2", '"105"'])

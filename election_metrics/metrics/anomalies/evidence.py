@@ -61,6 +61,9 @@ class Evidence:
             in how many files, of how many, how many files lost most lines, in which file most, and the hours that these
             cover; election_lines: of the whole election.
         unread: constituency_id, path, reason: files that cannot be read at all.
+        shared_input: path, lines, rejected, parts, reason, window_start, window_end: input of several constituencies of
+            which some cannot be read, so that nobody knows whose it is: rows of a table and the hours in which (lines,
+            rejected), or parts of a file (parts, and the reason of one).
         shards: constituency_id, trouble: of constituencies on the chain, what of their shard is missing, in words.
         absent_shards: shards of the chain of which nothing is known.
         second_count: constituency_id, hour_number, is_delivered, is_taken_back, counted_bulletins, published_bulletins,
@@ -101,6 +104,11 @@ class Evidence:
         )
     )  # fmt: skip
     unread: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "path", "reason"))
+    shared_input: pd.DataFrame = field(
+        default_factory=lambda: _nothing(
+            "path", "lines", "rejected", "parts", "reason", "window_start", "window_end",
+        )
+    )  # fmt: skip
     shards: pd.DataFrame = field(default_factory=lambda: _nothing("constituency_id", "trouble"))
     absent_shards: Sequence[str] = ()
     second_count: pd.DataFrame = field(

@@ -94,6 +94,7 @@ def unreadable_input(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
             findings(some, _severity(some, thresholds), _said_of_constituency),
             _of_election(found, thresholds, len(evidence.constituencies)),
             _unread(evidence),
+            _of_shared(evidence, thresholds),
         ]
     )
 
@@ -166,6 +167,33 @@ def _unread(evidence: Evidence) -> pd.DataFrame:
         found,
         "warning",
         lambda row: f"{counted(row.observed, 'file')} cannot be read, such as {_end_of(row.path)}: {row.reason}",
+    )
+
+
+def _of_shared(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
+    """Rows of a table, or parts of a dump or an archive, of which nobody knows whose they are."""
+    first, last = _span(evidence)
+    found = evidence.shared_input.assign(
+        window_start=lambda frame: frame["window_start"].fillna(first).astype("int64"),
+        window_end=lambda frame: frame["window_end"].fillna(last + 1).astype("int64"),
+        share=lambda frame: (frame["rejected"] / frame["lines"] * 100).fillna(0.0), is_ongoing=True, expected=0,
+        observed=lambda frame: frame["rejected"].fillna(frame["parts"]).astype("int64"),
+    )  # fmt: skip
+    is_told = found["parts"].notna() | (found["share"] >= thresholds["least_share"])
+    some = found[is_told | (found["observed"] >= thresholds["least_lines"])]
+    severity = (some["share"] >= thresholds["critical_share"]).map({True: "critical", False: "warning"})
+    return findings(some, severity, _said_of_shared)
+
+
+def _said_of_shared(row: Any) -> str:
+    if pd.notna(row.parts):
+        return (
+            f"{counted(row.parts, 'part')} of {_end_of(row.path)} cannot be read or contradicts other input, such as "
+            f"{row.reason}. Which constituencies it is of is not known"
+        )
+    return (
+        f"{row.rejected:.0f} of {counted(row.lines, 'row')} ({row.share:.1f} %) of {row.path} cannot be read and are "
+        "counted nowhere. Which constituencies they are of is not known"
     )
 
 
