@@ -14,7 +14,10 @@ from election_metrics_tests.minutes import FAULTS_INSIDE, LEAST_VOTES, with_minu
 from election_metrics_tests.simulated import AT_ONCE, FAULTS, SMALLEST, Election, simulate
 
 EXACT = "exact: it is counted, not judged | –"
-_EXACT = {"unreadable_input", "conflicting_ids", "register_below_zero", "time_zone_assumed", "places_disagree"}
+_EXACT = {
+    "unreadable_input", "conflicting_ids", "register_below_zero", "time_zone_assumed", "places_disagree",
+    "differs_from_portal", "tally_differs", "votes_found_invalid",
+}  # fmt: skip
 
 
 def recall(rule: str, elections: list[Election], times: int) -> tuple[int, int]:

@@ -660,6 +660,34 @@ def revoke(name: str, by: str) -> None:
 
 
 @main.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--verifier", default="verifier", show_default=True, help="Who found these ballots invalid.")
+@click.option("--remove", is_flag=True, help="Take back the list of this verifier.")
+@_BY
+def verdicts(file: Path | None, verifier: str, by: str, *, remove: bool) -> None:
+    """Take in a verifier's list of invalid ballots; without FILE, show the lists.
+
+    FILE is a JSON object of transaction ids and reasons: {"6rTqW…": "the proof is wrong"}. A later list of the same
+    verifier replaces the earlier one. What the chain accepted stays counted; the page, the view metrics.verdicts and
+    the finding votes_found_invalid say how many of the votes that count were found invalid. Ids that are not known
+    here are named, and found once they land.
+
+    \b
+    election-metrics verdicts invalid.json --verifier "Observers of the vote"
+    election-metrics verdicts --verifier "Observers of the vote" --remove
+    """
+    from election_metrics.commands.verdicts import run_lists, run_remove, run_verdicts
+    from election_metrics.settings import settings
+
+    if remove:
+        run_remove(console, settings(), verifier, by)
+    elif file is None:
+        run_lists(_output(), settings())
+    else:
+        sys.exit(run_verdicts(console, settings(), file, verifier, by))
+
+
+@main.command()
 @click.argument("target")
 @click.option(
     "--because", metavar="REASON", help="Why; shown on the page and in the tables. Without it, nothing is changed."

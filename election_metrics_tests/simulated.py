@@ -48,6 +48,7 @@ class Election:
         torn: constituencies whose files lie in two regions.
         published: (constituency, hour, votes) that the portal published more than were counted.
         tallies: (constituency, hour, marks) of published tallies of 100 votes.
+        invalid: (constituency, hour, votes) that a verifier found invalid.
         unread: constituency, and lines that cannot be read.
         parts: registered voters of the four precincts of each constituency.
         issued: bulletins of each constituency, hour and precinct.
@@ -67,6 +68,7 @@ class Election:
     torn: list[int] = field(default_factory=list)
     published: list[tuple[int, int, int]] = field(default_factory=list)
     tallies: list[tuple[int, int, int]] = field(default_factory=list)
+    invalid: list[tuple[int, int, int]] = field(default_factory=list)
     unread: list[tuple[int, int]] = field(default_factory=list)
     parts: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), dtype="int64"))
     issued: np.ndarray = field(default_factory=lambda: np.zeros((0, _LENGTH, 4), dtype="int64"))
@@ -76,7 +78,7 @@ class Election:
         """One to put faults into."""
         counts = {name: values.copy() for name, values in self.counts.items()}
         return replace(self, size=self.size.copy(), counts=counts, delivered=self.delivered.copy(),
-                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[], published=[], tallies=[],
+                       register_changes=[], repeated_issues=[], conflicts=[], registers=[], lost=[], unknown=[], torn=[], unread=[], published=[], tallies=[], invalid=[],
                        parts=self.parts.copy(), issued=self.issued.copy(), removed=[])  # fmt: skip
 
     def opening(self, place: int) -> int:
@@ -184,6 +186,9 @@ class Election:
                 lowest_sum=100,
                 highest_sum=100,
             ),
+            verdicts=self._events(self.invalid)
+            .rename(columns={"voters": "votes", "hour_number": "first_hour"})
+            .assign(verifier="a verifier", reason="wrong proof", last_hour=lambda rows: rows["first_hour"]),
             precincts=self._precincts(),
             precinct_hours=self._precinct_hours(),
             disagreeing=pd.DataFrame(
@@ -393,6 +398,12 @@ def _published_more(election: Election, place: int, random: np.random.Generator)
     return hour, hour
 
 
+def _found_invalid(election: Election, place: int, random: np.random.Generator) -> tuple[int, int]:
+    hour = int(random.integers(0, _LENGTH))
+    election.invalid.append((place, hour, 3))
+    return hour, hour
+
+
 def _tally_short(election: Election, place: int, _random: np.random.Generator) -> tuple[int, int]:
     election.tallies.append((place, _LENGTH - 1, 97))
     return _LENGTH - 1, _LENGTH - 1
@@ -458,6 +469,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "places_disagree": ("files in two regions", _places_disagree),
     "differs_from_portal": ("3 votes more published by the portal", _published_more),
     "tally_differs": ("3 marks fewer than votes", _tally_short),
+    "votes_found_invalid": ("3 votes of an hour found invalid", _found_invalid),
     "precinct_above_register": ("5 % more bulletins of a precinct than voters, at least 5", _more_than_listed),
     "precinct_out_of_line": ("a third of the bulletins of the largest precinct", _unlike_the_others),
     "precinct_block": (

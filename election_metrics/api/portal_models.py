@@ -89,3 +89,14 @@ class AgreementHour(_TwoCounts):
     status: _STATUS
     input: Literal["arrived", "missing"] = Field(description="Whether the hour's input arrived here")
     published_since: datetime | None = Field(description="When these figures of the portal were first collected")
+
+
+class Verdicts(BaseModel):
+    """What a verifier found invalid for one reason. Votes found invalid stay counted in every other figure."""
+
+    election_id: str
+    verifier: str
+    reason: str = Field(description="In the verifier's words")
+    votes_found_invalid: int = Field(description="Votes that count here and were found invalid")
+    not_counted: int = Field(description="Ids of transactions that are no vote that counts here")
+    unknown_here: int = Field(description="Ids that are not known here, of whatever election")

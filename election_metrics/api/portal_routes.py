@@ -1,4 +1,4 @@
-"""Read endpoints of what others published beside what is counted here: the portal's counts, and tallies."""
+"""Read endpoints of what others say beside what is counted here: the portal's counts, tallies, verdicts."""
 
 import sqlalchemy as sa
 
@@ -6,9 +6,9 @@ from election_metrics.api.arguments import ConstituencyId, ElectionId
 from election_metrics.api.endpoints import get, new_router
 from election_metrics.api.models import Answer
 from election_metrics.api.not_found import check_constituency, check_election
-from election_metrics.api.portal_models import Agreement, AgreementHour, ElectionKind, Tally
+from election_metrics.api.portal_models import Agreement, AgreementHour, ElectionKind, Tally, Verdicts
 from election_metrics.api.rendering import Reply
-from election_metrics.warehouse import agreement_queries, tallies
+from election_metrics.warehouse import agreement_queries, tallies, verdicts
 
 router = new_router()
 _MOST = 100
@@ -42,6 +42,22 @@ def constituency_tally(connection: sa.Connection, constituency_id: ConstituencyI
     """The tally that the contract published when voting was over, with the check of each question."""
     check_constituency(connection, constituency_id)
     found = tallies.tally_of(connection, constituency_id)
+    return Reply(found, found)
+
+
+@get(router, "/election/{election_id}/verdicts", Answer[list[Verdicts]], "elections", has_history=False)
+def election_verdicts(connection: sa.Connection, election_id: ElectionId) -> Reply:
+    """What verifiers found invalid of an election's ballots, and ids in their lists that are not known here."""
+    check_election(connection, election_id)
+    found = verdicts.verdicts_of_election(connection, election_id)
+    return Reply(found, found)
+
+
+@get(router, "/constituency/{constituency_id}/verdicts", Answer[list[Verdicts]], "constituencies", has_history=False)
+def constituency_verdicts(connection: sa.Connection, constituency_id: ConstituencyId) -> Reply:
+    """What verifiers found invalid of a constituency's ballots."""
+    check_constituency(connection, constituency_id)
+    found = verdicts.verdicts_of_constituency(connection, constituency_id)
     return Reply(found, found)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from election_metrics.commands.known import print_full_disks, print_known
 from election_metrics.commands.markup import shown
 from election_metrics.commands.second_count import print_state
+from election_metrics.commands.verdicts import print_lists
 from election_metrics.locations import name_of
 from election_metrics.pipeline.last_known import Known, read_last_known, unwatched
 from election_metrics.pipeline.pending_files import not_read_before, pending_files
@@ -34,6 +35,7 @@ from election_metrics.warehouse.reports import (
     read_summaries,
 )
 from election_metrics.warehouse.table_reads import looked_at
+from election_metrics.warehouse.verdicts import read_lists
 
 _SECONDS_LOOKING = 2.0
 _MOST_OPENED = 1_000
@@ -279,6 +281,7 @@ def print_warehouse(console: Console, settings: Settings) -> None:
         tables = looked_at(connection)
         shards = read_shards(connection)
         absent = absent_shards(connection, list(shards["shard"]))
+        lists = read_lists(connection)
     console.print(f"Warehouse   {str(database).split(' on ')[0]}")
     console.print(f"Lake        {settings.lake_path}")
     unset = "ELECTION_METRICS_SOURCE is not set here, so no folder is listed"
@@ -318,6 +321,9 @@ def print_warehouse(console: Console, settings: Settings) -> None:
             "election-metrics conflicts shows each, with its files"
         )
     _print_withdrawn(console, settings)
+    if len(lists):
+        console.print("\nVerdicts on ballots (election-metrics export verdicts shows each):")
+        print_lists(console, lists)
     _print_judged(console, settings)
     if len(rejected):
         console.print("\nLines in quarantine (election-metrics export rejected_transactions shows each):")

@@ -147,6 +147,29 @@ def precinct_hours(engine: Engine) -> pd.DataFrame:
     return found.astype({name: "int64" for name in found.columns if name != "constituency_id"})
 
 
+def verdict_rows(engine: Engine, ids: pd.DataFrame) -> pd.DataFrame:
+    """Transactions of the opened hours on which there is a verdict: the columns of `ingest.verdict_rows`.
+
+    Args:
+        engine: one on which `open_hours` was called.
+        ids: transaction_id of the verdicts.
+    """
+    if ids.empty:
+        return no_verdict_rows()
+    engine.put_frame("verdicts", ids, {"transaction_id": "STRING"})
+    return engine.query(sql("verdict_rows")).astype(_OF_VERDICT)
+
+
+_OF_VERDICT = {
+    "transaction_id": "str", "constituency_id": "str", "hour_number": "int64", "counts_as": "str", "votes": "int64",
+}  # fmt: skip
+
+
+def no_verdict_rows() -> pd.DataFrame:
+    """The frame of `verdict_rows` without a row."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _OF_VERDICT.items()})
+
+
 def _as_array(columns: Sequence[pd.Series]) -> pd.Series:
     """`{0,3,…}` for each row."""
     texts = [pa.array(column.astype("int64")).cast(pa.string()) for column in columns]

@@ -29,6 +29,7 @@ from election_metrics.warehouse import (
     stale_hours,
     tallies,
     unreadable,
+    verdicts,
 )
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.guidance import LOOK_AT
@@ -138,6 +139,7 @@ def _read_evidence(
         tallies=_tallies(connection, election),
         precincts=precincts,
         precinct_hours=precinct_hours,
+        verdicts=verdicts.read_found_invalid(connection, election, present),
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
 

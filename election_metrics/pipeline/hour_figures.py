@@ -12,7 +12,7 @@ from election_metrics.metrics.hourly import hourly_stats
 from election_metrics.metrics.hours import hour_starts
 from election_metrics.metrics.registry import register_by_hour
 from election_metrics.settings import Settings
-from election_metrics.warehouse import corrections, lake_manifest, stale_hours
+from election_metrics.warehouse import corrections, lake_manifest, stale_hours, verdicts
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.database import transaction
 
@@ -36,12 +36,13 @@ def chunks_of_hours(settings: Settings, first: int, last: int) -> list[tuple[int
 
 @dataclass(frozen=True)
 class HoursInputs:
-    """All inputs of the figures of some hours: their versions and rows, the registry, and calls on registers."""
+    """All inputs of the figures of some hours: versions, rows, the registry, calls on registers, ids with a verdict."""
 
     versions: pd.DataFrame
     hours: lake.LakeHours
     constituencies: pd.DataFrame
     events: pd.DataFrame
+    verdicts: pd.DataFrame
 
 
 def read_inputs(settings: Settings, first: int, last: int) -> HoursInputs:
@@ -53,6 +54,7 @@ def read_inputs(settings: Settings, first: int, last: int) -> HoursInputs:
         corrected = corrections.read_corrections(connection) if conflicted else _NO_CORRECTIONS
         constituencies = store.read_registry(connection)
         events = store.read_events(connection)
+        judged = verdicts.read_ids(connection)
     is_conflicted = parts["hour_number"].isin(conflicted)
     hours = lake.LakeHours(
         clean_parts=_paths(settings, parts[~is_conflicted]),
@@ -60,7 +62,7 @@ def read_inputs(settings: Settings, first: int, last: int) -> HoursInputs:
         **corrected,
     )
     constituencies["reference_voters"] = constituencies["reference_voters"].astype("Int64")
-    return HoursInputs(versions, hours, constituencies, events)
+    return HoursInputs(versions, hours, constituencies, events, judged)
 
 
 _NO_CORRECTIONS = {name: pd.DataFrame() for name in ("superseded", "rollbacks", "lost_rows", "repeated_votes")}

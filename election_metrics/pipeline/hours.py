@@ -26,7 +26,7 @@ from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import by_election, notify, replace_scope
 from election_metrics.warehouse.tables import hourly_stats as table
-from election_metrics.warehouse.tables import inside_hours, precinct_hours
+from election_metrics.warehouse.tables import inside_hours, precinct_hours, verdict_rows
 
 _MOST_TRIES = 20
 
@@ -106,7 +106,11 @@ def _compute_chunk(
         inputs = read_inputs(settings, first, last)
         frame = compute_frame(engine, inputs, now)
     frame = frame.assign(run_id=run_id, computed_at=now)
-    beside = {inside_hours: inside_frame(engine, settings), precinct_hours: lake.precinct_hours(engine)}
+    beside = {
+        inside_hours: inside_frame(engine, settings),
+        precinct_hours: lake.precinct_hours(engine),
+        verdict_rows: lake.verdict_rows(engine, inputs.verdicts),
+    }
     # These hours become visible together with everything downstream.
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
         newer = _newer_hours(connection, inputs.versions, first, last)

@@ -30,6 +30,7 @@ LOOK_AT = {
     "precinct_out_of_line": "the precincts of the constituency, their hours and their registers",
     "precinct_block": "the calls of that precinct in this hour: who received the bulletins, who was removed",
     "tally_differs": "whether input of this constituency is missing, then the call that published the tally",
+    "votes_found_invalid": "the ballots that are named (metrics.verdicts), and how the verifier checked them",
     "differs_from_portal": "what is missing here in the hours that differ; then rejected, repeated, withdrawn votes",
     "input_missing": "which files should have arrived, and whether the source has them",
     "unreadable_input": "the file that is named; download it again",

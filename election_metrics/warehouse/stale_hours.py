@@ -112,6 +112,12 @@ def first_hour(connection: sa.Connection) -> int | None:
     return found
 
 
+def last_hour(connection: sa.Connection) -> int | None:
+    """The last hour with transactions; None if nothing has landed."""
+    found: int | None = connection.execute(sa.text("SELECT max(hour_number) FROM ingest.hour_versions")).scalar()
+    return found
+
+
 def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:
     """Stale hours, and past hours that were computed while they were in progress."""
     query = sa.text(

@@ -561,6 +561,25 @@ precinct_hours = Table(
     schema="ingest", comment="Each precinct and hour of hourly_stats with bulletins or changes of the register; votes name no precinct",
 )  # fmt: skip
 
+verdict_lists = Table(
+    "verdict_lists", metadata,
+    _text("verifier", "Who passed it", primary_key=True),
+    _text("transaction_id", "Transaction", primary_key=True, index=True),
+    _text("reason", "Why the ballot is invalid, in the verifier's words", nullable=False),
+    _instant("recorded_at", "When the verifier's list was taken in", nullable=False),
+    schema="ingest", comment="Ballots that a verifier found invalid; a verifier's later list replaces the earlier one",
+)  # fmt: skip
+
+verdict_rows = Table(
+    "verdict_rows", metadata,
+    _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),
+    _text("transaction_id", "Transaction", primary_key=True, index=True),
+    _text("constituency_id", "Constituency", nullable=False, index=True),
+    _text("counts_as", "What it counts as here: vote_cast is a vote that counts", nullable=False),
+    _count("votes", "Votes of the row: 1, or more in a table"),
+    schema="ingest", comment="Transactions of computed hours on which there is a verdict",
+)  # fmt: skip
+
 hour_versions = Table(
     "hour_versions", metadata,
     _count("hour_number", "Hours since 1970 (UTC)", primary_key=True, autoincrement=False),

@@ -37,7 +37,9 @@ def test_a_row_that_cannot_be_read_is_quarantined_and_the_others_count(mapped: S
     assert found["file"].str.startswith("table:ballots/").all()
     assert "id=timeless" in "".join(found["content"])
     assert update_from_table(mapped, compare=True).rows == 0
-    query = "SELECT constituency_id IS NULL, severity, explanation FROM metrics.anomalies WHERE rule = 'unreadable_input'"
+    query = (
+        "SELECT constituency_id IS NULL, severity, explanation FROM metrics.anomalies WHERE rule = 'unreadable_input'"
+    )
     ((is_of_election, severity, said),) = rows(mapped, query).values.tolist()
     assert (is_of_election, severity) == (True, "critical")
     assert said.startswith("7 of 8 rows (87.5 %) of table:ballots cannot be read and are counted nowhere")

@@ -1,6 +1,7 @@
 -- The transactions of clean hours, in which every landed row counts.
 -- Takes: clean_rows (the lake's rows of those hours).
 SELECT
+    transaction_id,
     constituency_id,
     hour_number,
     occurred_ms,

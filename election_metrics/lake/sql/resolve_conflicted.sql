@@ -57,6 +57,7 @@ revotes AS (
     WHERE place <> CASE WHEN last_stands THEN places ELSE 1 END
 )
 SELECT
+    transaction_id,
     constituency_id,
     hour_number,
     occurred_ms,

@@ -79,6 +79,8 @@ class Evidence:
             and can be read, and no reference data override it.
         precinct_hours: constituency_id, region_code, precinct, hour_number, bulletins_issued, voters_removed, of_hour
             (bulletins of all precincts of the contract): hours with 20 or more of the precinct's either.
+        verdicts: constituency_id, verifier, reason, votes, first_hour, last_hour: votes that count here and that a
+            verifier found invalid.
         shapes: shapes of other votes (`shapes`), from which later hours are expected.
         inside: the hours from inside; hours that were counted without intervals are not in it.
         registrations: constituency_id, interval_number (5 minutes since 1970, UTC), voters added to the register.
@@ -126,6 +128,9 @@ class Evidence:
     )  # fmt: skip
     precinct_hours: pd.DataFrame = field(
         default_factory=lambda: _nothing("constituency_id", *_OF_PRECINCT, "hour_number", "voters_removed", "of_hour")
+    )
+    verdicts: pd.DataFrame = field(
+        default_factory=lambda: _nothing("constituency_id", "verifier", "reason", "votes", "first_hour", "last_hour")
     )
     shapes: Sequence[Shape] = (PUBLISHED_2026,)
     inside: InsideHours = field(default_factory=InsideHours)

@@ -13,6 +13,7 @@ from election_metrics.metrics.anomalies import (
     second_count,
     series,
     synchronised,
+    verdicts,
 )
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.findings import no_findings
@@ -285,7 +286,7 @@ RULES = {
         Rule(
             "unreadable_input", inputs.unreadable_input, True,
             "critical from half of the lines, else a warning",
-            "Lines or files of a constituency arrived and cannot be read.",
+            "Lines or files of a constituency, or parts of what several share, arrived and cannot be read.",
             "What cannot be read is counted nowhere, so it looks like low turnout. A file of whose lines most cannot be"
             " read does not count as delivered.",
             {
@@ -311,6 +312,17 @@ RULES = {
             "The sum of a tally over its options is the number of accepted votes; where a ballot may mark several"
             " options, it lies between the fewest and the most of them times the votes. Missing input makes it differ.",
             {"least_difference": Threshold(1, "votes outside what fits")},
+        ),
+        Rule(
+            "votes_found_invalid", verdicts.votes_found_invalid, True,
+            "critical from 1 % of the constituency's votes, else a warning",
+            "A verifier found votes invalid that count here.",
+            "Who checks the ballots' proofs again may find invalid ones among those that the chain accepted. They stay"
+            " counted, because the figures tell what was recorded; the finding says how many, and why.",
+            {
+                "least_votes": Threshold(1, "votes found invalid"),
+                "critical_share": Threshold(1, "percent of the constituency's votes, from which it is critical"),
+            },
         ),
         Rule(
             "figures_fall", ballots.figures_fall, True, "warning",

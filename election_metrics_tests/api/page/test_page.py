@@ -18,6 +18,7 @@ from election_metrics.warehouse.tables import (
     elections,
     missing_input,
     transaction_files,
+    verdict_lists,
 )
 from election_metrics_tests.api.conftest import serve
 from election_metrics_tests.api.page.conftest import Reader, commit, critical_finding, first_election, reading
@@ -188,12 +189,43 @@ def test_before_the_opening_the_headline_says_when_and_then_voting_times_are_sho
 
 def test_a_finding_has_its_picture(reader: Reader) -> None:
     page = reader.open()
-    expect(page.locator(".findings .next").first).to_contain_text("missing hours and files of this constituency")
+    told = [one["look_at"] for one in reader.api.data("/anomalies?state=unresolved")]
+    expect(page.locator(".findings .next").first).to_have_text(
+        re.compile("^Look at: (" + "|".join(map(re.escape, told)) + ")")
+    )
     picture = page.locator(".findings .picture").first
     expect(picture.locator("svg")).to_have_count(0)  # it is read when it is asked for
     picture.locator("summary").click()
     expect(picture.locator("svg[role=img]")).to_have_count(1)
     assert picture.locator("svg rect").count() > 1
+
+
+def test_votes_that_a_verifier_found_invalid_are_told_beside_the_figures(reader: Reader) -> None:
+    place = reader.api.data("/constituencies?reporting=true")[0]
+    reader.open()
+    with transaction(reader.api.settings) as connection:
+        said = {"now": datetime.now(UTC), "place": place["constituency_id"]}
+        connection.execute(
+            sa.text(
+                "INSERT INTO ingest.verdict_lists VALUES ('A. <Verifier>', 'a', 'wrong <proof>', :now), "
+                "('A. <Verifier>', 'b', 'twice', :now), ('A. <Verifier>', 'c', 'twice', :now)"
+            ),
+            said,
+        )
+        connection.execute(
+            sa.text("INSERT INTO ingest.verdict_rows VALUES (494000, 'a', :place, 'vote_cast', 1), "
+                    "(494000, 'b', :place, 'vote_cast', 1)"), said,
+        )  # fmt: skip
+        notify(connection, verdict_lists, {place["election_id"]: None})
+    page = reader.open(f"?election={place['election_id']}")
+    line = page.locator(".headline .verdicts")
+    expect(line).to_contain_text(
+        "2 votes that count were found invalid by A. <Verifier>: twice (1); wrong <proof> (1)."
+    )
+    expect(line).to_contain_text("They stay counted here. 1 id of the list is not known here.")
+    reader.open(f"?constituency={place['constituency_id']}")
+    expect(line).to_contain_text("2 votes that count were found invalid")
+    expect(line).not_to_contain_text("not known here")
 
 
 def test_a_critical_finding_is_seen_at_once(reader: Reader) -> None:

@@ -9,6 +9,7 @@ import { count, dayAndClock, dayLong, percent, zoneName } from "./format.js";
 import { hoursTable, isRateKnown, rateOrOpening, votingTimes } from "./overview.js";
 import { precinctsOfPlace } from "./precincts.js";
 import { runLink, sourceButton } from "./source.js";
+import { verdictLines } from "./verdicts.js";
 import { t } from "./words.js";
 
 export function constituency(page) {
@@ -43,6 +44,7 @@ export function constituency(page) {
         ${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
         ${figure("gap", count(place.gap), place.gap_rate == null ? "" : t("gap_note", { rate: percent(place.gap_rate) }))}
         ${figure("anomalies", percent(place.anomaly_score, 1))}${figure("last", dayAndClock(place.last_transaction_at, zone))}</dl>
+      ${verdictLines(one.verdicts ?? [], `${path}/verdicts`)}
       <p><button type="button" class="button" aria-pressed=${isIn} @click=${() => page.tick(place.constituency_id)}>${isIn ? t("remove", { name: place.name ?? "" }) : t("select", { name: place.name ?? "" })}</button></p>
     </section>
     <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })}</p>

@@ -38,6 +38,7 @@ class Page {
   commits = [];
   corrections = [];
   agreement = [];
+  verdicts = [];
   kinds = [];
   source = null;
   error = null;
@@ -209,7 +210,7 @@ class Page {
     const id = encodeURIComponent(election.election_id);
     const path = `/election/${id}/constituencies`;
     const limit = Math.max(50, Math.min(1000, this.list?.rows.length ?? 0));
-    const [dashboard, list, compared, one, corrected, second, kinds] = await Promise.all([
+    const [dashboard, list, compared, one, corrected, second, kinds, verdicts] = await Promise.all([
       ask("/dashboard/detailed", { election: election.election_id, as_of }),
       ask(path, { ...listQuestion(view), limit, as_of }),
       view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare, as_of }).catch(() => ({})) : null,
@@ -217,10 +218,12 @@ class Page {
       ask("/corrections", { election: election.election_id, limit: MOST_CORRECTIONS }).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask(`/election/${id}/portal-agreement`).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask(`/election/${id}/kinds`).catch(() => ({ data: [] })),
+      as_of ? { data: [] } : ask(`/election/${id}/verdicts`).catch(() => ({ data: [] })),
     ]);
     this.corrections = corrected.data;
     this.agreement = second.data;
     this.kinds = kinds.data;
+    this.verdicts = verdicts.data;
     if (view !== this.view) {
       this.#again = true; // somebody went on meanwhile
       return;
@@ -256,14 +259,15 @@ class Page {
   async #readOne(id, as_of) {
     const place = encodeURIComponent(id);
     try {
-      const [found, hours, days, files, second, tally, precincts] = await Promise.all([
+      const [found, hours, days, files, second, tally, precincts, verdicts] = await Promise.all([
         ask(`/constituency/${place}`, { as_of }), ask(`/hourly-stats/constituency/${place}`, { as_of }),
         ask(`/constituency/${place}/time-period`, { period: "day", as_of }), ask("/sources", { constituency: id }),
         as_of ? { data: [] } : ask(`/constituency/${place}/portal-agreement`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/tally`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/precincts`).catch(() => ({ data: [] })),
+        as_of ? { data: [] } : ask(`/constituency/${place}/verdicts`).catch(() => ({ data: [] })),
       ]);
-      return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data, precincts: precincts.data };
+      return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data, precincts: precincts.data, verdicts: verdicts.data };
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return null;
       throw error;

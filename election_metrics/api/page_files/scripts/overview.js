@@ -9,6 +9,7 @@ import { findingsList } from "./findings.js";
 import { clock, count, dayAndClock, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
 import { HOUR, pointsAgainst } from "./hours.js";
 import { runLink, sourceButton } from "./source.js";
+import { verdictLines } from "./verdicts.js";
 import { t } from "./words.js";
 
 const fresh = (page, name, value) => keyed(value, html`<span class="fresh ${page.isNew(name, value) ? "new" : ""}">${value}</span>`);
@@ -68,6 +69,7 @@ export function headline(page) {
       </dl>
       ${election.rejected_lines ? html`<p class="quiet"><a href=${address("/quarantine", { limit: 1000 }, ".csv")}>${t("unreadable", { count: count(election.rejected_lines) }, election.rejected_lines)}</a></p>` : ""}
       ${agreementLine(page)}
+      ${verdictLines(page.verdicts, `/election/${encodeURIComponent(election.election_id)}/verdicts`)}
       ${page.dashboard.data.election.reconciliation ? html`<p class="quiet">${reconciled(page.dashboard.data.election.reconciliation, zone)}</p>` : ""}
     </section>`;
 }
