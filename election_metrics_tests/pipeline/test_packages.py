@@ -31,6 +31,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.thinning import thin_history
 from election_metrics_tests.computing import rows, update
+from election_metrics_tests.conftest import empty_warehouse
 from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
 from election_metrics_tests.packages import (
     ELECTION,
@@ -51,10 +52,24 @@ GIVEN = {"rejected_lines", "computed_at", "run_id", "commit_number", "first_tran
 """Columns that follow from the input, not from other tables of the package."""
 
 
+@pytest.fixture(scope="session")
+def made_once(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a package of the vote with everything (`out`), and its exports (`in`)."""
+    root = tmp_path_factory.mktemp("package")
+    with empty_warehouse(server, root / "home") as settings:
+        published(settings, vote_with_everything(settings, root / "in"), root / "out")
+    return root
+
+
 @pytest.fixture
-def made(chosen: Settings, tmp_path: Path) -> Path:
-    """A package of the vote with everything; its exports are in `in` beside it."""
-    published(chosen, vote_with_everything(chosen, tmp_path / "in"), tmp_path / "out")
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A package of the vote with everything; its exports are in `in` beside it, and its tables in `chosen`."""
+    if "chosen" in request.fixturenames:
+        chosen = request.getfixturevalue("chosen")
+        published(chosen, vote_with_everything(chosen, tmp_path / "in"), tmp_path / "out")
+    else:
+        for part in ("in", "out"):
+            shutil.copytree(request.getfixturevalue("made_once") / part, tmp_path / part)
     return tmp_path / "out"
 
 
