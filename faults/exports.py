@@ -18,6 +18,7 @@ from pathlib import Path
 from election_metrics.replay.tree import write_replay
 from election_metrics.replay.votings import Bucket, Voting
 from election_metrics.sources.file_versions import version_at
+from election_metrics_tests.blocks import block, call, joined
 from faults.conflicts import conflicting_lines
 
 START = datetime(2026, 9, 18, 5, tzinfo=UTC)
@@ -41,6 +42,8 @@ class Exports:
         self._add_conflicts(chance)
         chance.shuffle(self.waiting)
         self.half: dict[Path, bytes] = {}
+        self.chain: list[tuple[str, str]] = []
+        self.dumps: dict[Path, tuple[int, int]] = {}
         self.locked: list[Path] = []
         self.versions: dict[tuple[str, int], list[tuple[int, bytes]]] = {}
 
@@ -58,6 +61,10 @@ class Exports:
     def present(self) -> list[Path]:
         """Every existing export, sorted."""
         return sorted(path for path in self.root.rglob("*") if path.suffix in _ENDINGS and path.is_file())
+
+    def delivered(self) -> list[Path]:
+        """Every existing export, and every dump of blocks."""
+        return [*self.present(), *sorted(self.dumps)]
 
     def deliver(self, chance: random.Random) -> str:
         """Delivers the next few files without a fault."""
@@ -79,6 +86,27 @@ class Exports:
             whole = whole[: chance.randrange(len(whole))]
         self._put(path, whole)
         return f"a {ending} of {len(files)} file(s), {len(whole)} bytes"
+
+    def deliver_on_chain(self, chance: random.Random) -> str:
+        """Delivers the calls of the next few files as blocks: in a new dump, or in the last one, which grows."""
+        files, self.waiting = self.waiting[:3], self.waiting[3:]
+        if not files:
+            return "no file to put on the chain"
+        first = len(self.chain)
+        for file in files:
+            contract = file.name.partition("_")[0]
+            lines = (self.tree / file).read_bytes().splitlines()
+            self.chain += [(contract, text) for text in map(_as_call, lines) if text is not None]
+        path, (begin, end) = max(self.dumps.items(), key=lambda dump: dump[1], default=(None, (0, first)))
+        if path is None or end != first or chance.random() < 0.6:
+            path, begin = self.root / "chain" / "shard-1" / f"from {first + 1}.jsonl", first
+        self.dumps[path] = begin, len(self.chain)
+        blocks = [
+            block(number + 1, START + timedelta(seconds=number), [call(text, contract)])
+            for number, (contract, text) in enumerate(self.chain[begin:], begin)
+        ]
+        self._put(path, joined(blocks))
+        return f"{len(files)} file(s) arrive as blocks {first + 1} to {len(self.chain)} in {path.name}"
 
     def deliver_half(self, chance: random.Random) -> str:
         """Delivers half of a file under its final name."""
@@ -226,6 +254,12 @@ class Exports:
         """Name and content of every existing export, including members of archives."""
         for path in self.present():
             yield from _unpack(str(path), path.read_bytes())
+        for path, (begin, end) in self.dumps.items():
+            by_contract: dict[str, list[str]] = {}
+            for contract, text in self.chain[begin:end]:
+                by_contract.setdefault(contract, []).append(text)
+            for contract, lines in by_contract.items():
+                yield f"{path}/{contract}.csv", "".join(f"{text}\n" for text in lines).encode()
 
     def lines(self) -> Iterator[tuple[str, int]]:
         """Name and number of lines of every existing export, counted in Python."""
@@ -255,6 +289,19 @@ class Exports:
 
 
 _ENDINGS = (".csv", ".zip", ".gz")
+
+
+def _as_call(line: bytes) -> str | None:
+    """A line that a node would have accepted as a call; None if it would not."""
+    try:
+        text = line.decode()
+        made = call(text, "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return text if made["tx"]["type"] == 104 and text.count(";") == _SEPARATORS and made["tx"]["id"] else None
+
+
+_SEPARATORS = 11
 
 
 def _pack(chance: random.Random, files: dict[str, bytes]) -> tuple[str, bytes]:

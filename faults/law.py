@@ -179,7 +179,7 @@ def _not_accounted(settings: Settings, exports: Exports) -> Iterator[str]:
     for row in landed.itertuples():
         if row.name in counted and counted[row.name] != row.lines:
             yield f"{row.name} has {counted[row.name]} lines, but the ledger says {row.lines}"
-    unseen = {str(path) for path in exports.present()} - set(frame["path"])
+    unseen = {str(path) for path in exports.delivered()} - set(frame["path"])
     yield from (f"the ledger does not know {path}" for path in sorted(unseen))
 
 
@@ -203,7 +203,7 @@ def _counted_otherwise(settings: Settings, exports: Exports) -> Iterator[str]:
 
 
 def _contract(name: str) -> str:
-    return PurePath(name).name.partition("_")[0]
+    return PurePath(name).name.partition("_")[0].removesuffix(".csv")
 
 
 def _names(frame: pd.DataFrame) -> "pd.Series[str]":

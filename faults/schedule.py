@@ -35,13 +35,15 @@ _LONG = 90.0
 _BATCH = 120_000
 """Bytes of a batch: small enough for several batches in a landing, each with a separate commit."""
 FILE_FAULTS = {
-    "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_packed": 2, "repeat": 2, "rename": 1, "overwrite": 2,
+    "deliver": 7, "deliver_half": 2, "complete": 2, "deliver_packed": 2, "deliver_on_chain": 3, "repeat": 2, "rename": 1, "overwrite": 2,
     "damage": 2, "delete": 1, "withdraw": 2, "forbid": 1, "move": 1,
 }  # fmt: skip
 _PROCESS_FAULTS = {
     "run": 3, "kill_at_a_step": 4, "kill_at_a_moment": 2, "stop_at_a_step": 3, "two_at_once": 2, "cut_off": 2,
     "postgres_killed": 1, "disk_full": 2, "read_only_lake": 1,
 }  # fmt: skip
+_ARRIVES, _ON_CHAIN = 0.7, 0.3
+"""How often files arrive before a fault of a process, and how often as blocks of the chain."""
 _ACTIONS = {"update": 8, "land": 2, "compute": 2, "backfill": 2, "compact": 2, "take_back": 1, "ingest": 0.3}
 
 
@@ -91,7 +93,8 @@ class Schedule:
             outcome = getattr(self.exports, name)(chance)
         else:
             name = draw(chance, _PROCESS_FAULTS)
-            arrived = f"{self.exports.deliver(chance)}; " if chance.random() < 0.7 else ""
+            bring = self.exports.deliver_on_chain if chance.random() < _ON_CHAIN else self.exports.deliver
+            arrived = f"{bring(chance)}; " if chance.random() < _ARRIVES else ""
             outcome = arrived + getattr(self, f"_{name}")(chance)
         self.told.append(f"{number:2} {name.replace('_', ' ')}: {outcome}")
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 _MODULES = (
     "sources.file_versions", "sources.listing", "sources.export_file", "sources.archives", "sources.portal_exports",
+    "lake.blocks", "pipeline.block_dumps", "warehouse.chain",
     "lake.engine", "lake.connect", "lake.duck", "lake.reading", "lake.numbered", "lake.landing", "lake.hours",
     "locations",
     "pipeline.landing", "pipeline.export_files", "pipeline.pending_files", "pipeline.expected_hours",
