@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -110,19 +111,20 @@ def _chains(blocks: pd.DataFrame) -> np.ndarray:
     """The chain of each block, from 1: chains that follow one another in a dump have the same heights.
 
     Where no height comes twice, there is one chain, in whatever order its blocks are. Another chain begins where the
-    height falls to the first of a chain, or so far that it is no fork, to heights at which the chain has other blocks.
+    height falls to heights of which the chain has other blocks, and more of them than a fork has: more than 10, or
+    half of the chain's. Fewer are a fork, wherever they stand.
     """
     if not blocks.drop_duplicates(["height", "identity"])["height"].duplicated().any():
         return np.ones(len(blocks), dtype="int64")
     heights, identity = blocks["height"].to_numpy("int64"), blocks["identity"].to_numpy()
     begins, start = np.zeros(len(heights), dtype="int64"), 0
     falls = (np.flatnonzero(heights[1:] < heights[:-1]) + 1).tolist()  # few: for each chain, and where out of order
-    for place, until in zip(falls, [*falls[1:], len(heights)], strict=True):
+    for place, until in pairwise([*falls, len(heights)]):
         before = pd.Series(identity[start:place], index=heights[start:place])
-        before = before[~before.index.duplicated()].reindex(heights[place:until])
-        is_other = (before.notna() & (before.to_numpy() != identity[place:until])).any()
-        falls_far = heights[place - 1] - heights[place] > _DEEPEST_FORK
-        if is_other and (heights[place] <= heights[start] or falls_far):
+        before = before[~before.index.duplicated()]
+        same_height = before.reindex(heights[place:until])
+        others = int((same_height.notna() & (same_height.to_numpy() != identity[place:until])).sum())
+        if others > _DEEPEST_FORK or (others > 1 and others * 2 >= len(before)):
             begins[place], start = 1, place
     chains: np.ndarray = np.cumsum(begins) + 1
     return chains

@@ -15,6 +15,7 @@ from election_metrics.pipeline.block_dumps import DumpReader
 from election_metrics.pipeline.contents import number_contents
 from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
 from election_metrics.pipeline.observer_archives import read_observer_tables
+from election_metrics.pipeline.recording import content_facts, ledger_facts
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.sources.export_file import BlockDump, ExportFile, ObserverTables
 from election_metrics.sources.file_versions import FileVersion, Unreadable, unchanged
@@ -44,6 +45,7 @@ class _Batch:
         unreadable: what could not be read, and why.
         withdrawn: exports with bytes that people withdrew; why, when, and what they named.
         settled: the paths whose outcome is final.
+        later: files to be landed after the others.
         waiting: paths that could not be read now, though the file may be sound, with the reason; nothing landed.
         ranges: blocks of dumps without a gap between them: `block_dumps.RANGES`.
     """
@@ -53,12 +55,17 @@ class _Batch:
     unreadable: list[Unreadable]
     withdrawn: list[tuple[ExportFile, tuple[str, datetime, str]]]
     settled: list[str]
+    later: list[FileVersion]
     waiting: dict[str, str]
     ranges: pd.DataFrame
 
 
-def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
-    """Lands these files in one transaction; until it commits, they are marked as attempts."""
+def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> list[FileVersion]:
+    """Lands these files in one transaction; until it commits, they are marked as attempts.
+
+    Returns:
+        Files to be landed after these, each alone: tables of counts, which give way to transactions.
+    """
     settings = landing.settings
     with work_folder(settings.scratch_path) as work, transaction(settings) as connection:
         # Concurrent landings would not see each other's repeated votes, so they are serialised.
@@ -75,13 +82,18 @@ def land_batch(landing: FileLanding, files: Sequence[FileVersion]) -> None:
         landing_attempts.forget_attempts(connection, [file.path for file in files if file.path not in batch.waiting])
         for path, reason in batch.waiting.items():
             landing_attempts.set_aside(connection, path, reason, datetime.now(UTC))
+    return batch.later
 
 
 def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence[FileVersion], work: Path) -> _Batch:
     """Opens and stages the files. A file that changed while it was read stays pending."""
     engine = landing.engine
     dumps = DumpReader(landing.settings, engine.local, work, connection, landing.now)
-    everything = [export for file in files for export in _opened(file, landing, dumps, work)]
+    alone = len(files) == 1
+    read = [export for file in files for export in _opened(file, landing, dumps, work, is_alone=alone)]
+    later = [export for export in read if isinstance(export, FileVersion)]
+    files = [file for file in files if file not in later]
+    everything = [export for export in read if not isinstance(export, FileVersion)]
     waiting = {e.version.path: e.reason for e in everything if isinstance(e, Unreadable) and e.may_pass}
     opened = [export for export in everything if export.version.path not in waiting]
     found = [export for export in opened if isinstance(export, ExportFile)]
@@ -115,18 +127,18 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
         unreadable=[problem for problem in unreadable if problem.version.path not in moved],
         withdrawn=[(export, why) for export, why in withdrawn if export.version.path not in moved],
         settled=[file.path for file in files if file.path not in moved and file.path not in waiting],
+        later=later,
         waiting=waiting,
         ranges=dumps.ranges[~dumps.ranges["path"].isin([*moved, *waiting])],
     )
 
 
 def _counting(connection: sa.Connection, found: Sequence[ExportFile], landing: FileLanding) -> list[ExportFile]:
-    """The exports without those made from tables of counts whose contracts have transactions, here or landed before."""
+    """The exports without those made from tables of counts whose contracts have transactions."""
     counts = {export.place.constituency_id for export in found if export.is_counts_only} - {""}
     if not counts:
         return list(found)
-    better = {export.place.constituency_id for export in found if not export.is_counts_only} & counts
-    better |= ledger.with_transactions(connection, counts)
+    better = ledger.with_transactions(connection, counts)
     left = [export for export in found if not (export.is_counts_only and export.place.constituency_id in better)]
     for path in {export.version.path for export in found if export.is_counts_only}:
         own = [export for export in left if export.version.path == path and export.place.constituency_id]
@@ -135,13 +147,16 @@ def _counting(connection: sa.Connection, found: Sequence[ExportFile], landing: F
 
 
 def _opened(
-    file: FileVersion, landing: FileLanding, dumps: DumpReader, work: Path
-) -> Iterator[ExportFile | Unreadable]:
+    file: FileVersion, landing: FileLanding, dumps: DumpReader, work: Path, *, is_alone: bool
+) -> Iterator[ExportFile | Unreadable | FileVersion]:
+    """The exports of a file and what of it cannot be read; the file itself, if it is to be landed after the others."""
     for found in read_exports(file, landing.source, work):
         if isinstance(found, BlockDump):
             yield from dumps.read(found)
-        elif isinstance(found, ObserverTables):
+        elif isinstance(found, ObserverTables) and is_alone:
             yield from read_observer_tables(found, landing.engine.local, work)
+        elif isinstance(found, ObserverTables):
+            yield file
         else:
             yield found
 
@@ -178,17 +193,25 @@ def _staged(landing: FileLanding, connection: sa.Connection, batch: _Batch) -> S
         unreadable=batch.unreadable,
         bytes=sum(sizes.values()),
         record=lambda connection: _record(landing, connection, batch),
-        take_back=lambda connection: ledger.supersede_counts(connection, _contracts_with_transactions(batch)),
+        take_back=lambda connection: _supersede_counts(landing, connection, batch),
         settle=lambda connection: _settle(connection, batch),
     )
 
 
-def _contracts_with_transactions(batch: _Batch) -> set[str]:
-    return {export.place.constituency_id for export, _ in batch.exports if not export.is_counts_only} - {""}
+def _supersede_counts(landing: FileLanding, connection: sa.Connection, batch: _Batch) -> list[int]:
+    """Takes the tables of counts out of contracts of which this batch has transactions; returns their contents."""
+    contents = {number: export.place.constituency_id for export, number in batch.exports if not export.is_counts_only}
+    if not ledger.counted_from_tables(connection, set(contents.values())):
+        return []
+    new = {content.content_id for content in batch.new}
+    facts = ledger_facts(connection, sorted(set(contents) - new)) | content_facts(landing.engine)
+    some = {contract for number, contract in contents.items() if number in facts and facts[number]["rows"]}
+    return ledger.supersede_counts(connection, some)
 
 
 def _settle(connection: sa.Connection, batch: _Batch) -> None:
     registry.touch_elections_of_files(connection, batch.settled)
+    ledger.read_counts_again(connection, batch.settled)
     if len(batch.ranges):  # blocks without a call of an election cover its hours too
         registry.touch_constituencies(connection, {election: [] for election in chain.elections_on_chain(connection)})
 

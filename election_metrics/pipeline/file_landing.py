@@ -134,7 +134,7 @@ def _land_or_split(landing: FileLanding, files: Sequence[FileVersion]) -> None:
     """
     settings, report = landing.settings, landing.report
     try:
-        land_batch(landing, files)
+        later = land_batch(landing, files)
     except _OF_OTHERS:
         with contextlib.suppress(ElectionMetricsError), transaction(settings) as connection:
             landing_attempts.forget_attempts(connection, [file.path for file in files])
@@ -151,6 +151,9 @@ def _land_or_split(landing: FileLanding, files: Sequence[FileVersion]) -> None:
         report.set_aside[files[0].path] = reason
         if not report.files and len(report.set_aside) > _MOST_SET_ASIDE:
             raise
+        return
+    for file in later:
+        _land_or_split(landing, [file])
 
 
 def _batches(

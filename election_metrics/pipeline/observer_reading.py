@@ -7,8 +7,7 @@ the same: a later archive of the same vote gives the same ids.
 import csv
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import md5
@@ -19,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from election_metrics.digest import sha256_of
-from election_metrics.lake.contract_files import append_calls
+from election_metrics.lake.contract_files import append_calls, end_lines_alike
 from election_metrics.lake.duck import put_table
 from election_metrics.lake.engine import nothing_of, sql
 from election_metrics.lake.reading import quoted
@@ -34,6 +33,8 @@ _NEEDED = {
     ELECTIONS: ("region", "election", "district"), "ballots.csv": ("uik", "timestamp"), "votes.csv": ("timestamp",),
     **dict.fromkeys(_LISTS, ("uik", "timestamp", "count", "type")), "results.csv": ("results",), "uiks.csv": ("uik",),
 }  # fmt: skip
+_VOTERS = ("voters", "count", "voters_count", "voterscount", "registered_voters")
+"""What the column of `uiks.csv` with the voters may be called; else it is the only further one."""
 _ROWS_AT_ONCE = 100_000
 _ARRAY = re.compile(r"[\[{]\s*(?:\d{1,12}\s*(?:,\s*\d{1,12}\s*)*)?[\]}]")
 _LONGEST_CELL = 1_000_000
@@ -86,10 +87,14 @@ def read_tables(connection: duckdb.DuckDBPyConnection, archive: Path, folder: Pa
             found.tell(member.name or "the archive", member.reason)
         elif table in TABLES and table not in unpacked:
             unpacked[table] = member.file.rename(folder / f"table-{table}")
+            end_lines_alike(unpacked[table])
         else:
             found.tell(member.name, "this is none of the tables that observers exchange, or is here twice")
     if ELECTIONS not in unpacked:
         return found
+    if all(name in unpacked for name in _LISTS):
+        found.tell(_LISTS[1], f"the archive has {_LISTS[0]} too, which says the same; this one is not read")
+        unpacked.pop(_LISTS[1]).unlink()
     columns = {name: _columns(file) for name, file in unpacked.items()}
     keys = _read_contracts(unpacked[ELECTIONS], columns[ELECTIONS], found)
     contracts = pd.DataFrame(keys.items(), columns=["contract_key", "contract"])
@@ -113,6 +118,10 @@ def _columns(file: Path) -> list[str]:
 
 def _rows(file: Path, name: str, columns: Sequence[str], found: Tables) -> Iterator[tuple[str, dict[str, str]]]:
     """Where each row of a small table is, and what it says by column; blank rows are left out."""
+    try:
+        file.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found.tell(name, f"it is not UTF-8 (byte {error.start + 1}); its letters are shown as \ufffd")
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as text:
         reader = csv.reader(text)
         next(reader, None)
@@ -170,57 +179,98 @@ def _stage(
     connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path], columns: Mapping[str, list[str]], found: Tables
 ) -> None:
     """Fills `observed_rows` with a row for each row of the large tables: what it says, and why it cannot be read."""
-    sources = []
+    kinds: dict[str, str] = {}
     for name, kind in (("ballots.csv", "ballot"), ("votes.csv", "vote"), *((one, "list") for one in _LISTS)):
         if name not in files:
             continue
         if reason := _lacks(name, columns[name]):
             found.tell(name, reason)
-            continue
-        key = _key_of(columns[name])
-        cells = {column: f'"{column}"' if column in _NEEDED[name] else "NULL" for column in _NEEDED[_LISTS[0]]}
-        shown = ", ".join(f"CAST({text} AS VARCHAR) AS {column}" for column, text in cells.items())
-        types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in _distinct(columns[name]))
-        sources.append(
-            f"SELECT '{name}' AS of_table, '{kind}' AS kind, \"{key}\" AS contract_key, {shown}, "  # noqa: S608 our own names
-            f"row_number() OVER () AS row_number FROM read_csv({quoted(str(files[name]))}, delim = ',', quote = '\"', "
-            f"escape = '\"', header = true, auto_detect = false, columns = {{{types}}}, null_padding = true, "
-            f"parallel = false, ignore_errors = true, store_rejects = true, rejects_table = 'observed_rejects', "
-            f"rejects_scan = 'observed_scans', rejects_limit = 0)"
-        )
-    said = ("of_table", "kind", "contract_key", "uik", "timestamp", "count", "type")
-    nothing = nothing_of(", ".join([*(f"{column} STRING" for column in said), "row_number BIGINT"]))
-    rows = " UNION ALL ".join([nothing, *sources])
-    connection.execute("CREATE OR REPLACE TEMP TABLE observed_rows AS " + sql("observed_rows").replace("{rows}", rows))
+        else:
+            kinds[name] = kind
+    _fill(connection, kinds, files, columns, set())
+    # A quote that is never closed swallows the rows after it. If more can be read so, a quote is a letter like others.
+    read = {name: _rows_read(connection, name) for name in kinds}
+    swallowed = {name for name, (_, every) in read.items() if every < _lines(files[name]) - 1}
+    if swallowed:
+        _fill(connection, kinds, files, columns, swallowed)
+        kept = {name for name in swallowed if _rows_read(connection, name)[0] <= read[name][0]}
+        if kept:
+            _fill(connection, kinds, files, columns, swallowed - kept)
     wrong = connection.execute(
         "SELECT of_table, coalesce(reason, note) AS said, count(*), min(row_number) FROM observed_rows "
         "WHERE coalesce(reason, note) IS NOT NULL GROUP BY of_table, said ORDER BY of_table, said"
     )
     for table, reason, rows_wrong, first in wrong.fetchall():
         found.tell(f"{table}, row {first}", f"{reason} ({rows_wrong:,} row(s); this is the first)")
-    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'observed_rejects'").fetchone():
-        rejects = connection.execute(
-            """
-            SELECT regexp_extract(file_path, 'table-(.*)$', 1) AS of_table, count(DISTINCT line), min(line),
-                arg_min(error_message, line)
-            FROM observed_rejects JOIN observed_scans USING (scan_id, file_id)
-            GROUP BY of_table, error_type ORDER BY of_table, error_type
-            """
+    rejects = connection.execute(
+        """
+        SELECT of_table, count(DISTINCT line), min(line), arg_min(error_message, line)
+        FROM observed_refused GROUP BY of_table, error_type ORDER BY of_table, error_type
+        """
+    )
+    for table, lines, first, message in rejects.fetchall():
+        why = str(message).splitlines()[0]
+        found.tell(f"{table}, line {first}", f"{why} ({lines:,} line(s); this is the first)")
+    connection.execute("DROP TABLE observed_refused")
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection, kinds: Mapping[str, str], files: Mapping[str, Path],
+    columns: Mapping[str, list[str]], without_quotes: Collection[str],
+) -> None:  # fmt: skip
+    """Fills `observed_rows`, and `observed_refused` (of_table, line, error_type, error_message) with what is no row."""
+    sources = []
+    for name, kind in kinds.items():
+        key = _key_of(columns[name])
+        cells = {column: f'"{column}"' if column in _NEEDED[name] else "NULL" for column in _NEEDED[_LISTS[0]]}
+        shown = ", ".join(f"trim(CAST({text} AS VARCHAR), ' \"') AS {column}" for column, text in cells.items())
+        types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in _distinct(columns[name]))
+        quote = "''" if name in without_quotes else "'\"'"
+        sources.append(
+            f"SELECT '{name}' AS of_table, '{kind}' AS kind, trim(\"{key}\", ' \"') AS contract_key, {shown}, "  # noqa: S608 our own names
+            f"row_number() OVER () AS row_number FROM read_csv({quoted(str(files[name]))}, delim = ',', "
+            f"quote = {quote}, escape = {quote}, header = true, auto_detect = false, columns = {{{types}}}, "
+            f"null_padding = true, parallel = false, ignore_errors = true, store_rejects = true, "
+            f"rejects_table = 'observed_rejects', rejects_scan = 'observed_scans', rejects_limit = 0)"
         )
-        for table, lines, first, message in rejects.fetchall():
-            why = str(message).splitlines()[0]
-            found.tell(f"{table}, line {first}", f"{why} ({lines:,} line(s); this is the first)")
-        connection.execute("DROP TABLE observed_rejects")
-        connection.execute("DROP TABLE observed_scans")
+    said = ("of_table", "kind", "contract_key", "uik", "timestamp", "count", "type")
+    nothing = nothing_of(", ".join([*(f"{column} STRING" for column in said), "row_number BIGINT"]))
+    rows = " UNION ALL ".join([nothing, *sources])
+    connection.execute("CREATE OR REPLACE TEMP TABLE observed_rows AS " + sql("observed_rows").replace("{rows}", rows))
+    has_rejects = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'observed_rejects'").fetchone()
+    refused = (
+        "SELECT regexp_extract(file_path, 'table-(.*)$', 1) AS of_table, line, error_type, error_message "
+        "FROM observed_rejects JOIN observed_scans USING (scan_id, file_id)"
+        if has_rejects
+        else nothing_of("of_table STRING, line BIGINT, error_type STRING, error_message STRING")
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE observed_refused AS {refused}")
+    for name in ("observed_rejects", "observed_scans") if has_rejects else ():
+        connection.execute(f"DROP TABLE {name}")
+
+
+def _rows_read(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int]:
+    """Rows of a table that can be read, and all of its rows."""
+    (counted,) = connection.execute(
+        "SELECT count(*) FILTER (WHERE reason IS NULL), "
+        "count(*) + (SELECT count(DISTINCT line) FROM observed_refused WHERE of_table = $table) "
+        "FROM observed_rows WHERE of_table = $table",
+        {"table": table},
+    ).fetchall()
+    return counted
+
+
+def _lines(file: Path) -> int:
+    """Lines of a file that are not blank."""
+    with file.open("rb") as content:
+        return sum(1 for line in content if line.strip())
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:
     """Column names that differ: of several of one name, or without one, the later ones are numbered."""
-    seen: Counter[str] = Counter()
-    names = []
-    for column in columns:
-        seen[column] += 1
-        names.append(column if column and seen[column] == 1 else f"{column} {seen[column]}")
+    names: list[str] = []
+    for place, column in enumerate(columns):
+        names.append(column if column and column not in names else f"{place}: {column}")
     return names
 
 
@@ -249,7 +299,13 @@ def _append_small(
         ).fetchall()
     }
     key = _key_of(columns) or ""
-    counted = next((column for column in columns if column not in (key, "uik")), "")
+    counted = next((column for column in _VOTERS if column in columns), "")
+    others = [column for column in columns if column not in (key, "uik")]
+    if name == "uiks.csv" and not counted:
+        if len(others) != 1:
+            found.tell(name, f"none of its columns is called {', '.join(_VOTERS)}; it has: {', '.join(columns[:12])}")
+            return
+        (counted,) = others
     for where, row in _rows(file, name, columns, found):
         contract = keys.get(row.get(key, "").strip())
         if contract is None or contract not in times:

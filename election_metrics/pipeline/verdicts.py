@@ -25,6 +25,8 @@ from election_metrics.warehouse.database import session_lock, transaction
 from election_metrics.warehouse.replace import notify
 from election_metrics.warehouse.tables import verdict_lists as table
 
+_LONGEST_NAME = 200
+
 
 @dataclass(frozen=True)
 class VerdictReport:
@@ -55,8 +57,10 @@ def take_verdicts(
         ElectionMetricsError: the list has no entry, or the verifier has no name.
     """
     found = read_verdict_list(path)
-    if not verifier.strip() or not verifier.isprintable():
-        raise ElectionMetricsError("say who found these ballots invalid: --verifier NAME")
+    if not verifier.strip() or not verifier.isprintable() or len(verifier) > _LONGEST_NAME:
+        raise ElectionMetricsError(
+            f"say who found these ballots invalid, in at most {_LONGEST_NAME} letters: --verifier NAME"
+        )
     if not found.reasons:
         raise ElectionMetricsError(
             f"{path} has no verdict that can be read; to take back what {verifier} said: --remove"

@@ -43,6 +43,11 @@ class Withdrawal:
     elsewhere: Mapping[str, str]
 
 
+def _settle(connection: sa.Connection, paths: Sequence[str]) -> None:
+    registry.touch_elections_of_files(connection, paths)
+    ledger.read_counts_again(connection, paths)
+
+
 def find_withdrawal(settings: Settings, target: str, *, withdrawn: bool = False) -> Withdrawal:
     """What a target names, among the files that count; or, with `withdrawn`, among those that were withdrawn.
 
@@ -103,7 +108,7 @@ def withdraw(settings: Settings, target: str, who: str, reason: str) -> LandingR
         new=[],
         settled=[],
         take_back=lambda connection: withdrawals.withdraw(connection, ids, target, reason, now),
-        settle=lambda connection: registry.touch_elections_of_files(connection, paths),
+        settle=lambda connection: _settle(connection, paths),
         cause="withdrawal",
     )
     with (

@@ -36,7 +36,10 @@ def read_verdict_list(path: Path) -> VerdictList:
         DataError: the file cannot be read, or is no JSON object.
     """
     try:
-        pairs = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_Pairs)
+        # Numbers stay as they are written: nobody calculates with them, and one may have thousands of digits.
+        pairs = json.loads(
+            path.read_text("utf-8-sig"), object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=str
+        )
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -49,7 +52,11 @@ def read_verdict_list(path: Path) -> VerdictList:
         raise DataError(f'{path} is no JSON object of transaction ids and reasons, such as {{"6rTqW…": "wrong proof"}}')
     found = VerdictList()
     for number, (name, value) in enumerate(pairs, start=1):
-        reason = _reason(value)
+        try:
+            reason = _reason(value)
+        except RecursionError:
+            found.problems.append(f"entry {number}: the reason of {name[:40]!r} is nested too deeply")
+            continue
         if not name.strip() or len(name.encode("utf-8", "replace")) > _LONGEST_ID or not name.isprintable():
             found.problems.append(f"entry {number}: {name[:40]!r} is no transaction id")
         elif found.reasons.setdefault(name.strip(), reason) != reason:

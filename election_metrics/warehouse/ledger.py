@@ -101,13 +101,45 @@ def _supersede(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -
 
 
 def with_transactions(connection: sa.Connection, contracts: Iterable[str]) -> set[str]:
-    """Those of these contracts of which transactions have landed, and not counts alone."""
+    """Those of these contracts of which transactions have landed, and not counts alone, or files without any."""
     of_files = sa.select(_files.constituency_id).where(
-        _files.status == "landed", _files.is_counts_only.is_(False), is_any_of(_files.constituency_id, contracts)
+        _files.status == "landed",
+        _files.rows > 0,
+        _files.is_counts_only.is_(False),
+        is_any_of(_files.constituency_id, contracts),
     )
     of_table = table_constituencies.c.constituency_id
     query = of_files.union(sa.select(of_table).where(is_any_of(of_table, contracts)))
     return set(connection.execute(query).scalars())
+
+
+def counted_from_tables(connection: sa.Connection, contracts: Iterable[str]) -> set[str]:
+    """Those of these contracts that tables of counts are counted of."""
+    query = sa.select(_files.constituency_id).where(
+        _files.status == "landed", _files.is_counts_only, is_any_of(_files.constituency_id, contracts)
+    )
+    return set(connection.execute(query).scalars())
+
+
+def read_counts_again(connection: sa.Connection, paths: Sequence[str]) -> None:
+    """Lets archives of tables land again, if a contract has lost its last transaction with these paths: maybe to them.
+
+    Their recorded time becomes one that no file has, so that the next listing takes them for changed.
+    """
+    archives = sa.select(_files.path).where(_files.status == "landed", _files.is_counts_only).distinct()
+    counted = list(connection.execute(archives).scalars())
+    if not counted:
+        return
+    lost = sa.select(_files.constituency_id).where(
+        is_any_of(_files.path, paths), _files.is_counts_only.is_(False), _files.constituency_id.is_not(None)
+    )
+    contracts = set(connection.execute(lost.distinct()).scalars())
+    if contracts - with_transactions(connection, contracts) - counted_from_tables(connection, contracts):
+        again = sa.update(transaction_files).where(is_any_of(transaction_files.c.path, counted))
+        connection.execute(again.where(transaction_files.c.status == "landed").values(modified_ns=_NO_TIME))
+
+
+_NO_TIME = -1
 
 
 def supersede_counts(connection: sa.Connection, contracts: Iterable[str]) -> list[int]:

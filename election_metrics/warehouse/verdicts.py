@@ -63,16 +63,30 @@ def read_found_invalid(connection: sa.Connection, election: str, present: int) -
 
 
 _SAID = """
+    WITH said AS (
+        SELECT
+            {election} AS election_id, verifier, reason,
+            coalesce(sum(votes_found_invalid), 0)::bigint AS votes_found_invalid,
+            count(*) FILTER (WHERE counts_as <> 'vote_cast') AS not_counted,
+            count(*) FILTER (WHERE counts_as IS NULL) AS unknown_here
+        FROM metrics.verdicts
+        WHERE {whose}
+        GROUP BY verifier, reason
+    ), placed AS (
+        SELECT *, row_number() OVER (
+            PARTITION BY verifier ORDER BY votes_found_invalid DESC, unknown_here DESC, reason
+        ) <= 20 AS is_frequent
+        FROM said
+    )
     SELECT
-        {election} AS election_id, verifier, reason,
-        coalesce(sum(votes_found_invalid), 0)::bigint AS votes_found_invalid,
-        count(*) FILTER (WHERE counts_as <> 'vote_cast') AS not_counted,
-        count(*) FILTER (WHERE counts_as IS NULL) AS unknown_here
-    FROM metrics.verdicts
-    WHERE {whose}
-    GROUP BY verifier, reason
-    ORDER BY votes_found_invalid DESC, verifier, reason
+        max(election_id) AS election_id, verifier, CASE WHEN is_frequent THEN reason ELSE 'other reasons' END AS reason,
+        sum(votes_found_invalid)::bigint AS votes_found_invalid, sum(not_counted)::bigint AS not_counted,
+        sum(unknown_here)::bigint AS unknown_here
+    FROM placed
+    GROUP BY verifier, is_frequent, CASE WHEN is_frequent THEN reason ELSE 'other reasons' END
+    ORDER BY verifier, is_frequent DESC, votes_found_invalid DESC, reason
 """
+"""The 20 most frequent reasons of each verifier; the others are one row. metrics.verdicts has every verdict."""
 
 
 def verdicts_of_election(connection: sa.Connection, election: str) -> list[Row]:

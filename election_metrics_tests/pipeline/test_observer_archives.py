@@ -16,6 +16,7 @@ from election_metrics.replay.blocks import write_blocks
 from election_metrics.replay.series import read_series
 from election_metrics.replay.tree import write_replay
 from election_metrics.settings import Settings
+from election_metrics_tests.blocks import dump_of, joined
 from election_metrics_tests.computing import NOW, hourly, rows, update
 from election_metrics_tests.exports import CONTRACT, OTHER, Folder, issue, line, ms, rollback, vote
 
@@ -246,3 +247,84 @@ def test_an_archive_of_the_shape_of_2024_is_counted_row_by_row(chosen: Settings,
             dict(zip(zip(place[some], since[some], strict=True), figures.loc[some, column], strict=True))
             == counted[name]
         )
+
+
+def test_what_two_archives_write_otherwise_is_one_precinct(chosen: Settings, tmp_path: Path) -> None:
+    for name, precinct in (("a.zip", "7"), ("b.zip", "007")):
+        lines = "".join(f"{CONTRACT},{precinct},2026-09-18 11:00:0{n}\n" for n in range(5))
+        tables = {"elections.csv": ELECTIONS, "ballots.csv": f"contract_id,uik,timestamp\n{lines}"}
+        put(tmp_path / "in", tables, name)
+    update(chosen, tmp_path / "in")
+    assert hourly(chosen)["08"]["bulletins_issued"] == 5
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r", "mixed"])
+@pytest.mark.parametrize("spoilt", [3, None])
+def test_a_quote_that_is_never_closed_swallows_nothing_and_lines_end_in_any_way(
+    spoilt: int | None, ends: str, chosen: Settings, tmp_path: Path
+) -> None:
+    lines = ["contract_id,uik,timestamp", *(f"{CONTRACT},101,2026-09-18 11:{n:02}:00" for n in range(40))]
+    if spoilt is not None:
+        lines[spoilt] = f'{CONTRACT},"101,2026-09-18 11:59:00'
+    mixed = ["\n", "\r\n", "\n", "\r"]
+    text = "".join(line + (mixed[n % 4] if ends == "mixed" else ends) for n, line in enumerate(lines))
+    report = update(chosen, put(tmp_path / "in", {"elections.csv": ELECTIONS, "ballots.csv": text}))
+    assert hourly(chosen)["08"]["bulletins_issued"] == 40
+    assert not report.unreadable
+
+
+def test_the_voters_of_precincts_are_those_of_the_column_with_that_name(chosen: Settings, tmp_path: Path) -> None:
+    ballots = f"contract_id,uik,timestamp\n{CONTRACT},7,2026-09-18 11:00:00\n"
+    uiks = f"contract_id,region,uik,voters\n{CONTRACT},59,7,100\n"
+    folder = put(tmp_path / "in", {"elections.csv": ELECTIONS, "ballots.csv": ballots, "uiks.csv": uiks})
+    update(chosen, folder)
+    assert rows(chosen, "SELECT registered_voters FROM metrics.constituencies")["registered_voters"].tolist() == [100]
+    unknown = {"elections.csv": ELECTIONS, "ballots.csv": ballots, "uiks.csv": uiks.replace("voters", "people")}
+    report = update(chosen, put(tmp_path / "in", unknown))
+    assert "none of its columns is called voters" in str(report.unreadable)
+
+
+NOTHING = {"empty": b"", "garbage": b"garbage;line\n", "utf-16": "x;104;s;3;1;k;0;;[];[];{};\n".encode("utf-16")}
+
+
+@pytest.mark.parametrize("order", ["before", "together", "after"])
+@pytest.mark.parametrize("content", NOTHING)
+def test_a_file_without_a_transaction_takes_no_counts_out(
+    content: str, order: str, chosen: Settings, tmp_path: Path
+) -> None:
+    ballots = "".join(f"{CONTRACT},7,2026-09-18 11:00:0{n}\n" for n in range(5))
+    tables = {"elections.csv": ELECTIONS, "ballots.csv": f"contract_id,uik,timestamp\n{ballots}"}
+    root = tmp_path / "in"
+    root.mkdir()
+
+    def exports() -> None:
+        (root / f"{CONTRACT}_2026-09-18_1100-1200.csv").write_bytes(NOTHING[content])
+
+    for step in {"before": [exports, None], "together": [None], "after": [None, exports]}[order]:
+        if step is None:
+            put(root, tables)
+            if order == "together":
+                exports()
+        else:
+            step()
+        update(chosen, root)
+    assert hourly(chosen)["08"]["bulletins_issued"] == 5
+
+
+def test_tables_count_again_where_a_contract_loses_its_last_transaction(chosen: Settings, tmp_path: Path) -> None:
+    ballots = "".join(f"{CONTRACT},7,2026-09-18 11:00:0{n}\n" for n in range(5))
+    folder = put(tmp_path / "in", {"elections.csv": ELECTIONS, "ballots.csv": f"contract_id,uik,timestamp\n{ballots}"})
+    dump = folder / "dump.jsonl"
+    dump.write_bytes(joined(dump_of({CONTRACT: [issue("i", ms(2))], OTHER: [issue("o", ms(3))]})))
+    update(chosen, folder)
+    assert hourly(chosen)["08"]["bulletins_issued"] == 2
+    dump.write_bytes(joined(dump_of({OTHER: [issue("o", ms(3))]})))
+    update(chosen, folder)
+    update(chosen, folder)
+    assert hourly(chosen)["08"]["bulletins_issued"] == 6
+    assert update(chosen, folder).files == 0
+    withdraw(chosen, str(dump), "anna", "a test")
+    update(chosen, folder)
+    update(chosen, folder)
+    assert hourly(chosen)["08"]["bulletins_issued"] == 5
+    assert update(chosen, folder).files == 0

@@ -12,6 +12,8 @@ from election_metrics.errors import DataError, ElectionMetricsError
 from election_metrics.pipeline.verdicts import remove_verdicts, take_verdicts
 from election_metrics.settings import Settings
 from election_metrics.sources.verdict_list import NO_REASON, read_verdict_list
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.verdicts import verdicts_of_election
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.exports import HOUR, OTHER, Folder, issue, ms, rollback, vote
 from election_metrics_tests.typed import typed
@@ -136,9 +138,30 @@ def test_an_entry_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
         '"e": "two\\nlines\\u001b[31m", "f": [1]}'
     )
     found = read_verdict_list(as_list(tmp_path / "invalid.json", "\ufeff" + text))
-    assert found.reasons == {"a": "one", "b": NO_REASON, "d": '{"code": 4}', "e": "two lines [31m", "f": "[1]"}
+    assert found.reasons == {"a": "one", "b": NO_REASON, "d": '{"code": "4"}', "e": "two lines [31m", "f": '["1"]'}
     assert [problem.split(":")[0] for problem in found.problems] == ["entry 2", "entry 4", "entry 5"]
     assert "'one' stays, 'two' does not" in found.problems[1]
+
+
+def test_reasons_that_cannot_be_written_down_cost_no_other_entry(tmp_path: Path) -> None:
+    deep = '{"x":' * 900 + "1" + "}" * 900
+    found = read_verdict_list(as_list(tmp_path / "invalid.json", f'{{"a": {"9" * 5_000}, "b": {deep}, "c": "good"}}'))
+    assert set(found.reasons) >= {"a", "c"}
+    assert len(found.reasons) + len(found.problems) == 3
+
+
+def test_a_verifier_has_a_name_and_of_very_many_reasons_the_most_frequent_are_told(
+    chosen: Settings, tmp_path: Path
+) -> None:
+    path = as_list(tmp_path / "invalid.json", {f"t{n}": f"reason {n}" for n in range(30)})
+    for name in ("", "x" * 201, "a\nb"):
+        with pytest.raises(ElectionMetricsError, match="--verifier NAME"):
+            take_verdicts(chosen, path, name, "anna")
+    take_verdicts(chosen, path, "one", "anna")
+    with transaction(chosen) as connection:
+        told = verdicts_of_election(connection, "any")
+    assert [row["unknown_here"] for row in told] == [1] * 20 + [10]
+    assert told[-1]["reason"] == "other reasons"
 
 
 def test_the_command_says_what_became_of_a_list(chosen: Settings, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ SELECT
             END
         END,
         '"}',
-        CASE WHEN kind = 'list' THEN concat(',{"key":"votersCount","intValue":', CAST(CAST(count AS BIGINT) AS VARCHAR), '}') END,
-        CASE WHEN uik IS NOT NULL THEN concat(',{"key":"primaryUikNumber","intValue":', CAST(CAST(uik AS BIGINT) AS VARCHAR), '}') END,
+        CASE WHEN kind = 'list' THEN concat(',{"key":"votersCount","intValue":', count, '}') END,
+        CASE WHEN uik IS NOT NULL THEN concat(',{"key":"primaryUikNumber","intValue":', uik, '}') END,
         '];',
         CASE kind
             WHEN 'vote' THEN concat('[{"key":"VOTE_', id, '"}]')

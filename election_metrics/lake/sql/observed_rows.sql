@@ -19,19 +19,20 @@ SELECT
     kind,
     row_number,
     contract,
-    CASE WHEN regexp_full_match(uik, '[0-9]{1,9}') THEN uik END AS uik,
-    count,
+    -- As numbers: two archives may write one precinct as 7 and as 007.
+    CASE WHEN regexp_full_match(uik, '[0-9]{1,10}') THEN CAST(CAST(uik AS BIGINT) AS VARCHAR) END AS uik,
+    CASE WHEN regexp_full_match(count, '[0-9]{1,10}') THEN CAST(CAST(count AS BIGINT) AS VARCHAR) ELSE count END AS count,
     type,
     epoch_ms(local) - CASE WHEN local < TIMESTAMP '2014-10-26 02:00:00' THEN 14400000 ELSE 10800000 END AS ms,
     CASE
         WHEN contract IS NULL THEN 'elections.csv has no such contract'
         WHEN local IS NULL THEN 'the time cannot be read (2026-09-18 08:00:00 is expected, in Moscow time)'
-        WHEN kind = 'list' AND NOT coalesce(regexp_full_match(count, '[0-9]{1,9}'), FALSE) THEN 'the count is no number'
+        WHEN kind = 'list' AND NOT coalesce(regexp_full_match(count, '[0-9]{1,10}'), FALSE) THEN 'the count is no number'
         WHEN kind = 'list' AND NOT coalesce(type IN ('initial', 'restore', 'remove'), FALSE)
             THEN 'the type is none of initial, restore, remove'
     END AS reason,
     CASE
-        WHEN coalesce(uik, '') <> '' AND NOT regexp_full_match(uik, '[0-9]{1,9}')
+        WHEN coalesce(uik, '') <> '' AND NOT regexp_full_match(uik, '[0-9]{1,10}')
             THEN 'the precinct (uik) is no number; the row is counted without one'
     END AS note
 FROM read_rows
