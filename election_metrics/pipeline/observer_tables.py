@@ -77,6 +77,8 @@ def write_tables(
     """
     if out.exists():
         raise DataError(f"{out} exists; name another file, or remove it")
+    if not out.parent.is_dir():
+        raise DataError(f"{out.parent} is no folder; make it first")
     written = Written()
     with transaction(settings, snapshot=True) as connection:
         contracts = observer_queries.contracts(connection)

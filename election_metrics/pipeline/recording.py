@@ -195,7 +195,7 @@ def record_corrections(
         conflicted |= lake.find_hours_of(engine, sorted(withdrawn), before.every)
     conflicted |= _hours_withdrawn_before(engine, corrections.rollback_ids(connection))
     conflicted |= corrections.hours_of_peers(connection, dropped, sorted(unsettled))
-    conflicted |= corrections.hours_of_policies(connection, [*new, *dropped])
+    conflicted |= corrections.hours_of_policies(connection, [*new, *dropped], sorted(withdrawn))
     stale_hours.mark_hours_stale(connection, lost, cause, conflicted=True)
     stale_hours.mark_hours_stale(connection, {int(hour) for hour in conflicted}, "correction", conflicted=True)
     stale_hours.mark_hours_stale(connection, hours, "new file", conflicted=False)

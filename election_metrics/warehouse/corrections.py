@@ -105,11 +105,15 @@ def hours_of_peers(connection: sa.Connection, contents: Sequence[int], transacti
     return set(connection.execute(query, parameters).scalars())
 
 
-def hours_of_policies(connection: sa.Connection, contents: Sequence[int]) -> set[int]:
-    """Hours with several votes of a voter key, of constituencies of which these contents say that the last counts."""
+def hours_of_policies(connection: sa.Connection, contents: Sequence[int], transaction_ids: Sequence[str]) -> set[int]:
+    """Hours with several votes of a voter key, of constituencies of which these say that the last counts.
+
+    These are calls in contents, and calls by their ids, which a rollback may withdraw.
+    """
     policy, vote = corrections.alias(), corrections.alias()
     query = sa.select(vote.c.occurred_ms / 3_600_000).where(
-        policy.c.kind == LAST_STANDS, is_any_of(policy.c.content_id, contents),
+        policy.c.kind == LAST_STANDS,
+        is_any_of(policy.c.content_id, contents) | is_any_of(policy.c.transaction_id, transaction_ids),
         vote.c.kind == "repeated_vote", vote.c.constituency_id == policy.c.constituency_id,
     )  # fmt: skip
     return {int(hour) for hour in connection.execute(query.distinct()).scalars()}
@@ -117,8 +121,11 @@ def hours_of_policies(connection: sa.Connection, contents: Sequence[int]) -> set
 
 def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
     """Corrections for conflicted hours: superseded, rollbacks, lost_rows, repeated_votes (see lake.hours)."""
+    withdrawn = rollback_ids(connection)
     of_last = sa.select(corrections.c.constituency_id).where(
-        corrections.c.kind == LAST_STANDS, corrections.c.content_id.not_in(_SUPERSEDED_CONTENTS)
+        corrections.c.kind == LAST_STANDS,
+        corrections.c.content_id.not_in(_SUPERSEDED_CONTENTS),
+        ~is_any_of(corrections.c.transaction_id, withdrawn),
     )
     votes = sa.select(
         corrections.c.constituency_id, corrections.c.sender, corrections.c.transaction_id,
@@ -127,7 +134,7 @@ def read_corrections(connection: sa.Connection) -> dict[str, pd.DataFrame]:
     ).where(corrections.c.kind == "repeated_vote")  # fmt: skip
     return {
         "superseded": read_frame(connection, _SUPERSEDED_CONTENTS),
-        "rollbacks": pd.DataFrame({"transaction_id": rollback_ids(connection)}, dtype=object),
+        "rollbacks": pd.DataFrame({"transaction_id": withdrawn}, dtype=object),
         "lost_rows": read_frame(connection, sa.text("SELECT transaction_id, content_id FROM ingest.lost_rows")),
         "repeated_votes": read_frame(connection, votes),
     }

@@ -206,6 +206,46 @@ def test_what_cannot_be_read_is_told_by_line_and_height_and_the_rest_counts(
     assert [text for text in told if text.startswith("6 parts of ") and "line 13, height 11: transaction 2" in text]
 
 
+def test_half_a_letter_costs_its_own_call_in_a_dump_as_in_an_export(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    lines = [vote(f"v{n}", ms(2), f"k{n}") for n in range(6)]
+    lines[3] = line("v3", ms(2), "vote", "k3", [{"key": "VOTE_k3", "stringValue": "HALF"}])
+    lines[4] = line("v4", ms(2), "vote", "k4", [{"key": "VOTE_k4", "stringValue": "\U0001f600"}])
+    Folder(tmp_path / "export").put(*[text.replace("HALF", "\\ud800") for text in lines])
+    chain = [
+        text.replace("HALF", "\\ud800").replace("\U0001f600", "\\ud83d\\ude00")
+        for text in dump_of({CONTRACT: lines}, 24)
+    ]
+    (tmp_path / "dump").mkdir()
+    (tmp_path / "dump" / "dump.jsonl").write_bytes(joined(chain))
+    counted = []
+    for form in ("export", "dump"):
+        settings = make_settings(form)
+        report = update(settings, tmp_path / form)
+        counted.append((rows(settings, FIGURES)["votes_cast"].tolist(), report.rejected, dict(report.unreadable)))
+    assert counted == [([5], 1, {})] * 2
+
+
+@pytest.mark.parametrize("where", [11, 20, 0, 59])
+def test_a_fork_is_told_wherever_its_other_block_stands_and_is_no_chain_of_its_own(
+    where: int, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    chain = dump_of({CONTRACT: [vote(f"v{n}", ms(n), f"k{n}") for n in range(50)]}, 60)
+    forked = json.loads(chain[10])
+    forked["transactions"].append(call(vote("only in the fork", ms(8), "other"), CONTRACT))
+    (tmp_path / "in").mkdir()
+    blocks = [*chain[:where], json.dumps(forked), *chain[where:]]
+    (tmp_path / "in" / "dump.jsonl").write_bytes(joined(blocks))
+    settings = make_settings("forked")
+    report = update(settings, tmp_path / "in")
+    assert rows(settings, FIGURES)["votes_cast"].sum() == 51
+    ((place, reason),) = report.unreadable.items()
+    assert "height 11" in place
+    assert reason.startswith("another block of this height is on line ")
+    assert len(shards(settings)) == 1
+
+
 @pytest.mark.parametrize("kind", ["105.0", "1.05e2", '"105"'])
 def test_a_type_is_a_number_however_it_is_written(
     kind: str, make_settings: Callable[..., Settings], tmp_path: Path

@@ -2,21 +2,18 @@
 -- one for a block without any: the call as a line of the portal's export, or why it has none.
 -- Takes: dump_lines, {latest_ms}. The 12 fields are those of lines.sql; the 11th says where the call stands on the chain.
 WITH
+tried AS (
+    SELECT line, content, as_block(content) AS block
+    FROM dump_lines
+    WHERE strlen(content) > 100 OR trim(content, concat(' ', chr(9), chr(10), chr(13))) <> ''
+),
 read_blocks AS (
     SELECT
         line,
         left(content, 300) AS beginning,
-        TRY(json_transform(
-            content,
-            '{"height": "BIGINT", "timestamp": "BIGINT", "id": "VARCHAR", "blockId": "VARCHAR", "signature": "VARCHAR",
-            "reference": "VARCHAR", "generator": "VARCHAR", "transactions": [{"type": "VARCHAR", "tx": {"type": "VARCHAR",
-            "id": "VARCHAR", "version": "VARCHAR", "timestamp": "VARCHAR", "senderPublicKey": "VARCHAR",
-            "fee": "VARCHAR", "feeAssetId": "VARCHAR", "proofs": ["VARCHAR"], "contractId": "VARCHAR",
-            "params": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]},
-            "results": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]}]}'
-        )) AS block
-    FROM dump_lines
-    WHERE strlen(content) > 100 OR trim(content, concat(' ', chr(9), chr(10), chr(13))) <> ''
+        block IS NULL AS is_mended,
+        coalesce(block, as_block(with_whole_letters(content))) AS block
+    FROM tried
 ),
 judged AS (
     SELECT
@@ -37,6 +34,7 @@ judged AS (
             WHEN block.timestamp IS NULL OR block.timestamp < 946684800000 THEN 'the block has no time'
             WHEN block.transactions IS NULL THEN 'the block has no list of transactions'
         END AS reason,
+        is_mended,
         block.transactions
     FROM read_blocks
 ),
@@ -105,6 +103,10 @@ written AS (
         CASE
             WHEN unknown IS NOT NULL
                 THEN concat('dump: the entry ', left(unknown.key, 50), ' is of an unknown type: ', left(unknown.type, 50))
+            WHEN is_mended AND len(list_filter(
+                list_concat(tx.params, executed.results), lambda entry: contains(concat(entry.key, entry.value), chr(1))
+            )) > 0
+                THEN 'dump: a text holds half a letter (one surrogate of two)'
             WHEN NOT is_plain THEN 'dump: a field holds a semicolon or a control character'
             WHEN tx.params IS NULL THEN 'null'
             WHEN operation = 'vote' THEN '[{"key":"operation","stringValue":"vote"}]'

@@ -42,3 +42,23 @@ CREATE OR REPLACE TEMP MACRO issued_to(data, bulletins) AS
             repeat(',0', CAST(bulletins AS BIGINT) - 1), ']'
         )
     END;
+
+-- A block as it is read; NULL if it cannot be.
+CREATE OR REPLACE TEMP MACRO as_block(content) AS
+    TRY(json_transform(
+        content,
+        '{"height": "BIGINT", "timestamp": "BIGINT", "id": "VARCHAR", "blockId": "VARCHAR", "signature": "VARCHAR",
+        "reference": "VARCHAR", "generator": "VARCHAR", "transactions": [{"type": "VARCHAR", "tx": {"type": "VARCHAR",
+        "id": "VARCHAR", "version": "VARCHAR", "timestamp": "VARCHAR", "senderPublicKey": "VARCHAR",
+        "fee": "VARCHAR", "feeAssetId": "VARCHAR", "proofs": ["VARCHAR"], "contractId": "VARCHAR",
+        "params": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]},
+        "results": [{"key": "VARCHAR", "type": "VARCHAR", "value": "VARCHAR"}]}]}'
+    ));
+
+-- A block of which a text holds half a letter (one of the two surrogates of JSON's escapes): chr(1) in its place, so that it
+-- costs its own call and no other. Whole letters that are written so become a question mark.
+CREATE OR REPLACE TEMP MACRO with_whole_letters(content) AS
+    regexp_replace(
+        regexp_replace(content, '\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}', '?', 'g'),
+        '\\u[dD][89a-fA-F][0-9a-fA-F]{2}', '\\u0001', 'g'
+    );
