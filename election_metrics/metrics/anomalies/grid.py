@@ -124,7 +124,8 @@ def make_grid(
     return Grid(
         ids=ids,
         region=known["region"].to_numpy(dtype=object, na_value=None),
-        size=known["registered_voters"].to_numpy(dtype="float64", na_value=np.nan),
+        # A register of 0 is one that nobody has stated: voters vote there too.
+        size=known["registered_voters"].astype("Float64").replace(0, pd.NA).to_numpy(dtype="float64", na_value=np.nan),
         first=first,
         opening=opening,
         closing=closing,

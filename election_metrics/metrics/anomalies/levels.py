@@ -28,6 +28,8 @@ _PAUSE = 4
 """Hours without a vote after which voting begins anew, with an opening wave: a closed night."""
 _UNCERTAIN = 2.0
 """Standard deviations that the level of a place may be lower than its votes so far show."""
+_OF_YESTERDAY = 0.4
+"""Of the same hour of the day before, what the first hours after a closed night have at least."""
 _LONGEST_HOLD = 12
 """Hours after which what differed counts as the new level."""
 _FEWEST_BEFORE = 50
@@ -302,6 +304,10 @@ def _walk(
         left = np.where(state.cast > voters, np.inf, voters - state.cast)
         middle, highest = _middle(references), np.fmax.reduce(references)
         lowest = np.fmin(np.fmin.reduce(references) * state.certainty(), _as_yesterday(usual, hour))
+        # After a closed night, the same hour of the day before is all that is known, and says what is far too few.
+        is_morning = is_known & np.isnan(middle) & (state.closed >= _PAUSE) & (hour >= _DAY)
+        middle = np.where(is_morning, usual[:, max(hour - _DAY, 0)], middle)
+        lowest = np.where(is_morning, middle * _OF_YESTERDAY, lowest)
         lowest = np.where(np.isnan(middle), np.nan, np.fmin(lowest, left))
         is_early = (state.since < WAVE) | (state.paused >= _PAUSE) | (weights.early[:, hour] > weight[0] * _MOST_EARLY)
         highest = np.where(is_early, np.nan, highest)

@@ -9,6 +9,8 @@ not.
 import numpy as np
 
 _EVENING, _MORNING, _LATEST_MORNING = 20, 8, 12
+EARLIEST_MORNING = 5
+"""Local hour of the day from which an opening ends the night; an earlier one is midnight, for the record."""
 _DEEP_END = 5
 _FEWEST_AT_NIGHT, _LEAST_SHARE_AT_NIGHT = 3, 0.0005
 _BACK = 0.2
@@ -29,8 +31,9 @@ def may_be_closed(
     """
     by_zone = np.zeros(local_hours.shape, dtype="int64")
     np.add.at(by_zone, zone, ballots)
-    morning = np.full(len(local_hours), _MORNING)
-    np.maximum.at(morning, zone, np.where(opening <= _LATEST_MORNING, opening, _MORNING).astype("int64"))
+    is_morning = (opening >= EARLIEST_MORNING) & (opening <= _LATEST_MORNING)
+    morning = np.full(len(local_hours), EARLIEST_MORNING)
+    np.maximum.at(morning, zone, np.where(is_morning, opening, _MORNING).astype("int64"))
     is_night = (local_hours >= _EVENING) | (local_hours < morning[:, None])
     deep = local_hours < _DEEP_END
     at_night, all_ballots = by_zone[deep].sum(), by_zone.sum()

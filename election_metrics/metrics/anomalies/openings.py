@@ -13,6 +13,7 @@ import pandas as pd
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.grid import clock_hours
 from election_metrics.metrics.anomalies.levels import FEWEST_AT_OPENING, LEAST_PART, WAVE
+from election_metrics.metrics.anomalies.nights import EARLIEST_MORNING
 from election_metrics.metrics.hours import hour_numbers
 
 _WATCHED = 24
@@ -93,12 +94,14 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
         The same as `silences_from_opening`.
     """
     share = thresholds["opening_share"] / 100
-    known = _with_opening(evidence).dropna(subset=["registered_voters"])
+    known = _with_opening(evidence)
+    known = known[known["registered_voters"].fillna(0) > 0].copy()
     if known.empty:
         return _frame([])
     opening = known["opening"].to_numpy()
     zone, clock = clock_hours(known["time_zone"], opening.min(), opening.max())
-    before_morning = np.maximum(_MORNING - clock[zone, opening - opening.min()], 0)
+    at_opening = clock[zone, opening - opening.min()]
+    before_morning = np.where(at_opening < EARLIEST_MORNING, _MORNING - at_opening, 0)
     closing = evidence.closing.reindex(known["constituency_id"]).to_numpy(dtype="float64", na_value=np.nan)
     even = 1 / np.maximum(closing + 1 - opening, 1)
     known["settled"] = opening + before_morning + WAVE
@@ -120,6 +123,15 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
             (of_place["votes_cast"] > of_place["most"]) & (of_place["registered_voters"] >= FEWEST_AT_OPENING)
         ].itertuples()
     ])  # fmt: skip
+
+
+def _mornings(members: pd.DataFrame) -> np.ndarray:
+    """The local hour of the day from which each votes: that of its opening, or 8 if that is later or at night."""
+    opening = members["opening"].to_numpy()
+    zone, clock = clock_hours(members["time_zone"], int(opening.min()), int(opening.max()))
+    at_opening = clock[zone, opening - opening.min()]
+    mornings: np.ndarray = np.where(at_opening >= EARLIEST_MORNING, np.minimum(at_opening, _MORNING), _MORNING)
+    return mornings
 
 
 def _with_opening(evidence: Evidence) -> pd.DataFrame:
@@ -176,10 +188,11 @@ def _judged(
     ids = pd.Index(members["constituency_id"])
     has_arrived = arrived.hours[arrived.ids.get_indexer(ids), begin - arrived.first : end - arrived.first]
     zone, clock = clock_hours(members["time_zone"], begin, end - 1)
-    is_day = (clock >= _MORNING) & (clock < _EVENING)
     hours = np.arange(begin, end)
+    opened = hours[None, :] >= members["opening"].to_numpy()[:, None]
     closing = evidence.closing.reindex(ids).to_numpy(dtype="float64", na_value=np.inf)
-    is_open = (members["opening"].to_numpy()[:, None] <= hours) & (hours <= closing[:, None]) & is_day[zone]
+    is_day = (clock[zone] >= _mornings(members)[:, None]) & (clock[zone] < _EVENING)
+    is_open = opened & (hours <= closing[:, None]) & is_day
     size = members["registered_voters"].to_numpy(dtype="float64", na_value=0.0)[:, None]
     voters, all_voters = (size * (is_open & has_arrived)).sum(axis=0), (size * is_open).sum(axis=0)
     return (voters > 0) & (voters >= all_voters * LEAST_PART), voters
