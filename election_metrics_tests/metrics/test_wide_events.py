@@ -145,6 +145,31 @@ def test_polls_that_close_at_night_are_not_silent(first: int, last: int, known: 
         assert find_anomalies(evidence_until(series, now, ends if known else None), {}).empty, now
 
 
+@pytest.mark.parametrize("begin", [1, 2, 5, 24, 25, 27])
+@pytest.mark.parametrize("opens", [6, 7])
+def test_a_vote_that_opens_early_and_closes_at_night_is_critical_where_it_stops(opens: int, begin: int) -> None:
+    series = closed_at_night(opens, 22, 2)
+    opening = series["hour"].min() + opens * HOUR
+    series = series[series["hour"] >= opening]
+    start = opening + begin * HOUR
+    found = find_anomalies(evidence_until(with_event(series, start, 3, 0), start + HOUR, opening + 39 * HOUR), {})
+    whole = found[found["constituency_id"].isna() & found["region"].isna()]
+    assert ("silence", "critical") in set(zip(whole["rule"], whole["severity"], strict=True))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_registers_of_zero_are_unknown_ones(share: float) -> None:
+    series = closed_at_night(8, 22, 2)
+    opening = series["hour"].min() + 8 * HOUR
+    series = series[series["hour"] >= opening]
+    places = sorted(series["constituency_id"].unique())
+    without = set(places[: int(len(places) * share) or 1])
+    series.loc[series["constituency_id"].isin(without), "registered_voters"] = 0
+    for hours in (1, 2, 6, 12, 26):
+        found = find_anomalies(evidence_until(series, opening + hours * HOUR, opening + 38 * HOUR), {})
+        assert found[~found["rule"].isin(["turnout_above_register"])].empty, hours
+
+
 @pytest.mark.parametrize("votes", [5, 20, 200])
 def test_a_vote_that_goes_on_alike_day_and_night_has_no_finding(votes: int) -> None:
     series = closed_at_night(0, 24, 3, 2).assign(votes_cast=votes, bulletins_issued=votes, registered_voters=90_000)
