@@ -115,7 +115,9 @@ def _read_batch(landing: FileLanding, connection: sa.Connection, files: Sequence
     lake.leave_out(engine, sorted(gone))
     unreadable = [export for export in opened if isinstance(export, Unreadable)]
     unreadable += [
-        Unreadable(export.version, given_up[number], export.member) for export, number in exports if number in given_up
+        Unreadable(export.version, given_up[number], export.member, place=export.place)
+        for export, number in exports
+        if number in given_up
     ]
     return _Batch(
         exports=[

@@ -4,7 +4,7 @@ Everything here happens in the single transaction of the landing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def ledger_rows(
 
 
 def unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime) -> pd.DataFrame:
-    """Ledger rows for files that could not be read."""
+    """Ledger rows for files that could not be read, with what their paths say."""
     return pd.DataFrame.from_records(
         [
             {
@@ -48,6 +48,7 @@ def unreadable_rows(unreadable: Sequence[Unreadable], run_id: str, now: datetime
                 "member": export.member,
                 "size": export.version.size,
                 "modified_ns": export.version.modified_ns,
+                **({} if export.place is None else asdict(export.place)),
                 "status": "unreadable",
                 "reason": export.reason,
                 "run_id": run_id,

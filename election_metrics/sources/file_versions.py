@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from election_metrics.locations import is_url
 from election_metrics.sources.archive_names import split_archive
+from election_metrics.sources.export_path import ExportPath
 from election_metrics.sources.object_exports import version_of_object
 
 # An index entry of PostgreSQL is limited to 2,704 bytes, for path and member's name together.
@@ -42,12 +43,14 @@ class Unreadable:
         reason: why.
         member: the member's name, in an archive.
         may_pass: the error is probably transient: the same version is retried.
+        place: what the path says of its contract, if it names one.
     """
 
     version: FileVersion
     reason: str
     member: str = ""
     may_pass: bool = False
+    place: ExportPath | None = None
 
 
 def unseen(path: str) -> FileVersion:

@@ -63,7 +63,9 @@ def _read_archive(
             reason = f"the member's name is longer than {LONGEST_MEMBER} bytes"
             yield Unreadable(version, reason, member.name[:100])
         elif isinstance(member, NotUnpacked):
-            yield Unreadable(version, member.reason, member.name, member.may_pass)
+            yield Unreadable(
+                version, member.reason, member.name, member.may_pass, place_of(version.path, member.name, root)
+            )
         elif is_block_dump(PurePath(member.name).name.partition("#")[0]):
             yield BlockDump(version, member.name, member.file, is_copy=True)
         else:

@@ -206,7 +206,7 @@ def read_metrics(connection: sa.Connection, election: str, period: str) -> pd.Da
 
 
 def read_lost_intervals(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Intervals of files that arrived, and of whose lines most cannot be read.
+    """Intervals of files that arrived, and that cannot be read, or of whose lines most cannot.
 
     Returns:
         constituency_id, starts_at, ends_at (UTC), by_interval, as `read_deliveries`.
@@ -217,7 +217,7 @@ def read_lost_intervals(connection: sa.Connection, election: str) -> pd.DataFram
             "SELECT DISTINCT constituency_id, interval_start AT TIME ZONE time_zone AS starts_at, "  # noqa: S608 our own text
             "interval_end AT TIME ZONE time_zone AS ends_at, true AS by_interval "
             "FROM ingest.transaction_files JOIN metrics.constituencies USING (constituency_id) "
-            f"WHERE election_id = :election AND status = 'landed' AND {IS_LOST} "
+            f"WHERE election_id = :election AND (status = 'unreadable' OR status = 'landed' AND {IS_LOST}) "
             "AND interval_start IS NOT NULL AND gone_at IS NULL"
         ),
         election=election,

@@ -69,7 +69,7 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
     """Names of each constituency from paths and tables: constituency_id, election, constituency, region_code, region.
 
     If files disagree, the first path that names an election wins, independently of the order of landing; paths that
-    exist and say anything come before those that are gone.
+    exist and say anything come before those that are gone, files that can be read before those that cannot.
     """
     return read_frame(
         connection,
@@ -79,15 +79,15 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
             FROM (
                 SELECT
                     constituency_id, election, constituency, region_code, region, path, member,
-                    gone_at IS NOT NULL AS is_gone
+                    gone_at IS NOT NULL AS is_gone, status = 'unreadable' AS is_unreadable
                 FROM ingest.transaction_files
-                WHERE status = 'landed' AND constituency_id IS NOT NULL
+                WHERE status IN ('landed', 'unreadable') AND constituency_id <> ''
                 UNION ALL
-                SELECT constituency_id, election, NULL, NULL, NULL, 'table:' || source, '', FALSE
+                SELECT constituency_id, election, NULL, NULL, NULL, 'table:' || source, '', FALSE, FALSE
                 FROM ingest.table_constituencies
             ) AS place
-            ORDER BY constituency_id, (election IS NULL AND region IS NULL), is_gone, election IS NULL, region IS NULL,
-                path, member
+            ORDER BY constituency_id, (election IS NULL AND region IS NULL), is_gone, is_unreadable, election IS NULL,
+                region IS NULL, path, member
             """
         ),
     )

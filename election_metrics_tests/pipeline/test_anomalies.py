@@ -21,6 +21,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.server import plain_url, warehouse_url
 from election_metrics.warehouse.stale_elections import behind_summaries
+from election_metrics_tests.archived import zipped
 from election_metrics_tests.computing import NOW, rows, update
 from election_metrics_tests.exports import CONTRACT, HOUR, OTHER, Folder, issue, line, ms, rollback, vote
 from election_metrics_tests.typed import typed
@@ -287,6 +288,46 @@ def test_a_file_whose_lines_cannot_be_read_is_not_delivered_and_is_critical(chos
     update(chosen, tmp_path / "in", HOUR + timedelta(hours=2))
     query = "SELECT severity, state FROM metrics.anomalies WHERE rule = 'unreadable_input'"
     assert rows(chosen, query).values.tolist() == [["warning", "open"]] * 2
+
+
+@pytest.mark.parametrize("kind", ["utf-16", "torn zip", "torn member"])
+def test_a_constituency_of_which_no_file_can_be_read_is_there_and_incomplete(
+    kind: str, chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in" / "77 - город Москва" / "Выборы" / "Округ 1")
+    other = folder.root.with_name("Округ 2")
+    other.mkdir(parents=True)
+    for hour in range(3):
+        folder.put(
+            *[vote(f"v{hour}-{n}", ms(n, hour)) for n in range(5)], name=f"2026-09-18_{11 + hour}00-{12 + hour}00"
+        )
+        path = other / f"{OTHER}_2026-09-18_{11 + hour}00-{12 + hour}00.csv"
+        if kind == "utf-16":
+            path.write_bytes(vote(f"w{hour}", ms(1, hour)).encode("utf-16"))
+        elif kind == "torn zip":
+            path.with_suffix(".zip").write_bytes(b"PK torn")
+        else:
+            whole = zipped({path.name: b"x" * 1000})
+            path.with_suffix(".zip").write_bytes(whole[:40] + b"\xff" * 8 + whole[48:])
+    update(chosen, tmp_path / "in", HOUR + timedelta(hours=3))
+    places = rows(chosen, "SELECT constituency_id, name, region FROM metrics.constituencies ORDER BY 1").values.tolist()
+    assert places == [[CONTRACT, "Округ 1", "город Москва"], [OTHER, "Округ 2", "город Москва"]]
+    query = (
+        "SELECT severity, explanation FROM metrics.anomalies WHERE rule = 'unreadable_input' AND constituency_id = '{}'"
+    )
+    ((severity, said),) = rows(chosen, query.format(OTHER)).values.tolist()
+    assert severity == "critical"
+    assert said.startswith("3 files cannot be read")
+    summary = rows(chosen, "SELECT * FROM metrics.election_summaries").iloc[0]
+    assert summary["coverage"] < 100
+    assert summary["constituencies_complete"] < summary["constituencies_total"] == 2
+    missing = rows(chosen, "SELECT constituency_id, hours FROM metrics.missing_input").values.tolist()
+    assert missing == [[OTHER, 3]]
+    for path in other.iterdir():
+        path.unlink()
+    folder.put(vote("w", ms(1)), contract=OTHER)
+    update(chosen, tmp_path / "in", HOUR + timedelta(hours=3))
+    assert rows(chosen, query.format(OTHER) + " AND state <> 'resolved'").empty
 
 
 def test_a_file_that_cannot_be_read_at_all_is_told_of_its_constituency(chosen: Settings, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def _of_election(found: pd.DataFrame, thresholds: Thresholds, total: int) -> pd.
 
 
 def _unread(evidence: Evidence) -> pd.DataFrame:
-    """Files that cannot be read at all, whose names say a constituency; what they cover is missing input."""
+    """Files that cannot be read at all, whose names say a constituency; critical where nothing of it can be read."""
     if evidence.unread.empty:
         return findings(evidence.unread, "warning", str)
     first, last = _span(evidence)
@@ -163,9 +163,10 @@ def _unread(evidence: Evidence) -> pd.DataFrame:
         observed=("path", "size"), path=("path", "first"), reason=("reason", "first")
     )
     found = places.reset_index().assign(window_start=first, window_end=last + 1, expected=0, is_ongoing=True)
+    is_all = ~found["constituency_id"].isin(evidence.hours["constituency_id"])
     return findings(
         found,
-        "warning",
+        is_all.map({True: "critical", False: "warning"}),
         lambda row: f"{counted(row.observed, 'file')} cannot be read, such as {_end_of(row.path)}: {row.reason}",
     )
 
