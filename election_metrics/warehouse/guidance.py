@@ -45,6 +45,7 @@ _ITSELF = "its own total so far"
 _USUAL = "the usual share of such calls"
 _AT_ONCE = "the constituency's own hours, less what all have in common"
 _OWN = "its hours of the day before, its last hour, and constituencies of its region that opened at the same time"
+_OPENING = "the number of voters: fewer than in the first hours of any known vote, or more"
 _WIDE = "its hours before, carried on as other votes went on from there, and as regions that opened earlier did"
 EXPECTED_FROM = {
     "votes_exceed_bulletins": _ITSELF,
@@ -76,6 +77,7 @@ _OF_PLACES_OF_ANY_SIZE = ("spike", "drop", "silence")
 GUIDANCE = (
     sa.case(LOOK_AT, value=anomalies.c.rule).label("look_at"),
     sa.case(
+        (anomalies.c.explanation.like("% the opening of %"), sa.literal(_OPENING)),
         (anomalies.c.rule.in_(_OF_PLACES_OF_ANY_SIZE) & anomalies.c.constituency_id.is_(None), sa.literal(_WIDE)),
         *((anomalies.c.rule == rule, sa.literal(source)) for rule, source in EXPECTED_FROM.items()),
     ).label("expected_from"),

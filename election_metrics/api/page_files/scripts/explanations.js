@@ -91,6 +91,7 @@ const NEXT = {
 
 const OWN = "те же часы накануне, предыдущий час и округа региона, открывшиеся тогда же";
 const WIDE = "предыдущие часы, продолженные так, как шли другие голосования и регионы, открывшиеся раньше";
+const OPENING = "число избирателей: в первые часы известных голосований не бывало так мало или так много";
 const ITSELF = "собственный итог на этот момент";
 const USUAL = "обычная доля таких транзакций";
 const AT_ONCE = "собственные часы округа за вычетом общего для всех";
@@ -114,7 +115,7 @@ const OF_LEVELS = ["spike", "drop", "silence"];
 const isRussian = () => languageNow() === "ru";
 
 /** What the expected value is taken from. */
-export const referenceOf = (one) => (isRussian() ? (OF_LEVELS.includes(one.rule) ? (one.constituency_id ? OWN : WIDE) : REFERENCES[one.rule]) : one.expected_from);
+export const referenceOf = (one) => (isRussian() ? (atOpening(one) ? OPENING : OF_LEVELS.includes(one.rule) ? (one.constituency_id ? OWN : WIDE) : REFERENCES[one.rule]) : one.expected_from);
 
 /** The finding in the reader's language, if that is not the one it is worded in. */
 export const inWords = (one) => (isRussian() ? RUSSIAN[one.rule]?.(one) : undefined);
