@@ -136,7 +136,7 @@ def read_counts_again(connection: sa.Connection, paths: Sequence[str]) -> None:
     contracts = set(connection.execute(lost.distinct()).scalars())
     if contracts - with_transactions(connection, contracts) - counted_from_tables(connection, contracts):
         again = sa.update(transaction_files).where(is_any_of(transaction_files.c.path, counted))
-        connection.execute(again.where(transaction_files.c.status == "landed").values(modified_ns=_NO_TIME))
+        connection.execute(again.where(_CURRENT).values(modified_ns=_NO_TIME))
 
 
 _NO_TIME = -1

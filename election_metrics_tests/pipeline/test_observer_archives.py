@@ -312,7 +312,7 @@ def test_a_file_without_a_transaction_takes_no_counts_out(
 
 
 def test_tables_count_again_where_a_contract_loses_its_last_transaction(chosen: Settings, tmp_path: Path) -> None:
-    ballots = "".join(f"{CONTRACT},7,2026-09-18 11:00:0{n}\n" for n in range(5))
+    ballots = "".join(f"{CONTRACT},7,2026-09-18 11:00:0{n}\n" for n in range(5)) + f"{CONTRACT},7,yesterday\n"
     folder = put(tmp_path / "in", {"elections.csv": ELECTIONS, "ballots.csv": f"contract_id,uik,timestamp\n{ballots}"})
     dump = folder / "dump.jsonl"
     dump.write_bytes(joined(dump_of({CONTRACT: [issue("i", ms(2))], OTHER: [issue("o", ms(3))]})))
