@@ -52,6 +52,22 @@ def test_the_rule_arrives_after_the_votes_and_is_taken_back(chosen: Settings, tm
     assert "votes_cast" not in hourly(chosen)["09"]
 
 
+@pytest.mark.parametrize("order", [*itertools.permutations(["votes", "rule", "rollback"])])
+def test_the_rule_of_a_contract_that_is_withdrawn_does_not_count(
+    order: tuple[str, ...], chosen: Settings, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path / "in")
+    lines = {
+        "votes": [vote("a", ms(1), "key"), vote("b", ms(70), "key")], "rule": [created(CONTRACT, is_blocked=False)],
+        "rollback": [rollback(CONTRACT)],
+    }  # fmt: skip
+    for step in order:
+        folder.put(*lines[step], name=step)
+        update(chosen, folder.root)
+    assert hourly(chosen)["08"]["votes_cast"] == 1
+    assert "votes_cast" not in hourly(chosen)["09"]
+
+
 VOTES = st.lists(
     st.tuples(st.sampled_from([CONTRACT, OTHER]), st.integers(0, 179), st.integers(0, 2), st.booleans()),
     min_size=1, max_size=10,

@@ -249,6 +249,21 @@ def test_an_archive_of_the_shape_of_2024_is_counted_row_by_row(chosen: Settings,
         )
 
 
+def test_two_lists_of_one_archive_count_once_and_ten_digits_are_a_number(chosen: Settings, tmp_path: Path) -> None:
+    listed = f"contract_id,uik,timestamp,count,type\n{CONTRACT},1234567890,2026-09-17 20:00:00,1000000000,initial\n"
+    ballots = f"contract_id,uik,timestamp\n{CONTRACT},1234567890,2026-09-18 11:00:00\n"
+    tables = {"elections.csv": ELECTIONS, "ballots.csv": ballots, "lists.csv": listed, "voter_list_events.csv": listed}
+    report = update(chosen, put(tmp_path / "in", tables))
+    assert rows(chosen, "SELECT registered_voters FROM metrics.constituencies")["registered_voters"].tolist() == [10**9]
+    assert "this one is not read" in str(report.unreadable)
+
+
+def test_letters_that_are_no_utf_8_are_told(chosen: Settings, tmp_path: Path) -> None:
+    ballots = f"contract_id,uik,timestamp\n{CONTRACT},7,2026-09-18 11:00:00\n"
+    report = update(chosen, put(tmp_path / "in", {"elections.csv": ELECTIONS.encode("cp1251"), "ballots.csv": ballots}))
+    assert "it is not UTF-8" in str(report.unreadable)
+
+
 def test_what_two_archives_write_otherwise_is_one_precinct(chosen: Settings, tmp_path: Path) -> None:
     for name, precinct in (("a.zip", "7"), ("b.zip", "007")):
         lines = "".join(f"{CONTRACT},{precinct},2026-09-18 11:00:0{n}\n" for n in range(5))

@@ -150,6 +150,8 @@ def test_nothing_is_written_over_or_in_part(
     write_tables(settings, out, NOW)
     with pytest.raises(DataError, match=r"out\.zip exists"):
         write_tables(settings, out, NOW)
+    with pytest.raises(DataError, match="none is no folder"):
+        write_tables(settings, tmp_path / "none" / "out.zip", NOW)
     folder.put(issued("many", ms(3), data=json.dumps(["b"] * 30)), name="many")
     update(settings, folder.root)
     monkeypatch.setattr("election_metrics.pipeline.observer_tables._MOST_AT_ONCE", 29)
