@@ -24,22 +24,3 @@ def append_calls(calls: pa.Table, file_of: Callable[[str, int], Path]) -> None:
     for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(keys)], strict=True):
         with file_of(str(keys["contract"].iloc[begin]), int(keys["line"].iloc[begin])).open("ab") as export:
             export.write(content[offsets[begin] : offsets[end]])
-
-
-_BLOCK = 1 << 24
-
-
-def end_lines_alike(file: Path) -> None:
-    """Ends each line of a text with a line feed, where some have a carriage return: readers of CSV take one kind."""
-    with file.open("rb") as content:
-        is_alike = not any(b"\r" in block for block in iter(lambda: content.read(_BLOCK), b""))
-    if is_alike:
-        return
-    written = file.with_name(f"{file.name}.lines")
-    with (
-        file.open(encoding="latin-1", newline=None) as text,
-        written.open("w", encoding="latin-1", newline="\n") as out,
-    ):
-        for block in iter(lambda: text.read(_BLOCK), ""):
-            out.write(block)
-    written.replace(file)

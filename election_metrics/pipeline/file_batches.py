@@ -1,7 +1,7 @@
 """Lands one batch of export files: opens and stages them, and commits them together."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -257,13 +257,8 @@ def _fields(export: ExportFile) -> dict[str, object]:
         "sha256": export.sha256,
         "shard": export.shard,
         "is_counts_only": export.is_counts_only,
+        **asdict(place),
         "constituency_id": place.constituency_id or None,
-        "region_code": place.region_code,
-        "region": place.region,
-        "election": place.election,
-        "constituency": place.constituency,
-        "interval_start": place.interval_start,
-        "interval_end": place.interval_end,
     }
 
 

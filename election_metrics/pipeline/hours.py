@@ -161,7 +161,7 @@ def changed_hours(settings: Settings, now: datetime | None = None) -> list[datet
 def first_landed_hour(settings: Settings) -> datetime | None:
     """The first hour (UTC) with transactions; None if nothing has landed."""
     with transaction(settings) as connection:
-        number = stale_hours.first_hour(connection)
+        number, _ = stale_hours.first_and_last_hour(connection)
     return None if number is None else hour_start(number)
 
 

@@ -18,10 +18,11 @@ import pandas as pd
 import pyarrow as pa
 
 from election_metrics.digest import sha256_of
-from election_metrics.lake.contract_files import append_calls, end_lines_alike
+from election_metrics.lake.contract_files import append_calls
 from election_metrics.lake.duck import put_table
 from election_metrics.lake.engine import nothing_of, sql
 from election_metrics.lake.reading import quoted
+from election_metrics.lake.text_lines import count_lines, end_lines_alike
 from election_metrics.sanitize import visible
 from election_metrics.sources.archives import NotUnpacked, unpack
 from election_metrics.sources.export_path import CONTRACT_ID, ExportPath
@@ -36,7 +37,6 @@ _NEEDED = {
 _VOTERS = ("voters", "count", "voters_count", "voterscount", "registered_voters")
 """What the column of `uiks.csv` with the voters may be called; else it is the only further one."""
 _ROWS_AT_ONCE = 100_000
-_BLOCK = 1 << 24
 _ARRAY = re.compile(r"[\[{]\s*(?:\d{1,12}\s*(?:,\s*\d{1,12}\s*)*)?[\]}]")
 _LONGEST_CELL = 1_000_000
 _MOST_PROBLEMS = 1_000
@@ -191,7 +191,7 @@ def _stage(
     _fill(connection, kinds, files, columns, set())
     # A quote that is never closed swallows the rows after it. If more can be read so, a quote is a letter like others.
     read = {name: _rows_read(connection, name) for name in kinds}
-    swallowed = {name for name, (_, every) in read.items() if every < _lines(files[name]) - 1}
+    swallowed = {name for name, (_, every) in read.items() if every < count_lines(files[name]) - 1}
     if swallowed:
         _fill(connection, kinds, files, columns, swallowed)
         kept = {name for name in swallowed if _rows_read(connection, name)[0] <= read[name][0]}
@@ -259,16 +259,6 @@ def _rows_read(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, 
         {"table": table},
     ).fetchall()
     return counted
-
-
-def _lines(file: Path) -> int:
-    """Lines of a file that are not empty, or a few more."""
-    lines, last = 0, b"\n"
-    with file.open("rb") as content:
-        for block in iter(lambda: content.read(_BLOCK), b""):
-            lines += block.count(b"\n") - (last + block).count(b"\n\n")
-            last = block[-1:]
-    return lines + (last != b"\n")
 
 
 def _distinct(columns: Sequence[str]) -> list[str]:

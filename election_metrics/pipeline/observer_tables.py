@@ -83,7 +83,7 @@ def write_tables(
     with transaction(settings, snapshot=True) as connection:
         contracts = observer_queries.contracts(connection)
         results = observer_queries.results(connection)
-        first, last = observer_queries.first_and_last_hour(connection)
+        first, last = stale_hours.first_and_last_hour(connection)
         written.bulletins, written.votes = observer_queries.sums(connection)
         written.behind = len(stale_hours.changed_hours(connection, now))
     if first is None or last is None:

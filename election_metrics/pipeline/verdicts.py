@@ -99,7 +99,7 @@ def _replace(
     with session_lock(settings, "hourly_stats"):  # no hour is computed with the earlier lists meanwhile
         with transaction(settings) as connection:
             others = store.read_ids(connection, but=verifier)
-            first, last = stale_hours.first_hour(connection), stale_hours.last_hour(connection)
+            first, last = stale_hours.first_and_last_hour(connection)
         ids = pd.DataFrame({"transaction_id": sorted({*others["transaction_id"], *reasons})}, dtype="str")
         rows = lake.no_verdict_rows()
         if first is not None and last is not None and len(ids):

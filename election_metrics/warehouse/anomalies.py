@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.warehouse.finding_queries import FINDINGS, WORST_FIRST
+from election_metrics.warehouse.finding_queries import WORST_FIRST, findings_with
 from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import read_frame, replace_scope
 from election_metrics.warehouse.tables import (
@@ -192,10 +192,6 @@ def list_anomalies(connection: sa.Connection, wanted: Mapping[str, str | None], 
         unresolved: leave resolved ones out.
     """
     zone = sa.func.coalesce(constituencies.c.time_zone, elections.c.time_zone, "UTC").label("time_zone")
-    query = FINDINGS.add_columns(zone).order_by(WORST_FIRST, anomalies.c.window_start.desc(), anomalies.c.anomaly_id)
-    for column, value in wanted.items():
-        if value is not None:
-            query = query.where(anomalies.c[column] == value)
-    if unresolved:
-        query = query.where(anomalies.c.state != "resolved")
+    query = findings_with(wanted, unresolved=unresolved).add_columns(zone)
+    query = query.order_by(WORST_FIRST, anomalies.c.window_start.desc(), anomalies.c.anomaly_id)
     return read_frame(connection, query)

@@ -1,7 +1,8 @@
 """Queries of findings and thresholds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,13 +11,13 @@ from election_metrics.warehouse.rows import FIRST_PAGE, IDS, Found, Page, Row, b
 from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, constituencies, elections
 
 WORST_FIRST = sa.func.array_position(sa.cast(["critical", "warning", "info"], sa.ARRAY(sa.Text)), anomalies.c.severity)
-FINDINGS = (
+_FINDINGS = (
     sa.select(anomalies, elections.c.name.label("election"), constituencies.c.name.label("constituency"), *GUIDANCE)
     .outerjoin_from(anomalies, elections, elections.c.election_id == anomalies.c.election_id)
     .outerjoin(constituencies, constituencies.c.constituency_id == anomalies.c.constituency_id)
 )
 """Findings with the names of their places, what to look at next, and what the expected value is taken from."""
-_UNRESOLVED_OF_CONSTITUENCIES = FINDINGS.where(
+_UNRESOLVED_OF_CONSTITUENCIES = _FINDINGS.where(
     anomalies.c.constituency_id == sa.any_(IDS), anomalies.c.state != "resolved"
 ).order_by(WORST_FIRST, anomalies.c.anomaly_id)
 
@@ -24,6 +25,12 @@ _UNRESOLVED_OF_CONSTITUENCIES = FINDINGS.where(
 def unresolved_of_constituencies(connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Row]]:
     """Findings that are open or acknowledged, worst first, by constituency."""
     return by_constituency(ids, read_rows(connection, _UNRESOLVED_OF_CONSTITUENCIES, ids=list(ids)))
+
+
+def findings_with(wanted: Mapping[str, str | None], *, unresolved: bool) -> sa.Select[Any]:
+    """A query of findings with these values by column (None: any); with `unresolved`, without the resolved ones."""
+    query = _FINDINGS.where(*[anomalies.c[column] == value for column, value in wanted.items() if value is not None])
+    return query.where(anomalies.c.state != "resolved") if unresolved else query
 
 
 def findings(
@@ -37,14 +44,9 @@ def findings(
     page: Page = FIRST_PAGE,
 ) -> Found:
     """Findings with the names of their places: worst first, then by id. `state` unresolved: open or acknowledged."""
-    query = FINDINGS
     wanted = {"election_id": election, "constituency_id": constituency, "rule": rule, "severity": severity}
-    for column, value in wanted.items():
-        if value is not None:
-            query = query.where(anomalies.c[column] == value)
-    if state == "unresolved":
-        query = query.where(anomalies.c.state != "resolved")
-    elif state is not None:
+    query = findings_with(wanted, unresolved=state == "unresolved")
+    if state is not None and state != "unresolved":
         query = query.where(anomalies.c.state == state)
     return read_page(connection, query, WORST_FIRST, anomalies.c.anomaly_id, False, page)
 
@@ -52,13 +54,13 @@ def findings(
 def newest_findings(connection: sa.Connection, election: str | None, limit: int) -> list[Row]:
     """Findings, resolved ones too, with the names of their places and changed_at; the newest first."""
     changed = sa.func.greatest(anomalies.c.detected_at, anomalies.c.state_at).label("changed_at")
-    query = FINDINGS.add_columns(changed).order_by(anomalies.c.detected_at.desc(), anomalies.c.anomaly_id).limit(limit)
+    query = _FINDINGS.add_columns(changed).order_by(anomalies.c.detected_at.desc(), anomalies.c.anomaly_id).limit(limit)
     return read_rows(connection, query if election is None else query.where(anomalies.c.election_id == election))
 
 
 def finding(connection: sa.Connection, anomaly_id: str) -> Row | None:
     """One finding, with the names of its place."""
-    return next(iter(read_rows(connection, FINDINGS.where(anomalies.c.anomaly_id == anomaly_id))), None)
+    return next(iter(read_rows(connection, _FINDINGS.where(anomalies.c.anomaly_id == anomaly_id))), None)
 
 
 _AROUND = """

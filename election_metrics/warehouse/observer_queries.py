@@ -30,13 +30,6 @@ def results(connection: sa.Connection) -> pd.DataFrame:
     return frame.where(frame.notna(), None)
 
 
-def first_and_last_hour(connection: sa.Connection) -> tuple[int | None, int | None]:
-    """The first and the last hour of the lake (since 1970, UTC); None if nothing has landed."""
-    query = "SELECT min(hour_number), max(hour_number) FROM ingest.hour_versions"
-    first, last = connection.execute(sa.text(query)).one()
-    return first, last
-
-
 def sums(connection: sa.Connection) -> tuple[int, int]:
     """Bulletins and accepted votes of all hours that are computed."""
     query = (

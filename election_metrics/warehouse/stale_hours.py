@@ -106,16 +106,11 @@ def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple
     connection.execute(sa.text(given + _REOPEN), parameters)
 
 
-def first_hour(connection: sa.Connection) -> int | None:
-    """The first hour with transactions; None if nothing has landed."""
-    found: int | None = connection.execute(sa.text("SELECT min(hour_number) FROM ingest.hour_versions")).scalar()
-    return found
-
-
-def last_hour(connection: sa.Connection) -> int | None:
-    """The last hour with transactions; None if nothing has landed."""
-    found: int | None = connection.execute(sa.text("SELECT max(hour_number) FROM ingest.hour_versions")).scalar()
-    return found
+def first_and_last_hour(connection: sa.Connection) -> tuple[int | None, int | None]:
+    """The first and the last hour with transactions (since 1970, UTC); None if nothing has landed."""
+    query = sa.text("SELECT min(hour_number), max(hour_number) FROM ingest.hour_versions")
+    first, last = connection.execute(query).one()
+    return first, last
 
 
 def changed_hours(connection: sa.Connection, now: datetime) -> list[int]:

@@ -99,8 +99,7 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     if known.empty:
         return _frame([])
     opening = known["opening"].to_numpy()
-    zone, clock = clock_hours(known["time_zone"], opening.min(), opening.max())
-    at_opening = clock[zone, opening - opening.min()]
+    at_opening = _clock_at_opening(known)
     before_morning = np.where(at_opening < EARLIEST_MORNING, _MORNING - at_opening, 0)
     closing = evidence.closing.reindex(known["constituency_id"]).to_numpy(dtype="float64", na_value=np.nan)
     even = 1 / np.maximum(closing + 1 - opening, 1)
@@ -125,11 +124,17 @@ def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
     ])  # fmt: skip
 
 
-def _mornings(members: pd.DataFrame) -> np.ndarray:
-    """The local hour of the day from which each votes: that of its opening, or 8 if that is later or at night."""
+def _clock_at_opening(members: pd.DataFrame) -> np.ndarray:
+    """The local hour of the day of each opening."""
     opening = members["opening"].to_numpy()
     zone, clock = clock_hours(members["time_zone"], int(opening.min()), int(opening.max()))
-    at_opening = clock[zone, opening - opening.min()]
+    at_opening: np.ndarray = clock[zone, opening - opening.min()]
+    return at_opening
+
+
+def _mornings(members: pd.DataFrame) -> np.ndarray:
+    """The local hour of the day from which each votes: that of its opening, or 8 if that is later or at night."""
+    at_opening = _clock_at_opening(members)
     mornings: np.ndarray = np.where(at_opening >= EARLIEST_MORNING, np.minimum(at_opening, _MORNING), _MORNING)
     return mornings
 
@@ -189,10 +194,9 @@ def _judged(
     has_arrived = arrived.hours[arrived.ids.get_indexer(ids), begin - arrived.first : end - arrived.first]
     zone, clock = clock_hours(members["time_zone"], begin, end - 1)
     hours = np.arange(begin, end)
-    opened = hours[None, :] >= members["opening"].to_numpy()[:, None]
     closing = evidence.closing.reindex(ids).to_numpy(dtype="float64", na_value=np.inf)
     is_day = (clock[zone] >= _mornings(members)[:, None]) & (clock[zone] < _EVENING)
-    is_open = opened & (hours <= closing[:, None]) & is_day
+    is_open = (members["opening"].to_numpy()[:, None] <= hours) & (hours <= closing[:, None]) & is_day
     size = members["registered_voters"].to_numpy(dtype="float64", na_value=0.0)[:, None]
     voters, all_voters = (size * (is_open & has_arrived)).sum(axis=0), (size * is_open).sum(axis=0)
     return (voters > 0) & (voters >= all_voters * LEAST_PART), voters
