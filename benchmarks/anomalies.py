@@ -113,7 +113,7 @@ def main() -> None:
         "registered_voters, bucket_start, bulletins_issued, votes_cast, and maybe region and time_zone",
     )
     parser.add_argument(
-        "--most-places", type=int, default=10, help="with --real: plant events in votes up to this size"
+        "--most-places", type=int, default=2_000, help="with --real: plant events in votes up to this size"
     )
     parser.add_argument("--choose", action="store_true", help="false alarms on real curves at other thresholds")
     chosen = parser.parse_args()

@@ -28,8 +28,9 @@ EVENTS = (
     ("5 % left for 1 hour", 1, 0.05), ("20 % left for 3 hours", 3, 0.2), ("50 % left for 1 hour", 1, 0.5),
     ("1.5 times for 1 hour", 1, 1.5), ("3 times for 1 hour", 1, 3.0), ("20 times for 1 hour", 1, 20.0),
 )  # fmt: skip
-_ITALY = {"20241027120000": (7, 5), "20241027190000": (12, 7), "20241027230000": (19, 4), "20241028150000": (31, 8)}
-"""Of Liguria's counts: hours from midnight of the first day to the start of what they add, and their number."""
+_SINCE = {12: 7, 19: 12, 23: 19, 39: 31}
+"""Italy's polls, 07:00 to 23:00 and 07:00 to 15:00 the next day: by the hour until which a count is, that of the count
+before, or of the opening; hours from midnight of the first day."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Curve:
 
 
 def curves(folder: Path | None) -> Iterator[Curve]:
-    """The national curve, and those of a folder: CSV files with the columns of a replay, and Liguria's sections."""
+    """The national curve, and those of a folder: CSV files with the columns of a replay, and Italy's counts."""
     closes = pd.Timestamp("2026-09-20T20:00+03:00").tz_convert("UTC")
     yield Curve("country, 2026", national()[lambda frame: frame["hour"] >= INCIDENT + 4 * HOUR], closes, ())
     for path in sorted(folder.rglob("*.csv")) if folder else []:
@@ -79,6 +80,8 @@ def curves(folder: Path | None) -> Iterator[Curve]:
             yield _of_country(path)
         elif "codice_sezione" in header:
             yield _liguria(path)
+        elif "voti_h12" in header:
+            yield _referendum(path)
 
 
 def by_hour(minutes: pd.DataFrame) -> pd.DataFrame:
@@ -143,29 +146,60 @@ def _replayed(path: Path) -> Iterator[Curve]:
 
 
 def _liguria(path: Path) -> Curve:
-    """Sections as constituencies, communes as regions; what a count adds is spread evenly over its hours."""
+    """Sections as constituencies, communes as regions."""
     sections = pd.read_csv(path)
-    start = pd.Timestamp("2024-10-27", tz="Europe/Rome").tz_convert("UTC")
+    place = sections["comune_codice"].astype(str) + "-" + sections["codice_sezione"].astype(str) + sections["comune"]
+    counts = sections.assign(
+        place=place, region=sections["comune"], voters=sections["elettori_totali"], cast=sections["votanti"]
+    )
+    return _counted("Liguria, 2024", counts, pd.Timestamp("2024-10-27", tz="+01:00"))
+
+
+def _referendum(path: Path) -> Curve:
+    """Communes as constituencies, provinces as regions."""
+    communes = pd.read_csv(path, dtype={"provincia": str, "CODICE ISTAT": str})
+    moments = [name.removeprefix("datah") for name in communes if name.startswith("datah")]
+    counts = pd.concat(
+        communes.assign(
+            place=communes["CODICE ISTAT"], region=communes["provincia"], voters=communes["elettori"],
+            orario=communes[f"datah{moment}"], cast=communes[f"voti_h{moment}"],
+        )
+        for moment in moments
+    )  # fmt: skip
+    return _counted("Italy, 2020", counts, pd.Timestamp("2020-09-20", tz="+02:00"))
+
+
+def _counted(name: str, counts: pd.DataFrame, midnight: pd.Timestamp) -> Curve:
+    """A vote of which only the voters until four moments are known: what each adds is spread evenly over its hours.
+
+    Args:
+        name: of the curve.
+        counts: place, region, voters (registered), orario (YYYYMMDDhhmmss, local time), cast (voters until then).
+        midnight: the beginning of its first day.
+    """
+    counts = counts.dropna(subset=["orario", "cast", "voters"]).sort_values(["place", "orario"], kind="stable")
+    moments = pd.to_datetime(counts["orario"].astype("int64").astype(str), format="%Y%m%d%H%M%S")
+    until = ((moments - midnight.tz_localize(None)) / HOUR).astype("int64")
+    counts = counts.assign(until=until, added=counts.groupby("place")["cast"].diff().fillna(counts["cast"]).clip(0))
     random = np.random.default_rng(0)
-    rows = []
-    for (place, commune), group in sections.groupby(
-        [
-            sections["comune_codice"].astype(str) + "-" + sections["codice_sezione"].astype(str) + sections["comune"],
-            "comune",
-        ]
-    ):
-        before = 0
-        for count in group.sort_values("orario").itertuples():
-            first, hours = _ITALY[str(count.orario)]
-            # Summer time ends in the first night of this vote.
-            shift = 1 if first > 24 else 0
-            added = random.multinomial(max(int(count.votanti) - before, 0), [1 / hours] * hours)
-            before = int(count.votanti)
-            rows += [(place, start + (first + shift + n) * HOUR, int(votes), int(votes), int(count.elettori_totali), commune,
-                      "Europe/Rome") for n, votes in enumerate(added)]  # fmt: skip
-    columns = ["constituency_id", "hour", *COUNTS, "registered_voters", "region", "time_zone"]
-    series = pd.DataFrame(rows, columns=columns)
-    return Curve("Liguria, 2024", series, series["hour"].max() + HOUR, (PUBLISHED_2026,))
+    parts = []
+    for end, rows in counts.groupby("until"):
+        first = _SINCE[int(str(end))]
+        hours = int(str(end)) - first
+        spread = random.multinomial(rows["added"].to_numpy("int64"), [1 / hours] * hours)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "constituency_id": np.repeat(rows["place"].to_numpy(), hours),
+                    "region": np.repeat(rows["region"].to_numpy(), hours),
+                    "registered_voters": np.repeat(rows["voters"].to_numpy("int64"), hours),
+                    "hour": np.tile([midnight.tz_convert("UTC") + (first + n) * HOUR for n in range(hours)], len(rows)),
+                    **dict.fromkeys(COUNTS, spread.ravel()),
+                }
+            )
+        )
+    series = pd.concat(parts, ignore_index=True).assign(time_zone="Europe/Rome")
+    return Curve(name, series, series["hour"].max() + HOUR, (PUBLISHED_2026,))
 
 
 def upper_bound(count: int, hours: int) -> float:
@@ -324,15 +358,21 @@ def report(folder: Path | None, most_places: int) -> list[str]:
         cells = [f"{found} of {made}" for found, made in (planted(curve, hours, factor) for curve in chosen)]
         lines.append(f"| {words} | {' | '.join(cells)} |")
     country = split(next((curve for curve in every if curve.minutes is not None and _is_large(curve)), every[0]))
-    largest = country.series.groupby("constituency_id")["votes_cast"].sum().idxmax()
-    lines += ["", f"| event, at every hour of {country.name} | in one region of 10 | in the largest constituency |",
-              "|---|---:|---:|"]  # fmt: skip
+    parts = [(country, part) for part in ("region 0", _largest(country, "constituency_id"))]
+    of_regions = [curve for curve in chosen if "region" in curve.series and len(set(curve.series["region"])) > 1]
+    parts += [(curve, _largest(curve, "region")) for curve in of_regions]
+    headings = [f"{curve.name}: {part}" for curve, part in parts]
+    lines += ["", f"| event, at every hour, in a part | {' | '.join(headings)} |", f"|---|{'---:|' * len(parts)}"]
     for words, hours, factor in EVENTS:
-        cells = [f"{found} of {made}" for found, made in (planted(country, hours, factor, part)
-                 for part in ("region 0", str(largest)))]  # fmt: skip
+        cells = [f"{found} of {made}" for found, made in (planted(curve, hours, factor, part) for curve, part in parts)]
         lines.append(f"| {words} | {' | '.join(cells)} |")
     lines += ["", *shares(folder)]
     return [*lines, "", *_report_inside([curve for curve in every if curve.minutes is not None], country)]
+
+
+def _largest(curve: Curve, kind: str) -> str:
+    """The constituency, or the region, with the most votes."""
+    return str(curve.series.groupby(kind)["votes_cast"].sum().idxmax())
 
 
 def _is_large(curve: Curve) -> bool:

@@ -23,11 +23,13 @@ def national() -> pd.DataFrame:
 
 
 def with_event(series: pd.DataFrame, start: pd.Timestamp, hours: int, factor: float) -> pd.DataFrame:
-    """The series with so many times the votes and bulletins in these hours."""
+    """The series with so many times the votes and bulletins in these hours; what is left of one is decided by chance."""
     within = (series["hour"] >= start) & (series["hour"] < start + hours * pd.Timedelta(hours=1))
     counts = ["bulletins_issued", "votes_cast"]
     changed = series.copy()
-    changed[counts] = series[counts].astype("int64").where(~within, (series[counts] * factor).astype("int64"), axis=0)
+    chance = np.random.default_rng(0).random((len(series), 1))
+    changed[counts] = series[counts].astype("int64").where(~within, np.floor(series[counts] * factor + chance), axis=0)
+    changed[counts] = changed[counts].astype("int64")
     return changed
 
 

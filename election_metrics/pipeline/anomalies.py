@@ -1,6 +1,6 @@
 """Anomalies: runs the rules over an election's hours, and merges the findings with the previous ones."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from election_metrics.clock import INTERVALS, hour_number
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.judged import judged_constituencies
 from election_metrics.metrics.anomalies.lifecycle import reconcile
-from election_metrics.metrics.anomalies.rules import INSIDE, RULES, find_anomalies
+from election_metrics.metrics.anomalies.rules import INSIDE, OF_VOTES_BY_HOUR, RULES, find_anomalies
 from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026
 from election_metrics.metrics.coverage import delivered_hours, missing_input
 from election_metrics.metrics.hours import hour_numbers, hour_starts
@@ -31,6 +31,7 @@ from election_metrics.warehouse import (
     unreadable,
     verdicts,
 )
+from election_metrics.warehouse.commits import this_causes
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.guidance import LOOK_AT
 from election_metrics.warehouse.replace import notify, replace_scope
@@ -56,7 +57,9 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     lock(connection, "anomalies")  # changes to states of findings wait from here on
     before = store.read_anomalies(connection, election)
     uncounted = _found_in_uncounted_hours(before, evidence)
-    rows = reconcile(before[~uncounted], found, election, run_id, now, unjudged)
+    rows = reconcile(
+        before[~uncounted], found, election, run_id, now, unjudged, this_causes(connection), _votes_now(evidence)
+    )
     if uncounted.any():
         rows = pd.concat([rows, before.loc[uncounted, list(rows.columns)]], ignore_index=True)
     scope = sa.or_(
@@ -142,6 +145,23 @@ def _read_evidence(
         verdicts=verdicts.read_found_invalid(connection, election, present),
         shapes=(PUBLISHED_2026, *elections.read_earlier_shapes(connection, election)),
     )
+
+
+def _votes_now(evidence: Evidence) -> Callable[[dict[str, object]], int | None]:
+    """The votes in the hours of a stored finding by now; None for rules that do not judge votes by hour."""
+
+    def votes(finding: dict[str, object]) -> int | None:
+        if finding["rule"] not in OF_VOTES_BY_HOUR:
+            return None
+        places, hours = evidence.constituencies, evidence.hours
+        for name in ("constituency_id", "region"):
+            if not pd.isna(finding[name]):
+                places = places[places[name] == finding[name]]
+        first, end = (hour_number(pd.Timestamp(str(finding[name]))) for name in ("window_start", "window_end"))
+        within = hours["hour_number"].between(first, end - 1)
+        return int(hours.loc[within & hours["constituency_id"].isin(places["constituency_id"]), "votes_cast"].sum())
+
+    return votes
 
 
 def _tallies(connection: sa.Connection, election: str) -> pd.DataFrame:

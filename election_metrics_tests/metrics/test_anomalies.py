@@ -82,6 +82,7 @@ def test_a_rise_of_half_of_all_constituencies_at_once_is_one_finding_on_the_elec
     found = find_anomalies(election.evidence(), {})
     (finding,) = found[found["rule"] == "synchronised_spike"].itertuples()
     assert (finding.window_start, finding.constituency_id, finding.region) == (hour, None, None)
+    assert 0 <= finding.expected_low <= finding.expected <= finding.expected_high < finding.observed
 
 
 def test_a_whole_region_that_falls_silent_is_critical_though_each_of_its_constituencies_is_small() -> None:
@@ -156,6 +157,14 @@ def test_one_that_no_longer_holds_is_closed_with_the_reason_and_opens_again_if_i
     assert "no longer found by run run-two" in gone.at[0, "state_note"]
     again = reconcile(gone, finding(), "e", "r3", NOW)
     assert (again.at[0, "state"], again.at[0, "anomaly_id"]) == ("open", first.at[0, "anomaly_id"])
+
+
+def test_what_is_closed_says_why_with_the_votes_by_now() -> None:
+    first = reconcile(START, finding(observed=9.0), "e", "r1", NOW)
+    for votes, words in ((12, "the votes in its hours are 12 by now"), (9, "are the same (9), but not what is known")):
+        gone = reconcile(first, NONE, "e", "run-two", NOW, (), ["late file"], lambda _, votes=votes: votes)
+        assert "no longer found by run run-two (late file): " in gone.at[0, "state_note"]
+        assert words in gone.at[0, "state_note"]
 
 
 def test_what_a_person_resolved_stays_so() -> None:

@@ -157,6 +157,26 @@ def test_a_vote_that_opens_early_and_closes_at_night_is_critical_where_it_stops(
     assert ("silence", "critical") in set(zip(whole["rule"], whole["severity"], strict=True))
 
 
+@pytest.mark.parametrize(
+    ("begin", "hours", "factor", "rule", "severity"),
+    [
+        (3, 3, 0.2, "drop", "critical"), (14, 1, 3, "spike", "warning"), (24, 1, 3, "spike", "warning"),
+        (25, 1, 3, "spike", "warning"), (24, 1, 20, "spike", "warning"),
+    ],
+)  # fmt: skip
+def test_events_of_a_vote_that_closes_at_night_are_found_at_its_edges_too(
+    begin: int, hours: int, factor: float, rule: str, severity: str
+) -> None:
+    series = closed_at_night(7, 22, 2, places=60)
+    opening = series["hour"].min() + 7 * HOUR
+    series = series[series["hour"] >= opening]
+    start = opening + begin * HOUR
+    now = start + (hours + 1) * HOUR
+    found = find_anomalies(evidence_until(with_event(series, start, hours, factor), now, opening + 39 * HOUR), {})
+    whole = found[found["constituency_id"].isna() & found["region"].isna()]
+    assert (rule, severity) in set(zip(whole["rule"], whole["severity"], strict=True))
+
+
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
 def test_registers_of_zero_are_unknown_ones(share: float) -> None:
     series = closed_at_night(8, 22, 2)

@@ -35,6 +35,14 @@ def usual_counts(mean: np.ndarray, scatter: float | np.ndarray) -> tuple[np.ndar
     return low, high
 
 
+def usual_of_total(mean: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The counts between which 99 of 100 lie, of a binomial with `total` trials and this mean."""
+    from scipy.stats import binom  # as above
+
+    low, high = (binom.ppf(share, total, mean / np.maximum(total, 1)) for share in (0.005, 0.995))
+    return low, high
+
+
 def chance_of_share(count: np.ndarray, total: np.ndarray, usual: float | np.ndarray) -> np.ndarray:
     """P(X >= count) of a binomial with `total` trials and the usual share as probability."""
     chance: np.ndarray = np.where(

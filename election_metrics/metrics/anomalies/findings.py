@@ -43,15 +43,14 @@ def findings(
         severity: one for all rows, or one for each.
         words: returns the explanation of a row.
         scatter: relative scatter of the count model, where `expected` is a number of votes: for the interval of it.
+            Without, the interval is that of `episodes` (expected_low, expected_high), or none.
     """
     if episodes.empty:
         return no_findings()
     frame = episodes.assign(severity=severity)
-    for column in ("constituency_id", "region"):
-        if column not in frame:
-            frame[column] = None
+    nothing = {"constituency_id": None, "region": None, "expected_low": np.nan, "expected_high": np.nan}
+    frame = frame.assign(**{column: value for column, value in nothing.items() if column not in frame})
     frame["explanation"] = [words(row) for row in frame.itertuples()]
-    frame["expected_low"] = frame["expected_high"] = np.nan
     if scatter is not None:
         mean = frame["expected"].to_numpy("float64").clip(1.0)
         frame["expected_low"], frame["expected_high"] = usual_counts(mean, scatter_of_sum(mean, scatter))

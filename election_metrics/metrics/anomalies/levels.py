@@ -310,7 +310,7 @@ def _walk(
         lowest = np.where(is_morning, middle * _OF_YESTERDAY, lowest)
         lowest = np.where(np.isnan(middle), np.nan, np.fmin(lowest, left))
         is_early = (state.since < WAVE) | (state.paused >= _PAUSE) | (weights.early[:, hour] > weight[0] * _MOST_EARLY)
-        highest = np.where(is_early, np.nan, highest)
+        highest = np.where(is_early, _busiest_of_yesterday(usual, hour), highest)
         cast, bounds = now, [lowest, highest, middle, state.last]
         if is_pooled:
             cast, bounds = now.sum(keepdims=True), [_pooled(bound, now) for bound in bounds]
@@ -351,6 +351,14 @@ def _as_yesterday(usual: np.ndarray, hour: int) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         as_then: np.ndarray = np.where(then > 0, usual[:, hour - _DAY] * now / then, np.nan)
     return as_then
+
+
+def _busiest_of_yesterday(usual: np.ndarray, hour: int) -> np.ndarray:
+    """Votes of the busiest hour of the day before; NaN on the first day."""
+    if hour < _DAY:
+        return np.full(len(usual), np.nan)
+    busiest: np.ndarray = np.fmax.reduce(usual[:, max(hour - 2 * _DAY, 0) : hour - WAVE], axis=1)
+    return busiest
 
 
 def _middle(references: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Findings over time: a finding keeps its id and state through every recomputation."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain
@@ -24,6 +24,8 @@ def reconcile(
     run_id: str,
     now: datetime,
     unjudged: Collection[str] = (),
+    causes: Collection[str] = (),
+    votes_now: Callable[[dict[str, object]], int | None] = lambda _: None,
 ) -> pd.DataFrame:
     """Merges the findings of a computation with the stored ones.
 
@@ -38,6 +40,8 @@ def reconcile(
         run_id: the Dagster run.
         now: the moment of the computation.
         unjudged: rules that were not evaluated; their findings stay unchanged.
+        causes: why the figures are computed again, such as `late file`: part of the reason of what is closed.
+        votes_now: votes in the hours of a stored finding by now; None where the rule does not judge votes by hour.
 
     Returns:
         All rows of `anomalies` of the election, to be stored.
@@ -59,7 +63,11 @@ def reconcile(
             taken.add(str(row["anomaly_id"]))
             rows.append({**row, **_first_state(row, now)})
     wide = [row for row in rows if pd.isna(row["constituency_id"])]
-    rows += [old if old["rule"] in unjudged else _no_longer(old, wide, run_id, now) for old in chain(*rest.values())]
+    by_run = f"no longer found by run {run_id[:8]}" + (f" ({', '.join(causes)})" if causes else "")
+    rows += [
+        old if old["rule"] in unjudged else _no_longer(old, wide, by_run, votes_now(old), now)
+        for old in chain(*rest.values())
+    ]
     frame = pd.DataFrame(rows, columns=[*COLUMNS]) if rows else stored[[*COLUMNS]]
     for column in ("window_start", "window_end", "state_at", "detected_at", "computed_at"):
         frame[column] = pd.to_datetime(frame[column], utc=True)
@@ -132,9 +140,9 @@ def _distance(row: dict[str, object]) -> float | None:
 
 
 def _no_longer(
-    old: dict[str, object], wide: Iterable[dict[str, object]], run_id: str, now: datetime
+    old: dict[str, object], wide: Iterable[dict[str, object]], by_run: str, votes: int | None, now: datetime
 ) -> dict[str, object]:
-    """Closes a finding; says so where one on the region or the whole election has taken its place."""
+    """Closes a finding, with what is known of the reason: another finding says it, or its hours have other votes."""
     if old["state"] == "resolved":
         return old
     within = old["constituency_id"] if not pd.isna(old["constituency_id"]) else old["region"]
@@ -142,8 +150,13 @@ def _no_longer(
     successor = next((row for row in taken if pd.isna(row["region"]) or row["region"] == old["region"]), None)
     if successor is not None:
         where = "the whole election" if pd.isna(successor["region"]) else "the region"
-        note = f"no longer found by run {run_id[:8]} by itself: one finding on {where} says it of all"
+        note = f"{by_run} by itself: one finding on {where} says it of all"
+    elif votes is None:
+        note = f"{by_run}: it is not unusual any more, or cannot be judged, by the current figures, deliveries, voting "
+        note += "times and thresholds"
+    elif votes == old["observed"]:
+        note = f"{by_run}: the votes in its hours are the same ({votes}), but not what is known of other hours, of "
+        note += "deliveries, voting times or thresholds"
     else:
-        note = f"no longer found by run {run_id[:8]}: it is not unusual any more, or cannot be judged, by "
-        note += "the current figures, deliveries, voting times and thresholds"
+        note = f"{by_run}: the votes in its hours are {votes} by now"
     return {**old, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": note}

@@ -71,7 +71,7 @@ def _since_midnight(local_hours: np.ndarray, is_night: np.ndarray, ballots: np.n
 
 
 def _continued(local_hours: np.ndarray, is_night: np.ndarray, ballots: np.ndarray) -> np.ndarray:
-    """Whether the ballots of a later hour of the same night show that voting went on."""
+    """Whether the ballots of the hour, or of a later one of the same night, show that voting went on."""
     is_late = local_hours < _DEEP_END
     may_show = is_night & ((local_hours >= _EVENING) | is_late)
     day = np.where(is_night, np.nan, ballots.astype("float64"))
@@ -86,6 +86,7 @@ def _continued(local_hours: np.ndarray, is_night: np.ndarray, ballots: np.ndarra
     later = np.zeros(len(shows), dtype=bool)
     for column in range(shows.shape[1] - 1, -1, -1):
         later &= is_night[:, column]
-        went_on[:, column] = later
+        # Polls do not close with more ballots than before the evening.
+        went_on[:, column] = later | shows[:, column] & (ballots[:, column] > before[:, column])
         later |= shows[:, column]
     return went_on

@@ -368,6 +368,8 @@ RULES = {
 
 INSIDE = ("burst", "regular_votes", "equal_gaps", "votes_without_bulletins", "registrar_block")
 """Rules that need hours counted by intervals (setting INTERVALS)."""
+OF_VOTES_BY_HOUR = ("spike", "drop", "silence")
+"""Rules whose findings are about the votes in their hours."""
 
 
 def find_anomalies(

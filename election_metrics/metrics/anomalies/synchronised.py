@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_at_most, chance_of_share
+from election_metrics.metrics.anomalies.chances import (
+    chance_of_at_least,
+    chance_of_at_most,
+    chance_of_share,
+    usual_of_total,
+)
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
 from election_metrics.metrics.anomalies.grid import Grid
@@ -86,7 +91,9 @@ def _found(evidence: Evidence, thresholds: Thresholds, kind: _Kind, opposite: _K
             before = _judged_hours(grid, level, thresholds, opposite, number)["is_many"]
             is_many &= ~before.shift(1, fill_value=False)
         many = episodes(rows, is_many, lasting=False, observed="max", judged="max", expected="max")
-        found.append(findings(many.assign(constituency_id=None), "warning", said))
+        low, high = usual_of_total(many["expected"].to_numpy("float64"), many["judged"].to_numpy("float64"))
+        many = many.assign(constituency_id=None, expected_low=low, expected_high=high)
+        found.append(findings(many, "warning", said))
     return together(found)
 
 

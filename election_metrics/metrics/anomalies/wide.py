@@ -61,14 +61,25 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
         limits = Limits(thresholds["least_expected"], thresholds["chance"], thresholds[f"{kind}scatter"])
         is_low = is_far_below(place.votes, place.least, place.before, limits, _ratio(place, thresholds, kind))
         is_drop = is_low & (place.votes > 0)
-        certain = np.where(place.is_early, place.middle * _OF_OPENING, place.middle)
-        found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, certain, lasting=False)
+        part = np.where(place.is_early, _OF_OPENING, 1.0)
+        is_fall = is_drop & (place.votes * thresholds["critical_ratio"] <= _votes_before(place) * part)
+        certain = place.middle * part
+        found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, certain, is_fall, lasting=False)
         is_critical = found["observed"] * thresholds["critical_ratio"] <= found["middle"]
+        is_critical |= found["is_fall"].astype("bool")
         severity = np.where(is_critical & (kind == _WHOLE), "critical", "warning")
         severities = pd.Series(severity, index=found.index)
         return findings(found, severities, lambda row: _said(row, kind), limits.scatter)
 
     return _of_both(wide, first, wide.whole.is_low, find)
+
+
+def _votes_before(place: Levels) -> np.ndarray:
+    """Votes of the hour before; of an hour that differs itself, the lower of its votes and of how they count."""
+    votes = np.full(place.votes.shape, np.nan)
+    votes[:, 1:] = place.votes[:, :-1]
+    lower: np.ndarray = np.minimum(votes, place.before)
+    return lower
 
 
 def opening_silences(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -102,7 +113,7 @@ def opening_spikes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     of_whole = found.loc[found["region"].isna(), "window_start"]
     found = found[found["region"].isna() | ~found["window_start"].isin(of_whole)]
     return findings(
-        found, "warning",
+        found.assign(expected_low=0.0, expected_high=found["expected"]), "warning",
         lambda row: f"{counted(row.observed, 'vote')} in an hour at the opening of {_place_of(row)}, but "
         f"{row.expected:.0f} at most expected",
     )  # fmt: skip
@@ -167,10 +178,11 @@ def _marked(
     judged: np.ndarray,
     expected: np.ndarray,
     middle: np.ndarray,
+    is_fall: np.ndarray | None = None,
     *,
     lasting: bool,
 ) -> pd.DataFrame:
-    """Episodes of marked hours, with the number of the place as constituency_id."""
+    """Episodes of marked hours, with the number of the place as constituency_id; and whether one of them is a fall."""
     rows = np.flatnonzero(is_marked.any(axis=1))
     row, column = np.nonzero((judged | is_marked)[rows])
     at = (rows[row], column)
@@ -178,6 +190,8 @@ def _marked(
         {
             "constituency_id": rows[row].astype("str"), "hour_number": first + column,
             "observed": place.votes[at], "expected": expected[at], "middle": middle[at],
+            "is_fall": False if is_fall is None else is_fall[at],
         }
     )  # fmt: skip
-    return episodes(frame, pd.Series(is_marked[at]), lasting=lasting, observed="sum", expected="sum", middle="sum")
+    summed = {"observed": "sum", "expected": "sum", "middle": "sum", "is_fall": "max"}
+    return episodes(frame, pd.Series(is_marked[at]), lasting=lasting, **summed)
