@@ -229,6 +229,22 @@ class Correction(BaseModel):
     run_id: str | None = Field(description="The Dagster run that corrected them; null for a change by a person")
 
 
+class Version(BaseModel):
+    """Totals of an election, or of a constituency, for as long as they were shown."""
+
+    election_id: str
+    constituency_id: str | None = Field(description="Null for the whole election")
+    commit_number: int
+    known_from: datetime = Field(description="When they were first shown")
+    known_until: datetime | None = Field(description="When others took their place; null while they are shown")
+    registered_voters: int | None
+    bulletins_issued: int
+    votes_cast: int
+    participation_rate: float | None = Field(description="Votes cast / registered voters * 100")
+    causes: list[str] = Field(description="Why they came: new file, late file, correction, register, …")
+    run_id: str | None = Field(description="The Dagster run that made them")
+
+
 class Commit(BaseModel):
     """A change of the figures: all of it became visible at once."""
 

@@ -70,6 +70,29 @@ def test_every_read_endpoint_gives_what_it_gave(api: Api) -> None:
         assert again.headers["x-known-at"] == before.headers["x-known-at"] == was["meta"]["known_at"]
 
 
+def test_every_version_of_a_total_is_what_was_shown_then(api: Api) -> None:
+    election = api.data("/elections")[0]["election_id"]
+    place = api.data(f"/election/{election}/constituencies?limit=1")[0]["constituency_id"]
+    for changes in ("votes_cast = votes_cast + 1", "coverage = 1", "votes_cast = votes_cast + 1"):
+        with transaction(api.settings) as connection:
+            connection.execute(sa.text("SELECT set_config('election_metrics.causes', '{\"late file\"}', true)"))
+            connection.execute(sa.text(f"UPDATE metrics.election_summaries SET {changes}"))
+            if "votes" in changes:
+                connection.execute(sa.text(f"UPDATE metrics.constituency_metrics SET {changes}"))
+            notify(connection, hourly_stats, [None])
+    for asked, path in ((f"election={election}", f"/election/{election}"),
+                        (f"constituency={place}", f"/constituency/{place}")):  # fmt: skip
+        versions = [row for row in api.data(f"/versions?{asked}") if row["election_id"] == election]
+        assert [row["causes"] for row in versions[:2]] == [["late file"], ["late file"]]
+        assert versions[0]["known_until"] is None
+        assert [row["known_until"] for row in versions[1:]] == [row["known_from"] for row in versions[:-1]]
+        names = ("votes_cast", "bulletins_issued", "registered_voters", "participation_rate")
+        for row in versions:
+            shown = api.get(with_as_of(path, row["known_from"])).json()["data"]
+            assert {name: row[name] for name in names} == {name: shown[name] for name in names}
+        assert [row["votes_cast"] for row in versions[:3]] == [versions[0]["votes_cast"] - back for back in range(3)]
+
+
 def test_it_is_in_csv_too(api: Api) -> None:
     before = api.get("/elections.csv")
     moment = before.headers["x-known-at"]

@@ -35,6 +35,20 @@ def test_the_slider_goes_back_to_what_was_known_and_the_link_to_now(reader: Read
     expect(page.get_by_text("Shown as it was known at")).to_have_count(0)
 
 
+def test_the_source_of_a_total_shows_what_was_shown_before_and_why(reader: Reader) -> None:
+    election = str(first_election(reader)["election_id"])
+    for votes in (4_321, 8_642):
+        commit(reader.api.settings, election, votes_cast=votes)
+    page = reader.open(f"?election={election}")
+    page.locator(".headline button.source").first.click()
+    rows = page.locator("dialog.source-dialog tbody tr")
+    expect(rows.nth(0)).to_contain_text("8,642")
+    expect(rows.nth(1)).to_contain_text("4,321")
+    rows.nth(1).get_by_role("link").click()
+    expect(page.get_by_role("note")).to_contain_text("Shown as it was known at")
+    expect(page.locator(".figures")).to_contain_text("4,321")
+
+
 def test_a_correction_is_listed_with_before_after_and_why(reader: Reader) -> None:
     election = str(first_election(reader)["election_id"])
     with transaction(reader.api.settings) as connection:

@@ -24,7 +24,7 @@ export function constituency(page) {
   const zone = place.time_zone;
   const id = encodeURIComponent(place.constituency_id);
   const path = `/constituency/${id}`;
-  const from = (title, table, way, asked) => sourceButton(page, { title, definition: t("definition_constituency"), table, path: way, asked, run_id: place.run_id, computed_at: place.computed_at, zone, isPart: true });
+  const from = (title, table, way, asked, versions) => sourceButton(page, { title, definition: t("definition_constituency"), table, path: way, asked, versions, run_id: place.run_id, computed_at: place.computed_at, zone, isPart: true });
   const isIn = page.view.compare.includes(place.constituency_id);
   const openHour = (row) => page.openSource({
     title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}.`,
@@ -37,7 +37,7 @@ export function constituency(page) {
       <h1 id="place-name" tabindex="-1">${place.name ?? place.constituency_id}</h1>
       <p class="quiet">${place.region ?? t("no_region")} · ${t("local_zone", { zone: zoneName(zone) })}${place.time_zone_note ? html` <strong class="assumed">${t("zone_assumed")}</strong>` : ""} · <code>${place.constituency_id}</code></p>
       <p class="quiet times">${votingTimes(place, zone, "times_one")}</p>
-      <div class="turnout"><p class="rate"><span class="label">${t("turnout")}</span> <strong>${rateOrOpening(place, page.now)}</strong> ${place.missing.length ? html`<a class="chip" href="#place-missing">${t("incomplete")}</a> ` : ""}${from(t("turnout"), "metrics.constituency_metrics", path)}</p>
+      <div class="turnout"><p class="rate"><span class="label">${t("turnout")}</span> <strong>${rateOrOpening(place, page.now)}</strong> ${place.missing.length ? html`<a class="chip" href="#place-missing">${t("incomplete")}</a> ` : ""}${from(t("turnout"), "metrics.constituency_metrics", path, undefined, { constituency: place.constituency_id })}</p>
         ${shareBar(isRate ? place.participation_rate : null)}
         <p>${t(isRate ? "turnout_of" : "turnout_without", { votes: count(place.votes_cast), voters: count(place.registered_voters) }, place.votes_cast)}</p></div>
       <dl class="figures">${figure("votes", count(place.votes_cast), place.peak_hour ? t("peak_note", { time: dayAndClock(place.peak_hour, zone), votes: count(place.peak_votes) }) : "")}

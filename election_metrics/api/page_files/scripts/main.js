@@ -21,6 +21,7 @@ import { LANGUAGES, speak, spoken, t } from "./words.js";
 const TYPING_PAUSE = 200;
 const TELLING_PAUSE = 80;
 const MOST_CORRECTIONS = 20;
+const MOST_VERSIONS = 20;
 const root = document.querySelector("#page");
 root.replaceChildren();
 
@@ -149,10 +150,15 @@ class Page {
     this.draw();
   };
 
-  openSource(what) {
+  async openSource(what) {
     this.source = what;
     this.draw();
     document.querySelector("dialog.source-dialog").showModal();
+    if (!what.versions) return;
+    const { data } = await ask("/versions", { ...what.versions, limit: MOST_VERSIONS }).catch(() => ({ data: [] }));
+    if (this.source !== what) return;
+    this.source = { ...what, shown: data };
+    this.draw();
   }
 
   closeSource() {

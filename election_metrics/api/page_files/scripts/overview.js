@@ -43,7 +43,7 @@ export function headline(page) {
   const isKnown = isRateKnown(election, page.now);
   const rate = isKnown ? election.participation_rate : null;
   const path = `/election/${encodeURIComponent(election.election_id)}`;
-  const from = (title, definition) => sourceButton(page, { title, definition, table: "metrics.election_summaries", path, run_id: election.run_id, computed_at: election.computed_at });
+  const from = (title, definition) => sourceButton(page, { title, definition, table: "metrics.election_summaries", path, run_id: election.run_id, computed_at: election.computed_at, versions: { election: election.election_id } });
   const words = { votes: count(election.votes_cast), voters: count(election.registered_voters) };
   const zone = election.time_zone;
   const figure = (name, value, note, definition) => html`

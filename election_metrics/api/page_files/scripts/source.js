@@ -2,7 +2,7 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { address, SYSTEM_LINKS } from "./api.js";
-import { fullMoment, percent, zoneName } from "./format.js";
+import { count, fullMoment, percent, zoneName } from "./format.js";
 import { sharing } from "./share.js";
 import { t } from "./words.js";
 
@@ -28,7 +28,21 @@ function csvLink(what) {
   return html`<a href=${file}>${t("source_file", { file })}</a>`;
 }
 
-/** The dialog; `what` has title, definition, table, path, query parameters (asked), run_id and computed_at; isOfNow: it has no history. */
+/** A total as it was shown, the newest first: since when, and why it changed. */
+function shownBefore(page, rows, zone) {
+  const { as_of } = page.view;
+  const known = as_of ? rows.filter((row) => new Date(row.known_from) <= new Date(as_of)) : rows;
+  if (known.length < 2) return "";
+  return html`<h3 id="shown-before">${t("shown_before")}</h3>
+    <div class="scroll" tabindex="0" role="region" aria-labelledby="shown-before"><table>
+      <thead><tr><th scope="col">${t("shown_since")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("bulletins")}</th><th scope="col" class="number">${t("turnout")}</th><th scope="col">${t("why_corrected")}</th></tr></thead>
+      <tbody>${known.map((row) => html`<tr><th scope="row"><a href=${page.link({ as_of: row.known_from })}>${fullMoment(row.known_from, zone)}</a></th>
+        <td class="number">${count(row.votes_cast)}</td><td class="number">${count(row.bulletins_issued)}</td><td class="number">${percent(row.participation_rate)}</td>
+        <td>${row.causes.map((cause) => t(`cause_${cause.replaceAll(" ", "_")}`)).join(", ")}</td></tr>`)}</tbody>
+    </table></div>`;
+}
+
+/** The dialog; `what` has title, definition, table, path, query parameters (asked), run_id and computed_at; isOfNow: it has no history; versions: whose totals it shows. */
 export function sourceDialog(page) {
   const what = page.source;
   if (!what) return "";
@@ -46,6 +60,7 @@ export function sourceDialog(page) {
     </dl>
     ${meta.coverage == null || what.isPart ? "" : html`<p>${t("source_rests", { coverage: percent(meta.coverage), time: fullMoment(meta.last_transaction_at, zone) })}</p>`}
     <p class="links">${SYSTEM_LINKS ? html`<a href=${address(what.path, what.asked)}>${t("source_json")}</a> ` : ""}${csvLink(what)}</p>
+    ${shownBefore(page, what.shown ?? [], zone)}
     ${what.isOfNow ? "" : sharing(page, what)}
     <button type="button" class="close" autofocus @click=${() => page.closeSource()}>${t("close")}</button>`;
 }
