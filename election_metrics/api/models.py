@@ -274,6 +274,9 @@ class Rule(BaseModel):
     look_at: str = Field(description="What to look at next")
     severity: str
     lasts: bool = Field(description="A state, which resolves itself when over; else an event for a person")
+    most_false_alarms: float | None = Field(
+        description="Per 1,000 that it judges, at the most, by these thresholds, if its null model holds; null: none"
+    )
     thresholds: list[RuleThreshold]
 
 

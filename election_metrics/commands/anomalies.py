@@ -38,7 +38,7 @@ def print_list(console: Console, settings: Settings, wanted: Mapping[str, str | 
     for row in rows.itertuples():
         state = "" if row.state == "open" else f" ({row.state})"
         console.print(
-            f"[{_COLORS[row.severity]}]{row.severity:<9}[/] {_window(row)}  {shown(row.rule)}{state}\n"
+            f"[{_COLORS[row.severity]}]{row.severity:<9}[/] {_window(row)} {row.time_zone}  {shown(row.rule)}{state}\n"
             f"          {shown(_where(row))}: {shown(row.explanation)}\n          {row.anomaly_id}"
         )
 
@@ -67,6 +67,8 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
     if pd.notna(row.expected) and pd.notna(row.expected_from):
         console.print(f"  expected  from {shown(row.expected_from)}")
     console.print(f"  why       {shown(rule.why)}")
+    if (false := rule.most_false_alarms(chosen)) is not None:
+        console.print(f"  by chance at most {false:g} in 1,000 that the rule judges, if its null model holds")
     console.print(f"  look at   {shown(row.look_at)}")
     for name, threshold in rule.thresholds.items():
         value = f"{chosen[name]:g} (default {threshold.default:g})" if name in chosen else f"{threshold.default:g}"
@@ -106,6 +108,8 @@ def print_rules(console: Console, settings: Settings, election: str | None) -> N
     for rule in RULES.values():
         console.print(f"[bold]{rule.name}[/] ({rule.severity})\n  {shown(rule.meaning)}")
         console.print(f"  Look at {shown(LOOK_AT[rule.name])}.")
+        if (false := rule.most_false_alarms(chosen.get(rule.name, {}))) is not None:
+            console.print(f"  False alarms, if its null model holds: at most {false:g} per 1,000 that it judges.")
         for name, threshold in rule.thresholds.items():
             value = chosen.get(rule.name, {}).get(name)
             number = f"{threshold.default:g}" if value is None else f"{value:g} here (default {threshold.default:g})"

@@ -1,6 +1,6 @@
 """Anomalies: runs the rules over an election's hours, and merges the findings with the previous ones."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from election_metrics.clock import INTERVALS, hour_number
 from election_metrics.metrics.anomalies.evidence import Evidence
 from election_metrics.metrics.anomalies.judged import judged_constituencies
-from election_metrics.metrics.anomalies.lifecycle import reconcile
+from election_metrics.metrics.anomalies.lifecycle import BY_NOW, reconcile
 from election_metrics.metrics.anomalies.rules import INSIDE, OF_VOTES_BY_HOUR, RULES, find_anomalies
 from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026
 from election_metrics.metrics.coverage import delivered_hours, missing_input
@@ -58,7 +58,14 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     before = store.read_anomalies(connection, election)
     uncounted = _found_in_uncounted_hours(before, evidence)
     rows = reconcile(
-        before[~uncounted], found, election, run_id, now, unjudged, this_causes(connection), _votes_now(evidence)
+        before[~uncounted],
+        found,
+        election,
+        run_id,
+        now,
+        unjudged,
+        this_causes(connection),
+        _reason(evidence, thresholds),
     )
     if uncounted.any():
         rows = pd.concat([rows, before.loc[uncounted, list(rows.columns)]], ignore_index=True)
@@ -147,21 +154,34 @@ def _read_evidence(
     )
 
 
-def _votes_now(evidence: Evidence) -> Callable[[dict[str, object]], int | None]:
-    """The votes in the hours of a stored finding by now; None for rules that do not judge votes by hour."""
+def _reason(evidence: Evidence, thresholds: Mapping[str, Mapping[str, float]]) -> Callable[[dict[str, object]], str]:
+    """Says of a stored finding that is not found any more what its figures are by now."""
 
-    def votes(finding: dict[str, object]) -> int | None:
-        if finding["rule"] not in OF_VOTES_BY_HOUR:
-            return None
-        places, hours = evidence.constituencies, evidence.hours
+    def said(finding: dict[str, object]) -> str:
+        rule, places, hours = str(finding["rule"]), evidence.constituencies, evidence.hours
         for name in ("constituency_id", "region"):
             if not pd.isna(finding[name]):
                 places = places[places[name] == finding[name]]
-        first, end = (hour_number(pd.Timestamp(str(finding[name]))) for name in ("window_start", "window_end"))
-        within = hours["hour_number"].between(first, end - 1)
-        return int(hours.loc[within & hours["constituency_id"].isin(places["constituency_id"]), "votes_cast"].sum())
+        ids = places["constituency_id"]
+        hours = hours[hours["constituency_id"].isin(ids)]
+        words = BY_NOW
+        if rule in OF_VOTES_BY_HOUR:
+            first, end = (hour_number(pd.Timestamp(str(finding[name]))) for name in ("window_start", "window_end"))
+            votes = int(hours.loc[hours["hour_number"].between(first, end - 1), "votes_cast"].sum())
+            words = f"the votes in its hours are {votes} by now"
+            if votes == finding["observed"]:
+                words = f"the votes in its hours are the same ({votes}), but not what is known of other hours, of "
+                words += "deliveries, voting times or thresholds"
+        elif rule == "unreadable_input" and not evidence.lines["constituency_id"].isin(ids).any():
+            words = "its files have no line that cannot be read any more: they were read again, or taken away"
+        elif rule == "input_missing" and not evidence.missing["constituency_id"].isin(ids).any():
+            words = "no hour is missing any more"
+        elif rule == "figures_fall":
+            words = f"it has {int((hours['transaction_count'] + hours['withdrawn']).sum())} transactions by now"
+        set_here = [f"{name} {value:g}" for name, value in sorted(thresholds.get(rule, {}).items())]
+        return words + (f". Thresholds of this election: {', '.join(set_here)}" if set_here else "")
 
-    return votes
+    return said
 
 
 def _tallies(connection: sa.Connection, election: str) -> pd.DataFrame:
@@ -279,6 +299,7 @@ def rules_in_words(connection: sa.Connection, election: str | None) -> list[dict
             "look_at": LOOK_AT[rule.name],
             "severity": rule.severity,
             "lasts": rule.lasts,
+            "most_false_alarms": rule.most_false_alarms(chosen.get(rule.name, {})),
             "thresholds": [
                 {"name": name, "meaning": threshold.meaning, "default": threshold.default,
                  "value": chosen.get(rule.name, {}).get(name, threshold.default)}

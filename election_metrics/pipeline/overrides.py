@@ -88,7 +88,7 @@ def set_threshold(settings: Settings, election: str, rule: str, threshold: str, 
 
     Raises:
         NotThereError: there is no such election, rule or threshold.
-        ElectionMetricsError: the value is not a number above 0.
+        ElectionMetricsError: the value is not a number above 0, or makes no sense for the threshold.
     """
     from election_metrics.metrics.anomalies.rules import RULES
 
@@ -99,6 +99,10 @@ def set_threshold(settings: Settings, election: str, rule: str, threshold: str, 
     if threshold not in RULES[rule].thresholds:
         known = ", ".join(RULES[rule].thresholds)
         raise NotThereError(f"{rule} has no threshold {threshold!r}; choose one of: {known}")
+    least, most = RULES[rule].thresholds[threshold].least_and_most(threshold)
+    if value is not None and not least <= value <= most:
+        meaning = RULES[rule].thresholds[threshold].meaning
+        raise ElectionMetricsError(f"{threshold} is {value:g}; it must lie between {least:g} and {most:g}: {meaning}")
     _election_exists(settings, election)
     key = {"election_id": election, "rule": rule, "threshold": threshold}
     if value is not None:

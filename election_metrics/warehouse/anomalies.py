@@ -191,7 +191,13 @@ def list_anomalies(connection: sa.Connection, wanted: Mapping[str, str | None], 
         wanted: value by column (election_id, constituency_id, rule, severity, anomaly_id); None: any.
         unresolved: leave resolved ones out.
     """
-    zone = sa.func.coalesce(constituencies.c.time_zone, elections.c.time_zone, "UTC").label("time_zone")
+    place = constituencies.alias("place")
+    of_region = sa.select(sa.func.min(place.c.time_zone)).where(
+        place.c.election_id == anomalies.c.election_id, place.c.region == anomalies.c.region
+    )
+    of_region = of_region.having(sa.func.count(sa.distinct(place.c.time_zone)) == 1)
+    zones = (constituencies.c.time_zone, of_region.scalar_subquery(), elections.c.time_zone, "UTC")
+    zone = sa.func.coalesce(*zones).label("time_zone")
     query = findings_with(wanted, unresolved=unresolved).add_columns(zone)
     query = query.order_by(WORST_FIRST, anomalies.c.window_start.desc(), anomalies.c.anomaly_id)
     return read_frame(connection, query)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -161,10 +161,33 @@ def test_one_that_no_longer_holds_is_closed_with_the_reason_and_opens_again_if_i
 
 def test_what_is_closed_says_why_with_the_votes_by_now() -> None:
     first = reconcile(START, finding(observed=9.0), "e", "r1", NOW)
-    for votes, words in ((12, "the votes in its hours are 12 by now"), (9, "are the same (9), but not what is known")):
-        gone = reconcile(first, NONE, "e", "run-two", NOW, (), ["late file"], lambda _, votes=votes: votes)
-        assert "no longer found by run run-two (late file): " in gone.at[0, "state_note"]
-        assert words in gone.at[0, "state_note"]
+    gone = reconcile(first, NONE, "e", "run-two", NOW, (), ["late file"], lambda old: f"{old['observed']:g} were seen")
+    assert gone.at[0, "state_note"] == "no longer found by run run-two (late file): 9 were seen"
+
+
+def test_only_a_new_finding_on_more_takes_the_place_of_one_that_is_not_found_any_more() -> None:
+    whole = finding("unreadable_input", constituency_id=None, is_ongoing=True)
+    both = pd.concat([whole, finding("unreadable_input", is_ongoing=True)])
+    for before in (both, finding("unreadable_input", is_ongoing=True)):
+        first = reconcile(START, before, "e", "r1", NOW - timedelta(hours=1))
+        after = reconcile(first, whole, "e", "r2", NOW).set_index("constituency_id", drop=False)
+        assert ("says it of all" in after.at["c", "state_note"]) == (len(before) == 1)
+
+
+def test_what_was_over_says_so_when_it_is_not_so_any_more() -> None:
+    silent = finding("silence", observed=0.0)
+    over = reconcile(START, silent, "e", "r1", NOW)
+    assert over.at[0, "state_note"].startswith("over since")
+    again = reconcile(over, NONE, "e", "r2", NOW, (), ["late file"], lambda _: "the votes in its hours are 9 by now")
+    assert again.at[0, "state_note"] == "no longer found by run r2 (late file): the votes in its hours are 9 by now"
+    assert reconcile(again, NONE, "e", "r3", NOW).at[0, "state_note"] == again.at[0, "state_note"]
+
+
+def test_a_state_that_is_over_stays_open_if_a_person_opened_it_again() -> None:
+    over = reconcile(START, finding("silence"), "e", "r1", NOW)
+    opened = over.assign(state="open", state_by="anna", state_note="to publish")
+    after = reconcile(opened, finding("silence"), "e", "r2", NOW)
+    assert after[["state", "state_by", "state_note"]].values.tolist() == [["open", "anna", "to publish"]]
 
 
 def test_what_a_person_resolved_stays_so() -> None:

@@ -8,6 +8,11 @@ from itertools import chain
 import pandas as pd
 
 SYSTEM = "system"
+BY_NOW = (
+    "it is not unusual any more, or cannot be judged, by the current figures, deliveries, voting times and thresholds"
+)
+"""What is said of a finding that is not found any more where nothing more exact is known."""
+_OVER = "over since "
 _SEVERITIES = ("info", "warning", "critical")
 _KEPT = ("anomaly_id", "state", "state_by", "state_at", "state_note", "detected_at")
 COLUMNS = (
@@ -25,13 +30,14 @@ def reconcile(
     now: datetime,
     unjudged: Collection[str] = (),
     causes: Collection[str] = (),
-    votes_now: Callable[[dict[str, object]], int | None] = lambda _: None,
+    reason: Callable[[dict[str, object]], str] = lambda _: BY_NOW,
 ) -> pd.DataFrame:
     """Merges the findings of a computation with the stored ones.
 
     A finding is identical to a stored one if rule and subject (constituency, region or election) are the same and
     their windows overlap. A finding that a person resolved stays resolved unless it has become clearly worse. The
-    system resolves findings that are no longer found, and states that are over; it opens them again if they recur.
+    system resolves findings that are no longer found, and states that are over, unless a person opened them again; it
+    opens them again if they recur.
 
     Args:
         stored: the election's rows of `anomalies`.
@@ -41,7 +47,7 @@ def reconcile(
         now: the moment of the computation.
         unjudged: rules that were not evaluated; their findings stay unchanged.
         causes: why the figures are computed again, such as `late file`: part of the reason of what is closed.
-        votes_now: votes in the hours of a stored finding by now; None where the rule does not judge votes by hour.
+        reason: says of a stored finding that is not found any more what its figures are by now.
 
     Returns:
         All rows of `anomalies` of the election, to be stored.
@@ -65,8 +71,7 @@ def reconcile(
     wide = [row for row in rows if pd.isna(row["constituency_id"])]
     by_run = f"no longer found by run {run_id[:8]}" + (f" ({', '.join(causes)})" if causes else "")
     rows += [
-        old if old["rule"] in unjudged else _no_longer(old, wide, by_run, votes_now(old), now)
-        for old in chain(*rest.values())
+        old if old["rule"] in unjudged else _no_longer(old, wide, by_run, reason, now) for old in chain(*rest.values())
     ]
     frame = pd.DataFrame(rows, columns=[*COLUMNS]) if rows else stored[[*COLUMNS]]
     for column in ("window_start", "window_end", "state_at", "detected_at", "computed_at"):
@@ -103,7 +108,7 @@ def _is_over(row: dict[str, object]) -> bool:
 
 
 def _over(row: dict[str, object]) -> str:
-    return f"over since {pd.Timestamp(str(row['window_end'])):%Y-%m-%d %H:%M} UTC"
+    return f"{_OVER}{pd.Timestamp(str(row['window_end'])):%Y-%m-%d %H:%M} UTC"
 
 
 def _first_state(row: dict[str, object], now: datetime) -> dict[str, object]:
@@ -115,7 +120,8 @@ def _first_state(row: dict[str, object], now: datetime) -> dict[str, object]:
 
 def _next_state(old: dict[str, object], new: dict[str, object], now: datetime) -> dict[str, object]:
     kept = {name: old[name] for name in _KEPT}
-    if old["state"] != "resolved" and _is_over(new):
+    is_reopened = old["state"] == "open" and old["state_by"] != SYSTEM
+    if old["state"] != "resolved" and _is_over(new) and not is_reopened:
         return {**kept, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": _over(new)}
     if old["state"] == "resolved" and old["state_by"] == SYSTEM and not _is_over(new):
         return {**kept, "state": "open", "state_at": now, "state_note": "found again"}
@@ -140,23 +146,25 @@ def _distance(row: dict[str, object]) -> float | None:
 
 
 def _no_longer(
-    old: dict[str, object], wide: Iterable[dict[str, object]], by_run: str, votes: int | None, now: datetime
+    old: dict[str, object],
+    wide: Iterable[dict[str, object]],
+    by_run: str,
+    reason: Callable[[dict[str, object]], str],
+    now: datetime,
 ) -> dict[str, object]:
-    """Closes a finding, with what is known of the reason: another finding says it, or its hours have other votes."""
-    if old["state"] == "resolved":
+    """Closes a finding, with what is known of the reason: a new finding says it of more, or its figures differ by now.
+
+    One that was over is closed again, with the reason: what it said is not so any more.
+    """
+    was_over = old["state_by"] == SYSTEM and str(old["state_note"]).startswith(_OVER)
+    if old["state"] == "resolved" and not was_over:
         return old
     within = old["constituency_id"] if not pd.isna(old["constituency_id"]) else old["region"]
     taken = (row for row in wide if row["rule"] == old["rule"] and not pd.isna(within) and _overlap(old, row))
     successor = next((row for row in taken if pd.isna(row["region"]) or row["region"] == old["region"]), None)
-    if successor is not None:
+    if successor is not None and successor["detected_at"] == now:
         where = "the whole election" if pd.isna(successor["region"]) else "the region"
         note = f"{by_run} by itself: one finding on {where} says it of all"
-    elif votes is None:
-        note = f"{by_run}: it is not unusual any more, or cannot be judged, by the current figures, deliveries, voting "
-        note += "times and thresholds"
-    elif votes == old["observed"]:
-        note = f"{by_run}: the votes in its hours are the same ({votes}), but not what is known of other hours, of "
-        note += "deliveries, voting times or thresholds"
     else:
-        note = f"{by_run}: the votes in its hours are {votes} by now"
+        note = f"{by_run}: {reason(old)}"
     return {**old, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": note}

@@ -222,13 +222,21 @@ def equal_gaps(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     gaps, run = rows["vote_gaps"].to_numpy("float64"), rows["equal_gaps"].to_numpy("float64")
     mean = rows["gap_seconds"].to_numpy() / gaps
     decay = np.exp(-1 / np.maximum(mean, 1e-9))
-    chance = gaps * (decay * (1 - decay) / (1 + decay)) ** (run - 1)
-    rows = rows.assign(observed=run, expected=np.nan)
+    same = decay * (1 - decay) / (1 + decay)
+    chance = gaps * same ** (run - 1)
+    rows = rows.assign(observed=run, expected=1 + _longest_run(gaps, same))
     return findings(
         _hours(rows, chance < thresholds["chance"], "equal_gap"), "warning",
         lambda row: f"{row.observed:.0f} times in a row, {counted(row.equal_gap, 'second')} passed between two votes,"
                     " to the second",
     )  # fmt: skip
+
+
+def _longest_run(trials: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """The longest run that so many trials of this chance have by themselves (Schilling 1990)."""
+    chance = np.clip(chance, 1e-9, 1 - 1e-9)
+    longest: np.ndarray = np.maximum(np.log(np.maximum(trials * (1 - chance), 1.0)) / -np.log(chance), 0.0).round()
+    return longest
 
 
 def votes_without_bulletins(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -285,7 +293,7 @@ def registrar_block(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     every = before + run + after
     share = (own - run + 1) / (before + after + 2)
     is_block = (every - own >= thresholds["least_others"]) & (every * share**run < thresholds["chance"])
-    rows = rows.assign(observed=run, expected=np.nan, every=every)
+    rows = rows.assign(observed=run, expected=_longest_run(every, share), every=every)
     return findings(
         _hours(rows, is_block, "registrar", "every"), "info",
         lambda row: f"registrar {row.registrar}… issued {counted(row.observed, 'bulletin')} in a row, of"

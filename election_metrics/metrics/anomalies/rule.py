@@ -19,6 +19,14 @@ class Threshold:
     default: float
     meaning: str
 
+    def least_and_most(self, name: str) -> tuple[float, float]:
+        """Values between which a threshold of this name makes sense: probabilities, percent, ratios, others."""
+        if name == "chance":
+            return 0.0, 0.5
+        if self.meaning.startswith("percent"):
+            return 0.0, 100.0
+        return (1.0, 1e4) if name.endswith("ratio") else (0.0, 1e12)
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -41,3 +49,12 @@ class Rule:
     meaning: str
     why: str
     thresholds: Mapping[str, Threshold]
+
+    def most_false_alarms(self, chosen: Mapping[str, float]) -> float | None:
+        """False alarms per 1,000 that it judges, at the most, if its null model holds; None where it has none.
+
+        `chosen` are thresholds that differ from the defaults.
+        """
+        if "chance" not in self.thresholds:
+            return None
+        return chosen.get("chance", self.thresholds["chance"].default) * 1000

@@ -153,7 +153,8 @@ export function findingChart({ spans, finding, zone, width, label }) {
   const domain = [d3.min([from, ...rows.map((row) => row.start)]), d3.max([to, ...rows.map((row) => row.end)])];
   const length = rows[0].end - rows[0].start;
   const isOfVotes = OF_VOTES.includes(finding.rule) && finding.expected_high != null;
-  const expected = isOfVotes ? finding.expected / Math.max(1, Math.round((to - from) / length)) : null;
+  const share = 1 / Math.max(1, Math.round((to - from) / length));
+  const expected = isOfVotes ? finding.expected * share : null;
   const most = d3.max([...rows.map((row) => Math.max(row.bulletins_issued, row.votes_cast)), expected ?? 1]);
   const colour = finding.severity === "critical" ? "var(--critical)" : "var(--warning)";
   const title = (row) => ballotsOf(row, row.starts_at, row.ends_at, zone);
@@ -165,7 +166,7 @@ export function findingChart({ spans, finding, zone, width, label }) {
       Plot.rectX([{ from, to }], { x1: "from", x2: "to", y1: 0, y2: most * 1.04, fill: colour, fillOpacity: 0.15 }),
       Plot.rectY(rows, { x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)", fillOpacity: 0.85 }),
       bulletinsLine(rows),
-      ...(expected == null ? [] : [Plot.ruleY([expected], { x1: from, x2: to, stroke: "currentColor", strokeDasharray: "4 3", strokeWidth: 2 })]),
+      ...(expected == null ? [] : [Plot.rectX([{ from, to }], { x1: "from", x2: "to", y1: finding.expected_low * share, y2: Math.min(finding.expected_high * share, most * 1.04), fill: "currentColor", fillOpacity: 0.18 }), Plot.ruleY([expected], { x1: from, x2: to, stroke: "currentColor", strokeDasharray: "4 3", strokeWidth: 2 })]),
       Plot.ruleY([0], { stroke: "currentColor" }),
       tipOf(rows, title),
     ],

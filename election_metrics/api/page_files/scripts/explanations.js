@@ -5,6 +5,8 @@ import { languageNow } from "./words.js";
 
 const n = (value) => (value == null ? "?" : count(Math.round(value)));
 const share = (value) => (value == null ? "?" : `${decimal(value, 1)} %`);
+/** Words about numbers of the English explanation; none where it does not have them. */
+const numbers = (one, pattern, words) => { const found = pattern.exec(one.explanation ?? ""); return found ? words(found.slice(1)) : ""; };
 const where = (one) => (one.constituency_id ? "" : one.region ? " во всём регионе" : " на выборах в целом");
 const minutes = (one) => n((new Date(one.window_end) - new Date(one.window_start)) / 60_000);
 const many = (one) => /^\d+ of \d+ constituenc/.test(one.explanation ?? "");
@@ -29,9 +31,9 @@ const RUSSIAN = {
   register_change: (one) => `В список внесено или из него исключено во время голосования: ${n(one.observed)}`,
   synchronised_spike: (one) => `Одновременно выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`,
   synchronised_drop: (one) => `Одновременно упали ${n(one.observed)} округов; случайно упали бы около ${n(one.expected)}`,
-  burst: (one) => (!many(one) ? `За ${minutes(one)} мин.${where(one)} – ${n(one.observed)} голосов, а по получасам до и после ожидалось около ${n(one.expected)}` : `Одновременно за ${minutes(one)} мин. резко выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`),
+  burst: (one) => (!many(one) ? `За ${minutes(one)} мин.${where(one)} голосов ${n(one.observed)}, а по получасам до и после ожидалось около ${n(one.expected)}` : `Одновременно за ${minutes(one)} мин. резко выросли ${n(one.observed)} округов; случайно выросли бы около ${n(one.expected)}`),
   regular_votes: (one) => `Голоса за час идут слишком ровно: промежутки отличаются на ${share(one.observed)} от среднего, а у независимых избирателей – на 100 %`,
-  equal_gaps: (one) => `Одинаковых промежутков между голосами подряд: ${n(one.observed)}`,
+  equal_gaps: (one) => `Одинаковых промежутков между голосами подряд: ${n(one.observed)}${numbers(one, / (\d+) seconds? passed /, ([seconds]) => `, каждый раз ${seconds} с`)}; у независимых голосов – около ${n(one.expected)}`,
   votes_without_bulletins: (one) => `Голосов за 10 мин.: ${n(one.observed)}, а бюллетеней за последние полчаса выдано ${n(one.expected)}`,
   registrar_block: (one) => `Один из регистраторов выдал подряд ${n(one.observed)} бюллетеней, хотя до и после выдавали и другие`,
   registration_block: (one) => `За ${minutes(one)} мин. в список внесено ${n(one.observed)} избирателей, хотя голосование уже шло`,
@@ -41,9 +43,9 @@ const RUSSIAN = {
   tally_differs: (one) => (one.observed == null ? "Опубликованные итоги не читаются" : `В опубликованных итогах отметок ${n(one.observed)}, а принятых голосов ${n(one.expected)}; сначала проверьте, хватает ли здесь данных`),
   votes_found_invalid: (one) => `Проверяющий признал недействительными ${n(one.observed)} голосов, которые здесь учтены (причины – в точной формулировке)`,
   differs_from_portal: (one) => `Здесь посчитано голосов: ${n(one.observed)}, портал сообщил ${n(one.expected)} (или разошлись бюллетени); сначала проверьте, хватает ли здесь данных`,
-  input_missing: (one) => (one.observed ? `Не хватает данных: ${n(one.observed)} (часов, а для выборов в целом – округов)`
+  input_missing: (one) => (one.observed ? `Не хватает данных: ${one.constituency_id ? "часов" : "округов"} – ${n(one.observed)}`
     : "Не хватает блоков блокчейна (каких, сказано в точной формулировке)"),
-  unreadable_input: (one) => `Не читаются строки или файлы: ${n(one.observed)}. То, что в них, нигде не учтено`,
+  unreadable_input: (one) => `Не читаются строки или файлы: ${n(one.observed)}${numbers(one, /^\d+ of (\d+) lines?.*?\(([\d.]+) %\)/, ([all, part]) => ` из ${n(all)} (${part} %)`)}${numbers(one, /most of them in: (\d+) of (\d+) lines of (.+?)\. What/, ([bad, all, file]) => `; хуже всего файл ${file}: ${bad} из ${all}`)}. То, что в них, нигде не учтено`,
   figures_fall: (one) => `Транзакций стало ${n(one.observed)}, а было ${n(one.expected)}`,
   conflicting_ids: (one) => `Номеров, под которыми записаны разные строки: ${n(one.observed)}`,
   register_below_zero: () => "Из списка исключено больше избирателей, чем внесено; явка неизвестна",
@@ -81,7 +83,7 @@ const NEXT = {
   votes_found_invalid: "названные бюллетени (metrics.verdicts) и то, как их проверяли",
   differs_from_portal: "чего не хватает здесь в этих часах; затем отклонённые, повторные и отозванные голоса",
   input_missing: "какие файлы должны были прийти и есть ли они в источнике",
-  unreadable_input: "названный файл; загрузите его заново",
+  unreadable_input: "названный файл или карантин, где есть каждая строка и причина; загрузите файл заново",
   figures_fall: "какой файл заменён меньшим",
   conflicting_ids: "список расхождений: какой из файлов неверен",
   register_below_zero: "недостающие транзакции: те, что внесли этих избирателей",
@@ -108,6 +110,8 @@ const REFERENCES = {
   precinct_block: "доля участка в бюллетенях округа за все остальные часы",
   tally_differs: "принятые голоса округа",
   differs_from_portal: "счётчик самого портала: второй, независимый подсчёт",
+  equal_gaps: "самая длинная серия равных промежутков у независимых голосов этого часа",
+  registrar_block: "самая длинная серия при доле этого регистратора в бюллетенях часа",
   registration_block: "внесения в этот список в другое время голосования",
 };
 const OF_LEVELS = ["spike", "drop", "silence"];

@@ -4,7 +4,7 @@ import { html } from "../libraries/lit-html/lit-html.js";
 import { address, ask } from "./api.js";
 import { findingChart } from "./charts.js";
 import { inWords, referenceOf, whatNext } from "./explanations.js";
-import { count, dayAndClock, decimal, inOrderOfNames } from "./format.js";
+import { count, dayAndClock, decimal, inOrderOfNames, zoneName } from "./format.js";
 import { runLink } from "./source.js";
 import { ruleName, t } from "./words.js";
 
@@ -45,7 +45,7 @@ export function findingsList(page, found, zone) {
     return html`<li class=${one.severity}>
       <h3><span class="sign" aria-hidden="true">${SIGNS[one.severity]}</span> <span class="severity">${t(one.severity)}</span> ${ruleName(one.rule)}</h3>
       <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: count(group.length) }, group.length)}</strong>: ` : ""}${places(page, group)}
-        · ${dayAndClock(one.window_start, zone)} – ${dayAndClock(one.window_end, zone)} · ${t(`state_${one.state}`)}${one.state_note ? html`: ${one.state_note}` : ""}</p>
+        · ${dayAndClock(one.window_start, zone)} – ${dayAndClock(one.window_end, zone)} (${zoneName(zone)}) · ${t(`state_${one.state}`)}${one.state_note ? html`: ${one.state_note}` : ""}</p>
       ${said ? html`<p>${said}.</p>` : ""}
       <p lang="en" class=${said ? "quiet" : ""}>${one.explanation[0].toUpperCase()}${one.explanation.slice(1)}.</p>
       ${next ? html`<p class="next">${t("next", { what: next })}</p>` : ""}

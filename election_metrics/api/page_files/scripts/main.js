@@ -161,6 +161,14 @@ class Page {
     this.draw();
   }
 
+  /** Findings of the election that are over or resolved, the newest hundred. */
+  async readOver() {
+    const { election_id } = this.election;
+    const { data } = await ask("/anomalies", { election: election_id, state: "resolved", as_of: this.view.as_of }).catch(() => ({ data: [] }));
+    this.over = { election_id, rows: data };
+    this.draw();
+  }
+
   closeSource() {
     document.querySelector("dialog.source-dialog").close();
   }

@@ -163,5 +163,7 @@ export function findings(page) {
     <section aria-labelledby="findings">
       <header><h2 id="findings">${t("findings")}</h2>${sourceButton(page, { title: t("findings"), definition: t("definition_findings"), table: "metrics.anomalies", path: "/anomalies", asked: { election: election.election_id, state: "unresolved" } })}${feed("findings", election)}</header>
       ${findingsList(page, found, election.time_zone)}
+      ${SYSTEM_LINKS ? html`<details class="over" @toggle=${({ target }) => target.open && page.readOver()}><summary>${t("findings_over")}</summary>
+        ${page.over?.election_id === election.election_id ? findingsList(page, page.over.rows, election.time_zone) : ""}</details>` : ""}
     </section>`;
 }
