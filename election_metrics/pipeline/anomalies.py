@@ -31,7 +31,6 @@ from election_metrics.warehouse import (
     unreadable,
     verdicts,
 )
-from election_metrics.warehouse.commits import this_causes
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.guidance import LOOK_AT
 from election_metrics.warehouse.replace import notify, replace_scope
@@ -64,7 +63,6 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
         run_id,
         now,
         unjudged,
-        this_causes(connection),
         _reason(evidence, thresholds),
     )
     if uncounted.any():

@@ -35,7 +35,8 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
     moment = now or datetime.now(UTC)
     file = empty_reference() if settings.reference is None else read_reference(settings.reference, settings.time_zone)
     with session_lock(settings, publication.LOCK), transaction(settings) as connection:
-        begin_commit(connection, run_id, ["reference data" if store.registry_is_behind(connection) else "register"])
+        cause = "reference data" if store.registry_is_behind(connection) else "register"
+        begin_commit(connection, run_id, [cause])
         lock(connection, "registry")
         if chain.expect_shards(connection, settings.shards):
             store.touch_constituencies(connection, {election: [] for election in store.election_ids(connection)})
@@ -62,12 +63,12 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
         renamed = store.store_elections(connection, registry.elections.assign(run_id=run_id, computed_at=moment))
         changed = _changed(before, registry.constituencies)
         store.store_constituencies(connection, changed.assign(run_id=run_id, computed_at=moment))
-        stale_hours.mark_constituencies_stale(connection, _reopened(before, changed))
+        stale_hours.mark_constituencies_stale(connection, _reopened(before, changed), cause)
         moved = before[before["constituency_id"].isin(changed["constituency_id"])]
         gone = before[~before["constituency_id"].isin(registry.constituencies["constituency_id"])]
         store.drop_constituencies(connection, list(gone["constituency_id"]))
         touched = set(changed["election_id"]) | set(moved["election_id"]) | set(gone["election_id"])
-        store.touch_elections(connection, touched)
+        store.touch_elections(connection, touched, cause)
         store.touch_constituencies(connection, {election: [] for election in renamed - touched})
         moved_between = elections.give_hours_to_own_election(connection, list(changed["constituency_id"]))
         if moved_between:

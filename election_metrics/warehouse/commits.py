@@ -38,12 +38,6 @@ _SAY = sa.text(
 )
 
 
-def this_causes(connection: sa.Connection) -> list[str]:
-    """Why the transaction's commit is made; empty outside of a commit."""
-    query = "SELECT CAST(nullif(current_setting('election_metrics.causes', true), '') AS text[])"
-    return list(connection.execute(sa.text(query)).scalar_one() or [])
-
-
 def this_commit(connection: sa.Connection) -> int:
     """The number of the transaction's commit, which begins with its first row."""
     return int(connection.execute(sa.text("SELECT ingest.this_commit()")).scalar_one())

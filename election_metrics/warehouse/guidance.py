@@ -68,6 +68,7 @@ EXPECTED_FROM = {
     "differs_from_portal": "the portal's own counter: the second, independent count",
     "equal_gaps": "the longest run of equal gaps that independent votes of this hour would have",
     "registrar_block": "the longest run that this registrar's share of the hour's bulletins would give",
+    "unreadable_input": "every line of its files",
     "registration_block": "additions to this register at other times of the vote",
     "spike": _OWN,
     "drop": _OWN,

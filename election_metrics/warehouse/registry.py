@@ -284,14 +284,14 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, obj
     return set(connection.execute(upsert.returning(table.c[key]), rows).scalars())
 
 
-def touch_elections(connection: sa.Connection, ids: Iterable[str]) -> None:
-    """Marks every derived row of these elections stale."""
+def touch_elections(connection: sa.Connection, ids: Iterable[str], cause: str = "reference data") -> None:
+    """Marks every derived row of these elections stale; `cause` is one of `commits.CAUSES`."""
     for election in sorted(ids):
         version = _next_version(connection, election)
         connection.execute(
             sa.update(election_versions)
             .where(election_versions.c.election_id == election)
-            .values(whole_version=version, causes=["reference data"])
+            .values(whole_version=version, causes=[cause])
         )
 
 

@@ -89,7 +89,9 @@ def mark_stale_after_registry_events(
     connection.execute(sa.text(changed + _REOPEN), parameters)
 
 
-def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple[str, int, int]]) -> None:
+def mark_constituencies_stale(
+    connection: sa.Connection, reached: Sequence[tuple[str, int, int]], cause: str = "reference data"
+) -> None:
     """Marks the hours first..last with rows of a constituency stale: (constituency_id, first, last)."""
     if not reached:
         return
@@ -102,7 +104,7 @@ def mark_constituencies_stale(connection: sa.Connection, reached: Sequence[tuple
         )
     """
     ranges = {"constituencies": list(constituencies), "first": list(first), "last": list(last)}
-    parameters = {**ranges, "cause": "reference data"}
+    parameters = {**ranges, "cause": cause}
     connection.execute(sa.text(given + _REOPEN), parameters)
 
 

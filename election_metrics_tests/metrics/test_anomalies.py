@@ -161,8 +161,8 @@ def test_one_that_no_longer_holds_is_closed_with_the_reason_and_opens_again_if_i
 
 def test_what_is_closed_says_why_with_the_votes_by_now() -> None:
     first = reconcile(START, finding(observed=9.0), "e", "r1", NOW)
-    gone = reconcile(first, NONE, "e", "run-two", NOW, (), ["late file"], lambda old: f"{old['observed']:g} were seen")
-    assert gone.at[0, "state_note"] == "no longer found by run run-two (late file): 9 were seen"
+    gone = reconcile(first, NONE, "e", "run-two", NOW, (), lambda old: f"{old['observed']:g} were seen")
+    assert gone.at[0, "state_note"] == "no longer found by run run-two: 9 were seen"
 
 
 def test_only_a_new_finding_on_more_takes_the_place_of_one_that_is_not_found_any_more() -> None:
@@ -177,9 +177,11 @@ def test_only_a_new_finding_on_more_takes_the_place_of_one_that_is_not_found_any
 def test_what_was_over_says_so_when_it_is_not_so_any_more() -> None:
     silent = finding("silence", observed=0.0)
     over = reconcile(START, silent, "e", "r1", NOW)
-    assert over.at[0, "state_note"].startswith("over since")
-    again = reconcile(over, NONE, "e", "r2", NOW, (), ["late file"], lambda _: "the votes in its hours are 9 by now")
-    assert again.at[0, "state_note"] == "no longer found by run r2 (late file): the votes in its hours are 9 by now"
+    assert over.at[0, "state_note"] == "over since 2026-09-18 06:00 UTC"
+    longer = reconcile(over, finding("silence", observed=0.0, end="2026-09-18T08:00Z"), "e", "r1", NOW)
+    assert longer.at[0, "state_note"] == "over since 2026-09-18 08:00 UTC"
+    again = reconcile(over, NONE, "e", "r2", NOW, (), lambda _: "the votes in its hours are 9 by now")
+    assert again.at[0, "state_note"] == "no longer found by run r2: the votes in its hours are 9 by now"
     assert reconcile(again, NONE, "e", "r3", NOW).at[0, "state_note"] == again.at[0, "state_note"]
 
 

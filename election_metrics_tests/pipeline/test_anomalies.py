@@ -73,7 +73,6 @@ def test_more_votes_than_bulletins_is_critical_counted_in_the_summary_and_over_w
     (after,) = rows(chosen, "SELECT anomaly_id, state_by, state_note FROM metrics.anomalies").itertuples(index=False)
     assert (after.anomaly_id, after.state_by) == (before, "system")
     assert "no longer found by run" in after.state_note
-    assert "(late file)" in after.state_note
     assert rows(chosen, summary).values.tolist() == [[0, {}]]
 
 

@@ -22,12 +22,11 @@ def votes_exceed_bulletins(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
         excess >= thresholds["least_excess"],
         lasting=True, observed="last", expected="last",
     )  # fmt: skip
-    incomplete = found["constituency_id"].isin(evidence.missing["constituency_id"])
-    severity = incomplete.map({True: "warning", False: "critical"})
+    found["hint"] = _incomplete(evidence, found["constituency_id"], "the bulletins")
+    severity = (found["hint"] == "").map({True: "critical", False: "warning"})
 
     def words(row: Any) -> str:
-        hint = "; hours are missing, and they may hold the bulletins" if row.severity == "warning" else ""
-        return f"{_against(row.observed, row.expected)}, counted from the first hour{hint}"
+        return f"{_against(row.observed, row.expected)}, counted from the first hour{row.hint}"
 
     return findings(found, severity, words)
 
@@ -61,13 +60,28 @@ def turnout_above_register(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
         rows["running_votes"] >= rows["registered_voters"] + thresholds["least_excess"],
         lasting=True, observed="last", expected="last",
     )  # fmt: skip
-    is_tiny = found["expected"] < thresholds["least_register"]
+    found["hint"] = _incomplete(evidence, found["constituency_id"], "calls on the register", of_hours=False)
+    found["is_tiny"] = found["expected"] < thresholds["least_register"]
     return findings(
-        found, is_tiny.map({True: "warning", False: "critical"}),
+        found, (found["is_tiny"] | (found["hint"] != "")).map({True: "warning", False: "critical"}),
         lambda row: f"{counted(row.observed, 'vote')} from {counted(row.expected, 'registered voter')}: "
-        + ("voters of other registers may vote here, or it is not loaded" if row.severity == "warning" else
-           "the register may be incomplete"),
+        + ("voters of other registers may vote here, or it is not loaded" if row.is_tiny else
+           "the register may be incomplete") + row.hint,
     )  # fmt: skip
+
+
+def _incomplete(evidence: Evidence, ids: pd.Series, what: str, *, of_hours: bool = True) -> pd.Series:
+    """Says of constituencies whose input is not whole that the rest may hold this; empty where it is whole.
+
+    `of_hours`: hours that are missing are such a reason, besides what cannot be read.
+    """
+    unread = {*evidence.lines["constituency_id"], *evidence.unread["constituency_id"]}
+    missing = set(evidence.missing["constituency_id"]) if of_hours else set()
+    reasons = [
+        "lines or files cannot be read" if name in unread else "hours are missing" if name in missing else ""
+        for name in ids
+    ]
+    return pd.Series([reason and f"; {reason}, and they may hold {what}" for reason in reasons], index=ids.index)
 
 
 def outside_voting(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:

@@ -29,7 +29,6 @@ def reconcile(
     run_id: str,
     now: datetime,
     unjudged: Collection[str] = (),
-    causes: Collection[str] = (),
     reason: Callable[[dict[str, object]], str] = lambda _: BY_NOW,
 ) -> pd.DataFrame:
     """Merges the findings of a computation with the stored ones.
@@ -46,7 +45,6 @@ def reconcile(
         run_id: the Dagster run.
         now: the moment of the computation.
         unjudged: rules that were not evaluated; their findings stay unchanged.
-        causes: why the figures are computed again, such as `late file`: part of the reason of what is closed.
         reason: says of a stored finding that is not found any more what its figures are by now.
 
     Returns:
@@ -69,7 +67,7 @@ def reconcile(
             taken.add(str(row["anomaly_id"]))
             rows.append({**row, **_first_state(row, now)})
     wide = [row for row in rows if pd.isna(row["constituency_id"])]
-    by_run = f"no longer found by run {run_id[:8]}" + (f" ({', '.join(causes)})" if causes else "")
+    by_run = f"no longer found by run {run_id[:8]}"
     rows += [
         old if old["rule"] in unjudged else _no_longer(old, wide, by_run, reason, now) for old in chain(*rest.values())
     ]
@@ -107,6 +105,11 @@ def _is_over(row: dict[str, object]) -> bool:
     return bool(row["lasts"]) and not row["is_ongoing"]
 
 
+def _was_over(old: dict[str, object]) -> bool:
+    """Whether the system resolved a stored finding because what it says was over."""
+    return old["state"] == "resolved" and old["state_by"] == SYSTEM and str(old["state_note"]).startswith(_OVER)
+
+
 def _over(row: dict[str, object]) -> str:
     return f"{_OVER}{pd.Timestamp(str(row['window_end'])):%Y-%m-%d %H:%M} UTC"
 
@@ -120,6 +123,8 @@ def _first_state(row: dict[str, object], now: datetime) -> dict[str, object]:
 
 def _next_state(old: dict[str, object], new: dict[str, object], now: datetime) -> dict[str, object]:
     kept = {name: old[name] for name in _KEPT}
+    if _was_over(old) and _is_over(new):
+        return {**kept, "state_note": _over(new)}
     is_reopened = old["state"] == "open" and old["state_by"] != SYSTEM
     if old["state"] != "resolved" and _is_over(new) and not is_reopened:
         return {**kept, "state": "resolved", "state_by": SYSTEM, "state_at": now, "state_note": _over(new)}
@@ -156,8 +161,7 @@ def _no_longer(
 
     One that was over is closed again, with the reason: what it said is not so any more.
     """
-    was_over = old["state_by"] == SYSTEM and str(old["state_note"]).startswith(_OVER)
-    if old["state"] == "resolved" and not was_over:
+    if old["state"] == "resolved" and not _was_over(old):
         return old
     within = old["constituency_id"] if not pd.isna(old["constituency_id"]) else old["region"]
     taken = (row for row in wide if row["rule"] == old["rule"] and not pd.isna(within) and _overlap(old, row))

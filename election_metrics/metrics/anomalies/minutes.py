@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 
 from election_metrics.clock import INTERVALS
-from election_metrics.metrics.anomalies.chances import chance_of_at_least, chance_of_share, scatter_of_sum
+from election_metrics.metrics.anomalies.chances import (
+    chance_of_at_least,
+    chance_of_share,
+    scatter_of_sum,
+    usual_of_total,
+)
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.findings import counted, episodes, findings, together
 from election_metrics.metrics.anomalies.grid import Grid
@@ -181,8 +186,9 @@ def _that_burst(votes: np.ndarray, mean: np.ndarray, thresholds: Thresholds) -> 
 def _of_many(rows: pd.DataFrame) -> pd.DataFrame:
     found = _in_hours(episodes(rows.assign(constituency_id=""), rows["is_many"], lasting=False,
                                observed="max", expected="max", judged="max"))  # fmt: skip
+    low, high = usual_of_total(found["expected"].to_numpy("float64"), found["judged"].to_numpy("float64"))
     return findings(
-        found.assign(constituency_id=None), "warning",
+        found.assign(constituency_id=None, expected_low=low, expected_high=high), "warning",
         lambda row: f"{row.observed:.0f} of {counted(row.judged, 'constituency', 'constituencies')} had far more"
                     f" votes within {_minutes(row)} minutes than in the half hours before and after; about"
                     f" {row.expected:.0f} would by chance",

@@ -68,18 +68,21 @@ def _silence(
 ) -> dict[str, object] | None:
     """The silence that begins with an opening; None if ballots came."""
     ballots = cast.reindex(range(begin, begin + _WATCHED), fill_value=0).to_numpy()
-    voters = members["registered_voters"].sum()
+    if ballots[0] > members["registered_voters"].sum() * share * _STRAY:  # nearly always
+        return None
+    judged, size = _judged(evidence, members, begin, begin + _WATCHED, arrived)
+    # Where voting is open for few of the voters, the ballots of few are enough.
+    voters = np.where(judged, size, float(members["registered_voters"].sum()))
     is_lively = ballots > voters * share * _STRAY
     length = int(np.argmax(is_lively)) if is_lively.any() else _WATCHED
-    if length == 0:
-        return None
-    judged, size = _judged(evidence, members, begin, begin + length, arrived)
+    judged = judged[:length]
     if not judged.any():
         return None
     first, last = np.flatnonzero(judged)[[0, -1]].tolist()
     return {
-        "window_start": begin + first, "window_end": begin + last + 1, "observed": int(ballots[first : last + 1].sum()),
-        "expected": float(size[judged].sum() * share), "is_ongoing": not (cast[cast.index > begin + last] > 0).any(),
+        "window_start": begin + first, "window_end": begin + last + 1, "observed": int(ballots[:length][judged].sum()),
+        "expected": float(size[:length][judged].sum() * share),
+        "is_ongoing": not (cast[cast.index > begin + last] > 0).any(),
     }  # fmt: skip
 
 
