@@ -8,6 +8,7 @@ import pandas as pd
 from election_metrics.clock import INTERVALS
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
 from election_metrics.metrics.anomalies.rules import RULES
+from election_metrics.metrics.anomalies.synchronised import TELLING, chance_of_fall
 
 _Judged = Callable[[Evidence, Thresholds], np.ndarray]
 """From the figures so far, whether a rule can judge each constituency in any hour: a row for each."""
@@ -62,10 +63,19 @@ def _share(*names: str) -> _Judged:
     return judged
 
 
-def _at_once(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
-    levels = [level.votes + np.nan_to_num(level.middle) >= thresholds["least_votes"] for level in evidence.own_levels]
-    known = [level.middle > 0 for level in evidence.own_levels]
-    return _in_any_grid(evidence, [one & other for one, other in zip(levels, known, strict=True)])
+def _at_once(chance: Callable[[np.ndarray, Thresholds], np.ndarray] | None = None) -> _Judged:
+    """Of hours with enough votes, and with so many expected ones that this chance is low."""
+
+    def judged(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
+        found = []
+        for level in evidence.own_levels:
+            busiest = np.fmax.reduce(np.nan_to_num(level.middle), axis=1, initial=0.0, keepdims=True)
+            is_known = busiest * 2 >= thresholds["least_votes"]
+            is_told = chance is None or chance(np.maximum(busiest, 1.0), thresholds) <= TELLING
+            found.append(is_known & is_told)
+        return _in_any_grid(evidence, found)
+
+    return judged
 
 
 def _burst(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
@@ -112,8 +122,8 @@ _JUDGED: Mapping[str, _Judged] = {
     "unknown_outcomes": _share(*_OUTCOMES),
     "revotes": _share(*_OUTCOMES),
     "rollback_cluster": _share("transaction_count", "withdrawn"),
-    "synchronised_spike": _at_once,
-    "synchronised_drop": _at_once,
+    "synchronised_spike": _at_once(),
+    "synchronised_drop": _at_once(chance_of_fall),
     "burst": _burst,
     "regular_votes": _inside("vote_gaps", "least_gaps"),
     "equal_gaps": _inside("vote_gaps"),

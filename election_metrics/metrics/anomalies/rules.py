@@ -39,7 +39,7 @@ def _share(usual: float, least_count: float, least_share: float) -> dict[str, Th
 
 
 _AT_ONCE = {
-    "ratio": Threshold(1.5, "times the expected count, or that part of it"),
+    "ratio": Threshold(1.5, "times the expected count"),
     "least_votes": Threshold(10, "expected plus observed votes; a constituency with fewer is not judged"),
     "least_constituencies": Threshold(5, "constituencies more than chance explains"),
     "least_share": Threshold(15, "percent of the constituencies that can be judged, beyond those of chance"),
@@ -194,7 +194,7 @@ RULES = {
             "synchronised_drop", synchronised.synchronised_drop, False, "warning",
             "Many constituencies fell far below what their own hours let expect, in the same hour.",
             "An outage of a part of the system hits constituencies of all sizes and regions at once.",
-            _AT_ONCE,
+            _AT_ONCE | {"ratio": Threshold(2, "times less than the expected count")},
         ),
         Rule(
             "burst", minutes.burst, False, "warning",

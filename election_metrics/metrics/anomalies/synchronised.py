@@ -23,6 +23,9 @@ _LOWER, _UPPER = 0.25, 0.75
 _QUARTILE, _MOST_BY_CHANCE = 0.674, 0.5
 """Standard deviations from the median to a quartile; of a small count, so much of it at most."""
 
+TELLING = 0.1
+"""A constituency that would fall so far with a higher chance has too few votes to tell."""
+
 
 def synchronised_spike(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Many constituencies have far more votes in one hour than expected from their own."""
@@ -44,36 +47,44 @@ class _Kind:
         judged: which constituencies and hours are judged; for each grid.
         differ: from votes and expected votes, which differ, and the chance of each that it would.
         others: quantile of constituencies that do not take part.
+        telling: the highest chance of a constituency that is judged.
         differs: constituencies and hours whose region differs from what was expected of it; for each grid.
     """
 
     judged: Sequence[np.ndarray]
     differ: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
     others: float
+    telling: float
     differs: Sequence[np.ndarray]
 
 
-def _rises(evidence: Evidence, thresholds: Thresholds) -> _Kind:
-    ratio, scatter = thresholds["ratio"], thresholds["scatter"]
+def chance_of_rise(mean: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+    """The chance that a constituency with this expected count rises by `ratio` by itself."""
+    return chance_of_at_least(np.ceil(mean * thresholds["ratio"]), mean, thresholds["scatter"])
 
+
+def chance_of_fall(mean: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+    """The chance that a constituency with this expected count falls by `ratio` by itself."""
+    return chance_of_at_most(np.floor(mean / thresholds["ratio"]), mean, thresholds["scatter"])
+
+
+def _rises(evidence: Evidence, thresholds: Thresholds) -> _Kind:
     def rises(votes: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return votes >= mean * ratio, chance_of_at_least(np.ceil(mean * ratio), mean, scatter)
+        return votes >= mean * thresholds["ratio"], chance_of_rise(mean, thresholds)
 
     judged = [~np.isnan(level.most) for level in evidence.own_levels]
-    return _Kind(judged, rises, _LOWER, [wide.differs_by_region for wide in evidence.levels])
+    return _Kind(judged, rises, _LOWER, 1.0, [wide.differs_by_region for wide in evidence.levels])
 
 
 def _falls(evidence: Evidence, thresholds: Thresholds) -> _Kind:
-    ratio, scatter = thresholds["ratio"], thresholds["scatter"]
-
     def falls(votes: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return votes * ratio <= mean, chance_of_at_most(np.floor(mean / ratio), mean, scatter)
+        return votes * thresholds["ratio"] <= mean, chance_of_fall(mean, thresholds)
 
     judged = [
         ~np.isnan(level.least) & ~wide.whole.is_low
         for level, wide in zip(evidence.own_levels, evidence.levels, strict=True)
     ]
-    return _Kind(judged, falls, _UPPER, [wide.differs_by_region for wide in evidence.levels])
+    return _Kind(judged, falls, _UPPER, TELLING, [wide.differs_by_region for wide in evidence.levels])
 
 
 def _found(evidence: Evidence, thresholds: Thresholds, kind: _Kind, opposite: _Kind, words: str) -> pd.DataFrame:
@@ -111,7 +122,8 @@ def _judged_hours(grid: Grid, level: Levels, thresholds: Thresholds, kind: _Kind
     common[some] = _of_others(np.where(is_told, elsewhere, ratios)[:, some], noise[:, some], kind.others)
     mean = np.maximum(np.nan_to_num(level.middle) * common, 1.0)
     differs, chance = kind.differ(level.votes[judged], mean[judged])
-    hour, hours = np.nonzero(judged)[1], len(common)
+    tells = chance <= kind.telling
+    differs, chance, hour, hours = differs[tells], chance[tells], np.nonzero(judged)[1][tells], len(common)
     out, total = (np.bincount(which, minlength=hours) for which in (hour[differs], hour))
     usual = np.bincount(hour, chance, minlength=hours)
     is_many = (
