@@ -141,10 +141,14 @@ class Evidence:
     @cached_property
     def running(self) -> pd.DataFrame:
         """`hours` with running_bulletins, running_votes, and since_opening: hours since the constituency's opening."""
-        groups = self.hours.groupby("constituency_id")[["bulletins_issued", "votes_cast"]]
-        sums = groups.cumsum().rename(columns={"bulletins_issued": "running_bulletins", "votes_cast": "running_votes"})
-        opening = self.opening.reindex(self.hours["constituency_id"]).to_numpy(dtype="float64", na_value=np.nan)
-        return self.hours.join(sums).assign(since_opening=self.hours["hour_number"] - opening)
+        number, ids = pd.factorize(self.hours["constituency_id"])
+        is_first = np.diff(number, prepend=-1) != 0  # the hours are sorted by constituency
+        opening = self.opening.reindex(ids).to_numpy(dtype="float64", na_value=np.nan)[number]
+        return self.hours.assign(
+            running_bulletins=_running(self.hours["bulletins_issued"].to_numpy("int64"), is_first),
+            running_votes=_running(self.hours["votes_cast"].to_numpy("int64"), is_first),
+            since_opening=self.hours["hour_number"] - opening,
+        )
 
     @cached_property
     def opening(self) -> pd.Series:
@@ -187,3 +191,11 @@ class Evidence:
     def own_levels(self) -> list[Levels]:
         """Expected votes of each constituency from its own hours: one for each grid."""
         return [levels_of_each(grid, self.shapes, wide) for grid, wide in zip(self.grids, self.levels, strict=True)]
+
+
+def _running(values: np.ndarray, is_first: np.ndarray) -> np.ndarray:
+    """Running totals that begin anew where `is_first`."""
+    total = np.cumsum(values)
+    before = (total - values)[is_first]
+    running: np.ndarray = total - before[np.cumsum(is_first) - 1] if len(values) else total
+    return running

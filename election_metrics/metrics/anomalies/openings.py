@@ -57,10 +57,12 @@ def _openings(members: pd.DataFrame) -> Iterator[int]:
     """The first opening, and the one by which half of the voters can vote: a small place may open long before."""
     first = int(members["opening"].min())
     yield first
-    by_opening = members.groupby("opening")["registered_voters"].sum().cumsum()
-    half = by_opening.index[by_opening >= by_opening.iloc[-1] / 2]
-    if len(half) and int(half[0]) != first:
-        yield int(half[0])
+    opening, voters = members["opening"].to_numpy(), members["registered_voters"].to_numpy("float64", na_value=0.0)
+    order = np.argsort(opening, kind="stable")
+    able = np.cumsum(voters[order])
+    half = int(opening[order][np.argmax(able >= able[-1] / 2)])
+    if half != first:
+        yield half
 
 
 def _silence(
@@ -82,8 +84,15 @@ def _silence(
     return {
         "window_start": begin + first, "window_end": begin + last + 1, "observed": int(ballots[:length][judged].sum()),
         "expected": float(size[:length][judged].sum() * share),
-        "is_ongoing": not (cast[cast.index > begin + last] > 0).any(),
+        "is_ongoing": not _votes_after(evidence, members, begin + last),
     }  # fmt: skip
+
+
+def _votes_after(evidence: Evidence, members: pd.DataFrame, hour: int) -> bool:
+    """Whether any ballot of these constituencies came after an hour."""
+    later = evidence.hours[evidence.hours["hour_number"] > hour]
+    ballots = later["bulletins_issued"] + later["votes_cast"]
+    return bool((later["constituency_id"].isin(members["constituency_id"]) & (ballots > 0)).any())
 
 
 def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -154,8 +163,9 @@ def _frame(found: list[dict[str, object]]) -> pd.DataFrame:
 
 
 def _ballots(evidence: Evidence, known: pd.DataFrame) -> pd.DataFrame:
-    """Ballots from the first opening on: region, hour_number, ballots."""
-    hours = evidence.hours[evidence.hours["hour_number"] >= known["opening"].min()]
+    """Ballots of the hours after the openings: region, hour_number, ballots."""
+    last = known["opening"].max() + _WATCHED
+    hours = evidence.hours[evidence.hours["hour_number"].between(known["opening"].min(), last)]
     places = evidence.constituencies
     region, names = pd.factorize(places["region"])
     own = region[pd.Index(places["constituency_id"]).get_indexer(hours["constituency_id"])]
