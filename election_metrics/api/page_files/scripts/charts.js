@@ -142,6 +142,9 @@ export function hoursChart({ hours, zone, width, opens, findings = [], missing =
 
 const OF_VOTES = ["spike", "drop", "silence", "burst"];
 
+/** Whether a finding is about votes by hour, so that its expected value can be drawn among them. */
+export const isOfVotes = (finding) => OF_VOTES.includes(finding.rule) && finding.expected_high != null;
+
 /** Votes as bars and bulletins as a stepped line around a finding, which is shaded; expected votes, where it has any. */
 export function findingChart({ spans, finding, zone, width, label }) {
   if (!spans.length) return null;
@@ -152,9 +155,8 @@ export function findingChart({ spans, finding, zone, width, label }) {
   const [from, to] = [wallClock(finding.window_start, zone), wallClock(finding.window_end, zone)];
   const domain = [d3.min([from, ...rows.map((row) => row.start)]), d3.max([to, ...rows.map((row) => row.end)])];
   const length = rows[0].end - rows[0].start;
-  const isOfVotes = OF_VOTES.includes(finding.rule) && finding.expected_high != null;
   const share = 1 / Math.max(1, Math.round((to - from) / length));
-  const expected = isOfVotes ? finding.expected * share : null;
+  const expected = isOfVotes(finding) ? finding.expected * share : null;
   const most = d3.max([...rows.map((row) => Math.max(row.bulletins_issued, row.votes_cast)), expected ?? 1]);
   const colour = finding.severity === "critical" ? "var(--critical)" : "var(--warning)";
   const title = (row) => ballotsOf(row, row.starts_at, row.ends_at, zone);

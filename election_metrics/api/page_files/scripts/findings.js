@@ -2,7 +2,7 @@
 
 import { html } from "../libraries/lit-html/lit-html.js";
 import { address, ask } from "./api.js";
-import { findingChart } from "./charts.js";
+import { findingChart, isOfVotes } from "./charts.js";
 import { inWords, referenceOf, whatNext } from "./explanations.js";
 import { count, dayAndClock, decimal, inOrderOfNames, zoneName } from "./format.js";
 import { runLink } from "./source.js";
@@ -53,7 +53,7 @@ export function findingsList(page, found, zone) {
         ${reference ? html`${t("reference", { what: reference })} · ` : ""}
         ${runLink(page, one.run_id, `${t("run")} ${one.run_id.slice(0, 8)}`)}</p>
       <details class="picture" @toggle=${openPicture(one, zone)}><summary>${t("picture")}</summary>
-        <p class="quiet">${t("picture_note")} <a href=${address(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`, {}, ".csv")} download>${t("csv")}</a></p><div class="chart"></div></details>
+        <p class="quiet">${t("picture_note")} ${isOfVotes(one) ? t("picture_expected") : ""} <a href=${address(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`, {}, ".csv")} download>${t("csv")}</a></p><div class="chart"></div></details>
     </li>`;
   })}</ul>`;
 }
