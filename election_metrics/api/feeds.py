@@ -35,6 +35,7 @@ class _Entry:
     text: str
     changed_at: datetime
     view: dict[str, str]
+    part: str | None = None
 
 
 @router.get("/findings.atom")
@@ -70,6 +71,7 @@ def _finding(row: Row) -> _Entry:
         f"{row['window_end']:%Y-%m-%d %H:%M} UTC: {row['explanation']}. Look at {row['look_at']}.",
         row["changed_at"],
         view,
+        row["anomaly_id"],
     )
 
 
@@ -102,7 +104,8 @@ def _answer(request: Request, title: str, name: str, entries: Sequence[_Entry]) 
         made = ElementTree.SubElement(feed, "entry")
         _add(made, id=f"urn:election-metrics:{entry.name}", title=entry.title, updated=iso(entry.changed_at),
              summary=entry.text)  # fmt: skip
-        ElementTree.SubElement(made, "link", rel="alternate", href=_clean(f"{base}?{urlencode(entry.view)}"))
+        part = f"#{entry.part}" if entry.part else ""
+        ElementTree.SubElement(made, "link", rel="alternate", href=_clean(f"{base}?{urlencode(entry.view)}{part}"))
     body = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
     return tagged(request, body, "application/atom+xml")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
 from rich.console import Console
@@ -79,7 +80,10 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
     console.print(
         f"  state     {row.state} since {row.state_at:%Y-%m-%d %H:%M} UTC by {shown(row.state_by)}{shown(note)}"
     )
-    console.print(f"  picture   on the page; its figures: /api/v1/anomalies/{row.anomaly_id}/series.csv")
+    place = {"constituency": row.constituency_id} if pd.notna(row.constituency_id) else {}
+    view = urlencode({"election": row.election_id, **place})
+    console.print(f"  picture   on the page: /?{view}#{row.anomaly_id}")
+    console.print(f"            its figures: /api/v1/anomalies/{row.anomaly_id}/series.csv")
     console.print(f"  detected  {row.detected_at:%Y-%m-%d %H:%M} UTC; last computed by run {row.run_id}")
 
 

@@ -82,6 +82,7 @@ def test_the_feed_of_findings_has_each_with_a_link_and_survives_hostile_names(ap
     link = entries[0].find("a:link", ATOM)
     assert link is not None
     assert link.get("href", "").startswith(f"{api.address}/?election=")
+    assert link.get("href", "").endswith("#" + entries[0].findtext("a:id", "", ATOM).rpartition("/")[2])
     again = api.get("/feeds/findings.atom", **{"if-none-match": answer.headers["etag"]})
     assert again.status_code == 304
     assert api.get("/feeds/findings.atom?election=none").status_code == 404

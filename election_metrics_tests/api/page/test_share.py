@@ -11,11 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 
 from election_metrics.settings import Settings
+from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.tables import anomalies
 from election_metrics_tests.api.conftest import serve
-from election_metrics_tests.api.page.conftest import Reader, commit, first_election
+from election_metrics_tests.api.page.conftest import Reader, commit, critical_finding, first_election
 
 pytestmark = [pytest.mark.filterwarnings("ignore::ResourceWarning"), pytest.mark.quiet]
 
@@ -122,3 +125,15 @@ def test_a_site_that_is_not_named_shows_nothing(browser: Browser, voted: Setting
             page.wait_for_timeout(1_000)
             assert page.frame_locator("iframe").locator("#page").count() == 0
             page.context.close()
+
+
+def test_a_finding_has_a_link_of_its_own_and_is_found_when_it_is_over_too(reader: Reader) -> None:
+    finding = critical_finding(reader)
+    election, name = finding["election_id"], finding["anomaly_id"]
+    for _state in ("open", "resolved"):
+        page = reader.open(f"?election={election}#{name}")
+        place = page.locator("section[aria-labelledby=findings] li", has=page.locator(f"#{name}"))
+        expect(place.locator("details.picture")).to_have_attribute("open", "")
+        expect(place.get_by_role("link", name="Link to this")).to_have_attribute("href", re.compile(f"#{name}$"))
+        with transaction(reader.api.settings) as connection:
+            connection.execute(sa.update(anomalies).filter_by(anomaly_id=name).values(state="resolved"))

@@ -44,6 +44,7 @@ export function findingsList(page, found, zone) {
     const [said, next, reference] = [inWords(one), whatNext(one), referenceOf(one)];
     return html`<li class=${one.severity}>
       <h3><span class="sign" aria-hidden="true">${SIGNS[one.severity]}</span> <span class="severity">${t(one.severity)}</span> ${ruleName(one.rule)}</h3>
+      ${group.map((each) => html`<span id=${each.anomaly_id}></span>`)}
       <p class="where">${group.length > 1 ? html`<strong>${t("many_places", { count: count(group.length) }, group.length)}</strong>: ` : ""}${places(page, group)}
         · ${dayAndClock(one.window_start, zone)} – ${dayAndClock(one.window_end, zone)} (${zoneName(zone)}) · ${t(`state_${one.state}`)}${one.state_note ? html`: ${one.state_note}` : ""}</p>
       ${said ? html`<p>${said}.</p>` : ""}
@@ -51,7 +52,7 @@ export function findingsList(page, found, zone) {
       ${next ? html`<p class="next">${t("next", { what: next })}</p>` : ""}
       <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })}${one.expected_low == null ? "" : ` (${t("usual", { low: count(one.expected_low), high: count(one.expected_high) })})`} · `}
         ${reference ? html`${t("reference", { what: reference })} · ` : ""}
-        ${runLink(page, one.run_id, `${t("run")} ${one.run_id.slice(0, 8)}`)}</p>
+        ${runLink(page, one.run_id, `${t("run")} ${one.run_id.slice(0, 8)}`)} · <a href="${page.link({})}#${one.anomaly_id}">${t("link")}</a></p>
       <details class="picture" @toggle=${openPicture(one, zone)}><summary>${t("picture")}</summary>
         <p class="quiet">${t("picture_note")} ${isOfVotes(one) ? t("picture_expected") : ""} <a href=${address(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`, {}, ".csv")} download>${t("csv")}</a></p><div class="chart"></div></details>
     </li>`;

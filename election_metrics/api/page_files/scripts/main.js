@@ -22,6 +22,8 @@ const TYPING_PAUSE = 200;
 const TELLING_PAUSE = 80;
 const MOST_CORRECTIONS = 20;
 const MOST_VERSIONS = 20;
+/** Ids of findings: a rule and a hash. */
+const FINDING = /^[a-z_]+-[0-9a-f]{8}/;
 const root = document.querySelector("#page");
 root.replaceChildren();
 
@@ -198,11 +200,17 @@ class Page {
   }
 
   /** Goes to the part that the address names, once it is drawn. */
-  #goToPart() {
+  async #goToPart() {
     const part = location.hash.slice(1);
     if (this.#isAtPart || !part || !this.dashboard) return;
     this.#isAtPart = true;
-    document.getElementById(part)?.scrollIntoView();
+    if (FINDING.test(part) && !document.getElementById(part) && SYSTEM_LINKS) {
+      await this.readOver();
+      document.querySelector("details.over")?.setAttribute("open", "");
+    }
+    const place = document.getElementById(part);
+    place?.scrollIntoView();
+    if (FINDING.test(part)) place?.closest("li")?.querySelector("details.picture")?.setAttribute("open", "");
   }
 
   async #read() {
