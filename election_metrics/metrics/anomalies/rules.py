@@ -68,7 +68,7 @@ RULES = {
                 "first_hour_gap": Threshold(25, "percent, in the opening hour"),
                 "gap": Threshold(15, "percent, in later hours"),
                 "least_bulletins": Threshold(20, "an hour with fewer bulletins is not judged"),
-                "chance": Threshold(1e-4, CHANCE),
+                "chance": Threshold(1e-3, CHANCE),
                 "scatter": Threshold(0.05, SCATTER),
                 "critical_gap": Threshold(50, "percent from which it is critical"),
             },
