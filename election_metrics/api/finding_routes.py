@@ -44,7 +44,7 @@ def anomaly(
     return Reply(found, [found])
 
 
-@get(router, "/anomalies/{anomaly_id}/series", Answer[list[BallotsOfSpan]], "findings", DependsOn(), has_history=False)  # type: ignore[valid-type]
+@get(router, "/anomalies/{anomaly_id}/series", Answer[list[BallotsOfSpan]], "findings", DependsOn())  # type: ignore[valid-type]
 def series_of_anomaly(
     connection: sa.Connection, anomaly_id: Annotated[str, Path(description="Id of a finding", max_length=200)]
 ) -> Reply:

@@ -57,9 +57,14 @@ def in_the_past(statement: str) -> str:
     return _NOW.sub("as_of.moment()", _NAMED.sub(renamed, statement))
 
 
+def reads_the_past(connection: sa.Connection) -> bool:
+    """Whether the connection reads what was known at a moment (`known_at`)."""
+    return bool(connection.get_execution_options().get("reads_the_past"))
+
+
 def as_known(connection: sa.Connection, statement: str) -> str:
     """The statement as this connection should run it; for statements that do not pass through SQLAlchemy."""
-    return in_the_past(statement) if connection.get_execution_options().get("reads_the_past") else statement
+    return in_the_past(statement) if reads_the_past(connection) else statement
 
 
 def newest_commit(connection: sa.Connection) -> datetime | None:

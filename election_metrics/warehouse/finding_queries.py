@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from election_metrics.warehouse.as_of import reads_the_past
 from election_metrics.warehouse.guidance import GUIDANCE
 from election_metrics.warehouse.rows import FIRST_PAGE, IDS, Found, Page, Row, by_constituency, read_page, read_rows
 from election_metrics.warehouse.tables import anomalies, anomaly_thresholds, constituencies, elections
@@ -87,7 +88,7 @@ def series_around(connection: sa.Connection, found: Row) -> list[Row]:
     """Ballots of a finding's place around its window; only spans with any.
 
     Args:
-        connection: in a transaction.
+        connection: in a transaction; one that reads the past has no counts by 5 minutes.
         found: the finding.
 
     Returns:
@@ -97,7 +98,8 @@ def series_around(connection: sa.Connection, found: Row) -> list[Row]:
     of_place = {"election": found["election_id"], "constituency": found["constituency_id"],
                 "region": None if found["constituency_id"] else found["region"]}  # fmt: skip
     first = found["window_start"].replace(minute=0, second=0, microsecond=0)
-    if found["window_end"] - found["window_start"] < _HOUR or found["rule"] in _INSIDE:
+    is_within = found["window_end"] - found["window_start"] < _HOUR or found["rule"] in _INSIDE
+    if is_within and not reads_the_past(connection):
         around = {"first": first - 2 * _HOUR, "last": found["window_end"] + 2 * _HOUR}
         if rows := read_rows(connection, _BY_MINUTES, **of_place, **around):
             return rows

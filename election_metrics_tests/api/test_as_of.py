@@ -29,6 +29,7 @@ def paths_of(api: Api) -> list[str]:
         f"/constituency/{constituency}/time-period?period=day", f"/compare-constituencies?ids={constituency}&ids={other}",
         f"/hourly-stats/constituency/{constituency}", f"/hourly-stats/election/{election}",
         "/hourly-stats/highest-anomaly-counts", "/anomalies", *(f"/anomalies/{name}" for name in finding[:1]),
+        *(f"/anomalies/{name}/series" for name in finding[:1]),
     ]  # fmt: skip
 
 

@@ -53,18 +53,18 @@ export function findingsList(page, found, zone) {
       <p class="quiet">${one.observed == null || one.expected == null ? "" : html`${t("expected", { observed: decimal(one.observed, 2), expected: decimal(one.expected, 2) })}${one.expected_low == null ? "" : ` (${t("usual", { low: count(one.expected_low), high: count(one.expected_high) })})`} · `}
         ${reference ? html`${t("reference", { what: reference })} · ` : ""}
         ${runLink(page, one.run_id, `${t("run")} ${one.run_id.slice(0, 8)}`)} · <a href="${page.link({})}#${one.anomaly_id}">${t("link")}</a></p>
-      <details class="picture" @toggle=${openPicture(one, zone)}><summary>${t("picture")}</summary>
+      <details class="picture" @toggle=${openPicture(page, one, zone)}><summary>${t("picture")}</summary>
         <p class="quiet">${t("picture_note")} ${isOfVotes(one) ? t("picture_expected") : ""} <a href=${address(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`, {}, ".csv")} download>${t("csv")}</a></p><div class="chart"></div></details>
     </li>`;
   })}</ul>`;
 }
 
 /** Draws the picture of a finding when it is opened for the first time. */
-const openPicture = (one, zone) => async ({ target }) => {
+const openPicture = (page, one, zone) => async ({ target }) => {
   const space = target.querySelector(".chart");
   if (!target.open || space.childElementCount) return;
   try {
-    const { data } = await ask(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`);
+    const { data } = await ask(`/anomalies/${encodeURIComponent(one.anomaly_id)}/series`, { as_of: page.view.as_of });
     const drawn = findingChart({ spans: data, finding: one, zone, width: space.clientWidth || 600, label: t("picture_of", { rule: ruleName(one.rule) }) });
     space.replaceChildren(drawn ?? t("no_ballots_around"));
   } catch (refused) {
