@@ -4,6 +4,7 @@ A period is local: it starts at midnight in the constituency's time zone. Every 
 hourly rows, so a day is the sum of its hours also on the day of a clock change.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
@@ -19,6 +20,11 @@ LONGEST = {
 }  # fmt: skip
 """By period: how long one may be, with a day for changes of the clock, which may be of several hours. Of the whole
 election, which has no limit, every row may change."""
+INPUTS = (
+    "constituency_id", "election_id", "hour", *NAMES, "registered_voters", "first_transaction_at",
+    "last_transaction_at",
+)  # fmt: skip
+"""Columns of `hourly_stats` from which metrics are computed."""
 _LATEST = ["registered_voters", "running_bulletins", "running_votes"]
 
 
@@ -28,7 +34,7 @@ def constituency_metrics(
     """Metrics of the periods of each constituency.
 
     Args:
-        hourly: rows of `hourly_stats` of whole constituencies.
+        hourly: rows of `hourly_stats` of whole constituencies (INPUTS).
         zones: IANA time zone by constituency_id.
         register: registered voters now by constituency_id; NA where not known.
         since: only periods that may reach this hour or a later one (LONGEST): no earlier hour changed. None: all.
@@ -39,10 +45,17 @@ def constituency_metrics(
     hours = _prepared(hourly)
     local = _local_hours(hours, zones)
     frames = [_each_hour(hours[_reaches("hour", hours["hour"], since)])]
+    same, number = frames[0], np.array([-1])
     for period, starts in _period_starts(hours, local, zones).items():
         rows = np.flatnonzero(_reaches(period, starts, since))
         chosen, begin, clock = (part.take(rows).reset_index(drop=True) for part in (hours, starts, local))
-        frames.append(_period(chosen, begin, clock, period))
+        before, number = number, _numbers(chosen, begin)
+        # A vote of some days often lies in one week and one month: their figures are those of the whole election.
+        if np.array_equal(before, number):
+            same = same.assign(period=period, period_start=begin.groupby(number).first())
+        else:
+            same = _period(chosen, begin, clock, period, number)
+        frames.append(same)
     metrics = pd.concat(frames, ignore_index=True)
     whole = metrics["period"] == "election"
     now = metrics["constituency_id"].map(register).astype("Int64")
@@ -67,8 +80,8 @@ def compare(hourly: pd.DataFrame, zones: pd.Series) -> pd.DataFrame:
     Rates are of the register at the end of each constituency's last hour.
     """
     hours = _prepared(hourly)
-    starts = hours.groupby("constituency_id")["hour"].transform("min")
-    frame = _period(hours, starts, _local_hours(hours, zones), "range")
+    starts = hours.groupby("place")["hour"].transform("min")
+    frame = _period(hours, starts, _local_hours(hours, zones), "range", _numbers(hours, starts))
     ends = hours.groupby("constituency_id").tail(1).set_index("constituency_id")["registered_voters"]
     frame["registered_voters"] = frame["constituency_id"].map(ends).astype("Int64")
     return with_rates(frame).sort_values(["votes_cast", "constituency_id"], ascending=[False, True], ignore_index=True)
@@ -89,11 +102,12 @@ def with_rates(totals: pd.DataFrame) -> pd.DataFrame:
 
 
 def _prepared(hourly: pd.DataFrame) -> pd.DataFrame:
-    """The hours in order, with running totals, and which of them had any ballot or any vote."""
+    """The hours in order: number of their constituency, running totals, and which of them had any ballot or vote."""
     hours = hourly.sort_values(["constituency_id", "hour"]).reset_index(drop=True)
     hours["hour"] = pd.to_datetime(hours["hour"], utc=True)
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
-    running = hours.groupby("constituency_id")[["bulletins_issued", "votes_cast"]].cumsum()
+    hours["place"], _ = pd.factorize(hours["constituency_id"])  # grouped by number: names take several times as long
+    running = hours.groupby("place")[["bulletins_issued", "votes_cast"]].cumsum()
     active = (hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0)
     number = hour_numbers(hours["hour"]).astype("float64")
     return hours.assign(
@@ -105,12 +119,20 @@ def _prepared(hourly: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _by_zone(hours: pd.DataFrame, zones: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
+    """Time zones, and the numbers of the rows of each."""
+    place = hours["place"].to_numpy()
+    ids = hours["constituency_id"].iloc[np.flatnonzero(np.diff(place, prepend=-1))]
+    zone, names = pd.factorize(ids.map(zones))
+    for number, name in enumerate(names):
+        yield str(name), np.flatnonzero(zone[place] == number)
+
+
 def _local_hours(hours: pd.DataFrame, zones: pd.Series) -> pd.Series:
     """Each row's hour on the wall clock of its constituency."""
-    zone_of_row = hours["constituency_id"].map(zones)
     local = pd.Series(pd.NaT, index=hours.index, dtype="datetime64[us]")
-    for zone, rows in hours.groupby(zone_of_row, sort=False).groups.items():
-        local.loc[rows] = hours.loc[rows, "hour"].dt.tz_convert(str(zone)).dt.tz_localize(None)
+    for zone, rows in _by_zone(hours, zones):
+        local.iloc[rows] = hours["hour"].iloc[rows].dt.tz_convert(zone).dt.tz_localize(None)
     return local
 
 
@@ -123,10 +145,10 @@ def _period_starts(hours: pd.DataFrame, local: pd.Series, zones: pd.Series) -> d
         "month": local_day - pd.to_timedelta(local_day.dt.day - 1, unit="D"),
     }
     starts = {name: pd.Series(pd.NaT, index=hours.index, dtype="datetime64[us, UTC]") for name in local_starts}
-    for zone, rows in hours.groupby(hours["constituency_id"].map(zones), sort=False).groups.items():
+    for zone, rows in _by_zone(hours, zones):
         for name, values in local_starts.items():
-            starts[name].loc[rows] = _midnight(values.loc[rows], str(zone))
-    return {**starts, "election": hours.groupby("constituency_id")["hour"].transform("min")}
+            starts[name].iloc[rows] = _midnight(values.iloc[rows], zone)
+    return {**starts, "election": hours.groupby("place")["hour"].transform("min")}
 
 
 def _midnight(local_day: pd.Series, zone: str) -> pd.Series:
@@ -154,10 +176,16 @@ def _each_hour(hours: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _period(hours: pd.DataFrame, starts: pd.Series, local: pd.Series, period: str) -> pd.DataFrame:
-    keyed = hours.assign(period_start=starts)
-    number = keyed.groupby(["constituency_id", "period_start"], sort=False).ngroup().to_numpy()
-    groups = keyed.groupby(number)
+def _numbers(hours: pd.DataFrame, starts: pd.Series) -> np.ndarray:
+    """The number of each row's period, counted over all constituencies."""
+    number: np.ndarray = (
+        hours.assign(period_start=starts).groupby(["place", "period_start"], sort=False).ngroup().to_numpy()
+    )
+    return number
+
+
+def _period(hours: pd.DataFrame, starts: pd.Series, local: pd.Series, period: str, number: np.ndarray) -> pd.DataFrame:
+    groups = hours.assign(period_start=starts).groupby(number)
     active = groups["active_number"]
     frame = groups[["constituency_id", "period_start", "election_id"]].first()
     frame[list(NAMES)] = groups[list(NAMES)].sum()

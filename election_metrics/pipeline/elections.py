@@ -6,7 +6,7 @@ from datetime import datetime
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.metrics.constituency import LONGEST, constituency_metrics
+from election_metrics.metrics.constituency import INPUTS, LONGEST, constituency_metrics
 from election_metrics.metrics.election import participation_extremes, summarise
 from election_metrics.metrics.hourly import election_hours
 from election_metrics.metrics.registry import election_register_by_hour
@@ -28,7 +28,7 @@ def write_metrics(connection: sa.Connection, election: str, run_id: str, now: da
     """Replaces `constituency_metrics` of an election's stale constituencies, or of all."""
     version = stale_elections.behind_metrics(connection, [election])[election]
     only, since = (None, None) if whole else stale_elections.constituencies_behind(connection, election)
-    hourly = store.read_hourly(connection, election, constituencies=only)
+    hourly = store.read_hourly(connection, election, INPUTS, only)
     known = registry.read_constituencies(connection).set_index("constituency_id")
     rows = constituency_metrics(hourly, known["time_zone"], known["registered_voters"].astype("Int64"), since)
     ids = sorted(set(hourly["constituency_id"])) if only is None else only
