@@ -80,8 +80,6 @@ _BY_MINUTES = sa.text(
     _AROUND.format(table="metrics.interval_stats", start="part.interval_start", length="interval '5 minutes'")
 )
 _HOUR = timedelta(hours=1)
-_INSIDE = ("regular_votes", "equal_gaps", "registrar_block")
-"""Rules on what happened within an hour, whose window is the hour."""
 
 
 def series_around(connection: sa.Connection, found: Row) -> list[Row]:
@@ -92,14 +90,13 @@ def series_around(connection: sa.Connection, found: Row) -> list[Row]:
         found: the finding.
 
     Returns:
-        election_id, starts_at, ends_at (UTC), bulletins_issued, votes_cast: by 5 minutes where it lies within an
+        election_id, starts_at, ends_at (UTC), bulletins_issued, votes_cast: by 5 minutes where it is shorter than an
         hour and they were counted, two hours before and after; else by hour, a day before and half a day after.
     """
     of_place = {"election": found["election_id"], "constituency": found["constituency_id"],
                 "region": None if found["constituency_id"] else found["region"]}  # fmt: skip
     first = found["window_start"].replace(minute=0, second=0, microsecond=0)
-    is_within = found["window_end"] - found["window_start"] < _HOUR or found["rule"] in _INSIDE
-    if is_within and not reads_the_past(connection):
+    if found["window_end"] - found["window_start"] < _HOUR and not reads_the_past(connection):
         around = {"first": first - 2 * _HOUR, "last": found["window_end"] + 2 * _HOUR}
         if rows := read_rows(connection, _BY_MINUTES, **of_place, **around):
             return rows
