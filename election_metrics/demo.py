@@ -23,7 +23,7 @@ _MOSCOW_OPENING = datetime(2026, 9, 18, 8, tzinfo=MOSCOW)
 _HOURS = 60
 """Of issuing bulletins; votes are taken for another 15 minutes."""
 _REGIONS = {
-    "41 - Камчатский край": ("Asia/Kamchatka", 0.15),
+    "91 - Камчатский край": ("Asia/Kamchatka", 0.15),
     "66 - Свердловская область": ("Asia/Yekaterinburg", 0.6),
     "39 - Калининградская область": ("Europe/Kaliningrad", 0.25),
 }
