@@ -73,8 +73,8 @@ def rules_page(_settings: Settings) -> str:
         kind = "A state" if rule.lasts else "An event"
         lines += ["", f"## {rule.name}", "", f"{rule.meaning} {kind}; {rule.severity}.", "", f"Reason: {rule.why}", ""]
         lines += [f"Look at {LOOK_AT[rule.name]}.", ""]
-        if (false := rule.most_false_alarms({})) is not None:
-            lines += [f"False alarms, if its null model holds: at most {false:g} per 1,000 that it judges.", ""]
+        if bound := rule.bound_in_words({}):
+            lines += [bound, ""]
         lines += ["| threshold | default | |", "|---|---:|---|"]
         lines += [f"| `{name}` | {value.default:g} | {value.meaning} |" for name, value in rule.thresholds.items()]
     return "\n".join(lines) + "\n"

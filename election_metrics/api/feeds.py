@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from election_metrics.api.not_found import check_election
 from election_metrics.api.rendering import iso
 from election_metrics.warehouse import election_queries, finding_queries
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.guidance import link_to
 from election_metrics.warehouse.rows import Row
 
 router = APIRouter(prefix="/api/v1/feeds", include_in_schema=False)
@@ -34,8 +34,7 @@ class _Entry:
     title: str
     text: str
     changed_at: datetime
-    view: dict[str, str]
-    part: str | None = None
+    link: str
 
 
 @router.get("/findings.atom")
@@ -61,17 +60,13 @@ def turnout(request: Request, election: Annotated[str, Query(max_length=200)]) -
 def _finding(row: Row) -> _Entry:
     place = row["constituency"] or row["constituency_id"] or row["region"] or "the whole election"
     state = "" if row["state"] == "open" else f" ({row['state']})"
-    view = {"election": row["election_id"]}
-    if row["constituency_id"]:
-        view["constituency"] = row["constituency_id"]
     return _Entry(
         f"finding/{row['anomaly_id']}",
         f"{row['severity'].capitalize()}: {row['rule'].replace('_', ' ')}, {place}{state}",
         f"{row['election'] or row['election_id']}, {row['window_start']:%Y-%m-%d %H:%M} to "
         f"{row['window_end']:%Y-%m-%d %H:%M} UTC: {row['explanation']}. Look at {row['look_at']}.",
         row["changed_at"],
-        view,
-        row["anomaly_id"],
+        link_to(row["election_id"], row["constituency_id"], row["anomaly_id"]),
     )
 
 
@@ -86,7 +81,7 @@ def _hour(row: Row) -> _Entry:
         f"{row['votes_cast']:,} votes and {row['bulletins_issued']:,} bulletins in this hour; {row['running_votes']:,} "
         f"votes and {row['running_bulletins']:,} bulletins so far.",
         row["computed_at"],
-        {"election": row["election_id"]},
+        link_to(row["election_id"]),
     )
 
 
@@ -104,8 +99,7 @@ def _answer(request: Request, title: str, name: str, entries: Sequence[_Entry]) 
         made = ElementTree.SubElement(feed, "entry")
         _add(made, id=f"urn:election-metrics:{entry.name}", title=entry.title, updated=iso(entry.changed_at),
              summary=entry.text)  # fmt: skip
-        part = f"#{entry.part}" if entry.part else ""
-        ElementTree.SubElement(made, "link", rel="alternate", href=_clean(f"{base}?{urlencode(entry.view)}{part}"))
+        ElementTree.SubElement(made, "link", rel="alternate", href=_clean(base + entry.link))
     body = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
     return tagged(request, body, "application/atom+xml")
 

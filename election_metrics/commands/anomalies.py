@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import pandas as pd
 from rich.console import Console
@@ -17,7 +16,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import anomalies as store
 from election_metrics.warehouse import elections, registry
 from election_metrics.warehouse.database import transaction
-from election_metrics.warehouse.guidance import LOOK_AT
+from election_metrics.warehouse.guidance import LOOK_AT, link_to
 
 _COLORS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
 
@@ -68,8 +67,8 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
     if pd.notna(row.expected) and pd.notna(row.expected_from):
         console.print(f"  expected  from {shown(row.expected_from)}")
     console.print(f"  why       {shown(rule.why)}")
-    if (false := rule.most_false_alarms(chosen)) is not None:
-        console.print(f"  by chance at most {false:g} in 1,000 that the rule judges, if its null model holds")
+    if bound := rule.bound_in_words(chosen):
+        console.print(f"            {bound}")
     console.print(f"  look at   {shown(row.look_at)}")
     for name, threshold in rule.thresholds.items():
         value = f"{chosen[name]:g} (default {threshold.default:g})" if name in chosen else f"{threshold.default:g}"
@@ -80,9 +79,8 @@ def print_one(console: Console, settings: Settings, anomaly_id: str) -> None:
     console.print(
         f"  state     {row.state} since {row.state_at:%Y-%m-%d %H:%M} UTC by {shown(row.state_by)}{shown(note)}"
     )
-    place = {"constituency": row.constituency_id} if pd.notna(row.constituency_id) else {}
-    view = urlencode({"election": row.election_id, **place})
-    console.print(f"  picture   on the page: /?{view}#{row.anomaly_id}")
+    constituency = None if pd.isna(row.constituency_id) else row.constituency_id
+    console.print(f"  picture   on the page: /{link_to(row.election_id, constituency, row.anomaly_id)}")
     console.print(f"            its figures: /api/v1/anomalies/{row.anomaly_id}/series.csv")
     console.print(f"  detected  {row.detected_at:%Y-%m-%d %H:%M} UTC; last computed by run {row.run_id}")
 
@@ -112,8 +110,8 @@ def print_rules(console: Console, settings: Settings, election: str | None) -> N
     for rule in RULES.values():
         console.print(f"[bold]{rule.name}[/] ({rule.severity})\n  {shown(rule.meaning)}")
         console.print(f"  Look at {shown(LOOK_AT[rule.name])}.")
-        if (false := rule.most_false_alarms(chosen.get(rule.name, {}))) is not None:
-            console.print(f"  False alarms, if its null model holds: at most {false:g} per 1,000 that it judges.")
+        if bound := rule.bound_in_words(chosen.get(rule.name, {})):
+            console.print(f"  {bound}")
         for name, threshold in rule.thresholds.items():
             value = chosen.get(rule.name, {}).get(name)
             number = f"{threshold.default:g}" if value is None else f"{value:g} here (default {threshold.default:g})"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from election_metrics.counts import NAMES
-from election_metrics.metrics.hours import hour_numbers
+from election_metrics.metrics.hours import hour_numbers, running_totals
 from election_metrics.metrics.rates import per, percent, running_rates
 
 LONGEST = {
@@ -107,12 +107,12 @@ def _prepared(hourly: pd.DataFrame) -> pd.DataFrame:
     hours["hour"] = pd.to_datetime(hours["hour"], utc=True)
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
     hours["place"], _ = pd.factorize(hours["constituency_id"])  # grouped by number: names take several times as long
-    running = hours.groupby("place")[["bulletins_issued", "votes_cast"]].cumsum()
+    is_first = np.diff(hours["place"], prepend=-1) != 0
     active = (hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0)
     number = hour_numbers(hours["hour"]).astype("float64")
     return hours.assign(
-        running_bulletins=running["bulletins_issued"],
-        running_votes=running["votes_cast"],
+        running_bulletins=running_totals(hours["bulletins_issued"], is_first),
+        running_votes=running_totals(hours["votes_cast"], is_first),
         hour_number=number,
         active_number=number.where(active),
         voted_hour=hours["hour"].where(hours["votes_cast"] > 0),

@@ -1,5 +1,6 @@
-"""Hours as numbers: whole hours since 1970 (UTC), as the lake and the ledger count them."""
+"""Hours as numbers: whole hours since 1970 (UTC), as the lake and the ledger count them; and totals over them."""
 
+import numpy as np
 import pandas as pd
 
 
@@ -11,3 +12,12 @@ def hour_numbers(instants: pd.Series) -> pd.Series:
 def hour_starts(numbers: pd.Series) -> pd.Series:
     """The start (UTC) of each hour, by its number; a fraction is a moment within it, to the second."""
     return pd.to_datetime((numbers.astype("float64") * 3600).round().astype("int64"), unit="s", utc=True)
+
+
+def running_totals(counts: pd.Series, is_first: np.ndarray) -> np.ndarray:
+    """Running totals of whole numbers that begin anew where `is_first`: faster than by groups of sorted rows."""
+    values = counts.to_numpy("int64")
+    total = np.cumsum(values)
+    before = (total - values)[is_first]
+    running: np.ndarray = total - before[np.cumsum(is_first) - 1] if len(values) else total
+    return running

@@ -56,15 +56,8 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
     lock(connection, "anomalies")  # changes to states of findings wait from here on
     before = store.read_anomalies(connection, election)
     uncounted = _found_in_uncounted_hours(before, evidence)
-    rows = reconcile(
-        before[~uncounted],
-        found,
-        election,
-        run_id,
-        now,
-        unjudged,
-        _reason(evidence, thresholds),
-    )
+    reason = _reason(evidence, thresholds)
+    rows = reconcile(before[~uncounted], found, election, run_id, now, unjudged, reason)
     if uncounted.any():
         rows = pd.concat([rows, before.loc[uncounted, list(rows.columns)]], ignore_index=True)
     scope = sa.or_(

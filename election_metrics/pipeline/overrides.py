@@ -96,13 +96,13 @@ def set_threshold(settings: Settings, election: str, rule: str, threshold: str, 
         raise NotThereError(f"there is no rule {rule!r}; choose one of: {', '.join(RULES)}")
     if value is not None and not 0 < value < math.inf:
         raise ElectionMetricsError(f"{threshold} is {value:g}; it must be a number above 0")
-    if threshold not in RULES[rule].thresholds:
-        known = ", ".join(RULES[rule].thresholds)
-        raise NotThereError(f"{rule} has no threshold {threshold!r}; choose one of: {known}")
-    least, most = RULES[rule].thresholds[threshold].least_and_most(threshold)
+    known = RULES[rule].thresholds
+    if threshold not in known:
+        raise NotThereError(f"{rule} has no threshold {threshold!r}; choose one of: {', '.join(known)}")
+    least, most = known[threshold].least_and_most(threshold)
     if value is not None and not least <= value <= most:
-        meaning = RULES[rule].thresholds[threshold].meaning
-        raise ElectionMetricsError(f"{threshold} is {value:g}; it must lie between {least:g} and {most:g}: {meaning}")
+        said = f"{threshold} is {value:g}; it must lie between {least:g} and {most:g}: {known[threshold].meaning}"
+        raise ElectionMetricsError(said)
     _election_exists(settings, election)
     key = {"election_id": election, "rule": rule, "threshold": threshold}
     if value is not None:

@@ -1,4 +1,6 @@
-"""What a reader of a finding is told beside it: what to look at next, and what the expected value is taken from."""
+"""What a reader of a finding is told beside it: what to look at next, what the expected value is taken from, a link."""
+
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
@@ -76,6 +78,13 @@ EXPECTED_FROM = {
 }
 """By rule: what the expected value is taken from, and why it fits. Rules without one expect nothing."""
 _OF_PLACES_OF_ANY_SIZE = ("spike", "drop", "silence")
+
+
+def link_to(election: str, constituency: str | None = None, anomaly_id: str | None = None) -> str:
+    """The page's query and fragment of an election, a constituency, or a finding on it."""
+    view = {"election": election, **({"constituency": constituency} if constituency else {})}
+    return f"?{urlencode(view)}" + (f"#{anomaly_id}" if anomaly_id else "")
+
 
 GUIDANCE = (
     sa.case(LOOK_AT, value=anomalies.c.rule).label("look_at"),

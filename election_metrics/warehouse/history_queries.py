@@ -81,7 +81,7 @@ _VERSIONS = sa.text(
                 IS DISTINCT FROM ARRAY[registered_voters, bulletins_issued, votes_cast] AS is_new
         FROM of_rows
         WHERE CAST(:election AS text) IS NULL OR election_id = :election
-        WINDOW earlier AS (PARTITION BY election_id, constituency_id ORDER BY commit_number)
+        WINDOW earlier AS (PARTITION BY election_id ORDER BY commit_number)
     ), numbered AS (
         SELECT *, count(*) FILTER (WHERE is_new) OVER (PARTITION BY election_id ORDER BY commit_number) AS version
         FROM marked

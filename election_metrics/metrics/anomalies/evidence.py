@@ -12,7 +12,7 @@ from election_metrics.metrics.anomalies.grid import Grid, make_grid, stretches
 from election_metrics.metrics.anomalies.inside import InsideHours, Intervals, intervals_of
 from election_metrics.metrics.anomalies.levels import Levels, WideLevels, levels_of_each, wide_levels
 from election_metrics.metrics.anomalies.shapes import PUBLISHED_2026, Shape
-from election_metrics.metrics.hours import hour_numbers
+from election_metrics.metrics.hours import hour_numbers, running_totals
 
 Thresholds = Mapping[str, float]
 """Values by name that a rule compares counts with."""
@@ -145,8 +145,8 @@ class Evidence:
         is_first = np.diff(number, prepend=-1) != 0  # the hours are sorted by constituency
         opening = self.opening.reindex(ids).to_numpy(dtype="float64", na_value=np.nan)[number]
         return self.hours.assign(
-            running_bulletins=_running(self.hours["bulletins_issued"].to_numpy("int64"), is_first),
-            running_votes=_running(self.hours["votes_cast"].to_numpy("int64"), is_first),
+            running_bulletins=running_totals(self.hours["bulletins_issued"], is_first),
+            running_votes=running_totals(self.hours["votes_cast"], is_first),
             since_opening=self.hours["hour_number"] - opening,
         )
 
@@ -191,11 +191,3 @@ class Evidence:
     def own_levels(self) -> list[Levels]:
         """Expected votes of each constituency from its own hours: one for each grid."""
         return [levels_of_each(grid, self.shapes, wide) for grid, wide in zip(self.grids, self.levels, strict=True)]
-
-
-def _running(values: np.ndarray, is_first: np.ndarray) -> np.ndarray:
-    """Running totals that begin anew where `is_first`."""
-    total = np.cumsum(values)
-    before = (total - values)[is_first]
-    running: np.ndarray = total - before[np.cumsum(is_first) - 1] if len(values) else total
-    return running

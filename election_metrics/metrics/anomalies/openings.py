@@ -70,11 +70,12 @@ def _silence(
 ) -> dict[str, object] | None:
     """The silence that begins with an opening; None if ballots came."""
     ballots = cast.reindex(range(begin, begin + _WATCHED), fill_value=0).to_numpy()
-    if ballots[0] > members["registered_voters"].sum() * share * _STRAY:  # nearly always
+    all_voters = float(members["registered_voters"].sum())
+    if ballots[0] > all_voters * share * _STRAY:  # nearly always
         return None
     judged, size = _judged(evidence, members, begin, begin + _WATCHED, arrived)
     # Where voting is open for few of the voters, the ballots of few are enough.
-    voters = np.where(judged, size, float(members["registered_voters"].sum()))
+    voters = np.where(judged, size, all_voters)
     is_lively = ballots > voters * share * _STRAY
     length = int(np.argmax(is_lively)) if is_lively.any() else _WATCHED
     judged = judged[:length]

@@ -58,3 +58,10 @@ class Rule:
         if "chance" not in self.thresholds:
             return None
         return chosen.get("chance", self.thresholds["chance"].default) * 1000
+
+    def bound_in_words(self, chosen: Mapping[str, float]) -> str:
+        """`most_false_alarms` as a sentence; empty where there is none."""
+        most = self.most_false_alarms(chosen)
+        if most is None:
+            return ""
+        return f"False alarms, if its null model holds: at most {most:g} per 1,000 that it judges."

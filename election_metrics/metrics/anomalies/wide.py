@@ -61,10 +61,10 @@ def wide_drops(wide: WideLevels, first: int, thresholds: Thresholds) -> pd.DataF
         limits = Limits(thresholds["least_expected"], thresholds["chance"], thresholds[f"{kind}scatter"])
         is_low = is_far_below(place.votes, place.least, place.before, limits, _ratio(place, thresholds, kind))
         is_drop = is_low & (place.votes > 0)
-        part = np.where(place.is_early, _OF_OPENING, 1.0)
-        is_fall = is_drop & (place.votes * thresholds["critical_ratio"] <= _votes_before(place) * part)
+        part, before = np.where(place.is_early, _OF_OPENING, 1.0), _votes_before(place)
+        is_fall = is_drop & (place.votes * thresholds["critical_ratio"] <= before * part)
         # At night, what is expected comes from votes whose nights may be others: only a fall in plain sight is certain.
-        certain = np.where(place.is_night & (_votes_before(place) > 0), 0.0, place.middle * part)
+        certain = np.where(place.is_night & (before > 0), 0.0, place.middle * part)
         found = _marked(place, first, is_drop, ~np.isnan(place.least), place.least, certain, is_fall, lasting=False)
         is_critical = found["observed"] * thresholds["critical_ratio"] <= found["middle"]
         is_critical |= found["is_fall"].astype("bool")
