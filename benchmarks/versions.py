@@ -27,6 +27,7 @@ from election_metrics.settings import Settings, read_settings
 from election_metrics.warehouse import registry
 from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import transaction
+from election_metrics.warehouse.elections import read_hours_of_members
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.replace import read_frame, replace_scope
 from election_metrics.warehouse.server import plain_url, warehouse_url
@@ -107,7 +108,9 @@ def _commit(settings: Settings, rows: pd.DataFrame, now: datetime) -> None:
         events = registry.read_events(connection)
         write_hours(connection, _ELECTION, events, "bench", now)
         write_metrics(connection, _ELECTION, "bench", now, whole=False)
-        write_summary(connection, _ELECTION, read_delivered(connection, _ELECTION, events, now), "bench", now)
+        delivered = read_delivered(connection, _ELECTION, events, now)
+        hours = read_hours_of_members(connection, _ELECTION)
+        write_summary(connection, _ELECTION, delivered, hours, "bench", now)
     with transaction(settings) as connection:  # the time that this commit stands for
         newest = "(SELECT max(commit_number) FROM history.commits)"
         connection.execute(

@@ -103,10 +103,12 @@ def with_rates(totals: pd.DataFrame) -> pd.DataFrame:
 
 def _prepared(hourly: pd.DataFrame) -> pd.DataFrame:
     """The hours in order: number of their constituency, running totals, and which of them had any ballot or vote."""
-    hours = hourly.sort_values(["constituency_id", "hour"]).reset_index(drop=True)
-    hours["hour"] = pd.to_datetime(hours["hour"], utc=True)
+    # Sorted and grouped by number: names take several times as long.
+    place, _ = pd.factorize(hourly["constituency_id"], sort=True)
+    starts = pd.to_datetime(hourly["hour"], utc=True)
+    order = np.lexsort((starts.to_numpy(dtype="datetime64[us]"), place))
+    hours = hourly.assign(hour=starts, place=place).iloc[order].reset_index(drop=True)
     hours["registered_voters"] = hours["registered_voters"].astype("Int64")
-    hours["place"], _ = pd.factorize(hours["constituency_id"])  # grouped by number: names take several times as long
     is_first = np.diff(hours["place"], prepend=-1) != 0
     active = (hours["bulletins_issued"] > 0) | (hours["votes_cast"] > 0)
     number = hour_numbers(hours["hour"]).astype("float64")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
@@ -33,20 +34,23 @@ from election_metrics.warehouse import (
 )
 from election_metrics.warehouse.database import lock
 from election_metrics.warehouse.guidance import LOOK_AT
+from election_metrics.warehouse.ledger import is_any_of
 from election_metrics.warehouse.replace import notify, replace_scope
 from election_metrics.warehouse.tables import anomalies as table
 from election_metrics.warehouse.tables import missing_input as missing_table
 from election_metrics.warehouse.tables import rule_coverage as coverage_table
 
 
-def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
-    """Runs every rule over an election; replaces its `anomalies` and `missing_input`.
+def judge(
+    connection: sa.Connection, election: str, delivered: Delivered, hours: pd.DataFrame, run_id: str, now: datetime
+) -> None:
+    """Runs every rule over an election, given the hours of its members; replaces its `anomalies` and `missing_input`.
 
     While some of its hours are stale, the rules do not run, because a constituency that is not computed yet would look
     silent. The findings stay unchanged until the hours are computed.
     """
     missing = missing_input(delivered.hours)
-    evidence = _read_evidence(connection, election, delivered, missing, now)
+    evidence = _read_evidence(connection, election, delivered, hours, missing, now)
     is_settled = not _hours_behind(connection, evidence, now)
     unjudged = () if is_settled else tuple(RULES)
     thresholds = store.read_thresholds(connection, election)
@@ -62,7 +66,7 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
         rows = pd.concat([rows, before.loc[uncounted, list(rows.columns)]], ignore_index=True)
     scope = sa.or_(
         missing_table.c.election_id == election,
-        missing_table.c.constituency_id.in_(list(evidence.constituencies["constituency_id"])),
+        is_any_of(missing_table.c.constituency_id, evidence.constituencies["constituency_id"]),
     )
     said_of = sa.select(missing_table.c.constituency_id).where(scope)
     touched = {*connection.execute(said_of).scalars(), *missing["constituency_id"]}
@@ -82,16 +86,17 @@ def judge(connection: sa.Connection, election: str, delivered: Delivered, run_id
 
 
 def _read_evidence(
-    connection: sa.Connection, election: str, delivered: Delivered, missing: pd.DataFrame, now: datetime
+    connection: sa.Connection,
+    election: str,
+    delivered: Delivered,
+    hours: pd.DataFrame,
+    missing: pd.DataFrame,
+    now: datetime,
 ) -> Evidence:
     """The election's figures of past hours."""
     known, deliveries = delivered.constituencies, delivered.deliveries
-    hours = elections.read_hours_of_members(connection, election)
-    hours["hour_number"] = hour_numbers(hours["hour"]).astype("int64")
-    hours["registered_voters"] = hours["registered_voters"].astype("Int64")
     known = known.astype({"registered_voters": "Int64"})
     present = hour_number(now)
-    hours = hours[hours["hour_number"] < present]
     by_interval = deliveries.groupby("constituency_id")["by_interval"].any()
     spans = missing.merge(known[["constituency_id", "region"]], on="constituency_id").assign(
         window_start=lambda frame: hour_numbers(frame["missing_from"]).astype("int64"),
@@ -115,7 +120,7 @@ def _read_evidence(
     precincts, precinct_hours = _precincts(connection, election, registers, unknown, present)
     assumed = list(known.loc[known["is_zone_assumed"].astype(bool), "constituency_id"])
     return Evidence(
-        hours=hours.sort_values(["constituency_id", "hour_number"]).reset_index(drop=True),
+        hours=hours[hours["hour_number"] < present].reset_index(drop=True),
         constituencies=known,
         delivered=delivered_hours(deliveries, present, whole_hours_only=True),
         missing=spans,
@@ -212,10 +217,15 @@ def _second_count(connection: sa.Connection, election: str, present: int) -> pd.
 
 def _higher_totals(evidence: Evidence) -> pd.DataFrame:
     """Totals of constituencies that are higher than ever before."""
-    hours = evidence.hours.assign(transactions=evidence.hours["transaction_count"] + evidence.hours["withdrawn"])
-    totals = hours.groupby("constituency_id", as_index=False).agg(
-        transactions=("transactions", "sum"), first_hour=("hour_number", "min"), last_hour=("hour_number", "max")
-    )
+    hours = evidence.hours
+    is_last = np.diff(evidence.place, append=-1) != 0  # the hours are sorted by constituency
+    is_first = np.roll(is_last, 1)
+    totals = hours.loc[is_first, ["constituency_id"]].reset_index(drop=True)
+    totals["transactions"] = evidence.total(hours["transaction_count"] + hours["withdrawn"]).to_numpy()[
+        evidence.place[is_first]
+    ]
+    totals["first_hour"] = hours.loc[is_first, "hour_number"].to_numpy()
+    totals["last_hour"] = hours.loc[is_last, "hour_number"].to_numpy()
     before = totals["constituency_id"].map(evidence.highest.set_index("constituency_id")["transactions"])
     return totals[before.isna() | (totals["transactions"] > before)]
 

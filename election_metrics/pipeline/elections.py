@@ -7,7 +7,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from election_metrics.metrics.constituency import INPUTS, LONGEST, constituency_metrics
-from election_metrics.metrics.election import participation_extremes, summarise
+from election_metrics.metrics.election import participation_extremes, summarise, votes_by_group
 from election_metrics.metrics.hourly import election_hours
 from election_metrics.metrics.registry import election_register_by_hour
 from election_metrics.pipeline.deliveries import Delivered
@@ -60,10 +60,15 @@ def write_hours(connection: sa.Connection, election: str, events: pd.DataFrame, 
     replace_scope(connection, hours_table, hours_table.c.election_id == election, rows.assign(**lineage))
 
 
-def write_summary(connection: sa.Connection, election: str, delivered: Delivered, run_id: str, now: datetime) -> None:
-    """Replaces `election_summaries`, `region_summaries` and `participation_extremes` of an election."""
+def write_summary(
+    connection: sa.Connection, election: str, delivered: Delivered, hours: pd.DataFrame, run_id: str, now: datetime
+) -> None:
+    """Replaces `election_summaries`, `region_summaries` and `participation_extremes` of an election.
+
+    `hours` are those of its members.
+    """
     version = stale_elections.behind_summaries(connection, [election])[election]
-    summary, regions, extremes = _summarise(connection, election, delivered)
+    summary, regions, extremes = _summarise(connection, election, delivered, hours)
     lineage = {"election_id": election, "run_id": run_id, "computed_at": now}
     for table, rows in ((summaries_table, summary), (regions_table, regions), (extremes_table, extremes)):
         replace_scope(connection, table, table.c.election_id == election, rows.assign(**lineage))
@@ -83,15 +88,15 @@ def picture_of(
 
 
 def _summarise(
-    connection: sa.Connection, election: str, delivered: Delivered
+    connection: sa.Connection, election: str, delivered: Delivered, hours: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The election's row, its regions, and the top and bottom of its ranking by participation."""
     totals = store.read_metrics(connection, election, "election")
-    hours = store.read_votes_by_region(connection, election)
     known, expected = delivered.constituencies, delivered.hours
     ids = known["constituency_id"]
     region = pd.Series(known["region"].fillna("").to_numpy(), index=ids)
     by_severity, by_rule = anomalies.count_unresolved(connection, election)
+    hours = votes_by_group(hours, region)
     summary = summarise(pd.Series(election, index=ids), totals, hours, known, expected).reset_index(drop=True)
     return (
         summary.assign(

@@ -18,6 +18,7 @@ from election_metrics.settings import Settings
 from election_metrics.warehouse import registry, reports, stale_elections
 from election_metrics.warehouse.commits import begin_commit
 from election_metrics.warehouse.database import session_lock, transaction
+from election_metrics.warehouse.elections import read_hours_of_members
 
 LOCK = "elections"
 """The advisory lock for publishing."""
@@ -43,8 +44,9 @@ def _judge_and_summarise(
 ) -> None:
     for election in sorted(set(elections) & registry.election_ids(connection)):
         delivered = read_delivered(connection, election, events, now)
-        judge(connection, election, delivered, run_id, now)
-        write_summary(connection, election, delivered, run_id, now)
+        hours = read_hours_of_members(connection, election)
+        judge(connection, election, delivered, hours, run_id, now)
+        write_summary(connection, election, delivered, hours, run_id, now)
 
 
 def elections_behind(settings: Settings) -> list[str]:

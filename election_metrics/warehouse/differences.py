@@ -4,7 +4,9 @@ Compared by the engine, column by column; two unknown values are equal. Lineage 
 the same keeps the run that computed them first.
 """
 
+import os
 from dataclasses import dataclass
+from functools import cache
 
 import duckdb
 import numpy as np
@@ -60,7 +62,7 @@ def find_differences(table: sa.Table, stored: pa.Table, rows: pd.DataFrame) -> D
     key = [column.name for column in table.primary_key]
     same = " AND ".join(f"stored.{name} = wanted.{name}" for name in key)
     differs = " OR ".join(f"stored.{name} IS DISTINCT FROM wanted.{name}" for name in names if name not in key)
-    with duckdb.connect() as here:
+    with _engine(os.getpid()).cursor() as here:
         here.register("stored", stored.append_column("place", pa.array(gone)))
         here.register("wanted", wanted.append_column("place", pa.array(come)))
         found = here.execute(
@@ -69,3 +71,10 @@ def find_differences(table: sa.Table, stored: pa.Table, rows: pd.DataFrame) -> D
         ).df()
     gone, come = (np.sort(found[name].dropna().to_numpy("int64")) for name in ("gone", "come"))
     return Differences(stored, wanted, gone, come)
+
+
+@cache
+def _engine(process: int) -> duckdb.DuckDBPyConnection:
+    """The engine of this process: to start one takes longer than to compare a small table."""
+    del process  # one that was forked has none of its parent's threads
+    return duckdb.connect()

@@ -166,16 +166,8 @@ def read_frame(connection: sa.Connection, query: sa.Executable, **parameters: An
     return frame.astype({**types, **dict.fromkeys(whole, "int64")})
 
 
-def read_table(
-    connection: sa.Connection, table: sa.Table, names: Sequence[str], where: str, **parameters: Any
-) -> pd.DataFrame:
-    """Many rows of a table by COPY, ten times as fast as `read_frame`, with the same types; see `read_arrow`."""
-    query = f"SELECT {', '.join(names)} FROM {table.fullname} WHERE {where}"  # noqa: S608 names are ours
-    return to_frame(read_arrow(connection, query, arrow_schema(table, names), **parameters))
-
-
 def read_arrow(connection: sa.Connection, query: str, schema: pa.Schema, **parameters: Any) -> pa.Table:
-    """The rows of a query by COPY.
+    """The rows of a query by COPY, ten times as fast as `read_frame` for many of them.
 
     Args:
         connection: in a transaction.

@@ -34,11 +34,11 @@ def votes_exceed_bulletins(evidence: Evidence, thresholds: Thresholds) -> pd.Dat
 def gap_outside_band(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """The gap of an hour is larger than is usual for the time since the opening."""
     rows = evidence.running[evidence.running["bulletins_issued"] >= thresholds["least_bulletins"]]
-    is_first = rows["since_opening"] < 1
-    band = is_first.map({True: thresholds["first_hour_gap"], False: thresholds["gap"]}).astype("float64")
+    band = np.where(rows["since_opening"] < 1, thresholds["first_hour_gap"], thresholds["gap"])
     least = rows["bulletins_issued"] * (1 - band / 100)
-    chance = chance_of_at_most(rows["votes_cast"].to_numpy(), least.to_numpy(), thresholds["scatter"])
-    is_low = (rows["votes_cast"] < least) & (chance < thresholds["chance"])
+    is_low = rows["votes_cast"] < least
+    few = rows.loc[is_low, "votes_cast"].to_numpy()
+    is_low[is_low] = chance_of_at_most(few, least[is_low].to_numpy(), thresholds["scatter"]) < thresholds["chance"]
     found = episodes(
         rows.assign(least=least), is_low, lasting=True, votes_cast="sum", bulletins_issued="sum", least="sum"
     )
@@ -117,7 +117,7 @@ def revotes(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 
 def _share_of_votes(evidence: Evidence, thresholds: Thresholds, column: str, one: str, many: str) -> pd.DataFrame:
     rows = evidence.hours
-    total = rows[_OUTCOMES].sum(axis=1)
+    total = sum((rows[name] for name in _OUTCOMES[1:]), rows[_OUTCOMES[0]])
     return _unusual_share(rows, rows[column], total, thresholds, "vote", (one, many))
 
 
@@ -133,12 +133,9 @@ def rollback_cluster(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame
 def _unusual_share(
     rows: pd.DataFrame, part: pd.Series, total: pd.Series, thresholds: Thresholds, noun: str, did: tuple[str, str]
 ) -> pd.DataFrame:
-    chance = chance_of_share(part.to_numpy(), total.to_numpy(), thresholds["usual_share"] / 100)
-    is_unusual = (
-        (part >= thresholds["least_count"])
-        & (part >= total * thresholds["least_share"] / 100)
-        & (chance < thresholds["chance"])
-    )
+    is_unusual = (part >= thresholds["least_count"]) & (part >= total * thresholds["least_share"] / 100)
+    some, of_all = part[is_unusual].to_numpy(), total[is_unusual].to_numpy()
+    is_unusual[is_unusual] = chance_of_share(some, of_all, thresholds["usual_share"] / 100) < thresholds["chance"]
     found = episodes(rows.assign(part=part, total=total), is_unusual, lasting=False, part="sum", total="sum")
     found["observed"] = found["part"] / found["total"] * 100
     found["expected"] = thresholds["usual_share"]
@@ -187,7 +184,7 @@ def register_change(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
 def figures_fall(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     """Fewer transactions than before; transactions that rollbacks withdrew are included in both counts."""
     hours = evidence.hours
-    totals = (hours["transaction_count"] + hours["withdrawn"]).groupby(hours["constituency_id"]).sum()
+    totals = evidence.total(hours["transaction_count"] + hours["withdrawn"])
     highest = evidence.highest.rename(columns={"transactions": "expected", "first_hour": "window_start"})
     # A constituency whose files all became empty has no rows in `hours`.
     observed = totals.reindex(highest["constituency_id"]).fillna(0).to_numpy(dtype="int64")

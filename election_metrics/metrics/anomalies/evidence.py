@@ -139,11 +139,24 @@ class Evidence:
     )
 
     @cached_property
+    def place(self) -> np.ndarray:
+        """For each row of `hours`, the place of its constituency in `constituencies`."""
+        number, ids = pd.factorize(self.hours["constituency_id"])
+        place: np.ndarray = pd.Index(self.constituencies["constituency_id"]).get_indexer(ids)[number]
+        assert (place >= 0).all(), "hours of a constituency that is not in the election"
+        return place
+
+    def total(self, counts: pd.Series) -> pd.Series:
+        """The sum of a count of each row of `hours`, by constituency."""
+        sums = np.zeros(len(self.constituencies), dtype="int64")
+        np.add.at(sums, self.place, counts.to_numpy("int64"))
+        return pd.Series(sums, self.constituencies["constituency_id"])
+
+    @cached_property
     def running(self) -> pd.DataFrame:
         """`hours` with running_bulletins, running_votes, and since_opening: hours since the constituency's opening."""
-        number, ids = pd.factorize(self.hours["constituency_id"])
-        is_first = np.diff(number, prepend=-1) != 0  # the hours are sorted by constituency
-        opening = self.opening.reindex(ids).to_numpy(dtype="float64", na_value=np.nan)[number]
+        is_first = np.diff(self.place, prepend=-1) != 0  # the hours are sorted by constituency
+        opening = self.opening.to_numpy(dtype="float64", na_value=np.nan)[self.place]
         return self.hours.assign(
             running_bulletins=running_totals(self.hours["bulletins_issued"], is_first),
             running_votes=running_totals(self.hours["votes_cast"], is_first),
@@ -154,9 +167,11 @@ class Evidence:
     def opening(self) -> pd.Series:
         """The hour in which each constituency opened: from its voting times, else its first hour with ballots."""
         stated = hour_numbers(self.constituencies.set_index("constituency_id")["starts_at"]).astype("Float64")
-        ballots = self.hours[(self.hours["bulletins_issued"] > 0) | (self.hours["votes_cast"] > 0)]
-        seen = ballots.groupby("constituency_id")["hour_number"].min()
-        return stated.combine_first(seen.reindex(stated.index)).astype("Float64")
+        has_ballots = ((self.hours["bulletins_issued"] > 0) | (self.hours["votes_cast"] > 0)).to_numpy()
+        first = np.full(len(stated), np.inf)
+        np.minimum.at(first, self.place[has_ballots], self.hours["hour_number"].to_numpy()[has_ballots])
+        seen = pd.Series(first, stated.index, dtype="Float64").replace(np.inf, pd.NA)
+        return stated.fillna(seen)
 
     @cached_property
     def closing(self) -> pd.Series:
@@ -168,7 +183,9 @@ class Evidence:
         """Votes and bulletins of every hour without gaps: one grid for each stretch of time with ballots."""
         places = len(self.constituencies)
         return [
-            make_grid(self.constituencies, self.hours, self.delivered, self.opening, self.closing, first, end)
+            make_grid(
+                self.constituencies, self.hours, self.place, self.delivered, self.opening, self.closing, first, end
+            )
             for first, end in stretches(self.hours, self.delivered["hour_number"].to_numpy(), places)
         ]
 

@@ -99,26 +99,31 @@ def stretches(hours: pd.DataFrame, delivered: np.ndarray, places: int) -> list[t
 def make_grid(
     constituencies: pd.DataFrame,
     hours: pd.DataFrame,
+    place: np.ndarray,
     delivered: pd.DataFrame,
     openings: pd.Series,
     closings: pd.Series,
     first: int,
     end: int,
 ) -> Grid:
-    """The grid from hour `first` to hour `end`; the frames are those of the evidence."""
+    """The grid from hour `first` to hour `end`; the frames are those of the evidence, `place` is of its hours."""
     ids = pd.Index(constituencies["constituency_id"])
     known = constituencies.set_index("constituency_id")
 
-    def spread(frame: pd.DataFrame, column: str | None) -> np.ndarray:
-        within = frame[frame["hour_number"].between(first, end)]
-        values = np.zeros((len(ids), end - first + 1), dtype="int64")
-        amounts = 1 if column is None else within[column].to_numpy()
-        values[ids.get_indexer(within["constituency_id"]), within["hour_number"].to_numpy() - first] = amounts
+    def spread(rows: np.ndarray, hour: pd.Series, amounts: np.ndarray) -> np.ndarray:
+        within = hour.between(first, end).to_numpy()
+        values = np.zeros((len(ids), end - first + 1), dtype=amounts.dtype)
+        values[rows[within], hour.to_numpy()[within] - first] = amounts[within]
         return values
 
     closing = closings.reindex(ids).to_numpy(dtype="float64", na_value=np.inf)
     opening = openings.reindex(ids).to_numpy(dtype="float64", na_value=np.nan)
-    votes, bulletins = spread(hours, "votes_cast"), spread(hours, "bulletins_issued")
+    votes, bulletins = (
+        spread(place, hours["hour_number"], hours[name].to_numpy("int64"))
+        for name in ("votes_cast", "bulletins_issued")
+    )
+    number, named = pd.factorize(delivered["constituency_id"])
+    arrived = ids.get_indexer(named)[number]
     zone, local_hours = clock_hours(known["time_zone"], first, end)
     opening_clock = (local_hours[zone, 0] + np.nan_to_num(opening) - first) % _DAY
     return Grid(
@@ -131,7 +136,7 @@ def make_grid(
         closing=closing,
         votes=votes,
         bulletins=bulletins,
-        is_known=spread(delivered, None) > 0,
+        is_known=spread(arrived, delivered["hour_number"], np.ones(len(arrived), dtype=bool)),
         may_be_closed=may_be_closed(local_hours, zone, votes + bulletins, opening_clock, closing),
         is_night=((local_hours >= _EVENING) | (local_hours <= _USUAL_OPENING))[zone],
         shape_opening=_shape_opening(opening, opening_clock),

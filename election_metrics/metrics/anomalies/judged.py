@@ -14,10 +14,17 @@ _Judged = Callable[[Evidence, Thresholds], np.ndarray]
 """From the figures so far, whether a rule can judge each constituency in any hour: a row for each."""
 
 
-def _with_row(evidence: Evidence, rows: pd.DataFrame, is_judged: pd.Series) -> np.ndarray:
+def _with_row(evidence: Evidence, rows: pd.DataFrame, is_judged: pd.Series | np.ndarray) -> np.ndarray:
     """Constituencies with such a row."""
     known = evidence.constituencies["constituency_id"]
     found: np.ndarray = known.isin(rows.loc[is_judged, "constituency_id"]).to_numpy()
+    return found
+
+
+def _with_hour(evidence: Evidence, is_judged: pd.Series) -> np.ndarray:
+    """Constituencies with such a row of `hours`."""
+    found = np.zeros(len(evidence.constituencies), dtype=bool)
+    found[evidence.place[is_judged.to_numpy(dtype=bool)]] = True
     return found
 
 
@@ -51,14 +58,15 @@ def _silence(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
 
 
 def _gap(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
-    return _with_row(evidence, evidence.hours, evidence.hours["bulletins_issued"] >= thresholds["least_bulletins"])
+    return _with_hour(evidence, evidence.hours["bulletins_issued"] >= thresholds["least_bulletins"])
 
 
 def _share(*names: str) -> _Judged:
     """Of hours with enough of these in all."""
 
     def judged(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
-        return _with_row(evidence, evidence.hours, evidence.hours[list(names)].sum(axis=1) >= thresholds["least_count"])
+        counts = sum((evidence.hours[name] for name in names[1:]), evidence.hours[names[0]])
+        return _with_hour(evidence, counts >= thresholds["least_count"])
 
     return judged
 
@@ -80,9 +88,9 @@ def _at_once(chance: Callable[[np.ndarray, Thresholds], np.ndarray] | None = Non
 
 def _burst(evidence: Evidence, thresholds: Thresholds) -> np.ndarray:
     of_hour = thresholds["least_expected"] * INTERVALS
+    busy = evidence.hours.loc[evidence.hours["votes_cast"] >= of_hour, ["constituency_id", "hour_number"]]
     counted = pd.MultiIndex.from_frame(evidence.inside.rows[["constituency_id", "hour_number"]])
-    known = pd.MultiIndex.from_frame(evidence.hours[["constituency_id", "hour_number"]]).isin(counted)
-    return _with_row(evidence, evidence.hours, (evidence.hours["votes_cast"] >= of_hour) & known)
+    return _with_row(evidence, busy, pd.MultiIndex.from_frame(busy).isin(counted))
 
 
 def _inside(name: str, least: str | None = None) -> _Judged:

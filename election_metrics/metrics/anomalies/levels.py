@@ -313,7 +313,7 @@ def _walk(
         lowest = np.where(is_morning, middle * _OF_YESTERDAY, lowest)
         lowest = np.where(np.isnan(middle), np.nan, np.fmin(lowest, left))
         is_early = (state.since < WAVE) | (state.paused >= _PAUSE) | (weights.early[:, hour] > weight[0] * _MOST_EARLY)
-        highest = np.where(is_early, _busiest_of_yesterday(usual, hour), highest)
+        highest[is_early] = _busiest_of_yesterday(usual[is_early], hour)
         cast, bounds = now, [lowest, highest, middle, state.last]
         if is_pooled:
             cast, bounds = now.sum(keepdims=True), [_pooled(bound, now) for bound in bounds]

@@ -42,10 +42,12 @@ def silences_from_opening(evidence: Evidence, thresholds: Thresholds) -> pd.Data
     if known.empty:
         return _frame([])
     ballots, arrived = _ballots(evidence, known), _arrived(evidence, known)
+    cast_in = {region: rows.set_index("hour_number")["ballots"] for region, rows in ballots.groupby("region")}
+    cast_in[None] = ballots.groupby("hour_number")["ballots"].sum()
+    nothing = cast_in[None].iloc[:0]
     found = []
     for region, members in [(None, known), *_regions(known)]:
-        of_region = ballots if region is None else ballots[ballots["region"] == region]
-        cast = of_region.groupby("hour_number")["ballots"].sum()
+        cast = cast_in.get(region, nothing)
         silences = [_silence(evidence, members, cast, begin, share, arrived) for begin in _openings(members)]
         longest = max((one for one in silences if one), key=lambda one: float(str(one["expected"])), default=None)
         if longest is not None:
@@ -93,7 +95,7 @@ def _votes_after(evidence: Evidence, members: pd.DataFrame, hour: int) -> bool:
     """Whether any ballot of these constituencies came after an hour."""
     later = evidence.hours[evidence.hours["hour_number"] > hour]
     ballots = later["bulletins_issued"] + later["votes_cast"]
-    return bool((later["constituency_id"].isin(members["constituency_id"]) & (ballots > 0)).any())
+    return bool(later.loc[ballots > 0, "constituency_id"].isin(members["constituency_id"]).any())
 
 
 def rises_at_opening(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
@@ -166,10 +168,10 @@ def _frame(found: list[dict[str, object]]) -> pd.DataFrame:
 def _ballots(evidence: Evidence, known: pd.DataFrame) -> pd.DataFrame:
     """Ballots of the hours after the openings: region, hour_number, ballots."""
     last = known["opening"].max() + _WATCHED
-    hours = evidence.hours[evidence.hours["hour_number"].between(known["opening"].min(), last)]
-    places = evidence.constituencies
-    region, names = pd.factorize(places["region"])
-    own = region[pd.Index(places["constituency_id"]).get_indexer(hours["constituency_id"])]
+    early = evidence.hours["hour_number"].between(known["opening"].min(), last)
+    hours = evidence.hours[early]
+    region, names = pd.factorize(evidence.constituencies["region"])
+    own = region[evidence.place[early]]
     cast = pd.DataFrame({
         "region": own, "hour_number": hours["hour_number"].to_numpy(),
         "ballots": (hours["bulletins_issued"] + hours["votes_cast"]).to_numpy(),
@@ -194,7 +196,8 @@ class _Arrived(NamedTuple):
 def _arrived(evidence: Evidence, known: pd.DataFrame) -> _Arrived:
     ids, first, end = pd.Index(known["constituency_id"]), known["opening"].min(), known["opening"].max() + _WATCHED
     rows = evidence.delivered[evidence.delivered["hour_number"].between(first, end - 1)]
-    place = ids.get_indexer(rows["constituency_id"])
+    number, named = pd.factorize(rows["constituency_id"])
+    place = ids.get_indexer(named)[number]
     hours = np.zeros((len(ids), end - first), dtype=bool)
     hours[place[place >= 0], rows["hour_number"].to_numpy()[place >= 0] - first] = True
     return _Arrived(ids, int(first), hours)

@@ -15,7 +15,7 @@ def votes_found_invalid(evidence: Evidence, thresholds: Thresholds) -> pd.DataFr
     least, critical = thresholds["least_votes"], thresholds["critical_share"]
     if evidence.verdicts.empty:
         return no_findings()
-    votes = evidence.hours.groupby("constituency_id")["votes_cast"].sum()
+    votes = evidence.total(evidence.hours["votes_cast"])
     places = evidence.verdicts.sort_values(["votes", "reason"], ascending=[False, True]).groupby("constituency_id")
     found = places.agg(
         observed=("votes", "sum"), window_start=("first_hour", "min"), window_end=("last_hour", "max"),
