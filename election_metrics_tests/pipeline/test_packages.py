@@ -27,12 +27,13 @@ from election_metrics.pipeline.packages.integrity import file_differences
 from election_metrics.pipeline.packages.recomputing import derived_differences, sum_differences
 from election_metrics.pipeline.packages.signing import public_pem, read_key
 from election_metrics.pipeline.packages.writing import Wanted
+from election_metrics.pipeline.verdicts import take_verdicts
 from election_metrics.settings import Settings
 from election_metrics.warehouse.database import transaction
 from election_metrics.warehouse.thinning import thin_history
 from election_metrics_tests.computing import rows, update
 from election_metrics_tests.conftest import empty_warehouse
-from election_metrics_tests.exports import CONTRACT, Folder, ms, vote
+from election_metrics_tests.exports import CONTRACT, Folder, line, ms, vote
 from election_metrics_tests.packages import (
     ELECTION,
     OUT_OF_BOOK,
@@ -209,6 +210,61 @@ def test_every_number_that_follows_from_the_hours_is_computed_again(made: Path, 
         values[row] = (values[row] or 0) + 1
         pq.write_table(sound.set_column(place, field, pa.array(values, field.type)), file)
         assert [*sum_differences(made), *derived_differences(made)], field.name
+
+
+@pytest.fixture(scope="session")
+def told_apart(server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of a vote with precincts, calls on the register, and a verifier's list."""
+    root = tmp_path_factory.mktemp("told")
+    with empty_warehouse(server, root / "home") as settings:
+        here = {"primaryUikRegionCode": 77, "primaryUikNumber": 101}
+        ballots = {"data": '["ballot"]', **here}
+        Folder(root / "in" / "Выборы" / "№1").put(
+            line("l", ms(-7200), "addVotersList", votersCount=300, **here),
+            line("b", ms(-7100), "addVotersList", votersCount=20, primaryUikRegionCode=77, primaryUikNumber=102),
+            line("o", ms(-1), "startVoting"), line("a", ms(9), "addVotersList", votersCount=5, **here),
+            line("g", ms(10), "removeFromVotersList", votersCount=4, **here),
+            line("r", ms(11), "addToVotersList", votersCount=1, **here),
+            *[line(f"i{n}", ms(20 + n, hour=n % 2), "blindSigIssue", **ballots) for n in range(7)],
+            *[vote(f"v{n}", ms(40 + n, hour=n % 2), f"k{n}") for n in range(6)],
+        )  # fmt: skip
+        update(settings, root / "in")
+        invalid = root / "invalid.json"
+        invalid.write_text('{"v1": "wrong proof", "v2": "wrong proof", "i1": "no vote"}')
+        take_verdicts(settings, invalid, "A. Verifier", "anna")
+        update(settings, root / "in")
+        (election,) = rows(settings, "SELECT election_id FROM metrics.elections")["election_id"]
+        published(settings, str(election), root / "out")
+    return root / "out"
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("precinct_current", ["bulletins_issued", "restored_voters", "removed_voters"]),
+        ("precinct_hourly_stats", ["bulletins_issued", "voters_restored", "voters_removed"]),
+        ("constituency_registers", ["restored_voters", "removed_voters", "current_voters", "votes_cast",
+                                    "rate_of_initial_register", "rate_of_current_register"]),
+        ("verdicts", ["votes_found_invalid"]),
+        ("verdict_hourly_stats", ["votes_found_invalid"]),
+    ],
+)  # fmt: skip
+def test_figures_of_precincts_registers_and_verdicts_are_in_it_and_are_computed_again(
+    told_apart: Path, tmp_path: Path, table: str, columns: list[str]
+) -> None:
+    assert not differences(told_apart)
+    package = tmp_path / "copy"
+    shutil.copytree(told_apart, package)
+    file = parquet_of(package, table)
+    sound = pq.read_table(file)
+    for column in columns:
+        values = sound[column].to_pylist()
+        row = max(range(len(values)), key=lambda number: values[number] or 0)
+        assert values[row] > 0, column
+        values[row] += 1
+        place = sound.schema.get_field_index(column)
+        pq.write_table(sound.set_column(place, column, pa.array(values, sound.schema.field(column).type)), file)
+        assert list(derived_differences(package)), column
 
 
 def test_a_forged_figure_is_found_though_every_hash_fits(made: Path) -> None:

@@ -68,6 +68,13 @@ _VIEWS = {
     "constituency_current": ("constituency_id",),
     "interval_stats": ("constituency_id", "interval_start"),
     "register_changes": ("transaction_id",),
+    "constituency_registers": ("constituency_id",),
+    "precinct_hourly_stats": ("constituency_id", "region_code", "precinct", "hour"),
+    "precinct_current": ("constituency_id", "region_code", "precinct"),
+    "published_tallies": ("constituency_id", "question", "option"),
+    "tally_checks": ("constituency_id", "question"),
+    "verdicts": ("verifier", "transaction_id"),
+    "verdict_hourly_stats": ("constituency_id", "hour"),
     "corrections_log": ("constituency_id", "hour", "corrected_at"),
 }
 _PARENTS = {("election_id",): "elections", ("constituency_id",): "constituencies"}

@@ -20,6 +20,7 @@ from election_metrics.warehouse.replace import to_frame
 from election_metrics.warehouse.tables import LINEAGE
 
 _CLOSE = 1e-9
+_HALF_OF_LAST_PLACE = 0.00005 + _CLOSE
 _SUMMED = (*NAMES, "outside_voting")
 _NO_EXPECTED = pd.DataFrame({
     "constituency_id": pd.Series(dtype="str"), "hour_number": pd.Series(dtype="int64"),
@@ -97,6 +98,9 @@ def derived_differences(folder: Path) -> Iterator[str]:
         yield from differences(name, key, tables[name], coverage[[*key, "coverage"]])
     yield from _missing(tables)
     yield from _minutes(tables["interval_stats"], hours)
+    yield from _precincts(tables)
+    yield from _registers(tables)
+    yield from _verdicts(tables)
     lines = int(tables["quarantine"]["lines"].sum())
     rejected = int(tables["election_summaries"]["rejected_lines"].sum())
     if lines > rejected or bool(lines) != bool(rejected):
@@ -168,6 +172,57 @@ def _minutes(intervals: pd.DataFrame, hours: pd.DataFrame) -> Iterator[str]:
     sums = intervals.groupby(key)[names].sum().reset_index()
     counted = hours.merge(sums[key], on=key, how="inner")[[*key, *names]]
     yield from differences("hourly_stats", key, counted, sums, "summed over 5 minutes")
+
+
+def _precincts(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """The hours of a precinct add up to it; precincts have no more bulletins than the hour of their constituency."""
+    rows, key = tables["precinct_hourly_stats"], ["constituency_id", "region_code", "precinct"]
+    sums = rows.groupby(key)[["bulletins_issued", "voters_restored", "voters_removed"]].sum().reset_index()
+    names = {"voters_restored": "restored_voters", "voters_removed": "removed_voters"}
+    yield from differences(
+        "precinct_current", key, tables["precinct_current"], sums.rename(columns=names), "summed over its hours"
+    )
+    of_hour = ["constituency_id", "hour"]
+    issued = rows.groupby(of_hour)["bulletins_issued"].sum()
+    counted = tables["hourly_stats"].set_index(of_hour)["bulletins_issued"].reindex(issued.index)
+    more = issued.index[(issued > counted.fillna(0)).to_numpy(dtype=bool)]
+    if len(more):
+        yield f"precinct_hourly_stats: {_place(of_hour, more[0])} has more bulletins than hourly_stats"
+
+
+def _registers(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """The register of a constituency, told apart: its counts of calls, and the turnout of both registers."""
+    said, places = tables["constituency_registers"], tables["constituencies"].set_index("constituency_id")
+    calls = tables["register_changes"]
+    votes = tables["hourly_stats"].groupby("constituency_id")["votes_cast"].sum()
+    voted = said["constituency_id"].map(votes).fillna(0).astype("int64")
+    current = said["constituency_id"].map(places["registered_voters"]).astype("Int64")
+    again = said[["constituency_id"]].assign(
+        current_voters=current, votes_cast=voted, rate_of_current_register=percent(voted, current),
+        rate_of_initial_register=percent(voted, said["initial_voters"].astype("Int64")),
+    )  # fmt: skip
+    rates = ["rate_of_initial_register", "rate_of_current_register"]
+    again[rates] = again[rates].where(said["constituency_id"].isin(votes.index))
+    # The first is rounded to four places.
+    is_rounded = (said[rates[0]] - again[rates[0]]).abs() <= _HALF_OF_LAST_PLACE
+    again[rates[0]] = again[rates[0]].mask(is_rounded.fillna(False), said[rates[0]])
+    yield from differences("constituency_registers", ["constituency_id"], said, again)
+    for column, operation, sign in (
+        ("restored_voters", "addToVotersList", 1), ("removed_voters", "removeFromVotersList", -1),
+    ):  # fmt: skip
+        summed = sign * calls[calls["operation"] == operation].groupby("constituency_id")["change"].sum()
+        again = said.loc[said[column].notna(), ["constituency_id"]]
+        again[column] = again["constituency_id"].map(summed).fillna(0)
+        of_calls = said[said[column].notna()]
+        yield from differences("constituency_registers", ["constituency_id"], of_calls, again, "summed over calls")
+
+
+def _verdicts(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """Votes of an hour that a verifier found invalid: those of its ballots that count, each once."""
+    key = ["constituency_id", "hour"]
+    ballots = tables["verdicts"][tables["verdicts"]["counts_as"] == "vote_cast"].drop_duplicates("transaction_id")
+    again = ballots.groupby(key)["votes_found_invalid"].sum().reset_index()
+    yield from differences("verdict_hourly_stats", key, tables["verdict_hourly_stats"], again, "summed over verdicts")
 
 
 def _numbers(array: str) -> list[int]:
