@@ -22,6 +22,7 @@ from election_metrics.locations import Location, name_of
 from election_metrics.pipeline.expected_hours import expected_hours
 from election_metrics.pipeline.hour_comparison import preview_hours
 from election_metrics.pipeline.hours import changed_hours, contiguous
+from election_metrics.pipeline.mapped_source import open_files, unreadable_files
 from election_metrics.pipeline.pending_files import note_listing, pending_files
 from election_metrics.pipeline.publication import elections_behind
 from election_metrics.pipeline.registry import registry_is_behind
@@ -128,18 +129,24 @@ def run_table_ingest(
     chosen = chosen or settings()
     migrate(chosen)
     now = datetime.now(UTC)
-    table = named_table(chosen)
-    pending = pending_rows(chosen, table, now)
+    files = open_files(chosen)
+    table = named_table(chosen) if files is None else None
+    name = files.mapping.source if files is not None else named_table(chosen).mapping.source
+    hours = [] if table is None else pending_rows(chosen, table, now).hours
     asked = [hour for hour in (last, first) if hour is not None][:1]
-    begin, end = _range_of_run(chosen, in_grid(hour_start(number) for number in pending.hours) or asked, now)
+    begin, end = _range_of_run(chosen, in_grid(hour_start(number) for number in hours) or asked, now)
     again = first is not None or last is not None
-    landing: dict[str, object] = {"sources": [table.mapping.source], "compare": compare, "again": again}
+    landing: dict[str, object] = {"sources": [name], "compare": compare, "again": again}
     landing |= {"again_from": first.isoformat() if first else "", "again_to": last.isoformat() if last else ""}
     with open_instance(chosen) as instance, bars(console) as progress:
         result = run_update(chosen, instance, begin, end, "ingest", progress=progress, landing=landing)
         finish(result, console, "hour(s) of the table")
         finish_changed(chosen, instance, progress, console)
-    return _exit_code(chosen, PATH.format(source=table.mapping.source))
+    code = _exit_code(chosen, PATH.format(source=name))
+    for file in () if files is None else unreadable_files(chosen, name):
+        console.print(f"[red]not read:[/] {shown(file)}")
+        code = 3
+    return code
 
 
 def run_backfill(

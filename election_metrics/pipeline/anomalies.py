@@ -24,6 +24,7 @@ from election_metrics.warehouse import (
     elections,
     intervals,
     ledger,
+    mapped_sources,
     portal,
     precinct_queries,
     registry,
@@ -52,7 +53,8 @@ def judge(
     missing = missing_input(delivered.hours)
     evidence = _read_evidence(connection, election, delivered, hours, missing, now)
     is_settled = not _hours_behind(connection, evidence, now)
-    unjudged = () if is_settled else tuple(RULES)
+    off = mapped_sources.rules_off(connection, election)
+    unjudged = tuple(off) if is_settled else tuple(RULES)
     thresholds = store.read_thresholds(connection, election)
     found = find_anomalies(evidence, thresholds, unjudged)
     for column in ("window_start", "window_end"):
@@ -74,7 +76,7 @@ def judge(
     replace_scope(connection, missing_table, scope, lineage)
     store.replace_anomalies(connection, before, rows)
     if is_settled:
-        judged = judged_constituencies(evidence, thresholds).assign(
+        judged = judged_constituencies(evidence, thresholds, off).assign(
             election_id=election, run_id=run_id, computed_at=now
         )
         replace_scope(connection, coverage_table, coverage_table.c.election_id == election, judged)
@@ -111,6 +113,7 @@ def _read_evidence(
     repeated = store.read_repeated_issues(connection, election)
     conflicts = store.read_conflicts(connection, election)
     highest = store.read_highest(connection, election)
+    falls = _falls(connection, election)
     on_chain, shards = chain.shards_of_election(connection, election), chain.read_shards(connection)
     votes = set(on_chain["shard"].map(chain.vote_of))
     of_vote = [shard for shard in shards["shard"] if chain.vote_of(shard) in votes]
@@ -129,7 +132,8 @@ def _read_evidence(
         .sum()
         .reset_index(),
         repeated_issues=repeated[repeated["hour_number"] < present],
-        highest=highest[highest["last_hour"] < present],
+        highest=highest[highest["last_hour"] < present] if falls is None else highest.iloc[:0],
+        falls=pd.DataFrame() if falls is None else falls,
         conflicts=conflicts[conflicts["hour_number"] < present],
         registers=registers,
         paths=registry.read_paths_of(connection, assumed) if assumed else {},
@@ -178,6 +182,17 @@ def _reason(evidence: Evidence, thresholds: Mapping[str, Mapping[str, float]]) -
         return words + (f". Thresholds of this election: {', '.join(set_here)}" if set_here else "")
 
     return said
+
+
+def _falls(connection: sa.Connection, election: str) -> pd.DataFrame | None:
+    """Published counters that fell; None where the figures come from transactions, whose number only grows."""
+    if not mapped_sources.has_counters(connection, election):
+        return None
+    falls = mapped_sources.read_falls(connection, election)
+    begin, end = (
+        (falls[name] - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(hours=1) for name in ("before_at", "observed_at")
+    )
+    return falls.assign(window_start=begin, window_end=end)
 
 
 def _tallies(connection: sa.Connection, election: str) -> pd.DataFrame:

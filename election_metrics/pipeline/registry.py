@@ -12,7 +12,7 @@ from election_metrics.pipeline.portal import registry_of_portal
 from election_metrics.settings import Settings
 from election_metrics.sources.names import find_region
 from election_metrics.sources.reference import empty_reference, read_reference
-from election_metrics.warehouse import chain, elections, stale_hours
+from election_metrics.warehouse import chain, elections, mapped_sources, stale_hours
 from election_metrics.warehouse import portal as portal_store
 from election_metrics.warehouse import registry as store
 from election_metrics.warehouse.commits import begin_commit
@@ -42,7 +42,8 @@ def refresh_registry(settings: Settings, run_id: str, now: datetime | None = Non
             store.touch_constituencies(connection, {election: [] for election in store.election_ids(connection)})
         store.mark_registry(connection)  # first, so that any later override makes the registry stale
         places = store.read_places(connection)
-        reference = _with_overrides(file, store.read_constituency_reference(connection))
+        said = _with_overrides(mapped_sources.read_places(connection), file)
+        reference = _with_overrides(said, store.read_constituency_reference(connection))
         listed = portal_store.read_contracts(connection)
         names = {*places["region"].dropna(), *reference["region"].dropna(), *listed["region"].dropna()}
         regions = {name: region for name in names if (region := find_region(name)) is not None}
@@ -94,7 +95,7 @@ def _elections_of(places: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame
 
 
 def _with_overrides(file: pd.DataFrame, overrides: pd.DataFrame) -> pd.DataFrame:
-    """The reference file with the manual overrides applied, field by field."""
+    """A reference with overrides applied, field by field."""
     first, second = (frame.set_index("constituency_id") for frame in (overrides, file))
     ids = first.index.union(second.index)
     first, second = first.reindex(ids), second.reindex(ids)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from election_metrics.errors import SettingsError
 from election_metrics.pipeline.export_files import ExportFiles
 from election_metrics.pipeline.landing import Source
+from election_metrics.pipeline.mapped_source import MappedSource, open_files
 from election_metrics.pipeline.table_opening import open_table
 from election_metrics.pipeline.table_source import TableRows
 from election_metrics.settings import Settings
@@ -19,7 +20,9 @@ def sources_of(settings: Settings, names: Sequence[str] = (), *, compare: bool =
         SettingsError: the settings of a source are invalid, or there is no source with such a name.
     """
     sources: list[Source] = [] if settings.source_path is None else [ExportFiles(settings.source_path)]
-    if (table := open_table(settings)) is not None:
+    if (files := open_files(settings)) is not None:
+        sources.append(MappedSource(files))
+    elif (table := open_table(settings)) is not None:
         sources.append(TableRows(table, compare=compare))
     if unknown := sorted(set(names) - {source.name for source in sources}):
         known = ", ".join(source.name for source in sources) or "none"

@@ -12,6 +12,7 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake import table_rows
 from election_metrics.lake.engine import Readable
 from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
+from election_metrics.pipeline.mapped_files import FilesSnapshot, MappedFiles
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.pipeline.table_state import watermark_as_json
 from election_metrics.sources.table_snapshot import NO_HOUR, Snapshot
@@ -25,8 +26,8 @@ from election_metrics.warehouse.database import lock, transaction
 class TableLanding(Landing):
     """Parameters of a landing of a table."""
 
-    table: TransactionsTable
-    snapshot: Snapshot
+    table: TransactionsTable | MappedFiles
+    snapshot: Snapshot | FilesSnapshot
     reading: table_rows.Reading
 
     @property

@@ -4,8 +4,11 @@ For the ledger, a batch is one file for each hour that it has rows of. The water
 correctness comes from comparing every hour of the table with what landed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
 
 from election_metrics.lake import table_rows
 from election_metrics.lake.connect import connect
@@ -14,20 +17,20 @@ from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.pipeline.table_batches import TableLanding, land_batch
 from election_metrics.pipeline.table_comparison import differing_hours, landed_hours
-from election_metrics.pipeline.table_opening import reading_of
+from election_metrics.pipeline.table_opening import AnyTable, reading_of
 from election_metrics.pipeline.table_state import check_place, is_comparison_due, watermark_of
 from election_metrics.settings import Settings
-from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import Watermark
 from election_metrics.warehouse import table_reads
 from election_metrics.warehouse.database import session_lock, transaction
 
 _ROWS_A_BATCH = 1_000_000
+Finish = Callable[[sa.Connection, Any, datetime], None]
 
 
 def land_table(
     settings: Settings,
-    table: TransactionsTable,
+    table: AnyTable,
     run_id: str,
     now: datetime | None = None,
     progress: Report | None = None,
@@ -35,6 +38,7 @@ def land_table(
     report: LandingReport | None = None,
     compare: bool | None = None,
     again: tuple[int | None, int | None] | None = None,
+    finish: Finish | None = None,
 ) -> LandingReport:
     """Lands what is new in the table, and hours that differ from what landed.
 
@@ -48,6 +52,7 @@ def land_table(
         compare: compare every hour; None: if the mapping's interval has passed.
         again: reload the landed hours first..last (since 1970, UTC), changed or not; None: from the first, to the
             last.
+        finish: called with a connection, the snapshot and the time when the rows have landed; it commits by itself.
 
     Raises:
         SourceError: the table cannot be read, or another table was read under its name.
@@ -78,6 +83,9 @@ def land_table(
             _land_hours(job, sorted(suspects))
         elif suspects:
             _land_hours(job, sorted(suspects & set(differing_hours(job))))
+        if finish is not None:
+            with transaction(settings) as connection:
+                finish(connection, snapshot, moment)
     return report
 
 

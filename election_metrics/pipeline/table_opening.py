@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from election_metrics.errors import SettingsError
 from election_metrics.lake import table_rows
 from election_metrics.lake.connect import connect
+from election_metrics.pipeline.mapped_files import MappedFiles
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.settings import Settings
 from election_metrics.sources.database_text import NO_TEXT
@@ -43,16 +44,22 @@ def named_table(settings: Settings) -> TransactionsTable:
     return table
 
 
-def reading_of(table: TransactionsTable, secret: str = "") -> table_rows.Reading:
+AnyTable = TransactionsTable | MappedFiles
+
+
+def reading_of(table: AnyTable, secret: str = "") -> table_rows.Reading:
     """Parameters for parsing the table's text; `secret` keys the fingerprints of its rows, if they are needed."""
     mapping = table.mapping
-    kind = table.table.c[mapping.columns.time].type
-    is_untyped = isinstance(kind, sa.types.NullType)
     unit = 1000 if mapping.time_unit == "s" else 1
+    is_untyped, is_number = True, False
+    if isinstance(table, TransactionsTable):
+        kind = table.table.c[table.mapping.columns.time].type
+        is_untyped = isinstance(kind, sa.types.NullType)
+        is_number = isinstance(kind, sa.Numeric | sa.Float | sa.Integer)
     return table_rows.Reading(
         fields=FIELDS,
         time_zone=mapping.time_zone,
-        milliseconds=unit if is_untyped or isinstance(kind, sa.Numeric | sa.Float | sa.Integer) else None,
+        milliseconds=unit if is_untyped or is_number else None,
         is_untyped=is_untyped,
         operations=mapping.types,
         outcomes=mapping.status.outcomes(),
@@ -63,7 +70,7 @@ def reading_of(table: TransactionsTable, secret: str = "") -> table_rows.Reading
     )
 
 
-def unreadable_of_sample(settings: Settings, table: TransactionsTable) -> tuple[int, pd.DataFrame]:
+def unreadable_of_sample(settings: Settings, table: AnyTable) -> tuple[int, pd.DataFrame]:
     """Parses the first rows of the table as a landing would; lands none.
 
     Returns:

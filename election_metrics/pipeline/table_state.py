@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from election_metrics.errors import SourceError
+from election_metrics.pipeline.mapped_files import MappedFiles
 from election_metrics.settings import Settings
+from election_metrics.sources.file_mapping import FileMapping
 from election_metrics.sources.table_mapping import TableMapping
 from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import PendingMark, Watermark
@@ -20,7 +22,7 @@ def state_of(settings: Settings, source: str) -> Mapping[str, Any] | None:
         return table_reads.read_state(connection, source)
 
 
-def check_place(table: TransactionsTable, state: Mapping[str, Any] | None) -> None:
+def check_place(table: TransactionsTable | MappedFiles, state: Mapping[str, Any] | None) -> None:
     """Refuses to go on with a state that was recorded of another table.
 
     Raises:
@@ -33,7 +35,7 @@ def check_place(table: TransactionsTable, state: Mapping[str, Any] | None) -> No
         )
 
 
-def is_comparison_due(state: Mapping[str, Any], mapping: TableMapping, now: datetime) -> bool:
+def is_comparison_due(state: Mapping[str, Any], mapping: TableMapping | FileMapping, now: datetime) -> bool:
     """Whether it is time to compare every hour of the table."""
     compared = state["compared_at"]
     return compared is None or now - compared >= timedelta(minutes=mapping.compare_minutes)

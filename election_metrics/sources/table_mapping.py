@@ -21,11 +21,13 @@ _OPERATIONS = (
 )  # fmt: skip
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A part of a mapping; a key that it does not know is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Columns(_Strict):
+class Columns(Strict):
     """The table's columns by meaning."""
 
     id: str = Field(description="Id of the transaction; unique.")
@@ -44,7 +46,7 @@ class Columns(_Strict):
     anomaly_reason: str | None = Field(None, description="Why.")
 
 
-class Status(_Strict):
+class Status(Strict):
     """Meaning of the values in the column `status`."""
 
     counted: list[str] = Field([], description="Values that count. Empty: all that are neither failed nor withdrawn.")
@@ -62,7 +64,24 @@ class Status(_Strict):
         return "unknown" if self.counted else "counted"
 
 
-class TableMapping(_Strict):
+def known_zone(value: str) -> str:
+    """The name of a time zone, if there is one."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("it must be an IANA time zone such as Europe/Moscow") from None
+    return value
+
+
+def known_operations(value: dict[str, str]) -> dict[str, str]:
+    """Calls by the words of a source, if the contract has such calls."""
+    for name, operation in value.items():
+        if operation not in _OPERATIONS:
+            raise ValueError(f"{name!r} cannot be {operation!r}; it must be one of {', '.join(_OPERATIONS)}")
+    return value
+
+
+class TableMapping(Strict):
     """The mapping file."""
 
     table: str = Field(min_length=1, description="Table or view, with its schema where it has one.")
@@ -77,22 +96,8 @@ class TableMapping(_Strict):
     overlap_minutes: float = Field(10, ge=0, description="Rows may appear so long after later ones.")
     compare_minutes: float = Field(15, gt=0, description="Every hour is compared with what landed this often.")
 
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("it must be an IANA time zone such as Europe/Moscow") from None
-        return value
-
-    @field_validator("types")
-    @classmethod
-    def _known_operations(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, operation in value.items():
-            if operation not in _OPERATIONS:
-                raise ValueError(f"{name!r} cannot be {operation!r}; it must be one of {', '.join(_OPERATIONS)}")
-        return value
+    _zone = field_validator("time_zone")(known_zone)
+    _operations = field_validator("types")(known_operations)
 
     @property
     def position_column(self) -> str:
@@ -121,19 +126,23 @@ def read_mapping(file: Path | None) -> TableMapping:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{shown} is not valid TOML: {error}") from None
     except ValidationError as error:
-        raise SettingsError(f"{shown}: {_sentence(error)}") from None
+        raise SettingsError(f"{shown}: {sentence_of(error)}") from None
 
 
 def _shipped() -> str:
     return resources.files("election_metrics").joinpath("data", f"{SHIPPED}.toml").read_text("utf-8")
 
 
-def _sentence(error: ValidationError) -> str:
-    sentences: list[str] = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        sentences.append(_problem(key, problem))
-    return "; ".join(sentences)
+def sentence_of(error: ValidationError) -> str:
+    """What is wrong with a mapping, by key."""
+    problems = error.errors()
+    if any("Expression" in problem["loc"] for problem in problems):  # it may also be a name, and is none
+        problems = [problem for problem in problems if problem["loc"][-1:] != ("str",)]
+    sentences = [
+        _problem(".".join(str(part) for part in problem["loc"] if part not in ("Expression", "str")), problem)
+        for problem in problems
+    ]
+    return "; ".join(dict.fromkeys(sentences))
 
 
 def _problem(key: str, problem: Any) -> str:
@@ -141,4 +150,6 @@ def _problem(key: str, problem: Any) -> str:
         return f"{key} is missing"
     if problem["type"] == "extra_forbidden":
         return f"{key} is no key of a mapping"
+    if problem["type"] == "value_error" and (not key or isinstance(problem["input"], dict)):
+        return f"{key}: {problem['ctx']['error']}".removeprefix(": ")
     return f"{key} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"

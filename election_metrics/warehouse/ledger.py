@@ -276,6 +276,16 @@ def set_places(connection: sa.Connection, rows: pd.DataFrame) -> None:
     )
 
 
+def reasons_of(connection: sa.Connection, paths: Sequence[str]) -> list[str]:
+    """Of these paths, what cannot be read, and why: a text for each."""
+    files = transaction_files.c
+    query = sa.select(files.path, files.member, files.reason).where(
+        files.status == "unreadable", is_any_of(files.path, paths)
+    )
+    rows = connection.execute(query.order_by(files.path, files.member))
+    return [f"{f'{row.path}/{row.member}'.rstrip('/')}: {row.reason}" for row in rows]
+
+
 def forget_unreadable(connection: sa.Connection, root: str, still: Sequence[str]) -> None:
     """Removes the ledger rows of paths below `root` that were unreadable and no longer are."""
     connection.execute(

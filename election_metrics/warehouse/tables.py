@@ -895,6 +895,41 @@ table_constituencies = Table(
     schema="ingest", comment="Constituencies of a transactions table",
 )  # fmt: skip
 
+mapped_sources = Table(
+    "mapped_sources", metadata,
+    _text("source", "Name in the mapping", primary_key=True),
+    _text("rows", "What its rows are: events, counts or counters", nullable=False),
+    Column("rules_off", ARRAY(Text), nullable=False, comment="Anomaly rules that its figures say too little for"),
+    _instant("read_at", "When it was read", nullable=False),
+    schema="ingest", comment="Sources of files that are read by a mapping",
+)  # fmt: skip
+
+mapped_places = Table(
+    "mapped_places", metadata,
+    _text("source", "Name in the mapping", primary_key=True),
+    _text("constituency_id", "Constituency", primary_key=True, index=True),
+    _text("name", "Its name"),
+    _text("region", "Its region"),
+    _text("time_zone", "Its time zone"),
+    _count("registered_voters", "Registered voters, as published last", nullable=True),
+    _instant("starts_at", "Start of voting, by the mapping"),
+    _instant("ends_at", "End of voting, by the mapping"),
+    schema="ingest", comment="What files that are read by a mapping say of their places",
+)  # fmt: skip
+
+counter_observations = Table(
+    "counter_observations", metadata,
+    _text("source", "Name in the mapping", primary_key=True),
+    _text("constituency_id", "Constituency", primary_key=True, index=True),
+    _text("counter", "bulletins or votes", primary_key=True),
+    _instant("observed_at", "When it was published, or the time it is of", primary_key=True),
+    _count("published", "How many so far, as published"),
+    _count("change", "Less the number published before; NULL for the first", nullable=True),
+    _count("counted", "How many so far by what is known now: no more than any number that was published later"),
+    _text("path", "File", nullable=False),
+    schema="ingest", comment="Counters as they were published",
+)  # fmt: skip
+
 problems = Table(
     "problems", metadata,
     _text("problem_id", "Key of the problem; constant while it lasts", primary_key=True),

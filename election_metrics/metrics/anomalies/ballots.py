@@ -8,7 +8,7 @@ import pandas as pd
 
 from election_metrics.metrics.anomalies.chances import chance_of_at_most, chance_of_share
 from election_metrics.metrics.anomalies.evidence import Evidence, Thresholds
-from election_metrics.metrics.anomalies.findings import counted, episodes, findings
+from election_metrics.metrics.anomalies.findings import counted, episodes, findings, no_findings, together
 
 _OUTCOMES = ["votes_cast", "votes_rejected", "votes_unknown", "revotes"]
 
@@ -189,10 +189,23 @@ def figures_fall(evidence: Evidence, thresholds: Thresholds) -> pd.DataFrame:
     # A constituency whose files all became empty has no rows in `hours`.
     observed = totals.reindex(highest["constituency_id"]).fillna(0).to_numpy(dtype="int64")
     found = highest.assign(observed=observed, window_end=highest["last_hour"] + 1, is_ongoing=True)
-    return findings(
+    of_transactions = findings(
         found[found["expected"] - found["observed"] >= thresholds["least_fall"]], "warning",
         lambda row: f"transactions fell from {row.expected:.0f} to {row.observed:.0f}: "
         "a file was replaced by one with fewer transactions, or some ids now count in another constituency",
+    )  # fmt: skip
+    return together([of_transactions, _falls_of_counters(evidence, thresholds["least_fall"])])
+
+
+def _falls_of_counters(evidence: Evidence, least: float) -> pd.DataFrame:
+    """Counters that were published with a lower number than before; each is a correction by those who publish."""
+    if evidence.falls.empty:
+        return no_findings()
+    falls = evidence.falls[evidence.falls["expected"] - evidence.falls["observed"] >= least]
+    return findings(
+        falls.assign(is_ongoing=True), "warning",
+        lambda row: f"the published number of {row.counter} fell from {row.expected:.0f} to {row.observed:.0f}: those"
+        f" who publish it corrected it (in {row.path.rpartition('/')[2]}); the hours before are corrected down to it",
     )  # fmt: skip
 
 

@@ -50,6 +50,9 @@ class Evidence:
         repeated_issues: constituency_id, hour_number, voters: those who were issued another bulletin.
         highest: constituency_id, transactions (the highest count ever computed, withdrawn ones included), first_hour,
             last_hour of that count.
+        falls: constituency_id, counter, window_start, window_end, observed, expected, path: published counters that are
+            lower than the number published before (expected), and the times of the two (hours since 1970, with
+            fractions); empty where figures come from transactions.
         conflicts: constituency_id, hour_number, transactions: ids with a row in this hour and a different row in
             any file; lost: the number of these rows that do not count; files: (counts in, not in, ids) for each pair of
             files of which one holds the row that counts and the other a row that does not.
@@ -93,6 +96,7 @@ class Evidence:
     register_changes: pd.DataFrame
     repeated_issues: pd.DataFrame
     highest: pd.DataFrame
+    falls: pd.DataFrame = field(default_factory=pd.DataFrame)
     conflicts: pd.DataFrame = field(
         default_factory=lambda: _nothing("constituency_id", "hour_number", "transactions", "lost", "files")
     )

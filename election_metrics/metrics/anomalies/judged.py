@@ -1,6 +1,6 @@
 """How many constituencies of an election each rule can judge: small ones have too few votes for most of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -144,12 +144,15 @@ _JUDGED: Mapping[str, _Judged] = {
 """By rule. The others compare totals or single events, and judge every constituency."""
 
 
-def judged_constituencies(evidence: Evidence, overrides: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+def judged_constituencies(
+    evidence: Evidence, overrides: Mapping[str, Mapping[str, float]], off: Collection[str] = ()
+) -> pd.DataFrame:
     """How many constituencies each rule can judge, from the figures so far.
 
     Args:
         evidence: the figures of one election.
         overrides: thresholds of this election that differ from the defaults, by rule and threshold name.
+        off: rules that its figures say too little for.
 
     Returns:
         rule, constituencies_judged, constituencies_total.
@@ -160,5 +163,6 @@ def judged_constituencies(evidence: Evidence, overrides: Mapping[str, Mapping[st
         judged = _JUDGED.get(rule.name)
         thresholds = {name: threshold.default for name, threshold in rule.thresholds.items()}
         thresholds |= overrides.get(rule.name, {})
-        rows.append((rule.name, total if judged is None else int(judged(evidence, thresholds).sum()), total))
+        number = total if judged is None else int(judged(evidence, thresholds).sum())
+        rows.append((rule.name, 0 if rule.name in off else number, total))
     return pd.DataFrame(rows, columns=["rule", "constituencies_judged", "constituencies_total"])

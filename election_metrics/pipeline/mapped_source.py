@@ -1,0 +1,167 @@
+"""Files that are read by a mapping, as a source: once any changed, all are read, and hours that differ land."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import sqlalchemy as sa
+
+from election_metrics.clock import hour_number
+from election_metrics.errors import SettingsError
+from election_metrics.pipeline.landing import Again, LandingReport, Pending, Source
+from election_metrics.pipeline.mapped_files import FilesSnapshot, MappedFiles
+from election_metrics.pipeline.progress import Report
+from election_metrics.pipeline.recording import unreadable_rows
+from election_metrics.pipeline.table_landing import land_table
+from election_metrics.settings import Settings
+from election_metrics.sources.file_mapping import FileMapping, names_files, read_file_mapping
+from election_metrics.warehouse import ledger, mapped_sources, table_reads
+from election_metrics.warehouse.database import lock, transaction
+
+_OF_HOURS = ("spike", "drop", "silence", "synchronised_spike", "synchronised_drop")
+_WITHIN_HOURS = (
+    "burst", "regular_votes", "equal_gaps", "votes_without_bulletins", "registrar_block", "registration_block",
+)  # fmt: skip
+_OF_BOTH = ("votes_exceed_bulletins", "gap_outside_band", "votes_without_bulletins")
+
+
+def open_files(settings: Settings) -> MappedFiles | None:
+    """The files of the mapping in the settings; None if it is of a table, or there is none.
+
+    Raises:
+        SettingsError: the mapping is invalid.
+    """
+    file = settings.source_table
+    if file is None:
+        return None
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None  # the table says so
+    return MappedFiles(read_file_mapping(file), file.parent, settings) if names_files(text) else None
+
+
+class MappedSource(Source):
+    """Files of any form, read by a mapping."""
+
+    unit = "rows"
+
+    def __init__(self, files: MappedFiles) -> None:
+        self.files, self.name = files, files.mapping.source
+
+    def __str__(self) -> str:
+        return f"the {self.files.place}"
+
+    def pending(self, settings: Settings, now: datetime) -> Pending:  # noqa: ARG002
+        """Whether any of the files is new, changed or gone."""
+        state = self.files.state()
+        is_new = state != landed_state(settings, self.name)
+        return Pending(
+            news="files of the mapping are new or changed" if is_new else "",
+            nothing="every file of the mapping has landed, and none has changed since",
+            hours=[], elections=[], state=["mapping", self.files.place, state if is_new else ""],
+            config={"sources": [self.name]},
+        )  # fmt: skip
+
+    def land(
+        self, settings: Settings, run_id: str, report: LandingReport, *, progress: Report | None = None,
+        found: Callable[[int], None] = lambda _: None, again: Again | None = None,
+    ) -> None:  # fmt: skip
+        """Reads the files and lands hours that differ; with `again`, reloads landed hours, changed or not."""
+        if again is not None and again.constituency is not None:
+            raise SettingsError(f"{self.name!r} is read by hours, not by constituency; leave out again_constituency")
+        numbers = None if again is None else (_number(again.first), _number(again.last))
+        found(len(self.files.listed()))
+        land_files(settings, self.files, run_id, report=report, progress=progress, again=numbers)
+
+
+def _number(hour: datetime | None) -> int | None:
+    return None if hour is None else hour_number(hour)
+
+
+def landed_state(settings: Settings, source: str) -> str | None:
+    """The state of the files that landed; None: none did."""
+    with transaction(settings) as connection:
+        state = table_reads.read_state(connection, source)
+    return None if state is None else str(state["read_up_to"].get("files", ""))
+
+
+def unreadable_files(settings: Settings, source: str) -> list[str]:
+    """What of the files could not be read when they landed, and why."""
+    with transaction(settings) as connection:
+        state = table_reads.read_state(connection, source) or {"read_up_to": {}}
+        return ledger.reasons_of(connection, state["read_up_to"].get("unreadable", []))
+
+
+def land_files(
+    settings: Settings,
+    files: MappedFiles,
+    run_id: str,
+    now: datetime | None = None,
+    *,
+    report: LandingReport | None = None,
+    progress: Report | None = None,
+    again: tuple[int | None, int | None] | None = None,
+) -> LandingReport:
+    """Lands the files of a mapping; see `table_landing.land_table`."""
+    state = files.state()  # before they are read: what changes meanwhile is read again
+    report = land_table(
+        settings, files, run_id, now, progress, report=report, compare=True, again=again,
+        finish=lambda connection, snapshot, moment: _store(connection, files, snapshot, state, run_id, moment),
+    )  # fmt: skip
+    return report
+
+
+def _store(
+    connection: sa.Connection, files: MappedFiles, snapshot: FilesSnapshot, state: str, run_id: str, now: datetime
+) -> None:
+    mapping = files.mapping
+    lock(connection, "land")
+    mapped_sources.store(
+        connection, mapping.source, mapping.rows, rules_off(mapping), _places(mapping, snapshot),
+        snapshot.observed().rename(columns={"constituency": "constituency_id"}), now,
+    )  # fmt: skip
+    before = table_reads.read_state(connection, mapping.source) or {"read_up_to": {}}
+    wrong = sorted({file.version.path for file in snapshot.unreadable})
+    read_up_to: dict[str, object] = {"horizon": None, "low": None, "newest": None, "marks": []}
+    read_up_to |= {"files": state, "unreadable": wrong}
+    table_reads.store_state(connection, mapping.source, files.place, read_up_to, now)
+    ledger.supersede(connection, [*before["read_up_to"].get("unreadable", []), *wrong])
+    ledger.record_files(connection, unreadable_rows(snapshot.unreadable, run_id, now))
+
+
+def _places(mapping: FileMapping, snapshot: FilesSnapshot) -> pd.DataFrame:
+    places = snapshot.places().drop(columns="election")
+    places["registered_voters"] = places["registered_voters"].astype("Int64")
+    begins, ends = pd.NaT, pd.NaT
+    if mapping.opening_hours:
+        spans = [pd.Timestamp(moment, tz=mapping.time_zone) for span in mapping.opening_hours for moment in span]
+        begins, ends = spans[0].tz_convert("UTC"), spans[-1].tz_convert("UTC")
+    own = places["time_zone"].astype(object)
+    return places.assign(
+        time_zone=own.where(own.notna(), mapping.time_zone if mapping.time_zone != "UTC" else None),
+        starts_at=pd.Series(begins, index=places.index, dtype="datetime64[us, UTC]"),
+        ends_at=pd.Series(ends, index=places.index, dtype="datetime64[us, UTC]"),
+    )
+
+
+def rules_off(mapping: FileMapping) -> list[str]:
+    """Rules that the figures of such files say too little for."""
+    off: set[str] = set()
+    groups = [mapping.columns, *mapping.snapshots]
+    has = {name: any(getattr(group, name) is not None for group in groups) for name in ("bulletins", "votes")}
+    if mapping.rows == "events":
+        has = dict.fromkeys(has, True)
+    if mapping.unit != "second":
+        off |= {*_WITHIN_HOURS}
+    if mapping.rows == "counters" or mapping.unit == "day":
+        off |= {*_OF_HOURS}
+    if not all(has.values()) or not mapping.needs_bulletins:
+        off |= {*_OF_BOTH}
+    return sorted(off)
+
+
+def folder_of(mapping: Path, path: Path | None) -> Path:
+    """The folder that patterns begin at: the one that is named, or the mapping's."""
+    return mapping.parent.absolute() if path is None else path.absolute()

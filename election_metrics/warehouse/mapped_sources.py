@@ -1,0 +1,100 @@
+"""What files that are read by a mapping say beside their counts: places, counters, rules that do not apply."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from election_metrics.warehouse.registry import mark_names_changed
+from election_metrics.warehouse.replace import read_frame, replace_scope
+from election_metrics.warehouse.tables import counter_observations, mapped_places, mapped_sources
+
+
+def store(
+    connection: sa.Connection,
+    source: str,
+    rows: str,
+    rules_off: Sequence[str],
+    places: pd.DataFrame,
+    observed: pd.DataFrame,
+    now: datetime,
+) -> None:
+    """Replaces what is known of a source.
+
+    Args:
+        connection: in a transaction.
+        source: its name.
+        rows: events, counts or counters.
+        rules_off: rules that its figures say too little for.
+        places: the columns of `mapped_places` but source.
+        observed: the columns of `counter_observations` but source.
+        now: when it was read.
+    """
+    values = {"source": source, "rows": rows, "rules_off": list(rules_off), "read_at": now}
+    new = insert(mapped_sources).values(values)
+    changes = {name: new.excluded[name] for name in ("rows", "rules_off", "read_at")}
+    connection.execute(new.on_conflict_do_update(index_elements=["source"], set_=changes))
+    before = read_places(connection)
+    for table, frame in ((mapped_places, places), (counter_observations, observed)):
+        replace_scope(connection, table, table.c.source == source, frame.assign(source=source))
+    if not before.equals(read_places(connection)):
+        mark_names_changed(connection)
+
+
+def read_places(connection: sa.Connection) -> pd.DataFrame:
+    """What sources say of places, with the columns of a reference file; of several sources, the first by name."""
+    query = sa.text(
+        """
+        SELECT DISTINCT ON (constituency_id) constituency_id, name, NULL AS election, NULL AS region_code, region,
+            time_zone, registered_voters, starts_at, ends_at
+        FROM ingest.mapped_places ORDER BY constituency_id, source
+        """
+    )
+    frame = read_frame(connection, query).astype({"registered_voters": "Int64"})
+    for column in ("starts_at", "ends_at"):
+        frame[column] = pd.to_datetime(frame[column], utc=True).astype("datetime64[us, UTC]")
+    return frame
+
+
+def rules_off(connection: sa.Connection, election: str) -> list[str]:
+    """Rules that the figures of an election say too little for, because all of it comes from such a source."""
+    query = sa.text(
+        """
+        SELECT DISTINCT unnest(source.rules_off) AS rule
+        FROM ingest.mapped_sources AS source
+        JOIN ingest.mapped_places AS place USING (source)
+        JOIN metrics.constituencies AS constituency USING (constituency_id)
+        WHERE constituency.election_id = :election ORDER BY rule
+        """
+    )
+    return list(connection.execute(query, {"election": election}).scalars())
+
+
+def read_falls(connection: sa.Connection, election: str) -> pd.DataFrame:
+    """Published counters that are lower than the number before.
+
+    Returns:
+        constituency_id, counter, before_at, observed_at, observed (published), expected (published before), path.
+    """
+    query = sa.text(
+        """
+        SELECT constituency_id, counter, before_at, observed_at, published AS observed,
+            published - correction AS expected, path
+        FROM (
+            SELECT *, lag(observed_at) OVER (PARTITION BY source, constituency_id, counter ORDER BY observed_at)
+                AS before_at
+            FROM metrics.published_counters WHERE election_id = :election
+        ) AS counter
+        WHERE correction < 0
+        ORDER BY constituency_id, counter, observed_at
+        """
+    )
+    return read_frame(connection, query, election=election)
+
+
+def has_counters(connection: sa.Connection, election: str) -> bool:
+    """Whether any figure of an election comes from counters that were published now and then."""
+    query = sa.text("SELECT EXISTS (SELECT 1 FROM metrics.published_counters WHERE election_id = :election)")
+    return bool(connection.execute(query, {"election": election}).scalar_one())

@@ -1,0 +1,89 @@
+-- What files that are read by a mapping say beside their counts.
+
+CREATE TABLE ingest.mapped_sources (
+    source text NOT NULL,
+    rows text NOT NULL,
+    rules_off text[] NOT NULL,
+    read_at timestamptz NOT NULL,
+    CONSTRAINT mapped_sources_pkey PRIMARY KEY (source)
+);
+COMMENT ON TABLE ingest.mapped_sources IS 'Sources of files that are read by a mapping';
+COMMENT ON COLUMN ingest.mapped_sources.source IS 'Name in the mapping';
+COMMENT ON COLUMN ingest.mapped_sources.rows IS 'What its rows are: events, counts or counters';
+COMMENT ON COLUMN ingest.mapped_sources.rules_off IS 'Anomaly rules that its figures say too little for';
+COMMENT ON COLUMN ingest.mapped_sources.read_at IS 'When it was read';
+
+CREATE TABLE ingest.mapped_places (
+    source text NOT NULL,
+    constituency_id text NOT NULL,
+    name text,
+    region text,
+    time_zone text,
+    registered_voters bigint,
+    starts_at timestamptz,
+    ends_at timestamptz,
+    CONSTRAINT mapped_places_pkey PRIMARY KEY (source, constituency_id)
+);
+CREATE INDEX mapped_places_constituency_id_idx ON ingest.mapped_places (constituency_id);
+COMMENT ON TABLE ingest.mapped_places IS 'What files that are read by a mapping say of their places';
+COMMENT ON COLUMN ingest.mapped_places.source IS 'Name in the mapping';
+COMMENT ON COLUMN ingest.mapped_places.constituency_id IS 'Constituency';
+COMMENT ON COLUMN ingest.mapped_places.name IS 'Its name';
+COMMENT ON COLUMN ingest.mapped_places.region IS 'Its region';
+COMMENT ON COLUMN ingest.mapped_places.time_zone IS 'Its time zone';
+COMMENT ON COLUMN ingest.mapped_places.registered_voters IS 'Registered voters, as published last';
+COMMENT ON COLUMN ingest.mapped_places.starts_at IS 'Start of voting, by the mapping';
+COMMENT ON COLUMN ingest.mapped_places.ends_at IS 'End of voting, by the mapping';
+
+CREATE TABLE ingest.counter_observations (
+    source text NOT NULL,
+    constituency_id text NOT NULL,
+    counter text NOT NULL,
+    observed_at timestamptz NOT NULL,
+    published bigint NOT NULL,
+    change bigint,
+    counted bigint NOT NULL,
+    path text NOT NULL,
+    CONSTRAINT counter_observations_pkey PRIMARY KEY (source, constituency_id, counter, observed_at)
+);
+CREATE INDEX counter_observations_constituency_id_idx ON ingest.counter_observations (constituency_id);
+COMMENT ON TABLE ingest.counter_observations IS 'Counters as they were published';
+COMMENT ON COLUMN ingest.counter_observations.source IS 'Name in the mapping';
+COMMENT ON COLUMN ingest.counter_observations.constituency_id IS 'Constituency';
+COMMENT ON COLUMN ingest.counter_observations.counter IS 'bulletins or votes';
+COMMENT ON COLUMN ingest.counter_observations.observed_at IS 'When it was published, or the time it is of';
+COMMENT ON COLUMN ingest.counter_observations.published IS 'How many so far, as published';
+COMMENT ON COLUMN ingest.counter_observations.change IS 'Less the number published before; NULL for the first';
+COMMENT ON COLUMN ingest.counter_observations.counted IS
+    'How many so far by what is known now: no more than any number that was published later';
+COMMENT ON COLUMN ingest.counter_observations.path IS 'File';
+
+CREATE VIEW metrics.published_counters AS
+SELECT
+    place.election_id,
+    observation.constituency_id,
+    observation.counter,
+    observation.observed_at,
+    observation.published,
+    greatest(observation.change, 0) AS added,
+    least(observation.change, 0) AS correction,
+    observation.counted,
+    observation.source,
+    observation.path
+FROM ingest.counter_observations AS observation
+JOIN metrics.constituencies AS place USING (constituency_id);
+COMMENT ON VIEW metrics.published_counters IS
+    'Counters as authorities published them: how many so far. Key: constituency_id, counter, observed_at, source';
+COMMENT ON COLUMN metrics.published_counters.election_id IS 'Election';
+COMMENT ON COLUMN metrics.published_counters.constituency_id IS 'Constituency';
+COMMENT ON COLUMN metrics.published_counters.counter IS 'bulletins or votes';
+COMMENT ON COLUMN metrics.published_counters.observed_at IS 'When it was published, or the time it is of (UTC)';
+COMMENT ON COLUMN metrics.published_counters.published IS 'How many so far, as published';
+COMMENT ON COLUMN metrics.published_counters.added IS
+    'By how much it is higher than the number published before; NULL for the first';
+COMMENT ON COLUMN metrics.published_counters.correction IS
+    'By how much it is lower than the number published before: negative, or 0; NULL for the first';
+COMMENT ON COLUMN metrics.published_counters.counted IS
+    'How many so far by what is known now: no more than any number that was published later. The hours of hourly_stats add up to it';
+COMMENT ON COLUMN metrics.published_counters.source IS 'Name of the source in its mapping';
+COMMENT ON COLUMN metrics.published_counters.path IS 'File';
