@@ -266,6 +266,68 @@ def table() -> None:
     """
 
 
+@main.group()
+def source() -> None:
+    """Read files of any form by a mapping: a CSV, JSON or Parquet of an authority becomes a source.
+
+    A mapping is a small TOML file that says which column is the place, the time, and what is counted. Draft one from a
+    file, check what it makes of the files, then land them; with ELECTION_METRICS_SOURCE_TABLE set to it,
+    `election-metrics up` reads new and changed files by itself.
+
+    \b
+    election-metrics source suggest turnout.csv > turnout.toml
+    election-metrics source check turnout.toml
+    election-metrics source ingest turnout.toml
+    """
+
+
+@source.command("suggest")
+@click.argument("path", type=click.Path(path_type=Path))
+def suggest_source(path: Path) -> None:
+    """Draft a mapping by looking at the file PATH; print it as TOML.
+
+    \b
+    election-metrics source suggest turnout.csv > turnout.toml
+    """
+    from election_metrics.commands.source import print_suggestion
+    from election_metrics.settings import settings
+
+    sys.exit(print_suggestion(_output(), settings(), path))
+
+
+@source.command("check")
+@click.argument("mapping", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+def check_source(mapping: Path, path: Path | None) -> None:
+    """Print what MAPPING makes of its files, or of the file or folder PATH; land nothing.
+
+    The exit code is 3 if a file, a line or a row cannot be read.
+
+    \b
+    election-metrics source check turnout.toml
+    election-metrics source check turnout.toml downloads/2026-09-18.csv
+    """
+    from election_metrics.commands.source import print_check
+    from election_metrics.settings import settings
+
+    sys.exit(print_check(_output(), settings(), mapping, path))
+
+
+@source.command("ingest")
+@click.argument("mapping", type=click.Path(path_type=Path))
+def ingest_source(mapping: Path) -> None:
+    """Land the files of MAPPING, and compute everything that depends on them.
+
+    Idempotent: hours that did not change are skipped. Patterns begin at the mapping's folder.
+
+    \b
+    election-metrics source ingest turnout.toml
+    """
+    from election_metrics.commands.source import run_source_ingest
+
+    sys.exit(run_source_ingest(console, mapping))
+
+
 @table.command("check")
 def check_table() -> None:
     """Print what the table holds and how it would be counted; land nothing."""

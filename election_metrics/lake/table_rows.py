@@ -32,6 +32,7 @@ class Reading:
         last_hour: later hours (since 1970, UTC) are invalid, -1, as in the comparison.
         no_text: prefix of replacements for values that are not text.
         secret: key of the fingerprint.
+        last_vote_stands: of several votes of a voter, the last one counts, not the first.
     """
 
     fields: Sequence[str]
@@ -44,6 +45,7 @@ class Reading:
     last_hour: int
     no_text: str
     secret: str
+    last_vote_stands: bool = False
 
 
 def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
@@ -221,13 +223,15 @@ def stage_rows(
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE limits AS "
         "SELECT CAST(? AS BIGINT) AS latest_ms, CAST(? AS BIGINT) AS first_hour_ms, "
-        "CAST(? AS VARCHAR) AS first_hour_setting, CAST(? AS VARCHAR) AS otherwise, CAST(? AS VARCHAR) AS no_text",
+        "CAST(? AS VARCHAR) AS first_hour_setting, CAST(? AS VARCHAR) AS otherwise, CAST(? AS VARCHAR) AS no_text, "
+        "CAST(? AS BOOLEAN) AS last_vote_stands",
         [
             int((now + timedelta(days=1)).timestamp() * 1000),
             int(first.timestamp() * 1000),
             f"the transaction is before the first hour, {first:%Y-%m-%d %H:%M} UTC (ELECTION_METRICS_FIRST_HOUR)",
             reading.otherwise,
             reading.no_text,
+            reading.last_vote_stands,
         ],
     )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE staged AS {sql('stage_table')}")

@@ -157,7 +157,20 @@ def _counts_of(mapping: FileMapping) -> str:
         f"FROM placed WHERE {name} IS NOT NULL"
         for name in named
     ]
-    return f"CREATE OR REPLACE TEMP TABLE counts AS {' UNION ALL '.join(selects)}"
+    # Two numbers of one place and time in one file: nobody can say which is right, or they are of two places.
+    numbers = "list_sort(list_distinct(list(amount) OVER one_moment))"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE counts AS
+        SELECT * REPLACE (
+            CASE WHEN len({numbers}) > 1 THEN NULL ELSE amount END AS amount,
+            CASE
+                WHEN len({numbers}) > 1 THEN array_to_string({numbers}[:5], ' and ') || ' at one time in one file'
+                ELSE said_amount
+            END AS said_amount
+        )
+        FROM ({" UNION ALL ".join(selects)})
+        WINDOW one_moment AS (PARTITION BY constituency, counter, instant, path)
+    """
 
 
 def _opening(mapping: FileMapping) -> str:

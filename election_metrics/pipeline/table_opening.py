@@ -13,6 +13,7 @@ from election_metrics.pipeline.mapped_files import MappedFiles
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.settings import Settings
 from election_metrics.sources.database_text import NO_TEXT
+from election_metrics.sources.file_mapping import FileMapping
 from election_metrics.sources.table_mapping import read_mapping
 from election_metrics.sources.table_snapshot import FIELDS, LAST_HOUR
 from election_metrics.sources.transactions_table import TransactionsTable
@@ -67,6 +68,7 @@ def reading_of(table: AnyTable, secret: str = "") -> table_rows.Reading:
         last_hour=LAST_HOUR,
         no_text=NO_TEXT,
         secret=secret,
+        last_vote_stands=isinstance(mapping, FileMapping) and mapping.standing_vote == "last",
     )
 
 

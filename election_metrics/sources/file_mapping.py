@@ -85,6 +85,7 @@ class FileMapping(Strict):
     unit: Literal["", "second", "hour", "day"] = Field(
         "", description="Smallest unit of time that the files know; unset: second for events, else hour."
     )
+    standing_vote: Literal["first", "last"] = Field("first", description="Of several votes of a voter, which counts.")
     needs_bulletins: bool = Field(True, description="Whether a vote needs a bulletin, so that the two are compared.")
     opening_hours: list[tuple[datetime, datetime]] = Field(
         [], description="When voting is open, in `time_zone`: [[2026-09-18T08:00:00, 2026-09-18T20:00:00], …]."

@@ -273,7 +273,8 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         WHERE begins < ends
         UNION ALL
         SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(own.first_hour * 3600)),
-            date_trunc('hour', read.read_at), true
+            date_trunc('hour', least(read.read_at, constituency.ends_at + interval '59 minutes 59.999999 seconds')),
+            true
         FROM ingest.table_constituencies AS own
         JOIN ingest.table_reads AS read USING (source)
         JOIN metrics.constituencies AS constituency USING (constituency_id)

@@ -1,7 +1,7 @@
 -- One row for every row of a transactions table: the columns of stage.sql but line_bytes, and is_withdrawn.
 -- Takes: table_rows (id, constituency, type, time, status, voter, quantity, anomaly_reason: text; is_flagged,
 -- occurred_ms, hour_number, row_number, position), contents (hour_number, content_id), operations (type, operation),
--- outcomes (status, outcome), and in `limits` as one row latest_ms, first_hour_ms, first_hour_setting, otherwise, no_text.
+-- outcomes (status, outcome), and in `limits` as one row latest_ms, first_hour_ms, first_hour_setting, otherwise, no_text, last_vote_stands.
 WITH
 named AS (
     SELECT
@@ -38,6 +38,7 @@ named AS (
             CASE WHEN starts_with(table_rows.anomaly_reason, no_text) THEN 'anomaly_reason' END
         ) AS no_texts,
         limits.no_text,
+        limits.last_vote_stands,
         limits.latest_ms,
         limits.first_hour_ms,
         limits.first_hour_setting
@@ -107,7 +108,7 @@ staged_rows AS (
         CAST(NULL AS STRING) AS registrar,
         CAST(NULL AS INTEGER) AS precinct_region,
         CAST(NULL AS INTEGER) AS precinct,
-        FALSE AS last_vote_stands,
+        last_vote_stands,
         CAST(NULL AS STRING) AS dimension,
         CAST(NULL AS STRING) AS tally,
         failed,

@@ -1,0 +1,141 @@
+"""`source check` and `source suggest`: files of any form, before anything lands."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from election_metrics.commands.exit_codes import PARTLY_READ
+from election_metrics.commands.markup import shown
+from election_metrics.commands.runs import run_table_ingest
+from election_metrics.errors import SourceError
+from election_metrics.pipeline.mapped_check import Checked, check_files
+from election_metrics.pipeline.mapped_files import MappedFiles
+from election_metrics.pipeline.mapping_guess import suggest
+from election_metrics.settings import Settings, settings
+from election_metrics.sources.file_mapping import FileMapping, columns_of, read_file_mapping
+
+_MOST_SHOWN = 10
+
+
+def print_check(console: Console, chosen: Settings, file: Path, path: Path | None) -> int:
+    """Prints what a mapping makes of files.
+
+    Returns:
+        The exit code: 3 if some of it cannot be read.
+
+    Raises:
+        SettingsError: the mapping is invalid; the key is named.
+        SourceError: there is no such file.
+    """
+    mapping = read_file_mapping(file)
+    found = check_files(chosen, MappedFiles(mapping, (path or file.parent).absolute(), chosen))
+    console.print(f"Mapping     {shown(file)}: {mapping.rows} of {found.files} file(s), {found.said:,} rows")
+    for key, one in columns_of(mapping):
+        origin = ", ".join(one.needs) or (f"the path, by {one.file}" if one.file else f"always {one.constant!r}")
+        console.print(f"  {key.removeprefix('columns.'):<16} {shown(origin)}{shown(_steps(one))}")
+    _print_rows(console, mapping, found)
+    _print_kinds(console, found)
+    _print_notes(console, mapping, found)
+    for wrong in found.unreadable:
+        name = Path(wrong.version.path).name + (f"/{wrong.member}" if wrong.member else "")
+        console.print(f"[red]cannot be read:[/] {shown(name)}: {shown(wrong.reason)}")
+    for reason, rows, example in found.rejected.itertuples(index=False, name=None):
+        console.print(f"[red]{rows:,} of {found.sampled:,} rows would not count:[/] {shown(reason)}")
+        console.print(f"  such as {shown(example)}")
+    if len(found.rejected) or found.unreadable:
+        return PARTLY_READ
+    console.print(f"\nNothing landed. If this is right, type: election-metrics source ingest {shown(file)}")
+    return 0
+
+
+def _steps(one: object) -> str:
+    steps = {name: getattr(one, name) for name in ("regex", "split", "map", "format")}
+    said = ", ".join(f"{name} {value}" for name, value in steps.items() if value)
+    return f"  ({said})" if said else ""
+
+
+def _print_rows(console: Console, mapping: FileMapping, found: Checked) -> None:
+    if found.first.empty:
+        console.print("\nNo row would count.")
+        return
+    table = Table("place", "time (UTC)", "counts as", "how many", title="The first rows, as they would count")
+    for row in found.first.itertuples():
+        meaning = _meaning(mapping, row.type, row.status)
+        table.add_row(
+            *(shown(str(value)) for value in (row.constituency, str(row.time)[:19], meaning, row.quantity or 1))
+        )
+    console.print(table)
+
+
+def _print_kinds(console: Console, found: Checked) -> None:
+    for row in found.kinds.itertuples():
+        status = "" if row.status is None else f", status {row.status}"
+        console.print(f"  {row.quantity:>12,}  {shown(str(row.type) + status)} in {row.rows:,} rows")
+
+
+def _print_notes(console: Console, mapping: FileMapping, found: Checked) -> None:
+    if found.begin is not None and found.end is not None:
+        console.print(f"Times       {found.begin:%Y-%m-%d %H:%M} to {found.end:%Y-%m-%d %H:%M} UTC")
+    voters = found.places["registered_voters"]
+    known = f"{int(voters.sum()):,} registered voters" if voters.notna().any() else "no registered voters are named"
+    console.print(f"Places      {len(found.places):,}; {known}")
+    lacking = [name for name in ("name", "region") if found.places[name].isna().all()]
+    if mapping.election is None and mapping.columns.election is None:
+        lacking.append("election")
+    if lacking:
+        console.print(f"Not said    {', '.join(lacking)} (ELECTION_METRICS_REFERENCE may say it)")
+    if mapping.rows == "counters":
+        console.print(
+            f"Counters    {found.falls:,} fall(s) below the number before; "
+            + (
+                "numbers are spread evenly over the hours between two publications"
+                if found.spread
+                else "each number is of one hour"
+            )
+        )
+    if found.off:
+        console.print(f"Not judged  {', '.join(found.off)}")
+    for key in found.swapped:
+        console.print(
+            f"[yellow]{shown(key)}:[/] no day after the 12th is there, so nothing shows whether its format has day and "
+            "month in the right order"
+        )
+
+
+def _meaning(mapping: FileMapping, kind: str | None, status: str | None) -> str:
+    call = mapping.types.get(str(kind), str(kind))
+    outcome = mapping.status.outcomes().get(str(status), mapping.status.otherwise)
+    words = {"blindSigIssue": "bulletins issued", "vote": "votes cast"}
+    if outcome == "counted":
+        return words.get(call, f"other transactions ({call})")
+    return f"{outcome} ({call})"
+
+
+def run_source_ingest(console: Console, file: Path) -> int:
+    """Lands the files of a mapping and computes what depends on them.
+
+    Returns:
+        The exit code: 3 if some of it cannot be read.
+
+    Raises:
+        ElectionMetricsError: the mapping is invalid, or there is no such file.
+    """
+    mapping = read_file_mapping(file)
+    os.environ["ELECTION_METRICS_SOURCE_TABLE"] = str(file.absolute())  # for the runs, which are other processes
+    chosen = settings()
+    MappedFiles(mapping, file.parent.absolute(), chosen).listed()
+    return run_table_ingest(console, None, None, chosen, compare=True)
+
+
+def print_suggestion(console: Console, chosen: Settings, path: Path) -> int:
+    """Prints a mapping that fits a file, to be saved and mended.
+
+    Raises:
+        SourceError: the file cannot be read, or has no rows.
+    """
+    if not path.is_file():
+        raise SourceError(f"{path} is no file")
+    console.file.write(suggest(chosen, path))
+    return 0

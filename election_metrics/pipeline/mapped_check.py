@@ -1,0 +1,111 @@
+"""What a mapping makes of files, before anything lands: for people to compare with what they know of the vote."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+
+import pandas as pd
+
+from election_metrics.lake import table_rows
+from election_metrics.lake.engine import connect_here
+from election_metrics.pipeline.mapped_files import MappedFiles
+from election_metrics.pipeline.mapped_source import rules_off
+from election_metrics.pipeline.table_opening import reading_of
+from election_metrics.settings import Settings
+from election_metrics.sources.file_mapping import columns_of
+from election_metrics.sources.file_versions import Unreadable
+from election_metrics.sources.mapping_expressions import Expression
+
+_MOST_BATCHES = 10
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a mapping makes of files.
+
+    Attributes:
+        files: number of files that can be read.
+        unreadable: what cannot be read, and why.
+        said: number of rows in the files.
+        first: the first rows as they would count: constituency, type, time, quantity, status.
+        kinds: type, status, rows, quantity: what they add up to.
+        begin, end: earliest and latest time (UTC); None without any.
+        places: constituency_id, name, region, registered_voters, as the files say.
+        rejected: reason, rows, example: of the first rows, those that would not count.
+        sampled: how many rows `rejected` is of.
+        falls: how many published counters are lower than the one before.
+        spread: hours over which numbers would be spread, because they were published less often than hourly.
+        off: anomaly rules that would not be judged.
+        swapped: keys of times that could as well be read with day and month the other way round.
+    """
+
+    files: int
+    unreadable: list[Unreadable]
+    said: int
+    first: pd.DataFrame
+    kinds: pd.DataFrame
+    begin: datetime | None
+    end: datetime | None
+    places: pd.DataFrame
+    rejected: pd.DataFrame
+    sampled: int
+    falls: int
+    spread: int
+    off: list[str]
+    swapped: list[str]
+
+
+def check_files(settings: Settings, files: MappedFiles) -> Checked:
+    """Reads the files as a landing would; lands nothing.
+
+    Raises:
+        SourceError: there is no such file.
+    """
+    with files.snapshot() as snapshot, connect_here(settings) as engine:
+        here = snapshot.connection
+        ((said,),) = here.execute("SELECT count(*) FROM placed").fetchall()
+        first = here.execute(
+            "SELECT constituency, type, time, quantity, status FROM mapped ORDER BY constituency, time LIMIT 8"
+        ).df()
+        kinds = here.execute(
+            "SELECT type, status, count(*) AS rows, sum(coalesce(TRY_CAST(quantity AS BIGINT), 1))::BIGINT AS quantity "
+            "FROM mapped GROUP BY type, status ORDER BY rows DESC, type, status"
+        ).df()
+        ((begin, end),) = here.execute("SELECT epoch_ms(min(instant)), epoch_ms(max(instant)) FROM placed").fetchall()
+        ((falls, spread),) = here.execute(
+            "SELECT (SELECT count(*) FROM observed WHERE change < 0), "
+            "(SELECT count(DISTINCT substr(time, 1, 13)) FROM mapped WHERE id LIKE '%|%|%|2')"
+        ).fetchall()
+        swapped = [key for key, one in columns_of(files.mapping) if _may_be_swapped(snapshot.connection, key, one)]
+        places = snapshot.places()
+        reading = reading_of(files)
+        table_rows.begin_rows(engine, reading)
+        for batch in islice(snapshot.every_row(), _MOST_BATCHES):
+            table_rows.add_rows(engine, reading, batch.rows)
+        return Checked(
+            files=snapshot.files,
+            unreadable=snapshot.unreadable,
+            said=said,
+            first=first,
+            kinds=kinds,
+            begin=None if begin is None else datetime.fromtimestamp(begin / 1000, UTC),
+            end=None if end is None else datetime.fromtimestamp(end / 1000, UTC),
+            places=places,
+            rejected=table_rows.unreadable(engine, settings, reading, datetime.now(UTC)),
+            sampled=table_rows.count_rows(engine),
+            falls=falls,
+            spread=spread if files.mapping.rows == "counters" else 0,
+            off=rules_off(files.mapping),
+            swapped=swapped,
+        )
+
+
+def _may_be_swapped(connection: object, key: str, expression: Expression) -> bool:
+    """Whether a time that was read by a format has no day after the 12th, so that nothing shows which is the month."""
+    form = expression.format
+    if form is None or not ("%d" in form and "%m" in form) or "%B" in form or not key.endswith("time"):
+        return False
+    rows = connection.execute(  # type: ignore[attr-defined]
+        "SELECT count(*) > 0 AND coalesce(max(day(instant)) <= 12, false) FROM placed WHERE instant IS NOT NULL"
+    ).fetchall()
+    return bool(rows[0][0])
