@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -117,10 +118,11 @@ class MappedFiles:
         mapping: the mapping.
         base: the folder that relative patterns begin at, or a single file that is read instead of them.
         settings: of the engine.
+        now: the time after which nothing was published yet; None: when they are read.
     """
 
-    def __init__(self, mapping: FileMapping, base: Path, settings: Settings) -> None:
-        self.mapping, self._base, self._settings = mapping, base, settings
+    def __init__(self, mapping: FileMapping, base: Path, settings: Settings, now: datetime | None = None) -> None:
+        self.mapping, self.now, self._base, self._settings = mapping, now, base, settings
         self.place = f"files {', '.join(mapping.files)} below {base}" if base.is_dir() else f"the file {base}"
 
     @cached_property
@@ -163,7 +165,7 @@ class MappedFiles:
             snapshot = FilesSnapshot(connection)
             for number, version in enumerate(self.listed(), start=1):
                 self._read(snapshot, version, number, work)
-            for statement in statements(self.mapping):
+            for statement in statements(self.mapping, self.now or datetime.now(UTC)):
                 connection.execute(statement)
             yield snapshot
 

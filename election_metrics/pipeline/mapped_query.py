@@ -6,14 +6,15 @@ published last stands: where a later number is lower, the earlier ones were too 
 
 # ruff: noqa: S608 names are ours, and texts of the mapping are quoted
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from election_metrics.lake.reading import quoted
 from election_metrics.sources.file_mapping import COUNTED, FileMapping
 from election_metrics.sources.mapping_expressions import Expression, Value, literal
 
-_SAID = ("constituency", "time", "zone", "name", "region", "election", "id", "type", "status", "voter", "quantity",
-         "bulletins", "votes", "registered")  # fmt: skip
+_SAID = ("constituency", "time", "zone", "place_zone", "name", "region", "election", "id", "type", "status", "voter",
+         "quantity", "bulletins", "votes", "registered")  # fmt: skip
 TEXTS = ("path", *_SAID)
 """Columns of the table `said`, all text; and file_number, line: whole numbers."""
 CREATE_SAID = (
@@ -68,11 +69,15 @@ def insert_said(mapping: FileMapping, file: Path, form: str, columns: list[str],
         groups = [{**groups[0], **{name: value for name, value in group if value}} for group in mapping.snapshots]
     reader = reader_of(mapping, file, form, columns)
     selects = []
-    for group in groups:
-        values = ", ".join(f"{_value(group.get(name), form, path)} AS {name}" for name in _SAID)
+    for place, group in enumerate(groups, start=1):
+        texts = {name: _value(group.get(name), form, path) for name in _SAID}
+        if mapping.snapshots:
+            texts["id"] = f"{texts['id']} || '-{place}'"
+        values = ", ".join(f"{text} AS {name}" for name, text in texts.items())
         selects.append(
             f"SELECT {literal(path)} AS path, {values}, {number} AS file_number, line "
             f"FROM (SELECT *, row_number() OVER () AS line FROM {reader})"
+            + (f" WHERE {texts['time']} IS NOT NULL" if mapping.snapshots else "")
         )
     return f"INSERT INTO said BY NAME {' UNION ALL '.join(selects)}"
 
@@ -83,8 +88,8 @@ def _value(value: Value | None, form: str, path: str) -> str:
     return Expression.of(value).sql(lambda column: cell(form, column), literal(path))
 
 
-def statements(mapping: FileMapping) -> list[str]:
-    """Statements that make the tables `placed`, `mapped` and `observed` of `said`.
+def statements(mapping: FileMapping, now: datetime) -> list[str]:
+    """Statements that make the tables `placed`, `mapped` and `observed` of `said`, as of now.
 
     `placed`: said, with moment, and each number as a whole number. `mapped`: the columns of a batch of a transactions
     table. `observed`: what counters were published.
@@ -99,6 +104,8 @@ def statements(mapping: FileMapping) -> list[str]:
     numbers = ", ".join(f"{_whole(mapping, name)} AS {name}_number" for name in (*COUNTED, "registered"))
     latest = "WHERE file_number = (SELECT max(file_number) FROM said)" if mapping.latest_only else ""
     made = [
+        "CREATE OR REPLACE TEMP TABLE clock AS "
+        f"SELECT CAST('{now.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00' AS TIMESTAMPTZ) + INTERVAL 1 DAY AS latest",
         f"CREATE OR REPLACE TEMP TABLE placed AS SELECT *, "
         f"CASE WHEN isfinite(moment) THEN moment END AS instant, {numbers} "
         f"FROM (SELECT *, {moment} AS moment FROM said {latest})",
@@ -194,7 +201,7 @@ _OBSERVED = f"""
     WITH standing AS (
         SELECT constituency, election, counter, call, instant AS observed_at, amount AS published, path
         FROM counts
-        WHERE instant IS NOT NULL AND amount IS NOT NULL AND constituency IS NOT NULL
+        WHERE instant <= (SELECT latest FROM clock) AND amount IS NOT NULL AND constituency IS NOT NULL
         QUALIFY row_number() OVER (PARTITION BY constituency, counter, instant {_LAST}) = 1
     ), bounded AS (
         SELECT *,
@@ -259,7 +266,7 @@ _COUNTERS = """
         coalesce(strftime(instant AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f') || '+00', time), NULL, NULL,
         coalesce(CAST(amount AS VARCHAR), said_amount), NULL, NULL
     FROM counts
-    WHERE instant IS NULL OR amount IS NULL OR constituency IS NULL
+    WHERE coalesce(instant > (SELECT latest FROM clock), TRUE) OR amount IS NULL OR constituency IS NULL
 """
 PLACES = """
     SELECT constituency AS constituency_id,
@@ -267,7 +274,7 @@ PLACES = """
         arg_max(election, (file_number, line)) AS election,
         arg_max(registered_number, (instant, file_number, line)) FILTER (WHERE instant IS NOT NULL OR time IS NULL)
             AS registered_voters,
-        arg_max(zone, (file_number, line)) AS time_zone
+        arg_max(coalesce(place_zone, zone), (file_number, line)) AS time_zone
     FROM placed
     WHERE constituency IS NOT NULL AND length(constituency) BETWEEN 1 AND 200
     GROUP BY constituency ORDER BY constituency

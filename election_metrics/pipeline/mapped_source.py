@@ -106,6 +106,7 @@ def land_files(
 ) -> LandingReport:
     """Lands the files of a mapping; see `table_landing.land_table`."""
     state = files.state()  # before they are read: what changes meanwhile is read again
+    files.now = now
     report = land_table(
         settings, files, run_id, now, progress, report=report, compare=True, again=again,
         finish=lambda connection, snapshot, moment: _store(connection, files, snapshot, state, run_id, moment),
@@ -132,7 +133,8 @@ def _store(
 
 
 def _places(mapping: FileMapping, snapshot: FilesSnapshot) -> pd.DataFrame:
-    places = snapshot.places().drop(columns="election")
+    places = snapshot.places()
+    places["election"] = places["election"].astype(object).where(places["election"].notna(), mapping.election)
     places["registered_voters"] = places["registered_voters"].astype("Int64")
     begins, ends = pd.NaT, pd.NaT
     if mapping.opening_hours:

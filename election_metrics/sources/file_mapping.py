@@ -43,6 +43,7 @@ class FileColumns(Strict):
     time: Value | None = Field(None, description="When it happened; of a count, the start of its interval; of a "
                                                  "counter, when it was published.")  # fmt: skip
     zone: Value | None = Field(None, description="IANA time zone of the row's time.")
+    place_zone: Value | None = Field(None, description="IANA time zone of the place, where it is another one.")
     name: Value | None = Field(None, description="Name of the place.")
     region: Value | None = Field(None, description="Region of the place.")
     election: Value | None = Field(None, description="Name of its election.")
@@ -57,11 +58,13 @@ class FileColumns(Strict):
 
 
 class Snapshot(Strict):
-    """One of several groups of columns, each of one time."""
+    """One of several groups of columns of a row, each of one time; a group without a time says nothing."""
 
-    time: Value = Field(description="When it was published, or the start of the interval.")
+    time: Value = Field(description="As in columns.")
     bulletins: Value | None = None
     votes: Value | None = None
+    type: Value | None = None
+    status: Value | None = None
 
 
 class FileMapping(Strict):
@@ -126,13 +129,13 @@ class FileMapping(Strict):
         groups = [self.columns, *self.snapshots]
         counts = [name for name in COUNTED if any(getattr(group, name) is not None for group in groups)]
         if self.rows == "events":
+            where = "snapshots" if self.snapshots else "columns"
+            rows: list[FileColumns | Snapshot] = [*self.snapshots] if self.snapshots else [self.columns]
             for name in ("time", "type"):
-                if getattr(self.columns, name) is None:
-                    raise ValueError(f"columns.{name} is missing; rows are events")
-            if counts or self.snapshots:
-                raise ValueError(
-                    f'{counts[0] if counts else "snapshots"} is of counts; set rows = "counts" or "counters"'
-                )
+                if any(getattr(group, name) is None for group in rows):
+                    raise ValueError(f"{where}.{name} is missing; rows are events")
+            if counts:
+                raise ValueError(f'{counts[0]} is of counts; set rows = "counts" or "counters"')
         else:
             of_events = [name for name in ("id", "type", "status", "voter", "quantity") if getattr(self.columns, name)]
             if of_events:

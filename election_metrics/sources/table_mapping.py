@@ -136,10 +136,12 @@ def _shipped() -> str:
 def sentence_of(error: ValidationError) -> str:
     """What is wrong with a mapping, by key."""
     problems = error.errors()
-    if any("Expression" in problem["loc"] for problem in problems):  # it may also be a name, and is none
+    if any("Expression" in str(problem["loc"]) for problem in problems):  # it may also be a name, and is none
         problems = [problem for problem in problems if problem["loc"][-1:] != ("str",)]
     sentences = [
-        _problem(".".join(str(part) for part in problem["loc"] if part not in ("Expression", "str")), problem)
+        _problem(
+            ".".join(str(part) for part in problem["loc"] if "Expression" not in str(part) and part != "str"), problem
+        )
         for problem in problems
     ]
     return "; ".join(dict.fromkeys(sentences))

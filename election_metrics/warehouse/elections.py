@@ -279,6 +279,14 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         JOIN ingest.table_reads AS read USING (source)
         JOIN metrics.constituencies AS constituency USING (constituency_id)
         WHERE constituency.election_id = %(election)s
+            AND source NOT IN (SELECT source FROM ingest.mapped_sources WHERE rows = 'counters')
+        UNION ALL
+        SELECT constituency_id, least(date_trunc('hour', starts_at), min(observed_at) - interval '1 hour'),
+            max(observed_at), true
+        FROM ingest.counter_observations
+        JOIN metrics.constituencies AS constituency USING (constituency_id)
+        WHERE constituency.election_id = %(election)s
+        GROUP BY constituency_id, starts_at
         """  # noqa: S608 our own text
     instant = pa.timestamp("us", tz="UTC")
     schema = pa.schema(

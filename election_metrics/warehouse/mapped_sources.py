@@ -47,7 +47,7 @@ def read_places(connection: sa.Connection) -> pd.DataFrame:
     """What sources say of places, with the columns of a reference file; of several sources, the first by name."""
     query = sa.text(
         """
-        SELECT DISTINCT ON (constituency_id) constituency_id, name, NULL AS election, NULL AS region_code, region,
+        SELECT DISTINCT ON (constituency_id) constituency_id, name, election, NULL AS region_code, region,
             time_zone, registered_voters, starts_at, ends_at
         FROM ingest.mapped_places ORDER BY constituency_id, source
         """

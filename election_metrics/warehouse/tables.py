@@ -909,6 +909,7 @@ mapped_places = Table(
     _text("source", "Name in the mapping", primary_key=True),
     _text("constituency_id", "Constituency", primary_key=True, index=True),
     _text("name", "Its name"),
+    _text("election", "Name of its election"),
     _text("region", "Its region"),
     _text("time_zone", "Its time zone"),
     _count("registered_voters", "Registered voters, as published last", nullable=True),

@@ -17,6 +17,7 @@ CREATE TABLE ingest.mapped_places (
     source text NOT NULL,
     constituency_id text NOT NULL,
     name text,
+    election text,
     region text,
     time_zone text,
     registered_voters bigint,
@@ -29,6 +30,7 @@ COMMENT ON TABLE ingest.mapped_places IS 'What files that are read by a mapping 
 COMMENT ON COLUMN ingest.mapped_places.source IS 'Name in the mapping';
 COMMENT ON COLUMN ingest.mapped_places.constituency_id IS 'Constituency';
 COMMENT ON COLUMN ingest.mapped_places.name IS 'Its name';
+COMMENT ON COLUMN ingest.mapped_places.election IS 'Name of its election';
 COMMENT ON COLUMN ingest.mapped_places.region IS 'Its region';
 COMMENT ON COLUMN ingest.mapped_places.time_zone IS 'Its time zone';
 COMMENT ON COLUMN ingest.mapped_places.registered_voters IS 'Registered voters, as published last';
