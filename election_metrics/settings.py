@@ -94,7 +94,9 @@ class Settings(BaseSettings):
         "or sqlite:////data/votes.db.",
     )
     source_table: Path | None = Field(
-        None, description="TOML file that names the table, or the files, and maps their columns; unset: the mapping in the package."
+        None,
+        description="TOML file that names the table, or the files, and maps their columns; unset: the mapping in the "
+        "package, of a table.",
     )
     lake: LocationText | None = Field(
         None, description="Location of raw transactions (Parquet): a folder, or s3://bucket/folder; unset: HOME/lake."

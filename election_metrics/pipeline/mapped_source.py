@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sa
@@ -162,8 +161,3 @@ def rules_off(mapping: FileMapping) -> list[str]:
     if not all(has.values()) or not mapping.needs_bulletins:
         off |= {*_OF_BOTH}
     return sorted(off)
-
-
-def folder_of(mapping: Path, path: Path | None) -> Path:
-    """The folder that patterns begin at: the one that is named, or the mapping's."""
-    return mapping.parent.absolute() if path is None else path.absolute()

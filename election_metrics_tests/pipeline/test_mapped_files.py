@@ -136,7 +136,10 @@ def test_a_number_that_falls_is_a_finding_and_the_last_one_is_the_total(chosen: 
     counted = totals(chosen)
     assert {place: counted.get(place, 0) for place in last} == last
     found = findings(chosen)
-    assert {rule for rule, _, _ in found} == {"figures_fall", "input_missing"}  # nothing was published of the second day
+    assert {rule for rule, _, _ in found} == {
+        "figures_fall",
+        "input_missing",
+    }  # nothing was published of the second day
     assert sum(rule == "figures_fall" for rule, _, _ in found) == falls
     kept = rows(chosen, "SELECT * FROM metrics.published_counters ORDER BY constituency_id, observed_at")
     assert len(kept) == 40 * 15
