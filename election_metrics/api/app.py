@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI
 from election_metrics import __version__
 from election_metrics.api import (
     constituency_routes,
+    counter_routes,
     election_routes,
     feeds,
     finding_routes,
@@ -81,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     )  # fmt: skip
     reading = (
         election_routes, constituency_routes, hour_routes, finding_routes, history_routes, portal_routes,
-        provenance_routes,
+        provenance_routes, counter_routes,
     )  # fmt: skip
     for part in (*reading, feeds, pictures, writing, live, operating, sessions, page):
         app.include_router(part.router)

@@ -190,7 +190,7 @@ def _falls(connection: sa.Connection, election: str) -> pd.DataFrame | None:
         return None
     falls = mapped_sources.read_falls(connection, election)
     begin, end = (
-        (falls[name] - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(hours=1) for name in ("before_at", "observed_at")
+        (falls[name] - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(hours=1) for name in ("begins_at", "observed_at")
     )
     return falls.assign(window_start=begin, window_end=end)
 

@@ -98,9 +98,9 @@ class FilesSnapshot:
         return self.connection.execute(PLACES).df()
 
     def observed(self) -> pd.DataFrame:
-        """constituency, counter, observed_at, published, change, counted, path: what counters were published."""
+        """constituency, counter, begins_at, observed_at, published, change, counted, path: published counters."""
         return self.connection.execute(
-            "SELECT constituency, counter, observed_at, published, change, counted, path FROM observed "
+            "SELECT constituency, counter, begins_at, observed_at, published, change, counted, path FROM observed "
             "ORDER BY constituency, counter, observed_at"
         ).df()
 

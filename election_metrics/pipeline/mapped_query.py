@@ -112,7 +112,7 @@ def statements(mapping: FileMapping, now: datetime) -> list[str]:
     ]
     empty_observed = (
         "SELECT NULL::VARCHAR AS constituency, NULL::VARCHAR AS counter, NULL::TIMESTAMPTZ AS observed_at, "
-        "NULL::TIMESTAMPTZ AS since, NULL::BIGINT AS published, NULL::BIGINT AS change, NULL::BIGINT AS counted, "
+        "NULL::TIMESTAMPTZ AS begins_at, NULL::BIGINT AS published, NULL::BIGINT AS change, NULL::BIGINT AS counted, "
         "NULL::BIGINT AS hours, NULL::VARCHAR AS path WHERE FALSE"
     )
     if mapping.rows == "events":
@@ -211,7 +211,10 @@ _OBSERVED = f"""
         FROM standing
     )
     SELECT *,
-        lag(observed_at) OVER so_far AS before_at,
+        coalesce(
+            lag(observed_at) OVER so_far, (SELECT min(begins) FROM opening WHERE begins < observed_at),
+            observed_at - INTERVAL 1 HOUR
+        ) AS begins_at,
         published - lag(published) OVER so_far AS change,
         counted - coalesce(lag(counted) OVER so_far, 0) AS amount
     FROM bounded
@@ -220,18 +223,8 @@ _OBSERVED = f"""
 # The hours of an interval in which voting is open; if there is none, the one that ends it.
 _COUNTERS = """
     CREATE OR REPLACE TEMP TABLE mapped AS
-    WITH spanned AS (
-        SELECT *,
-            coalesce(
-                before_at,
-                (SELECT min(begins) FROM opening WHERE begins < observed_at),
-                observed_at - INTERVAL 1 HOUR
-            ) AS since
-        FROM observed
-    ), numbered AS (
-        SELECT *, epoch_ms(since) // 3600000 AS first, greatest((epoch_ms(observed_at) - 1) // 3600000,
-            epoch_ms(since) // 3600000) AS last
-        FROM spanned
+    WITH numbered AS (
+        SELECT *, epoch_ms(begins_at) // 3600000 AS first, (epoch_ms(observed_at) - 1) // 3600000 AS last FROM observed
     ), every_hour AS (
         SELECT *, unnest(range(first, last + 1)) AS hour FROM numbered
     ), open_hours AS (
@@ -253,7 +246,7 @@ _COUNTERS = """
     )
     SELECT constituency || '|' || counter || '|' || epoch_ms(observed_at) || '|' || place AS id, constituency, election,
         call AS type,
-        strftime(make_timestamp(greatest(hour * 3600000, epoch_ms(since)) * 1000), '%Y-%m-%d %H:%M:%S.%f') || '+00'
+        strftime(make_timestamp(greatest(hour * 3600000, epoch_ms(begins_at)) * 1000), '%Y-%m-%d %H:%M:%S.%f') || '+00'
             AS time,
         CAST(NULL AS VARCHAR) AS status, CAST(NULL AS VARCHAR) AS voter,
         CAST(amount * place // hours - amount * (place - 1) // hours AS VARCHAR) AS quantity,

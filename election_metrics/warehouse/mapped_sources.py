@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from election_metrics.warehouse.registry import mark_names_changed
 from election_metrics.warehouse.replace import read_frame, replace_scope
+from election_metrics.warehouse.rows import Row, read_rows
 from election_metrics.warehouse.tables import counter_observations, mapped_places, mapped_sources
 
 
@@ -76,18 +77,14 @@ def read_falls(connection: sa.Connection, election: str) -> pd.DataFrame:
     """Published counters that are lower than the number before.
 
     Returns:
-        constituency_id, counter, before_at, observed_at, observed (published), expected (published before), path.
+        constituency_id, counter, begins_at, observed_at, observed (published), expected (published before), path.
     """
     query = sa.text(
         """
-        SELECT constituency_id, counter, before_at, observed_at, published AS observed,
+        SELECT constituency_id, counter, begins_at, observed_at, published AS observed,
             published - correction AS expected, path
-        FROM (
-            SELECT *, lag(observed_at) OVER (PARTITION BY source, constituency_id, counter ORDER BY observed_at)
-                AS before_at
-            FROM metrics.published_counters WHERE election_id = :election
-        ) AS counter
-        WHERE correction < 0
+        FROM metrics.published_counters
+        WHERE election_id = :election AND correction < 0
         ORDER BY constituency_id, counter, observed_at
         """
     )
@@ -98,3 +95,26 @@ def has_counters(connection: sa.Connection, election: str) -> bool:
     """Whether any figure of an election comes from counters that were published now and then."""
     query = sa.text("SELECT EXISTS (SELECT 1 FROM metrics.published_counters WHERE election_id = :election)")
     return bool(connection.execute(query, {"election": election}).scalar_one())
+
+
+def spread_hours(connection: sa.Connection, election: str) -> list[Row]:
+    """Hours of an election with figures that were made by spreading: hour, these, and of how many constituencies."""
+    query = sa.text(
+        """
+        SELECT election_id, hour, sum(spread_votes)::bigint AS spread_votes,
+            sum(spread_bulletins)::bigint AS spread_bulletins, count(*) AS constituencies
+        FROM metrics.spread_hours WHERE election_id = :election GROUP BY election_id, hour ORDER BY hour
+        """
+    )
+    return read_rows(connection, query, election=election)
+
+
+def counters_of(connection: sa.Connection, constituency: str) -> list[Row]:
+    """Counters of a constituency as they were published."""
+    query = sa.text(
+        """
+        SELECT election_id, constituency_id, counter, begins_at, observed_at, published, added, correction, counted
+        FROM metrics.published_counters WHERE constituency_id = :constituency ORDER BY counter, observed_at
+        """
+    )
+    return read_rows(connection, query, constituency=constituency)

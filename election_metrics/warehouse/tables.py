@@ -924,6 +924,8 @@ counter_observations = Table(
     _text("constituency_id", "Constituency", primary_key=True, index=True),
     _text("counter", "bulletins or votes", primary_key=True),
     _instant("observed_at", "When it was published, or the time it is of", primary_key=True),
+    _instant("begins_at", "Begin of the time that the difference belongs to: the number published before, the opening, or"
+                          " an hour earlier", nullable=False),
     _count("published", "How many so far, as published"),
     _count("change", "Less the number published before; NULL for the first", nullable=True),
     _count("counted", "How many so far by what is known now: no more than any number that was published later"),

@@ -112,6 +112,10 @@ def test_what_was_published_is_spread_over_the_open_hours_between_and_adds_up(ch
     )
     assert list(places["region"]) == ["North", "South"]
     assert f"{places['starts_at'][0]:%d %H} {places['ends_at'][0]:%d %H}" == "18 05 19 13"
+    spread = rows(chosen, "SELECT hour, spread_votes FROM metrics.spread_hours WHERE constituency_id = 'a'")
+    assert {f"{row.hour:%d %H}": row.spread_votes for row in spread.itertuples()} == {
+        hour: votes for hour, (_, votes) in counted.items()
+    }
     assert not findings(chosen)
     judged = rows(chosen, "SELECT rule, constituencies_judged AS judged FROM metrics.rule_coverage").set_index("rule")[
         "judged"

@@ -99,8 +99,18 @@ const bulletinsLine = (rows) => Plot.line(steps(rows, (row) => row.bulletins_iss
 const tipOf = (rows, title) =>
   Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)", ariaHidden: true }));
 
-/** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded. */
-export function hoursChart({ hours, zone, width, opens, findings = [], missing = [], current, onHour, label }) {
+/** A pattern of slanted lines, for bars that are not known by hour. */
+function hatch(id) {
+  const drawn = d3.create("svg:defs");
+  const pattern = drawn.append("pattern").attr("id", id).attr("width", 6).attr("height", 6)
+    .attr("patternUnits", "userSpaceOnUse").attr("patternTransform", "rotate(45)");
+  pattern.append("rect").attr("width", 6).attr("height", 6).attr("fill", "var(--votes)").attr("fill-opacity", 0.25);
+  pattern.append("rect").attr("width", 2.5).attr("height", 6).attr("fill", "var(--votes)");
+  return drawn.node();
+}
+
+/** Votes as bars and bulletins as a stepped line, by hour; hours of findings are shaded, spread ones hatched. */
+export function hoursChart({ hours, zone, width, opens, findings = [], missing = [], spread = [], current, onHour, label }) {
   const rows = placed(hours, zone);
   if (!rows.length) return null;
   // The axis includes shaded hours without bars, so that missing input does not look like the end of voting.
@@ -115,16 +125,24 @@ export function hoursChart({ hours, zone, width, opens, findings = [], missing =
     .map((one) => ({ x1: wallClock(one.window_start, zone), x2: wallClock(one.window_end, zone) }))
     .filter((one) => one.x2 > domain[0] && one.x1 < domain[1])
     .map((one) => ({ x1: d3.max([one.x1, domain[0]]), x2: d3.min([one.x2, domain[1]]) })));
-  const title = (row) => ballotsOf(row, row.hour, +new Date(row.hour) + HOUR, zone, row.hour === current ? ` (${t("to_come")})` : "");
+  const isSpread = new Set(spread.map((hour) => +new Date(hour)));
+  const known = (row) => !isSpread.has(+new Date(row.hour));
+  const pattern = `spread-${label.length}-${rows.length}-${width}`;
+  const note = (row) => (row.hour === current ? ` (${t("to_come")})` : known(row) ? "" : ` (${t("spread")})`);
+  const title = (row) => ballotsOf(row, row.hour, +new Date(row.hour) + HOUR, zone, note(row));
   const chart = draw({
     width, height: tall(width, 320), marginLeft: 52, marginRight: 12, marginTop: 16,
     x: { type: "utc", domain }, y: { domain: [0, most * 1.04], grid: true, label: null, tickFormat: (value) => count(value), ticks: 5 },
     marks: [
       ...timeAxis(domain, width),
       Plot.rectX(lacking, { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--quiet)", fillOpacity: 0.16 }),
-      Plot.rectY(rows, {
+      Plot.rectY(rows.filter(known), {
         x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: "var(--votes)",
         fillOpacity: (row) => (row.hour === current ? 0.45 : 0.85),
+      }),
+      ...(isSpread.size ? [() => hatch(pattern)] : []),
+      Plot.rectY(rows.filter((row) => !known(row)), {
+        x1: "start", x2: "end", y: "votes_cast", insetLeft: 0.5, insetRight: 0.5, fill: `url(#${pattern})`, ariaDescription: "spread hours",
       }),
       Plot.rectX(shaded("warning"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--warning)", fillOpacity: 0.1, ariaDescription: "warning hours" }),
       Plot.rectX(shaded("critical"), { x1: "x1", x2: "x2", y1: 0, y2: most * 1.04, fill: "var(--critical)", fillOpacity: 0.2, ariaDescription: "critical hours" }),

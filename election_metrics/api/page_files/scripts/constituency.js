@@ -9,6 +9,7 @@ import { count, dayAndClock, dayLong, percent, zoneName } from "./format.js";
 import { hoursTable, isRateKnown, rateOrOpening, votingTimes } from "./overview.js";
 import { precinctsOfPlace } from "./precincts.js";
 import { runLink, sourceButton } from "./source.js";
+import { countersTable, spreadHours } from "./counters.js";
 import { verdictLines } from "./verdicts.js";
 import { t } from "./words.js";
 
@@ -30,6 +31,8 @@ export function constituency(page) {
     title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}.`,
     table: "metrics.hourly_stats", path: `/sources`, asked: { constituency: place.constituency_id, from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at, zone, isPart: true,
   });
+  const counters = one.counters ?? [];
+  const spread = spreadHours(whole, counters);
   const figure = (name, value, note) => html`<div class="figure"><dt>${t(name)}</dt><dd>${value}</dd>${note ? html`<dd class="note">${note}</dd>` : ""}</div>`;
   return html`
     ${back}
@@ -47,10 +50,11 @@ export function constituency(page) {
       ${verdictLines(one.verdicts ?? [], `${path}/verdicts`)}
       <p><button type="button" class="button" aria-pressed=${isIn} @click=${() => page.tick(place.constituency_id)}>${isIn ? t("remove", { name: place.name ?? "" }) : t("select", { name: place.name ?? "" })}</button></p>
     </section>
-    <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })}</p>
+    <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })} ${spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"), "metrics.hourly_stats", `/hourly-stats/constituency/${id}`)}</header>
-      <div class="chart" id="place-hours-chart">${page.chart("place-hours", [whole, width, zone, opens, place.findings, page.current], () => hoursChart({ hours: whole, opens, missing: place.missing, current: page.current, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
+      <div class="chart" id="place-hours-chart">${page.chart("place-hours", [whole, width, zone, opens, place.findings, page.current, spread], () => hoursChart({ hours: whole, spread, opens, missing: place.missing, current: page.current, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
       ${hoursTable(page, hours, zone, page.current)}</section>
+    ${countersTable(counters, zone, `${path}/published-counters`)}
     <section aria-labelledby="place-running"><header><h2 id="place-running">${t("running")}</h2><p>${t(isRate ? "running_note" : "running_counts")}</p>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("running"), "metrics.constituency_metrics", `${path}/time-period`, { period: "hour" })}</header>
       <div class="chart" id="place-running-chart">${page.chart("place-running", [whole, width, zone, isRate, opens], () => runningChart({ hours: whole, zone, width, isRate, opens, label: t("running") }))}</div></section>

@@ -42,6 +42,8 @@ class Page {
   corrections = [];
   agreement = [];
   verdicts = [];
+  /** Hours of the election that are spread, not known by hour. */
+  spread = [];
   kinds = [];
   source = null;
   error = null;
@@ -232,7 +234,7 @@ class Page {
     const id = encodeURIComponent(election.election_id);
     const path = `/election/${id}/constituencies`;
     const limit = Math.max(50, Math.min(1000, this.list?.rows.length ?? 0));
-    const [dashboard, list, compared, one, corrected, second, kinds, verdicts] = await Promise.all([
+    const [dashboard, list, compared, one, corrected, second, kinds, verdicts, spread] = await Promise.all([
       ask("/dashboard/detailed", { election: election.election_id, as_of }),
       ask(path, { ...listQuestion(view), limit, as_of }),
       view.compare.length > 1 ? ask("/compare-constituencies", { ids: view.compare, as_of }).catch(() => ({})) : null,
@@ -241,11 +243,13 @@ class Page {
       as_of ? { data: [] } : ask(`/election/${id}/portal-agreement`).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask(`/election/${id}/kinds`).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask(`/election/${id}/verdicts`).catch(() => ({ data: [] })),
+      ask(`/election/${id}/spread-hours`).catch(() => ({ data: [] })),
     ]);
     this.corrections = corrected.data;
     this.agreement = second.data;
     this.kinds = kinds.data;
     this.verdicts = verdicts.data;
+    this.spread = spread.data;
     if (view !== this.view) {
       this.#again = true; // somebody went on meanwhile
       return;
@@ -281,15 +285,16 @@ class Page {
   async #readOne(id, as_of) {
     const place = encodeURIComponent(id);
     try {
-      const [found, hours, days, files, second, tally, precincts, verdicts] = await Promise.all([
+      const [found, hours, days, files, second, tally, precincts, verdicts, counters] = await Promise.all([
         ask(`/constituency/${place}`, { as_of }), ask(`/hourly-stats/constituency/${place}`, { as_of }),
         ask(`/constituency/${place}/time-period`, { period: "day", as_of }), ask("/sources", { constituency: id }),
         as_of ? { data: [] } : ask(`/constituency/${place}/portal-agreement`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/tally`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/precincts`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/verdicts`).catch(() => ({ data: [] })),
+        ask(`/constituency/${place}/published-counters`).catch(() => ({ data: [] })),
       ]);
-      return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data, precincts: precincts.data, verdicts: verdicts.data };
+      return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data, precincts: precincts.data, verdicts: verdicts.data, counters: counters.data };
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return null;
       throw error;

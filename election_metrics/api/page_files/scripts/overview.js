@@ -97,9 +97,9 @@ export function charts(page) {
   const critical = findings.filter((one) => one.severity === "critical");
   return html`
     <section aria-labelledby="by-hour">
-      <header><h2 id="by-hour">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })} ${t("by_hour_why")}</p>
+      <header><h2 id="by-hour">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })} ${t("by_hour_why")} ${page.spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
         <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"))}</header>
-      <div class="chart" id="hours-chart">${drawn("hours", [width, findings], () => hoursChart({ hours, zone, width, opens, current, findings: critical, onHour: openHour, label: t("by_hour") }))}</div>
+      <div class="chart" id="hours-chart">${drawn("hours", [width, findings, page.spread], () => hoursChart({ hours, spread: page.spread.map((row) => row.hour), zone, width, opens, current, findings: critical, onHour: openHour, label: t("by_hour") }))}</div>
       ${hoursTable(page, page.dashboard.data.hours, zone, current)}
     </section>
     <section aria-labelledby="so-far">

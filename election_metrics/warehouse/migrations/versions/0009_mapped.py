@@ -16,6 +16,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP VIEW metrics.published_counters")
+    op.execute("DROP VIEW metrics.spread_hours, metrics.published_counters")
     for name in ("counter_observations", "mapped_places", "mapped_sources"):
         op.execute(f"DROP TABLE ingest.{name}")

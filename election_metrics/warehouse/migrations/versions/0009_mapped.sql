@@ -42,6 +42,7 @@ CREATE TABLE ingest.counter_observations (
     constituency_id text NOT NULL,
     counter text NOT NULL,
     observed_at timestamptz NOT NULL,
+    begins_at timestamptz NOT NULL,
     published bigint NOT NULL,
     change bigint,
     counted bigint NOT NULL,
@@ -54,6 +55,8 @@ COMMENT ON COLUMN ingest.counter_observations.source IS 'Name in the mapping';
 COMMENT ON COLUMN ingest.counter_observations.constituency_id IS 'Constituency';
 COMMENT ON COLUMN ingest.counter_observations.counter IS 'bulletins or votes';
 COMMENT ON COLUMN ingest.counter_observations.observed_at IS 'When it was published, or the time it is of';
+COMMENT ON COLUMN ingest.counter_observations.begins_at IS
+    'Begin of the time that the difference belongs to: the number published before, the opening, or an hour earlier';
 COMMENT ON COLUMN ingest.counter_observations.published IS 'How many so far, as published';
 COMMENT ON COLUMN ingest.counter_observations.change IS 'Less the number published before; NULL for the first';
 COMMENT ON COLUMN ingest.counter_observations.counted IS
@@ -65,6 +68,7 @@ SELECT
     place.election_id,
     observation.constituency_id,
     observation.counter,
+    observation.begins_at,
     observation.observed_at,
     observation.published,
     greatest(observation.change, 0) AS added,
@@ -79,6 +83,8 @@ COMMENT ON VIEW metrics.published_counters IS
 COMMENT ON COLUMN metrics.published_counters.election_id IS 'Election';
 COMMENT ON COLUMN metrics.published_counters.constituency_id IS 'Constituency';
 COMMENT ON COLUMN metrics.published_counters.counter IS 'bulletins or votes';
+COMMENT ON COLUMN metrics.published_counters.begins_at IS
+    'Begin of the time that the difference belongs to: the number published before, the opening, or an hour earlier (UTC)';
 COMMENT ON COLUMN metrics.published_counters.observed_at IS 'When it was published, or the time it is of (UTC)';
 COMMENT ON COLUMN metrics.published_counters.published IS 'How many so far, as published';
 COMMENT ON COLUMN metrics.published_counters.added IS
@@ -89,3 +95,29 @@ COMMENT ON COLUMN metrics.published_counters.counted IS
     'How many so far by what is known now: no more than any number that was published later. The hours of hourly_stats add up to it';
 COMMENT ON COLUMN metrics.published_counters.source IS 'Name of the source in its mapping';
 COMMENT ON COLUMN metrics.published_counters.path IS 'File';
+
+-- An hour is spread where the number that covers it was published for a longer time than an hour.
+CREATE VIEW metrics.spread_hours AS
+SELECT
+    hour.election_id,
+    hour.constituency_id,
+    hour.hour,
+    CASE WHEN bool_or(counter = 'votes') THEN hour.votes_cast ELSE 0 END AS spread_votes,
+    CASE WHEN bool_or(counter = 'bulletins') THEN hour.bulletins_issued ELSE 0 END AS spread_bulletins,
+    min(observation.begins_at) AS begins_at,
+    max(observation.observed_at) AS observed_at
+FROM ingest.counter_observations AS observation
+JOIN metrics.hourly_stats AS hour
+    ON hour.constituency_id = observation.constituency_id
+    AND hour.hour >= date_trunc('hour', observation.begins_at) AND hour.hour < observation.observed_at
+WHERE observation.observed_at - observation.begins_at > interval '1 hour'
+GROUP BY hour.election_id, hour.constituency_id, hour.hour, hour.votes_cast, hour.bulletins_issued;
+COMMENT ON VIEW metrics.spread_hours IS
+    'Hours whose votes or bulletins are not known by hour: they were published for a longer time, and are spread evenly over it. Key: constituency_id, hour';
+COMMENT ON COLUMN metrics.spread_hours.election_id IS 'Election';
+COMMENT ON COLUMN metrics.spread_hours.constituency_id IS 'Constituency';
+COMMENT ON COLUMN metrics.spread_hours.hour IS 'Start of the hour (UTC)';
+COMMENT ON COLUMN metrics.spread_hours.spread_votes IS 'Votes of the hour that were made by spreading; 0 where they are known by hour';
+COMMENT ON COLUMN metrics.spread_hours.spread_bulletins IS 'Bulletins of the hour that were made by spreading; 0 where they are known by hour';
+COMMENT ON COLUMN metrics.spread_hours.begins_at IS 'Begin of the time for which the numbers were published (UTC)';
+COMMENT ON COLUMN metrics.spread_hours.observed_at IS 'End of it (UTC)';
