@@ -94,7 +94,7 @@ const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 23
 const ballotsOf = (row, from, to, zone, note = "") =>
   `${dayAndClock(from, zone)} – ${clock(to, zone)}${note}\n${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
 
-const bulletinsLine = (rows) => Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 });
+const bulletinsLine = (rows) => (rows.some((row) => row.bulletins_issued) ? Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }) : null);
 
 const tipOf = (rows, title) =>
   Plot.tip(rows, Plot.pointerX({ x: "middle", y: (row) => Math.max(row.votes_cast, row.bulletins_issued), title, fill: "var(--paper)", stroke: "var(--rule)", ariaHidden: true }));
@@ -210,6 +210,7 @@ export function runningChart({ hours, isRate, opens, zone, width, before = [], l
     `${t("votes")}: ${shown(point.y)}`;
   const domain = [origin, end];
   const labels = [issued.at(-1), cast.at(-1)];
+  const hasIssued = rows.some((row) => row.bulletins_issued);
   return draw({
     width, height: tall(width, 260), marginLeft: 52, marginRight: 58, marginTop: 14,
     x: { type: "utc", domain }, y: { domain: [0, most * 1.06], grid: true, label: null, ticks: 5, tickFormat: isRate ? (value) => `${decimal(value)} %` : (value) => count(value) },
@@ -217,11 +218,11 @@ export function runningChart({ hours, isRate, opens, zone, width, before = [], l
       ...timeAxis(domain, width),
       Plot.areaY(cast, { x: "x", y1: 0, y2: "y", fill: "var(--votes)", fillOpacity: 0.12 }),
       shape.length > 1 ? Plot.line(shape, { x: "x", y: "y", stroke: "var(--quiet)", strokeDasharray: "5 4", strokeWidth: 1.5, ariaDescription: "election before" }) : null,
-      Plot.line(issued, { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
+      !hasIssued ? null : Plot.line(issued, { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }),
       Plot.line(cast, { x: "x", y: "y", stroke: "var(--votes)", strokeWidth: 2.4 }),
       Plot.dot(cast.slice(-1), { x: "x", y: "y", r: 3.5, fill: "var(--votes)" }),
       Plot.text(labels.slice(1), { x: "x", y: "y", text: (point) => shown(point.y), dx: 7, dy: 7, textAnchor: "start", fontWeight: 600, fill: "var(--votes-text)" }),
-      Plot.text(labels.slice(0, 1), { x: "x", y: "y", text: (point) => shown(point.y), dx: 7, dy: -8, textAnchor: "start", fill: "var(--bulletins-text)" }),
+      !hasIssued ? null : Plot.text(labels.slice(0, 1), { x: "x", y: "y", text: (point) => shown(point.y), dx: 7, dy: -8, textAnchor: "start", fill: "var(--bulletins-text)" }),
       Plot.ruleY([0], { stroke: "currentColor" }),
       Plot.tip(cast.filter((point) => point.row), Plot.pointerX({ x: "x", y: "y", title, fill: "var(--paper)", stroke: "var(--rule)", ariaHidden: true })),
     ],

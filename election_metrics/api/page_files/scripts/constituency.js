@@ -9,7 +9,7 @@ import { count, dayAndClock, dayLong, percent, zoneName } from "./format.js";
 import { hoursTable, isRateKnown, rateOrOpening, votingTimes } from "./overview.js";
 import { precinctsOfPlace } from "./precincts.js";
 import { runLink, sourceButton } from "./source.js";
-import { countersTable, spreadHours } from "./counters.js";
+import { countersTable, knowsBulletins, spreadHours } from "./counters.js";
 import { verdictLines } from "./verdicts.js";
 import { t } from "./words.js";
 
@@ -44,8 +44,8 @@ export function constituency(page) {
         ${shareBar(isRate ? place.participation_rate : null)}
         <p>${t(isRate ? "turnout_of" : "turnout_without", { votes: count(place.votes_cast), voters: count(place.registered_voters) }, place.votes_cast)}</p></div>
       <dl class="figures">${figure("votes", count(place.votes_cast), place.peak_hour ? t("peak_note", { time: dayAndClock(place.peak_hour, zone), votes: count(place.peak_votes) }) : "")}
-        ${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
-        ${figure("gap", count(place.gap), place.gap_rate == null ? "" : t("gap_note", { rate: percent(place.gap_rate) }))}
+        ${!knowsBulletins(place, place.findings) ? figure("bulletins", "–", t("bulletins_unknown")) : html`${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
+        ${figure("gap", count(place.gap), place.gap_rate == null ? "" : t("gap_note", { rate: percent(place.gap_rate) }))}`}
         ${figure("anomalies", percent(place.anomaly_score, 1))}${figure("last", dayAndClock(place.last_transaction_at, zone))}</dl>
       ${verdictLines(one.verdicts ?? [], `${path}/verdicts`)}
       <p><button type="button" class="button" aria-pressed=${isIn} @click=${() => page.tick(place.constituency_id)}>${isIn ? t("remove", { name: place.name ?? "" }) : t("select", { name: place.name ?? "" })}</button></p>

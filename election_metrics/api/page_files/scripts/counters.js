@@ -6,6 +6,10 @@ import { count, dayAndClock } from "./format.js";
 import { HOUR } from "./hours.js";
 import { t } from "./words.js";
 
+/** Whether bulletins are counted at all: a source of votes alone has none, which is not 0; otherwise it is a finding. */
+export const knowsBulletins = (row, findings) =>
+  row.bulletins_issued > 0 || !row.votes_cast || findings.some((one) => one.rule === "votes_exceed_bulletins");
+
 /** The hours within counters that were published for a longer time than an hour. */
 export function spreadHours(hours, counters) {
   const long = counters.map((one) => [+new Date(one.begins_at), +new Date(one.observed_at)]).filter(([begin, end]) => end - begin > HOUR);

@@ -9,6 +9,7 @@ import { findingsList } from "./findings.js";
 import { clock, count, dayAndClock, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
 import { HOUR, pointsAgainst } from "./hours.js";
 import { runLink, sourceButton } from "./source.js";
+import { knowsBulletins } from "./counters.js";
 import { verdictLines } from "./verdicts.js";
 import { t } from "./words.js";
 
@@ -61,8 +62,8 @@ export function headline(page) {
       </div>
       <dl class="figures">
         ${figure("votes", count(election.votes_cast), election.peak_hour ? t("peak_note", { time: dayAndClock(election.peak_hour, zone), votes: count(election.peak_votes) }) : "", "definition_votes")}
-        ${figure("bulletins", count(election.bulletins_issued), election.issue_rate == null ? "" : t("issue_note", { rate: percent(election.issue_rate) }), "definition_bulletins")}
-        ${figure("gap", count(election.gap), election.gap_rate == null ? "" : t("gap_note", { rate: percent(election.gap_rate) }), "definition_gap")}
+        ${!knowsBulletins(election, page.dashboard.data.findings) ? figure("bulletins", "–", t("bulletins_unknown"), "definition_bulletins") : html`${figure("bulletins", count(election.bulletins_issued), election.issue_rate == null ? "" : t("issue_note", { rate: percent(election.issue_rate) }), "definition_bulletins")}
+        ${figure("gap", count(election.gap), election.gap_rate == null ? "" : t("gap_note", { rate: percent(election.gap_rate) }), "definition_gap")}`}
         ${figure("reporting", `${count(election.constituencies_reporting)} / ${count(election.constituencies_total)}`, t("reporting_note", { silent: count(election.constituencies_silent) }), "definition_reporting")}
         ${figure("coverage", percent(election.coverage), election.hours_expected == null ? "" : t("coverage_note", { delivered: count(election.hours_delivered), expected: count(election.hours_expected) }, election.hours_expected), "definition_coverage")}
         ${figure("findings", count(election.anomalies_critical + election.anomalies_warning + election.anomalies_info), t("findings_note", { critical: count(election.anomalies_critical), warning: count(election.anomalies_warning) }), "definition_findings")}

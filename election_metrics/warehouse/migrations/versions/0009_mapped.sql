@@ -71,8 +71,8 @@ SELECT
     observation.begins_at,
     observation.observed_at,
     observation.published,
-    greatest(observation.change, 0) AS added,
-    least(observation.change, 0) AS correction,
+    CASE WHEN observation.change IS NOT NULL THEN greatest(observation.change, 0) END AS added,
+    CASE WHEN observation.change IS NOT NULL THEN least(observation.change, 0) END AS correction,
     observation.counted,
     observation.source,
     observation.path
