@@ -43,7 +43,7 @@ export function constituency(page) {
       <div class="turnout"><p class="rate"><span class="label">${t("turnout")}</span> <strong>${rateOrOpening(place, page.now)}</strong> ${place.missing.length ? html`<a class="chip" href="#place-missing">${t("incomplete")}</a> ` : ""}${from(t("turnout"), "metrics.constituency_metrics", path, undefined, { constituency: place.constituency_id })}</p>
         ${shareBar(isRate ? place.participation_rate : null)}
         <p>${t(isRate ? "turnout_of" : "turnout_without", { votes: count(place.votes_cast), voters: count(place.registered_voters) }, place.votes_cast)}</p></div>
-      <dl class="figures">${figure("votes", count(place.votes_cast), place.peak_hour ? t("peak_note", { time: dayAndClock(place.peak_hour, zone), votes: count(place.peak_votes) }) : "")}
+      <dl class="figures">${figure("votes", count(place.votes_cast), place.peak_hour && !spread.length ? t("peak_note", { time: dayAndClock(place.peak_hour, zone), votes: count(place.peak_votes) }) : "")}
         ${!knowsBulletins(place, place.findings) ? figure("bulletins", "–", t("bulletins_unknown")) : html`${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
         ${figure("gap", count(place.gap), place.gap_rate == null ? "" : t("gap_note", { rate: percent(place.gap_rate) }))}`}
         ${figure("anomalies", percent(place.anomaly_score, 1))}${figure("last", dayAndClock(place.last_transaction_at, zone))}</dl>
@@ -53,7 +53,7 @@ export function constituency(page) {
     <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })} ${spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"), "metrics.hourly_stats", `/hourly-stats/constituency/${id}`)}</header>
       <div class="chart" id="place-hours-chart">${page.chart("place-hours", [whole, width, zone, opens, place.findings, page.current, spread], () => hoursChart({ hours: whole, spread, opens, missing: place.missing, current: page.current, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
-      ${hoursTable(page, hours, zone, page.current)}</section>
+      ${hoursTable(page, hours, zone, page.current, spread)}</section>
     ${countersTable(counters, zone, `${path}/published-counters`)}
     <section aria-labelledby="place-running"><header><h2 id="place-running">${t("running")}</h2><p>${t(isRate ? "running_note" : "running_counts")}</p>
       <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("running"), "metrics.constituency_metrics", `${path}/time-period`, { period: "hour" })}</header>

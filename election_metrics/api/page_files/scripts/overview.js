@@ -61,7 +61,7 @@ export function headline(page) {
         ${against(page)}
       </div>
       <dl class="figures">
-        ${figure("votes", count(election.votes_cast), election.peak_hour ? t("peak_note", { time: dayAndClock(election.peak_hour, zone), votes: count(election.peak_votes) }) : "", "definition_votes")}
+        ${figure("votes", count(election.votes_cast), election.peak_hour && !page.spread.length ? t("peak_note", { time: dayAndClock(election.peak_hour, zone), votes: count(election.peak_votes) }) : "", "definition_votes")}
         ${!knowsBulletins(election, page.dashboard.data.findings) ? figure("bulletins", "–", t("bulletins_unknown"), "definition_bulletins") : html`${figure("bulletins", count(election.bulletins_issued), election.issue_rate == null ? "" : t("issue_note", { rate: percent(election.issue_rate) }), "definition_bulletins")}
         ${figure("gap", count(election.gap), election.gap_rate == null ? "" : t("gap_note", { rate: percent(election.gap_rate) }), "definition_gap")}`}
         ${figure("reporting", `${count(election.constituencies_reporting)} / ${count(election.constituencies_total)}`, t("reporting_note", { silent: count(election.constituencies_silent) }), "definition_reporting")}
@@ -124,11 +124,13 @@ export function charts(page) {
 }
 
 /** The hours as a table, for screen readers and for copying. */
-export function hoursTable(page, hours, zone, current) {
+export function hoursTable(page, hours, zone, current, spread = page.spread.map((row) => row.hour)) {
+  const isSpread = new Set(spread.map((hour) => +new Date(hour)));
+  const note = (row) => (row.hour === current ? ` (${t("to_come")})` : isSpread.has(+new Date(row.hour)) ? ` (${t("spread")})` : "");
   const cell = (value) => html`<td class="number">${value}</td>`;
   return html`<details class="as-table"><summary>${t("as_table")}</summary><div class="scroll" tabindex="0" role="region" aria-label=${t("as_table")}><table>
     <thead><tr><th scope="col">${t("hour")}</th><th scope="col" class="number">${t("bulletins")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
-    <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + HOUR, zone)}${row.hour === current ? ` (${t("to_come")})` : ""}</th>
+    <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + HOUR, zone)}${note(row)}</th>
       ${cell(count(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate))}
       <td>${row.run_id ? runLink(page, row.run_id) : ""}</td></tr>`)}</tbody></table></div></details>`;
 }
