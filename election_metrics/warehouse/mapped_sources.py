@@ -77,12 +77,12 @@ def read_falls(connection: sa.Connection, election: str) -> pd.DataFrame:
     """Published counters that are lower than the number before.
 
     Returns:
-        constituency_id, counter, begins_at, observed_at, observed (published), expected (published before), path.
+        constituency_id, counter, begins_at, observed_at, observed (published), expected (published before), file.
     """
     query = sa.text(
         """
         SELECT constituency_id, counter, begins_at, observed_at, published AS observed,
-            published - correction AS expected, path
+            published - correction AS expected, file
         FROM metrics.published_counters
         WHERE election_id = :election AND correction < 0
         ORDER BY constituency_id, counter, observed_at

@@ -205,7 +205,7 @@ def _falls_of_counters(evidence: Evidence, least: float) -> pd.DataFrame:
     return findings(
         falls.assign(is_ongoing=True), "warning",
         lambda row: f"the published number of {row.counter} fell from {row.expected:.0f} to {row.observed:.0f}: those"
-        f" who publish it corrected it (in {row.path.rpartition('/')[2]}); the hours before are corrected down to it",
+        f" who publish it corrected it (in {row.file}); the hours before are corrected down to it",
     )  # fmt: skip
 
 

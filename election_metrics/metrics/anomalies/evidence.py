@@ -50,7 +50,7 @@ class Evidence:
         repeated_issues: constituency_id, hour_number, voters: those who were issued another bulletin.
         highest: constituency_id, transactions (the highest count ever computed, withdrawn ones included), first_hour,
             last_hour of that count.
-        falls: constituency_id, counter, window_start, window_end, observed, expected, path: published counters that are
+        falls: constituency_id, counter, window_start, window_end, observed, expected, file: published counters that are
             lower than the number published before (expected), and the times of the two (hours since 1970, with
             fractions); empty where figures come from transactions.
         conflicts: constituency_id, hour_number, transactions: ids with a row in this hour and a different row in

@@ -75,6 +75,8 @@ _VIEWS = {
     "tally_checks": ("constituency_id", "question"),
     "verdicts": ("verifier", "transaction_id"),
     "verdict_hourly_stats": ("constituency_id", "hour"),
+    "published_counters": ("constituency_id", "counter", "observed_at", "source"),
+    "spread_hours": ("constituency_id", "hour"),
     "corrections_log": ("constituency_id", "hour", "corrected_at"),
 }
 _PARENTS = {("election_id",): "elections", ("constituency_id",): "constituencies"}

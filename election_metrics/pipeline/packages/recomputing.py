@@ -101,6 +101,7 @@ def derived_differences(folder: Path) -> Iterator[str]:
     yield from _precincts(tables)
     yield from _registers(tables)
     yield from _verdicts(tables)
+    yield from _counters(tables)
     lines = int(tables["quarantine"]["lines"].sum())
     rejected = int(tables["election_summaries"]["rejected_lines"].sum())
     if lines > rejected or bool(lines) != bool(rejected):
@@ -223,6 +224,24 @@ def _verdicts(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
     ballots = tables["verdicts"][tables["verdicts"]["counts_as"] == "vote_cast"].drop_duplicates("transaction_id")
     again = ballots.groupby(key)["votes_found_invalid"].sum().reset_index()
     yield from differences("verdict_hourly_stats", key, tables["verdict_hourly_stats"], again, "summed over verdicts")
+
+
+def _counters(tables: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """The hours of a constituency add up to the number that was published last."""
+    said = tables["published_counters"].sort_values("observed_at")
+    for counter, name in (("votes", "votes_cast"), ("bulletins", "bulletins_issued")):
+        rows = said[said["counter"] == counter]
+        last = rows.groupby("constituency_id").last().reset_index()
+        summed = tables["hourly_stats"].groupby("constituency_id")[name].sum()
+        wrong = last[last["published"] != last["constituency_id"].map(summed).fillna(0)]
+        for row in wrong.head(1).itertuples():
+            yield (
+                f"published_counters: {row.constituency_id}: {row.published} {counter} were published last, the sum of "
+                f"hourly_stats is {summed.get(row.constituency_id, 0)}"
+            )
+        over = rows[rows["counted"] > rows["published"]]
+        if len(over):
+            yield f"published_counters: {over['constituency_id'].iloc[0]} counts more {counter} than were published"
 
 
 def _numbers(array: str) -> list[int]:

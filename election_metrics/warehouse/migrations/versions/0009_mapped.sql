@@ -75,7 +75,7 @@ SELECT
     CASE WHEN observation.change IS NOT NULL THEN least(observation.change, 0) END AS correction,
     observation.counted,
     observation.source,
-    observation.path
+    regexp_replace(observation.path, '^.*/', '') AS file
 FROM ingest.counter_observations AS observation
 JOIN metrics.constituencies AS place USING (constituency_id);
 COMMENT ON VIEW metrics.published_counters IS
@@ -94,7 +94,7 @@ COMMENT ON COLUMN metrics.published_counters.correction IS
 COMMENT ON COLUMN metrics.published_counters.counted IS
     'How many so far by what is known now: no more than any number that was published later. The hours of hourly_stats add up to it';
 COMMENT ON COLUMN metrics.published_counters.source IS 'Name of the source in its mapping';
-COMMENT ON COLUMN metrics.published_counters.path IS 'File';
+COMMENT ON COLUMN metrics.published_counters.file IS 'Name of the file, without its folder';
 
 -- An hour is spread where the number that covers it was published for a longer time than an hour.
 CREATE VIEW metrics.spread_hours AS
