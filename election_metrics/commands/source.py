@@ -97,6 +97,11 @@ def _print_notes(console: Console, mapping: FileMapping, found: Checked) -> None
         )
     if found.off:
         console.print(f"Not judged  {', '.join(found.off)}")
+    if found.repeated:
+        console.print(
+            f"[yellow]{found.repeated:,} row(s)[/] are of the place and time of another row of their file: if they "
+            "are of two places, columns.constituency needs one more column"
+        )
     for key in found.swapped:
         console.print(
             f"[yellow]{shown(key)}:[/] no day after the 12th is there, so nothing shows whether its format has day and "

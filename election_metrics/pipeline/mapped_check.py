@@ -8,7 +8,7 @@ import pandas as pd
 
 from election_metrics.lake import table_rows
 from election_metrics.lake.engine import connect_here
-from election_metrics.pipeline.mapped_files import MappedFiles
+from election_metrics.pipeline.mapped_files import FilesSnapshot, MappedFiles
 from election_metrics.pipeline.mapped_source import rules_off
 from election_metrics.pipeline.table_opening import reading_of
 from election_metrics.settings import Settings
@@ -17,6 +17,7 @@ from election_metrics.sources.file_versions import Unreadable
 from election_metrics.sources.mapping_expressions import Expression
 
 _MOST_BATCHES = 10
+_COUNTS = "constituency IS NOT NULL AND (quantity IS NULL OR regexp_full_match(quantity, '[0-9]+'))"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Checked:
         falls: how many published counters are lower than the one before.
         spread: hours over which numbers would be spread, because they were published less often than hourly.
         off: anomaly rules that would not be judged.
+        repeated: rows that say the same of a place and time as another row of their file: one place, or two.
         swapped: keys of times that could as well be read with day and month the other way round.
     """
 
@@ -52,6 +54,7 @@ class Checked:
     falls: int
     spread: int
     off: list[str]
+    repeated: int
     swapped: list[str]
 
 
@@ -65,11 +68,13 @@ def check_files(settings: Settings, files: MappedFiles) -> Checked:
         here = snapshot.connection
         ((said,),) = here.execute("SELECT count(*) FROM placed").fetchall()
         first = here.execute(
-            "SELECT constituency, type, time, quantity, status FROM mapped ORDER BY constituency, time LIMIT 8"
+            f"SELECT constituency, type, time, quantity, status FROM mapped WHERE {_COUNTS} "  # noqa: S608 ours
+            "ORDER BY constituency, time LIMIT 8"
         ).df()
         kinds = here.execute(
-            "SELECT type, status, count(*) AS rows, sum(coalesce(TRY_CAST(quantity AS BIGINT), 1))::BIGINT AS quantity "
-            "FROM mapped GROUP BY type, status ORDER BY rows DESC, type, status"
+            "SELECT type, status, count(*) AS rows, "  # noqa: S608
+            "sum(coalesce(TRY_CAST(quantity AS BIGINT), 1))::BIGINT AS quantity "
+            f"FROM mapped WHERE {_COUNTS} GROUP BY type, status ORDER BY rows DESC, type, status"
         ).df()
         ((begin, end),) = here.execute("SELECT epoch_ms(min(instant)), epoch_ms(max(instant)) FROM placed").fetchall()
         ((falls, spread),) = here.execute(
@@ -96,8 +101,17 @@ def check_files(settings: Settings, files: MappedFiles) -> Checked:
             falls=falls,
             spread=spread if files.mapping.rows == "counters" else 0,
             off=rules_off(files.mapping),
+            repeated=_repeated(snapshot) if files.mapping.rows != "events" else 0,
             swapped=swapped,
         )
+
+
+def _repeated(snapshot: FilesSnapshot) -> int:
+    ((rows,),) = snapshot.connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM counts WHERE instant IS NOT NULL "
+        "QUALIFY row_number() OVER (PARTITION BY constituency, counter, instant, path) > 1)"
+    ).fetchall()
+    return int(rows)
 
 
 def _may_be_swapped(connection: object, key: str, expression: Expression) -> bool:

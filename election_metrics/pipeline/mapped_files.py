@@ -24,7 +24,7 @@ import pyarrow as pa
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.lake.engine import connect_here
-from election_metrics.pipeline.mapped_query import CREATE_SAID, PLACES, insert_said, statements
+from election_metrics.pipeline.mapped_query import CREATE_SAID, PLACES, insert_said, reader_of, statements
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
 from election_metrics.sources.file_mapping import FileMapping, columns_of
@@ -105,10 +105,10 @@ class FilesSnapshot:
         ).df()
 
 
-def _opened(file: Path, encoding: str) -> IO[str]:
+def _opened(file: Path, encoding: str, errors: str = "strict") -> IO[str]:
     if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rt", encoding=encoding, newline="")
-    return file.open(encoding=encoding, newline="")
+        return gzip.open(file, "rt", encoding=encoding, errors=errors, newline="")
+    return file.open(encoding=encoding, errors=errors, newline="")
 
 
 class MappedFiles:
@@ -123,7 +123,7 @@ class MappedFiles:
 
     def __init__(self, mapping: FileMapping, base: Path, settings: Settings, now: datetime | None = None) -> None:
         self.mapping, self.now, self._base, self._settings = mapping, now, base, settings
-        self.place = f"files {', '.join(mapping.files)} below {base}" if base.is_dir() else f"the file {base}"
+        self.place = f"files below {base}" if base.is_dir() else f"the file {base}"
 
     @cached_property
     def is_untyped(self) -> bool:
@@ -178,6 +178,7 @@ class MappedFiles:
                 self._check_columns(columns)
                 statement = insert_said(self.mapping, part.file, part.form, columns, part.path, number)
                 snapshot.connection.execute(statement)
+                self._note_no_json(snapshot, part)
                 snapshot.files += 1
             except (duckdb.Error, SourceError, UnicodeError, OSError) as error:
                 snapshot.unreadable.append(Unreadable(version, str(error).splitlines()[0], part.member))
@@ -243,8 +244,11 @@ class MappedFiles:
             return [str(name) for (name,) in described.fetchall()]
         if self.mapping.csv.header:
             return list(self.mapping.csv.header)
-        with _opened(part.file, "utf-8-sig") as text:
-            return [name.strip() for name in next(csv.reader(text, **self._dialect), [])]
+        with _opened(part.file, "utf-8-sig", errors="replace") as text:
+            names = [name.strip() for name in next(csv.reader(text, **self._dialect), [])]
+        if not names:
+            raise SourceError("it is empty: it has no line with the names of its columns")
+        return names
 
     @property
     def _dialect(self) -> dict[str, Any]:
@@ -259,6 +263,19 @@ class MappedFiles:
             shown = ", ".join(columns[:_MOST_SHOWN]) + (", …" if len(columns) > _MOST_SHOWN else "")
             key = next(key for key, one in columns_of(self.mapping) if lacking[0] in one.needs)
             raise SourceError(f"it has no column {lacking[0]!r}, which {key} names; it has: {shown}")
+
+    def _note_no_json(self, snapshot: FilesSnapshot, part: _Part) -> None:
+        """Notes lines that are no JSON."""
+        if part.form != "jsonl":
+            return
+        reader = reader_of(self.mapping, part.file, part.form, [])
+        query = (
+            f"SELECT count(*), min(line) FROM (SELECT *, row_number() OVER () AS line FROM {reader}) WHERE row IS NULL"  # noqa: S608
+        )
+        ((lines, first),) = snapshot.connection.execute(query).fetchall()
+        if lines:
+            reason = f"line {first} is no JSON ({lines:,} line(s); this is the first)"
+            snapshot.unreadable.append(Unreadable(part.version, reason, f"{part.member}#line-{first}".lstrip("/")))
 
     @staticmethod
     def _note_refused(snapshot: FilesSnapshot, part: _Part) -> None:

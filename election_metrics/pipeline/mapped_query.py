@@ -74,10 +74,12 @@ def insert_said(mapping: FileMapping, file: Path, form: str, columns: list[str],
         if mapping.snapshots:
             texts["id"] = f"{texts['id']} || '-{place}'"
         values = ", ".join(f"{text} AS {name}" for name, text in texts.items())
+        where = [f"{texts['time']} IS NOT NULL"] if mapping.snapshots else []
+        where += ["row IS NOT NULL"] if form in ("json", "jsonl") else []
         selects.append(
             f"SELECT {literal(path)} AS path, {values}, {number} AS file_number, line "
             f"FROM (SELECT *, row_number() OVER () AS line FROM {reader})"
-            + (f" WHERE {texts['time']} IS NOT NULL" if mapping.snapshots else "")
+            + (f" WHERE {' AND '.join(where)}" if where else "")
         )
     return f"INSERT INTO said BY NAME {' UNION ALL '.join(selects)}"
 
@@ -133,6 +135,14 @@ def _whole(mapping: FileMapping, name: str) -> str:
 
 _TIME = "coalesce(strftime(instant AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f') || '+00', time)"
 _LAST = "ORDER BY file_number DESC, line DESC"
+_IS_GOOD = "coalesce(instant <= (SELECT latest FROM clock), FALSE) AND amount IS NOT NULL AND constituency IS NOT NULL"
+# What is no number or has no time is told, counts as nothing, and replaces nothing.
+_REST = f"""
+    SELECT concat_ws('|', constituency, counter, file_number, line), constituency, election, call, {_TIME}, NULL, NULL,
+        coalesce(CAST(amount AS VARCHAR), said_amount), NULL, NULL
+    FROM counts
+    WHERE NOT ({_IS_GOOD})
+"""
 # A row without an id is its own: told apart from equal ones by how many there are.
 _EVENTS = f"""
     CREATE OR REPLACE TEMP TABLE mapped AS
@@ -146,13 +156,16 @@ _EVENTS = f"""
 # Of a place and time that several rows name, the last one stands.
 _COUNTS = f"""
     CREATE OR REPLACE TEMP TABLE mapped AS
-    SELECT constituency || '|' || counter || '|' || time AS id, constituency, election, call AS type, {_TIME} AS time,
-        CAST(NULL AS VARCHAR) AS status, CAST(NULL AS VARCHAR) AS voter,
-        coalesce(CAST(amount AS VARCHAR), said_amount) AS quantity,
-        CAST(NULL AS VARCHAR) AS anomaly, CAST(NULL AS VARCHAR) AS anomaly_reason
-    FROM counts
-    WHERE amount IS DISTINCT FROM 0
-    QUALIFY row_number() OVER (PARTITION BY constituency, counter, coalesce(CAST(instant AS VARCHAR), time) {_LAST}) = 1
+    SELECT constituency || '|' || counter || '|' || epoch_ms(instant) AS id, constituency, election, call AS type,
+        {_TIME} AS time, CAST(NULL AS VARCHAR) AS status, CAST(NULL AS VARCHAR) AS voter,
+        CAST(amount AS VARCHAR) AS quantity, CAST(NULL AS VARCHAR) AS anomaly, CAST(NULL AS VARCHAR) AS anomaly_reason
+    FROM (
+        SELECT * FROM counts WHERE {_IS_GOOD}
+        QUALIFY row_number() OVER (PARTITION BY constituency, counter, instant {_LAST}) = 1
+    )
+    WHERE amount > 0
+    UNION ALL
+    {_REST}
 """
 
 
@@ -201,7 +214,7 @@ _OBSERVED = f"""
     WITH standing AS (
         SELECT constituency, election, counter, call, instant AS observed_at, amount AS published, path
         FROM counts
-        WHERE instant <= (SELECT latest FROM clock) AND amount IS NOT NULL AND constituency IS NOT NULL
+        WHERE {_IS_GOOD}
         QUALIFY row_number() OVER (PARTITION BY constituency, counter, instant {_LAST}) = 1
     ), bounded AS (
         SELECT *,
@@ -221,7 +234,7 @@ _OBSERVED = f"""
     WINDOW so_far AS (PARTITION BY constituency, counter ORDER BY observed_at)
 """
 # The hours of an interval in which voting is open; if there is none, the one that ends it.
-_COUNTERS = """
+_COUNTERS = f"""
     CREATE OR REPLACE TEMP TABLE mapped AS
     WITH numbered AS (
         SELECT *, epoch_ms(begins_at) // 3600000 AS first, (epoch_ms(observed_at) - 1) // 3600000 AS last FROM observed
@@ -254,12 +267,7 @@ _COUNTERS = """
     FROM shared
     WHERE amount * place // hours > amount * (place - 1) // hours
     UNION ALL
-    -- What is no number or has no time is told, and counts as nothing.
-    SELECT concat_ws('|', constituency, counter, file_number, line), constituency, election, call,
-        coalesce(strftime(instant AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f') || '+00', time), NULL, NULL,
-        coalesce(CAST(amount AS VARCHAR), said_amount), NULL, NULL
-    FROM counts
-    WHERE coalesce(instant > (SELECT latest FROM clock), TRUE) OR amount IS NULL OR constituency IS NULL
+    {_REST}
 """
 PLACES = """
     SELECT constituency AS constituency_id,

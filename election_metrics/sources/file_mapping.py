@@ -23,7 +23,7 @@ COUNTED = ("bulletins", "votes")
 class Csv(Strict):
     """How CSV files are written."""
 
-    delimiter: str = Field(",", min_length=1, max_length=4, description="Between two values.")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Between two values.")
     quote: str = Field('"', max_length=1, description="Around a value; empty: none.")
     encoding: str = Field("utf-8", description="As Python names it: utf-8, latin-1, cp1251, utf-16.")
     header: list[str] = Field([], description="Names of the columns, where the files have no line of them.")
