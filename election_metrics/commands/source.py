@@ -97,6 +97,11 @@ def _print_notes(console: Console, mapping: FileMapping, found: Checked) -> None
         )
     if found.off:
         console.print(f"Not judged  {', '.join(found.off)}")
+    if mapping.rows == "events" and mapping.columns.id is None and found.files > 1 and not mapping.latest_only:
+        console.print(
+            "[yellow]Rows have no id:[/] those of several files add up. If a file repeats rows of another one, name "
+            "columns.id, or set latest_only"
+        )
     if found.repeated:
         console.print(
             f"[yellow]{found.repeated:,} row(s)[/] are of the place and time of another row of their file: if they "

@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -124,11 +123,6 @@ class MappedFiles:
     def __init__(self, mapping: FileMapping, base: Path, settings: Settings, now: datetime | None = None) -> None:
         self.mapping, self.now, self._base, self._settings = mapping, now, base, settings
         self.place = f"files below {base}" if base.is_dir() else f"the file {base}"
-
-    @cached_property
-    def is_untyped(self) -> bool:
-        """Every time is text."""
-        return True
 
     def listed(self) -> list[FileVersion]:
         """The files, sorted by path.

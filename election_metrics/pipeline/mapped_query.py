@@ -115,7 +115,7 @@ def statements(mapping: FileMapping, now: datetime) -> list[str]:
     empty_observed = (
         "SELECT NULL::VARCHAR AS constituency, NULL::VARCHAR AS counter, NULL::TIMESTAMPTZ AS observed_at, "
         "NULL::TIMESTAMPTZ AS begins_at, NULL::BIGINT AS published, NULL::BIGINT AS change, NULL::BIGINT AS counted, "
-        "NULL::BIGINT AS hours, NULL::VARCHAR AS path WHERE FALSE"
+        "NULL::VARCHAR AS path WHERE FALSE"
     )
     if mapping.rows == "events":
         return [*made, f"CREATE OR REPLACE TEMP TABLE observed AS {empty_observed}", _EVENTS]
