@@ -152,6 +152,6 @@ def _problem(key: str, problem: Any) -> str:
         return f"{key} is missing"
     if problem["type"] == "extra_forbidden":
         return f"{key} is no key of a mapping"
-    if problem["type"] == "value_error" and (not key or isinstance(problem["input"], dict)):
-        return f"{key}: {problem['ctx']['error']}".removeprefix(": ")
+    if problem["type"] == "value_error" and not key:
+        return str(problem["ctx"]["error"])
     return f"{key} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
