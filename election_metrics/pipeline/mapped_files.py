@@ -10,6 +10,7 @@ import glob
 import gzip
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -174,8 +175,9 @@ class MappedFiles:
                 snapshot.connection.execute(statement)
                 self._note_no_json(snapshot, part)
                 snapshot.files += 1
-            except (duckdb.Error, SourceError, UnicodeError, OSError) as error:
-                snapshot.unreadable.append(Unreadable(version, str(error).splitlines()[0], part.member))
+            except (duckdb.Error, SourceError, UnicodeError, OSError, EOFError, csv.Error, zlib.error) as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                snapshot.unreadable.append(Unreadable(version, reason, part.member))
             else:
                 self._note_refused(snapshot, part)
             finally:
@@ -187,7 +189,7 @@ class MappedFiles:
         if path.suffix.lower() != ".zip":
             try:
                 yield _Part(version, "", self._recoded(path, work), self._form(path.name))
-            except (SourceError, UnicodeError, OSError, LookupError) as error:
+            except (SourceError, UnicodeError, OSError, LookupError, EOFError, zlib.error) as error:
                 snapshot.unreadable.append(Unreadable(version, str(error)))
             return
         try:
@@ -201,7 +203,15 @@ class MappedFiles:
                         with archive.open(member) as packed, target.open("wb") as file:
                             shutil.copyfileobj(packed, file)
                         yield _Part(version, member, self._recoded(target, work), form)
-                    except (SourceError, UnicodeError, OSError, RuntimeError, zipfile.BadZipFile) as error:
+                    except (
+                        SourceError,
+                        UnicodeError,
+                        OSError,
+                        RuntimeError,
+                        EOFError,
+                        zlib.error,
+                        zipfile.BadZipFile,
+                    ) as error:
                         snapshot.unreadable.append(Unreadable(version, str(error), member))
         except (OSError, zipfile.BadZipFile) as error:
             snapshot.unreadable.append(Unreadable(version, f"the archive cannot be read: {error}"))

@@ -99,8 +99,9 @@ def statements(mapping: FileMapping, now: datetime) -> list[str]:
     unit = 1000 if mapping.time_unit == "ms" else 1
     number = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
     moment = (
-        "CASE WHEN zone IS NOT NULL THEN TRY(timezone(zone, TRY_CAST(time AS TIMESTAMP))) "
-        f"WHEN {number} THEN TRY(to_timestamp(TRY_CAST(time AS DOUBLE) / {unit})) "
+        f"CASE WHEN {number} THEN TRY(to_timestamp(TRY_CAST(time AS DOUBLE) / {unit})) "
+        "WHEN zone NOT IN (SELECT name FROM pg_timezone_names()) THEN NULL "
+        "WHEN zone IS NOT NULL THEN TRY(timezone(zone, TRY_CAST(time AS TIMESTAMP))) "
         "ELSE TRY_CAST(time AS TIMESTAMPTZ) END"
     )
     numbers = ", ".join(f"{_whole(mapping, name)} AS {name}_number" for name in (*COUNTED, "registered"))
@@ -133,7 +134,7 @@ def _whole(mapping: FileMapping, name: str) -> str:
     return f"CASE WHEN regexp_full_match({text}, '[0-9]{{1,12}}') THEN CAST({text} AS BIGINT) END"
 
 
-_TIME = "coalesce(strftime(instant AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f') || '+00', time)"
+_TIME = "coalesce(strftime(instant AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f') || '+00', 'no time: ' || time)"
 _LAST = "ORDER BY file_number DESC, line DESC"
 _IS_GOOD = "coalesce(instant <= (SELECT latest FROM clock), FALSE) AND amount IS NOT NULL AND constituency IS NOT NULL"
 # What is no number or has no time is told, counts as nothing, and replaces nothing.
@@ -273,7 +274,8 @@ PLACES = """
     SELECT constituency AS constituency_id,
         arg_max(name, (file_number, line)) AS name, arg_max(region, (file_number, line)) AS region,
         arg_max(election, (file_number, line)) AS election,
-        arg_max(registered_number, (instant, file_number, line)) FILTER (WHERE instant IS NOT NULL OR time IS NULL)
+        arg_max(registered_number, (instant, file_number, line))
+            FILTER (WHERE instant <= (SELECT latest FROM clock) OR time IS NULL)
             AS registered_voters,
         arg_max(coalesce(place_zone, zone), (file_number, line)) AS time_zone
     FROM placed

@@ -67,7 +67,8 @@ def reading_of(table: AnyTable, secret: str = "") -> table_rows.Reading:
         otherwise=mapping.status.otherwise,
         last_hour=LAST_HOUR,
         no_text=NO_TEXT,
-        secret=secret,
+        # Another mapping may read the same text otherwise: then every hour differs from what landed.
+        secret=f"{secret}{mapping.model_dump_json()}" if isinstance(mapping, FileMapping) else secret,
         last_vote_stands=isinstance(mapping, FileMapping) and mapping.standing_vote == "last",
     )
 
