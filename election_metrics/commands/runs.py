@@ -35,6 +35,7 @@ from election_metrics.runtime.launch import open_instance, run_update
 from election_metrics.sanitize import visible
 from election_metrics.settings import Settings, settings
 from election_metrics.sources.listing import Listing
+from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.warehouse.migrate import migrate
 from election_metrics.warehouse.table_reads import PATH
 
@@ -129,10 +130,9 @@ def run_table_ingest(
     chosen = chosen or settings()
     migrate(chosen)
     now = datetime.now(UTC)
-    files = open_files(chosen)
-    table = named_table(chosen) if files is None else None
-    name = files.mapping.source if files is not None else named_table(chosen).mapping.source
-    hours = [] if table is None else pending_rows(chosen, table, now).hours
+    table = open_files(chosen) or named_table(chosen)
+    name = table.mapping.source
+    hours = pending_rows(chosen, table, now).hours if isinstance(table, TransactionsTable) else []
     asked = [hour for hour in (last, first) if hour is not None][:1]
     begin, end = _range_of_run(chosen, in_grid(hour_start(number) for number in hours) or asked, now)
     again = first is not None or last is not None
@@ -143,7 +143,7 @@ def run_table_ingest(
         finish(result, console, "hour(s) of the table")
         finish_changed(chosen, instance, progress, console)
     code = _exit_code(chosen, PATH.format(source=name))
-    for file in () if files is None else unreadable_files(chosen, name):
+    for file in unreadable_files(chosen, name):
         console.print(f"[red]not read:[/] {shown(file)}")
         code = 3
     return code

@@ -9,14 +9,13 @@ from rich.table import Table
 from election_metrics.commands.exit_codes import PARTLY_READ
 from election_metrics.commands.markup import shown
 from election_metrics.commands.runs import run_table_ingest
+from election_metrics.commands.table import meaning_of
 from election_metrics.errors import SourceError
 from election_metrics.pipeline.mapped_check import Checked, check_files
 from election_metrics.pipeline.mapped_files import MappedFiles
 from election_metrics.pipeline.mapping_guess import suggest
 from election_metrics.settings import Settings, settings
 from election_metrics.sources.file_mapping import FileMapping, columns_of, read_file_mapping
-
-_MOST_SHOWN = 10
 
 
 def print_check(console: Console, chosen: Settings, file: Path, path: Path | None) -> int:
@@ -62,7 +61,7 @@ def _print_rows(console: Console, mapping: FileMapping, found: Checked) -> None:
         return
     table = Table("place", "time (UTC)", "counts as", "how many", title="The first rows, as they would count")
     for row in found.first.itertuples():
-        meaning = _meaning(mapping, row.type, row.status)
+        meaning = meaning_of(mapping, row.type, row.status)
         table.add_row(
             *(shown(str(value)) for value in (row.constituency, str(row.time)[:19], meaning, row.quantity or 1))
         )
@@ -112,15 +111,6 @@ def _print_notes(console: Console, mapping: FileMapping, found: Checked) -> None
             f"[yellow]{shown(key)}:[/] no day after the 12th is there, so nothing shows whether its format has day and "
             "month in the right order"
         )
-
-
-def _meaning(mapping: FileMapping, kind: str | None, status: str | None) -> str:
-    call = mapping.types.get(str(kind), str(kind))
-    outcome = mapping.status.outcomes().get(str(status), mapping.status.otherwise)
-    words = {"blindSigIssue": "bulletins issued", "vote": "votes cast"}
-    if outcome == "counted":
-        return words.get(call, f"other transactions ({call})")
-    return f"{outcome} ({call})"
 
 
 def run_source_ingest(console: Console, file: Path) -> int:

@@ -9,6 +9,7 @@ from election_metrics.errors import TransientError, WarehouseError
 from election_metrics.pipeline.table_opening import named_table, unreadable_of_sample
 from election_metrics.pipeline.table_state import state_of
 from election_metrics.settings import Settings
+from election_metrics.sources.file_mapping import FileMapping
 from election_metrics.sources.table_mapping import TableMapping
 from election_metrics.sources.table_snapshot import FIELDS
 
@@ -49,7 +50,7 @@ def print_check(console: Console, settings: Settings) -> int:
     _print_state(console, settings, mapping.source)
     console.print("\nRows by type and status, and what they count as:")
     for kind, status, rows in counts.itertuples(index=False, name=None):
-        console.print(f"  {rows:>12,}  {shown(kind)}, {shown(status)}: {_meaning(mapping, kind, status)}")
+        console.print(f"  {rows:>12,}  {shown(kind)}, {shown(status)}: {meaning_of(mapping, kind, status)}")
     if counts.empty:
         console.print("  none")
     read, unreadable = unreadable_of_sample(settings, table)
@@ -72,7 +73,8 @@ def _print_state(console: Console, settings: Settings, source: str) -> None:
     console.print(f"Read        {int(ago.total_seconds())} s ago; every hour compared: {compared}")
 
 
-def _meaning(mapping: TableMapping, kind: str | None, status: str | None) -> str:
+def meaning_of(mapping: TableMapping | FileMapping, kind: str | None, status: str | None) -> str:
+    """What a row of this type and status counts as, in words."""
     operation = mapping.types.get(str(kind), str(kind))
     outcome = mapping.status.outcomes().get(str(status), mapping.status.otherwise)
     if outcome == "withdrawn":

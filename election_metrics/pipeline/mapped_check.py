@@ -35,7 +35,7 @@ class Checked:
         rejected: reason, rows, example: of the first rows, those that would not count.
         sampled: how many rows `rejected` is of.
         falls: how many published counters are lower than the one before.
-        spread: hours over which numbers would be spread, because they were published less often than hourly.
+        spread: how many published counters are of a longer time than an hour, over which they would be spread.
         off: anomaly rules that would not be judged.
         repeated: rows that say the same of a place and time as another row of their file: one place, or two.
         swapped: keys of times that could as well be read with day and month the other way round.
@@ -79,9 +79,9 @@ def check_files(settings: Settings, files: MappedFiles) -> Checked:
         ((begin, end),) = here.execute("SELECT epoch_ms(min(instant)), epoch_ms(max(instant)) FROM placed").fetchall()
         ((falls, spread),) = here.execute(
             "SELECT (SELECT count(*) FROM observed WHERE change < 0), "
-            "(SELECT count(DISTINCT substr(time, 1, 13)) FROM mapped WHERE id LIKE '%|%|%|2')"
+            "(SELECT count(*) FROM observed WHERE observed_at - begins_at > INTERVAL 1 HOUR)"
         ).fetchall()
-        swapped = [key for key, one in columns_of(files.mapping) if _may_be_swapped(snapshot.connection, key, one)]
+        swapped = [key for key, one in columns_of(files.mapping) if _may_be_swapped(snapshot, key, one)]
         places = snapshot.places()
         reading = reading_of(files)
         table_rows.begin_rows(engine, reading)
@@ -99,7 +99,7 @@ def check_files(settings: Settings, files: MappedFiles) -> Checked:
             rejected=table_rows.unreadable(engine, settings, reading, datetime.now(UTC)),
             sampled=table_rows.count_rows(engine),
             falls=falls,
-            spread=spread if files.mapping.rows == "counters" else 0,
+            spread=spread,
             off=rules_off(files.mapping),
             repeated=_repeated(snapshot) if files.mapping.rows != "events" else 0,
             swapped=swapped,
@@ -114,12 +114,12 @@ def _repeated(snapshot: FilesSnapshot) -> int:
     return int(rows)
 
 
-def _may_be_swapped(connection: object, key: str, expression: Expression) -> bool:
+def _may_be_swapped(snapshot: FilesSnapshot, key: str, expression: Expression) -> bool:
     """Whether a time that was read by a format has no day after the 12th, so that nothing shows which is the month."""
     form = expression.format
     if form is None or not ("%d" in form and "%m" in form) or "%B" in form or not key.endswith("time"):
         return False
-    rows = connection.execute(  # type: ignore[attr-defined]
+    rows = snapshot.connection.execute(
         "SELECT count(*) > 0 AND coalesce(max(day(instant)) <= 12, false) FROM placed WHERE instant IS NOT NULL"
     ).fetchall()
     return bool(rows[0][0])

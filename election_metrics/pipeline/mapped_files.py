@@ -31,6 +31,7 @@ from election_metrics.sources.file_mapping import FileMapping, columns_of
 from election_metrics.sources.file_versions import FileVersion, Unreadable, version_at
 from election_metrics.sources.mapping_expressions import needed_columns
 from election_metrics.sources.table_snapshot import FIELDS, Batch
+from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import SnapshotBounds, Watermark
 
 _ENDINGS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -296,3 +297,6 @@ class MappedFiles:
             snapshot.unreadable.append(Unreadable(part.version, reason, f"{part.member}#line-{first}".lstrip("/")))
         for table in ("refused_lines", "refused_scans"):
             here.execute(f"DROP TABLE {table}")
+
+
+AnyTable = TransactionsTable | MappedFiles

@@ -171,12 +171,10 @@ _COUNTS = f"""
 
 
 def _counts_of(mapping: FileMapping) -> str:
-    groups = [mapping.columns, *mapping.snapshots]
-    named = [name for name in COUNTED if any(getattr(group, name) is not None for group in groups)]
     selects = [
         f"SELECT *, '{name}' AS counter, '{_CALLS[name]}' AS call, {name}_number AS amount, {name} AS said_amount "
         f"FROM placed WHERE {name} IS NOT NULL"
-        for name in named
+        for name in mapping.counted
     ]
     # Two numbers of one place and time in one file: nobody can say which is right, or they are of two places.
     numbers = "list_sort(list_distinct(list(amount) OVER one_moment))"

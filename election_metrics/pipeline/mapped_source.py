@@ -6,15 +6,16 @@ from datetime import datetime
 import pandas as pd
 import sqlalchemy as sa
 
-from election_metrics.clock import hour_number
-from election_metrics.errors import SettingsError
 from election_metrics.pipeline.landing import Again, LandingReport, Pending, Source
 from election_metrics.pipeline.mapped_files import FilesSnapshot, MappedFiles
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.recording import unreadable_rows
 from election_metrics.pipeline.table_landing import land_table
+from election_metrics.pipeline.table_source import hours_again
+from election_metrics.pipeline.table_state import watermark_as_json
 from election_metrics.settings import Settings
-from election_metrics.sources.file_mapping import FileMapping, names_files, read_file_mapping
+from election_metrics.sources.file_mapping import COUNTED, FileMapping, names_files, read_file_mapping
+from election_metrics.sources.watermark import Watermark
 from election_metrics.warehouse import ledger, mapped_sources, table_reads
 from election_metrics.warehouse.database import lock, transaction
 
@@ -68,15 +69,9 @@ class MappedSource(Source):
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,
     ) -> None:  # fmt: skip
         """Reads the files and lands hours that differ; with `again`, reloads landed hours, changed or not."""
-        if again is not None and again.constituency is not None:
-            raise SettingsError(f"{self.name!r} is read by hours, not by constituency; leave out again_constituency")
-        numbers = None if again is None else (_number(again.first), _number(again.last))
+        hours = hours_again(self.name, again)
         found(len(self.files.listed()))
-        land_files(settings, self.files, run_id, report=report, progress=progress, again=numbers)
-
-
-def _number(hour: datetime | None) -> int | None:
-    return None if hour is None else hour_number(hour)
+        land_files(settings, self.files, run_id, report=report, progress=progress, again=hours)
 
 
 def landed_state(settings: Settings, source: str) -> str | None:
@@ -89,8 +84,13 @@ def landed_state(settings: Settings, source: str) -> str | None:
 def unreadable_files(settings: Settings, source: str) -> list[str]:
     """What of the files could not be read when they landed, and why."""
     with transaction(settings) as connection:
-        state = table_reads.read_state(connection, source) or {"read_up_to": {}}
-        return ledger.reasons_of(connection, state["read_up_to"].get("unreadable", []))
+        return ledger.reasons_of(connection, _unreadable_before(connection, source))
+
+
+def _unreadable_before(connection: sa.Connection, source: str) -> list[str]:
+    """Paths of files that could not be read, wholly or in part, when they landed."""
+    state = table_reads.read_state(connection, source)
+    return [] if state is None else list(state["read_up_to"].get("unreadable", []))
 
 
 def land_files(
@@ -105,30 +105,29 @@ def land_files(
 ) -> LandingReport:
     """Lands the files of a mapping; see `table_landing.land_table`."""
     state = files.state()  # before they are read: what changes meanwhile is read again
+    with transaction(settings) as connection:
+        before = _unreadable_before(connection, files.mapping.source)
+
+    def finish(connection: sa.Connection, snapshot: FilesSnapshot, moment: datetime) -> None:
+        _store(connection, files, snapshot, state, moment)
+        wrong = [file.version.path for file in snapshot.unreadable]
+        ledger.supersede(connection, sorted({*before, *wrong}))
+        ledger.record_files(connection, unreadable_rows(snapshot.unreadable, run_id, moment))
+
     files.now = now
-    report = land_table(
-        settings, files, run_id, now, progress, report=report, compare=True, again=again,
-        finish=lambda connection, snapshot, moment: _store(connection, files, snapshot, state, run_id, moment),
-    )  # fmt: skip
-    return report
+    return land_table(settings, files, run_id, now, progress, report=report, compare=True, again=again, finish=finish)
 
 
-def _store(
-    connection: sa.Connection, files: MappedFiles, snapshot: FilesSnapshot, state: str, run_id: str, now: datetime
-) -> None:
+def _store(connection: sa.Connection, files: MappedFiles, snapshot: FilesSnapshot, state: str, now: datetime) -> None:
     mapping = files.mapping
     lock(connection, "land")
     mapped_sources.store(
         connection, mapping.source, mapping.rows, rules_off(mapping), _places(mapping, snapshot),
         snapshot.observed().rename(columns={"constituency": "constituency_id"}), now,
     )  # fmt: skip
-    before = table_reads.read_state(connection, mapping.source) or {"read_up_to": {}}
     wrong = sorted({file.version.path for file in snapshot.unreadable})
-    read_up_to: dict[str, object] = {"horizon": None, "low": None, "newest": None, "marks": []}
-    read_up_to |= {"files": state, "unreadable": wrong}
+    read_up_to = {**watermark_as_json(Watermark()), "files": state, "unreadable": wrong}
     table_reads.store_state(connection, mapping.source, files.place, read_up_to, now)
-    ledger.supersede(connection, [*before["read_up_to"].get("unreadable", []), *wrong])
-    ledger.record_files(connection, unreadable_rows(snapshot.unreadable, run_id, now))
 
 
 def _places(mapping: FileMapping, snapshot: FilesSnapshot) -> pd.DataFrame:
@@ -150,14 +149,11 @@ def _places(mapping: FileMapping, snapshot: FilesSnapshot) -> pd.DataFrame:
 def rules_off(mapping: FileMapping) -> list[str]:
     """Rules that the figures of such files say too little for."""
     off: set[str] = set()
-    groups = [mapping.columns, *mapping.snapshots]
-    has = {name: any(getattr(group, name) is not None for group in groups) for name in ("bulletins", "votes")}
-    if mapping.rows == "events":
-        has = dict.fromkeys(has, True)
     if mapping.unit != "second":
         off |= {*_WITHIN_HOURS}
     if mapping.rows == "counters" or mapping.unit == "day":
         off |= {*_OF_HOURS}
-    if not all(has.values()) or not mapping.needs_bulletins:
+    has_both = mapping.rows == "events" or mapping.counted == list(COUNTED)
+    if not has_both or not mapping.needs_bulletins:
         off |= {*_OF_BOTH}
     return sorted(off)

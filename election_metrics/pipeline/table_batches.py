@@ -12,11 +12,10 @@ from election_metrics.lake import landing as lake
 from election_metrics.lake import table_rows
 from election_metrics.lake.engine import Readable
 from election_metrics.pipeline.landing import Landing, StagedBatch, commit_batch
-from election_metrics.pipeline.mapped_files import FilesSnapshot, MappedFiles
+from election_metrics.pipeline.mapped_files import AnyTable, FilesSnapshot
 from election_metrics.pipeline.scratch import work_folder
 from election_metrics.pipeline.table_state import watermark_as_json
 from election_metrics.sources.table_snapshot import NO_HOUR, Snapshot
-from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import Watermark
 from election_metrics.warehouse import lake_manifest, ledger, registry, table_reads
 from election_metrics.warehouse.database import lock, transaction
@@ -26,7 +25,7 @@ from election_metrics.warehouse.database import lock, transaction
 class TableLanding(Landing):
     """Parameters of a landing of a table."""
 
-    table: TransactionsTable | MappedFiles
+    table: AnyTable
     snapshot: Snapshot | FilesSnapshot
     reading: table_rows.Reading
 

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from election_metrics.lake import table_rows
 from election_metrics.lake.connect import connect
 from election_metrics.pipeline.landing import LandingReport
+from election_metrics.pipeline.mapped_files import AnyTable
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.pipeline.table_batches import TableLanding, land_batch
 from election_metrics.pipeline.table_comparison import differing_hours, landed_hours
-from election_metrics.pipeline.table_opening import AnyTable, reading_of
+from election_metrics.pipeline.table_opening import reading_of
 from election_metrics.pipeline.table_state import check_place, is_comparison_due, watermark_of
 from election_metrics.settings import Settings
 from election_metrics.sources.watermark import Watermark

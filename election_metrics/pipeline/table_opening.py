@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from election_metrics.errors import SettingsError
 from election_metrics.lake import table_rows
 from election_metrics.lake.connect import connect
-from election_metrics.pipeline.mapped_files import MappedFiles
+from election_metrics.pipeline.mapped_files import AnyTable
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.settings import Settings
 from election_metrics.sources.database_text import NO_TEXT
@@ -43,9 +43,6 @@ def named_table(settings: Settings) -> TransactionsTable:
             "postgresql+psycopg://reader@host/votes"
         )
     return table
-
-
-AnyTable = TransactionsTable | MappedFiles
 
 
 def reading_of(table: AnyTable, secret: str = "") -> table_rows.Reading:

@@ -51,16 +51,23 @@ class TableRows(Source):
         found: Callable[[int], None] = lambda _: None, again: Again | None = None,  # noqa: ARG002 rows are no files
     ) -> None:  # fmt: skip
         """Lands new rows, and hours that differ; with `again`, reloads landed hours, changed or not."""
-        if again is not None and again.constituency is not None:
-            raise SettingsError(f"{self.name!r} is read by hours, not by constituency; leave out again_constituency")
-        hours = None if again is None else (_number(again.first), _number(again.last))
+        hours = hours_again(self.name, again)
         land_table(
             settings, self.table, run_id, progress=progress, report=report, compare=self.compare or None, again=hours
         )
 
 
-def _number(hour: datetime | None) -> int | None:
-    return None if hour is None else hour_number(hour)
+def hours_again(source: str, again: Again | None) -> tuple[int | None, int | None] | None:
+    """The first and the last hour (since 1970, UTC) of a source by hours that are reloaded; None: none is.
+
+    Raises:
+        SettingsError: a constituency is named.
+    """
+    if again is None:
+        return None
+    if again.constituency is not None:
+        raise SettingsError(f"{source!r} is read by hours, not by constituency; leave out again_constituency")
+    return tuple(None if hour is None else hour_number(hour) for hour in (again.first, again.last))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

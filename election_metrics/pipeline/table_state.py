@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from election_metrics.errors import SourceError
-from election_metrics.pipeline.mapped_files import MappedFiles
+from election_metrics.pipeline.mapped_files import AnyTable
 from election_metrics.settings import Settings
 from election_metrics.sources.file_mapping import FileMapping
 from election_metrics.sources.table_mapping import TableMapping
-from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import PendingMark, Watermark
 from election_metrics.warehouse import table_reads
 from election_metrics.warehouse.database import transaction
@@ -22,7 +21,7 @@ def state_of(settings: Settings, source: str) -> Mapping[str, Any] | None:
         return table_reads.read_state(connection, source)
 
 
-def check_place(table: TransactionsTable | MappedFiles, state: Mapping[str, Any] | None) -> None:
+def check_place(table: AnyTable, state: Mapping[str, Any] | None) -> None:
     """Refuses to go on with a state that was recorded of another table.
 
     Raises:

@@ -7,7 +7,7 @@ import tomllib
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -94,8 +94,9 @@ class FileMapping(Strict):
         [], description="When voting is open, in `time_zone`: [[2026-09-18T08:00:00, 2026-09-18T20:00:00], …]."
     )
 
-    compare_minutes: float = 0.0
-    overlap_minutes: float = 0.0
+    compare_minutes: ClassVar[float] = 0.0
+    overlap_minutes: ClassVar[float] = 0.0
+    """As of tables: files are always compared as a whole."""
 
     _zone = field_validator("time_zone")(known_zone)
     _operations = field_validator("types")(known_operations)
@@ -104,13 +105,6 @@ class FileMapping(Strict):
     @classmethod
     def _one_or_more(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
-
-    @field_validator("compare_minutes", "overlap_minutes")
-    @classmethod
-    def _not_of_files(cls, value: float) -> float:
-        if value:
-            raise ValueError("files are always compared as a whole")
-        return value
 
     @field_validator("opening_hours")
     @classmethod
@@ -126,8 +120,7 @@ class FileMapping(Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        groups = [self.columns, *self.snapshots]
-        counts = [name for name in COUNTED if any(getattr(group, name) is not None for group in groups)]
+        counts = self.counted
         if self.rows == "events":
             where = "snapshots" if self.snapshots else "columns"
             rows: list[FileColumns | Snapshot] = [*self.snapshots] if self.snapshots else [self.columns]
@@ -149,6 +142,12 @@ class FileMapping(Strict):
         if not self.unit:
             object.__setattr__(self, "unit", "second" if self.rows == "events" else "hour")
         return self
+
+    @property
+    def counted(self) -> list[str]:
+        """The numbers of COUNTED that the files have."""
+        groups = [self.columns, *self.snapshots]
+        return [name for name in COUNTED if any(getattr(group, name) is not None for group in groups)]
 
     @property
     def source(self) -> str:

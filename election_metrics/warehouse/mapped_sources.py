@@ -37,10 +37,10 @@ def store(
     new = insert(mapped_sources).values(values)
     changes = {name: new.excluded[name] for name in ("rows", "rules_off", "read_at")}
     connection.execute(new.on_conflict_do_update(index_elements=["source"], set_=changes))
-    before = read_places(connection)
-    for table, frame in ((mapped_places, places), (counter_observations, observed)):
-        replace_scope(connection, table, table.c.source == source, frame.assign(source=source))
-    if not before.equals(read_places(connection)):
+    replace_scope(
+        connection, counter_observations, counter_observations.c.source == source, observed.assign(source=source)
+    )
+    if len(replace_scope(connection, mapped_places, mapped_places.c.source == source, places.assign(source=source))):
         mark_names_changed(connection)
 
 

@@ -316,6 +316,7 @@ def test_a_file_whose_column_changed_its_name_is_left_out_and_named(chosen: Sett
     put(tmp_path / "in", COUNTERS, two=bad.replace("voti", "voted"))
     land(chosen, mapping)
     assert (totals(chosen), unreadable_files(chosen, "turnout")) == ({"a": 20}, [])
+    assert not len(rows(chosen, "SELECT * FROM ingest.transaction_files WHERE status = 'unreadable'"))
 
 
 @pytest.mark.parametrize(
