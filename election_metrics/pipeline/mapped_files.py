@@ -5,17 +5,12 @@ be read is left out and named; the others count.
 """
 
 import contextlib
-import csv
 import glob
-import gzip
-import shutil
-import zipfile
-import zlib
+import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
 
 import duckdb
 import pandas as pd
@@ -23,36 +18,22 @@ import pyarrow as pa
 
 from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
+from election_metrics.lake.duck import put_table
 from election_metrics.lake.engine import connect_here
-from election_metrics.pipeline.mapped_query import CREATE_SAID, PLACES, insert_said, reader_of, statements
+from election_metrics.pipeline.mapped_notes import note_lines, note_problems, note_unclear
+from election_metrics.pipeline.mapped_parts import CANNOT_READ, Part, in_order, parts_of, shown_columns
+from election_metrics.pipeline.mapped_query import PLACES, statements
+from election_metrics.pipeline.mapped_reading import CREATE_SAID, has_keys, insert_said, lacks_list, reader_of
 from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings
-from election_metrics.sources.file_mapping import FileMapping, columns_of
+from election_metrics.sources.file_mapping import FileMapping, columns_of, essential_keys
 from election_metrics.sources.file_versions import FileVersion, Unreadable, version_at
-from election_metrics.sources.mapping_expressions import needed_columns
 from election_metrics.sources.table_snapshot import FIELDS, Batch
 from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import SnapshotBounds, Watermark
 
-_ENDINGS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
-            ".parquet": "parquet"}  # fmt: skip
-_READ_AS_IS = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
 _ROWS_AT_ONCE = 100_000
-_MOST_SHOWN = 12
-
-
-@dataclass
-class _Part:
-    """A readable file: itself, or the member of an archive."""
-
-    version: FileVersion
-    member: str
-    file: Path
-    form: str
-
-    @property
-    def path(self) -> str:
-        return f"{self.version.path}/{self.member}".rstrip("/")
+_ROWS_FOR_KEYS = 10_000
 
 
 @dataclass
@@ -106,12 +87,6 @@ class FilesSnapshot:
         ).df()
 
 
-def _opened(file: Path, encoding: str, errors: str = "strict") -> IO[str]:
-    if file.suffix.lower() == ".gz":
-        return gzip.open(file, "rt", encoding=encoding, errors=errors, newline="")
-    return file.open(encoding=encoding, errors=errors, newline="")
-
-
 class MappedFiles:
     """The files of a mapping, below a folder.
 
@@ -143,7 +118,7 @@ class MappedFiles:
                         found[str(path)] = version_at(path)
         if not found:
             raise SourceError(f"there is no file {' or '.join(self.mapping.files)} below {self._base}")
-        return [found[path] for path in sorted(found)]
+        return [found[path] for path in sorted(found, key=in_order)]
 
     def state(self) -> str:
         """A digest of the files' versions: it changes with any of them."""
@@ -159,144 +134,60 @@ class MappedFiles:
             connection.execute(f"SET TimeZone = '{self.mapping.time_zone}'")
             connection.execute(CREATE_SAID)
             snapshot = FilesSnapshot(connection)
-            for number, version in enumerate(self.listed(), start=1):
-                self._read(snapshot, version, number, work)
-            for statement in statements(self.mapping, self.now or datetime.now(UTC)):
+            names = pd.DataFrame({"name": sorted(zoneinfo.available_timezones())})
+            put_table(connection, "zones", names, {"name": "VARCHAR"})
+            connection.execute("DELETE FROM zones WHERE name NOT IN (SELECT name FROM pg_timezone_names())")
+            for version in self.listed():
+                for part in parts_of(self.mapping, version, work):
+                    if isinstance(part, Part):
+                        self._read(snapshot, part)
+                    else:
+                        snapshot.unreadable.append(part)
+            for statement in statements(self.mapping, self._settings.first_hour, self.now or datetime.now(UTC)):
                 connection.execute(statement)
+            note_unclear(connection, snapshot.unreadable, self.listed())
             yield snapshot
 
-    def _read(self, snapshot: FilesSnapshot, version: FileVersion, number: int, work: Path) -> None:
-        """Reads a file, and the members of an archive; what cannot be read is noted."""
-        parts = list(self._parts(snapshot, version, work))
-        for part in parts:
-            try:
-                columns = self._columns(part, snapshot.connection)
-                self._check_columns(columns)
-                statement = insert_said(self.mapping, part.file, part.form, columns, part.path, number)
-                snapshot.connection.execute(statement)
-                self._note_no_json(snapshot, part)
-                snapshot.files += 1
-            except (duckdb.Error, SourceError, UnicodeError, OSError, EOFError, csv.Error, zlib.error) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                snapshot.unreadable.append(Unreadable(version, reason, part.member))
-            else:
-                self._note_refused(snapshot, part)
-            finally:
-                if part.file.is_relative_to(work):
-                    part.file.unlink(missing_ok=True)
-
-    def _parts(self, snapshot: FilesSnapshot, version: FileVersion, work: Path) -> Iterator[_Part]:
-        path = Path(version.path)
-        if path.suffix.lower() != ".zip":
-            try:
-                yield _Part(version, "", self._recoded(path, work), self._form(path.name))
-            except (SourceError, UnicodeError, OSError, LookupError, EOFError, zlib.error) as error:
-                snapshot.unreadable.append(Unreadable(version, str(error)))
-            return
+    def _read(self, snapshot: FilesSnapshot, part: Part) -> None:
+        """Reads a part; what of it cannot be read is noted."""
+        here, number = snapshot.connection, snapshot.files + 1
         try:
-            with zipfile.ZipFile(path) as archive:
-                for place, member in enumerate(sorted(archive.namelist())):
-                    if member.endswith("/") or Path(member).name.startswith((".", "__MACOSX")):
-                        continue
-                    target = work / f"{place}-{Path(member).name[-60:]}"
-                    try:
-                        form = self._form(member)
-                        with archive.open(member) as packed, target.open("wb") as file:
-                            shutil.copyfileobj(packed, file)
-                        yield _Part(version, member, self._recoded(target, work), form)
-                    except (
-                        SourceError,
-                        UnicodeError,
-                        OSError,
-                        RuntimeError,
-                        EOFError,
-                        zlib.error,
-                        zipfile.BadZipFile,
-                    ) as error:
-                        snapshot.unreadable.append(Unreadable(version, str(error), member))
-        except (OSError, zipfile.BadZipFile) as error:
-            snapshot.unreadable.append(Unreadable(version, f"the archive cannot be read: {error}"))
-
-    def _form(self, name: str) -> str:
-        suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-        if suffixes[-1:] == [".gz"]:
-            suffixes.pop()
-        form = self.mapping.format or _ENDINGS.get(suffixes[-1] if suffixes else "")
-        if form is None:
-            raise SourceError(f"its ending says no form; set format to one of csv, json, jsonl, parquet ({name})")
-        return form
-
-    def _recoded(self, file: Path, work: Path) -> Path:
-        """The file as UTF-8 without a mark at its beginning.
-
-        Raises:
-            UnicodeError: it is not in the encoding of the mapping.
-        """
-        encoding = self.mapping.csv.encoding.lower()
-        if self._form(file.name) != "csv" or encoding in _READ_AS_IS:
-            return file
-        target = work / f"recoded-{file.name.removesuffix('.gz')[-60:]}"
-        with _opened(file, encoding) as text, target.open("w", encoding="utf-8", newline="") as out:
-            shutil.copyfileobj(text, out)
-        return target
-
-    def _columns(self, part: _Part, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        """The names of a file's columns; none of JSON, whose rows may each have others."""
-        if part.form in ("json", "jsonl"):
-            return []
-        if part.form == "parquet":
-            described = connection.execute("SELECT name FROM parquet_schema(?) OFFSET 1", [str(part.file)])
-            return [str(name) for (name,) in described.fetchall()]
-        if self.mapping.csv.header:
-            return list(self.mapping.csv.header)
-        with _opened(part.file, "utf-8-sig", errors="replace") as text:
-            names = [name.strip() for name in next(csv.reader(text, **self._dialect), [])]
-        if not names:
-            raise SourceError("it is empty: it has no line with the names of its columns")
-        return names
-
-    @property
-    def _dialect(self) -> dict[str, Any]:
-        quote = self.mapping.csv.quote
-        quoting = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
-        return {"delimiter": self.mapping.csv.delimiter[:1], **quoting}
-
-    def _check_columns(self, columns: Sequence[str]) -> None:
-        needed = needed_columns(expression for _, expression in columns_of(self.mapping))
-        lacking = [name for name in needed if name not in columns]
-        if columns and lacking:
-            shown = ", ".join(columns[:_MOST_SHOWN]) + (", …" if len(columns) > _MOST_SHOWN else "")
-            key = next(key for key, one in columns_of(self.mapping) if lacking[0] in one.needs)
-            raise SourceError(f"it has no column {lacking[0]!r}, which {key} names; it has: {shown}")
-
-    def _note_no_json(self, snapshot: FilesSnapshot, part: _Part) -> None:
-        """Notes lines that are no JSON."""
-        if part.form != "jsonl":
+            reader = reader_of(self.mapping, part.file, part.form, part.columns, self._settings.max_line_bytes)
+            if part.form in ("json", "jsonl"):
+                self._check_keys(here, part, reader)
+            here.execute(insert_said(self.mapping, reader, part.form, part.columns, part.path, number))
+            ((rows,),) = here.execute(
+                "SELECT coalesce(max(line), 0) FROM said WHERE file_number = ?", [number]
+            ).fetchall()
+            if self.mapping.latest_only and not rows:
+                raise SourceError("it has no rows, and so replaces no file before it (latest_only)")
+        except (duckdb.Error, *CANNOT_READ) as error:
+            here.execute("DELETE FROM said WHERE file_number = ?", [number])
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            snapshot.unreadable.append(Unreadable(part.version, reason, part.member))
             return
-        reader = reader_of(self.mapping, part.file, part.form, [])
-        query = (
-            f"SELECT count(*), min(line) FROM (SELECT *, row_number() OVER () AS line FROM {reader}) WHERE row IS NULL"  # noqa: S608
-        )
-        ((lines, first),) = snapshot.connection.execute(query).fetchall()
-        if lines:
-            reason = f"line {first} is no JSON ({lines:,} line(s); this is the first)"
-            snapshot.unreadable.append(Unreadable(part.version, reason, f"{part.member}#line-{first}".lstrip("/")))
+        snapshot.files = number
+        snapshot.unreadable += note_lines(here, self.mapping, part, int(rows))
+        snapshot.unreadable += note_problems(here, self.mapping, part, number)
 
-    @staticmethod
-    def _note_refused(snapshot: FilesSnapshot, part: _Part) -> None:
-        """Notes lines that are no rows of the CSV."""
-        here = snapshot.connection
-        if not here.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'refused_lines'").fetchone():
-            return
-        rows = here.execute(
-            "SELECT error_type, count(DISTINCT line), min(line), arg_min(error_message, line) FROM refused_lines "
-            "GROUP BY error_type ORDER BY error_type"
-        ).fetchall()
-        for _, lines, first, message in rows:
-            reason = f"line {first}: {str(message).splitlines()[0]} ({lines:,} line(s); this is the first)"
-            snapshot.unreadable.append(Unreadable(part.version, reason, f"{part.member}#line-{first}".lstrip("/")))
-        for table in ("refused_lines", "refused_scans"):
-            here.execute(f"DROP TABLE {table}")
+    def _check_keys(self, here: duckdb.DuckDBPyConnection, part: Part, reader: str) -> None:
+        """Refuses JSON that has no list of rows, or no row with a key that everything depends on."""
+        if part.form == "json" and self.mapping.json_.rows:
+            ((lacking,),) = here.execute(lacks_list(self.mapping, part.file)).fetchall()
+            if lacking:
+                raise SourceError(f"it has no list {self.mapping.json_.rows!r}, which json.rows names")
+        groups = essential_keys(self.mapping)
+        keys = sorted({key for group in groups for key in group})
+        for most in (_ROWS_FOR_KEYS, 2**62):
+            ((rows, *counts),) = here.execute(has_keys(reader, keys, most)).fetchall()
+            missing = {key for key, count in zip(keys, counts, strict=True) if not count}
+            if not rows or any(not missing.intersection(group) for group in groups):
+                return
+        key = min(missing)
+        named = next(name for name, one in columns_of(self.mapping) if key in one.needs)
+        there = here.execute(f"SELECT json_keys(row) FROM {reader} WHERE json_type(row) = 'OBJECT' LIMIT 1").fetchall()  # noqa: S608 ours
+        has = shown_columns(there[0][0]) if there else "no object"
+        raise SourceError(f"no row has the key {key!r}, which {named} names; the first has: {has}")
 
 
 AnyTable = TransactionsTable | MappedFiles

@@ -6,112 +6,41 @@ published last stands: where a later number is lower, the earlier ones were too 
 
 # ruff: noqa: S608 names are ours, and texts of the mapping are quoted
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from election_metrics.lake.reading import quoted
-from election_metrics.sources.file_mapping import COUNTED, FileMapping
-from election_metrics.sources.mapping_expressions import Expression, Value, literal
+from election_metrics.sources.file_mapping import FileMapping
+from election_metrics.sources.mapping_expressions import literal
+from election_metrics.sources.table_mapping import OPERATIONS
 
-_SAID = ("constituency", "time", "zone", "place_zone", "name", "region", "election", "id", "type", "status", "voter",
-         "quantity", "bulletins", "votes", "registered")  # fmt: skip
-TEXTS = ("path", *_SAID)
-"""Columns of the table `said`, all text; and file_number, line: whole numbers."""
-CREATE_SAID = (
-    f"CREATE OR REPLACE TEMP TABLE said ({', '.join(f'{name} VARCHAR' for name in TEXTS)}, file_number BIGINT, "
-    "line BIGINT)"
-)
 _CALLS = {"bulletins": "blindSigIssue", "votes": "vote"}
 
 
-def reader_of(mapping: FileMapping, file: Path, form: str, columns: list[str]) -> str:
-    """The table function that reads a file, and a row number `line` with it."""
-    name = quoted(str(file))
-    if form == "csv":
-        types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in columns)
-        quote = quoted(mapping.csv.quote)
-        header = "false" if mapping.csv.header else "true"
-        return (
-            f"read_csv({name}, delim = {quoted(mapping.csv.delimiter)}, quote = {quote}, escape = {quote}, "
-            f"header = {header}, auto_detect = false, columns = {{{types}}}, null_padding = true, parallel = false, "
-            "strict_mode = false, ignore_errors = true, store_rejects = true, rejects_table = 'refused_lines', "
-            "rejects_scan = 'refused_scans', rejects_limit = 0)"
-        )
-    if form == "parquet":
-        return f"read_parquet({name})"
-    if form == "jsonl":
-        return (
-            f"(SELECT json AS row FROM read_json_objects({name}, format = 'newline_delimited', ignore_errors = true))"
-        )
-    if not mapping.json_.rows:
-        return f"(SELECT json AS row FROM read_json_objects({name}, format = 'array'))"
-    keys = "".join(f'."{key}"' for key in mapping.json_.rows.split("."))
-    return (
-        f"(SELECT unnest(json_extract(json, {quoted(f'${keys}[*]')})) AS row "
-        f"FROM read_json_objects({name}, format = 'unstructured'))"
-    )
+def statements(mapping: FileMapping, first_hour: datetime, now: datetime) -> list[str]:
+    """Statements that make the tables `placed`, `unclear`, `mapped` and `observed` of `said`, as of now.
 
-
-def cell(form: str, column: str) -> str:
-    """The text of a column, without spaces around it; NULL where it is empty."""
-    if form in ("json", "jsonl"):
-        keys = "".join(f'."{key}"' for key in column.split("."))
-        text = f"json_extract_string(row, {quoted(f'${keys}')})"
-    else:
-        text = 'CAST("' + column.replace('"', '""') + '" AS VARCHAR)'
-    return f"nullif(trim({text}), '')"
-
-
-def insert_said(mapping: FileMapping, file: Path, form: str, columns: list[str], path: str, number: int) -> str:
-    """Statement that appends what a file's rows say to `said`; a row of several snapshots is there once for each."""
-    groups = [dict(mapping.columns)]
-    if mapping.snapshots:
-        groups = [{**groups[0], **{name: value for name, value in group if value}} for group in mapping.snapshots]
-    reader = reader_of(mapping, file, form, columns)
-    selects = []
-    for place, group in enumerate(groups, start=1):
-        texts = {name: _value(group.get(name), form, path) for name in _SAID}
-        if mapping.snapshots:
-            texts["id"] = f"{texts['id']} || '-{place}'"
-        values = ", ".join(f"{text} AS {name}" for name, text in texts.items())
-        where = [f"{texts['time']} IS NOT NULL"] if mapping.snapshots else []
-        where += ["row IS NOT NULL"] if form in ("json", "jsonl") else []
-        selects.append(
-            f"SELECT {literal(path)} AS path, {values}, {number} AS file_number, line "
-            f"FROM (SELECT *, row_number() OVER () AS line FROM {reader})"
-            + (f" WHERE {' AND '.join(where)}" if where else "")
-        )
-    return f"INSERT INTO said BY NAME {' UNION ALL '.join(selects)}"
-
-
-def _value(value: Value | None, form: str, path: str) -> str:
-    if value is None:
-        return "CAST(NULL AS VARCHAR)"
-    return Expression.of(value).sql(lambda column: cell(form, column), literal(path))
-
-
-def statements(mapping: FileMapping, now: datetime) -> list[str]:
-    """Statements that make the tables `placed`, `mapped` and `observed` of `said`, as of now.
-
-    `placed`: said, with moment, and each number as a whole number. `mapped`: the columns of a batch of a transactions
-    table. `observed`: what counters were published.
+    `placed`: said, with the instant. `unclear`: places that may be several (constituency, reason), of which nothing
+    counts. `mapped`: the columns of a batch of a transactions table. `observed`: what counters were published.
     """
-    unit = 1000 if mapping.time_unit == "ms" else 1
-    number = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
-    moment = (
-        f"CASE WHEN {number} THEN TRY(to_timestamp(TRY_CAST(time AS DOUBLE) / {unit})) "
-        "WHEN zone NOT IN (SELECT name FROM pg_timezone_names()) THEN NULL "
-        "WHEN zone IS NOT NULL THEN TRY(timezone(zone, TRY_CAST(time AS TIMESTAMP))) "
-        "ELSE TRY_CAST(time AS TIMESTAMPTZ) END"
-    )
-    numbers = ", ".join(f"{_whole(mapping, name)} AS {name}_number" for name in (*COUNTED, "registered"))
-    latest = "WHERE file_number = (SELECT max(file_number) FROM said)" if mapping.latest_only else ""
+    latest = "file_number = (SELECT max(file_number) FROM said)" if mapping.latest_only else "TRUE"
+    there = "TRUE"
+    if mapping.snapshots:  # a group that says nothing: a ballot that has not come back, a time that is to come
+        there = " OR ".join(f"{name} IS NOT NULL" for name in ["time", *mapping.counted])
     made = [
         "CREATE OR REPLACE TEMP TABLE clock AS "
-        f"SELECT CAST('{now.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00' AS TIMESTAMPTZ) + INTERVAL 1 DAY AS latest",
-        f"CREATE OR REPLACE TEMP TABLE placed AS SELECT *, "
-        f"CASE WHEN isfinite(moment) THEN moment END AS instant, {numbers} "
-        f"FROM (SELECT *, {moment} AS moment FROM said {latest})",
+        f"SELECT {_instant(first_hour)} AS earliest, {_instant(now)} + INTERVAL 1 DAY AS latest",
+        f"CREATE OR REPLACE TEMP VIEW standing_rows AS SELECT * FROM said WHERE {latest} AND ({there})",
+        _UNCLEAR,
+        f"""
+        CREATE OR REPLACE TEMP TABLE placed AS
+        SELECT * EXCLUDE (type, status, moment), {_as_named("type", {*mapping.types, *OPERATIONS})} AS type,
+            {_as_named("status", mapping.status.outcomes())} AS status,
+            CASE WHEN isfinite(moment) THEN moment END AS instant
+        FROM (
+            SELECT *, {_moment(mapping)} AS moment FROM standing_rows
+            ANTI JOIN unclear USING (constituency)
+        )
+        """,
     ]
     empty_observed = (
         "SELECT NULL::VARCHAR AS constituency, NULL::VARCHAR AS counter, NULL::TIMESTAMPTZ AS observed_at, "
@@ -126,17 +55,63 @@ def statements(mapping: FileMapping, now: datetime) -> list[str]:
     return [*made, _opening(mapping), _OBSERVED, _COUNTERS]
 
 
-def _whole(mapping: FileMapping, name: str) -> str:
-    """A count as a whole number, whatever separates thousands; NULL if it is none."""
-    thousands = "," if mapping.csv.decimal == "." else "."
-    text = f"replace(replace(replace({name}, '{thousands}', ''), ' ', ''), chr(160), '')"
-    text = f"regexp_replace({text}, '[{mapping.csv.decimal}]0+$', '')"
-    return f"CASE WHEN regexp_full_match({text}, '[0-9]{{1,12}}') THEN CAST({text} AS BIGINT) END"
+def _instant(moment: datetime) -> str:
+    return f"CAST('{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00' AS TIMESTAMPTZ)"
 
 
+def _moment(mapping: FileMapping) -> str:
+    """The instant of `time`: a number, a text with an offset, or a text in the row's zone or that of the mapping.
+
+    A local time that a clock change leaves out is none.
+    """
+    number = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
+    zoned = "regexp_matches(time, ':[0-9]{2}([.][0-9]+)? *([A-Za-z][A-Za-z0-9_/+-]*|[+-][0-9:]+)$')"
+    closed_up = "regexp_replace(time, ' +([+-][0-9:]+)$', '\\1')"
+    zone = f"coalesce(zone, {literal(mapping.time_zone)})"
+    local = f"TRY(timezone({zone}, TRY_CAST(time AS TIMESTAMP)))"
+    unit = 1000 if mapping.time_unit == "ms" else 1
+    return (
+        f"CASE WHEN {number} THEN TRY(to_timestamp(TRY_CAST(time AS DOUBLE) / {unit})) "
+        f"WHEN {zoned} THEN TRY_CAST({closed_up} AS TIMESTAMPTZ) "
+        "WHEN zone NOT IN (SELECT name FROM zones) THEN NULL "
+        f"WHEN TRY(timezone({zone}, {local})) = TRY_CAST(time AS TIMESTAMP) THEN {local} END"
+    )
+
+
+def _as_named(column: str, words: Iterable[str]) -> str:
+    """A word as the mapping writes it, whatever its capitals; a word that differs from two by its capitals stays."""
+    by_lower: dict[str, list[str]] = {}
+    for word in sorted(words):
+        by_lower.setdefault(word.lower(), []).append(word)
+    cases = " ".join(
+        f"WHEN {literal(lower)} THEN {literal(found[0])}" for lower, found in by_lower.items() if len(found) == 1
+    )
+    return f"CASE lower({column}) {cases} ELSE {column} END" if cases else column
+
+
+# Nothing is added up of a place that may be two: what its rows say would be wrong for both.
+_UNCLEAR = """
+    CREATE OR REPLACE TEMP TABLE unclear AS
+    WITH said_of AS (
+        SELECT constituency, list_sort(list_distinct(list(election))) AS elections,
+            count(DISTINCT parts) AS places, arg_max(path, (file_number, line)) AS path, count(*) AS rows
+        FROM standing_rows WHERE constituency IS NOT NULL GROUP BY constituency
+    )
+    SELECT constituency, path, rows,
+        CASE
+            WHEN places > 1 THEN 'stands for several places, because the columns that make it join to the same text: '
+                || 'set another columns.constituency.join'
+            ELSE 'is in several elections (' || array_to_string(elections[:3], '; ')
+                || '): make columns.constituency differ by election, or translate the names by columns.election.map'
+        END AS reason
+    FROM said_of WHERE places > 1 OR len(elections) > 1
+"""
 _TIME = "coalesce(strftime(instant AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f') || '+00', 'no time: ' || time)"
 _LAST = "ORDER BY file_number DESC, line DESC"
-_IS_GOOD = "coalesce(instant <= (SELECT latest FROM clock), FALSE) AND amount IS NOT NULL AND constituency IS NOT NULL"
+_IS_GOOD = (
+    "coalesce(instant BETWEEN (SELECT earliest FROM clock) AND (SELECT latest FROM clock), FALSE) "
+    "AND amount IS NOT NULL AND constituency IS NOT NULL"
+)
 # What is no number or has no time is told, counts as nothing, and replaces nothing.
 _REST = f"""
     SELECT concat_ws('|', constituency, counter, file_number, line), constituency, election, call, {_TIME}, NULL, NULL,
@@ -178,12 +153,15 @@ def _counts_of(mapping: FileMapping) -> str:
     ]
     # Two numbers of one place and time in one file: nobody can say which is right, or they are of two places.
     numbers = "list_sort(list_distinct(list(amount) OVER one_moment))"
+    differ = " OR ".join(f"min({name}) OVER one_moment <> max({name}) OVER one_moment"
+                         for name in ("name", "region", "registered_number"))  # fmt: skip
     return f"""
         CREATE OR REPLACE TEMP TABLE counts AS
         SELECT * REPLACE (
-            CASE WHEN len({numbers}) > 1 THEN NULL ELSE amount END AS amount,
+            CASE WHEN len({numbers}) > 1 OR {differ} THEN NULL ELSE amount END AS amount,
             CASE
                 WHEN len({numbers}) > 1 THEN array_to_string({numbers}[:5], ' and ') || ' at one time in one file'
+                WHEN {differ} THEN said_amount || ' of two names, regions or registers, at one time in one file'
                 ELSE said_amount
             END AS said_amount
         )
@@ -275,7 +253,8 @@ PLACES = """
         arg_max(registered_number, (instant, file_number, line))
             FILTER (WHERE instant <= (SELECT latest FROM clock) OR time IS NULL)
             AS registered_voters,
-        arg_max(coalesce(place_zone, zone), (file_number, line)) AS time_zone
+        arg_max(coalesce(place_zone, zone), (file_number, line))
+            FILTER (WHERE coalesce(place_zone, zone) IN (SELECT name FROM zones)) AS time_zone
     FROM placed
     WHERE constituency IS NOT NULL AND length(constituency) BETWEEN 1 AND 200
     GROUP BY constituency ORDER BY constituency

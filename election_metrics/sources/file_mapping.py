@@ -3,6 +3,7 @@
 docs/files-by-mapping.md explains every key; the mappings of the cookbook are in `data/mappings`.
 """
 
+import codecs
 import tomllib
 from datetime import datetime
 from itertools import pairwise
@@ -28,6 +29,14 @@ class Csv(Strict):
     encoding: str = Field("utf-8", description="As Python names it: utf-8, latin-1, cp1251, utf-16.")
     header: list[str] = Field([], description="Names of the columns, where the files have no line of them.")
     decimal: Literal[".", ","] = Field(".", description="Decimal sign; the other one may separate thousands.")
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_encoding(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError("it is no encoding that Python knows, such as utf-8, latin-1 or cp1251") from None
 
 
 class Json(Strict):
@@ -185,3 +194,15 @@ def columns_of(mapping: FileMapping) -> list[tuple[str, Expression]]:
     for number, group in enumerate(mapping.snapshots):
         found += [(f"snapshots[{number}].{key}", value) for key, value in group if value is not None]
     return [(key, Expression.of(value)) for key, value in found]
+
+
+def essential_keys(mapping: FileMapping) -> list[set[str]]:
+    """Columns without which a row says nothing, by group of columns: place, time, and what is counted."""
+    essential = ("constituency", "time", "type", *COUNTED)
+    groups = [dict(mapping.columns)]
+    if mapping.snapshots:
+        groups = [{**groups[0], **{name: value for name, value in group if value}} for group in mapping.snapshots]
+    return [
+        {key for name in essential if (value := group.get(name)) is not None for key in Expression.of(value).needs}
+        for group in groups
+    ]

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from election_metrics.sources.table_mapping import Strict
 
 _PATTERN_LENGTH = 300
+_WRITTEN = "'%Y-%m-%d %H:%M:%S.%f'"
 
 
 class Expression(Strict):
@@ -63,16 +64,9 @@ class Expression(Strict):
             cell: the SQL of a column's text.
             path: the SQL of the file's path.
         """
-        if self.constant is not None:
-            value = literal(self.constant)
-        elif self.file is not None:
+        value = self._origin(cell, path)
+        if self.file is not None:
             value = _captured(path, self.file)
-        elif self.column is not None:
-            value = cell(self.column)
-        else:
-            parts = ", ".join(cell(name) for name in self.columns)
-            value = f"CASE WHEN {' AND '.join(f'{cell(name)} IS NOT NULL' for name in self.columns)} THEN "
-            value += f"concat_ws({literal(self.join)}, {parts}) END"
         if self.regex is not None:
             value = _captured(value, self.regex)
         if self.split is not None:
@@ -84,8 +78,28 @@ class Expression(Strict):
         if self.format is not None:
             # A text that is no such time stays as it is, so that the row is rejected with it.
             moment = f"try_strptime({value}, {literal(self.format)})"
-            value = f"coalesce(strftime({moment}, '%Y-%m-%d %H:%M:%S.%f'), 'no time by the format: ' || {value})"
+            written = f"strftime({moment}, {_WRITTEN})"
+            if re.search("%[zZ]", self.format):  # then it is an instant, whatever the zone of the row
+                written = f"strftime(timezone('UTC', {moment}), {_WRITTEN}) || '+00'"
+            value = f"coalesce({written}, 'no time by the format: ' || {value})"
         return value
+
+    def _origin(self, cell: Callable[[str], str], path: str) -> str:
+        if self.constant is not None:
+            return literal(self.constant)
+        if self.file is not None:
+            return path
+        if self.column is not None:
+            return cell(self.column)
+        parts = ", ".join(cell(name) for name in self.columns)
+        are_there = " AND ".join(f"{cell(name)} IS NOT NULL" for name in self.columns)
+        return f"CASE WHEN {are_there} THEN concat_ws({literal(self.join)}, {parts}) END"
+
+    def unmatched(self, cell: Callable[[str], str], path: str) -> str | None:
+        """SQL of what the value is cut from; None if it is not cut, so that it cannot fail to match."""
+        if self.regex is None and self.split is None and self.file is None:
+            return None
+        return self._origin(cell, path)
 
 
 Value = str | Expression

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from election_metrics.errors import SettingsError
 
 SHIPPED = "observatory"
-_OPERATIONS = (
+OPERATIONS = (
     "blindSigIssue", "vote", "addVotersList", "addToVotersList", "removeFromVotersList", "createContract",
     "startVoting", "finishVoting", "startIssueBallots", "stopIssueBallots", "addMainKey", "decryption",
     "commissionDecryption", "results", "updateServerList",
@@ -76,8 +76,8 @@ def known_zone(value: str) -> str:
 def known_operations(value: dict[str, str]) -> dict[str, str]:
     """Calls by the words of a source, if the contract has such calls."""
     for name, operation in value.items():
-        if operation not in _OPERATIONS:
-            raise ValueError(f"{name!r} cannot be {operation!r}; it must be one of {', '.join(_OPERATIONS)}")
+        if operation not in OPERATIONS:
+            raise ValueError(f"{name!r} cannot be {operation!r}; it must be one of {', '.join(OPERATIONS)}")
     return value
 
 
