@@ -17,7 +17,10 @@ from election_metrics.sources.file_versions import Unreadable
 from election_metrics.sources.mapping_expressions import Expression
 
 _MOST_BATCHES = 10
-_COUNTS = "constituency IS NOT NULL AND (quantity IS NULL OR regexp_full_match(quantity, '[0-9]+'))"
+_COUNTS = (
+    "constituency IS NOT NULL AND (quantity IS NULL OR regexp_full_match(quantity, '[0-9]+')) "
+    "AND TRY_CAST(time AS TIMESTAMPTZ) BETWEEN (SELECT earliest FROM clock) AND (SELECT latest FROM clock)"
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ be read is left out and named; the others count.
 
 import contextlib
 import glob
-import zoneinfo
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from election_metrics.pipeline.mapped_parts import CANNOT_READ, Part, in_order, 
 from election_metrics.pipeline.mapped_query import PLACES, statements
 from election_metrics.pipeline.mapped_reading import CREATE_SAID, has_keys, insert_said, lacks_list, reader_of
 from election_metrics.pipeline.scratch import make_scratch, work_folder
-from election_metrics.settings import Settings
+from election_metrics.settings import Settings, time_zones
 from election_metrics.sources.file_mapping import FileMapping, columns_of, essential_keys
 from election_metrics.sources.file_versions import FileVersion, Unreadable, version_at
 from election_metrics.sources.table_snapshot import FIELDS, Batch
@@ -134,7 +134,7 @@ class MappedFiles:
             connection.execute(f"SET TimeZone = '{self.mapping.time_zone}'")
             connection.execute(CREATE_SAID)
             snapshot = FilesSnapshot(connection)
-            names = pd.DataFrame({"name": sorted(zoneinfo.available_timezones())})
+            names = pd.DataFrame({"name": sorted(time_zones())})
             put_table(connection, "zones", names, {"name": "VARCHAR"})
             connection.execute("DELETE FROM zones WHERE name NOT IN (SELECT name FROM pg_timezone_names())")
             for version in self.listed():
@@ -185,8 +185,8 @@ class MappedFiles:
                 return
         key = min(missing)
         named = next(name for name, one in columns_of(self.mapping) if key in one.needs)
-        there = here.execute(f"SELECT json_keys(row) FROM {reader} WHERE json_type(row) = 'OBJECT' LIMIT 1").fetchall()  # noqa: S608 ours
-        has = shown_columns(there[0][0]) if there else "no object"
+        first = here.execute(f"SELECT text FROM {reader} WHERE json_type(row) = 'OBJECT' LIMIT 1").fetchone()  # noqa: S608 ours
+        has = "no object" if first is None else shown_columns(list(json.loads(first[0])))
         raise SourceError(f"no row has the key {key!r}, which {named} names; the first has: {has}")
 
 

@@ -52,7 +52,7 @@ def _note_swallowed(mapping: FileMapping, part: Part) -> list[Unreadable]:
             try:
                 record = next(records, None)
                 is_over = record is None
-                lines = [line for value in record or [] if "\n" in value for line in value.splitlines()]
+                lines = [line for value in record or [] for line in value.splitlines()[1:]]
                 swallowed = sum(line.count(mapping.csv.delimiter) >= least for line in lines)
             except csv.Error as error:  # what is no value is refused already, but for the one that the file ends in
                 swallowed = records.line_num - begin if "end of data" in str(error) else 0

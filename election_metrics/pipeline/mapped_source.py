@@ -6,6 +6,7 @@ from datetime import datetime
 import pandas as pd
 import sqlalchemy as sa
 
+from election_metrics.errors import SourceError
 from election_metrics.pipeline.landing import Again, LandingReport, Pending, Source
 from election_metrics.pipeline.mapped_files import FilesSnapshot, MappedFiles
 from election_metrics.pipeline.progress import Report
@@ -108,6 +109,9 @@ def land_files(
     with transaction(settings) as connection:
         before = _unreadable_before(connection, files.mapping.source)
 
+    def begin(connection: sa.Connection, snapshot: FilesSnapshot, moment: datetime) -> None:  # noqa: ARG001
+        _check_counts_once(connection, files.mapping, snapshot)
+
     def finish(connection: sa.Connection, snapshot: FilesSnapshot, moment: datetime) -> None:
         _store(connection, files, snapshot, state, moment)
         wrong = [file.version.path for file in snapshot.unreadable]
@@ -115,7 +119,28 @@ def land_files(
         ledger.record_files(connection, unreadable_rows(snapshot.unreadable, run_id, moment))
 
     files.now = now
-    return land_table(settings, files, run_id, now, progress, report=report, compare=True, again=again, finish=finish)
+    return land_table(
+        settings, files, run_id, now, progress, report=report, compare=True, again=again, begin=begin, finish=finish
+    )
+
+
+def _check_counts_once(connection: sa.Connection, mapping: FileMapping, snapshot: FilesSnapshot) -> None:
+    """Refuses places that another source counts too; events with ids are told apart by these.
+
+    Raises:
+        SourceError: there are some; nothing landed.
+    """
+    if mapping.columns.id is not None:
+        return
+    places = list(snapshot.places()["constituency_id"])
+    found = mapped_sources.counted_elsewhere(connection, mapping.source, places, mapping.counted or COUNTED)
+    if found is not None:
+        other, number, example = found
+        raise SourceError(
+            f"{number:,} place(s) of the source {mapping.source!r}, such as {example!r}, are counted from {other} "
+            f"already, and would be added up. If the mapping was renamed, give it its name again; else make its "
+            "columns.constituency differ"
+        )
 
 
 def _store(connection: sa.Connection, files: MappedFiles, snapshot: FilesSnapshot, state: str, now: datetime) -> None:
@@ -126,7 +151,8 @@ def _store(connection: sa.Connection, files: MappedFiles, snapshot: FilesSnapsho
         snapshot.observed().rename(columns={"constituency": "constituency_id"}), now,
     )  # fmt: skip
     wrong = sorted({file.version.path for file in snapshot.unreadable})
-    read_up_to = {**watermark_as_json(Watermark()), "files": state, "unreadable": wrong}
+    counted = mapping.counted or list(COUNTED)
+    read_up_to = {**watermark_as_json(Watermark()), "files": state, "unreadable": wrong, "counted": counted}
     table_reads.store_state(connection, mapping.source, files.place, read_up_to, now)
 
 

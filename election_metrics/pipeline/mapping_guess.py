@@ -47,9 +47,9 @@ def suggest(settings: Settings, path: Path) -> str:
     with connect_here(settings) as engine:
         try:
             options, rows = _read(engine, path)
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeError, json.JSONDecodeError) as error:
             raise SourceError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    if rows.empty:
+    if rows.empty or not len(rows.columns):
         raise SourceError(f"{path} has no rows")
     return _written(path, options, rows)
 
@@ -79,7 +79,8 @@ def _read_json(path: Path) -> tuple[dict[str, object], pd.DataFrame]:
             break
         name = max(lists, key=lambda one: len(json.dumps(lists[one])))
         key, whole = f"{key}.{name}".lstrip("."), lists[name]
-    rows = pd.json_normalize(whole[:_ROWS] if isinstance(whole, list) else [whole])
+    objects = [one for one in (whole[:_ROWS] if isinstance(whole, list) else [whole]) if isinstance(one, dict)]
+    rows = pd.json_normalize(objects)
     return ({"json": {"rows": key}} if key else {}), rows.map(lambda value: None if value is None else str(value))
 
 
@@ -103,6 +104,7 @@ def _written(path: Path, options: dict[str, object], rows: pd.DataFrame) -> str:
         f"files = {json.dumps(['*' + path.suffix], ensure_ascii=False)}",
         f"name = {json.dumps(re.sub(r'[^0-9A-Za-z_.-]+', '-', path.stem)[:60] or 'files')}",
         f'rows = "{kind}"  # events: a row a call; counts: how many in an interval; counters: how many so far',
+        *_doubts(kind, columns),
         'time_zone = "UTC"  # of times without one: an IANA name, such as Europe/Rome',
     ]
     if "election" not in columns:
@@ -114,7 +116,7 @@ def _written(path: Path, options: dict[str, object], rows: pd.DataFrame) -> str:
     for table, values in options.items():
         if isinstance(values, dict) and values:
             lines += ["", f"[{table}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
-    there = [str(name) for name in rows.columns]
+    there = [" ".join(str(name).split()) for name in rows.columns]  # a comment is one line
     lines += ["", "[columns]", *_columns_written(kind, place, columns, formats, there, has_groups=len(groups) > 1)]
     for time, votes in groups if len(groups) > 1 else []:
         form = _format_of(rows[time])
@@ -131,6 +133,17 @@ def _written(path: Path, options: dict[str, object], rows: pd.DataFrame) -> str:
             "withdrawn = []",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _doubts(kind: str, columns: dict[str, str]) -> list[str]:
+    """A comment where the rows fit another kind as well."""
+    if kind != "counters" or "time" not in columns:
+        return []
+    named = " and ".join(columns[name] for name in ("votes", "bulletins") if name in columns)
+    return [
+        f"# {' '.join(named.split())} hardly ever falls in a place, so it looks like a number so far.",
+        '# If each is of its own interval, set rows = "counts".',
+    ]
 
 
 def _text(value: str) -> str:

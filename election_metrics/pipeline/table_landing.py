@@ -39,6 +39,7 @@ def land_table(
     report: LandingReport | None = None,
     compare: bool | None = None,
     again: tuple[int | None, int | None] | None = None,
+    begin: Finish | None = None,
     finish: Finish | None = None,
 ) -> LandingReport:
     """Lands what is new in the table, and hours that differ from what landed.
@@ -53,6 +54,7 @@ def land_table(
         compare: compare every hour; None: if the mapping's interval has passed.
         again: reload the landed hours first..last (since 1970, UTC), changed or not; None: from the first, to the
             last.
+        begin: called likewise before anything lands; what it raises ends the landing.
         finish: called with a connection, the snapshot and the time when the rows have landed; it commits by itself.
 
     Raises:
@@ -73,6 +75,9 @@ def land_table(
             reading = reading_of(table, table_reads.row_secret(connection))
         job = TableLanding(settings, engine, run_id, moment, report, table, snapshot, reading)
         check_place(table, state)
+        if begin is not None:
+            with transaction(settings) as connection:
+                begin(connection, snapshot, moment)
         suspects = _land_new(job, watermark_of(state), progress)
         if again is not None:
             _land_hours(job, _hours_between(job, *again))

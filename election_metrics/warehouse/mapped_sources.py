@@ -44,6 +44,42 @@ def store(
         mark_names_changed(connection)
 
 
+def counted_elsewhere(
+    connection: sa.Connection, source: str, places: Sequence[str], counted: Sequence[str]
+) -> tuple[str, int, str] | None:
+    """Places whose votes or bulletins another source counts too, so that they would be added up.
+
+    Args:
+        connection: in a transaction.
+        source: the source's name.
+        places: its places.
+        counted: what it counts of them: votes, bulletins.
+
+    Returns:
+        The other source, the number of places, and one of them; None if there is none.
+    """
+    query = sa.text(
+        """
+        SELECT other, count(DISTINCT constituency_id) AS places, min(constituency_id COLLATE "C") AS example
+        FROM (
+            SELECT content.source AS other, place.constituency_id
+            FROM ingest.table_places AS place
+            JOIN ingest.table_contents AS content USING (content_id)
+            LEFT JOIN ingest.table_reads AS state USING (source)
+            WHERE content.source <> :source AND place.constituency_id = ANY(:places)
+                AND coalesce(state.read_up_to -> 'counted', '["votes", "bulletins"]') ?| CAST(:counted AS TEXT[])
+            UNION ALL
+            SELECT 'the exports', constituency_id
+            FROM ingest.transaction_files
+            WHERE status = 'landed' AND rows > 0 AND constituency_id = ANY(:places)
+        ) AS found
+        GROUP BY other ORDER BY other LIMIT 1
+        """
+    )
+    row = connection.execute(query, {"source": source, "places": list(places), "counted": list(counted)}).one_or_none()
+    return None if row is None else (row.other, row.places, row.example)
+
+
 def read_places(connection: sa.Connection) -> pd.DataFrame:
     """What sources say of places, with the columns of a reference file; of several sources, the first by name."""
     query = sa.text(

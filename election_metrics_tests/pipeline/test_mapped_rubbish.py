@@ -1,0 +1,422 @@
+"""Files by mapping that are damaged, ambiguous or odd: what counts is right, and everything else is told with its place."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from zipfile import ZipFile
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from election_metrics.errors import SettingsError, SourceError
+from election_metrics.pipeline.mapped_files import MappedFiles
+from election_metrics.pipeline.mapped_source import unreadable_files
+from election_metrics.pipeline.mapping_guess import suggest
+from election_metrics.settings import Settings, read_settings
+from election_metrics.sources.file_mapping import read_file_mapping
+from election_metrics_tests.pipeline.test_mapped_files import NOW, hours_of, land, put, totals
+
+EVENTS = """
+files = "*.csv"
+name = "events"
+election = "A vote"
+[columns]
+constituency = "place"
+time = "time"
+type = { constant = "vote" }
+"""
+COUNTS = """
+files = "*.csv"
+name = "counts"
+rows = "counts"
+election = "A vote"
+[columns]
+constituency = "place"
+time = "time"
+votes = "votes"
+"""
+HEADER = "place,time,votes\n"
+
+
+class Read:
+    """What a mapping makes of its files, before anything lands."""
+
+    def __init__(self, mapping: Path) -> None:
+        chosen = settings_of(mapping.parent.parent)
+        self.mapping = read_file_mapping(mapping)
+        with MappedFiles(self.mapping, mapping.parent, chosen, NOW).snapshot() as snapshot:
+            rows = pd.concat([batch.rows.to_pandas() for batch in snapshot.every_row()] or [pd.DataFrame()])
+            self.places, self.unreadable = snapshot.places(), snapshot.unreadable
+        self.counted, self.rejected = {}, ""
+        if len(rows):
+            is_good = rows["quantity"].fillna("1").str.fullmatch("[0-9]+") & rows["time"].fillna("").str.startswith(
+                "20"
+            )
+            self.rejected = rows[~is_good].to_json(force_ascii=False, orient="records")
+            votes = rows[is_good & (rows["type"].map(lambda said: self.mapping.types.get(said, said)) == "vote")]
+            self.counted = votes.assign(votes=votes["quantity"].fillna("1").astype(int))
+
+    def by(self, column: str) -> dict[str, int]:
+        return {} if not len(self.counted) else self.counted.groupby(column)["votes"].sum().to_dict()
+
+    @property
+    def totals(self) -> dict[str, int]:
+        return self.by("constituency")
+
+    @property
+    def hours(self) -> dict[str, int]:
+        return {time[8:13]: votes for time, votes in self.by("time").items()}
+
+    @property
+    def told(self) -> str:
+        return "\n".join(f"{one.version.path}/{one.member}: {one.reason}" for one in self.unreadable)
+
+
+@cache
+def settings_of(folder: Path) -> Settings:
+    return read_settings(home=folder / "home")
+
+
+def told(settings: Settings, name: str = "counts") -> str:
+    return "\n".join(unreadable_files(settings, name))
+
+
+@pytest.mark.parametrize(("body", "expected", "reasons"), [
+    ("a,2026-09-18 10:00,1,9\nb,2026-09-18 10:00,2\n", {"b": 2}, ["line 2", "Expected Number of Columns: 3 Found: 4"]),
+    ("a,2026-09-18 10:00\nb,2026-09-18 10:00,2\n", {"b": 2}, ["line 2", "Expected Number of Columns: 3 Found: 2"]),
+    ('b,2026-09-18 10:00,2\na,"2026-09-18 10:00,1\nc,2026-09-18 10:00,3\n', {"b": 2}, ["line 3: a quotation mark is not closed"]),
+    ('b,2026-09-18 10:00,2\na,"2026-09-18 10:00"x,1\nc,2026-09-18 10:00,3\n', {"b": 2, "c": 3}, ["line 3"]),
+    ('"b,2026-09-18 10:00,2\nc,2026-09-18 10:00,3\na",2026-09-18 10:00,1\n', None, ["line 2: a quotation mark is not closed, and the 1 line(s)"]),
+    ("b,2026-09-18 10:00,2\r\na,2026-09-18 10:00,1\nc,2026-09-18 10:00,3\r\n", {"b": 2, "a": 1, "c": 3}, []),
+    ("b,2026-09-18 10:00,2\n\n\n\na,2026-09-18 10:00,1\n\n", {"b": 2, "a": 1}, []),
+    ("b,2026-09-18 10:00,2,\na,2026-09-18 10:00,1,\n", {"b": 2, "a": 1}, []),
+])  # fmt: skip
+def test_a_line_that_is_no_row_is_told_and_the_others_count(
+    tmp_path: Path, body: str, expected: dict[str, int] | None, reasons: Sequence[str]
+) -> None:
+    read = Read(put(tmp_path / "in", COUNTS, counts=HEADER + body))
+    if expected is not None:
+        assert read.totals == expected
+    for reason in reasons:
+        assert reason in read.told
+    assert bool(read.told) == bool(reasons)
+
+
+def test_a_value_of_several_lines_is_no_open_quotation_mark(tmp_path: Path) -> None:
+    text = 'place,time,votes,note\na,2026-09-18 10:00,1,"Main Street, 5\nRome"\nb,2026-09-18 10:00,2,"5"" wide"\n'
+    read = Read(put(tmp_path / "in", COUNTS, counts=text))
+    assert read.totals == {"a": 1, "b": 2}
+    assert not read.told
+
+
+NUMBERS = {
+    ".": {"1234": 1234, "1,234": 1234, "1 234": 1234, "1\u00a0234": 1234, "1'234": 1234, "12.00": 12, "1,234.0": 1234, "12,5": None,
+          "1 2 3": None, "1,23": None, "12.5": None, "-4": None, "n/a": None, "1e3": None, "12,34,567": None, "1.234": None,
+          "0x10": None, "١٢": None, "1,2345": None, "+5": None},
+    ",": {"1.234.567": 1234567, "12,0": 12, "12,5": None, "1,234": None, "12.00": None, "1.234": 1234, "1.234,00": 1234},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["counts", "quantity"])
+@pytest.mark.parametrize("decimal", list(NUMBERS))
+def test_a_number_is_read_as_it_is_written_or_not_at_all(tmp_path: Path, decimal: str, kind: str) -> None:
+    mapping = COUNTS if kind == "counts" else EVENTS + 'quantity = "votes"\n'
+    mapping += f'[csv]\ndelimiter = ";"\ndecimal = "{decimal}"\n'
+    lines = [f"{said};2026-09-18 10:00;{said}" for said in NUMBERS[decimal]]
+    read = Read(put(tmp_path / "in", mapping, counts="\n".join(["place;time;votes", *lines])))
+    assert read.totals == {said: number for said, number in NUMBERS[decimal].items() if number is not None}
+    unread = {row["quantity"] for row in json.loads(read.rejected)}
+    assert unread == {said for said, number in NUMBERS[decimal].items() if number is None}
+
+
+def test_numbers_of_json_have_a_point_whatever_csv_has(tmp_path: Path) -> None:
+    mapping = COUNTS.replace("*.csv", "*.json") + '[csv]\ndecimal = ","\n'
+    path = put(tmp_path / "in", mapping)
+    rows_of = [
+        {"place": "a", "time": "2026-09-18 10:00", "votes": 5.0},
+        {"place": "b", "time": "2026-09-18 10:00", "votes": 1200},
+    ]
+    (path.parent / "x.json").write_text(json.dumps(rows_of))
+    read = Read(path)
+    assert read.totals == {"a": 5, "b": 1200}
+
+
+GOOD = {"place": "a", "time": "2026-09-18 10:00", "votes": 1}
+
+
+@pytest.mark.parametrize(("text", "expected", "reason"), [
+    (json.dumps(GOOD) + '\n{"place": "b", "ti\n' + json.dumps(GOOD | {"place": "c"}) + "\n", {"a": 1, "c": 1}, "row 2: it is no JSON"),
+    (json.dumps(GOOD) + '\n{"place": "b"', {"a": 1}, "row 2: it is no JSON"),
+    (json.dumps(GOOD) + "\n[1, 2]\n7\n", {"a": 1}, "row 2: it is no JSON object: [1, 2] (2 row(s)"),
+    (json.dumps(GOOD) + "\n\n\n", {"a": 1}, ""),
+    (json.dumps({"Place": "a", "time": "2026-09-18 10:00", "votes": 1}) + "\n", {}, "no row has the key 'place', which columns.constituency names; the first has: Place, time, votes"),
+    (json.dumps({"place": "a", "time": "2026-09-18 10:00", "ballots": 1}) + "\n", {}, "no row has the key 'votes'"),
+])  # fmt: skip
+def test_json_lines(tmp_path: Path, text: str, expected: dict[str, int], reason: str) -> None:
+    path = put(tmp_path / "in", COUNTS.replace("*.csv", "*.jsonl"))
+    (path.parent / "x.jsonl").write_text(text)
+    read = Read(path)
+    assert read.totals == expected
+    assert reason in read.told
+    assert bool(reason) == bool(read.told)
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    (json.dumps({"data": {"items": [GOOD]}}), "it has no list 'data.rows', which json.rows names"),
+    (json.dumps({"data": {"rows": {"a": GOOD}}}), "it has no list 'data.rows'"),
+    (json.dumps({"data": {"rows": [GOOD]}})[:-6], "Malformed JSON"),
+    (json.dumps({"data": {"rows": [GOOD, 5, None]}}), "row 2: it is no JSON object: 5"),
+    ("[]", "it has no list"),
+])  # fmt: skip
+def test_json_whose_list_is_not_there(tmp_path: Path, text: str, reason: str) -> None:
+    path = put(tmp_path / "in", COUNTS.replace("*.csv", "*.json") + '[json]\nrows = "data.rows"\n')
+    (path.parent / "x.json").write_text(text)
+    (path.parent / "y.json").write_text(json.dumps({"data": {"rows": [GOOD | {"place": "good"}]}}))
+    read = Read(path)
+    assert read.totals["good"] == 1
+    assert reason in read.told
+
+
+def test_names_of_files_and_folders_are_only_names(tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS.replace('"*.csv"', '["**/*.csv", "**/*.parquet"]'))
+    for name, place in (("votes=9", "a"), ("x[1]", "b"), ("it's", "c")):
+        (path.parent / name).mkdir()
+        (path.parent / name / f"{name}.csv").write_text(f"{HEADER}{place},2026-09-18 10:00,1\n")
+    table = pa.table({"place": ["d"], "time": ["2026-09-18 10:00"], "Votes": [77], "votes": [1]})
+    pq.write_table(table, path.parent / "votes=9" / "d.parquet")
+    read = Read(path)
+    assert read.totals == {"a": 1, "b": 1, "c": 1, "d": 1}
+    assert not read.told
+
+
+def test_the_members_of_an_archive_follow_one_another_as_files_do(tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS.replace("*.csv", "*.zip") + '[csv]\nencoding = "latin-1"\n')
+    long_name = "x" * 70 + ".csv"
+    with ZipFile(path.parent / "all.zip", "w") as archive:
+        archive.writestr("d9.csv", f"{HEADER}a,2026-09-18 10:00,9\n")
+        archive.writestr("d10.csv", f"{HEADER}a,2026-09-18 10:00,10\n")
+        archive.writestr(f"1{long_name}", f"{HEADER}b,2026-09-18 10:00,1\n")
+        archive.writestr(f"2{long_name}", f"{HEADER}c,2026-09-18 10:00,2\n")
+    read = Read(path)
+    assert read.totals == {"a": 10, "b": 1, "c": 2}
+    with ZipFile(path.parent / "more.zip", "w") as archive:
+        archive.writestr("d.csv", f"{HEADER}d,2026-09-18 10:00,1\n")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("d.csv", f"{HEADER}d,2026-09-18 10:00,2\n")
+    read = Read(path)
+    assert read.totals["d"] == 2
+    assert "more.zip/d.csv: the archive has two of this name; the last one is read" in read.told
+
+
+def test_the_latest_file_alone_counts_if_it_says_something(chosen: Settings, tmp_path: Path) -> None:
+    path = put(
+        tmp_path / "in", COUNTS + "", day_9=f"{HEADER}a,2026-09-18 10:00,9\n", day_10=f"{HEADER}a,2026-09-18 10:00,10\n"
+    )
+    path.write_text("latest_only = true\n" + COUNTS.replace('"*.csv"', '["*.csv", "*.zip"]'))
+    land(chosen, path)
+    assert totals(chosen) == {"a": 10}
+    (path.parent / "day_11.csv").write_text(HEADER)
+    land(chosen, path)
+    assert totals(chosen) == {"a": 10}
+    assert "day_11.csv: it has no rows, and so replaces no file before it (latest_only)" in told(chosen)
+    with ZipFile(path.parent / "day_12.zip", "w") as archive:
+        archive.writestr("a.csv", f"{HEADER}a,2026-09-18 10:00,1\n")
+        archive.writestr("b.csv", f"{HEADER}b,2026-09-18 10:00,2\n")
+    land(chosen, path)
+    assert totals(chosen) == {"a": 10}
+    assert "the archive has 2 members, and nothing says which replaces which" in told(chosen)
+
+
+@pytest.mark.parametrize(("form", "times"), [
+    ("", [("2026-09-18T10:00:00+05:00", "", "18 05"), ("2026-09-18 10:00:00 +0500", "", "18 05"), ("2026-09-18T10:00Z", "Asia/Tokyo", "18 10"),
+          ("2026-09-18T10:00:00+05", "Asia/Tokyo", "18 05"), ("2026-09-18 10:00:00", "Asia/Tokyo", "18 01"), ("2026-09-18 10:00", "", "18 08"),
+          ("1789725600000", "Asia/Tokyo", "18 10"), ("2026-09-18 10:00 Asia/Tokyo", "Europe/Rome", "18 01"),
+          ("2026-03-29 02:30", "", None), ("2026-03-29 02:30", "Asia/Tokyo", "28 17"), ("18/09/2026", "", None),
+          ("2026-09-31 10:00", "", None), ("2026-09-18 10:00", "Europa/Rom", None)]),
+    ("%d/%m/%Y %H:%M %z", [("18/09/2026 10:00 +0500", "", "18 05"), ("18/09/2026 10:00 +0500", "Asia/Tokyo", "18 05"),
+                           ("18/09/2026 10:00", "Asia/Tokyo", None)]),
+    ("%d/%m/%Y %H:%M", [("18/09/2026 10:00", "Asia/Tokyo", "18 01"), ("18/09/2026 10:00", "", "18 08"), ("09/18/2026 10:00", "", None)]),
+])  # fmt: skip
+def test_a_time_is_read_in_its_own_offset_then_its_zone_then_that_of_the_mapping(
+    tmp_path: Path, form: str, times: Sequence[tuple[str, str, str | None]]
+) -> None:
+    mapping = COUNTS.replace("election =", 'time_zone = "Europe/Rome"\nelection =') + 'zone = "zone"\n'
+    if form:
+        mapping = mapping.replace('time = "time"', f'time = {{ column = "time", format = "{form}" }}')
+    lines = [f"p{place:02d},{said},3,{zone}" for place, (said, zone, _) in enumerate(times)]
+    read = Read(put(tmp_path / "in", mapping, counts="\n".join(["place,time,votes,zone", *lines])))
+    found = (
+        {}
+        if not len(read.counted)
+        else dict(zip(read.counted["constituency"], read.counted["time"].str[8:13], strict=True))
+    )
+    assert found == {f"p{place:02d}": hour for place, (_, _, hour) in enumerate(times) if hour is not None}
+    assert len(json.loads(read.rejected)) == sum(hour is None for _, _, hour in times)
+
+
+def test_a_place_that_may_be_two_counts_as_none(chosen: Settings, tmp_path: Path) -> None:
+    mapping = (
+        COUNTS.replace('election = "A vote"\n', "").replace('"place"', '{ columns = ["region", "place"] }')
+        + 'election = "of"\n'
+    )
+    text = "region,place,time,votes,of\nx-y,z,2026-09-18 10:00,1,A\nx,y-z,2026-09-18 10:00,1,A\nx,both,2026-09-18 10:00,4,A\nx,both,2026-09-18 11:00,5,B\nx,one,2026-09-18 10:00,7,B\n"  # fmt: skip
+    land(chosen, put(tmp_path / "in", mapping, counts=text))
+    assert totals(chosen) == {"x-one": 7}
+    assert "'x-y-z' stands for several places" in told(chosen)
+    assert "'x-both' is in several elections (A; B)" in told(chosen)
+    path = put(tmp_path / "in", mapping, counts=text.replace("x-y,z,", "x+y,z,").replace(",5,B", ",5,A"))
+    land(chosen, path)
+    assert totals(chosen) == {"x-one": 7, "x+y-z": 1, "x-y-z": 1, "x-both": 9}
+    assert not told(chosen)
+
+
+def test_equal_numbers_of_two_places_of_one_name_are_not_one(tmp_path: Path) -> None:
+    text = "place,time,votes,voters\na,2026-09-18 10:00,5,100\na,2026-09-18 10:00,5,230\nb,2026-09-18 10:00,6,10\nb,2026-09-18 10:00,6,10\n"
+    read = Read(put(tmp_path / "in", COUNTS + 'registered = "voters"\n', counts=text))
+    assert read.totals == {"b": 6}
+    assert "of two names, regions or registers" in read.rejected
+
+
+def test_values_that_do_not_match_are_told(chosen: Settings, tmp_path: Path) -> None:
+    mapping = COUNTS.replace(
+        'votes = "votes"',
+        'votes = { column = "votes", regex = "^([0-9]+) votes$" }\nregistered = "voters"\nplace_zone = "zone"',
+    )
+    text = "place,time,votes,voters,zone\na,2026-09-18 10:00,5 votes,100,Europe/Rome\nb,2026-09-18 10:00,six,n/a,Europa/Rom\nc,2026-09-18 10:00,7 votes,about 90,Europa/Rom\nd,2026-09-18 10:00,8 votes,9,Mars\n"  # fmt: skip
+    read = Read(put(tmp_path / "in", mapping, counts=text))
+    assert read.totals == {"a": 5, "c": 7, "d": 8}
+    said = read.told
+    assert "row 2: columns.votes does not match its expression: six (1 row(s)" in said
+    assert "columns.place_zone is no IANA time zone: Europa/Rom (2 row(s)" in said
+    assert "columns.place_zone is no IANA time zone: Mars" not in said, "one of a kind is shown"
+    assert list(read.places["time_zone"].fillna("")) == ["Europe/Rome", "", "", ""]
+
+
+def test_an_unreadable_register_is_told(tmp_path: Path) -> None:
+    text = "place,time,votes,voters\na,2026-09-18 10:00,5,n/a\nb,2026-09-18 10:00,6,1.200\n"
+    read = Read(put(tmp_path / "in", COUNTS + 'registered = "voters"\n', counts=text))
+    assert "row 1: columns.registered is no whole number: n/a (2 row(s)" in read.told
+
+
+def test_types_are_known_whatever_their_capitals_and_unknown_ones_are_told(tmp_path: Path) -> None:
+    mapping = (
+        EVENTS.replace('{ constant = "vote" }', '"kind"')
+        + 'status = "state"\n[types]\nstem = "vote"\n[status]\ncounted = ["ok"]\n'
+    )
+    text = "place,time,kind,state\na,2026-09-18 10:00,VOTE,OK\na,2026-09-18 10:00,Stem,ok\na,2026-09-18 10:00,,ok\n"
+    other = "place,time,kind,state\na,2026-09-18 10:00,stemme,ok\na,2026-09-18 10:00,avis,ok\n"
+    read = Read(put(tmp_path / "in", mapping, one=text, two=other))
+    assert read.totals == {"a": 2}
+    assert "row 3: columns.type is empty" in read.told
+    assert "none of its 2 row(s) counts: their type is avis, stemme, which [types] does not name" in read.told
+
+
+def test_an_old_row_spreads_over_no_years(tmp_path: Path) -> None:
+    mapping = COUNTS.replace('rows = "counts"', 'rows = "counters"')
+    text = HEADER + "a,1998-09-18 10:00,3\na,2026-09-18 10:00,5\na,2026-09-18 12:00,9\n"
+    read = Read(put(tmp_path / "in", mapping, counts=text))
+    assert read.hours == {"18 09": 5, "18 10": 2, "18 11": 2}
+    assert "1998-09-18" in read.rejected
+
+
+def test_a_column_may_have_any_name(tmp_path: Path) -> None:
+    mapping = COUNTS.replace('"votes"', '"line"').replace('"time"', '"path"').replace('"place"', '"na\\"me"')
+    read = Read(put(tmp_path / "in", mapping, counts='"na""me",path,line,row,text,c0\na,2026-09-18 10:00,3,1,1,1\n'))
+    assert read.totals == {"a": 3}
+
+
+def test_two_columns_of_the_name_are_refused(tmp_path: Path) -> None:
+    path = put(
+        tmp_path / "in",
+        COUNTS,
+        one="place,time,votes,votes\na,2026-09-18 10:00,3,4\n",
+        two=f"{HEADER}b,2026-09-18 10:00,1\n",
+    )
+    read = Read(path)
+    assert read.totals == {"b": 1}
+    assert "it has 2 columns of the name 'votes', which columns.votes names" in read.told
+
+
+def test_a_renamed_mapping_does_not_count_twice(chosen: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS, one=f"{HEADER}a,2026-09-18 10:00,3\n")
+    land(chosen, path)
+    path.write_text(COUNTS.replace('name = "counts"', 'name = "other"'))
+    with pytest.raises(
+        SourceError, match=r"1 place.s. of the source 'other', such as 'a', are counted from counts already"
+    ):
+        land(chosen, path)
+    assert totals(chosen) == {"a": 3}
+    path.write_text(
+        COUNTS.replace('name = "counts"', 'name = "other"').replace('votes = "votes"', 'bulletins = "votes"')
+    )
+    land(chosen, path)
+    assert hours_of(chosen) == {"18 10": (3, 3)}
+
+
+def test_an_unknown_encoding_is_an_error_of_the_mapping(tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS + '[csv]\nencoding = "latin1000"\n')
+    with pytest.raises(SettingsError, match=r"csv.encoding is 'latin1000': it is no encoding that Python knows"):
+        read_file_mapping(path)
+
+
+def test_a_count_corrected_to_none_is_none(chosen: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS, one=f"{HEADER}a,2026-09-18 10:00,3\nb,2026-09-18 10:00,1\n")
+    land(chosen, path)
+    (path.parent / "two.csv").write_text(f"{HEADER}a,2026-09-18 10:00,0\n")
+    land(chosen, path)
+    assert totals(chosen) == {"a": 0, "b": 1} or totals(chosen) == {"b": 1}
+
+
+def test_another_mapping_of_the_same_files_lands_again(chosen: Settings, tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS, one="place,time,votes,more\na,2026-09-18 10:00,3,8\n")
+    land(chosen, path)
+    path.write_text(COUNTS.replace('votes = "votes"', 'votes = "more"'))
+    land(chosen, path)
+    assert totals(chosen) == {"a": 8}
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("x.csv.gz", b"\x1f\x8b\x08\x00damaged"), ("x.csv.gz", b"no gzip at all"), ("x.zip", b"PK\x03\x04damaged"), ("x.csv", b""),
+    ("x.csv", b"place,time,votes\n\xff\xfe,2026-09-18 10:00,1\n"), ("x.parquet", b"PAR1 damaged"), ("x.json", b"{]"), ("x.csv", b"p" * 300_000),
+    ("x.unknown", b"place"),
+])  # fmt: skip
+def test_a_damaged_file_stops_no_other(tmp_path: Path, name: str, content: bytes) -> None:
+    path = put(
+        tmp_path / "in", COUNTS.replace('"*.csv"', '["good.csv", "x.*"]'), good=f"{HEADER}a,2026-09-18 10:00,3\n"
+    )
+    (path.parent / name).write_bytes(content)
+    read = Read(path)
+    assert read.totals == {"a": 3}
+    assert f"{name}" in read.told
+
+
+@pytest.mark.parametrize(("name", "text", "error"), [
+    ("x.json", '[{"a": 1}, {"a"', "cannot be read"), ("x.json", "[1, 2, 3]", "has no rows"), ("x.json", "[]", "has no rows"), ("x.json", "7", "has no rows"),
+    ("x.csv", "", "cannot be read|has no rows"), ("x.jsonl", '{"a"', "cannot be read"),
+])  # fmt: skip
+def test_suggest_says_why_it_cannot_read(tmp_path: Path, name: str, text: str, error: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SourceError, match=error):
+        suggest(settings_of(tmp_path), tmp_path / name)
+
+
+def test_a_draft_is_a_mapping_whatever_the_columns_are_called(tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS)
+    frame = pd.DataFrame({"pla\nce": ["a", "b"], 'vo"tes': [1, 2], "time": ["2026-09-18 10:00"] * 2})
+    frame.to_csv(path.parent / "x.csv", index=False)
+    path.write_text(suggest(settings_of(tmp_path), path.parent / "x.csv"))
+    with pytest.raises(SettingsError, match=r"columns.constituency is missing"):
+        read_file_mapping(path)
+
+
+def test_rising_numbers_of_an_interval_are_drafted_with_a_doubt(tmp_path: Path) -> None:
+    lines = [f"{place},2026-09-18 {hour:02d}:00,{hour}" for place in "ab" for hour in range(8, 14)]
+    path = put(tmp_path / "in", COUNTS, counts=HEADER + "\n".join(lines))
+    draft = suggest(settings_of(tmp_path), path.parent / "counts.csv")
+    assert 'rows = "counters"' in draft
+    assert '# If each is of its own interval, set rows = "counts".' in draft
+    path.write_text(draft)
+    assert len(Read(path).counted)
