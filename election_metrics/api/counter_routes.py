@@ -23,6 +23,9 @@ class SpreadHour(BaseModel):
     spread_votes: int = Field(description="Votes of the hour that were made by spreading")
     spread_bulletins: int = Field(description="Bulletins of the hour that were made by spreading")
     constituencies: int = Field(description="Constituencies of which the hour is spread")
+    unit: str = Field(
+        description="day: the sources know days alone, so that the hour says nothing; hour: they know hours"
+    )
 
 
 class PublishedCounter(BaseModel):

@@ -124,6 +124,7 @@ def run_source_ingest(console: Console, file: Path) -> int:
     """
     mapping = read_file_mapping(file)
     os.environ["ELECTION_METRICS_SOURCE_TABLE"] = str(file.absolute())  # for the runs, which are other processes
+    settings.cache_clear()  # they may have been read before
     chosen = settings()
     MappedFiles(mapping, file.parent.absolute(), chosen).listed()
     return run_table_ingest(console, None, None, chosen, compare=True)

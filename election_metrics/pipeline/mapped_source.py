@@ -147,7 +147,7 @@ def _store(connection: sa.Connection, files: MappedFiles, snapshot: FilesSnapsho
     mapping = files.mapping
     lock(connection, "land")
     mapped_sources.store(
-        connection, mapping.source, mapping.rows, rules_off(mapping), _places(mapping, snapshot),
+        connection, mapping.source, mapping.rows, mapping.unit, rules_off(mapping), _places(mapping, snapshot),
         snapshot.observed().rename(columns={"constituency": "constituency_id"}), now,
     )  # fmt: skip
     wrong = sorted({file.version.path for file in snapshot.unreadable})

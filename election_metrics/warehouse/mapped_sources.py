@@ -17,6 +17,7 @@ def store(
     connection: sa.Connection,
     source: str,
     rows: str,
+    unit: str,
     rules_off: Sequence[str],
     places: pd.DataFrame,
     observed: pd.DataFrame,
@@ -28,14 +29,15 @@ def store(
         connection: in a transaction.
         source: its name.
         rows: events, counts or counters.
+        unit: second, hour or day.
         rules_off: rules that its figures say too little for.
         places: the columns of `mapped_places` but source.
         observed: the columns of `counter_observations` but source.
         now: when it was read.
     """
-    values = {"source": source, "rows": rows, "rules_off": list(rules_off), "read_at": now}
+    values = {"source": source, "rows": rows, "unit": unit, "rules_off": list(rules_off), "read_at": now}
     new = insert(mapped_sources).values(values)
-    changes = {name: new.excluded[name] for name in ("rows", "rules_off", "read_at")}
+    changes = {name: new.excluded[name] for name in ("rows", "unit", "rules_off", "read_at")}
     connection.execute(new.on_conflict_do_update(index_elements=["source"], set_=changes))
     replace_scope(
         connection, counter_observations, counter_observations.c.source == source, observed.assign(source=source)
@@ -138,7 +140,8 @@ def spread_hours(connection: sa.Connection, election: str) -> list[Row]:
     query = sa.text(
         """
         SELECT election_id, hour, sum(spread_votes)::bigint AS spread_votes,
-            sum(spread_bulletins)::bigint AS spread_bulletins, count(*) AS constituencies
+            sum(spread_bulletins)::bigint AS spread_bulletins, count(*) AS constituencies,
+            CASE WHEN bool_and(unit = 'day') THEN 'day' ELSE 'hour' END AS unit
         FROM metrics.spread_hours WHERE election_id = :election GROUP BY election_id, hour ORDER BY hour
         """
     )

@@ -899,6 +899,7 @@ mapped_sources = Table(
     "mapped_sources", metadata,
     _text("source", "Name in the mapping", primary_key=True),
     _text("rows", "What its rows are: events, counts or counters", nullable=False),
+    _text("unit", "Smallest unit of time that it knows: second, hour or day", nullable=False),
     Column("rules_off", ARRAY(Text), nullable=False, comment="Anomaly rules that its figures say too little for"),
     _instant("read_at", "When it was read", nullable=False),
     schema="ingest", comment="Sources of files that are read by a mapping",

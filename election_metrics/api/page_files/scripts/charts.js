@@ -2,7 +2,7 @@
 // Colours are the page's variables, so a theme or a printer changes them without drawing again.
 
 import { html, svg } from "../libraries/lit-html/lit-html.js";
-import { clock, count, dayAndClock, decimal, percent, wallClock } from "./format.js";
+import { clock, count, dayAndClock, dayShort, decimal, percent, wallClock } from "./format.js";
 import { spoken, t } from "./words.js";
 import { HOUR } from "./hours.js";
 
@@ -16,8 +16,10 @@ export const SERIES = [
 function placed(hours, zone) {
   const first = hours.findIndex((row) => row.bulletins_issued || row.votes_cast);
   return hours.slice(Math.max(first, 0)).map((row) => {
-    const start = wallClock(row.hour, zone);
-    return { ...row, start, middle: new Date(+start + HOUR / 2), end: new Date(+start + HOUR) };
+    const length = row.isDay ? 24 * HOUR : HOUR;
+    const at = wallClock(row.hour, zone);
+    const start = row.isDay ? new Date(Math.floor(at / length) * length) : at;
+    return { ...row, start, middle: new Date(+start + length / 2), end: new Date(+start + length) };
   });
 }
 
@@ -92,7 +94,7 @@ const tall = (width, most) => Math.round(Math.min(most, Math.max(most > 250 ? 23
 
 /** A span and its ballots in words. */
 const ballotsOf = (row, from, to, zone, note = "") =>
-  `${dayAndClock(from, zone)} – ${clock(to, zone)}${note}\n${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
+  `${row.isDay ? dayShort(from, zone) : `${dayAndClock(from, zone)} – ${clock(to, zone)}`}${note}\n${t("bulletins")}: ${count(row.bulletins_issued)}\n${t("votes")}: ${count(row.votes_cast)}`;
 
 const bulletinsLine = (rows) => (rows.some((row) => row.bulletins_issued) ? Plot.line(steps(rows, (row) => row.bulletins_issued), { x: "x", y: "y", stroke: "var(--bulletins)", strokeWidth: 1.8 }) : null);
 
@@ -206,7 +208,7 @@ export function runningChart({ hours, isRate, opens, zone, width, before = [], l
   const end = d3.max([rows.at(-1).end, ...shape.map((point) => point.x)]);
   const most = d3.max([...issued, ...cast, ...shape], (point) => point.y) || 1;
   const title = (point) =>
-    `${dayAndClock(+new Date(point.row.hour) + HOUR, zone)}\n${t("bulletins")}: ${shown(point.row[bulletins])}\n` +
+    `${point.row.isDay ? dayShort(point.row.hour, zone) : dayAndClock(+new Date(point.row.hour) + HOUR, zone)}\n${t("bulletins")}: ${shown(point.row[bulletins])}\n` +
     `${t("votes")}: ${shown(point.y)}`;
   const domain = [origin, end];
   const labels = [issued.at(-1), cast.at(-1)];

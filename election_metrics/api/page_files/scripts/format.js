@@ -38,6 +38,7 @@ export const clock = (value, zone) => moment(value, zone, { hour: "2-digit", min
 export const clockSeconds = (value, zone) => moment(value, zone, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 export const dayAndClock = (value, zone) =>
   moment(value, zone, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+export const dayShort = (value, zone) => moment(value, zone, { weekday: "short", day: "numeric", month: "short" });
 export const dayLong = (value, zone) => moment(value, zone, { weekday: "short", day: "numeric", month: "long", year: "numeric" });
 export const fullMoment = (value, zone) =>
   moment(value, zone, { dateStyle: "long", timeStyle: "short" });

@@ -1,5 +1,7 @@
 // Hours for charts: an hour without a row had no transactions, unless its input is missing.
 
+import { wallClock } from "./format.js";
+
 export const HOUR = 3600e3;
 
 /** The start of the hour that contains a moment, in the format of the API. */
@@ -25,6 +27,29 @@ export function wholeHours(hours, missing) {
       });
   }
   return whole;
+}
+
+/** Whether all that is known of the hours is their day. */
+export const isByDay = (spread) => spread.length > 0 && spread.every((row) => row.unit === "day");
+
+const madeOf = new WeakMap();
+
+/** The hours of each local day as one row, from its first hour; `isDay` marks it. The same rows for the same hours. */
+export function daysOf(hours, zone) {
+  if (!madeOf.has(hours)) madeOf.set(hours, merged(hours, zone));
+  return madeOf.get(hours);
+}
+
+function merged(hours, zone) {
+  const days = [];
+  for (const row of hours) {
+    const day = Math.floor(wallClock(row.hour, zone) / (24 * HOUR));
+    const last = days.at(-1);
+    if (last?.day === day)
+      Object.assign(last, row, { hour: last.hour, bulletins_issued: last.bulletins_issued + row.bulletins_issued, votes_cast: last.votes_cast + row.votes_cast, run_id: row.run_id ?? last.run_id });
+    else days.push({ ...row, day, isDay: true });
+  }
+  return days;
 }
 
 /**

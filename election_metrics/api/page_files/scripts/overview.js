@@ -6,8 +6,8 @@ import { agreementLine, ballotsByKind } from "./agreement.js";
 import { address, SYSTEM_LINKS } from "./api.js";
 import { hoursChart, quantityChart, runningChart, shareBar } from "./charts.js";
 import { findingsList } from "./findings.js";
-import { clock, count, dayAndClock, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
-import { HOUR, pointsAgainst } from "./hours.js";
+import { clock, count, dayAndClock, dayShort, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
+import { HOUR, daysOf, hourOf, isByDay, pointsAgainst } from "./hours.js";
 import { runLink, sourceButton } from "./source.js";
 import { knowsBulletins } from "./counters.js";
 import { verdictLines } from "./verdicts.js";
@@ -82,35 +82,38 @@ const reconciled = (counted, zone) =>
 export function charts(page) {
   const { election, width, before } = page;
   const { findings } = page.dashboard.data;
-  const hours = page.whole(page.dashboard.data.hours, page.dashboard.data.election.missing);
   const zone = election.time_zone;
+  const isDays = isByDay(page.spread);
+  const whole = page.whole(page.dashboard.data.hours, page.dashboard.data.election.missing);
+  const hours = isDays ? daysOf(whole, zone) : whole;
+  const spread = isDays ? [] : page.spread.map((row) => row.hour);
   const path = `/hourly-stats/election/${encodeURIComponent(election.election_id)}`;
   const half = width > 900 ? (width - 32) / 2 : width;
   const { current } = page;
   const isRate = isRateKnown(election, page.now);
   const opens = election.starts_at;
   const openHour = (row) => page.openSource({
-    title: dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}. ${t("definition_hours")}`,
-    table: "metrics.election_hours", path, asked: { from: row.hour, to: row.hour }, run_id: row.run_id, computed_at: row.computed_at,
+    title: row.isDay ? dayShort(row.hour, zone) : dayAndClock(row.hour, zone), definition: `${t("bulletins")}: ${count(row.bulletins_issued)}. ${t("votes")}: ${count(row.votes_cast)}. ${t("definition_hours")}`,
+    table: "metrics.election_hours", path, asked: { from: row.hour, to: row.isDay ? hourOf(+new Date(row.hour) + 23 * HOUR) : row.hour }, run_id: row.run_id, computed_at: row.computed_at,
   });
   const from = (title) => sourceButton(page, { title, definition: t("definition_hours"), table: "metrics.election_hours", path });
   const drawn = (name, options, make) => page.chart(name, [hours, isRate, opens, zone, current, ...options], make);
   const critical = findings.filter((one) => one.severity === "critical");
   return html`
     <section aria-labelledby="by-hour">
-      <header><h2 id="by-hour">${t("by_hour")}</h2><p>${t("by_hour_note", { zone: zoneName(zone) })} ${t("by_hour_why")} ${page.spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
+      <header><h2 id="by-hour">${t(isDays ? "votes_by_day" : "by_hour")}</h2><p>${isDays ? t("votes_by_day_note") : html`${t("by_hour_note", { zone: zoneName(zone) })} ${t("by_hour_why")}`} ${spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
         <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"))}</header>
-      <div class="chart" id="hours-chart">${drawn("hours", [width, findings, page.spread], () => hoursChart({ hours, spread: page.spread.map((row) => row.hour), zone, width, opens, current, findings: critical, onHour: openHour, label: t("by_hour") }))}</div>
-      ${hoursTable(page, page.dashboard.data.hours, zone, current)}
+      <div class="chart" id="hours-chart">${drawn("hours", [width, findings, page.spread], () => hoursChart({ hours, spread, zone, width, opens: isDays ? null : opens, current, findings: critical, onHour: openHour, label: t(isDays ? "votes_by_day" : "by_hour") }))}</div>
+      ${hoursTable(page, isDays ? hours : page.dashboard.data.hours, zone, current, spread)}
     </section>
     <section aria-labelledby="so-far">
       <header><h2 id="so-far">${t("running")}</h2><p>${t(isRate ? "running_note" : "running_counts")}</p>
         <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span>
           ${before && isRate ? html`<span class="before">${t("before", { name: before.name })}</span>` : ""}</p>${from(t("running"))}
         ${before && isRate ? html`<p class="before-why">${t("before_why", { days: count(election.voting_days) }, election.voting_days)}</p>` : ""}</header>
-      <div class="chart" id="running-chart">${drawn("running", [width, before], () => runningChart({ hours, zone, width, isRate, opens, before: before?.curve, label: t("running") }))}</div>
+      <div class="chart" id="running-chart">${drawn("running", [width, before], () => runningChart({ hours, zone, width, isRate, opens: isDays ? null : opens, before: before?.curve, label: t("running") }))}</div>
     </section>
-    <div class="pair">
+    ${isDays ? "" : html`<div class="pair">
       <section aria-labelledby="velocity">
         <header><h2 id="velocity">${t("velocity")}</h2><p>${t("velocity_note")}</p>${from(t("velocity"))}</header>
         <div class="chart">${drawn("velocity", [half], () => quantityChart({ hours, zone, width: half, colour: "var(--votes)", label: t("velocity"), value: (row) => row.vote_velocity, shown: (value) => count(Math.round(value)) }))}</div>
@@ -120,17 +123,17 @@ export function charts(page) {
         <div class="chart">${drawn("gap", [half], () => quantityChart({ hours, zone, width: half, colour: "var(--bulletins)", label: t("gap_chart"), shown: (value, isTick) => (isTick ? `${decimal(value)} %` : percent(value)),
           value: (row) => (row.running_bulletins >= 100 ? row.running_gap_rate : null) }))}</div>
       </section>
-    </div>`;
+    </div>`}`;
 }
 
 /** The hours as a table, for screen readers and for copying. */
-export function hoursTable(page, hours, zone, current, spread = page.spread.map((row) => row.hour)) {
+export function hoursTable(page, hours, zone, current, spread) {
   const isSpread = new Set(spread.map((hour) => +new Date(hour)));
   const note = (row) => (row.hour === current ? ` (${t("to_come")})` : isSpread.has(+new Date(row.hour)) ? ` (${t("spread")})` : "");
   const cell = (value) => html`<td class="number">${value}</td>`;
   return html`<details class="as-table"><summary>${t("as_table")}</summary><div class="scroll" tabindex="0" role="region" aria-label=${t("as_table")}><table>
-    <thead><tr><th scope="col">${t("hour")}</th><th scope="col" class="number">${t("bulletins")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
-    <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + HOUR, zone)}${note(row)}</th>
+    <thead><tr><th scope="col">${t(hours[0]?.isDay ? "day" : "hour")}</th><th scope="col" class="number">${t("bulletins")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
+    <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${row.isDay ? dayShort(row.hour, zone) : `${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + HOUR, zone)}`}${note(row)}</th>
       ${cell(count(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate))}
       <td>${row.run_id ? runLink(page, row.run_id) : ""}</td></tr>`)}</tbody></table></div></details>`;
 }

@@ -3,6 +3,7 @@
 CREATE TABLE ingest.mapped_sources (
     source text NOT NULL,
     rows text NOT NULL,
+    unit text NOT NULL,
     rules_off text[] NOT NULL,
     read_at timestamptz NOT NULL,
     CONSTRAINT mapped_sources_pkey PRIMARY KEY (source)
@@ -10,6 +11,7 @@ CREATE TABLE ingest.mapped_sources (
 COMMENT ON TABLE ingest.mapped_sources IS 'Sources of files that are read by a mapping';
 COMMENT ON COLUMN ingest.mapped_sources.source IS 'Name in the mapping';
 COMMENT ON COLUMN ingest.mapped_sources.rows IS 'What its rows are: events, counts or counters';
+COMMENT ON COLUMN ingest.mapped_sources.unit IS 'Smallest unit of time that it knows: second, hour or day';
 COMMENT ON COLUMN ingest.mapped_sources.rules_off IS 'Anomaly rules that its figures say too little for';
 COMMENT ON COLUMN ingest.mapped_sources.read_at IS 'When it was read';
 
@@ -96,7 +98,8 @@ COMMENT ON COLUMN metrics.published_counters.counted IS
 COMMENT ON COLUMN metrics.published_counters.source IS 'Name of the source in its mapping';
 COMMENT ON COLUMN metrics.published_counters.file IS 'Name of the file, without its folder';
 
--- An hour is spread where the number that covers it was published for a longer time than an hour.
+-- An hour is spread where the number that covers it was published for a longer time than an hour. Of files that know
+-- days alone, the first hour of a day has all of it.
 CREATE VIEW metrics.spread_hours AS
 SELECT
     hour.election_id,
@@ -104,14 +107,24 @@ SELECT
     hour.hour,
     CASE WHEN bool_or(counter = 'votes') THEN hour.votes_cast ELSE 0 END AS spread_votes,
     CASE WHEN bool_or(counter = 'bulletins') THEN hour.bulletins_issued ELSE 0 END AS spread_bulletins,
+    CASE WHEN bool_and(source.unit = 'day') THEN 'day' ELSE 'hour' END AS unit,
     min(observation.begins_at) AS begins_at,
     max(observation.observed_at) AS observed_at
 FROM ingest.counter_observations AS observation
+JOIN ingest.mapped_sources AS source USING (source)
 JOIN metrics.hourly_stats AS hour
     ON hour.constituency_id = observation.constituency_id
     AND hour.hour >= date_trunc('hour', observation.begins_at) AND hour.hour < observation.observed_at
 WHERE observation.observed_at - observation.begins_at > interval '1 hour'
-GROUP BY hour.election_id, hour.constituency_id, hour.hour, hour.votes_cast, hour.bulletins_issued;
+GROUP BY hour.election_id, hour.constituency_id, hour.hour, hour.votes_cast, hour.bulletins_issued
+UNION
+SELECT
+    hour.election_id, hour.constituency_id, hour.hour, hour.votes_cast, hour.bulletins_issued, 'day', hour.hour,
+    hour.hour + interval '1 day'
+FROM ingest.mapped_sources AS source
+JOIN ingest.mapped_places AS place USING (source)
+JOIN metrics.hourly_stats AS hour USING (constituency_id)
+WHERE source.unit = 'day' AND source.rows <> 'counters' AND hour.votes_cast + hour.bulletins_issued > 0;
 COMMENT ON VIEW metrics.spread_hours IS
     'Hours whose votes or bulletins are not known by hour: they were published for a longer time, and are spread evenly over it. Key: constituency_id, hour';
 COMMENT ON COLUMN metrics.spread_hours.election_id IS 'Election';
@@ -119,5 +132,6 @@ COMMENT ON COLUMN metrics.spread_hours.constituency_id IS 'Constituency';
 COMMENT ON COLUMN metrics.spread_hours.hour IS 'Start of the hour (UTC)';
 COMMENT ON COLUMN metrics.spread_hours.spread_votes IS 'Votes of the hour that were made by spreading; 0 where they are known by hour';
 COMMENT ON COLUMN metrics.spread_hours.spread_bulletins IS 'Bulletins of the hour that were made by spreading; 0 where they are known by hour';
+COMMENT ON COLUMN metrics.spread_hours.unit IS 'day: the source knows days alone, so that the hour says nothing; hour: it knows hours';
 COMMENT ON COLUMN metrics.spread_hours.begins_at IS 'Begin of the time for which the numbers were published (UTC)';
 COMMENT ON COLUMN metrics.spread_hours.observed_at IS 'End of it (UTC)';
