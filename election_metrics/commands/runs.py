@@ -41,6 +41,8 @@ from election_metrics.warehouse.table_reads import PATH
 
 _A_MONTH = 744
 """In hours."""
+_A_DAY = 25
+"""In hours. Changed hours that are no further apart are computed in one run: files may know days alone."""
 
 
 def run_ingest(console: Console, path: Location, chosen: Settings | None = None) -> int:
@@ -256,7 +258,7 @@ def _check_range(chosen: Settings, first: datetime, last: datetime) -> None:
 
 def finish_changed(chosen: Settings, instance: dg.DagsterInstance, progress: Progress, console: Console) -> None:
     """Computes stale hours that the first run did not: rows of other hours, corrections."""
-    ranges = list(contiguous(in_grid(changed_hours(chosen)), _widest(chosen)))
+    ranges = list(contiguous(in_grid(changed_hours(chosen)), _widest(chosen), _A_DAY))
     for number, (first, last) in enumerate(ranges, 1):
         of_many = f" (run {number} of {len(ranges)})" if len(ranges) > 1 else ""
         console.print(f"Changed too: {in_words(first, last)}{of_many}.")

@@ -165,11 +165,11 @@ def first_landed_hour(settings: Settings) -> datetime | None:
     return None if number is None else hour_start(number)
 
 
-def contiguous(hours: list[datetime], most: int) -> Iterator[tuple[datetime, datetime]]:
-    """The hours as contiguous ranges (first, last), none wider than `most` hours."""
+def contiguous(hours: list[datetime], most: int, apart: int = 1) -> Iterator[tuple[datetime, datetime]]:
+    """The hours as ranges (first, last), none wider than `most` hours; of a range, they are `apart` hours at most."""
     group: list[datetime] = []
     for hour in sorted(set(hours)):
-        if group and (hour - group[-1] > timedelta(hours=1) or len(group) >= most):
+        if group and (hour - group[-1] > timedelta(hours=apart) or hour - group[0] >= timedelta(hours=most)):
             yield group[0], group[-1]
             group = []
         group.append(hour)
