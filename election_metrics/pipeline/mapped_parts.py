@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from election_metrics.errors import SourceError
+from election_metrics.pipeline.mapped_sheets import write_sheet
 from election_metrics.sources.file_mapping import FileMapping, columns_of
 from election_metrics.sources.file_versions import FileVersion, Unreadable
 from election_metrics.sources.mapping_expressions import needed_columns
@@ -26,7 +27,7 @@ CANNOT_READ = (
 )  # fmt: skip
 """What a file of any content may raise."""
 _ENDINGS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
-            ".parquet": "parquet"}  # fmt: skip
+            ".parquet": "parquet", ".xlsx": "xlsx", ".xlsm": "xlsx"}  # fmt: skip
 _AS_IT_IS = {"utf-8", "utf-8-sig", "ascii"}
 _PIECE = 2**20
 _MOST_SHOWN = 12
@@ -40,7 +41,7 @@ class Part:
         version: the file.
         member: the member's name, in an archive.
         file: a readable copy or link, of a name without special characters.
-        form: csv, json, jsonl or parquet.
+        form: csv, json, jsonl or parquet; a spreadsheet is read as Parquet.
         columns: the names of its columns, in order; none of JSON, whose rows may each have others.
         line_ends: number of lines, of CSV and JSON lines.
     """
@@ -109,6 +110,8 @@ def _part(
 ) -> Part | Unreadable:  # fmt: skip
     try:
         form = _form(mapping, name)
+        if form == "xlsx":
+            return _sheet(mapping, version, member, file, work)
         part = Part(version, member, work / f"part.{form}", form)
         part.file.unlink(missing_ok=True)
         _make_readable(mapping, part, file, is_packed=name.lower().endswith(".gz"))
@@ -116,6 +119,14 @@ def _part(
         _check_columns(mapping, part.columns)
     except CANNOT_READ as error:
         return Unreadable(version, _reason(error), member)
+    return part
+
+
+def _sheet(mapping: FileMapping, version: FileVersion, member: str, file: Path, work: Path) -> Part:
+    part = Part(version, member, work / "part.parquet", "parquet")
+    part.file.unlink(missing_ok=True)
+    part.columns = write_sheet(mapping.sheet, file, part.file)
+    _check_columns(mapping, part.columns)
     return part
 
 
@@ -129,7 +140,7 @@ def _form(mapping: FileMapping, name: str) -> str:
         suffixes.pop()
     form = mapping.format or _ENDINGS.get(suffixes[-1] if suffixes else "")
     if form is None:
-        raise SourceError(f"its ending says no form; set format to one of csv, json, jsonl, parquet ({name})")
+        raise SourceError(f"its ending says no form; set format to one of csv, json, jsonl, parquet, xlsx ({name})")
     return form
 
 

@@ -4,13 +4,16 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pandas as pd
 
 from election_metrics.errors import SourceError
 from election_metrics.lake.engine import connect_here
+from election_metrics.pipeline.mapped_sheets import write_sheet
 from election_metrics.settings import Settings
+from election_metrics.sources.file_mapping import Sheet
 
 _ROWS = 40_000
 _FORMATS = (
@@ -56,6 +59,8 @@ def suggest(settings: Settings, path: Path) -> str:
 
 def _read(engine: duckdb.DuckDBPyConnection, path: Path) -> tuple[dict[str, object], pd.DataFrame]:
     ending = path.suffix.lower().removeprefix(".")
+    if ending in ("xlsx", "xlsm"):
+        return {}, _read_sheet(engine, path)
     if ending == "parquet":
         return {}, _sample(engine, "SELECT * FROM read_parquet(?)", path)
     if ending in ("jsonl", "ndjson"):
@@ -68,6 +73,12 @@ def _read(engine: duckdb.DuckDBPyConnection, path: Path) -> tuple[dict[str, obje
     rows = _sample(engine, read, path)
     options = {"delimiter": delimiter} if delimiter != "," else {}
     return {"csv": options | ({"quote": ""} if quote in ("", "(empty)", "\0") and delimiter != "," else {})}, rows
+
+
+def _read_sheet(engine: duckdb.DuckDBPyConnection, path: Path) -> pd.DataFrame:
+    with TemporaryDirectory() as work:
+        names = write_sheet(Sheet(), path, Path(work) / "sheet.parquet")
+        return _sample(engine, "SELECT * FROM read_parquet(?)", Path(work) / "sheet.parquet").set_axis(names, axis=1)
 
 
 def _read_json(path: Path) -> tuple[dict[str, object], pd.DataFrame]:

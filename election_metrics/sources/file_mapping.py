@@ -16,7 +16,7 @@ from election_metrics.errors import SettingsError
 from election_metrics.sources.mapping_expressions import Expression, Value
 from election_metrics.sources.table_mapping import Status, Strict, known_operations, known_zone, sentence_of
 
-Format = Literal["csv", "json", "jsonl", "parquet"]
+Format = Literal["csv", "json", "jsonl", "parquet", "xlsx"]
 COUNTED = ("bulletins", "votes")
 """Columns of numbers, in rows that are counts or counters."""
 
@@ -37,6 +37,13 @@ class Csv(Strict):
             return codecs.lookup(value).name
         except LookupError:
             raise ValueError("it is no encoding that Python knows, such as utf-8, latin-1 or cp1251") from None
+
+
+class Sheet(Strict):
+    """Where the rows of spreadsheets are."""
+
+    name: str = Field("", description="Name of the sheet; empty: the only one that has cells.")
+    header_row: int = Field(1, ge=1, description="The row with the names of the columns.")
 
 
 class Json(Strict):
@@ -87,6 +94,7 @@ class FileMapping(Strict):
     latest_only: bool = Field(False, description="Each file replaces the ones before it (by name).")
     csv: Csv = Csv()
     json_: Json = Field(Json(), alias="json")
+    sheet: Sheet = Sheet()
     columns: FileColumns
     snapshots: list[Snapshot] = Field([], description="Groups of columns, where a row has several times.")
     types: dict[str, str] = Field({}, description="Calls of the contract by the words of `type`.")
