@@ -20,6 +20,7 @@ from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.lake.duck import put_table
 from election_metrics.lake.engine import connect_here
+from election_metrics.locations import is_url
 from election_metrics.pipeline.mapped_notes import note_lines, note_problems, note_unclear
 from election_metrics.pipeline.mapped_parts import CANNOT_READ, Part, in_order, parts_of, shown_columns
 from election_metrics.pipeline.mapped_query import PLACES, statements
@@ -28,6 +29,7 @@ from election_metrics.pipeline.scratch import make_scratch, work_folder
 from election_metrics.settings import Settings, time_zones
 from election_metrics.sources.file_mapping import FileMapping, columns_of, essential_keys
 from election_metrics.sources.file_versions import FileVersion, Unreadable, version_at
+from election_metrics.sources.object_exports import find_matching
 from election_metrics.sources.table_snapshot import FIELDS, Batch
 from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import SnapshotBounds, Watermark
@@ -111,7 +113,11 @@ class MappedFiles:
             return [version_at(self._base)]
         found: dict[str, FileVersion] = {}
         for pattern in self.mapping.files:
-            for name in glob.glob(str(self._base / pattern), recursive=True):  # noqa: PTH207 absolute patterns too
+            if is_url(pattern):
+                found |= {one[0]: FileVersion(*one) for one in find_matching(pattern, "files of the mapping")}
+                continue
+            below = "" if Path(pattern).is_absolute() else f"{glob.escape(str(self._base))}/"
+            for name in glob.glob(f"{below}{pattern}", recursive=True):  # noqa: PTH207 absolute patterns too
                 path = Path(name)
                 if path.is_file() and not path.name.startswith("."):
                     with contextlib.suppress(FileNotFoundError):

@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from election_metrics.errors import SourceError
+from election_metrics.locations import is_url
 from election_metrics.pipeline.mapped_sheets import write_sheet
 from election_metrics.sources.file_mapping import FileMapping, columns_of
 from election_metrics.sources.file_versions import FileVersion, Unreadable
 from election_metrics.sources.mapping_expressions import needed_columns
+from election_metrics.sources.object_exports import fetch_object
 
 CANNOT_READ = (
     SourceError, UnicodeError, OSError, EOFError, RuntimeError, csv.Error, zlib.error, zipfile.BadZipFile,
@@ -65,10 +67,22 @@ def in_order(path: str) -> list[tuple[int, str]]:
 
 
 def parts_of(mapping: FileMapping, version: FileVersion, work: Path) -> Iterator[Part | Unreadable]:
-    """The parts of a file, each until the next is asked for; what cannot be read is told in its place."""
-    path = Path(version.path)
+    """The parts of a file, each until the next is asked for; what cannot be read is told in its place.
+
+    Raises:
+        TransientError: the object store cannot be reached or is busy.
+    """
+    if is_url(version.path):
+        copy = fetch_object(version.path, work)
+        yield from _parts(mapping, version, copy, work)
+        copy.unlink()
+        return
+    yield from _parts(mapping, version, Path(version.path), work)
+
+
+def _parts(mapping: FileMapping, version: FileVersion, path: Path, work: Path) -> Iterator[Part | Unreadable]:
     if path.suffix.lower() != ".zip":
-        yield _part(mapping, version, "", path, path.name, work)
+        yield _part(mapping, version, "", path, version.path, work)
         return
     try:
         with zipfile.ZipFile(path) as archive:

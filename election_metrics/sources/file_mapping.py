@@ -86,8 +86,11 @@ class Snapshot(Strict):
 class FileMapping(Strict):
     """The mapping file."""
 
-    files: list[str] = Field(min_length=1, description="Files, or patterns such as 2026/*.csv, from the folder of the "
-                                                      "mapping or of the command.")  # fmt: skip
+    files: list[str] = Field(
+        min_length=1,
+        description="Files, or patterns such as 2026/*.csv, from the folder of the mapping or of the command; "
+        "or of an object store, such as s3://bucket/2026/*.csv.",
+    )
     name: str = Field(pattern=r"^[\w.-]{1,60}$", description="Name in the ledger.")
     rows: Literal["events", "counts", "counters"] = Field("events", description="What a row is.")
     format: Format | None = Field(None, description="Unset: by the ending of each file.")

@@ -38,6 +38,23 @@ def find_objects(root: RemotePath) -> tuple[list[Version], list[str]]:
     return exports, [path for path, name, _ in named if name and not is_export(name) and not is_ignored(name)]
 
 
+def find_matching(pattern: str, named_by: str) -> list[Version]:
+    """Path, size and version of the objects that match a pattern such as s3://bucket/2026/*.csv.
+
+    Raises:
+        SourceError: there is no such bucket.
+        SettingsError: the package for this store is not installed; `named_by` is what has the pattern.
+        TransientError: the store cannot be reached or is busy, or listing is not permitted.
+    """
+    root = elsewhere(pattern, named_by)
+    try:
+        found = with_patience(lambda: root.fs.glob(root.path, detail=True), pattern)
+    except FileNotFoundError as error:
+        raise SourceError(f"{pattern} cannot be listed: {error}") from None
+    objects = [(str(root.fs.unstrip_protocol(key)), info) for key, info in found.items() if info["type"] == "file"]
+    return [_version(path, info) for path, info in objects if not path.rpartition("/")[2].startswith(".")]
+
+
 def version_of_object(path: str) -> Version | None:
     """The current version of an object; None if it does not exist."""
     there = elsewhere(path, _SETTING)

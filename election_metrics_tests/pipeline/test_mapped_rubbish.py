@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from election_metrics.errors import SettingsError, SourceError
+from election_metrics.locations import place as location_of
 from election_metrics.pipeline.mapped_files import MappedFiles
 from election_metrics.pipeline.mapped_source import unreadable_files
 from election_metrics.pipeline.mapping_guess import suggest
@@ -420,3 +422,26 @@ def test_rising_numbers_of_an_interval_are_drafted_with_a_doubt(tmp_path: Path) 
     assert '# If each is of its own interval, set rows = "counts".' in draft
     path.write_text(draft)
     assert len(Read(path).counted)
+
+
+def test_files_of_an_object_store_are_files(store: object, tmp_path: Path) -> None:
+    bucket = location_of("s3://observatory", "a test")
+    assert not isinstance(bucket, Path)
+    for name, text in (("in/h[1].csv", f"{HEADER}a,2026-09-18 10:00,3\n"), ("in/h9.csv", f"{HEADER}b,2026-09-18 10:00,9\n"),
+                       ("in/h10.csv", f"{HEADER}b,2026-09-18 10:00,10\n"), ("other/h.csv", f"{HEADER}c,2026-09-18 10:00,1\n")):  # fmt: skip
+        (bucket / name).write_bytes(text.encode())
+    with BytesIO() as packed:
+        with ZipFile(packed, "w") as archive:
+            archive.writestr("x.csv", f"{HEADER}d,2026-09-18 10:00,4\n")
+        (bucket / "in/more.zip").write_bytes(packed.getvalue())
+    path = put(
+        tmp_path / "[in]",
+        COUNTS.replace('"*.csv"', '["s3://observatory/in/*.csv", "s3://observatory/in/*.zip", "*.csv"]'),
+    )
+    (path.parent / "own.csv").write_text(f"{HEADER}e,2026-09-18 10:00,5\n")
+    read = Read(path)
+    assert read.totals == {"a": 3, "b": 10, "d": 4, "e": 5}
+    files = MappedFiles(read.mapping, path.parent, settings_of(tmp_path), NOW)
+    before = files.state()
+    (bucket / "in/h9.csv").write_text(f"{HEADER}b,2026-09-18 10:00,8\n")
+    assert files.state() != before
