@@ -61,20 +61,32 @@ def begin_rows(connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
 def add_rows(
     connection: duckdb.DuckDBPyConnection, reading: Reading, rows: pa.Table, hours: Iterable[int] | None = None
 ) -> None:
-    """Appends a batch, or its rows of these hours."""
+    """Appends a batch, or its rows of these hours; rows of `read_rows` are appended as they are."""
     put_table(connection, "wanted_hours", pd.DataFrame({"hour_number": sorted(hours or [])}), {"hour_number": "BIGINT"})
     connection.register("batch", rows)
     only = "" if hours is None else "WHERE hour_number IN (SELECT hour_number FROM wanted_hours)"
+    is_read = "fingerprint" in rows.column_names
+    source = "batch" if is_read else f"({_read(reading, 'batch')})"
     connection.execute(
         "INSERT INTO table_rows BY NAME "  # noqa: S608 names are ours
         "SELECT *, (SELECT count(*) FROM table_rows) + row_number() OVER () AS row_number "
-        f"FROM ({_read(reading)}) {only}",
-        {"secret": reading.secret},
+        f"FROM {source} {only}",
+        {} if is_read else {"secret": reading.secret},
     )
     connection.unregister("batch")
 
 
-def _read(reading: Reading) -> str:
+def read_rows(connection: duckdb.DuckDBPyConnection, reading: Reading, table: str) -> None:
+    """Parses a whole table of an engine's own into `read_rows`, so that no batch of it is parsed again."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE read_rows AS {_read(reading, table)}", {"secret": reading.secret})
+
+
+def fingerprints_of_read(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """As `fingerprints`, of `read_rows`."""
+    return _fingerprints(connection, "read_rows")
+
+
+def _read(reading: Reading, table: str) -> str:
     """Query that parses times and flags of a batch; it uses functions of DuckDB."""
     moment = "TRY_CAST(time AS TIMESTAMPTZ)"
     # Rounded down, so that a time within the last millisecond of an hour belongs to that hour.
@@ -96,7 +108,7 @@ def _read(reading: Reading) -> str:
         FROM (
             SELECT *, {occurred} AS occurred_ms, coalesce(lower(anomaly) IN {_TRUE}, FALSE) AS is_flagged,
                 CAST('0x' || substr(md5(concat_ws(chr(31), {hashed})), 1, 15) AS BIGINT) AS fingerprint
-            FROM batch
+            FROM {table}
         )
     """  # noqa: S608 names are ours
 
@@ -185,10 +197,15 @@ def unreadable(
 
 def fingerprints(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """Number of rows and sum of their hashes, by hour: hour_number, rows, fingerprint (a whole number as text)."""
-    return connection.execute(
+    return _fingerprints(connection, "table_rows")
+
+
+def _fingerprints(connection: duckdb.DuckDBPyConnection, table: str) -> pd.DataFrame:
+    query = (
         "SELECT hour_number, count(*) AS rows, CAST(sum(fingerprint) AS VARCHAR) AS fingerprint "
-        "FROM table_rows GROUP BY hour_number ORDER BY hour_number"
-    ).df()
+        f"FROM {table} GROUP BY hour_number ORDER BY hour_number"
+    )
+    return connection.execute(query).df()
 
 
 def stage_rows(

@@ -20,6 +20,7 @@ from election_metrics.digest import name_for
 from election_metrics.errors import SourceError
 from election_metrics.lake.duck import put_table
 from election_metrics.lake.engine import connect_here
+from election_metrics.lake.table_rows import Reading, fingerprints_of_read, read_rows
 from election_metrics.locations import is_url
 from election_metrics.pipeline.mapped_notes import note_lines, note_problems, note_unclear
 from election_metrics.pipeline.mapped_parts import CANNOT_READ, Part, in_order, parts_of, shown_columns
@@ -35,6 +36,8 @@ from election_metrics.sources.transactions_table import TransactionsTable
 from election_metrics.sources.watermark import SnapshotBounds, Watermark
 
 _ROWS_AT_ONCE = 100_000
+_ROWS_TOGETHER = 1_000_000
+_PARSED = ("occurred_ms", "hour_number", "is_flagged", "fingerprint")
 _ROWS_FOR_KEYS = 10_000
 
 
@@ -46,11 +49,13 @@ class FilesSnapshot:
         connection: of the engine, with the tables `said`, `placed`, `mapped` and `observed`.
         unreadable: files that cannot be read, and lines that cannot.
         files: number of files that can be read.
+        is_parsed: the rows are parsed.
     """
 
     connection: duckdb.DuckDBPyConnection
     unreadable: list[Unreadable] = field(default_factory=list)
     files: int = 0
+    is_parsed: bool = False
 
     @property
     def horizon(self) -> SnapshotBounds | None:
@@ -66,13 +71,29 @@ class FilesSnapshot:
         """0: rows have no positions."""
         return 0
 
-    def fingerprints(self, secret: str) -> pd.DataFrame | None:  # noqa: ARG002
-        """None: they are computed from every row."""
-        return None
+    def parse(self, reading: Reading) -> None:
+        """Parses every row once, for `fingerprints` and `every_row`."""
+        read_rows(self.connection, reading, "mapped")
+        self.is_parsed = True
 
-    def every_row(self, hours: Sequence[int] | None = None) -> Iterator[Batch]:  # noqa: ARG002 filtered by the caller
-        """All rows, as text."""
+    def fingerprints(self, secret: str) -> pd.DataFrame | None:  # noqa: ARG002 it is the reading's
+        """Number and fingerprint of the rows of each hour: settled, because files have no transactions in progress."""
+        found = fingerprints_of_read(self.connection)
+        return found.assign(settled_rows=found["rows"], settled_fingerprint=found["fingerprint"])
+
+    def hours_at_once(self) -> int:
+        """Hours with about a million rows."""
+        ((rows, hours),) = self.connection.execute(
+            "SELECT count(*), count(DISTINCT hour_number) FROM read_rows"
+        ).fetchall()
+        return max(1, _ROWS_TOGETHER * int(hours) // max(int(rows), 1))
+
+    def every_row(self, hours: Sequence[int] | None = None) -> Iterator[Batch]:
+        """All rows, or those of these hours: as text, and parsed if `parse` was called."""
         query = f"SELECT {', '.join(FIELDS)} FROM mapped"  # noqa: S608
+        if self.is_parsed:
+            of_hours = "" if hours is None else f"WHERE hour_number IN ({', '.join(map(str, hours))})"
+            query = f"SELECT {', '.join((*FIELDS, *_PARSED))} FROM read_rows {of_hours}"  # noqa: S608
         for batch in self.connection.sql(query).to_arrow_reader(_ROWS_AT_ONCE):
             rows = pa.Table.from_batches([batch])
             yield Batch(rows.append_column("position", pa.nulls(rows.num_rows, pa.int64())), None)

@@ -96,18 +96,18 @@ def _as_named(column: str, words: Iterable[str]) -> str:
 _UNCLEAR = """
     CREATE OR REPLACE TEMP TABLE unclear AS
     WITH said_of AS (
-        SELECT constituency, list_sort(list_distinct(list(election))) AS elections,
-            count(DISTINCT parts) AS places, arg_max(path, (file_number, line)) AS path, count(*) AS rows
+        SELECT constituency, min(election) AS one, max(election) AS other,
+            min(parts) <> max(parts) AS is_joined, arg_max(path, (file_number, line)) AS path, count(*) AS rows
         FROM standing_rows WHERE constituency IS NOT NULL GROUP BY constituency
     )
     SELECT constituency, path, rows,
         CASE
-            WHEN places > 1 THEN 'stands for several places, because the columns that make it join to the same text: '
+            WHEN is_joined THEN 'stands for several places, because the columns that make it join to the same text: '
                 || 'set another columns.constituency.join'
-            ELSE 'is in several elections (' || array_to_string(elections[:3], '; ')
-                || '): make columns.constituency differ by election, or translate the names by columns.election.map'
+            ELSE 'is in several elections (' || one || '; ' || other || '): make columns.constituency differ by '
+                || 'election, or translate the names by columns.election.map'
         END AS reason
-    FROM said_of WHERE places > 1 OR len(elections) > 1
+    FROM said_of WHERE is_joined OR one <> other
 """
 _TIME = "coalesce(strftime(instant AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%f') || '+00', 'no time: ' || time)"
 _LAST = "ORDER BY file_number DESC, line DESC"
@@ -125,12 +125,15 @@ _REST = f"""
 # A row without an id is its own: told apart from equal ones by how many there are.
 _EVENTS = f"""
     CREATE OR REPLACE TEMP TABLE mapped AS
-    SELECT coalesce(id, md5(concat_ws(chr(31), constituency, time, type, coalesce(status, ''), coalesce(voter, ''),
-            coalesce(quantity, '')))
-            || '-' || row_number() OVER (PARTITION BY constituency, time, type, status, voter, quantity)) AS id,
-        constituency, election, type, {_TIME} AS time, status, voter, quantity,
+    SELECT id, constituency, election, type, {_TIME} AS time, status, voter, quantity,
         CAST(NULL AS VARCHAR) AS anomaly, CAST(NULL AS VARCHAR) AS anomaly_reason
-    FROM placed
+    FROM placed WHERE id IS NOT NULL
+    UNION ALL
+    SELECT md5(concat_ws(chr(31), constituency, time, type, coalesce(status, ''), coalesce(voter, ''),
+            coalesce(quantity, '')))
+            || '-' || row_number() OVER (PARTITION BY constituency, time, type, status, voter, quantity) AS id,
+        constituency, election, type, {_TIME} AS time, status, voter, quantity, NULL, NULL
+    FROM placed WHERE id IS NULL
 """
 # Of a place and time that several rows name, the last one stands.
 _COUNTS = f"""

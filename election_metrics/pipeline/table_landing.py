@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from election_metrics.lake import table_rows
 from election_metrics.lake.connect import connect
 from election_metrics.pipeline.landing import LandingReport
-from election_metrics.pipeline.mapped_files import AnyTable
+from election_metrics.pipeline.mapped_files import AnyTable, FilesSnapshot
 from election_metrics.pipeline.progress import Report
 from election_metrics.pipeline.scratch import make_scratch
 from election_metrics.pipeline.table_batches import TableLanding, land_batch
@@ -73,6 +73,8 @@ def land_table(
         with transaction(settings) as connection:
             state = table_reads.read_state(connection, name)
             reading = reading_of(table, table_reads.row_secret(connection))
+        if isinstance(snapshot, FilesSnapshot):
+            snapshot.parse(reading)
         job = TableLanding(settings, engine, run_id, moment, report, table, snapshot, reading)
         check_place(table, state)
         if begin is not None:
@@ -116,7 +118,7 @@ def _land_new(job: TableLanding, read: Watermark, progress: Report | None) -> se
 
 def _land_hours(job: TableLanding, hours: Sequence[int]) -> None:
     """Reloads these hours entirely; rows of them that landed before are replaced."""
-    for some in _together(hours):
+    for some in _together(hours, job.snapshot.hours_at_once() if isinstance(job.snapshot, FilesSnapshot) else _A_DAY):
         table_rows.begin_rows(job.engine.local, job.reading)
         for batch in job.snapshot.every_row(some):
             table_rows.add_rows(job.engine.local, job.reading, batch.rows, some)
@@ -128,9 +130,9 @@ def _hours_between(job: TableLanding, first: int | None, last: int | None) -> li
     return [h for h in hours if (first is None or h >= first) and (last is None or h <= last)]
 
 
-_MOST_HOURS = 24
+_A_DAY = 24
 
 
-def _together(hours: Sequence[int]) -> Iterable[Sequence[int]]:
-    for start in range(0, len(hours), _MOST_HOURS):
-        yield hours[start : start + _MOST_HOURS]
+def _together(hours: Sequence[int], most: int) -> Iterable[Sequence[int]]:
+    for start in range(0, len(hours), most):
+        yield hours[start : start + most]

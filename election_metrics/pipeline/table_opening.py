@@ -49,7 +49,7 @@ def reading_of(table: AnyTable, secret: str = "") -> table_rows.Reading:
     """Parameters for parsing the table's text; `secret` keys the fingerprints of its rows, if they are needed."""
     mapping = table.mapping
     unit = 1000 if mapping.time_unit == "s" else 1
-    is_untyped, is_number = True, False
+    is_untyped, is_number = False, False  # of files, times are texts with an offset
     if isinstance(table, TransactionsTable):
         kind = table.table.c[table.mapping.columns.time].type
         is_untyped = isinstance(kind, sa.types.NullType)
