@@ -202,7 +202,7 @@ def fingerprints(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 def _fingerprints(connection: duckdb.DuckDBPyConnection, table: str) -> pd.DataFrame:
     query = (
-        "SELECT hour_number, count(*) AS rows, CAST(sum(fingerprint) AS VARCHAR) AS fingerprint "
+        "SELECT hour_number, count(*) AS rows, CAST(sum(fingerprint) AS VARCHAR) AS fingerprint "  # noqa: S608 ours
         f"FROM {table} GROUP BY hour_number ORDER BY hour_number"
     )
     return connection.execute(query).df()

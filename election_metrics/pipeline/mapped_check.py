@@ -69,6 +69,12 @@ def check_files(settings: Settings, files: MappedFiles) -> Checked:
     """
     with files.snapshot() as snapshot, connect_here(settings) as engine:
         here = snapshot.connection
+        # Rows of one id count once.
+        once = (
+            "mapped"
+            if files.mapping.columns.id is None
+            else "(SELECT * FROM mapped QUALIFY row_number() OVER (PARTITION BY id, time) = 1)"
+        )
         ((said,),) = here.execute("SELECT count(*) FROM placed").fetchall()
         first = here.execute(
             f"SELECT constituency, type, time, quantity, status FROM mapped WHERE {_COUNTS} "  # noqa: S608 ours
@@ -77,7 +83,7 @@ def check_files(settings: Settings, files: MappedFiles) -> Checked:
         kinds = here.execute(
             "SELECT type, status, count(*) AS rows, "  # noqa: S608
             "sum(coalesce(TRY_CAST(quantity AS BIGINT), 1))::BIGINT AS quantity "
-            f"FROM mapped WHERE {_COUNTS} GROUP BY type, status ORDER BY rows DESC, type, status"
+            f"FROM {once} WHERE {_COUNTS} GROUP BY type, status ORDER BY rows DESC, type, status"
         ).df()
         ((begin, end),) = here.execute("SELECT epoch_ms(min(instant)), epoch_ms(max(instant)) FROM placed").fetchall()
         ((falls, spread),) = here.execute(

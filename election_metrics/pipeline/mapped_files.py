@@ -7,6 +7,7 @@ be read is left out and named; the others count.
 import contextlib
 import glob
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +23,14 @@ from election_metrics.lake.duck import put_table
 from election_metrics.lake.engine import connect_here
 from election_metrics.lake.table_rows import Reading, fingerprints_of_read, read_rows
 from election_metrics.locations import is_url
-from election_metrics.pipeline.mapped_notes import note_lines, note_problems, note_unclear
+from election_metrics.pipeline.mapped_notes import (
+    note_lines,
+    note_problems,
+    note_repeated,
+    note_swapped,
+    note_twice,
+    note_unclear,
+)
 from election_metrics.pipeline.mapped_parts import CANNOT_READ, Part, in_order, parts_of, shown_columns
 from election_metrics.pipeline.mapped_query import PLACES, statements
 from election_metrics.pipeline.mapped_reading import CREATE_SAID, has_keys, insert_said, lacks_list, reader_of
@@ -145,7 +153,11 @@ class MappedFiles:
                         found[str(path)] = version_at(path)
         if not found:
             raise SourceError(f"there is no file {' or '.join(self.mapping.files)} below {self._base}")
-        return [found[path] for path in sorted(found, key=in_order)]
+        # A file of several names, such as a link to the latest, is one.
+        real: dict[str, str] = {}
+        for name in sorted(found, key=lambda name: (not is_url(name) and Path(name).is_symlink(), in_order(name))):
+            real.setdefault(name if is_url(name) else os.path.realpath(name), name)
+        return [found[path] for path in sorted(real.values(), key=in_order)]
 
     def state(self) -> str:
         """A digest of the files' versions: it changes with any of them."""
@@ -170,9 +182,13 @@ class MappedFiles:
                         self._read(snapshot, part)
                     else:
                         snapshot.unreadable.append(part)
-            for statement in statements(self.mapping, self._settings.first_hour, self.now or datetime.now(UTC)):
+            versions, now = self.listed(), self.now or datetime.now(UTC)
+            note_swapped(connection, self.mapping, now, snapshot.unreadable, versions)
+            for statement in statements(self.mapping, self._settings.first_hour, now):
                 connection.execute(statement)
-            note_unclear(connection, snapshot.unreadable, self.listed())
+            note_unclear(connection, snapshot.unreadable, versions)
+            note_repeated(connection, self.mapping, snapshot.unreadable, versions)
+            note_twice(connection, self.mapping, snapshot.unreadable, versions)
             yield snapshot
 
     def _read(self, snapshot: FilesSnapshot, part: Part) -> None:

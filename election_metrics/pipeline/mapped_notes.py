@@ -2,13 +2,17 @@
 
 import csv
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import duckdb
 
 from election_metrics.pipeline.mapped_parts import Part, dialect
+from election_metrics.pipeline.mapped_query import HAS_OFFSET, IS_NUMBER
 from election_metrics.pipeline.mapped_reading import known_types
-from election_metrics.sources.file_mapping import FileMapping
+from election_metrics.sources.file_mapping import FileMapping, columns_of
 from election_metrics.sources.file_versions import FileVersion, Unreadable
+from election_metrics.sources.mapping_expressions import NO_TIME, literal
 
 _MOST_NOTES = 20
 
@@ -34,7 +38,7 @@ def note_lines(here: duckdb.DuckDBPyConnection, mapping: FileMapping, part: Part
             refused += lines
         for table in ("refused_lines", "refused_scans"):
             here.execute(f"DROP TABLE {table}")
-    if part.form == "csv" and part.line_ends - rows - refused > 1:
+    if part.form == "csv" and part.lines > rows + refused + (not mapping.csv.header):
         notes += _note_swallowed(mapping, part)
     return notes
 
@@ -89,6 +93,61 @@ def note_problems(here: duckdb.DuckDBPyConnection, mapping: FileMapping, part: P
     return notes
 
 
+def _version_of(path: str, versions: Sequence[FileVersion]) -> FileVersion:
+    return next(one for one in versions if path == one.path or path.startswith(f"{one.path}/"))
+
+
+def note_repeated(
+    here: duckdb.DuckDBPyConnection, mapping: FileMapping, notes: list[Unreadable], versions: Sequence[FileVersion]
+) -> None:  # fmt: skip
+    """Adds equal numbers of a place and time in rows of a file that differ otherwise: they may be of two places."""
+    if mapping.rows == "events":
+        return
+    found = here.execute(
+        f"""
+        SELECT path, count(*), min(line), arg_min(constituency, line)
+        FROM (
+            SELECT * FROM counts WHERE amount IS NOT NULL AND constituency IS NOT NULL AND instant IS NOT NULL
+            WINDOW one_moment AS (PARTITION BY constituency, counter, instant, path)
+            QUALIFY min(row_hash) OVER one_moment <> max(row_hash) OVER one_moment
+        )
+        GROUP BY path ORDER BY path LIMIT {_MOST_NOTES}
+        """  # noqa: S608 ours
+    ).fetchall()
+    for path, rows, first, place in found:
+        reason = (
+            f"row {first}: the number of {place!r} and this time is there again, in a row that differs otherwise "
+            f"({rows:,} row(s); this is the first); it counts once. If they are of two places, columns.constituency "
+            "needs another column"
+        )
+        notes.append(Unreadable(_version_of(path, versions), reason, f"#again-{first}"))
+
+
+def note_twice(
+    here: duckdb.DuckDBPyConnection, mapping: FileMapping, notes: list[Unreadable], versions: Sequence[FileVersion]
+) -> None:  # fmt: skip
+    """Adds local times that occur twice, because a clock was set back."""
+    zone = f"coalesce(zone, {literal(mapping.time_zone)})"
+    hours = here.execute(
+        f"SELECT DISTINCT epoch_ms(date_trunc('hour', instant)), {zone} FROM placed WHERE instant IS NOT NULL"  # noqa: S608
+    ).fetchall()
+    for hour, name in hours:
+        local = datetime.fromtimestamp(hour / 1000, UTC).astimezone(ZoneInfo(name))
+        if local.replace(fold=0).utcoffset() == local.replace(fold=1).utcoffset():
+            continue
+        rows, path = here.execute(
+            f"SELECT count(*), min(path) FROM placed WHERE epoch_ms(date_trunc('hour', instant)) = ? AND {zone} = ? "  # noqa: S608
+            f"AND NOT ({HAS_OFFSET}) AND NOT ({IS_NUMBER})",
+            [hour, name],
+        ).fetchall()[0]
+        if rows:
+            reason = (
+                f"{rows:,} row(s) are of {local:%Y-%m-%d %H}:00 to {local:%H}:59, which occurs twice in {name}: they "
+                "are read as the second. An offset in the time, such as +02:00, would say which"
+            )
+            notes.append(Unreadable(_version_of(path, versions), reason, f"#twice-{local:%Y-%m-%d-%H}"))
+
+
 def note_unclear(
     here: duckdb.DuckDBPyConnection, notes: list[Unreadable], versions: Sequence[FileVersion]
 ) -> None:  # fmt: skip
@@ -98,6 +157,39 @@ def note_unclear(
         f"FROM unclear GROUP BY reason ORDER BY 4 LIMIT {_MOST_NOTES}"
     ).fetchall()
     for reason, places, rows, place, path in found:
-        version = next(one for one in versions if path == one.path or path.startswith(f"{one.path}/"))
+        version = _version_of(path, versions)
         text = f"{place!r} {reason}. None of its {rows:,} row(s) counts ({places:,} place(s); this is the first)"
         notes.append(Unreadable(version, text, f"#place-{place}"))
+
+
+def note_swapped(
+    here: duckdb.DuckDBPyConnection, mapping: FileMapping, now: datetime, notes: list[Unreadable],
+    versions: Sequence[FileVersion],
+) -> None:  # fmt: skip
+    """Lets no time count of which day and month are the other way round than the format says, and adds a note.
+
+    That is so where some times fit the format the other way round alone, and none shows that the format is right.
+    """
+    form = next((one.format for key, one in columns_of(mapping) if key.endswith("time") and one.format), None)
+    if form is None or "%d" not in form or "%m" not in form:
+        return
+    swapped = form.replace("%d", "%day").replace("%m", "%d").replace("%day", "%m")
+    is_unread = f"starts_with(time, {literal(NO_TIME)})"
+    other = f"{is_unread} AND try_strptime(substr(time, {len(NO_TIME) + 1}), {literal(swapped)}) IS NOT NULL"
+    wrong, right, example, path = here.execute(
+        f"SELECT count(*) FILTER (WHERE {other}), "  # noqa: S608 quoted
+        f"count(*) FILTER (WHERE NOT {is_unread} AND day(TRY_CAST(time AS TIMESTAMP)) > 12), "
+        f"min(substr(time, {len(NO_TIME) + 1})) FILTER (WHERE {other}), min(path) FILTER (WHERE {other}) FROM said"
+    ).fetchall()[0]
+    if not wrong or right:
+        return
+    here.execute(
+        f"UPDATE said SET time = {literal(NO_TIME)} || time "  # noqa: S608 quoted; what is to come is refused anyway
+        f"WHERE NOT {is_unread} AND TRY_CAST(time AS TIMESTAMP) <= ?",
+        [(now + timedelta(days=1)).replace(tzinfo=None)],
+    )
+    reason = (
+        f"{wrong:,} time(s), such as {example}, do not fit the format {form!r}, but do with day and month the other "
+        f"way round, and no time shows that the format is right: set it to {swapped!r}. No row counts"
+    )
+    notes.append(Unreadable(_version_of(path, versions), reason, "#swapped"))

@@ -45,7 +45,7 @@ class Part:
         file: a readable copy or link, of a name without special characters.
         form: csv, json, jsonl or parquet; a spreadsheet is read as Parquet.
         columns: the names of its columns, in order; none of JSON, whose rows may each have others.
-        line_ends: number of lines, of CSV and JSON lines.
+        lines: number of lines, of CSV and JSON lines.
     """
 
     version: FileVersion
@@ -53,7 +53,7 @@ class Part:
     file: Path
     form: str
     columns: list[str] = field(default_factory=list)
-    line_ends: int = 0
+    lines: int = 0
 
     @property
     def path(self) -> str:
@@ -61,9 +61,10 @@ class Part:
         return f"{self.version.path}/{self.member}".rstrip("/")
 
 
-def in_order(path: str) -> list[tuple[int, str]]:
+def in_order(path: str) -> tuple[list[tuple[int, str]], str]:
     """Key that sorts paths as people do: numbers in them by size, so that day 10 follows day 9."""
-    return [(int(digits), "") if digits else (-1, text) for digits, text in re.findall(r"([0-9]+)|([^0-9]+)", path)]
+    pieces = re.findall(r"([0-9]+)|([^0-9]+)", path)
+    return [(int(digits), "") if digits else (-1, text) for digits, text in pieces], path
 
 
 def parts_of(mapping: FileMapping, version: FileVersion, work: Path) -> Iterator[Part | Unreadable]:
@@ -100,6 +101,8 @@ def _members(
             if info.filename in members:
                 yield Unreadable(version, "the archive has two of this name; the last one is read", info.filename)
             members[info.filename] = info
+    if not members:
+        yield Unreadable(version, "the archive has no files")
     if mapping.latest_only and len(members) > 1:
         yield Unreadable(
             version,
@@ -177,7 +180,11 @@ def _make_readable(mapping: FileMapping, part: Part, file: Path, *, is_packed: b
             shutil.copyfileobj(text, out)
     else:
         part.file.symlink_to(file.absolute())
-    part.line_ends = sum(piece.count(b"\n") for piece in _pieces(part.file))
+    last = b"\n"
+    for piece in _pieces(part.file):
+        part.lines += piece.count(b"\n")
+        last = piece[-1:]
+    part.lines += last != b"\n"
 
 
 def _opened(file: Path, encoding: str, errors: str, is_packed: bool) -> IO[str]:
@@ -216,7 +223,7 @@ def _columns(mapping: FileMapping, part: Part) -> list[str]:
     while names and not names[-1]:  # a delimiter ends the line
         names.pop()
     if not names:
-        raise SourceError("it is empty: it has no line with the names of its columns")
+        raise SourceError("its first line is empty: it should have the names of the columns")
     return names
 
 

@@ -13,6 +13,10 @@ from election_metrics.sources.file_mapping import FileMapping
 from election_metrics.sources.mapping_expressions import literal
 from election_metrics.sources.table_mapping import OPERATIONS
 
+IS_NUMBER = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
+HAS_OFFSET = (  # of names of zones, the short ones stand for several
+    "regexp_matches(time, ':[0-9]{2}([.][0-9]+)? *(Z|UTC|GMT|[A-Za-z_]+/[A-Za-z0-9_/+-]+|[+-][0-9:]+)$')"
+)
 _CALLS = {"bulletins": "blindSigIssue", "votes": "vote"}
 
 
@@ -26,6 +30,7 @@ def statements(mapping: FileMapping, first_hour: datetime, now: datetime) -> lis
     there = "TRUE"
     if mapping.snapshots:  # a group that says nothing: a ballot that has not come back, a time that is to come
         there = " OR ".join(f"{name} IS NOT NULL" for name in ["time", *mapping.counted])
+    status = "coalesce(status, '')" if "" in mapping.status.outcomes() else "status"
     made = [
         "CREATE OR REPLACE TEMP TABLE clock AS "
         f"SELECT {_instant(first_hour)} AS earliest, {_instant(now)} + INTERVAL 1 DAY AS latest",
@@ -33,8 +38,8 @@ def statements(mapping: FileMapping, first_hour: datetime, now: datetime) -> lis
         _UNCLEAR,
         f"""
         CREATE OR REPLACE TEMP TABLE placed AS
-        SELECT * EXCLUDE (type, status, moment), {_as_named("type", {*mapping.types, *OPERATIONS})} AS type,
-            {_as_named("status", mapping.status.outcomes())} AS status,
+        SELECT * EXCLUDE (type, status, moment), {_as_named("type", mapping.types, OPERATIONS)} AS type,
+            {_as_named(status, mapping.status.outcomes())} AS status,
             CASE WHEN isfinite(moment) THEN moment END AS instant
         FROM (
             SELECT *, {_moment(mapping)} AS moment FROM standing_rows
@@ -64,8 +69,7 @@ def _moment(mapping: FileMapping) -> str:
 
     A local time that a clock change leaves out is none.
     """
-    number = "regexp_full_match(time, '-?[0-9]+([.][0-9]*)?')"
-    zoned = "regexp_matches(time, ':[0-9]{2}([.][0-9]+)? *([A-Za-z][A-Za-z0-9_/+-]*|[+-][0-9:]+)$')"
+    named = "regexp_matches(time, '[A-Za-z]$')"
     closed_up = "regexp_replace(time, ' +([+-][0-9:]+)$', '\\1')"
     zone = f"coalesce(zone, {literal(mapping.time_zone)})"
     said = "TRY_CAST(time AS TIMESTAMP)"
@@ -74,18 +78,20 @@ def _moment(mapping: FileMapping) -> str:
     local = f"TRY(timezone({zone}, {said}))"
     unit = 1000 if mapping.time_unit == "ms" else 1
     return (
-        f"CASE WHEN {number} THEN TRY(to_timestamp(TRY_CAST(time AS DOUBLE) / {unit})) "
-        f"WHEN {zoned} THEN TRY_CAST({closed_up} AS TIMESTAMPTZ) "
-        "WHEN zone NOT IN (SELECT name FROM zones) THEN NULL "
+        f"CASE WHEN {IS_NUMBER} THEN TRY(to_timestamp(TRY_CAST(time AS DOUBLE) / {unit})) "
+        f"WHEN {HAS_OFFSET} THEN TRY_CAST({closed_up} AS TIMESTAMPTZ) "
+        f"WHEN {named} OR zone NOT IN (SELECT name FROM zones) THEN NULL "
         f"WHEN TRY(timezone({zone}, {local})) = {said} THEN {local} END"
     )
 
 
-def _as_named(column: str, words: Iterable[str]) -> str:
-    """A word as the mapping writes it, whatever its capitals; a word that differs from two by its capitals stays."""
+def _as_named(column: str, words: Iterable[str], known: Iterable[str] = ()) -> str:
+    """A word as the mapping writes it, else as it is known, whatever its capitals; words that differ by them stay."""
     by_lower: dict[str, list[str]] = {}
     for word in sorted(words):
         by_lower.setdefault(word.lower(), []).append(word)
+    for word in known:
+        by_lower.setdefault(word.lower(), [word])
     cases = " ".join(
         f"WHEN {literal(lower)} THEN {literal(found[0])}" for lower, found in by_lower.items() if len(found) == 1
     )
@@ -129,8 +135,8 @@ _EVENTS = f"""
         CAST(NULL AS VARCHAR) AS anomaly, CAST(NULL AS VARCHAR) AS anomaly_reason
     FROM placed WHERE id IS NOT NULL
     UNION ALL
-    SELECT md5(concat_ws(chr(31), constituency, time, type, coalesce(status, ''), coalesce(voter, ''),
-            coalesce(quantity, '')))
+    SELECT md5(concat_ws(chr(31), constituency, time, type, coalesce(status, chr(30)), coalesce(voter, chr(30)),
+            coalesce(quantity, chr(30))))
             || '-' || row_number() OVER (PARTITION BY constituency, time, type, status, voter, quantity) AS id,
         constituency, election, type, {_TIME} AS time, status, voter, quantity, NULL, NULL
     FROM placed WHERE id IS NULL
@@ -138,7 +144,7 @@ _EVENTS = f"""
 # Of a place and time that several rows name, the last one stands.
 _COUNTS = f"""
     CREATE OR REPLACE TEMP TABLE mapped AS
-    SELECT constituency || '|' || counter || '|' || epoch_ms(instant) AS id, constituency, election, call AS type,
+    SELECT constituency || '|' || counter || '|' || epoch_us(instant) AS id, constituency, election, call AS type,
         {_TIME} AS time, CAST(NULL AS VARCHAR) AS status, CAST(NULL AS VARCHAR) AS voter,
         CAST(amount AS VARCHAR) AS quantity, CAST(NULL AS VARCHAR) AS anomaly, CAST(NULL AS VARCHAR) AS anomaly_reason
     FROM (
@@ -158,14 +164,17 @@ def _counts_of(mapping: FileMapping) -> str:
         for name in mapping.counted
     ]
     # Two numbers of one place and time in one file: nobody can say which is right, or they are of two places.
+    is_placed = "(constituency IS NOT NULL AND instant IS NOT NULL)"
     numbers = "list_sort(list_distinct(list(amount) OVER one_moment))"
     differ = " OR ".join(f"min({name}) OVER one_moment <> max({name}) OVER one_moment"
                          for name in ("name", "region", "registered_number"))  # fmt: skip
     return f"""
         CREATE OR REPLACE TEMP TABLE counts AS
         SELECT * REPLACE (
-            CASE WHEN len({numbers}) > 1 OR {differ} THEN NULL ELSE amount END AS amount,
+            CASE WHEN {is_placed} AND (len({numbers}) > 1 OR {differ}) THEN NULL ELSE amount END AS amount,
             CASE
+                WHEN amount IS NULL THEN 'no whole number: ' || said_amount
+                WHEN NOT {is_placed} THEN said_amount
                 WHEN len({numbers}) > 1 THEN array_to_string({numbers}[:5], ' and ') || ' at one time in one file'
                 WHEN {differ} THEN said_amount || ' of two names, regions or registers, at one time in one file'
                 ELSE said_amount
@@ -240,7 +249,7 @@ _COUNTERS = f"""
             count(*) OVER (PARTITION BY constituency, counter, observed_at) AS hours
         FROM kept
     )
-    SELECT constituency || '|' || counter || '|' || epoch_ms(observed_at) || '|' || place AS id, constituency, election,
+    SELECT constituency || '|' || counter || '|' || epoch_us(observed_at) || '|' || place AS id, constituency, election,
         call AS type,
         strftime(make_timestamp(greatest(hour * 3600000, epoch_ms(begins_at)) * 1000), '%Y-%m-%d %H:%M:%S.%f') || '+00'
             AS time,
@@ -256,9 +265,11 @@ PLACES = """
     SELECT constituency AS constituency_id,
         arg_max(name, (file_number, line)) AS name, arg_max(region, (file_number, line)) AS region,
         arg_max(election, (file_number, line)) AS election,
-        arg_max(registered_number, (instant, file_number, line))
-            FILTER (WHERE instant <= (SELECT latest FROM clock) OR time IS NULL)
-            AS registered_voters,
+        arg_max(registered_number, (coalesce(instant, '-infinity'), file_number, line))
+            FILTER (
+                WHERE (instant <= (SELECT latest FROM clock) OR time IS NULL)
+                AND (votes IS NULL OR votes_number IS NOT NULL) AND (bulletins IS NULL OR bulletins_number IS NOT NULL)
+            ) AS registered_voters,
         arg_max(coalesce(place_zone, zone), (file_number, line))
             FILTER (WHERE coalesce(place_zone, zone) IN (SELECT name FROM zones)) AS time_zone
     FROM placed

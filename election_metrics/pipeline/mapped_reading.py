@@ -15,10 +15,11 @@ _SAID = ("constituency", "time", "zone", "place_zone", "name", "region", "electi
 _NUMBERS = (*COUNTED, "registered")
 CREATE_SAID = (
     f"CREATE OR REPLACE TEMP TABLE said (path VARCHAR, {', '.join(f'{name} VARCHAR' for name in _SAID)}, "
-    f"parts VARCHAR, problem VARCHAR, {', '.join(f'{name}_number BIGINT' for name in _NUMBERS)}, "
+    f"parts VARCHAR, problem VARCHAR, row_hash UBIGINT, {', '.join(f'{name}_number BIGINT' for name in _NUMBERS)}, "
     "file_number BIGINT, line BIGINT)"
 )
-"""`parts`: the values that `constituency` is joined of; `problem`: what of a row could not be read."""
+"""`parts`: the values that `constituency` is joined of; `problem`: what of a row could not be read; `row_hash`: of all
+that a row says, where it has counts."""
 NO_DELIMITER = chr(1)
 _LARGEST_OBJECT = 2**30
 
@@ -91,12 +92,21 @@ def _json_path(keys: str) -> str:
 
 def cell_of(form: str, columns: Sequence[str]) -> Callable[[str], str]:
     """The SQL of a column's text, without spaces around it; NULL where it is empty."""
-    places = {column: f"CAST(c{place} AS VARCHAR)" for place, column in enumerate(columns)}
+    names = {column: f"c{place}" for place, column in enumerate(columns)}
+    places = {column: f"CAST({name} AS VARCHAR)" for column, name in names.items()}
 
     def cell(column: str) -> str:
         is_json = form in ("json", "jsonl")
+        if form == "csv":
+            return f"nullif(trim({places[column]}), '')"
+        # 1 and 1.0 are one number: other tools write whole numbers as fractions where one of a column is missing.
         text = f"json_extract_string(row, {quoted(_json_path(column))})" if is_json else places[column]
-        return f"nullif(trim({text}), '')"
+        is_fraction = (
+            f"json_type(row, {quoted(_json_path(column))}) = 'DOUBLE'"
+            if is_json
+            else f"typeof({names[column]}) IN ('DOUBLE', 'FLOAT')"
+        )
+        return f"nullif(trim(CASE WHEN {is_fraction} THEN regexp_replace({text}, '[.]0$', '') ELSE {text} END), '')"
 
     return cell
 
@@ -110,6 +120,8 @@ def insert_said(
         groups = [{**groups[0], **{name: value for name, value in group if value}} for group in mapping.snapshots]
     cell, where = cell_of(form, columns), literal(path)
     is_json = form in ("json", "jsonl")
+    cells = "text" if is_json else ", ".join(f"c{place}" for place in range(len(columns)))
+    whole_row = "CAST(NULL AS UBIGINT)" if mapping.rows == "events" else f"hash({cells})"
     selects = []
     for place, group in enumerate(groups, start=1):
         one = _Row(mapping, group, form, cell, where)
@@ -119,13 +131,13 @@ def insert_said(
         values = ", ".join(f"{text} AS {name}" for name, text in texts.items())
         problem = " ".join(f"WHEN {condition} THEN {said}" for condition, said in one.problems(texts))
         selects.append(
-            f"SELECT {where} AS path, {values}, {one.parts()} AS parts, "
+            f"SELECT {where} AS path, {values}, {one.parts()} AS parts, {whole_row} AS row_hash, "
             f"CASE {problem or 'WHEN FALSE THEN NULL'} END AS problem, {number} AS file_number, line "
             f"FROM (SELECT *, row_number() OVER () AS line FROM {reader})"
             + (" WHERE text IS NOT NULL" if is_json else "")
         )
     numbers = ", ".join(f"{whole(mapping, name, form)} AS {name}_number" for name in _NUMBERS)
-    quantity = f"coalesce(CAST({whole(mapping, 'quantity', form)} AS VARCHAR), quantity)"
+    quantity = f"coalesce(CAST({whole(mapping, 'quantity', form)} AS VARCHAR), 'no whole number: ' || quantity)"
     # What is no number is told where nothing else tells of it: a count is in quarantine.
     unread = "registered IS NOT NULL AND registered_number IS NULL"
     return (
@@ -145,16 +157,21 @@ class _Row:
         self.expressions = {name: Expression.of(value) for name, value in group.items() if value is not None}
 
     def texts(self) -> dict[str, str]:
-        return {
-            name: self.expressions[name].sql(self.cell, self.path)
-            if name in self.expressions
-            else "CAST(NULL AS VARCHAR)"
-            for name in _SAID
-        }
+        texts = {name: one.sql(self.cell, self.path) for name, one in self.expressions.items()}
+        if (ids := self.expressions.get("id")) is not None and len(ids.columns) > 1:
+            texts["id"] = ids.sql(lambda name: escaped(self.cell(name), ids.join), self.path)
+        if (amount := self.expressions.get("quantity")) is not None and (cut := amount.cut(self.cell, self.path)):
+            origin, value = cut  # what does not match is no number, not the 1 of an empty cell
+            texts["quantity"] = f"CASE WHEN {value} IS NULL THEN {origin} ELSE {texts['quantity']} END"
+        for name in ("constituency", "name", "region", "election"):
+            if name in texts:
+                texts[name] = f"nfc_normalize({texts[name]})"
+        return dict.fromkeys(_SAID, "CAST(NULL AS VARCHAR)") | {name: texts[name] for name in texts if name in _SAID}
 
     def parts(self) -> str:
-        joined = self.expressions["constituency"].columns
-        if len(joined) < 2:
+        place = self.expressions["constituency"]
+        joined = place.columns
+        if len(joined) < 2 or place.regex or place.split or place.map:  # what is cut is meant to be one
             return "CAST(NULL AS VARCHAR)"
         return f"concat_ws(chr(31), {', '.join(self.cell(name) for name in joined)})"
 
@@ -164,10 +181,11 @@ class _Row:
             yield "row IS NULL", "'it is no JSON: ' || left(text, 60)"
             yield "json_type(row) <> 'OBJECT'", "'it is no JSON object: ' || left(text, 60)"
         for name, one in self.expressions.items():
-            origin = one.unmatched(self.cell, self.path)
-            if origin is not None:
+            cut = one.cut(self.cell, self.path)
+            if cut is not None:
+                origin, value = cut
                 said = f"'columns.{name} does not match its expression: ' || {origin}"
-                yield f"{origin} IS NOT NULL AND {texts[name]} IS NULL", said
+                yield f"{origin} IS NOT NULL AND {value} IS NULL", said
         if "place_zone" in self.expressions:
             zone = texts["place_zone"]
             yield (
@@ -176,6 +194,12 @@ class _Row:
             )
         if "type" in self.expressions and not self.mapping.snapshots:
             yield f"{texts['type']} IS NULL", "'columns.type is empty: nothing says what the row is'"
+
+
+def escaped(cell: str, join: str) -> str:
+    """A part of a joined id in which the text between two parts is marked, so that no two ids are the same."""
+    marked = f"replace({cell}, '\\', '\\\\')"
+    return f"replace({marked}, {literal(join)}, {literal(chr(92) + join)})" if join else marked
 
 
 def whole(mapping: FileMapping, name: str, form: str) -> str:

@@ -166,7 +166,7 @@ def _places(mapping: FileMapping, snapshot: FilesSnapshot) -> pd.DataFrame:
         begins, ends = spans[0].tz_convert("UTC"), spans[-1].tz_convert("UTC")
     own = places["time_zone"].astype(object)
     return places.assign(
-        time_zone=own.where(own.notna(), mapping.time_zone if mapping.time_zone != "UTC" else None),
+        time_zone=own.where(own.notna(), mapping.time_zone if "time_zone" in mapping.model_fields_set else None),
         starts_at=pd.Series(begins, index=places.index, dtype="datetime64[us, UTC]"),
         ends_at=pd.Series(ends, index=places.index, dtype="datetime64[us, UTC]"),
     )
@@ -179,7 +179,7 @@ def rules_off(mapping: FileMapping) -> list[str]:
         off |= {*_WITHIN_HOURS}
     if mapping.rows == "counters" or mapping.unit == "day":
         off |= {*_OF_HOURS}
-    has_both = mapping.rows == "events" or mapping.counted == list(COUNTED)
+    has_both = mapping.may_have_bulletins if mapping.rows == "events" else mapping.counted == list(COUNTED)
     if not has_both or not mapping.needs_bulletins:
         off |= {*_OF_BOTH}
     return sorted(off)

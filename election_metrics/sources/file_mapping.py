@@ -170,6 +170,14 @@ class FileMapping(Strict):
         return [name for name in COUNTED if any(getattr(group, name) is not None for group in groups)]
 
     @property
+    def may_have_bulletins(self) -> bool:
+        """Whether events may be bulletins: the files say the type, or it is always one of several."""
+        groups = [group.type for group in self.snapshots] or [self.columns.type]
+        types = [Expression.of(value) for value in groups if value is not None]
+        said = [self.types.get(str(one.constant), str(one.constant)) for one in types]
+        return any(one.constant is None for one in types) or "blindSigIssue" in said
+
+    @property
     def source(self) -> str:
         """Its name in the ledger."""
         return self.name

@@ -15,10 +15,11 @@ import pytest
 from election_metrics.errors import SettingsError, SourceError
 from election_metrics.locations import place as location_of
 from election_metrics.pipeline.mapped_files import MappedFiles
-from election_metrics.pipeline.mapped_source import unreadable_files
+from election_metrics.pipeline.mapped_source import rules_off, unreadable_files
 from election_metrics.pipeline.mapping_guess import suggest
 from election_metrics.settings import Settings, read_settings
 from election_metrics.sources.file_mapping import read_file_mapping
+from election_metrics_tests.computing import rows
 from election_metrics_tests.pipeline.test_mapped_files import NOW, hours_of, land, put, totals
 
 EVENTS = """
@@ -52,7 +53,7 @@ class Read:
         with MappedFiles(self.mapping, mapping.parent, chosen, NOW).snapshot() as snapshot:
             rows = pd.concat([batch.rows.to_pandas() for batch in snapshot.every_row()] or [pd.DataFrame()])
             self.places, self.unreadable = snapshot.places(), snapshot.unreadable
-        self.counted, self.rejected = {}, ""
+        self.rows, self.counted, self.rejected = rows, {}, ""
         if len(rows):
             is_good = rows["quantity"].fillna("1").str.fullmatch("[0-9]+") & rows["time"].fillna("").str.startswith(
                 "20"
@@ -63,6 +64,14 @@ class Read:
 
     def by(self, column: str) -> dict[str, int]:
         return {} if not len(self.counted) else self.counted.groupby(column)["votes"].sum().to_dict()
+
+    @property
+    def types(self) -> dict[str, int]:
+        return dict(self.rows["type"].value_counts())
+
+    @property
+    def ids(self) -> int:
+        return int(self.rows["id"].nunique())
 
     @property
     def totals(self) -> dict[str, int]:
@@ -130,7 +139,7 @@ def test_a_number_is_read_as_it_is_written_or_not_at_all(tmp_path: Path, decimal
     lines = [f"{said};2026-09-18 10:00;{said}" for said in NUMBERS[decimal]]
     read = Read(put(tmp_path / "in", mapping, counts="\n".join(["place;time;votes", *lines])))
     assert read.totals == {said: number for said, number in NUMBERS[decimal].items() if number is not None}
-    unread = {row["quantity"] for row in json.loads(read.rejected)}
+    unread = {row["quantity"].removeprefix("no whole number: ") for row in json.loads(read.rejected)}
     assert unread == {said for said, number in NUMBERS[decimal].items() if number is None}
 
 
@@ -235,7 +244,8 @@ def test_the_latest_file_alone_counts_if_it_says_something(chosen: Settings, tmp
 @pytest.mark.parametrize(("form", "times"), [
     ("", [("2026-09-18T10:00:00+05:00", "", "18 05"), ("2026-09-18 10:00:00 +0500", "", "18 05"), ("2026-09-18T10:00Z", "Asia/Tokyo", "18 10"),
           ("2026-09-18T10:00:00+05", "Asia/Tokyo", "18 05"), ("2026-09-18 10:00:00", "Asia/Tokyo", "18 01"), ("2026-09-18 10:00", "", "18 08"),
-          ("1789725600000", "Asia/Tokyo", "18 10"), ("2026-09-18 10:00 Asia/Tokyo", "Europe/Rome", "18 01"),
+          ("1789725600000", "Asia/Tokyo", "18 10"), ("2026-09-18 10:00 Asia/Tokyo", "Europe/Rome", "18 01"), ("2026-09-18 10:00 BST", "", None),
+          ("2026-09-18 10:00 CST", "Asia/Tokyo", None), ("2026-09-18 10:00 PM", "", None), ("2026-09-18 10:00 GMT", "Asia/Tokyo", "18 10"),
           ("2026-03-29 02:30", "", None), ("2026-03-29 02:30", "Asia/Tokyo", "28 17"), ("18/09/2026", "", None),
           ("2026-09-31 10:00", "", None), ("2026-09-18 10:00", "Europa/Rom", None)]),
     ("%d/%m/%Y %H:%M %z", [("18/09/2026 10:00 +0500", "", "18 05"), ("18/09/2026 10:00 +0500", "Asia/Tokyo", "18 05"),
@@ -445,3 +455,150 @@ def test_files_of_an_object_store_are_files(store: object, tmp_path: Path) -> No
     before = files.state()
     (bucket / "in/h9.csv").write_text(f"{HEADER}b,2026-09-18 10:00,8\n")
     assert files.state() != before
+
+
+def test_what_is_no_number_counts_as_nothing_where_it_lands_too(chosen: Settings, tmp_path: Path) -> None:
+    mapping = COUNTS.replace('rows = "counts"', 'rows = "counters"') + '[csv]\ndelimiter = ";"\ndecimal = ","\n'
+    text = "place;time;votes\na;2026-09-18 10:00;100\na;2026-09-18 11:00;200.00\n"
+    land(chosen, put(tmp_path / "in", mapping, counts=text))
+    assert totals(chosen) == {"a": 100}
+
+
+def test_equal_numbers_in_rows_that_differ_are_told(tmp_path: Path) -> None:
+    text = "place,sex,time,votes\na,M,2026-09-18 10:00,40\na,F,2026-09-18 10:00,40\nb,M,2026-09-18 10:00,7\nb,M,2026-09-18 10:00,7\n"
+    read = Read(put(tmp_path / "in", COUNTS, counts=text))
+    assert read.totals == {"a": 40, "b": 7}
+    assert (
+        "row 1: the number of 'a' and this time is there again, in a row that differs otherwise (2 row(s)" in read.told
+    )
+    assert "'b'" not in read.told
+
+
+def test_a_local_time_that_occurs_twice_is_told(tmp_path: Path) -> None:
+    mapping = COUNTS.replace("election =", 'time_zone = "Europe/Rome"\nelection =')
+    text = f"{HEADER}a,2025-10-26 02:10,3\nb,2025-10-26 02:10:00+02:00,4\nc,2025-10-26 03:10,5\n"
+    read = Read(put(tmp_path / "in", mapping, counts=text))
+    assert read.hours == {"26 00": 4, "26 01": 3, "26 02": 5}
+    assert "1 row(s) are of 2025-10-26 02:00 to 02:59, which occurs twice in Europe/Rome" in read.told
+
+
+@pytest.mark.parametrize(("types", "expected"), [
+    ('Vote = "vote"', {"Vote": 3}), ('VOTE = "vote"\nVote = "blindSigIssue"', {"VOTE": 1, "Vote": 1, "vote": 1}),
+    ('Vote = "blindSigIssue"', {"Vote": 3}),
+])  # fmt: skip
+def test_words_of_the_mapping_go_before_those_that_are_known(
+    tmp_path: Path, types: str, expected: dict[str, int]
+) -> None:
+    mapping = EVENTS.replace('{ constant = "vote" }', '"kind"') + f"[types]\n{types}\n"
+    text = "place,time,kind\n" + "".join(
+        f"a,2026-09-18 10:0{place},{kind}\n" for place, kind in enumerate(("Vote", "VOTE", "vote"))
+    )
+    read = Read(put(tmp_path / "in", mapping, counts=text))
+    assert read.types == expected
+
+
+def test_ids_that_are_joined_are_never_the_same(tmp_path: Path) -> None:
+    mapping = EVENTS + 'id = { columns = ["x", "y"], join = "-" }\n'
+    text = "place,time,x,y\na,2026-09-18 10:00,1-2,3\na,2026-09-18 10:00,1,2-3\na,2026-09-18 10:00,1\\,2-3\n"
+    assert Read(put(tmp_path / "in", mapping, counts=text)).ids == 3
+
+
+def test_an_empty_status_and_one_that_is_said_are_two(tmp_path: Path) -> None:
+    mapping = EVENTS + 'status = { column = "s", map = { "none" = "" } }\n[status]\ncounted = ["A", ""]\n'
+    read = Read(put(tmp_path / "in", mapping, counts="place,time,s\na,2026-09-18 10:00,\na,2026-09-18 10:00,none\n"))
+    assert read.ids == 2
+    assert set(read.counted["status"]) == {""}
+
+
+def test_the_order_of_files_is_that_of_their_names_alone(tmp_path: Path) -> None:
+    path = put(tmp_path / "in", COUNTS, d_1=f"{HEADER}a,2026-09-18 10:00,1\n", d_01=f"{HEADER}a,2026-09-18 10:00,2\n")
+    other = put(
+        tmp_path / "other", COUNTS, d_01=f"{HEADER}a,2026-09-18 10:00,2\n", d_1=f"{HEADER}a,2026-09-18 10:00,1\n"
+    )
+    assert Read(path).totals == Read(other).totals
+
+
+def test_a_file_of_two_names_is_one(tmp_path: Path) -> None:
+    path = put(
+        tmp_path / "in", EVENTS.replace('"*.csv"', '["*.csv", "../in/*.csv"]'), real="place,time\na,2026-09-18 10:00\n"
+    )
+    (path.parent / "latest.csv").symlink_to("real.csv")
+    assert Read(path).totals == {"a": 1}
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_an_open_quotation_mark_is_told_without_a_final_line_end_too(tmp_path: Path, header: bool) -> None:
+    mapping = COUNTS + ('[csv]\nheader = ["place", "time", "votes", "note"]\n' if header else "")
+    text = ("" if header else "place,time,votes,note\n") + 'a,2026-09-18 10:00,1,"oops\nb,2026-09-18 10:00,2,x"'
+    assert (
+        "a quotation mark is not closed, and the 1 line(s) after it"
+        in Read(put(tmp_path / "in", mapping, counts=text)).told
+    )
+
+
+def test_the_register_is_that_of_the_latest_time(tmp_path: Path) -> None:
+    text = "place,time,votes,voters\na,,,100\na,2026-09-18 10:00,5,120\na,2026-09-18 11:00,n/a,7\n"
+    read = Read(put(tmp_path / "in", COUNTS + 'registered = "voters"\n', counts=text))
+    assert list(read.places["registered_voters"]) == [120]
+
+
+def test_a_number_of_another_tool_is_the_same_place(tmp_path: Path) -> None:
+    path = put(
+        tmp_path / "in",
+        COUNTS.replace('"*.csv"', '["*.csv", "*.parquet", "*.jsonl"]'),
+        one=f"{HEADER}1,2026-09-18 10:00,3\n",
+    )
+    pq.write_table(pa.table({"place": [1.0], "time": ["2026-09-18 11:00"], "votes": [4.0]}), path.parent / "p.parquet")
+    (path.parent / "j.jsonl").write_text('{"place": 1.0, "time": "2026-09-18 12:00", "votes": 5}\n')
+    assert Read(path).totals == {"1": 12}
+
+
+def test_letters_of_every_script_are_letters(tmp_path: Path) -> None:
+    mapping = COUNTS.replace('"place"', r'{ column = "place", regex = "^([\\w-]+) \\w+$" }')
+    text = f"{HEADER}Malmö x,2026-09-18 10:00,1\nMalmø y,2026-09-18 10:00,2\nMo-i-Ranå z,2026-09-18 10:00,4\nMalmo\u0308 x,2026-09-18 11:00,8\n"
+    assert Read(put(tmp_path / "in", mapping, counts=text)).totals == {"Malmö": 9, "Malmø": 2, "Mo-i-Ranå": 4}
+
+
+def test_what_does_not_match_is_not_the_value_of_others(tmp_path: Path) -> None:
+    value = '{ column = "kind", regex = "^k:(.*)$", map = { "v" = "vote" }, otherwise = "vote" }'
+    mapping = (
+        EVENTS.replace('{ constant = "vote" }', value) + 'quantity = { column = "n", regex = "^([0-9]+) votes$" }\n'
+    )
+    text = "place,time,kind,n\na,2026-09-18 10:00,k:v,2 votes\na,2026-09-18 10:00,k:x,3 votes\na,2026-09-18 10:00,v,4 votes\nb,2026-09-18 10:00,k:v,many\n"
+    read = Read(put(tmp_path / "in", mapping, counts=text))
+    assert read.totals == {"a": 5}
+    assert "columns.type does not match its expression: v" in read.told
+    assert "columns.quantity does not match its expression: many" in read.told
+
+
+def test_day_and_month_the_other_way_round_land_nothing(tmp_path: Path) -> None:
+    mapping = COUNTS.replace('time = "time"', 'time = { column = "time", format = "%m/%d/%Y" }')
+    path = put(tmp_path / "in", mapping, counts=f"{HEADER}a,05/09/2026,1\na,13/09/2026,2\n")
+    read = Read(path)
+    assert not read.totals
+    assert "do with day and month the other way round" in read.told
+    assert "set it to '%d/%m/%Y'. No row counts" in read.told
+    put(tmp_path / "in", mapping, counts=f"{HEADER}a,09/13/2026,1\na,13/09/2026,2\n")
+    assert Read(path).totals == {"a": 1}, "one that is right shows that the other is a mistake"
+
+
+def test_a_source_of_votes_alone_is_not_held_to_bulletins(tmp_path: Path) -> None:
+    mapping = read_file_mapping(put(tmp_path / "in", EVENTS))
+    assert "votes_exceed_bulletins" in rules_off(mapping)
+    both = EVENTS.replace('{ constant = "vote" }', '"kind"')
+    assert "votes_exceed_bulletins" not in rules_off(read_file_mapping(put(tmp_path / "both", both)))
+
+
+def test_a_short_name_of_a_zone_is_refused(tmp_path: Path) -> None:
+    mapping = COUNTS.replace('time = "time"', 'time = { column = "time", format = "%Y-%m-%d %H:%M %Z" }')
+    with pytest.raises(SettingsError, match="short name that several zones share"):
+        read_file_mapping(put(tmp_path / "in", mapping))
+
+
+def test_a_time_zone_that_is_set_is_that_of_the_places(chosen: Settings, tmp_path: Path) -> None:
+    text = f"{HEADER}a,2026-09-17 22:00,5\na,2026-09-18 10:00,1\n"
+    land(chosen, put(tmp_path / "in", COUNTS.replace("election =", 'time_zone = "UTC"\nelection ='), counts=text))
+    days = rows(
+        chosen, "SELECT votes_cast FROM metrics.constituency_metrics WHERE period = 'day' ORDER BY period_start"
+    )
+    assert list(days["votes_cast"]) == [5, 1]

@@ -37,7 +37,11 @@ def test_cells_of_every_kind(tmp_path: Path) -> None:
     ]), ("Empty", []))  # fmt: skip
     read = Read(mapping)
     assert read.totals == {"a": 5, "b": 6, "c": 1234, "101": 8}
-    assert {row["quantity"] for row in json.loads(read.rejected)} == {"7.5", "a formula without a value", "n/a"}
+    assert {row["quantity"].removeprefix("no whole number: ") for row in json.loads(read.rejected)} == {
+        "7.5",
+        "a formula without a value",
+        "n/a",
+    }
     assert not read.told
 
 
