@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +36,7 @@ def print_check(console: Console, chosen: Settings, file: Path, path: Path | Non
         origin = ", ".join(one.needs) or (f"the path, by {one.file}" if one.file else f"always {one.constant!r}")
         console.print(f"  {key.removeprefix('columns.'):<16} {shown(origin)}{shown(_steps(one))}")
     _print_rows(console, mapping, found)
-    _print_kinds(console, found)
+    _print_kinds(console, mapping, found)
     _print_notes(console, mapping, found)
     for wrong in found.unreadable:
         name = Path(wrong.version.path).name + (f"/{wrong.member}" if wrong.member else "")
@@ -68,15 +69,29 @@ def _print_rows(console: Console, mapping: FileMapping, found: Checked) -> None:
     console.print(table)
 
 
-def _print_kinds(console: Console, found: Checked) -> None:
+def _print_kinds(console: Console, mapping: FileMapping, found: Checked) -> None:
+    cast = 0
     for row in found.kinds.itertuples():
-        status = "" if row.status is None else f", status {row.status}"
-        console.print(f"  {row.quantity:>12,}  {shown(str(row.type) + status)} in {row.rows:,} rows")
+        status = "" if pd.isna(row.status) else f", status {row.status}"
+        meaning = meaning_of(mapping, row.type, None if pd.isna(row.status) else row.status)
+        cast += row.quantity if meaning == "votes cast" else 0
+        console.print(f"  {row.quantity:>12,}  {shown(str(row.type) + status)} in {row.rows:,} rows: {meaning}")
+    voters = found.places["registered_voters"]
+    if mapping.columns.voter is not None:
+        console.print(f"  Of several votes of a voter, the {mapping.standing_vote} one counts; here each is shown")
+    elif voters.notna().any() and cast > voters.sum():
+        console.print(
+            f"[yellow]More votes than registered voters:[/] {cast:,} of {int(voters.sum()):,}. If each number is how many "
+            'so far, set rows = "counters"'
+        )
 
 
 def _print_notes(console: Console, mapping: FileMapping, found: Checked) -> None:
     if found.begin is not None and found.end is not None:
-        console.print(f"Times       {found.begin:%Y-%m-%d %H:%M} to {found.end:%Y-%m-%d %H:%M} UTC")
+        console.print(
+            f"Times       {found.begin:%Y-%m-%d %H:%M} to {found.end:%Y-%m-%d %H:%M} UTC; "
+            f"those without an offset are read as of {mapping.time_zone}"
+        )
     voters = found.places["registered_voters"]
     known = f"{int(voters.sum()):,} registered voters" if voters.notna().any() else "no registered voters are named"
     console.print(f"Places      {len(found.places):,}; {known}")

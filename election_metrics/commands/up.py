@@ -95,6 +95,8 @@ def _run(chosen: Settings, supervisor: Supervisor, *, asks_for_login: bool) -> N
 def watched(chosen: Settings) -> str:
     """A sentence on the watched source, or on what is wrong with it."""
     source = chosen.source_path
+    if source is None and chosen.source_table is not None:
+        return f"The mapping {chosen.source_table} is followed."
     if source is None:
         return "ELECTION_METRICS_SOURCE is not set: no folder is watched."
     try:

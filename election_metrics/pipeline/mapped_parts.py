@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import re
 import shutil
 import zipfile
@@ -243,7 +244,12 @@ def _check_columns(mapping: FileMapping, columns: Sequence[str]) -> None:
         if counts[name] != 1:
             key = next(key for key, one in columns_of(mapping) if name in one.needs)
             has = "no column" if not counts[name] else f"{counts[name]} columns of the name"
-            raise SourceError(f"it has {has} {name!r}, which {key} names; it has: {shown_columns(columns)}")
+            reason = f"it has {has} {name!r}, which {key} names; it has: {shown_columns(columns)}"
+            if any("\ufffd" in one for one in columns):
+                reason += ". Its letters are of another encoding: set csv.encoding, such as latin-1 or cp1251"
+            elif len(columns) == 1 and (other := next((sign for sign in ";\t|," if sign in columns[0]), None)):
+                reason += f". If another sign is between two values, set csv.delimiter = {json.dumps(other)}"
+            raise SourceError(reason)
 
 
 def shown_columns(columns: Sequence[str]) -> str:

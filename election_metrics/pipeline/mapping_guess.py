@@ -22,6 +22,9 @@ _FORMATS = (
     "%d.%m.%Y",
 )  # fmt: skip
 _FEW = 3
+_NEARLY_ALL = 0.95
+_FAILED = r"reject|fail|spoil|invalid|refus|denied|abgelehnt|undeliver|after deadline|отклон"
+_WITHDRAWN = r"cancel|withdr|void|annul|revok"
 _CODES = r"code|codice|istat|nr$|number|siruta|fips|^id_|precinct|section|station|comune|place|county"
 _WORDS = {
     "registered": r"registered|eligible|electorate|elettori(?!_?[mf])|voters_?total|initial_count|wahlberecht",
@@ -67,12 +70,10 @@ def _read(engine: duckdb.DuckDBPyConnection, path: Path) -> tuple[dict[str, obje
         return {}, _sample(engine, "SELECT * FROM read_json(?, format = 'newline_delimited')", path)
     if ending == "json":
         return _read_json(path)
-    found = engine.execute("SELECT Delimiter, Quote FROM sniff_csv(?, sample_size = 20000)", [str(path)]).fetchall()
-    delimiter, quote = found[0]
+    ((delimiter,),) = engine.execute("SELECT Delimiter FROM sniff_csv(?, sample_size = 20000)", [str(path)]).fetchall()
     read = f"SELECT * FROM read_csv(?, all_varchar = true, delim = '{delimiter}', header = true)"  # noqa: S608
     rows = _sample(engine, read, path)
-    options = {"delimiter": delimiter} if delimiter != "," else {}
-    return {"csv": options | ({"quote": ""} if quote in ("", "(empty)", "\0") and delimiter != "," else {})}, rows
+    return {"csv": {"delimiter": delimiter} if delimiter != "," else {}}, rows
 
 
 def _read_sheet(engine: duckdb.DuckDBPyConnection, path: Path) -> pd.DataFrame:
@@ -138,10 +139,10 @@ def _written(path: Path, options: dict[str, object], rows: pd.DataFrame) -> str:
         lines += [
             "",
             "[status]",
-            f"# the file says: {', '.join(said)}",
+            f"# the file says: {', '.join(said)}; what is in no list counts, as long as counted is empty",
             "counted = []",
-            "failed = []",
-            "withdrawn = []",
+            f"failed = {json.dumps([one for one in said if re.search(_FAILED, one, re.I)], ensure_ascii=False)}",
+            f"withdrawn = {json.dumps([one for one in said if re.search(_WITHDRAWN, one, re.I)], ensure_ascii=False)}",
         ]
     return "\n".join(lines) + "\n"
 
@@ -227,10 +228,9 @@ def _format_of(values: pd.Series) -> str | None:
 
 
 def _first_fitting(some: pd.Series, formats: Iterable[str]) -> str | None:
-    for form in formats:
-        if pd.to_datetime(some, format=form, errors="coerce").notna().mean() > 0.95:
-            return form
-    return None
+    fits = {form: float(pd.to_datetime(some, format=form, errors="coerce").notna().mean()) for form in formats}
+    best = max(fits, key=lambda form: fits[form])
+    return best if fits[best] > _NEARLY_ALL else None
 
 
 def _groups(rows: pd.DataFrame) -> list[tuple[str, str]]:

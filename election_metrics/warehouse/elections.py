@@ -272,7 +272,15 @@ def read_deliveries(connection: sa.Connection, election: str) -> pd.DataFrame:
         ) AS of_shard
         WHERE begins < ends
         UNION ALL
-        SELECT constituency_id, least(date_trunc('hour', constituency.starts_at), to_timestamp(own.first_hour * 3600)),
+        SELECT constituency_id, least(
+                date_trunc('hour', constituency.starts_at),
+                -- Files of a mapping are of all their places from the first hour on: one without ballots has none.
+                to_timestamp(3600 * CASE
+                    WHEN source IN (SELECT source FROM ingest.mapped_sources)
+                        THEN min(own.first_hour) OVER (PARTITION BY source)
+                    ELSE own.first_hour
+                END)
+            ),
             date_trunc('hour', least(read.read_at, constituency.ends_at + interval '59 minutes 59.999999 seconds')),
             true
         FROM ingest.table_constituencies AS own
