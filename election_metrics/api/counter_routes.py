@@ -39,6 +39,7 @@ class PublishedCounter(BaseModel):
     published: int = Field(description="How many so far")
     added: int | None = Field(description="By how much it is higher than the number before; null for the first")
     correction: int | None = Field(description="By how much it is lower, negative; null for the first")
+    replaced: int | None = Field(description="Number of an earlier file for this time, where it is higher; else null")
     counted: int = Field(description="How many so far by what is known now: no more than any later number")
 
 

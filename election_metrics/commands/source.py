@@ -81,7 +81,7 @@ def _print_kinds(console: Console, mapping: FileMapping, found: Checked) -> None
         console.print(f"  Of several votes of a voter, the {mapping.standing_vote} one counts; here each is shown")
     elif voters.notna().any() and cast > voters.sum():
         console.print(
-            f"[yellow]More votes than registered voters:[/] {cast:,} of {int(voters.sum()):,}. If each number is of all "
+            f"[yellow]More votes than registered voters:[/] {cast:,} of {int(voters.sum()):,}. If each number is all "
             'so far, set rows = "counters"'
         )
 

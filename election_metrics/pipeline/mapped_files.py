@@ -111,10 +111,10 @@ class FilesSnapshot:
         return self.connection.execute(PLACES).df()
 
     def observed(self) -> pd.DataFrame:
-        """constituency, counter, begins_at, observed_at, published, change, counted, path: published counters."""
+        """constituency, counter, begins_at, observed_at, published, change, replaced, counted, path."""
         return self.connection.execute(
-            "SELECT constituency, counter, begins_at, observed_at, published, change, counted, path FROM observed "
-            "ORDER BY constituency, counter, observed_at"
+            "SELECT constituency, counter, begins_at, observed_at, published, change, replaced, counted, path "
+            "FROM observed ORDER BY constituency, counter, observed_at"
         ).df()
 
 

@@ -49,7 +49,8 @@ def statements(mapping: FileMapping, first_hour: datetime, now: datetime) -> lis
     ]
     empty_observed = (
         "SELECT NULL::VARCHAR AS constituency, NULL::VARCHAR AS counter, NULL::TIMESTAMPTZ AS observed_at, "
-        "NULL::TIMESTAMPTZ AS begins_at, NULL::BIGINT AS published, NULL::BIGINT AS change, NULL::BIGINT AS counted, "
+        "NULL::TIMESTAMPTZ AS begins_at, NULL::BIGINT AS published, NULL::BIGINT AS change, "
+        "NULL::BIGINT AS replaced, NULL::BIGINT AS counted, "
         "NULL::VARCHAR AS path WHERE FALSE"
     )
     if mapping.rows == "events":
@@ -204,7 +205,8 @@ def _opening(mapping: FileMapping) -> str:
 _OBSERVED = f"""
     CREATE OR REPLACE TEMP TABLE observed AS
     WITH standing AS (
-        SELECT constituency, election, counter, call, instant AS observed_at, amount AS published, path
+        SELECT constituency, election, counter, call, instant AS observed_at, amount AS published, path,
+            nullif(max(amount) OVER (PARTITION BY constituency, counter, instant), amount) AS replaced
         FROM counts
         WHERE {_IS_GOOD}
         QUALIFY row_number() OVER (PARTITION BY constituency, counter, instant {_LAST}) = 1

@@ -112,7 +112,7 @@ def rules_off(connection: sa.Connection, election: str) -> list[str]:
 
 
 def read_falls(connection: sa.Connection, election: str) -> pd.DataFrame:
-    """Published counters that are lower than the number before.
+    """Published counters that are lower than the number before, or than an earlier file has for the same time.
 
     Returns:
         constituency_id, counter, begins_at, observed_at, observed (published), expected (published before), file.
@@ -120,9 +120,9 @@ def read_falls(connection: sa.Connection, election: str) -> pd.DataFrame:
     query = sa.text(
         """
         SELECT constituency_id, counter, begins_at, observed_at, published AS observed,
-            published - correction AS expected, file
+            greatest(published - correction, replaced) AS expected, file
         FROM metrics.published_counters
-        WHERE election_id = :election AND correction < 0
+        WHERE election_id = :election AND (correction < 0 OR replaced > published)
         ORDER BY constituency_id, counter, observed_at
         """
     )
@@ -152,7 +152,8 @@ def counters_of(connection: sa.Connection, constituency: str) -> list[Row]:
     """Counters of a constituency as they were published."""
     query = sa.text(
         """
-        SELECT election_id, constituency_id, counter, begins_at, observed_at, published, added, correction, counted
+        SELECT election_id, constituency_id, counter, begins_at, observed_at, published, added, correction, replaced,
+            counted
         FROM metrics.published_counters WHERE constituency_id = :constituency ORDER BY counter, observed_at
         """
     )

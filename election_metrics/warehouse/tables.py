@@ -929,6 +929,7 @@ counter_observations = Table(
                           " an hour earlier", nullable=False),
     _count("published", "How many so far, as published"),
     _count("change", "Less the number published before; NULL for the first", nullable=True),
+    _count("replaced", "Highest number that an earlier file has for the same time, where it is higher; NULL: none is", nullable=True),
     _count("counted", "How many so far by what is known now: no more than any number that was published later"),
     _text("path", "File", nullable=False),
     schema="ingest", comment="Counters as they were published",

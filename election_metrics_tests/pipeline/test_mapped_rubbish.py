@@ -20,7 +20,7 @@ from election_metrics.pipeline.mapping_guess import suggest
 from election_metrics.settings import Settings, read_settings
 from election_metrics.sources.file_mapping import read_file_mapping
 from election_metrics_tests.computing import rows
-from election_metrics_tests.pipeline.test_mapped_files import NOW, hours_of, land, put, totals
+from election_metrics_tests.pipeline.test_mapped_files import NOW, findings, hours_of, land, put, totals
 
 EVENTS = """
 files = "*.csv"
@@ -602,3 +602,25 @@ def test_a_time_zone_that_is_set_is_that_of_the_places(chosen: Settings, tmp_pat
         chosen, "SELECT votes_cast FROM metrics.constituency_metrics WHERE period = 'day' ORDER BY period_start"
     )
     assert list(days["votes_cast"]) == [5, 1]
+
+
+def test_a_number_that_a_later_file_has_lower_for_the_same_time_is_a_finding(chosen: Settings, tmp_path: Path) -> None:
+    mapping = COUNTS.replace('rows = "counts"', 'rows = "counters"')
+    path = put(
+        tmp_path / "in",
+        mapping,
+        d1=f"{HEADER}a,2026-09-18 10:00,500\nb,2026-09-18 10:00,5\n",
+        d2=f"{HEADER}a,2026-09-18 10:00,480\nb,2026-09-18 10:00,6\n",
+    )
+    land(chosen, path)
+    assert totals(chosen) == {"a": 480, "b": 6}
+    found = rows(chosen, "SELECT constituency_id, published, replaced FROM metrics.published_counters ORDER BY 1")
+    assert found.fillna(-1).to_dict("list") == {
+        "constituency_id": ["a", "b"],
+        "published": [480, 6],
+        "replaced": [500, -1],
+    }
+    ((rule, _, explanation),) = findings(chosen)
+    assert rule == "figures_fall"
+    assert "480" in explanation
+    assert "500" in explanation

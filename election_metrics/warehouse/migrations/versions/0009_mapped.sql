@@ -47,6 +47,7 @@ CREATE TABLE ingest.counter_observations (
     begins_at timestamptz NOT NULL,
     published bigint NOT NULL,
     change bigint,
+    replaced bigint,
     counted bigint NOT NULL,
     path text NOT NULL,
     CONSTRAINT counter_observations_pkey PRIMARY KEY (source, constituency_id, counter, observed_at)
@@ -61,6 +62,8 @@ COMMENT ON COLUMN ingest.counter_observations.begins_at IS
     'Begin of the time that the difference belongs to: the number published before, the opening, or an hour earlier';
 COMMENT ON COLUMN ingest.counter_observations.published IS 'How many so far, as published';
 COMMENT ON COLUMN ingest.counter_observations.change IS 'Less the number published before; NULL for the first';
+COMMENT ON COLUMN ingest.counter_observations.replaced IS
+    'Highest number that an earlier file has for the same time, where it is higher; NULL: none is';
 COMMENT ON COLUMN ingest.counter_observations.counted IS
     'How many so far by what is known now: no more than any number that was published later';
 COMMENT ON COLUMN ingest.counter_observations.path IS 'File';
@@ -75,6 +78,7 @@ SELECT
     observation.published,
     CASE WHEN observation.change IS NOT NULL THEN greatest(observation.change, 0) END AS added,
     CASE WHEN observation.change IS NOT NULL THEN least(observation.change, 0) END AS correction,
+    observation.replaced,
     observation.counted,
     observation.source,
     regexp_replace(observation.path, '^.*/', '') AS file
@@ -93,6 +97,8 @@ COMMENT ON COLUMN metrics.published_counters.added IS
     'By how much it is higher than the number published before; NULL for the first';
 COMMENT ON COLUMN metrics.published_counters.correction IS
     'By how much it is lower than the number published before: negative, or 0; NULL for the first';
+COMMENT ON COLUMN metrics.published_counters.replaced IS
+    'Highest number that an earlier file has for the same time, where it is higher: it was corrected down; NULL: none is';
 COMMENT ON COLUMN metrics.published_counters.counted IS
     'How many so far by what is known now: no more than any number that was published later. The hours of hourly_stats add up to it';
 COMMENT ON COLUMN metrics.published_counters.source IS 'Name of the source in its mapping';
