@@ -57,9 +57,18 @@ END = START + timedelta(hours=HOURS)
 FILES = "SELECT * FROM ingest.transaction_files WHERE status = 'landed'"
 
 
-@needs_java
 @pytest.mark.long
-def test_whatever_is_combined_gives_the_same_tables(chosen: Settings, store: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "combinations",
+    [
+        [one for one in COMBINATIONS if one[0] == "duckdb"],
+        pytest.param(COMBINATIONS, marks=[needs_java, pytest.mark.rare]),
+    ],
+    ids=["here", "on Spark too"],
+)
+def test_whatever_is_combined_gives_the_same_tables(
+    chosen: Settings, store: object, tmp_path: Path, combinations: list[tuple[str, str, str]]
+) -> None:
     tree, first = tmp_path / "tree", tmp_path / "first"
     votings = [Voting(f"k{n}", f"District {n}", "Council", 500, "77 - город Москва", "Europe/Moscow") for n in range(3)]
     buckets = [Bucket(v, START + timedelta(hours=h), 3600, 40, 35) for v in votings for h in range(HOURS)]
@@ -73,7 +82,7 @@ def test_whatever_is_combined_gives_the_same_tables(chosen: Settings, store: obj
     mapping = tmp_path / "ballots.toml"
     mapping.write_text(MAPPING, "utf-8")
     told = {}
-    for engine, lake, source in COMBINATIONS:
+    for engine, lake, source in combinations:
         migrate(chosen, "base")
         migrate(chosen)
         home = tmp_path / f"{engine}-{lake}-{source}"
