@@ -4,6 +4,7 @@ import { html } from "../libraries/lit-html/lit-html.js";
 import { repeat } from "../libraries/lit-html/directives/repeat.js";
 import { address } from "./api.js";
 import { shareBar, sparkline } from "./charts.js";
+import { bulletinsOf } from "./counters.js";
 import { count, dayAndClock, percent } from "./format.js";
 import { sourceButton } from "./source.js";
 import { t } from "./words.js";
@@ -75,7 +76,7 @@ function table(page, asked) {
         <th scope="row"><a href=${page.link({ constituency: row.constituency_id })} @click=${page.go({ constituency: row.constituency_id })}>${row.name ?? row.constituency_id}</a></th>
         <td>${row.region ?? "–"}${row.time_zone_note ? html` <span class="assumed">${t("zone_assumed")}</span>` : ""}</td>
         <td class="number share">${percent(row.participation_rate)}${lacking.has(row.constituency_id) ? html` <span class="lacking" title=${t("incomplete")}>†</span>` : ""}${shareBar(row.participation_rate)}</td>
-        <td class="number">${count(row.votes_cast)}</td><td class="number">${count(row.bulletins_issued)}</td><td class="number">${percent(row.gap_rate, 1)}</td>
+        <td class="number">${count(row.votes_cast)}</td><td class="number">${bulletinsOf(page)(row.bulletins_issued)}</td><td class="number">${percent(row.gap_rate, 1)}</td>
         <td class="number">${count(row.registered_voters)}</td><td class="number">${percent(row.anomaly_score, 1)}</td>
         <td>${sparkline(row.hours, span)}</td><td class="when">${dayAndClock(row.last_transaction_at, election.time_zone)}</td></tr>`;
     })}</tbody></table></div>`;

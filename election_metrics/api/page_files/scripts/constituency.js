@@ -10,7 +10,7 @@ import { daysOf, isByDay } from "./hours.js";
 import { hoursTable, isRateKnown, rateOrOpening, votingTimes } from "./overview.js";
 import { precinctsOfPlace } from "./precincts.js";
 import { runLink, sourceButton } from "./source.js";
-import { countersTable, knowsBulletins, spreadHours } from "./counters.js";
+import { countersTable, keyOf, knowsBulletins, spreadHours } from "./counters.js";
 import { verdictLines } from "./verdicts.js";
 import { t } from "./words.js";
 
@@ -24,6 +24,7 @@ export function constituency(page) {
   const opens = place.starts_at;
   const zone = place.time_zone;
   const isDays = isByDay(page.spread);
+  const isKnown = knowsBulletins(place, place.findings);
   const whole = isDays ? daysOf(page.whole(hours, place.missing), zone) : page.whole(hours, place.missing);
   const id = encodeURIComponent(place.constituency_id);
   const path = `/constituency/${id}`;
@@ -46,23 +47,23 @@ export function constituency(page) {
         ${shareBar(isRate ? place.participation_rate : null)}
         <p>${t(isRate ? "turnout_of" : "turnout_without", { votes: count(place.votes_cast), voters: count(place.registered_voters) }, place.votes_cast)}</p></div>
       <dl class="figures">${figure("votes", count(place.votes_cast), place.peak_hour && !spread.length && !isDays ? t("peak_note", { time: dayAndClock(place.peak_hour, zone), votes: count(place.peak_votes) }) : "")}
-        ${!knowsBulletins(place, place.findings) ? figure("bulletins", "–", t("bulletins_unknown")) : html`${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
+        ${!isKnown ? figure("bulletins", "–", t("bulletins_unknown")) : html`${figure("bulletins", count(place.bulletins_issued), place.issue_rate == null ? "" : t("issue_note", { rate: percent(place.issue_rate) }))}
         ${figure("gap", count(place.gap), place.gap_rate == null ? "" : t("gap_note", { rate: percent(place.gap_rate) }))}`}
         ${figure("anomalies", percent(place.anomaly_score, 1))}${figure("last", dayAndClock(place.last_transaction_at, zone))}</dl>
       ${verdictLines(one.verdicts ?? [], `${path}/verdicts`)}
       <p><button type="button" class="button" aria-pressed=${isIn} @click=${() => page.tick(place.constituency_id)}>${isIn ? t("remove", { name: place.name ?? "" }) : t("select", { name: place.name ?? "" })}</button></p>
     </section>
     <section aria-labelledby="place-hours"><header><h2 id="place-hours">${t(isDays ? "votes_by_day" : "by_hour")}</h2><p>${isDays ? t("votes_by_day_note") : t("by_hour_note", { zone: zoneName(zone) })} ${spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
-      <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"), "metrics.hourly_stats", `/hourly-stats/constituency/${id}`)}</header>
+      <p class="key">${keyOf(isKnown)}</p>${from(t("by_hour"), "metrics.hourly_stats", `/hourly-stats/constituency/${id}`)}</header>
       <div class="chart" id="place-hours-chart">${page.chart("place-hours", [whole, width, zone, opens, place.findings, page.current, spread], () => hoursChart({ hours: whole, spread, opens: isDays ? null : opens, missing: place.missing, current: page.current, zone, width, findings: place.findings.filter((each) => each.severity !== "info"), onHour: openHour, label: t("by_hour") }))}</div>
       ${hoursTable(page, isDays ? whole : hours, zone, page.current, spread)}</section>
     ${countersTable(counters, zone, `${path}/published-counters`)}
     <section aria-labelledby="place-running"><header><h2 id="place-running">${t("running")}</h2><p>${t(isRate ? "running_note" : "running_counts")}</p>
-      <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("running"), "metrics.constituency_metrics", `${path}/time-period`, { period: "hour" })}</header>
+      <p class="key">${keyOf(isKnown)}</p>${from(t("running"), "metrics.constituency_metrics", `${path}/time-period`, { period: "hour" })}</header>
       <div class="chart" id="place-running-chart">${page.chart("place-running", [whole, width, zone, isRate, opens], () => runningChart({ hours: whole, zone, width, isRate, opens: isDays ? null : opens, label: t("running") }))}</div></section>
     <section aria-labelledby="place-days"><header><h2 id="place-days">${t("by_day")}</h2>${from(t("by_day"), "metrics.constituency_metrics", `${path}/time-period`, { period: "day" })}</header>
       <div class="scroll" tabindex="0" role="region" aria-labelledby="place-days"><table><thead><tr><th scope="col">${t("day")}</th><th scope="col" class="number">${t("period_bulletins")}</th><th scope="col" class="number">${t("period_votes")}</th><th scope="col" class="number">${t("rate")}</th><th scope="col" class="number">${t("running")}</th></tr></thead>
-      <tbody>${days.map((row) => html`<tr><th scope="row">${dayLong(row.period_start, zone)}</th><td class="number">${count(row.bulletins_issued)}</td><td class="number">${count(row.votes_cast)}</td><td class="number">${percent(row.participation_rate)}</td><td class="number">${percent(row.running_participation_rate)}</td></tr>`)}</tbody></table></div></section>
+      <tbody>${days.map((row) => html`<tr><th scope="row">${dayLong(row.period_start, zone)}</th><td class="number">${isKnown ? count(row.bulletins_issued) : "–"}</td><td class="number">${count(row.votes_cast)}</td><td class="number">${percent(row.participation_rate)}</td><td class="number">${percent(row.running_participation_rate)}</td></tr>`)}</tbody></table></div></section>
     <section aria-labelledby="place-findings"><header><h2 id="place-findings">${t("findings")}</h2></header>${place.findings.length || !place.missing.length ? findingsList(page, place.findings, zone) : html`<p class="quiet">${t("see_missing")}</p>`}</section>
     ${precinctsOfPlace(page, one.precincts ?? [], place)}
     ${tallyOfPlace(page, one.tally ?? [], place)}

@@ -10,6 +10,12 @@ import { t } from "./words.js";
 export const knowsBulletins = (row, findings) =>
   row.bulletins_issued > 0 || !row.votes_cast || findings.some((one) => one.rule === "votes_exceed_bulletins");
 
+/** Bulletins as the page shows them: a dash where the source of the election has none. */
+export const bulletinsOf = ({ election, dashboard }) => (value) => count(knowsBulletins(election, dashboard.data.findings) ? value : null);
+
+/** The key of a chart: votes, and bulletins where there are any. */
+export const keyOf = (isKnown) => html`<span class="votes">${t("votes")}</span> ${isKnown ? html`<span class="bulletins">${t("bulletins")}</span>` : ""}`;
+
 /** The hours within counters that were published for a longer time than an hour. */
 export function spreadHours(hours, counters) {
   const long = counters.map((one) => [+new Date(one.begins_at), +new Date(one.observed_at)]).filter(([begin, end]) => end - begin > HOUR);

@@ -9,7 +9,7 @@ import { findingsList } from "./findings.js";
 import { clock, count, dayAndClock, dayShort, decimal, duration, fullMoment, percent, points, zoneName } from "./format.js";
 import { HOUR, daysOf, hourOf, isByDay, pointsAgainst } from "./hours.js";
 import { runLink, sourceButton } from "./source.js";
-import { knowsBulletins } from "./counters.js";
+import { bulletinsOf, keyOf, knowsBulletins } from "./counters.js";
 import { verdictLines } from "./verdicts.js";
 import { t } from "./words.js";
 
@@ -84,6 +84,7 @@ export function charts(page) {
   const { findings } = page.dashboard.data;
   const zone = election.time_zone;
   const isDays = isByDay(page.spread);
+  const isKnown = knowsBulletins(election, findings);
   const whole = page.whole(page.dashboard.data.hours, page.dashboard.data.election.missing);
   const hours = isDays ? daysOf(whole, zone) : whole;
   const spread = isDays ? [] : page.spread.map((row) => row.hour);
@@ -101,14 +102,14 @@ export function charts(page) {
   const critical = findings.filter((one) => one.severity === "critical");
   return html`
     <section aria-labelledby="by-hour">
-      <header><h2 id="by-hour">${t(isDays ? "votes_by_day" : "by_hour")}</h2><p>${isDays ? t("votes_by_day_note") : html`${t("by_hour_note", { zone: zoneName(zone) })} ${t("by_hour_why")}`} ${spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
-        <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span></p>${from(t("by_hour"))}</header>
+      <header><h2 id="by-hour">${t(isDays ? "votes_by_day" : "by_hour")}</h2><p>${isDays ? t("votes_by_day_note") : html`${t("by_hour_note", { zone: zoneName(zone) })} ${isKnown ? t("by_hour_why") : ""}`} ${spread.length ? html`<strong>${t("spread_note")}</strong>` : ""}</p>
+        <p class="key">${keyOf(isKnown)}</p>${from(t("by_hour"))}</header>
       <div class="chart" id="hours-chart">${drawn("hours", [width, findings, page.spread], () => hoursChart({ hours, spread, zone, width, opens: isDays ? null : opens, current, findings: critical, onHour: openHour, label: t(isDays ? "votes_by_day" : "by_hour") }))}</div>
       ${hoursTable(page, isDays ? hours : page.dashboard.data.hours, zone, current, spread)}
     </section>
     <section aria-labelledby="so-far">
       <header><h2 id="so-far">${t("running")}</h2><p>${t(isRate ? "running_note" : "running_counts")}</p>
-        <p class="key"><span class="votes">${t("votes")}</span> <span class="bulletins">${t("bulletins")}</span>
+        <p class="key">${keyOf(isKnown)}
           ${before && isRate ? html`<span class="before">${t("before", { name: before.name })}</span>` : ""}</p>${from(t("running"))}
         ${before && isRate ? html`<p class="before-why">${t("before_why", { days: count(election.voting_days) }, election.voting_days)}</p>` : ""}</header>
       <div class="chart" id="running-chart">${drawn("running", [width, before], () => runningChart({ hours, zone, width, isRate, opens: isDays ? null : opens, before: before?.curve, label: t("running") }))}</div>
@@ -118,11 +119,11 @@ export function charts(page) {
         <header><h2 id="velocity">${t("velocity")}</h2><p>${t("velocity_note")}</p>${from(t("velocity"))}</header>
         <div class="chart">${drawn("velocity", [half], () => quantityChart({ hours, zone, width: half, colour: "var(--votes)", label: t("velocity"), value: (row) => row.vote_velocity, shown: (value) => count(Math.round(value)) }))}</div>
       </section>
-      <section aria-labelledby="gap">
+      ${!isKnown ? "" : html`<section aria-labelledby="gap">
         <header><h2 id="gap">${t("gap_chart")}</h2><p>${t("gap_chart_note")}</p>${from(t("gap_chart"))}</header>
         <div class="chart">${drawn("gap", [half], () => quantityChart({ hours, zone, width: half, colour: "var(--bulletins)", label: t("gap_chart"), shown: (value, isTick) => (isTick ? `${decimal(value)} %` : percent(value)),
           value: (row) => (row.running_bulletins >= 100 ? row.running_gap_rate : null) }))}</div>
-      </section>
+      </section>`}
     </div>`}`;
 }
 
@@ -134,7 +135,7 @@ export function hoursTable(page, hours, zone, current, spread) {
   return html`<details class="as-table"><summary>${t("as_table")}</summary><div class="scroll" tabindex="0" role="region" aria-label=${t("as_table")}><table>
     <thead><tr><th scope="col">${t(hours[0]?.isDay ? "day" : "hour")}</th><th scope="col" class="number">${t("bulletins")}</th><th scope="col" class="number">${t("votes")}</th><th scope="col" class="number">${t("running")}</th><th scope="col">${t("run")}</th></tr></thead>
     <tbody>${hours.toReversed().map((row) => html`<tr><th scope="row">${row.isDay ? dayShort(row.hour, zone) : `${dayAndClock(row.hour, zone)}–${clock(+new Date(row.hour) + HOUR, zone)}`}${note(row)}</th>
-      ${cell(count(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate))}
+      ${cell(bulletinsOf(page)(row.bulletins_issued))}${cell(count(row.votes_cast))}${cell(percent(row.running_participation_rate))}
       <td>${row.run_id ? runLink(page, row.run_id) : ""}</td></tr>`)}</tbody></table></div></details>`;
 }
 
@@ -152,7 +153,7 @@ export function regions(page) {
         <tbody>${rows.map((row) => html`<tr class=${row.region === view.region && view.region ? "chosen" : ""}>
           <th scope="row"><a href=${page.link({ region: row.region })} @click=${page.go({ region: view.region === row.region ? "" : row.region }, "constituencies")}>${row.region || t("no_region")}</a></th>
           <td class="number share">${percent(row.participation_rate)}${shareBar(row.participation_rate)}</td><td class="number">${count(row.votes_cast)}</td>
-          <td class="number">${count(row.bulletins_issued)}</td><td class="number">${count(row.registered_voters)}</td>
+          <td class="number">${bulletinsOf(page)(row.bulletins_issued)}</td><td class="number">${count(row.registered_voters)}</td>
           <td class="number">${count(row.constituencies_reporting)} / ${count(row.constituencies_total)}</td><td class="number">${percent(row.coverage)}</td></tr>`)}</tbody>
       </table></div>
     </section>`;
