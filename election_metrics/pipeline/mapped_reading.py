@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from election_metrics.lake.reading import quoted
-from election_metrics.sources.file_mapping import COUNTED, FileMapping
+from election_metrics.sources.file_mapping import COUNTED, FileMapping, essential_keys
 from election_metrics.sources.mapping_expressions import Expression, Value, literal
 from election_metrics.sources.table_mapping import OPERATIONS
 
@@ -180,6 +180,13 @@ class _Row:
         if self.form in ("json", "jsonl"):
             yield "row IS NULL", "'it is no JSON: ' || left(text, 60)"
             yield "json_type(row) <> 'OBJECT'", "'it is no JSON object: ' || left(text, 60)"
+            # A key that is not there may have another name in this row; null says that there is no value.
+            for key in sorted(set().union(*essential_keys(self.mapping))) if not self.mapping.snapshots else ():
+                is_there = f"json_exists(row, {quoted(_json_path(key))})"
+                yield (
+                    f"NOT {is_there}",
+                    literal(f"the key {key!r} is not in it, and not null; it has") + " || ': ' || left(text, 120)",
+                )
         for name, one in self.expressions.items():
             cut = one.cut(self.cell, self.path)
             if cut is not None:

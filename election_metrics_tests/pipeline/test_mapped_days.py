@@ -5,6 +5,7 @@ from pathlib import Path
 from election_metrics.settings import Settings
 from election_metrics_tests.computing import rows
 from election_metrics_tests.pipeline.test_mapped_files import hours_of, land, put, totals
+from election_metrics_tests.typed import typed
 
 DAYS = """
 files = "*.csv"
@@ -38,3 +39,12 @@ def test_an_hour_of_a_source_of_days_says_that_it_is_a_day(chosen: Settings, tmp
     assert [f"{row.begins_at:%d %H} {row.observed_at:%d %H} {row.unit}" for row in found.itertuples()] == [
         "15 22 16 22 day", "16 22 17 22 day",
     ]  # fmt: skip
+
+
+def test_the_command_lands_days_that_lie_apart_in_two_runs(chosen: Settings, tmp_path: Path) -> None:
+    text = "place,day,votes\n" + "".join(f"a,{day}/09/2026,{day}\n" for day in range(10, 18))
+    path = put(tmp_path / "in", DAYS.format(rows="counts"), days=text)
+    ran = typed("source", "ingest", str(path))
+    assert ran.returncode == 0, ran.stderr
+    assert totals(chosen) == {"a": sum(range(10, 18))}
+    assert ran.stderr.count(" done: ") == 2
