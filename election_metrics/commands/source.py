@@ -116,6 +116,8 @@ def _print_notes(console: Console, mapping: FileMapping, found: Checked) -> None
             "[yellow]Rows have no id:[/] those of several files add up. If a file repeats rows of another one, name "
             "columns.id, or set latest_only"
         )
+    if found.empty:
+        console.print(f"No number   in {found.empty:,} row(s): they say nothing of {' and '.join(mapping.counted)}")
     if found.repeated:
         console.print(
             f"[yellow]{found.repeated:,} row(s)[/] are of the place and time of another row of their file: if they "

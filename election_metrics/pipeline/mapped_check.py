@@ -40,6 +40,7 @@ class Checked:
         falls: how many published counters are lower than the one before.
         spread: how many published counters are of a longer time than an hour, over which they would be spread.
         off: anomaly rules that would not be judged.
+        empty: rows without any number that is counted: not published yet, or in another column.
         repeated: rows that say the same of a place and time as another row of their file: one place, or two.
         swapped: keys of times that could as well be read with day and month the other way round.
     """
@@ -57,6 +58,7 @@ class Checked:
     falls: int
     spread: int
     off: list[str]
+    empty: int
     repeated: int
     swapped: list[str]
 
@@ -110,9 +112,18 @@ def check_files(settings: Settings, files: MappedFiles) -> Checked:
             falls=falls,
             spread=spread,
             off=rules_off(files.mapping),
+            empty=_empty(snapshot, files.mapping.counted),
             repeated=_repeated(snapshot) if files.mapping.rows != "events" else 0,
             swapped=swapped,
         )
+
+
+def _empty(snapshot: FilesSnapshot, counted: list[str]) -> int:
+    if not counted:
+        return 0
+    nothing = " AND ".join(f"{name} IS NULL" for name in counted)
+    ((rows,),) = snapshot.connection.execute(f"SELECT count(*) FROM placed WHERE {nothing}").fetchall()  # noqa: S608 ours
+    return int(rows)
 
 
 def _repeated(snapshot: FilesSnapshot) -> int:
