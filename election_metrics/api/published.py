@@ -22,7 +22,13 @@ from election_metrics.pipeline.packages.picture import draw
 from election_metrics.pipeline.packages.recomputing import read_table
 from election_metrics.pipeline.progress import Progress
 from election_metrics.settings import Settings
-from election_metrics.warehouse import constituency_queries, finding_queries, history_queries, provenance_queries
+from election_metrics.warehouse import (
+    constituency_queries,
+    finding_queries,
+    history_queries,
+    mapped_sources,
+    provenance_queries,
+)
 from election_metrics.warehouse.as_of import known_at
 from election_metrics.warehouse.rows import Hours, Page, Row
 
@@ -57,9 +63,12 @@ def write_pages(
     report = progress("Pages", "constituencies")
     election = edition.election_id
     rows = constituency_queries.search_constituencies(connection, election=election, page=_ALL).rows
+    has_counters = mapped_sources.has_counters(connection, election)
     for start in range(0, len(rows), _AT_ONCE):
         report(start, len(rows))
         for number, answers in enumerate(_places(connection, rows[start : start + _AT_ONCE]), start):
+            one = rows[number]["constituency_id"]
+            answers["counters"] = mapped_sources.counters_of(connection, one) if has_counters else []
             _write_script(page / "places" / f"{number}.js", f"published.places[{number}]", answers)
     report(len(rows), len(rows))
     answers = {
@@ -70,6 +79,7 @@ def write_pages(
             note for note in provenance_queries.input_notes(connection) if note["election_id"] in (None, election)
         ],
         "places": {},
+        "spread": mapped_sources.spread_hours(connection, election),
     }
     worst = finding_queries.findings(connection, election=election, state="unresolved", page=Page(MOST_FINDINGS))
     answers["series"] = _series(connection, worst.rows)

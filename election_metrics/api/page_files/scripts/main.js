@@ -243,7 +243,7 @@ class Page {
       as_of ? { data: [] } : ask(`/election/${id}/portal-agreement`).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask(`/election/${id}/kinds`).catch(() => ({ data: [] })),
       as_of ? { data: [] } : ask(`/election/${id}/verdicts`).catch(() => ({ data: [] })),
-      ask(`/election/${id}/spread-hours`).catch(() => ({ data: [] })),
+      ask(`/election/${id}/spread-hours`), // without it, spread hours would look like known ones
     ]);
     this.corrections = corrected.data;
     this.agreement = second.data;
@@ -292,7 +292,7 @@ class Page {
         as_of ? { data: [] } : ask(`/constituency/${place}/tally`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/precincts`).catch(() => ({ data: [] })),
         as_of ? { data: [] } : ask(`/constituency/${place}/verdicts`).catch(() => ({ data: [] })),
-        ask(`/constituency/${place}/published-counters`).catch(() => ({ data: [] })),
+        ask(`/constituency/${place}/published-counters`),
       ]);
       return { place: found.data, hours: hours.data, days: days.data, files: files.data, agreement: second.data, tally: tally.data, precincts: precincts.data, verdicts: verdicts.data, counters: counters.data };
     } catch (error) {

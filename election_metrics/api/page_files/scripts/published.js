@@ -70,6 +70,8 @@ const WHOLE = [
   [/^\/corrections$/, () => ({ data: published.corrections })],
   [/^\/dashboard\/detailed$/, () => ({ data: published.dashboard, meta: published.meta })],
   [/^\/election\/[^/]+\/constituencies$/, (_, asked) => list(asked)],
+  [/^\/election\/[^/]+\/spread-hours$/, () => ({ data: published.spread })],
+  [/^\/constituency\/([^/]+)\/published-counters$/, async ([, id]) => ({ data: (await read(id)).counters })],
   [/^\/compare-constituencies$/, async (_, { ids }) => ({ data: (await Promise.all(ids.map(read))).map(({ place, hours }) => ({ constituency: place, hours })) })],
   [/^\/constituency\/([^/]+)$/, async ([, id]) => ({ data: (await read(id)).place })],
   [/^\/constituency\/([^/]+)\/time-period$/, async ([, id]) => ({ data: (await read(id)).days })],
@@ -90,6 +92,7 @@ export async function ask(path, asked = {}) {
 const TABLES = [
   [/^\/hourly-stats\/constituency/, "hourly_stats"], [/^\/hourly-stats\/election|^\/dashboard/, "election_hours"], [/^\/sources/, "sources"],
   [/^\/corrections/, "corrections_log"], [/^\/anomalies\/.+\/series/, "interval_stats"], [/^\/anomalies/, "anomalies"], [/^\/(input-notes|quarantine)/, "quarantine"],
+  [/published-counters$/, "published_counters"],
   [/^\/constituency\/.+\/time-period/, "constituency_metrics"], [/constituencies|^\/constituency/, "constituency_current"],
   [/./, "election_summaries"],
 ];
