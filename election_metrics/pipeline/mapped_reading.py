@@ -47,8 +47,7 @@ def reader_of(mapping: FileMapping, file: Path, form: str, columns: Sequence[str
     if form == "jsonl":
         lines = _lines(name, quoted(NO_DELIMITER), "''", "false", ["text"], longest)
         return f"(SELECT text, CASE WHEN json_valid(text) THEN CAST(text AS JSON) END AS row FROM {lines})"
-    size = min(max(file.stat().st_size + 1024, 2**24), _LARGEST_OBJECT)
-    options = f"maximum_object_size = {size}, hive_partitioning = false"
+    options = _of_objects(file)
     if not mapping.json_.rows:
         return f"(SELECT json AS text, json AS row FROM read_json_objects({name}, format = 'array', {options}))"
     rows = f"unnest(json_extract(json, {quoted(f'{_json_path(mapping.json_.rows)}[*]')})) AS row"
@@ -69,13 +68,16 @@ def _lines(name: str, delimiter: str, quote: str, header: str, columns: Sequence
     )
 
 
+def _of_objects(file: Path) -> str:
+    size = min(max(file.stat().st_size + 1024, 2**24), _LARGEST_OBJECT)
+    return f"maximum_object_size = {size}, hive_partitioning = false"
+
+
 def lacks_list(mapping: FileMapping, file: Path) -> str:
     """Query of a JSON file: the number of its values that have no list at `json.rows`."""
     path = quoted(_json_path(mapping.json_.rows))
-    size = min(max(file.stat().st_size + 1024, 2**24), _LARGEST_OBJECT)
     return (
-        f"SELECT count(*) FROM read_json_objects({quoted(str(file))}, format = 'unstructured', "
-        f"maximum_object_size = {size}, hive_partitioning = false) "
+        f"SELECT count(*) FROM read_json_objects({quoted(str(file))}, format = 'unstructured', {_of_objects(file)}) "
         f"WHERE coalesce(json_type(json, {path}), '') <> 'ARRAY'"
     )
 
@@ -115,15 +117,12 @@ def insert_said(
     mapping: FileMapping, reader: str, form: str, columns: Sequence[str], path: str, number: int
 ) -> str:  # fmt: skip
     """Statement that appends what a file's rows say to `said`; a row of several snapshots is there once for each."""
-    groups = [dict(mapping.columns)]
-    if mapping.snapshots:
-        groups = [{**groups[0], **{name: value for name, value in group if value}} for group in mapping.snapshots]
     cell, where = cell_of(form, columns), literal(path)
     is_json = form in ("json", "jsonl")
     cells = "text" if is_json else ", ".join(f"c{place}" for place in range(len(columns)))
     whole_row = "CAST(NULL AS UBIGINT)" if mapping.rows == "events" else f"hash({cells})"
     selects = []
-    for place, group in enumerate(groups, start=1):
+    for place, group in enumerate(mapping.groups, start=1):
         one = _Row(mapping, group, form, cell, where)
         texts = one.texts()
         if mapping.snapshots:

@@ -170,6 +170,12 @@ class FileMapping(Strict):
         return [name for name in COUNTED if any(getattr(group, name) is not None for group in groups)]
 
     @property
+    def groups(self) -> list[dict[str, Value | None]]:
+        """The columns of each thing that a row says: once, or once for each snapshot."""
+        columns = dict(self.columns)
+        return [columns | {name: value for name, value in group if value} for group in self.snapshots] or [columns]
+
+    @property
     def may_have_bulletins(self) -> bool:
         """Whether events may be bulletins: the files say the type, or it is always one of several."""
         groups = [group.type for group in self.snapshots] or [self.columns.type]
@@ -218,10 +224,7 @@ def columns_of(mapping: FileMapping) -> list[tuple[str, Expression]]:
 def essential_keys(mapping: FileMapping) -> list[set[str]]:
     """Columns without which a row says nothing, by group of columns: place, time, and what is counted."""
     essential = ("constituency", "time", "type", *COUNTED)
-    groups = [dict(mapping.columns)]
-    if mapping.snapshots:
-        groups = [{**groups[0], **{name: value for name, value in group if value}} for group in mapping.snapshots]
     return [
         {key for name in essential if (value := group.get(name)) is not None for key in Expression.of(value).needs}
-        for group in groups
+        for group in mapping.groups
     ]
