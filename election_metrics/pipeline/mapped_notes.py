@@ -129,7 +129,8 @@ def note_twice(
     """Adds local times that occur twice, because a clock was set back."""
     zone = f"coalesce(zone, {literal(mapping.time_zone)})"
     hours = here.execute(
-        f"SELECT DISTINCT epoch_ms(date_trunc('hour', instant)), {zone} FROM placed WHERE instant IS NOT NULL"  # noqa: S608
+        f"SELECT DISTINCT epoch_ms(date_trunc('hour', instant)), {zone} FROM placed "  # noqa: S608
+        f"WHERE instant IS NOT NULL AND {zone} IN (SELECT name FROM zones)"
     ).fetchall()
     for hour, name in hours:
         local = datetime.fromtimestamp(hour / 1000, UTC).astimezone(ZoneInfo(name))

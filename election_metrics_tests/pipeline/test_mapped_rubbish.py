@@ -476,6 +476,11 @@ def test_equal_numbers_in_rows_that_differ_are_told(tmp_path: Path) -> None:
     assert "'b'" not in read.told
 
 
+def test_an_unknown_zone_beside_a_time_that_has_an_offset_stops_nothing(tmp_path: Path) -> None:
+    text = "place,time,votes,zone\na,2026-09-18 10:00:00+02:00,3,Europa/Rom\nb,2026-09-18 10:00,4,Europe/Rome\n"
+    assert Read(put(tmp_path / "in", COUNTS + 'zone = "zone"\n', counts=text)).totals == {"a": 3, "b": 4}
+
+
 def test_a_local_time_that_occurs_twice_is_told(tmp_path: Path) -> None:
     mapping = COUNTS.replace("election =", 'time_zone = "Europe/Rome"\nelection =')
     text = f"{HEADER}a,2025-10-26 02:10,3\nb,2025-10-26 02:10:00+02:00,4\nc,2025-10-26 03:10,5\n"
