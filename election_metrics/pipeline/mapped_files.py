@@ -31,7 +31,7 @@ from election_metrics.pipeline.mapped_notes import (
     note_twice,
     note_unclear,
 )
-from election_metrics.pipeline.mapped_parts import CANNOT_READ, Part, in_order, parts_of, shown_columns
+from election_metrics.pipeline.mapped_parts import CANNOT_READ, Part, in_order, parts_of, reason_of, shown_columns
 from election_metrics.pipeline.mapped_query import PLACES, statements
 from election_metrics.pipeline.mapped_reading import CREATE_SAID, has_keys, insert_said, lacks_list, reader_of
 from election_metrics.pipeline.scratch import make_scratch, work_folder
@@ -89,8 +89,9 @@ class FilesSnapshot:
         found = fingerprints_of_read(self.connection)
         return found.assign(settled_rows=found["rows"], settled_fingerprint=found["fingerprint"])
 
+    @property
     def hours_at_once(self) -> int:
-        """Hours with about a million rows."""
+        """Hours that land together: those with about a million rows."""
         ((rows, hours),) = self.connection.execute(
             "SELECT count(*), count(DISTINCT hour_number) FROM read_rows"
         ).fetchall()
@@ -176,13 +177,13 @@ class MappedFiles:
             names = pd.DataFrame({"name": sorted(time_zones())})
             put_table(connection, "zones", names, {"name": "VARCHAR"})
             connection.execute("DELETE FROM zones WHERE name NOT IN (SELECT name FROM pg_timezone_names())")
-            for version in self.listed():
+            versions, now = self.listed(), self.now or datetime.now(UTC)
+            for version in versions:
                 for part in parts_of(self.mapping, version, work):
                     if isinstance(part, Part):
                         self._read(snapshot, part)
                     else:
                         snapshot.unreadable.append(part)
-            versions, now = self.listed(), self.now or datetime.now(UTC)
             note_swapped(connection, self.mapping, now, snapshot.unreadable, versions)
             for statement in statements(self.mapping, self._settings.first_hour, now):
                 connection.execute(statement)
@@ -206,8 +207,7 @@ class MappedFiles:
                 raise SourceError("it has no rows, and so replaces no file before it (latest_only)")
         except (duckdb.Error, *CANNOT_READ) as error:
             here.execute("DELETE FROM said WHERE file_number = ?", [number])
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            snapshot.unreadable.append(Unreadable(part.version, reason, part.member))
+            snapshot.unreadable.append(Unreadable(part.version, reason_of(error), part.member))
             return
         snapshot.files = number
         snapshot.unreadable += note_lines(here, self.mapping, part, int(rows))

@@ -75,7 +75,11 @@ def parts_of(mapping: FileMapping, version: FileVersion, work: Path) -> Iterator
         TransientError: the object store cannot be reached or is busy.
     """
     if is_url(version.path):
-        copy = fetch_object(version.path, work)
+        try:
+            copy = fetch_object(version.path, work)
+        except FileNotFoundError as error:  # it is gone since it was listed
+            yield Unreadable(version, reason_of(error))
+            return
         yield from _parts(mapping, version, copy, work)
         copy.unlink()
         return
@@ -116,7 +120,7 @@ def _members(
             with archive.open(members[name]) as packed, unpacked.open("wb") as file:
                 shutil.copyfileobj(packed, file)
         except CANNOT_READ as error:
-            yield Unreadable(version, _reason(error), name)
+            yield Unreadable(version, reason_of(error), name)
         else:
             yield _part(mapping, version, name, unpacked, name, work)
         finally:
@@ -136,7 +140,7 @@ def _part(
         part.columns = _columns(mapping, part)
         _check_columns(mapping, part.columns)
     except CANNOT_READ as error:
-        return Unreadable(version, _reason(error), member)
+        return Unreadable(version, reason_of(error), member)
     return part
 
 
@@ -148,7 +152,8 @@ def _sheet(mapping: FileMapping, version: FileVersion, member: str, file: Path, 
     return part
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """The first line of what an error says."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -172,20 +177,17 @@ def _make_readable(mapping: FileMapping, part: Part, file: Path, *, is_packed: b
         with gzip.open(file) as packed, part.file.open("wb") as out:
             shutil.copyfileobj(packed, out)
         return
-    if is_packed or encoding not in _AS_IT_IS or _has_mixed_ends(file):
+    part.lines, is_mixed = (0, True) if is_packed else _lines_of(file)
+    if is_packed or encoding not in _AS_IT_IS or is_mixed:
         errors = "surrogateescape" if encoding in _AS_IT_IS else "strict"  # DuckDB names lines that are no UTF-8
         with (
             _opened(file, encoding, errors, is_packed) as text,
             part.file.open("w", encoding="utf-8", errors=errors, newline="") as out,
         ):
             shutil.copyfileobj(text, out)
+        part.lines, _ = _lines_of(part.file)
     else:
         part.file.symlink_to(file.absolute())
-    last = b"\n"
-    for piece in _pieces(part.file):
-        part.lines += piece.count(b"\n")
-        last = piece[-1:]
-    part.lines += last != b"\n"
 
 
 def _opened(file: Path, encoding: str, errors: str, is_packed: bool) -> IO[str]:
@@ -195,21 +197,16 @@ def _opened(file: Path, encoding: str, errors: str, is_packed: bool) -> IO[str]:
     return file.open(encoding=encoding, errors=errors)
 
 
-def _pieces(file: Path) -> Iterator[bytes]:
+def _lines_of(file: Path) -> tuple[int, bool]:
+    """The number of lines, and whether they end in several ways."""
+    ends, returns, pairs, last = 0, 0, 0, b"\n"
     with file.open("rb") as content:
         while piece := content.read(_PIECE):
-            yield piece
-
-
-def _has_mixed_ends(file: Path) -> bool:
-    """Whether lines end in several ways."""
-    ends, returns, pairs, last = 0, 0, 0, b""
-    for piece in _pieces(file):
-        ends += piece.count(b"\n")
-        returns += piece.count(b"\r")
-        pairs += piece.count(b"\r\n") + (last == b"\r" and piece[:1] == b"\n")
-        last = piece[-1:]
-    return bool(returns) and not (returns == ends == pairs) and ends > 0
+            ends += piece.count(b"\n")
+            returns += piece.count(b"\r")
+            pairs += piece.count(b"\r\n") + (last == b"\r" and piece[:1] == b"\n")
+            last = piece[-1:]
+    return ends + (last != b"\n"), bool(returns) and not (returns == ends == pairs) and ends > 0
 
 
 def _columns(mapping: FileMapping, part: Part) -> list[str]:

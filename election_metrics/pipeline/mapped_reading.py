@@ -5,7 +5,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from election_metrics.lake.reading import quoted
 from election_metrics.sources.file_mapping import COUNTED, FileMapping, essential_keys
 from election_metrics.sources.mapping_expressions import Expression, Value, literal
 from election_metrics.sources.table_mapping import OPERATIONS
@@ -34,23 +33,23 @@ def reader_of(mapping: FileMapping, file: Path, form: str, columns: Sequence[str
         columns: names of its columns, in order; of JSON none.
         longest: the longest line, in bytes.
     """
-    name = quoted(str(file))
+    name = literal(str(file))
     if form == "parquet":
         cells = ", ".join(f"c{place}" for place in range(len(columns)))
         return f"read_parquet({name}, hive_partitioning = false) AS file ({cells})"
     if form == "csv":
-        quote = quoted(mapping.csv.quote)
+        quote = literal(mapping.csv.quote)
         header = "false" if mapping.csv.header else "true"
         return _lines(
-            name, quoted(mapping.csv.delimiter), quote, header, [f"c{place}" for place in range(len(columns))], longest
+            name, literal(mapping.csv.delimiter), quote, header, [f"c{place}" for place in range(len(columns))], longest
         )
     if form == "jsonl":
-        lines = _lines(name, quoted(NO_DELIMITER), "''", "false", ["text"], longest)
+        lines = _lines(name, literal(NO_DELIMITER), "''", "false", ["text"], longest)
         return f"(SELECT text, CASE WHEN json_valid(text) THEN CAST(text AS JSON) END AS row FROM {lines})"
     options = _of_objects(file)
     if not mapping.json_.rows:
         return f"(SELECT json AS text, json AS row FROM read_json_objects({name}, format = 'array', {options}))"
-    rows = f"unnest(json_extract(json, {quoted(f'{_json_path(mapping.json_.rows)}[*]')})) AS row"
+    rows = f"unnest(json_extract(json, {literal(f'{_json_path(mapping.json_.rows)}[*]')})) AS row"
     return (
         f"(SELECT row AS text, row FROM (SELECT {rows} "
         f"FROM read_json_objects({name}, format = 'unstructured', {options})))"
@@ -75,16 +74,16 @@ def _of_objects(file: Path) -> str:
 
 def lacks_list(mapping: FileMapping, file: Path) -> str:
     """Query of a JSON file: the number of its values that have no list at `json.rows`."""
-    path = quoted(_json_path(mapping.json_.rows))
+    path = literal(_json_path(mapping.json_.rows))
     return (
-        f"SELECT count(*) FROM read_json_objects({quoted(str(file))}, format = 'unstructured', {_of_objects(file)}) "
+        f"SELECT count(*) FROM read_json_objects({literal(str(file))}, format = 'unstructured', {_of_objects(file)}) "
         f"WHERE coalesce(json_type(json, {path}), '') <> 'ARRAY'"
     )
 
 
 def has_keys(reader: str, keys: Sequence[str], most: int) -> str:
     """Query of JSON rows: the number of the first `most` rows, and of those that have each key."""
-    counts = ", ".join(f"count(*) FILTER (WHERE json_exists(row, {quoted(_json_path(key))}))" for key in keys)
+    counts = ", ".join(f"count(*) FILTER (WHERE json_exists(row, {literal(_json_path(key))}))" for key in keys)
     return f"SELECT count(*), {counts} FROM (SELECT row FROM {reader} WHERE row IS NOT NULL LIMIT {most})"
 
 
@@ -102,9 +101,9 @@ def cell_of(form: str, columns: Sequence[str]) -> Callable[[str], str]:
         if form == "csv":
             return f"nullif(trim({places[column]}), '')"
         # 1 and 1.0 are one number: other tools write whole numbers as fractions where one of a column is missing.
-        text = f"json_extract_string(row, {quoted(_json_path(column))})" if is_json else places[column]
+        text = f"json_extract_string(row, {literal(_json_path(column))})" if is_json else places[column]
         is_fraction = (
-            f"json_type(row, {quoted(_json_path(column))}) = 'DOUBLE'"
+            f"json_type(row, {literal(_json_path(column))}) = 'DOUBLE'"
             if is_json
             else f"typeof({names[column]}) IN ('DOUBLE', 'FLOAT')"
         )
@@ -181,7 +180,7 @@ class _Row:
             yield "json_type(row) <> 'OBJECT'", "'it is no JSON object: ' || left(text, 60)"
             # A key that is not there may have another name in this row; null says that there is no value.
             for key in sorted(set().union(*essential_keys(self.mapping))) if not self.mapping.snapshots else ():
-                is_there = f"json_exists(row, {quoted(_json_path(key))})"
+                is_there = f"json_exists(row, {literal(_json_path(key))})"
                 yield (
                     f"NOT {is_there}",
                     literal(f"the key {key!r} is not in it, and not null; it has") + " || ': ' || left(text, 120)",

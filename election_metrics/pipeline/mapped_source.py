@@ -124,6 +124,11 @@ def land_files(
     )
 
 
+def _counted(mapping: FileMapping) -> list[str]:
+    """What a source counts: events may be both."""
+    return mapping.counted or list(COUNTED)
+
+
 def _check_counts_once(connection: sa.Connection, mapping: FileMapping, snapshot: FilesSnapshot) -> None:
     """Refuses places that another source counts too; events with ids are told apart by these.
 
@@ -133,7 +138,7 @@ def _check_counts_once(connection: sa.Connection, mapping: FileMapping, snapshot
     if mapping.columns.id is not None:
         return
     places = list(snapshot.places()["constituency_id"])
-    found = mapped_sources.counted_elsewhere(connection, mapping.source, places, mapping.counted or COUNTED)
+    found = mapped_sources.counted_elsewhere(connection, mapping.source, places, _counted(mapping))
     if found is not None:
         other, number, example = found
         raise SourceError(
@@ -151,8 +156,8 @@ def _store(connection: sa.Connection, files: MappedFiles, snapshot: FilesSnapsho
         snapshot.observed().rename(columns={"constituency": "constituency_id"}), now,
     )  # fmt: skip
     wrong = sorted({file.version.path for file in snapshot.unreadable})
-    counted = mapping.counted or list(COUNTED)
-    read_up_to = {**watermark_as_json(Watermark()), "files": state, "unreadable": wrong, "counted": counted}
+    own = {"files": state, "unreadable": wrong, "counted": _counted(mapping)}
+    read_up_to = {**watermark_as_json(Watermark()), **own}
     table_reads.store_state(connection, mapping.source, files.place, read_up_to, now)
 
 

@@ -118,7 +118,7 @@ def _land_new(job: TableLanding, read: Watermark, progress: Report | None) -> se
 
 def _land_hours(job: TableLanding, hours: Sequence[int]) -> None:
     """Reloads these hours entirely; rows of them that landed before are replaced."""
-    for some in _together(hours, job.snapshot.hours_at_once() if isinstance(job.snapshot, FilesSnapshot) else _A_DAY):
+    for some in _together(hours, job.snapshot.hours_at_once):
         table_rows.begin_rows(job.engine.local, job.reading)
         for batch in job.snapshot.every_row(some):
             table_rows.add_rows(job.engine.local, job.reading, batch.rows, some)
@@ -128,9 +128,6 @@ def _land_hours(job: TableLanding, hours: Sequence[int]) -> None:
 def _hours_between(job: TableLanding, first: int | None, last: int | None) -> list[int]:
     hours = sorted(int(hour) for hour in landed_hours(job)["hour_number"])
     return [h for h in hours if (first is None or h >= first) and (last is None or h <= last)]
-
-
-_A_DAY = 24
 
 
 def _together(hours: Sequence[int], most: int) -> Iterable[Sequence[int]]:

@@ -47,6 +47,9 @@ class Snapshot:
     Every method raises SourceError if the table cannot be read, TransientError if the connection is lost.
     """
 
+    hours_at_once = 24
+    """Hours that are loaded again together."""
+
     def __init__(self, mapping: TableMapping, place: str, table: sa.Table, connection: sa.Connection) -> None:
         self.mapping, self._place = mapping, place
         self._table = table
