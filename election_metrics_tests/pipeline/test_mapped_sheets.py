@@ -11,8 +11,8 @@ import pytest
 
 from election_metrics.errors import SourceError
 from election_metrics.pipeline.mapping_guess import suggest
+from election_metrics_tests.mappings import COUNTS, Read, settings_of
 from election_metrics_tests.pipeline.test_mapped_files import put
-from election_metrics_tests.pipeline.test_mapped_rubbish import COUNTS, Read, settings_of
 
 MAPPING = COUNTS.replace("*.csv", "*.xlsx")
 AT = datetime(2026, 9, 18, 10)  # noqa: DTZ001 spreadsheets know no zones
